@@ -1,0 +1,1 @@
+"""From a source network to an OpenVINO IR that takes raw pixels and gives probabilities."""

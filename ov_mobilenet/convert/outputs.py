@@ -1,0 +1,95 @@
+"""End a network in probabilities, whatever its exporter ended it in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ov_mobilenet.convert.sources.frontend import plain_name
+from ov_mobilenet.errors import ConversionError
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+# Operations that keep every value: what stands between a softmax and the output of many exports.
+_SHAPE_ONLY = ("Reshape", "Squeeze", "Unsqueeze", "Transpose")
+# What quantised networks do to their last tensor; it would round probabilities to 1/256.
+_LAST_QUANTISATION = ("FakeQuantize", "Convert")
+
+
+def end_in_probabilities(
+    output: ov.Output, parameter: ov.Node, declared: Literal["logits", "probabilities"] | None, path: Path
+) -> ov.Model:
+    """A model whose one output is float32 `[N, classes]`, in [0, 1], summing to 1.
+
+    A network that ends in softmax is cut right behind it: reshapes that fix the batch and the last quantisation
+    go. The output carries the names of all tensors from the softmax on, so that a program finds it under each.
+    Another network gets a softmax over its last values and the output keeps its name.
+
+    Args:
+        output: where the network ends.
+        declared: what the description says of it.
+
+    Raises:
+        ConversionError: the graph contradicts the description, ends in a sigmoid, or has no fixed class count.
+    """
+    import openvino as ov
+    import openvino.opset13 as ops
+
+    names, port = _back_to_softmax(output)
+    found = "probabilities" if port is not None else "logits"
+    if declared is not None and declared != found:
+        raise ConversionError(
+            "the graph contradicts the description", where=path,
+            expected=f"an output of {declared}", got=f"{found} ({output.get_node().get_type_name()})",
+        )  # fmt: skip
+    if port is None:
+        port = _without_integer_output(output)
+        if port.get_node().get_type_name() == "Sigmoid":
+            raise ConversionError(
+                "the network ends in a sigmoid: its classes do not exclude each other", where=path, expected="logits"
+            )
+        port.get_tensor().set_names(set())
+        port = ops.softmax(_flat(port), 1).output(0)
+    else:
+        port = _flat(port)
+    classes = port.get_partial_shape()[1]
+    if classes.is_dynamic:
+        raise ConversionError("the number of classes is not fixed", where=path, got=port.get_partial_shape())
+    port.get_tensor().set_names(names)
+    return ov.Model([ops.result(port)], [parameter], "model")
+
+
+def _back_to_softmax(output: ov.Output) -> tuple[set[str], ov.Output | None]:
+    """Names from the output back to the softmax, and the softmax; only the output's names if there is none.
+
+    The tensor before a last quantisation holds other values than the output, so its names are not taken over.
+    """
+    names = {plain_name(name) for name in output.get_names()}
+    seen, port, quantised = set(names), output, False
+    while True:
+        node = port.get_node()
+        kind = node.get_type_name()
+        if kind == "Softmax":
+            return seen, port
+        if kind not in _SHAPE_ONLY + _LAST_QUANTISATION:
+            return names, None
+        quantised = quantised or kind in _LAST_QUANTISATION
+        port = node.input_value(0)
+        if not quantised:
+            seen |= {plain_name(name) for name in port.get_names()}
+
+
+def _without_integer_output(output: ov.Output) -> ov.Output:
+    node = output.get_node()
+    is_integer_cast = node.get_type_name() == "Convert" and not output.get_element_type().is_real()
+    return node.input_value(0) if is_integer_cast else output
+
+
+def _flat(port: ov.Output) -> ov.Output:
+    import numpy as np
+    import openvino.opset13 as ops
+
+    if port.get_partial_shape().rank.get_length() == 2:
+        return port
+    return ops.reshape(port, np.array([0, -1], np.int64), special_zero=True).output(0)

@@ -1,0 +1,70 @@
+"""Read a source network into an `ov.Model`, one module per framework.
+
+What comes out has one input and one output, carries the description's names, and is not yet normalised.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ov_mobilenet.errors import ConversionError
+from ov_mobilenet.zoo.arguments import ConversionPlan
+from ov_mobilenet.zoo.model import REFUSED_FRAMEWORKS, ModelConfig
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+
+def network_path(config: ModelConfig, plan: ConversionPlan, download_folder: Path) -> Path:
+    """Where the source network lies on disk.
+
+    Raises:
+        ConversionError: the framework is refused, or the network would have to be made by a script first.
+    """
+    if config.framework in REFUSED_FRAMEWORKS:
+        raise ConversionError(
+            f"framework {config.framework} is not converted here",
+            where=config.path,
+            fix=REFUSED_FRAMEWORKS[config.framework][:1].upper() + REFUSED_FRAMEWORKS[config.framework][1:],
+        )
+    if plan.source.root == "conv_dir":
+        raise ConversionError(
+            "the network is made by a script of the Open Model Zoo, and scripts of a description are not run",
+            where=config.path,
+            expected="--input_model or --saved_model_dir in $dl_dir or $config_dir",
+            got=f"$conv_dir/{plan.source.path}",
+        )
+    root = download_folder if plan.source.root == "dl_dir" else config.folder
+    path = root / plan.source.path
+    if not path.exists():
+        raise ConversionError("the source network is not there", where=config.name, expected=path, got="nothing")
+    return path
+
+
+def read_network(config: ModelConfig, plan: ConversionPlan, path: Path) -> ov.Model:
+    """Read the network at `path` as its description says.
+
+    Raises:
+        ConversionError: the file is broken, uses what OpenVINO cannot read, or does not fit the description.
+        MissingDependencyError: the framework's package is not installed.
+    """
+    if config.framework == "pytorch":
+        from ov_mobilenet.convert.sources.pytorch import read_pytorch
+
+        return read_pytorch(config, plan, path)
+    if config.framework == "tf":
+        from ov_mobilenet.convert.sources.tensorflow import read_tensorflow
+
+        return read_tensorflow(plan, path)
+    if config.framework == "tflite":
+        from ov_mobilenet.convert.sources.tflite import read_tflite
+
+        return read_tflite(plan, path)
+    if config.framework == "onnx":
+        from ov_mobilenet.convert.sources.onnx import read_onnx
+
+        return read_onnx(plan, path)
+    raise ConversionError(
+        f"framework {config.framework} is not converted yet", where=config.path, expected="onnx, tf, tflite or pytorch"
+    )

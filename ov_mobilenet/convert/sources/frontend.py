@@ -1,0 +1,106 @@
+"""What all frontends share: calling OpenVINO's converter and choosing the input and the output."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ov_mobilenet.errors import ConversionError
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+
+def run_converter(network: Any, path: Path, **options: Any) -> ov.Model:
+    """`openvino.convert_model` with its errors made short. Raises: ConversionError."""
+    import openvino as ov
+    from openvino.frontend import (
+        GeneralFailure,
+        InitializationFailure,
+        NotImplementedFailure,
+        OpConversionFailure,
+        OpValidationFailure,
+    )
+    from openvino.tools.ovc.error import BasicError
+
+    try:
+        return ov.convert_model(network, **options)
+    except (
+        GeneralFailure,
+        InitializationFailure,
+        NotImplementedFailure,
+        OpConversionFailure,
+        OpValidationFailure,
+        BasicError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        OSError,
+    ) as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: BaseException) -> ConversionError:
+    """OpenVINO's report of many lines as one; operations it could not convert are named."""
+    text = str(error)
+    failed = sorted(set(re.findall(r"^-- (\S+) with a message", text, re.MULTILINE)))
+    missing = re.findall(r"No conversion rule found for operations?:? ([^\n]+)", text)
+    if failed or missing:
+        reason = "operations that OpenVINO cannot convert: " + ", ".join(failed + missing)
+    else:
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        # The first lines say where in OpenVINO's sources it happened; the last says what it was.
+        reason = (lines[-1] if lines else type(error).__name__)[:300]
+    return ConversionError(f"OpenVINO cannot read the network ({reason})", where=path)
+
+
+def single_input(model: ov.Model, name: str, path: Path) -> ov.Output:
+    """The network's input, checked against the description's name. Raises: ConversionError."""
+    if len(model.inputs) != 1:
+        raise ConversionError("a classifier has one input", where=path, expected=1, got=len(model.inputs))
+    port = model.inputs[0]
+    names = {plain_name(n) for n in port.get_names()}
+    if name and names and name not in names:
+        raise ConversionError("the network has no such input", where=path, expected=repr(name), got=_list(names))
+    return port
+
+
+def find_output(model: ov.Model, name: str | None, path: Path) -> ov.Output:
+    """The tensor that the network is to end at: the named one, or its only output.
+
+    TensorFlow's `:0` may be there or not, on either side. A name that no tensor has is looked for among the
+    operations.
+
+    Raises:
+        ConversionError: no such tensor; or none is named and there are several outputs.
+    """
+    if name is None:
+        if len(model.outputs) != 1:
+            names = {plain_name(n) for port in model.outputs for n in port.get_names()}
+            raise ConversionError("several outputs, and the description names none", where=path, got=_list(names))
+        return model.outputs[0].get_node().input_value(0)
+    wanted = plain_name(name)
+    by_operation = None
+    for operation in model.get_ordered_ops():
+        if operation.get_type_name() in ("Result", "Parameter", "Constant"):
+            continue
+        for port in operation.outputs():
+            if wanted in {plain_name(n) for n in port.get_names()}:
+                return port
+        if plain_name(operation.get_friendly_name()) == wanted:
+            by_operation = operation.output(0)
+    if by_operation is not None:
+        return by_operation
+    names = {plain_name(n) for port in model.outputs for n in port.get_names()}
+    raise ConversionError("the network has no such output", where=path, expected=repr(name), got=_list(names))
+
+
+def plain_name(name: str) -> str:
+    """A TensorFlow tensor name without `:0`."""
+    return name.removesuffix(":0")
+
+
+def _list(names: set[str]) -> str:
+    shown = sorted(names)[:8]
+    return ", ".join(map(repr, shown)) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

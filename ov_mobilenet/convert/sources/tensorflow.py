@@ -1,0 +1,25 @@
+"""TensorFlow frozen graphs and SavedModels; TensorFlow itself is not needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ov_mobilenet.convert.sources.frontend import run_converter
+from ov_mobilenet.errors import ConversionError
+from ov_mobilenet.zoo.arguments import ConversionPlan
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+
+def read_tensorflow(plan: ConversionPlan, path: Path) -> ov.Model:
+    """Read a frozen graph (`.pb`) or a SavedModel folder. Raises: ConversionError."""
+    if path.is_dir() != plan.source.folder:
+        raise ConversionError(
+            "not what the description says",
+            where=path,
+            expected="a SavedModel folder" if plan.source.folder else "a frozen graph file",
+            got="a folder" if path.is_dir() else "a file",
+        )
+    return run_converter(path, path)

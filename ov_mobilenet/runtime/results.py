@@ -1,0 +1,87 @@
+"""What a classification gives: plain frozen values, and their JSON form.
+
+One JSON line a picture, either of
+
+    {"source": str, "predictions": [{"class_id": int, "label": str, "probability": float}],
+     "timings_ms": {"decode": float, "geometry": float, "queue": float, "inference": float, "total": float}}
+    {"source": str, "error": str}
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Prediction(Struct, frozen=True):
+    """One class with its probability in [0, 1], taken from the softmax over all classes."""
+
+    class_id: int
+    label: str
+    probability: float
+
+
+class Timings(Struct, frozen=True, kw_only=True):
+    """Milliseconds of each stage; `total` from the file's first byte to the prediction, waits included."""
+
+    decode: float = 0.0
+    geometry: float = 0.0
+    queue: float = 0.0
+    inference: float = 0.0
+    total: float = 0.0
+
+
+class Classification(Struct, frozen=True):
+    """The answer for one picture.
+
+    Attributes:
+        source: the path as it was given, or a name for what is no file.
+        predictions: the most probable classes, best first.
+    """
+
+    source: str
+    predictions: tuple[Prediction, ...]
+    timings_ms: Timings
+
+    @property
+    def top_k(self) -> tuple[Prediction, ...]:
+        """The predictions, best first."""
+        return self.predictions
+
+    @property
+    def best(self) -> Prediction:
+        """The most probable class."""
+        return self.predictions[0]
+
+
+class Failure(Struct, frozen=True):
+    """Why one picture has no answer."""
+
+    source: str
+    error: str
+
+
+Result = Classification | Failure
+
+
+def top_predictions(
+    probabilities: NDArray[np.float32], labels: tuple[str, ...] | None, top_k: int
+) -> tuple[Prediction, ...]:
+    """The `top_k` most probable classes, best first; of equal ones the lower index.
+
+    Args:
+        probabilities: float32 (classes,), in [0, 1].
+        labels: class names; without any, a class is called by its number.
+    """
+    import numpy as np
+
+    # Stable, so that ties are broken the same way on every device.
+    order = np.argsort(-probabilities, kind="stable")[:top_k]
+    return tuple(
+        Prediction(int(i), labels[i] if labels is not None else f"class {i}", float(probabilities[i])) for i in order
+    )

@@ -1,0 +1,157 @@
+"""What an `accuracy-check.yml` says, as frozen values.
+
+The schema is that of the Open Model Zoo's accuracy checker, as far as classification uses it. Launchers and
+datasets carry settings that only that program needs (devices, paths); they are accepted by name and not used.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Size = Annotated[int, Meta(ge=1, le=8192)]
+Triple = float | str | tuple[float, ...]
+
+
+class ResizeStep(Struct, frozen=True, kw_only=True, tag_field="type", tag="resize", forbid_unknown_fields=True):
+    """Resize to `size` x `size` or `dst_height` x `dst_width`; `greater` keeps the aspect ratio."""
+
+    size: Size | None = None
+    dst_width: Size | None = None
+    dst_height: Size | None = None
+    aspect_ratio_scale: Literal["greater"] | None = None
+    use_pillow: bool = False
+    interpolation: Literal["LINEAR", "BILINEAR", "CUBIC", "BICUBIC"] = "LINEAR"
+
+
+class CropStep(Struct, frozen=True, kw_only=True, tag_field="type", tag="crop", forbid_unknown_fields=True):
+    """Cut the centre out, given as pixels or as a fraction of height and width."""
+
+    size: Size | None = None
+    dst_width: Size | None = None
+    dst_height: Size | None = None
+    central_fraction: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
+    use_pillow: bool = False
+
+
+class NormalizationStep(
+    Struct, frozen=True, kw_only=True, tag_field="type", tag="normalization", forbid_unknown_fields=True
+):
+    """(x - mean) / std, each one number or three."""
+
+    mean: Triple | None = None
+    std: Triple | None = None
+
+
+class BgrToRgb(Struct, frozen=True, tag_field="type", tag="bgr_to_rgb", forbid_unknown_fields=True):
+    """Swap the first and the last channel."""
+
+
+class RgbToBgr(Struct, frozen=True, tag_field="type", tag="rgb_to_bgr", forbid_unknown_fields=True):
+    """Swap the first and the last channel."""
+
+
+Step = ResizeStep | CropStep | NormalizationStep | BgrToRgb | RgbToBgr
+
+
+class LauncherInput(Struct, frozen=True, forbid_unknown_fields=True):
+    """An input of a launcher."""
+
+    name: str
+    type: str = "INPUT"
+    shape: str | tuple[int, ...] | None = None
+    layout: str | None = None
+    precision: str | None = None
+
+
+class Adapter(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the output is read; only `classification` is known here."""
+
+    type: Literal["classification"]
+    argmax_output: bool = False
+    block: bool = False
+    classification_output: str | None = None
+
+
+class Launcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What runs the network; `openvino` (`dlsdk` in old files) marks the converted model."""
+
+    framework: str
+    adapter: Literal["classification"] | Adapter | None = None
+    model: str | None = None
+    weights: str | None = None
+    saved_model_dir: str | None = None
+    inputs: tuple[LauncherInput, ...] = ()
+    outputs: tuple[str, ...] = ()
+    device: str | None = None
+    batch: Annotated[int, Meta(ge=1)] | None = None
+
+
+class Metric(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A figure to measure, with the value that was published for it (a fraction in [0, 1])."""
+
+    type: str
+    name: str | None = None
+    top_k: Annotated[int, Meta(ge=1)] | None = None
+    presenter: str | None = None
+    reference: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
+
+
+class AnnotationConversion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the accuracy checker takes its labels from."""
+
+    converter: str
+    annotation_file: str | None = None
+    labels_file: str | None = None
+    has_background: bool = False
+
+
+class Dataset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How pictures are read, prepared and judged."""
+
+    name: str
+    reader: Literal["opencv_imread", "pillow_imread"] = "opencv_imread"
+    data_source: str | None = None
+    annotation: str | None = None
+    dataset_meta: str | None = None
+    annotation_conversion: AnnotationConversion | None = None
+    subsample_size: int | str | None = None
+    preprocessing: tuple[Step, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+
+
+class CheckedModel(Struct, frozen=True, forbid_unknown_fields=True):
+    """One way to run the model: the source network, or the converted one."""
+
+    name: str
+    launchers: tuple[Launcher, ...]
+    datasets: tuple[Dataset, ...]
+
+
+class AccuracyCheck(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    models: tuple[CheckedModel, ...]
+
+    @property
+    def converted(self) -> Dataset | None:
+        """The first dataset of the entry for the converted model."""
+        return self._dataset(openvino=True)
+
+    @property
+    def source(self) -> Dataset | None:
+        """The first dataset of the entry for the source network."""
+        return self._dataset(openvino=False)
+
+    def _dataset(self, *, openvino: bool) -> Dataset | None:
+        for model in self.models:
+            for launcher in model.launchers:
+                if (launcher.framework in ("openvino", "dlsdk")) == openvino and model.datasets:
+                    return model.datasets[0]
+        return None
+
+    def reference(self, top_k: int) -> float | None:
+        """The published top-k accuracy of the converted model as a fraction in [0, 1], if given."""
+        metrics = self.converted.metrics if self.converted else ()
+        return next((m.reference for m in metrics if m.type == "accuracy" and (m.top_k or 1) == top_k), None)

@@ -1,0 +1,297 @@
+"""From a folder with `model.yml` (and `accuracy-check.yml`) to a `ModelConfig`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ov_mobilenet.errors import ConfigError
+from ov_mobilenet.zoo.accuracy_check import AccuracyCheck
+from ov_mobilenet.zoo.document import Document, Key, format_key, load_document
+from ov_mobilenet.zoo.geometry import check_steps
+from ov_mobilenet.zoo.model import (
+    CONVERTIBLE_FRAMEWORKS,
+    REFUSED_FRAMEWORKS,
+    Checksum,
+    Details,
+    FileSource,
+    HttpSource,
+    InputInfo,
+    ModelConfig,
+    ModelFile,
+    ModelInfo,
+    Postprocessing,
+    RegexReplace,
+)
+
+NAME = re.compile(r"(?!\.+$)[0-9a-zA-Z._-]+")
+HEX_DIGITS = {"sha384": 96, "sha256": 64}
+LAYOUT_LETTERS = "NCHW"
+
+T = TypeVar("T")
+
+
+class _RawChecksum(Struct, frozen=True, forbid_unknown_fields=True, rename={"algorithm": "$type"}):
+    algorithm: str
+    value: str
+
+
+_RawSource = str | HttpSource | FileSource
+
+
+class _RawFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: str
+    size: Annotated[int, Meta(ge=0)]
+    checksum: str | _RawChecksum | None = None
+    sha256: str | None = None  # the Open Model Zoo's spelling before 2021.4
+    source: _RawSource | list[_RawSource]
+    original_source: _RawSource | None = None
+
+
+class _RawModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    description: str
+    task_type: str
+    framework: str
+    license: str
+    files: Annotated[list[_RawFile], Meta(min_length=1)]
+    postprocessing: tuple[Postprocessing, ...] = ()
+    conversion_to_onnx_args: tuple[str, ...] = ()
+    input_info: tuple[InputInfo, ...] = ()
+    model_optimizer_args: tuple[str, ...] = ()
+    model_info: ModelInfo | None = None
+    quantizable: bool = False  # read by the Open Model Zoo's quantizer until 2023, unused since
+    ov_mobilenet: Details = Details()
+
+
+def load_config(path: Path | str) -> ModelConfig:
+    """Read a description.
+
+    Args:
+        path: a `model.yml`, or the folder that holds one. The folder's name becomes the model's name.
+
+    Raises:
+        ConfigError: with file, line and key, what was expected and what was found.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.yml"
+    # The name must be known also for `model.yml` given from inside its own folder; links stay as they are.
+    name = path.absolute().parent.name
+    if not NAME.fullmatch(name):
+        raise ConfigError(
+            "the folder's name is the model's name",
+            where=path,
+            expected="letters, digits, '.', '_' or '-' and not only dots",
+            got=repr(name),
+        )
+    document = load_document(path)
+    raw = convert_document(document, _RawModel)
+    check_path = path.with_name("accuracy-check.yml")
+    check_document = load_document(check_path) if check_path.is_file() else None
+    digest = hashlib.sha256(document.text)
+    if check_document is not None:
+        digest.update(b"\0" + check_document.text)
+    _check(raw, document)
+    return ModelConfig(
+        name=name,
+        path=path,
+        digest=digest.hexdigest(),
+        description=raw.description.strip(),
+        task_type=raw.task_type,
+        framework=raw.framework,
+        license=raw.license,
+        files=tuple(_file(file, document, ("files", i)) for i, file in enumerate(raw.files)),
+        postprocessing=raw.postprocessing,
+        conversion_to_onnx_args=raw.conversion_to_onnx_args,
+        input_info=raw.input_info,
+        model_optimizer_args=raw.model_optimizer_args,
+        model_info=raw.model_info,
+        details=raw.ov_mobilenet,
+        accuracy_check=None if check_document is None else _accuracy_check(check_document),
+    )
+
+
+def convert_document(document: Document, kind: type[T]) -> T:
+    """The document as a struct. Raises: ConfigError naming the first key that does not fit."""
+    try:
+        return msgspec.convert(document.data, kind)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), document) from error
+
+
+_EXPECTED = re.compile(r"Expected (?P<expected>.+?)(?:, got (?P<got>.+))?")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>.*)`")
+
+
+def _explain(message: str, document: Document) -> ConfigError:
+    """Turn msgspec's "... - at `$.files[0].size`" into file, line, key, expected and got."""
+    text, _, path = message.rpartition(" - at `")
+    if not text:
+        text, path = message, "$"
+    key = _parse_path(path.removesuffix("`"))
+    if match := _UNKNOWN.fullmatch(text):
+        return document.error("unknown key", (*key, match["name"]), expected="a key of the schema")
+    if match := _MISSING.fullmatch(text):
+        return document.error("missing", (*key, match["name"]), expected="the key to be present")
+    if match := _EXPECTED.fullmatch(text):
+        got = match["got"] or repr(_value_at(document, key))
+        return document.error("wrong type or value", key, expected=match["expected"], got=got)
+    return document.error(text, key, got=repr(_value_at(document, key)))
+
+
+def _parse_path(path: str) -> Key:
+    parts = re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", path)
+    return tuple(int(index) if index else name for name, index in parts)
+
+
+def _value_at(document: Document, key: Key) -> Any:
+    value: Any = document.data
+    for part in key:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def _check(raw: _RawModel, document: Document) -> None:
+    if raw.task_type != "classification":
+        raise document.error("this toolkit classifies", ("task_type",), expected="classification", got=raw.task_type)
+    if raw.framework not in CONVERTIBLE_FRAMEWORKS and raw.framework not in REFUSED_FRAMEWORKS:
+        raise document.error(
+            "unknown framework", ("framework",), expected=", ".join(CONVERTIBLE_FRAMEWORKS), got=repr(raw.framework)
+        )
+    if raw.framework == "pytorch" and not raw.conversion_to_onnx_args:
+        raise document.error("missing", ("conversion_to_onnx_args",), expected="--model-name and --weights for pytorch")
+    if raw.framework != "pytorch" and raw.conversion_to_onnx_args:
+        raise document.error("only for pytorch", ("conversion_to_onnx_args",), got=f"framework {raw.framework}")
+    names: set[str] = set()
+    for index, file in enumerate(raw.files):
+        if file.name in names:
+            raise document.error("duplicate file name", ("files", index, "name"), got=repr(file.name))
+        names.add(file.name)
+    for index, info in enumerate(raw.input_info):
+        _check_input(info, document, ("input_info", index))
+    for index, step in enumerate(raw.postprocessing):
+        _check_postprocessing(step, document, ("postprocessing", index))
+    details = raw.ov_mobilenet
+    if details.background_class is not None and details.background_class >= (details.classes or 1 << 30):
+        raise document.error(
+            "no such class", ("ov_mobilenet", "background_class"),
+            expected=f"below {details.classes}", got=details.background_class,
+        )  # fmt: skip
+
+
+def _check_input(info: InputInfo, document: Document, key: Key) -> None:
+    for index, size in enumerate(info.shape):
+        if size < 1:
+            raise document.error("bad dimension", (*key, "shape", index), expected="a positive number", got=size)
+    if not info.layout:
+        return
+    letters = info.layout.upper()
+    if len(set(letters)) != len(letters) or set(letters) - set(LAYOUT_LETTERS):
+        raise document.error(
+            "bad layout", (*key, "layout"), expected="each of N, C, H, W at most once", got=repr(info.layout)
+        )
+    if info.shape and len(letters) != len(info.shape):
+        raise document.error(
+            "layout does not match the shape", (*key, "layout"),
+            expected=f"{len(info.shape)} letters", got=repr(info.layout),
+        )  # fmt: skip
+
+
+def _check_postprocessing(step: Postprocessing, document: Document, key: Key) -> None:
+    _relative(step.file, document, (*key, "file"))
+    if isinstance(step, RegexReplace):
+        try:
+            re.compile(step.pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise document.error(f"bad pattern ({error})", (*key, "pattern"), got=repr(step.pattern)) from error
+
+
+def _relative(name: str, document: Document, key: Key) -> str:
+    """Check that a path stays below its folder on every platform; `/` separates."""
+    path = PurePosixPath(name)
+    bad = not name or name != name.strip() or path.is_absolute() or str(path) != name or ".." in path.parts
+    if bad or re.search(r'[\\:*?"<>|\x00-\x1f]', name):
+        raise document.error(
+            "bad path", key, expected="a relative path with '/', without '..', ':' or control characters", got=repr(name)
+        )
+    return name
+
+
+def _file(raw: _RawFile, document: Document, key: Key) -> ModelFile:
+    sources = list(_sources(raw.source, document, (*key, "source")))
+    if raw.original_source is not None:
+        sources += [
+            source
+            for source in _sources(raw.original_source, document, (*key, "original_source"))
+            if source not in sources
+        ]
+    if not sources:
+        raise document.error("no source", (*key, "source"), expected="at least one", got="an empty list")
+    return ModelFile(
+        name=_relative(raw.name, document, (*key, "name")),
+        size=raw.size,
+        checksum=_checksum(raw, document, key),
+        sources=tuple(sources),
+    )
+
+
+def _sources(
+    raw: _RawSource | list[_RawSource], document: Document, key: Key
+) -> Iterator[HttpSource | FileSource]:
+    if isinstance(raw, list):
+        for index, source in enumerate(raw):
+            yield from _sources(source, document, (*key, index))
+        return
+    source = HttpSource(raw) if isinstance(raw, str) else raw
+    if isinstance(source, FileSource):
+        _relative(source.path, document, key if isinstance(raw, str) else (*key, "path"))
+    elif not re.fullmatch(r"https?://[^\s/?#]+[^\s]*", source.url):
+        raise document.error("bad URL", key, expected="https://host/path", got=repr(source.url))
+    yield source
+
+
+def _checksum(raw: _RawFile, document: Document, key: Key) -> Checksum:
+    if raw.checksum is None and raw.sha256 is None:
+        raise document.error("missing", (*key, "checksum"), expected="a SHA-384 or SHA-256 digest")
+    name = "checksum" if raw.checksum is not None else "sha256"
+    if raw.checksum is None:
+        algorithm, value = "sha256", raw.sha256 or ""
+    elif isinstance(raw.checksum, str):
+        algorithm, value = "sha384", raw.checksum
+    else:
+        algorithm, value = raw.checksum.algorithm, raw.checksum.value
+    if algorithm not in HEX_DIGITS:
+        raise document.error(
+            "unknown digest", (*key, name, "$type"), expected=" or ".join(sorted(HEX_DIGITS)), got=repr(algorithm)
+        )
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{HEX_DIGITS[algorithm]}}}", value):
+        raise document.error(
+            f"not a {algorithm.upper()} digest", (*key, name),
+            expected=f"{HEX_DIGITS[algorithm]} hexadecimal digits", got=f"{len(value)} characters",
+        )  # fmt: skip
+    return Checksum("sha256" if algorithm == "sha256" else "sha384", value.lower())
+
+
+def _accuracy_check(document: Document) -> AccuracyCheck:
+    check = convert_document(document, AccuracyCheck)
+    for m, model in enumerate(check.models):
+        for d, dataset in enumerate(model.datasets):
+            key: Key = ("models", m, "datasets", d, "preprocessing")
+            problem = check_steps(dataset.preprocessing)
+            if problem is not None:
+                index, what = problem
+                raise document.error(what, (*key, index))
+    return check
+
+
+__all__ = ["convert_document", "format_key", "load_config"]

@@ -1,0 +1,146 @@
+"""YAML as plain data that knows its lines.
+
+Only what the descriptions need is read: mappings with string keys, sequences, strings, numbers, booleans,
+null. Tags, anchors and aliases are refused, so no document can build objects or grow when it is expanded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from ov_mobilenet.errors import ConfigError
+
+Node = str | int | float | bool | None | list["Node"] | dict[str, "Node"]
+Key = tuple[str | int, ...]
+
+MAX_DOCUMENT_BYTES = 1 << 20  # the longest Open Model Zoo description of a MobileNet has 18 kB
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A parsed YAML file.
+
+    Attributes:
+        path: where it was read from.
+        text: the bytes of the file.
+        data: the content.
+        lines: for every key, the 1-based line it stands on.
+    """
+
+    path: Path
+    text: bytes
+    data: Node
+    lines: Mapping[Key, int]
+
+    def error(self, what: str, key: Key = (), *, expected: object = None, got: object = None) -> ConfigError:
+        """An error that names file, line and key; falls back to the nearest key that has a line."""
+        known = key
+        while known and known not in self.lines:
+            known = known[:-1]
+        line = self.lines.get(known, 1)
+        name = format_key(key)
+        where = f"{self.path}:{line}: {name}" if name else f"{self.path}:{line}"
+        return ConfigError(what, where=where, expected=expected, got=got)
+
+
+def format_key(key: Key) -> str:
+    """`("files", 0, "size")` as `files[0].size`."""
+    text = ""
+    for part in key:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def load_document(path: Path) -> Document:
+    """Read a YAML file.
+
+    Raises:
+        ConfigError: the file cannot be read, is larger than 1 MiB, or is not the YAML described above.
+    """
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(MAX_DOCUMENT_BYTES + 1)
+    except OSError as error:
+        raise ConfigError("cannot be read", where=path, got=error.strerror or error) from error
+    return parse_document(text, path)
+
+
+def parse_document(text: bytes, path: Path) -> Document:
+    """Parse the bytes of a YAML file; `path` is for messages only. Raises: ConfigError."""
+    if len(text) > MAX_DOCUMENT_BYTES:
+        raise ConfigError(
+            "file too large", where=path, expected=f"at most {MAX_DOCUMENT_BYTES} bytes", got="more"
+        )
+    try:
+        # Events before composing: composing an alias would share nodes, and walking them can explode.
+        for event in yaml.parse(text, Loader=_LOADER):
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                raise _problem(path, event.start_mark, "anchors and aliases are not supported")
+        root = yaml.compose(text, Loader=_LOADER)
+    except yaml.MarkedYAMLError as error:
+        raise _problem(path, error.problem_mark, f"not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not valid YAML: {' '.join(str(error).split())}", where=path) from error
+    except RecursionError as error:
+        raise ConfigError("not valid YAML: nested too deeply", where=path) from error
+    lines: dict[Key, int] = {}
+    data = None if root is None else _plain(root, (), lines, path)
+    return Document(path, text, data, lines)
+
+
+def _problem(path: Path, mark: yaml.Mark | None, what: str) -> ConfigError:
+    return ConfigError(what, where=path if mark is None else f"{path}:{mark.line + 1}")
+
+
+MAX_DEPTH = 32
+
+
+def _plain(node: yaml.Node, key: Key, lines: dict[Key, int], path: Path) -> Node:
+    lines.setdefault(key, node.start_mark.line + 1)
+    if len(key) > MAX_DEPTH:
+        raise _problem(path, node.start_mark, f"nested more than {MAX_DEPTH} levels deep")
+    if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+        return [_plain(child, (*key, index), lines, path) for index, child in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+        return _mapping(node, key, lines, path)
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(node, path)
+    raise _problem(path, node.start_mark, f"tag {node.tag!r} is not supported")
+
+
+def _mapping(node: yaml.MappingNode, key: Key, lines: dict[Key, int], path: Path) -> dict[str, Node]:
+    result: dict[str, Node] = {}
+    for name_node, value_node in node.value:
+        if not isinstance(name_node, yaml.ScalarNode):
+            raise _problem(path, name_node.start_mark, "a key must be a plain string")
+        name = name_node.value
+        if name in result:
+            raise _problem(path, name_node.start_mark, f"{format_key((*key, name))}: duplicate key")
+        lines[(*key, name)] = name_node.start_mark.line + 1
+        result[name] = _plain(value_node, (*key, name), lines, path)
+    return result
+
+
+def _scalar(node: yaml.ScalarNode, path: Path) -> Node:
+    value: str = node.value
+    kind = node.tag.removeprefix("tag:yaml.org,2002:")
+    if kind in ("str", "timestamp", "value"):
+        return value
+    if kind == "null":
+        return None
+    if kind == "bool" and value.lower() in ("true", "yes", "on", "false", "no", "off"):
+        return value.lower() in ("true", "yes", "on")
+    try:
+        if kind == "int" and not re.match(r"[-+]?0[0-9_]", value):
+            return int(value.replace("_", ""), 10)
+        if kind == "float":
+            return float(value.replace("_", ""))
+    except ValueError:
+        pass  # octal, hexadecimal and base-60 numbers of YAML 1.1: none stands in a description
+    raise _problem(path, node.start_mark, f"value {value!r} with tag {kind!r} is not supported")

@@ -1,0 +1,235 @@
+"""Geometry: which crops and resizes lead from a picture to the network's input.
+
+This module says what they are (from an `accuracy-check.yml`, or in words); `runtime.geometry` does them.
+In words, steps are separated by commas:
+
+    crop 0.875, resize 224
+    resize 256 greater pillow, crop 224
+    resize 256, crop 224
+
+A size is `N` or `HxW`; `crop` takes a fraction of height and width as well. `greater` keeps the aspect ratio:
+the shorter side becomes N. `pillow` (antialiased) or `opencv` name the library that does the step and stay in
+force for the steps after it; `bicubic` replaces bilinear interpolation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from ov_mobilenet.errors import UsageError
+from ov_mobilenet.zoo.accuracy_check import (
+    BgrToRgb,
+    CropStep,
+    Dataset,
+    NormalizationStep,
+    ResizeStep,
+    RgbToBgr,
+    Step,
+)
+
+Library = Literal["opencv", "pillow"]
+MAX_SIDE = 8192
+
+
+class Resize(Struct, frozen=True, kw_only=True, tag="resize"):
+    """Resize.
+
+    Attributes:
+        height, width: of the result in pixels; with `keep_aspect` of the box that the result just covers.
+        keep_aspect: scale both sides alike until the shorter one fits (`greater`).
+    """
+
+    height: int
+    width: int
+    keep_aspect: bool = False
+    library: Library = "opencv"
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+
+
+class Crop(Struct, frozen=True, kw_only=True, tag="crop"):
+    """Cut out the centre: `height` x `width` pixels, or `fraction` in (0, 1] of both sides."""
+
+    height: int | None = None
+    width: int | None = None
+    fraction: float | None = None
+    library: Library = "opencv"
+
+
+class Geometry(Struct, frozen=True, kw_only=True):
+    """Steps in order, and the library that decodes the picture file."""
+
+    steps: tuple[Resize | Crop, ...]
+    reader: Library = "opencv"
+
+    def __str__(self) -> str:
+        return describe(self)
+
+
+def whole(height: int, width: int) -> Geometry:
+    """The whole picture resized to `height` x `width`: what is done when nothing is known."""
+    return Geometry(steps=(Resize(height=height, width=width),))
+
+
+def check_steps(steps: Sequence[Step]) -> tuple[int, str] | None:
+    """The index of the first step that says too little, too much or nothing, and what is wrong; None if all is well."""
+    for index, step in enumerate(steps):
+        if isinstance(step, ResizeStep | CropStep):
+            fraction = step.central_fraction if isinstance(step, CropStep) else None
+            given = [
+                step.size is not None,
+                step.dst_width is not None or step.dst_height is not None,
+                fraction is not None,
+            ]
+            if sum(given) != 1:
+                return index, f"{_kind(step)}: give one of size, dst_width with dst_height" + (
+                    ", central_fraction" if isinstance(step, CropStep) else ""
+                )
+            if given[1] and (step.dst_width is None or step.dst_height is None):
+                return index, f"{_kind(step)}: dst_width and dst_height go together"
+        elif isinstance(step, NormalizationStep):
+            for value in (step.mean, step.std):
+                numbers = parse_numbers(value) if value is not None else (1.0,)
+                if numbers is None or len(numbers) not in (1, 3):
+                    return index, f"normalization: expected one number or three, got {value!r}"
+            if step.std is not None and 0.0 in (parse_numbers(step.std) or ()):
+                return index, "normalization: std must not be 0"
+    return None
+
+
+def _kind(step: ResizeStep | CropStep) -> str:
+    return "resize" if isinstance(step, ResizeStep) else "crop"
+
+
+def parse_numbers(value: float | str | tuple[float, ...]) -> tuple[float, ...] | None:
+    """`127.5`, `(0.485, 0.456, 0.406)` or `103.94, 116.78` as finite numbers; None if it is none of them."""
+    if isinstance(value, str):
+        try:
+            value = tuple(float(part) for part in value.strip().strip("()[]").split(","))
+        except ValueError:
+            return None
+    elif not isinstance(value, tuple):
+        value = (value,)
+    return value if all(abs(number) < float("inf") for number in value) else None
+
+
+def from_dataset(dataset: Dataset) -> Geometry | None:
+    """The geometry of an accuracy-check dataset; None if it names no step of geometry.
+
+    Steps that turn colours or normalise are not geometry: they are in the converted network.
+    """
+    steps: list[Resize | Crop] = []
+    for step in dataset.preprocessing:
+        if isinstance(step, ResizeStep):
+            height, width = step.dst_height or step.size or 0, step.dst_width or step.size or 0
+            steps.append(
+                Resize(
+                    height=height,
+                    width=width,
+                    keep_aspect=step.aspect_ratio_scale == "greater",
+                    library=_library(step),
+                    interpolation="bicubic" if step.interpolation.endswith("CUBIC") else "bilinear",
+                )
+            )
+        elif isinstance(step, CropStep):
+            steps.append(
+                Crop(
+                    height=step.dst_height or step.size,
+                    width=step.dst_width or step.size,
+                    fraction=step.central_fraction,
+                    library=_library(step),
+                )
+            )
+    if not steps:
+        return None
+    return Geometry(steps=tuple(steps), reader="pillow" if dataset.reader == "pillow_imread" else "opencv")
+
+
+def _library(step: ResizeStep | CropStep) -> Library:
+    return "pillow" if step.use_pillow else "opencv"
+
+
+def channel_order(dataset: Dataset) -> Literal["BGR", "RGB"]:
+    """The channel order that the network of this dataset takes: the reader's, swapped by each colour step."""
+    bgr = dataset.reader == "opencv_imread"
+    for step in dataset.preprocessing:
+        if isinstance(step, BgrToRgb | RgbToBgr):
+            bgr = not bgr
+    return "BGR" if bgr else "RGB"
+
+
+_STEP = re.compile(r"(?P<kind>resize|crop)\s+(?P<size>\d+x\d+|\d+|\d*\.\d+)(?P<words>(\s+[a-z]+)*)")
+
+
+def parse_words(text: str) -> Geometry:
+    """Geometry from words, as in the module's docstring.
+
+    Raises:
+        UsageError: a step is not understood; says which.
+    """
+    steps: list[Resize | Crop] = []
+    library: Library = "opencv"
+    for part in text.split(","):
+        match = _STEP.fullmatch(part.strip().lower())
+        if not match:
+            raise _misunderstood(part)
+        words = set(match["words"].split())
+        if unknown := words - {"greater", "pillow", "opencv", "bicubic", "bilinear"}:
+            raise _misunderstood(part, f"unknown word {min(unknown)!r}")
+        library = "pillow" if "pillow" in words else "opencv" if "opencv" in words else library
+        steps.append(_step(match["kind"], match["size"], words, library, part))
+    reader: Library = "pillow" if any(step.library == "pillow" for step in steps) else "opencv"
+    return Geometry(steps=tuple(steps), reader=reader)
+
+
+def _step(kind: str, size: str, words: set[str], library: Library, part: str) -> Resize | Crop:
+    fraction = float(size) if "." in size else None
+    if fraction is not None and (kind == "resize" or not 0.0 < fraction <= 1.0):
+        raise _misunderstood(part, "only crop takes a fraction, above 0 and at most 1")
+    height = width = None
+    if fraction is None:
+        height, width = (int(side) for side in (size.split("x") if "x" in size else (size, size)))
+        if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+            raise _misunderstood(part, f"a size is between 1 and {MAX_SIDE} pixels")
+    if kind == "crop":
+        if words & {"greater", "bicubic", "bilinear"}:
+            raise _misunderstood(part, "crop has no interpolation and no 'greater'")
+        return Crop(height=height, width=width, fraction=fraction, library=library)
+    return Resize(
+        height=height or 0,
+        width=width or 0,
+        keep_aspect="greater" in words,
+        library=library,
+        interpolation="bicubic" if "bicubic" in words else "bilinear",
+    )
+
+
+def _misunderstood(part: str, why: str | None = None) -> UsageError:
+    return UsageError(
+        "geometry not understood" if why is None else f"geometry not understood: {why}",
+        expected="steps such as 'resize 256 greater pillow, crop 224' or 'crop 0.875, resize 224'",
+        got=repr(part.strip()),
+    )
+
+
+def describe(geometry: Geometry) -> str:
+    """The geometry in the words that `parse_words` reads."""
+    parts: list[str] = []
+    library: Library = "opencv"
+    for step in geometry.steps:
+        if isinstance(step, Crop) and step.fraction is not None:
+            words = [f"crop {step.fraction if step.fraction < 1 else '1.0'}"]
+        else:
+            kind = "resize" if isinstance(step, Resize) else "crop"
+            square = step.height == step.width
+            words = [f"{kind} {step.height}" if square else f"{kind} {step.height}x{step.width}"]
+        if isinstance(step, Resize):
+            words += ["greater"] * step.keep_aspect + ["bicubic"] * (step.interpolation == "bicubic")
+        if step.library != library:
+            words.append(step.library)
+            library = step.library
+        parts.append(" ".join(words))
+    return ", ".join(parts)

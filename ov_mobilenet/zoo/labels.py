@@ -1,0 +1,91 @@
+"""Class names: the shipped ImageNet sets, or a text file of the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ov_mobilenet.errors import ConfigError
+from ov_mobilenet.zoo.model import ModelConfig
+
+# ILSVRC2012: synset and first name of each class, index 0..999 in the order of every published 1000-class network.
+_IMAGENET = Path(__file__).with_name("imagenet_classes.tsv")
+BACKGROUND_SETS = {"imagenet_1000_classes": False, "imagenet_1001_classes": True}
+MAX_LABELS_BYTES = 4 << 20
+
+
+def imagenet_classes(*, background: bool) -> tuple[str, ...]:
+    """The 1000 ImageNet names, or 1001 with `background` as class 0."""
+    names = [line.split("\t")[1] for line in _IMAGENET.read_text("utf-8").splitlines()]
+    return tuple(["background", *names] if background else names)
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Class names from a UTF-8 text file, one a line; empty lines at the end are dropped.
+
+    A leading synset (`n01440764 tench, Tinca tinca`) is cut off and of several names the first one is taken,
+    as the Open Model Zoo's demos do with such files.
+
+    Raises:
+        ConfigError: the file is missing, is not UTF-8 text, holds no name or an empty line between names.
+    """
+    try:
+        if path.stat().st_size > MAX_LABELS_BYTES:
+            raise ConfigError("labels file too large", where=path, expected=f"at most {MAX_LABELS_BYTES} bytes")
+        lines = path.read_text("utf-8-sig").rstrip().splitlines()
+    except OSError as error:
+        raise ConfigError("labels file cannot be read", where=path, got=error.strerror or error) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("labels file is not UTF-8 text", where=path, got=f"byte {error.start}") from error
+    if not lines:
+        raise ConfigError("labels file is empty", where=path, expected="one name a line")
+    if all(_has_synset(line) for line in lines):
+        lines = [line.split(" ", 1)[1].split(",")[0] for line in lines]
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            raise ConfigError("empty line between labels", where=f"{path}:{number}", expected="one name a line")
+    return tuple(line.strip() for line in lines)
+
+
+def _has_synset(line: str) -> bool:
+    head, _, name = line.partition(" ")
+    return len(head) == 9 and head[0] == "n" and head[1:].isdigit() and bool(name)
+
+
+def config_labels(config: ModelConfig) -> tuple[str, ...] | None:
+    """The class names a description declares; None if it declares none.
+
+    In order: `ov_mobilenet.labels`, `model_info.labels` (underscores stand for spaces), the dataset of the
+    `accuracy-check.yml` if it is one of the shipped sets.
+
+    Raises:
+        ConfigError: the labels file is bad, or the count differs from `ov_mobilenet.classes`.
+    """
+    labels = _declared(config)
+    expected = config.details.classes
+    if labels is not None and expected is not None and len(labels) != expected:
+        raise ConfigError("labels do not match the classes", where=config.path, expected=expected, got=len(labels))
+    return labels
+
+
+def _declared(config: ModelConfig) -> tuple[str, ...] | None:
+    name = config.details.labels
+    if name is None and config.model_info is not None and config.model_info.labels:
+        return tuple(label.replace("_", " ") for label in config.model_info.labels)
+    if name is None and config.accuracy_check is not None and config.accuracy_check.converted is not None:
+        dataset = config.accuracy_check.converted.name
+        return imagenet_classes(background=BACKGROUND_SETS[dataset]) if dataset in BACKGROUND_SETS else None
+    if name is None:
+        return None
+    if name in BACKGROUND_SETS:
+        return imagenet_classes(background=BACKGROUND_SETS[name])
+    return read_labels(config.folder / name)
+
+
+def background_class(config: ModelConfig) -> int | None:
+    """Index of the background class: as declared, or 0 for the 1001-class ImageNet dataset; None if there is none."""
+    if config.details.background_class is not None:
+        return config.details.background_class
+    check = config.accuracy_check
+    dataset = check.converted if check is not None else None
+    names = {config.details.labels, dataset.name if dataset is not None else None}
+    return 0 if "imagenet_1001_classes" in names else None
