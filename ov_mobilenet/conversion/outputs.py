@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ov_mobilenet.convert.sources.frontend import plain_name
+from ov_mobilenet.conversion.sources.frontend import plain_name
 from ov_mobilenet.errors import ConversionError
 
 if TYPE_CHECKING:

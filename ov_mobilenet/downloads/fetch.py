@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ov_mobilenet.download import cache
-from ov_mobilenet.download.archive import unpack
-from ov_mobilenet.download.transport import Transport, https
+from ov_mobilenet.downloads import cache
+from ov_mobilenet.downloads.archive import unpack
+from ov_mobilenet.downloads.transport import Transport, https
 from ov_mobilenet.errors import ConfigError, DownloadError, HashMismatchError, OfflineError
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.model import FileSource, HttpSource, ModelConfig, ModelFile, RegexReplace, UnpackArchive

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ov_mobilenet._version import __version__
-from ov_mobilenet.convert import ir
-from ov_mobilenet.convert.normalisation import InputType
-from ov_mobilenet.download.fetch import SourceFiles
+from ov_mobilenet.conversion import ir
+from ov_mobilenet.conversion.normalisation import InputType
+from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.arguments import ConversionPlan, Normalisation, plan_conversion
@@ -76,7 +76,7 @@ def convert(
         ConfigError: the description asks for something unknown.
         OSError: the IR cannot be written.
     """
-    from ov_mobilenet.convert.sources import network_path
+    from ov_mobilenet.conversion.sources import network_path
 
     config = sources.config
     plan = plan_conversion(config)
@@ -105,10 +105,10 @@ def default_precisions(plan: ConversionPlan) -> tuple[Precision, ...]:
 
 def _prepare(config: ModelConfig, plan: ConversionPlan, path: Path, form: Form) -> tuple[ov.Model, str]:
     """The network with one named input of the wanted shape, ending in probabilities; and its layout."""
-    from ov_mobilenet.convert.outputs import end_in_probabilities
-    from ov_mobilenet.convert.shapes import free_batch, set_shape
-    from ov_mobilenet.convert.sources import read_network
-    from ov_mobilenet.convert.sources.frontend import find_output, plain_name, single_input
+    from ov_mobilenet.conversion.outputs import end_in_probabilities
+    from ov_mobilenet.conversion.shapes import free_batch, set_shape
+    from ov_mobilenet.conversion.sources import read_network
+    from ov_mobilenet.conversion.sources.frontend import find_output, plain_name, single_input
 
     network = read_network(config, plan, path)
     source_input = single_input(network, plan.input.name, path)
@@ -135,9 +135,9 @@ def _own_shape(model: ov.Model, path: Path) -> tuple[int, ...]:
 def _finish(
     model: ov.Model, layout: str, plan: ConversionPlan, record: ir.IrRecord, form: Form, path: Path
 ) -> ov.Model:
-    from ov_mobilenet.convert.compression import halve_weights
-    from ov_mobilenet.convert.naming import make_canonical
-    from ov_mobilenet.convert.normalisation import bake
+    from ov_mobilenet.conversion.compression import halve_weights
+    from ov_mobilenet.conversion.naming import make_canonical
+    from ov_mobilenet.conversion.normalisation import bake
 
     input_name = min(model.inputs[0].get_names())
     if record.precision == "FP16":

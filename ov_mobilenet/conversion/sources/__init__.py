@@ -50,19 +50,19 @@ def read_network(config: ModelConfig, plan: ConversionPlan, path: Path) -> ov.Mo
         MissingDependencyError: the framework's package is not installed.
     """
     if config.framework == "pytorch":
-        from ov_mobilenet.convert.sources.pytorch import read_pytorch
+        from ov_mobilenet.conversion.sources.pytorch import read_pytorch
 
         return read_pytorch(config, plan, path)
     if config.framework == "tf":
-        from ov_mobilenet.convert.sources.tensorflow import read_tensorflow
+        from ov_mobilenet.conversion.sources.tensorflow import read_tensorflow
 
         return read_tensorflow(plan, path)
     if config.framework == "tflite":
-        from ov_mobilenet.convert.sources.tflite import read_tflite
+        from ov_mobilenet.conversion.sources.tflite import read_tflite
 
         return read_tflite(plan, path)
     if config.framework == "onnx":
-        from ov_mobilenet.convert.sources.onnx import read_onnx
+        from ov_mobilenet.conversion.sources.onnx import read_onnx
 
         return read_onnx(plan, path)
     raise ConversionError(

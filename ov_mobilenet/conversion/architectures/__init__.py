@@ -20,7 +20,7 @@ def build(model_name: str, classes: int) -> torch.nn.Module:
     Raises:
         ConversionError: no such architecture.
     """
-    from ov_mobilenet.convert.architectures.mobilenet_v2 import MobileNetV2
+    from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
 
     known: dict[str, Callable[[int], torch.nn.Module]] = {"mobilenet_v2": lambda count: MobileNetV2(classes=count)}
     if model_name not in known:

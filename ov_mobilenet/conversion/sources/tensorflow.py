@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.convert.sources.frontend import run_converter
+from ov_mobilenet.conversion.sources.frontend import run_converter
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo.arguments import ConversionPlan
 

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ov_mobilenet.convert.sources.frontend import run_converter
+from ov_mobilenet.conversion.sources.frontend import run_converter
 from ov_mobilenet.errors import ConversionError, MissingDependencyError
 from ov_mobilenet.zoo.arguments import ConversionPlan
 from ov_mobilenet.zoo.model import ModelConfig
@@ -51,7 +51,7 @@ def load_module(plan: ConversionPlan, path: Path) -> torch.nn.Module:
         raise MissingDependencyError(
             "PyTorch weights need torch", where=path, fix="pip install 'ov-mobilenet[pytorch]'"
         ) from error
-    from ov_mobilenet.convert.architectures import build
+    from ov_mobilenet.conversion.architectures import build
 
     state = _load_state(path)
     head = state.get(HEAD_KEY)

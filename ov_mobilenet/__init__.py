@@ -1,0 +1,81 @@
+"""From a published or fine-tuned MobileNet to an OpenVINO model that takes raw camera pixels.
+
+    import ov_mobilenet as ovm
+
+    classifier = ovm.load_classifier("mobilenet-v2-pytorch")
+    print(classifier.classify("cat.jpg").best)
+
+Names are loaded when they are first used, so importing this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ov_mobilenet._version import __version__
+
+if TYPE_CHECKING:
+    from ov_mobilenet.conversion.converter import Form, IrModel, convert
+    from ov_mobilenet.conversion.verification import verify
+    from ov_mobilenet.downloads.fetch import SourceFiles, download
+    from ov_mobilenet.errors import OvMobilenetError
+    from ov_mobilenet.runtime.classifier import Classifier
+    from ov_mobilenet.runtime.load import load_classifier
+    from ov_mobilenet.runtime.results import Classification, Failure, Prediction, Timings
+    from ov_mobilenet.zoo.config import load_config
+    from ov_mobilenet.zoo.model import ModelConfig
+    from ov_mobilenet.zoo.registry import find_config, list_models
+
+_HOMES = {
+    "Classification": "runtime.results",
+    "Classifier": "runtime.classifier",
+    "Failure": "runtime.results",
+    "Form": "conversion.converter",
+    "IrModel": "conversion.converter",
+    "ModelConfig": "zoo.model",
+    "OvMobilenetError": "errors",
+    "Prediction": "runtime.results",
+    "SourceFiles": "downloads.fetch",
+    "Timings": "runtime.results",
+    "convert": "conversion.converter",
+    "download": "downloads.fetch",
+    "find_config": "zoo.registry",
+    "list_models": "zoo.registry",
+    "load_classifier": "runtime.load",
+    "load_config": "zoo.config",
+    "verify": "conversion.verification",
+}
+
+__all__ = [
+    "Classification",
+    "Classifier",
+    "Failure",
+    "Form",
+    "IrModel",
+    "ModelConfig",
+    "OvMobilenetError",
+    "Prediction",
+    "SourceFiles",
+    "Timings",
+    "__version__",
+    "convert",
+    "download",
+    "find_config",
+    "list_models",
+    "load_classifier",
+    "load_config",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

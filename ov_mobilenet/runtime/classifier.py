@@ -1,0 +1,229 @@
+"""A compiled classifier: frames or files in, most probable classes out."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from ov_mobilenet.conversion.ir import IrRecord
+from ov_mobilenet.errors import ImageError, IrError, UsageError
+from ov_mobilenet.runtime import geometry as host_geometry
+from ov_mobilenet.runtime.images import read_image
+from ov_mobilenet.runtime.results import Classification, Failure, Result, Timings, top_predictions
+from ov_mobilenet.zoo.geometry import Geometry
+
+if TYPE_CHECKING:
+    import numpy as np
+    import openvino as ov
+    from numpy.typing import NDArray
+
+    from ov_mobilenet.runtime.device import Compiled
+    from ov_mobilenet.runtime.images import Frame
+
+    Image = str | Path | bytes | Frame
+
+DEFAULT_TOP_K = 5
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A picture at the network's size, and what it cost."""
+
+    source: str
+    frame: Frame
+    started: float
+    decode_ms: float
+    geometry_ms: float
+
+
+class Classifier:
+    """A model compiled for a device; made by `load_classifier`.
+
+    Safe to share between threads: each call takes an infer request of its own from a pool.
+
+    Attributes:
+        record: what the IR says of itself; None for an IR of other tools.
+        labels: class names, or None.
+        geometry: how a picture is cropped and resized before it is fed.
+        device: what executes, as OpenVINO names it.
+        inference_precision: f32, bf16 or f16; None where the device does not say.
+    """
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        *,
+        geometry: Geometry,
+        labels: tuple[str, ...] | None,
+        record: IrRecord | None,
+    ) -> None:
+        self.record = record
+        self.labels = labels
+        self.geometry = geometry
+        self.device = compiled.device
+        self.inference_precision = compiled.inference_precision
+        self._model = compiled.model
+        self._requests: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
+        shape = compiled.model.inputs[0].get_partial_shape()
+        self._batch = None if shape[0].is_dynamic else shape[0].get_length()
+        self._size = (shape[1].get_length(), shape[2].get_length())
+
+    def classify(self, image: Image, *, top_k: int = DEFAULT_TOP_K) -> Classification:
+        """Classify one picture.
+
+        Args:
+            image: a path, the bytes of a picture file, or a frame: uint8 (H, W, 3) in BGR.
+            top_k: how many classes to give, at least 1.
+
+        Raises:
+            ImageError: the picture cannot be read, or the array is no such frame.
+            UsageError: `top_k` is below 1.
+        """
+        _check_top_k(top_k)
+        prepared = self._prepare(image, 0)
+        return self._infer([prepared], top_k)[0]
+
+    def classify_batch(self, images: Iterable[Image], *, top_k: int = DEFAULT_TOP_K) -> list[Result]:
+        """Classify many pictures, as many at a time as the model's batch takes (32 for any batch).
+
+        A picture that cannot be read gives a `Failure` in its place; the others are done.
+
+        Raises:
+            UsageError: `top_k` is below 1.
+        """
+        _check_top_k(top_k)
+        results: list[Result | None] = []
+        pending: list[tuple[int, _Prepared]] = []
+
+        def flush() -> None:
+            found = self._infer([prepared for _, prepared in pending], top_k)
+            for (index, _), result in zip(pending, found, strict=True):
+                results[index] = result
+            pending.clear()
+
+        for index, image in enumerate(images):
+            results.append(None)
+            try:
+                pending.append((index, self._prepare(image, index)))
+            except ImageError as error:
+                results[index] = Failure(_name(image, index), str(error))
+            if len(pending) == (self._batch or 32):
+                flush()
+        if pending:
+            flush()
+        return [result for result in results if result is not None]
+
+    def classify_each(self, images: Iterable[Image], *, top_k: int = DEFAULT_TOP_K) -> Iterator[Result]:
+        """Classify pictures one after another; an unreadable one gives a `Failure` in its place.
+
+        Raises:
+            UsageError: `top_k` is below 1.
+        """
+        _check_top_k(top_k)
+        for index, image in enumerate(images):
+            try:
+                yield self._infer([self._prepare(image, index)], top_k)[0]
+            except ImageError as error:
+                yield Failure(_name(image, index), str(error))
+
+    def probabilities(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The network's answer for frames of its own size.
+
+        Args:
+            frames: uint8 (N, height, width, 3) in BGR.
+
+        Returns:
+            float32 (N, classes), in [0, 1], each row summing to 1.
+        """
+        import numpy as np
+
+        step = self._batch or len(frames)
+        rows = []
+        for start in range(0, len(frames), step):
+            chunk = np.ascontiguousarray(frames[start : start + step])
+            rows.append(self._run(chunk))
+        return np.concatenate(rows)
+
+    def _prepare(self, image: Image, index: int) -> _Prepared:
+        started = perf_counter()
+        if isinstance(image, str | Path | bytes):
+            frame = read_image(Path(image) if isinstance(image, str) else image, self.geometry.reader)
+        else:
+            frame = _check_frame(image)
+        decoded = perf_counter()
+        frame = host_geometry.apply(self.geometry, frame)
+        if frame.shape[:2] != self._size:
+            raise ImageError(
+                "the geometry does not lead to the network's input size",
+                expected=f"{self._size[0]}x{self._size[1]}",
+                got=f"{frame.shape[0]}x{frame.shape[1]} by {self.geometry}",
+            )
+        done = perf_counter()
+        return _Prepared(
+            _name(image, index), frame, started, (decoded - started) * 1e3, (done - decoded) * 1e3
+        )
+
+    def _infer(self, prepared: list[_Prepared], top_k: int) -> list[Classification]:
+        import numpy as np
+
+        begun = perf_counter()
+        rows = self._run(np.stack([picture.frame for picture in prepared]))
+        ended = perf_counter()
+        results = []
+        for picture, row in zip(prepared, rows, strict=True):
+            predictions = top_predictions(row, self.labels, top_k)
+            queued = (begun - picture.started) * 1e3 - picture.decode_ms - picture.geometry_ms
+            timings = Timings(
+                decode=picture.decode_ms,
+                geometry=picture.geometry_ms,
+                queue=max(0.0, queued),
+                inference=(ended - begun) * 1e3,
+                total=(perf_counter() - picture.started) * 1e3,
+            )
+            results.append(Classification(picture.source, predictions, timings))
+        return results
+
+    def _run(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """One request; a batch that is not full is filled up with black."""
+        import numpy as np
+
+        count = len(frames)
+        if self._batch is not None and count < self._batch:
+            frames = np.concatenate([frames, np.zeros((self._batch - count, *frames.shape[1:]), np.uint8)])
+        try:
+            request = self._requests.get_nowait()
+        except queue.Empty:
+            request = self._model.create_infer_request()
+        try:
+            request.infer([frames], share_inputs=True)
+            # The output tensor is written again by the request's next run.
+            rows: NDArray[np.float32] = request.get_output_tensor(0).data[:count].copy()
+        finally:
+            self._requests.put(request)
+        if not np.isfinite(rows).all():
+            raise IrError("the network gave values that are not finite", got="NaN or infinity in the output")
+        return rows
+
+
+def _check_top_k(top_k: int) -> None:
+    if top_k < 1:
+        raise UsageError("bad top_k", expected="at least 1", got=top_k)
+
+
+def _check_frame(frame: Frame) -> Frame:
+    import numpy as np
+
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+        got = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise ImageError("not a frame", expected="uint8 (H, W, 3) in BGR, values 0..255", got=got)
+    if frame.size == 0:
+        raise ImageError("empty frame", expected="at least one pixel", got=frame.shape)
+    return frame
+
+
+def _name(image: Image, index: int) -> str:
+    return str(image) if isinstance(image, str | Path) else f"image {index}"

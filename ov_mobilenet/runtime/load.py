@@ -1,0 +1,188 @@
+"""From a zoo name, a description or an IR to a compiled classifier."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ov_mobilenet._version import __version__
+from ov_mobilenet.conversion import ir
+from ov_mobilenet.conversion.ir import IrRecord
+from ov_mobilenet.errors import ConfigError, IrError, UnknownModelError, UsageError
+from ov_mobilenet.runtime.classifier import Classifier
+from ov_mobilenet.runtime.device import Hint, InferencePrecision, compile_model
+from ov_mobilenet.zoo.geometry import Geometry, parse_words, whole
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+    from ov_mobilenet.zoo.model import ModelConfig
+
+log = logging.getLogger(__name__)
+
+
+def load_classifier(
+    model: str | Path,
+    *,
+    device: str = "AUTO",
+    hint: Hint | None = None,
+    inference_precision: InferencePrecision | None = None,
+    geometry: str | Geometry | None = None,
+    labels: tuple[str, ...] | None = None,
+    cache_dir: Path | None = None,
+    offline: bool = False,
+) -> Classifier:
+    """Make a classifier ready to run.
+
+    A zoo name or a description is downloaded, verified and converted (FP32) once and kept in the cache.
+
+    Args:
+        model: a zoo name, the path of a `model.yml`, or the path of an IR `.xml`.
+        device: as OpenVINO names it.
+        hint: performance hint; None for the device's own.
+        inference_precision: None for the device's own choice.
+        geometry: crop and resize in words, instead of what the IR records.
+        labels: class names, instead of what the IR records.
+        cache_dir: for downloads and converted models; None for the user's.
+        offline: take nothing over the network.
+
+    Raises:
+        UnknownModelError: no such name, no such file.
+        DownloadError, ConversionError, IrError, DeviceError: a step of the way failed.
+        UsageError: the geometry does not lead to the network's size, or is not understood.
+        ConfigError: the labels do not match the classes.
+    """
+    xml = ir_path(model, cache_dir, offline=offline)
+    network = ir.read_ir(xml)
+    record = ir.read_record(network, xml)
+    network, channel_order = _usable(network, record, xml)
+    height, width = _size(network, xml)
+    chosen = parse_words(geometry) if isinstance(geometry, str) else geometry
+    chosen = chosen or (record.geometry if record is not None else None)
+    if chosen is None:
+        chosen = whole(height, width)
+        log.warning("%s: no geometry is known; the whole picture is resized to %dx%d", xml, height, width)
+    _check_geometry(chosen, height, width)
+    names = labels or (record.labels if record is not None else _model_info_labels(network))
+    classes = network.outputs[0].get_partial_shape()[1].get_length()
+    if names is not None and len(names) != classes:
+        raise ConfigError("labels do not match the classes", where=xml, expected=classes, got=len(names))
+    compiled = compile_model(
+        _take_frames(network, reverse=channel_order == "RGB"),
+        device,
+        hint=hint,
+        inference_precision=inference_precision,
+    )
+    return Classifier(compiled, geometry=chosen, labels=names, record=record)
+
+
+def ir_path(model: str | Path, cache_dir: Path | None, *, offline: bool = False) -> Path:
+    """The `.xml` of a MODEL, which is converted into the cache if it is no IR. Raises: as `load_classifier`."""
+    path = Path(model)
+    if path.suffix == ".xml":
+        if not path.is_file():
+            raise IrError("no such IR", where=path)
+        return path
+    from ov_mobilenet.zoo.registry import find_config
+
+    if path.suffix in (".onnx", ".pb", ".tflite", ".pth"):
+        raise UnknownModelError(
+            "a source network cannot be run as it is", where=path, expected="an IR, a model.yml or a zoo name",
+            fix="Describe it in a model.yml and convert it",
+        )  # fmt: skip
+    return _converted(find_config(model), cache_dir, offline=offline)
+
+
+def _converted(config: ModelConfig, cache_dir: Path | None, *, offline: bool) -> Path:
+    """The FP32 IR of a description in the cache, made there if it is not; one process makes it, others wait."""
+    import filelock
+    import openvino as ov
+
+    from ov_mobilenet.conversion.converter import convert
+    from ov_mobilenet.downloads.cache import default_root
+    from ov_mobilenet.downloads.fetch import download
+
+    root = cache_dir or default_root()
+    # The files' digests stand in the description, so its digest covers them.
+    identity = "\0".join((config.name, config.digest, __version__, ov.get_version()))
+    folder = root / "ir" / hashlib.sha256(identity.encode()).hexdigest()[:24]
+    xml = folder / "FP32" / f"{config.name}.xml"
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / ".lock"):
+        if not (xml.is_file() and xml.with_suffix(".bin").is_file()):
+            log.info("%s: downloading and converting into %s", config.name, folder)
+            sources = download(config, root / "sources" / config.name, cache_root=root, offline=offline)
+            convert(sources, folder, precisions=("FP32",))
+    return xml
+
+
+def _usable(network: ov.Model, record: IrRecord | None, xml: Path) -> tuple[ov.Model, str]:
+    """The network with one input and probabilities as output, and the channel order it takes."""
+    if record is not None:
+        return network, record.channel_order
+    from ov_mobilenet.conversion.outputs import end_in_probabilities
+    from ov_mobilenet.conversion.sources.frontend import find_output, single_input
+
+    log.warning("%s: no record of ov-mobilenet; taken to eat raw BGR pixels 0..255", xml)
+    layout = network.get_parameters()[0].layout
+    port = single_input(network, "", xml)
+    network = end_in_probabilities(find_output(network, None, xml), port.get_node(), None, xml)
+    network.get_parameters()[0].layout = layout
+    return network, "BGR"
+
+
+def _layout(network: ov.Model, xml: Path) -> str:
+    """NCHW or NHWC: as the IR says, else where the 3 channels are."""
+    from ov_mobilenet.conversion.normalisation import check_layout
+
+    text = str(network.get_parameters()[0].layout).strip("[]").replace(",", "")
+    shape = network.inputs[0].get_partial_shape()
+    if len(text) != 4 and shape.rank.is_static and len(shape) == 4:
+        text = "NCHW" if shape[1].is_static and shape[1].get_length() == 3 else "NHWC"
+    check_layout(network, text, xml)
+    return text
+
+
+def _size(network: ov.Model, xml: Path) -> tuple[int, int]:
+    shape, layout = network.inputs[0].get_partial_shape(), _layout(network, xml)
+    height, width = shape[layout.index("H")], shape[layout.index("W")]
+    if height.is_dynamic or width.is_dynamic:
+        raise IrError("the network takes any picture size; this is not supported", where=xml, got=shape)
+    return height.get_length(), width.get_length()
+
+
+def _take_frames(network: ov.Model, *, reverse: bool) -> ov.Model:
+    """Let the network take uint8 NHWC BGR frames: type, layout and channels are turned in the graph."""
+    import openvino as ov
+    from openvino.preprocess import PrePostProcessor
+
+    layout = _layout(network, Path(network.get_friendly_name()))
+    element = network.inputs[0].get_element_type()
+    if element == ov.Type.u8 and layout == "NHWC" and not reverse:
+        return network
+    processor = PrePostProcessor(network)
+    processor.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    processor.input().model().set_layout(ov.Layout(layout))
+    if reverse:
+        processor.input().preprocess().reverse_channels()
+    processor.input().preprocess().convert_element_type(element)
+    return processor.build()
+
+
+def _check_geometry(geometry: Geometry, height: int, width: int) -> None:
+    last = geometry.steps[-1]
+    if (last.height, last.width) != (height, width):
+        raise UsageError(
+            "the geometry does not lead to the network's input size",
+            expected=f"a last step of {height}x{width}" if height != width else f"a last step of {height}",
+            got=str(geometry),
+        )
+
+
+def _model_info_labels(network: ov.Model) -> tuple[str, ...] | None:
+    if not network.has_rt_info(["model_info", "labels"]):
+        return None
+    text = network.get_rt_info(["model_info", "labels"]).astype(str)
+    return tuple(label.replace("_", " ") for label in text.split())
