@@ -14,9 +14,9 @@ from ov_mobilenet.conversion.normalisation import InputType
 from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo import labels
+from ov_mobilenet.zoo.accuracy_check import Dataset, NormalizationStep
 from ov_mobilenet.zoo.arguments import ConversionPlan, Normalisation, plan_conversion
 from ov_mobilenet.zoo.geometry import Geometry, channel_order, from_dataset, parse_numbers
-from ov_mobilenet.zoo.accuracy_check import Dataset, NormalizationStep
 from ov_mobilenet.zoo.model import ModelConfig
 
 if TYPE_CHECKING:
@@ -128,7 +128,9 @@ def _prepare(config: ModelConfig, plan: ConversionPlan, path: Path, form: Form) 
 def _own_shape(model: ov.Model, path: Path) -> tuple[int, ...]:
     shape = model.inputs[0].get_partial_shape()
     if shape.rank.is_dynamic:
-        raise ConversionError("the network does not say its input shape", where=path, expected="input_info.shape")
+        raise ConversionError(
+            "the network does not say its input shape", where=path, expected="input_info.shape"
+        )
     return tuple(-1 if size.is_dynamic else size.get_length() for size in shape)
 
 

@@ -104,7 +104,9 @@ def read_record(model: ov.Model, path: Path | str) -> IrRecord | None:
     try:
         return msgspec.convert(_decode(texts), IrRecord)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise IrError(f"the IR's record is broken ({error})", where=path, fix="Convert the model again") from error
+        raise IrError(
+            f"the IR's record is broken ({error})", where=path, fix="Convert the model again"
+        ) from error
 
 
 _PLAIN = ("config_name", "config_digest", "channel_order", "precision")

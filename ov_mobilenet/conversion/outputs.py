@@ -47,7 +47,9 @@ def end_in_probabilities(
         port = _without_integer_output(output)
         if port.get_node().get_type_name() == "Sigmoid":
             raise ConversionError(
-                "the network ends in a sigmoid: its classes do not exclude each other", where=path, expected="logits"
+                "the network ends in a sigmoid: its classes do not exclude each other",
+                where=path,
+                expected="logits",
             )
         port.get_tensor().set_names(set())
         port = ops.softmax(_flat(port), 1).output(0)

@@ -62,5 +62,8 @@ def set_shape(model: ov.Model, shape: tuple[int, ...], path: Path) -> None:
     kept = batch.is_dynamic if shape[0] == -1 else batch.is_static and batch.get_length() == shape[0]
     if not kept:
         raise ConversionError(
-            "the network has its batch built in", where=path, expected=f"an output of batch {shape[0]}", got=batch
+            "the network has its batch built in",
+            where=path,
+            expected=f"an output of batch {shape[0]}",
+            got=batch,
         )

@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-
 from ov_mobilenet.errors import ArchiveError
 
 MAX_MEMBERS = 10_000
@@ -69,7 +68,14 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
                 with stream:
                     _write(stream, target, size, raw_name, archive)
                 written.append(target)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, UnicodeError) as error:
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        EOFError,
+        zlib.error,
+        lzma.LZMAError,
+        UnicodeError,
+    ) as error:
         raise ArchiveError(f"broken archive ({error})", where=archive, expected=format_name) from error
     except (RuntimeError, NotImplementedError, ValueError) as error:
         # zipfile: a password, an unknown compression method; tarfile: a negative size
@@ -108,7 +114,7 @@ def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
 
 def _safe_name(name: str, archive: Path) -> str:
     parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or ".." in parts or not parts or re.search(r'[\\:\x00-\x1f]', name):
+    if name.startswith("/") or ".." in parts or not parts or re.search(r"[\\:\x00-\x1f]", name):
         raise ArchiveError(f"member {name!r} does not stay inside the folder", where=archive)
     return "/".join(parts)
 
@@ -122,7 +128,9 @@ def _write(stream: IO[bytes], target: Path, size: int, name: str, archive: Path)
             while chunk := stream.read(min(CHUNK_BYTES, left + 1)):
                 left -= len(chunk)
                 if left < 0:
-                    raise ArchiveError(f"member {name!r} is longer than it says", where=archive, expected=size)
+                    raise ArchiveError(
+                        f"member {name!r} is longer than it says", where=archive, expected=size
+                    )
                 out.write(chunk)
         if left:
             raise ArchiveError(

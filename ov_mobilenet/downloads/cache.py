@@ -44,13 +44,19 @@ def digest(path: Path, algorithm: str) -> str:
 def is_valid(path: Path, file: ModelFile) -> bool:
     """Whether a file is there with the size and the digest of the description."""
     try:
-        return path.stat().st_size == file.size and digest(path, file.checksum.algorithm) == file.checksum.value
+        return (
+            path.stat().st_size == file.size and digest(path, file.checksum.algorithm) == file.checksum.value
+        )
     except OSError:
         return False
 
 
 def write_verified(
-    chunks: Iterable[bytes], target: Path, file: ModelFile, *, on_bytes: Callable[[int], None] = lambda count: None
+    chunks: Iterable[bytes],
+    target: Path,
+    file: ModelFile,
+    *,
+    on_bytes: Callable[[int], None] = lambda count: None,
 ) -> None:
     """Write chunks to `target`, which appears complete and verified or not at all.
 
@@ -81,7 +87,9 @@ def write_verified(
             raise HashMismatchError("too few bytes", expected=file.size, got=size)
         if hasher.hexdigest() != file.checksum.value:
             raise HashMismatchError(
-                f"{file.checksum.algorithm.upper()} differs", expected=file.checksum.value, got=hasher.hexdigest()
+                f"{file.checksum.algorithm.upper()} differs",
+                expected=file.checksum.value,
+                got=hasher.hexdigest(),
             )
         os.replace(temporary, target)
     finally:

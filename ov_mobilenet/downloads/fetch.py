@@ -117,7 +117,9 @@ def _bring(context: _Context, file: ModelFile, *, patched: bool) -> None:
         _fetch(context, file, target)
 
 
-def _copy(source: Path, target: Path, file: ModelFile, on_bytes: Callable[[int], None] = lambda n: None) -> None:
+def _copy(
+    source: Path, target: Path, file: ModelFile, on_bytes: Callable[[int], None] = lambda n: None
+) -> None:
     cache.write_verified(cache.read_chunks(source), target, file, on_bytes=on_bytes)
 
 
@@ -167,7 +169,10 @@ def _failure(
     if any(isinstance(failure, HashMismatchError) for failure in failures):
         kind = HashMismatchError
     elif context.offline and urls:
-        kind, what = OfflineError, f"{file.name} is not here and the network is not to be used ({', '.join(urls)})"
+        kind, what = (
+            OfflineError,
+            f"{file.name} is not here and the network is not to be used ({', '.join(urls)})",
+        )
     return kind(
         what,
         where=context.config.name,
@@ -195,17 +200,24 @@ def _replace(step: RegexReplace, folder: Path) -> None:
     path = folder / step.file
     try:
         if path.stat().st_size > MAX_PATCHED_BYTES:
-            raise ConfigError("regex_replace on a large file", where=path, expected=f"at most {MAX_PATCHED_BYTES} bytes")
+            raise ConfigError(
+                "regex_replace on a large file", where=path, expected=f"at most {MAX_PATCHED_BYTES} bytes"
+            )
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("regex_replace needs a UTF-8 text file", where=path, got=error) from error
     try:
         replaced, count = re.subn(step.pattern, step.replacement, text, count=step.count)
     except (re.error, IndexError) as error:
-        raise ConfigError(f"regex_replace: bad replacement ({error})", where=path, got=step.replacement) from error
+        raise ConfigError(
+            f"regex_replace: bad replacement ({error})", where=path, got=step.replacement
+        ) from error
     if count == 0 or (step.count and count != step.count):
         raise ConfigError(
-            "regex_replace does not fit", where=path, expected=f"{step.count or 'at least 1'} matches", got=count
+            "regex_replace does not fit",
+            where=path,
+            expected=f"{step.count or 'at least 1'} matches",
+            got=count,
         )
     original, temporary = _original(path), path.with_name(f".{path.name}.part")
     temporary.write_text(replaced, "utf-8")

@@ -78,7 +78,9 @@ def _get(session: requests.Session, url: str, allow_http: bool) -> requests.Resp
             continue
         if response.status_code != 200:
             response.close()
-            raise DownloadError("the server refused", where=url, expected="status 200", got=response.status_code)
+            raise DownloadError(
+                "the server refused", where=url, expected="status 200", got=response.status_code
+            )
         return response
     raise DownloadError("too many redirects", where=url, expected=f"at most {MAX_REDIRECTS}")
 

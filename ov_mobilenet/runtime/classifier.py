@@ -51,6 +51,7 @@ class Classifier:
         geometry: how a picture is cropped and resized before it is fed.
         device: what executes, as OpenVINO names it.
         inference_precision: f32, bf16 or f16; None where the device does not say.
+        input_size: height and width of the network's input in pixels.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Classifier:
         self._requests: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
         shape = compiled.model.inputs[0].get_partial_shape()
         self._batch = None if shape[0].is_dynamic else shape[0].get_length()
-        self._size = (shape[1].get_length(), shape[2].get_length())
+        self.input_size = (shape[1].get_length(), shape[2].get_length())
 
     def classify(self, image: Image, *, top_k: int = DEFAULT_TOP_K) -> Classification:
         """Classify one picture.
@@ -156,10 +157,10 @@ class Classifier:
             frame = _check_frame(image)
         decoded = perf_counter()
         frame = host_geometry.apply(self.geometry, frame)
-        if frame.shape[:2] != self._size:
+        if frame.shape[:2] != self.input_size:
             raise ImageError(
                 "the geometry does not lead to the network's input size",
-                expected=f"{self._size[0]}x{self._size[1]}",
+                expected=f"{self.input_size[0]}x{self.input_size[1]}",
                 got=f"{frame.shape[0]}x{frame.shape[1]} by {self.geometry}",
             )
         done = perf_counter()

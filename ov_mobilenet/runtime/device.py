@@ -94,7 +94,11 @@ def running_precision(compiled: Any) -> str | None:
         value = compiled.get_property("INFERENCE_PRECISION_HINT")
     elif "DEVICE_PROPERTIES" in supported:
         properties = compiled.get_property("DEVICE_PROPERTIES")
-        found = {str(_type_name(p["INFERENCE_PRECISION_HINT"])) for p in properties.values() if "INFERENCE_PRECISION_HINT" in p}
+        found = {
+            str(_type_name(p["INFERENCE_PRECISION_HINT"]))
+            for p in properties.values()
+            if "INFERENCE_PRECISION_HINT" in p
+        }
         return found.pop() if len(found) == 1 else None
     else:
         return None

@@ -80,7 +80,10 @@ def _cover(frame: Frame, height: int, width: int) -> Frame:
     if frame.shape[0] >= height and frame.shape[1] >= width:
         return frame
     ratio = max(height / frame.shape[0], width / frame.shape[1])
-    size = (max(width, int(-(-frame.shape[1] * ratio // 1))), max(height, int(-(-frame.shape[0] * ratio // 1))))
+    size = (
+        max(width, int(-(-frame.shape[1] * ratio // 1))),
+        max(height, int(-(-frame.shape[0] * ratio // 1))),
+    )
     if max(size) > MAX_RESULT_SIDE:
         raise ImageError("sides too unlike to crop", got=f"{frame.shape[1]}x{frame.shape[0]}")
     enlarged: Frame = cv2().resize(frame, size)

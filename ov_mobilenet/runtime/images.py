@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     Frame = NDArray[np.uint8]
 
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"))
+IMAGE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+)
 MAX_FILE_BYTES = 256 << 20
 MAX_PIXELS = 178_956_970  # Pillow's own limit for "decompression bomb" errors
 _ORIENTATION = 0x0112  # EXIF tag
@@ -98,7 +100,16 @@ def _header(data: bytes) -> Image:
         raise ImageError("not a picture in a known format") from error
     except Image.DecompressionBombError as error:
         raise _too_large("more") from error
-    except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError, OverflowError) as error:
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        KeyError,
+        IndexError,
+        TypeError,
+        OverflowError,
+    ) as error:
         raise ImageError(f"broken picture ({error})") from error
     if header.width * header.height > MAX_PIXELS:
         raise _too_large(f"{header.width}x{header.height}")
@@ -114,7 +125,11 @@ def _is_plain(header: Image, data: bytes) -> bool:
     if header.format == "JPEG":
         return _jpeg_is_complete(data)
     if header.format == "PNG":
-        return b"IEND" in data[-64:] and header.mode in ("RGB", "L", "RGBA") and "transparency" not in header.info
+        return (
+            b"IEND" in data[-64:]
+            and header.mode in ("RGB", "L", "RGBA")
+            and "transparency" not in header.info
+        )
     return header.format == "BMP" and header.mode == "RGB"
 
 
@@ -146,7 +161,16 @@ def _decode_pillow(image: Image) -> Frame:
         if image.mode == "F":
             raise ImageError("floating-point pixels have no agreed range", expected="8 or 16 bits a channel")
         rgb = np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError, MemoryError) as error:
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        IndexError,
+        TypeError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         raise ImageError(f"broken picture ({error})") from error
     return np.ascontiguousarray(rgb[:, :, ::-1])
 

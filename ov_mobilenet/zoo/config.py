@@ -163,15 +163,24 @@ def _value_at(document: Document, key: Key) -> Any:
 
 def _check(raw: _RawModel, document: Document) -> None:
     if raw.task_type != "classification":
-        raise document.error("this toolkit classifies", ("task_type",), expected="classification", got=raw.task_type)
+        raise document.error(
+            "this toolkit classifies", ("task_type",), expected="classification", got=raw.task_type
+        )
     if raw.framework not in CONVERTIBLE_FRAMEWORKS and raw.framework not in REFUSED_FRAMEWORKS:
         raise document.error(
-            "unknown framework", ("framework",), expected=", ".join(CONVERTIBLE_FRAMEWORKS), got=repr(raw.framework)
+            "unknown framework",
+            ("framework",),
+            expected=", ".join(CONVERTIBLE_FRAMEWORKS),
+            got=repr(raw.framework),
         )
     if raw.framework == "pytorch" and not raw.conversion_to_onnx_args:
-        raise document.error("missing", ("conversion_to_onnx_args",), expected="--model-name and --weights for pytorch")
+        raise document.error(
+            "missing", ("conversion_to_onnx_args",), expected="--model-name and --weights for pytorch"
+        )
     if raw.framework != "pytorch" and raw.conversion_to_onnx_args:
-        raise document.error("only for pytorch", ("conversion_to_onnx_args",), got=f"framework {raw.framework}")
+        raise document.error(
+            "only for pytorch", ("conversion_to_onnx_args",), got=f"framework {raw.framework}"
+        )
     names: set[str] = set()
     for index, file in enumerate(raw.files):
         if file.name in names:
@@ -192,7 +201,9 @@ def _check(raw: _RawModel, document: Document) -> None:
 def _check_input(info: InputInfo, document: Document, key: Key) -> None:
     for index, size in enumerate(info.shape):
         if size < 1:
-            raise document.error("bad dimension", (*key, "shape", index), expected="a positive number", got=size)
+            raise document.error(
+                "bad dimension", (*key, "shape", index), expected="a positive number", got=size
+            )
     if not info.layout:
         return
     letters = info.layout.upper()
@@ -213,7 +224,9 @@ def _check_postprocessing(step: Postprocessing, document: Document, key: Key) ->
         try:
             re.compile(step.pattern)
         except (re.error, RecursionError, OverflowError) as error:
-            raise document.error(f"bad pattern ({error})", (*key, "pattern"), got=repr(step.pattern)) from error
+            raise document.error(
+                f"bad pattern ({error})", (*key, "pattern"), got=repr(step.pattern)
+            ) from error
 
 
 def _relative(name: str, document: Document, key: Key) -> str:
@@ -222,7 +235,10 @@ def _relative(name: str, document: Document, key: Key) -> str:
     bad = not name or name != name.strip() or path.is_absolute() or str(path) != name or ".." in path.parts
     if bad or re.search(r'[\\:*?"<>|\x00-\x1f]', name):
         raise document.error(
-            "bad path", key, expected="a relative path with '/', without '..', ':' or control characters", got=repr(name)
+            "bad path",
+            key,
+            expected="a relative path with '/', without '..', ':' or control characters",
+            got=repr(name),
         )
     return name
 
@@ -272,7 +288,10 @@ def _checksum(raw: _RawFile, document: Document, key: Key) -> Checksum:
         algorithm, value = raw.checksum.algorithm, raw.checksum.value
     if algorithm not in HEX_DIGITS:
         raise document.error(
-            "unknown digest", (*key, name, "$type"), expected=" or ".join(sorted(HEX_DIGITS)), got=repr(algorithm)
+            "unknown digest",
+            (*key, name, "$type"),
+            expected=" or ".join(sorted(HEX_DIGITS)),
+            got=repr(algorithm),
         )
     if not re.fullmatch(rf"[0-9a-fA-F]{{{HEX_DIGITS[algorithm]}}}", value):
         raise document.error(

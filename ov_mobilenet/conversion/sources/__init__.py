@@ -38,7 +38,9 @@ def network_path(config: ModelConfig, plan: ConversionPlan, download_folder: Pat
     root = download_folder if plan.source.root == "dl_dir" else config.folder
     path = root / plan.source.path
     if not path.exists():
-        raise ConversionError("the source network is not there", where=config.name, expected=path, got="nothing")
+        raise ConversionError(
+            "the source network is not there", where=config.name, expected=path, got="nothing"
+        )
     return path
 
 
@@ -66,5 +68,7 @@ def read_network(config: ModelConfig, plan: ConversionPlan, path: Path) -> ov.Mo
 
         return read_onnx(plan, path)
     raise ConversionError(
-        f"framework {config.framework} is not converted yet", where=config.path, expected="onnx, tf, tflite or pytorch"
+        f"framework {config.framework} is not converted yet",
+        where=config.path,
+        expected="onnx, tf, tflite or pytorch",
     )

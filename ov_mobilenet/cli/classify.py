@@ -1,0 +1,89 @@
+"""`classify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ov_mobilenet.cli import options
+from ov_mobilenet.cli.inputs import expand_inputs
+from ov_mobilenet.cli.sinks import SINKS
+from ov_mobilenet.errors import UsageError
+from ov_mobilenet.runtime.device import Hint, InferencePrecision
+from ov_mobilenet.runtime.load import load_classifier
+from ov_mobilenet.runtime.results import Failure
+
+
+@click.command("classify")
+@click.argument("model")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT…")
+@click.option(
+    "-k", "--top-k", type=click.IntRange(min=1), default=5, show_default=True, help="Classes a picture."
+)
+@click.option("--format", "form", type=click.Choice(sorted(SINKS)), default="table", show_default=True)
+@click.option(
+    "--geometry", metavar="STEPS", help="Crop and resize instead of the model's own, such as 'resize 224'."
+)
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Class names, one a line, instead of the model's own.",
+)
+@options.device
+@options.cache_dir
+@click.pass_context
+def classify_command(
+    context: click.Context,
+    model: str,
+    inputs: tuple[str, ...],
+    top_k: int,
+    form: str,
+    geometry: str | None,
+    labels: Path | None,
+    device: str,
+    hint: Hint | None,
+    inference_precision: InferencePrecision | None,
+    cache_dir: Path | None,
+    offline: bool,
+) -> int:
+    """Classify pictures: files, folders (with all below them) and wildcards.
+
+    A picture that cannot be read gets an error in its place; the others are done, and the exit code is 1.
+
+    \b
+    Examples:
+      ov-mobilenet classify mobilenet-v2-pytorch cat.jpg
+      ov-mobilenet classify public/mine/FP16/mine.xml pictures/ --format jsonl > results.jsonl
+    """
+    paths = expand_inputs(inputs)
+    if not paths:
+        raise UsageError("no pictures", expected="files, or folders with pictures", got=", ".join(inputs))
+    names = None
+    if labels is not None:
+        from ov_mobilenet.zoo.labels import read_labels
+
+        names = read_labels(labels)
+    classifier = load_classifier(
+        model,
+        device=device,
+        hint=hint,
+        inference_precision=inference_precision,
+        geometry=geometry,
+        labels=names,
+        cache_dir=cache_dir,
+        offline=offline,
+    )
+    failed = 0
+    sink = SINKS[form]()
+    try:
+        for result in classifier.classify_each(paths, top_k=top_k):
+            sink.put(result)
+            if isinstance(result, Failure):
+                failed += 1
+                click.echo(f"error: {result.source}: {result.error}", err=True)
+    finally:
+        sink.close()
+    if failed and not options.quiet(context):
+        click.echo(f"{failed} of {len(paths)} pictures could not be classified", err=True)
+    return 1 if failed else 0

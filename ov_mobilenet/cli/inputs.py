@@ -1,0 +1,30 @@
+"""From INPUT arguments to picture paths: files, folders, wildcards."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable
+from pathlib import Path
+
+from ov_mobilenet.runtime.images import IMAGE_SUFFIXES
+
+
+def expand_inputs(inputs: Iterable[str]) -> list[str]:
+    """Paths in the order given; a folder stands for the pictures below it, sorted by path.
+
+    A file that is named is taken whatever its suffix; one that is not there is kept, so that it gets its error in
+    its place among the results. The same for a wildcard that matches nothing.
+    """
+    paths: list[str] = []
+    for text in inputs:
+        path = Path(text)
+        if path.is_dir():
+            found = (
+                file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
+            )
+            paths += sorted(str(file) for file in found)
+        elif not path.exists() and glob.has_magic(text):
+            paths += sorted(glob.glob(text, recursive=True)) or [text]
+        else:
+            paths.append(text)
+    return paths

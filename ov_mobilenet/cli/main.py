@@ -1,0 +1,131 @@
+"""The entry point `ov-mobilenet`: commands loaded when they are called, errors rendered once, exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import click
+
+from ov_mobilenet._version import __version__
+from ov_mobilenet.errors import OvMobilenetError
+
+COMMANDS = {
+    "list": ("ov_mobilenet.cli.zoo", "list_command", "The models of the zoo."),
+    "info": ("ov_mobilenet.cli.zoo", "info_command", "Everything known of one model."),
+    "download": ("ov_mobilenet.cli.download", "download_command", "Fetch and verify source files."),
+    "convert": (
+        "ov_mobilenet.cli.convert",
+        "convert_command",
+        "Convert to OpenVINO IR, normalisation baked in.",
+    ),
+    "classify": ("ov_mobilenet.cli.classify", "classify_command", "Classify pictures."),
+}
+
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are called: `--help` and `classify` stay quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Example: ov-mobilenet convert mobilenet-v2-pytorch && ov-mobilenet classify mobilenet-v2-pytorch cat.jpg",
+)
+@click.version_option(__version__, prog_name="ov-mobilenet")
+@click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings.")
+@click.option("--debug", is_flag=True, help="Show where an error comes from.")
+def cli(verbose: bool, quiet: bool, debug: bool) -> None:
+    """Take a MobileNet to OpenVINO and run it.
+
+    MODEL is a name of the zoo, the path of a model.yml, or the path of an IR .xml.
+    """
+    level = (
+        logging.ERROR if quiet else logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LevelFormatter())
+    logger = logging.getLogger("ov_mobilenet")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+
+
+class _LevelFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {record.getMessage()}"
+
+
+class _Terminated(BaseException):
+    """SIGTERM: unwinds like Ctrl-C, so that what was done is kept."""
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0 done, 1 something failed, 2 wrong usage, 3 a check did not hold, 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, _terminate)
+    debug = "--debug" in arguments
+    try:
+        result: Any = cli.main(arguments, prog_name="ov-mobilenet", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except OvMobilenetError as error:
+        if debug:
+            raise
+        return _say(str(error), error.exit_code)
+    except click.UsageError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        return _say(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _say("interrupted", EXIT_INTERRUPTED)
+    except _Terminated:
+        return _say("terminated", EXIT_TERMINATED)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`): not an error, but nothing more may be written either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if debug:
+            raise
+        return _say(" ".join(str(error).split()), 1)
+
+
+def _say(message: str, code: int) -> int:
+    click.echo(f"error: {message}", err=True)
+    return code
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""Options that several commands share, and small things they all say."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORMATS = click.Choice(["table", "json"])
+
+
+def cache_dir(function: F) -> F:
+    """`--cache-dir`, `--offline`."""
+    function = click.option(
+        "--cache-dir", "--cache_dir", type=click.Path(path_type=Path, file_okay=False), default=None,
+        help="Cache of downloads and converted models (default: the user's cache folder).",
+    )(function)  # fmt: skip
+    return click.option("--offline", is_flag=True, help="Take nothing over the network.")(function)
+
+
+def device(function: F) -> F:
+    """`-d/--device`, `--hint`, `--inference-precision`."""
+    function = click.option(
+        "-d", "--device", default="AUTO", show_default=True, help="CPU, GPU, NPU, AUTO, AUTO:GPU,CPU, MULTI:…"
+    )(function)
+    function = click.option(
+        "--hint", type=click.Choice(["latency", "throughput", "cumulative_throughput"]), default=None,
+        help="Performance hint (default: the device's own).",
+    )(function)  # fmt: skip
+    return click.option(
+        "--inference-precision", type=click.Choice(["f32", "bf16", "f16"]), default=None,
+        help="Precision the device computes in (default: its own choice).",
+    )(function)  # fmt: skip
+
+
+def quiet(context: click.Context) -> bool:
+    """Whether `-q` was given."""
+    return bool(context.find_root().params.get("quiet"))
+
+
+def show_progress(context: click.Context) -> bool:
+    """Progress goes to stderr, and only where somebody sees it."""
+    return sys.stderr.isatty() and not quiet(context)
+
+
+def human_size(count: int) -> str:
+    """Bytes as `14.2 MB`."""
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout, indented."""
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

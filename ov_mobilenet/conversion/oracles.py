@@ -1,0 +1,143 @@
+"""Run a source network in its own framework, fed by hand: the independent judge of a conversion.
+
+Nothing here imports openvino. The pixels are normalised with numpy, the way the model's document says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ov_mobilenet.errors import ConversionError, MissingDependencyError
+from ov_mobilenet.zoo.arguments import ConversionPlan, Normalisation
+from ov_mobilenet.zoo.model import ModelConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Oracle = Callable[["NDArray[np.uint8]"], "NDArray[np.float32]"]
+"""From one frame, uint8 (H, W, 3) BGR at the network's size, to float32 (classes,) as the source network ends."""
+
+PACKAGES = {
+    "onnx": "onnxruntime",
+    "pytorch": "torch",
+    "tflite": "ai-edge-litert",
+    "tf": "tensorflow-cpu",
+}
+
+
+def source_oracle(config: ModelConfig, plan: ConversionPlan, path: Path) -> Oracle:
+    """The source network as a function.
+
+    Raises:
+        MissingDependencyError: its framework is not installed; names the package.
+        ConversionError: the framework has no oracle.
+    """
+    builders = {"onnx": _onnx, "pytorch": _pytorch, "tflite": _tflite, "tf": _tensorflow}
+    if config.framework not in builders:
+        raise ConversionError("no way to run this framework", where=config.path, got=config.framework)
+    try:
+        return builders[config.framework](plan, path)
+    except ImportError as error:
+        package = PACKAGES[config.framework]
+        raise MissingDependencyError(
+            f"verification runs the source network, and {package} is not installed",
+            fix=f"pip install {package}",
+        ) from error
+
+
+def normalise(frame: NDArray[np.uint8], normalisation: Normalisation) -> NDArray[np.float32]:
+    """(x - mean) / scale in float32, after the channels are reversed if the normalisation says so."""
+    import numpy as np
+
+    x = frame[:, :, ::-1] if normalisation.reverse_input_channels else frame
+    values = x.astype(np.float32)
+    if normalisation.mean:
+        values = values - np.array(normalisation.mean, np.float32)
+    if normalisation.scale:
+        values = values / np.array(normalisation.scale, np.float32)
+    return values
+
+
+def _batch(frame: NDArray[np.uint8], plan: ConversionPlan, default_layout: str) -> NDArray[np.float32]:
+    import numpy as np
+
+    values = normalise(frame, plan.normalisation)
+    if (plan.input.layout or default_layout) == "NCHW":
+        values = values.transpose(2, 0, 1)
+    return np.ascontiguousarray(values[None])
+
+
+def _onnx(plan: ConversionPlan, path: Path) -> Oracle:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = plan.input.name or session.get_inputs()[0].name
+    outputs = [plan.output] if plan.output else None
+
+    def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return _flat(session.run(outputs, {name: _batch(frame, plan, "NCHW")})[0])
+
+    return run
+
+
+def _pytorch(plan: ConversionPlan, path: Path) -> Oracle:
+    import torch
+
+    from ov_mobilenet.conversion.sources.pytorch import load_module
+
+    module = load_module(plan, path)
+
+    def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return _flat(module(torch.from_numpy(_batch(frame, plan, "NCHW"))).numpy())
+
+    return run
+
+
+def _tflite(plan: ConversionPlan, path: Path) -> Oracle:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path))
+    interpreter.allocate_tensors()
+    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+
+    def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        interpreter.set_tensor(source["index"], _batch(frame, plan, "NHWC").astype(source["dtype"]))
+        interpreter.invoke()
+        values = _flat(interpreter.get_tensor(target["index"]))
+        scale, zero_point = target["quantization"]
+        return (values - zero_point) * scale if scale else values
+
+    return run
+
+
+def _tensorflow(plan: ConversionPlan, path: Path) -> Oracle:
+    import tensorflow as tf
+
+    if path.is_dir():
+        signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+
+        def run_signature(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+            answer = signature(tf.constant(_batch(frame, plan, "NHWC")))
+            return _flat(next(iter(answer.values())).numpy())
+
+        return run_signature
+    graph_def = tf.compat.v1.GraphDef()
+    graph_def.ParseFromString(path.read_bytes())
+    wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph_def, name=""), [])
+    name = plan.output or graph_def.node[-1].name
+    network = wrapped.prune(f"{plan.input.name or 'input'}:0", name if ":" in name else f"{name}:0")
+
+    def run_graph(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return _flat(network(tf.constant(_batch(frame, plan, "NHWC"))).numpy())
+
+    return run_graph
+
+
+def _flat(values: Any) -> NDArray[np.float32]:
+    import numpy as np
+
+    return np.asarray(values, np.float32).reshape(-1)

@@ -1,0 +1,167 @@
+"""Compare an IR with its source network on pictures, in probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from ov_mobilenet.errors import ImageError, VerificationError
+from ov_mobilenet.zoo.geometry import Geometry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ov_mobilenet.conversion.converter import IrModel
+    from ov_mobilenet.conversion.oracles import Oracle
+    from ov_mobilenet.downloads.fetch import SourceFiles
+
+# What a converted model promises (the README's table): largest difference of any probability, and the least
+# fraction of pictures on which the first class is the same.
+TOLERANCE = {"FP32": (3e-5, 1.0), "FP16": (4e-2, 0.98)}
+# A uint8 TFLite network: LiteRT computes in integers and rounds its output to 1/256, OpenVINO computes in floats.
+QUANTISED_TOLERANCE = (0.1, 0.93)
+DRAWN_PICTURES = 16
+
+
+class Verification(Struct, frozen=True, kw_only=True):
+    """What a comparison found.
+
+    Attributes:
+        max_difference: the largest difference of a probability.
+        top1_agreement: fraction of pictures with the same first class, in [0, 1].
+        skipped: pictures that could not be read.
+    """
+
+    precision: str
+    images: int
+    skipped: int
+    max_difference: float
+    top1_agreement: float
+    tolerance: float
+    least_agreement: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether both figures are within tolerance."""
+        return self.max_difference <= self.tolerance and self.top1_agreement >= self.least_agreement
+
+
+def verify(
+    sources: SourceFiles,
+    model: IrModel,
+    images: Iterable[Path] = (),
+    *,
+    on_progress: Callable[[], None] = lambda: None,
+) -> Verification:
+    """Run the IR (CPU, f32) and the source network on the same pictures.
+
+    Args:
+        images: picture files; without any, coloured noise drawn from a fixed seed.
+        on_progress: called after each picture.
+
+    Raises:
+        MissingDependencyError: the source network's framework is not installed.
+        VerificationError: not one picture could be read.
+    """
+    import numpy as np
+
+    from ov_mobilenet.conversion.oracles import source_oracle
+    from ov_mobilenet.conversion.sources import network_path
+    from ov_mobilenet.runtime.load import load_classifier
+    from ov_mobilenet.zoo.arguments import plan_conversion
+
+    plan = plan_conversion(sources.config)
+    path = network_path(sources.config, plan, sources.folder)
+    oracle = source_oracle(sources.config, plan, path)
+    classifier = load_classifier(model.xml, device="CPU", inference_precision="f32")
+    quantised = sources.config.framework == "tflite" and _ends_in_integers(path)
+    tolerance, agreement = QUANTISED_TOLERANCE if quantised else TOLERANCE[model.precision]
+    height, width = classifier.input_size
+    difference, same, count, skipped = 0.0, 0, 0, 0
+    for frame in _frames(images, classifier.geometry, height, width):
+        if frame is None:
+            skipped += 1
+            continue
+        ours = classifier.probabilities(frame[None])[0]
+        theirs = _as_probabilities(oracle, frame)
+        difference = max(difference, float(np.abs(ours - theirs).max()))
+        same += int(ours.argmax() == theirs.argmax())
+        count += 1
+        on_progress()
+    if not count:
+        raise VerificationError(
+            "no picture could be read", expected="at least one", got=f"{skipped} unreadable"
+        )
+    return Verification(
+        precision=model.precision,
+        images=count,
+        skipped=skipped,
+        max_difference=difference,
+        top1_agreement=same / count,
+        tolerance=tolerance,
+        least_agreement=agreement,
+    )
+
+
+def check(result: Verification, xml: Path) -> None:
+    """Raise if a verification does not hold. Raises: VerificationError."""
+    if not result.holds:
+        raise VerificationError(
+            "the IR differs from its source network", where=xml,
+            expected=f"probabilities within {result.tolerance:g}, the same top-1 on {result.least_agreement:.0%}",
+            got=f"{result.max_difference:.3g}, {result.top1_agreement:.1%} of {result.images}",
+        )  # fmt: skip
+
+
+def _frames(
+    images: Iterable[Path], geometry: Geometry, height: int, width: int
+) -> Iterator[NDArray[np.uint8] | None]:
+    """Frames at the network's size; None for a picture that cannot be read."""
+    from ov_mobilenet.runtime.geometry import apply
+    from ov_mobilenet.runtime.images import read_image
+
+    given = False
+    for image in images:
+        given = True
+        try:
+            yield apply(geometry, read_image(image, geometry.reader))
+        except ImageError:
+            yield None
+    if not given:
+        yield from draw_noise(height, width)
+
+
+def draw_noise(height: int, width: int) -> Iterator[NDArray[np.uint8]]:
+    """Coloured noise, coarse enough for a network to see something in it; always the same."""
+    import numpy as np
+
+    generator = np.random.default_rng(2018)
+    for _ in range(DRAWN_PICTURES):
+        coarse = generator.integers(0, 256, (-(-height // 16), -(-width // 16), 3))
+        fine = generator.integers(-20, 21, (height, width, 3))
+        large = coarse.repeat(16, axis=0).repeat(16, axis=1)[:height, :width]
+        yield np.clip(large + fine, 0, 255).astype(np.uint8)
+
+
+def _as_probabilities(oracle: Oracle, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The oracle's answer, through a softmax if it is not one already."""
+    import numpy as np
+
+    values = oracle(frame).astype(np.float64)
+    # Quantised probabilities sum to 0.78 and more; logits of a thousand classes have negative values.
+    if values.min() < 0.0 or values.max() > 1.0:
+        exponentials = np.exp(values - values.max())
+        values = exponentials / exponentials.sum()
+    return values.astype(np.float32)
+
+
+def _ends_in_integers(path: Path) -> bool:
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+
+    details = Interpreter(model_path=str(path)).get_output_details()[0]
+    return np.dtype(details["dtype"]).kind in "iu"
