@@ -18,13 +18,9 @@ from ov_mobilenet.runtime.results import Failure
 @click.command("classify")
 @click.argument("model")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT…")
-@click.option(
-    "-k", "--top-k", type=click.IntRange(min=1), default=5, show_default=True, help="Classes a picture."
-)
+@click.option("-k", "--top-k", type=click.IntRange(min=1), default=5, show_default=True, help="Classes a picture.")
 @click.option("--format", "form", type=click.Choice(sorted(SINKS)), default="table", show_default=True)
-@click.option(
-    "--geometry", metavar="STEPS", help="Crop and resize instead of the model's own, such as 'resize 224'."
-)
+@click.option("--geometry", metavar="STEPS", help="Crop and resize instead of the model's own, such as 'resize 224'.")
 @click.option(
     "--labels",
     type=click.Path(path_type=Path, dir_okay=False),

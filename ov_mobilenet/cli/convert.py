@@ -28,18 +28,12 @@ SCHEMA_VERSION = 1
     "-d", "--download-dir", "--download_dir", type=click.Path(path_type=Path, file_okay=False), default=Path(),
     help="Source files lie, or are fetched to, DOWNLOAD_DIR/public/NAME (default: here).",
 )  # fmt: skip
-@click.option(
-    "--precisions", metavar="P[,P]", help="FP16, FP32 or both (default: what the description asks for)."
-)
+@click.option("--precisions", metavar="P[,P]", help="FP16, FP32 or both (default: what the description asks for).")
 @click.option("--batch", type=int, help="Fixed batch size, or -1 for any.")
 @click.option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Layout of the converted input.")
 @click.option("--input-type", type=click.Choice(["f32", "u8"]), default="f32", show_default=True)
-@click.option(
-    "--geometry", metavar="STEPS", help="Recorded crop and resize, such as 'resize 256 greater, crop 224'."
-)
-@click.option(
-    "--verify/--no-verify", default=False, help="Compare with the source network in its own framework."
-)
+@click.option("--geometry", metavar="STEPS", help="Recorded crop and resize, such as 'resize 256 greater, crop 224'.")
+@click.option("--verify/--no-verify", default=False, help="Compare with the source network in its own framework.")
 @click.option(
     "--verify-images", type=click.Path(path_type=Path, exists=True), default=None,
     help="Pictures to verify on (default: drawn noise).",
@@ -74,21 +68,17 @@ def convert_command(
     if batch is not None and batch != -1 and batch < 1:
         raise UsageError("bad --batch", expected="a positive number, or -1 for any", got=batch)
     wanted = _precisions(precisions)
-    shape = Form(
-        batch, layout, "u8" if input_type == "u8" else "f32", parse_words(geometry) if geometry else None
-    )
+    shape = Form(batch, layout, "u8" if input_type == "u8" else "f32", parse_words(geometry) if geometry else None)
     rows: list[dict[str, Any]] = []
 
     def one(config: ModelConfig) -> None:
         try:
             folder = download_dir / "public" / config.name
             with progress_bar(context, config) as on_progress:
-                sources = download(
-                    config, folder, cache_root=cache_dir, offline=offline, on_progress=on_progress
-                )
+                sources = download(config, folder, cache_root=cache_dir, offline=offline, on_progress=on_progress)
             target = (output_dir or download_dir) / "public" / config.name
             for model in convert(sources, target, precisions=wanted, form=shape):
-                row = {"model": config.name, "precision": model.precision, "xml": str(model.xml)}
+                row: dict[str, Any] = {"model": config.name, "precision": model.precision, "xml": str(model.xml)}
                 rows.append(row)
                 if form == "table":
                     click.echo(model.xml)
@@ -96,9 +86,7 @@ def convert_command(
                     row["verification"] = _verify(context, sources, model, verify_images)
         except OvMobilenetError as error:
             failed = rows[-1] if isinstance(error, VerificationError) and rows else None
-            rows.append(
-                {"model": config.name, "precision": (failed or {}).get("precision"), "error": str(error)}
-            )
+            rows.append({"model": config.name, "precision": (failed or {}).get("precision"), "error": str(error)})
             raise
 
     try:
@@ -118,9 +106,7 @@ def _precisions(text: str | None) -> tuple[Precision, ...] | None:
     return tuple(dict.fromkeys(known[name] for name in names))
 
 
-def _verify(
-    context: click.Context, sources: SourceFiles, model: IrModel, images: Path | None
-) -> dict[str, Any]:
+def _verify(context: click.Context, sources: SourceFiles, model: IrModel, images: Path | None) -> dict[str, Any]:
     import msgspec
 
     from ov_mobilenet.cli.inputs import expand_inputs
@@ -133,8 +119,7 @@ def _verify(
             f"verified {sources.config.name} {model.precision} on {result.images} "
             f"{'pictures' if files else 'drawings'}: largest difference {result.max_difference:.2g} "
             f"(tolerance {result.tolerance:g}), top-1 agreement {result.top1_agreement:.1%} "
-            f"(least {result.least_agreement:.0%})"
-            + (f", {result.skipped} unreadable" if result.skipped else ""),
+            f"(least {result.least_agreement:.0%})" + (f", {result.skipped} unreadable" if result.skipped else ""),
             err=True,
         )
     check(result, model.xml)

@@ -48,9 +48,7 @@ def find_configs(models: tuple[str, ...]) -> list[ModelConfig]:
             config = find_config(name)
             other = found.setdefault(config.name, config)
             if other.path.resolve() != config.path.resolve():
-                raise UsageError(
-                    f"two models are called {config.name}", got=f"{other.path} and {config.path}"
-                )
+                raise UsageError(f"two models are called {config.name}", got=f"{other.path} and {config.path}")
     return list(found.values())
 
 

@@ -19,12 +19,10 @@ def expand_inputs(inputs: Iterable[str]) -> list[str]:
     for text in inputs:
         path = Path(text)
         if path.is_dir():
-            found = (
-                file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
-            )
+            found = (file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
             paths += sorted(str(file) for file in found)
         elif not path.exists() and glob.has_magic(text):
-            paths += sorted(glob.glob(text, recursive=True)) or [text]
+            paths += sorted(glob.glob(text, recursive=True)) or [text]  # noqa: PTH207 (keeps the user's spelling)
         else:
             paths.append(text)
     return paths

@@ -63,9 +63,7 @@ def cli(verbose: bool, quiet: bool, debug: bool) -> None:
 
     MODEL is a name of the zoo, the path of a model.yml, or the path of an IR .xml.
     """
-    level = (
-        logging.ERROR if quiet else logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
-    )
+    level = logging.ERROR if quiet else logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_LevelFormatter())
     logger = logging.getLogger("ov_mobilenet")

@@ -21,8 +21,8 @@ class Sink(ABC):
     def put(self, result: Result) -> None:
         """Write one result, or keep it for `close`."""
 
-    def close(self) -> None:
-        """End the output; nothing to do by default."""
+    def close(self) -> None:  # noqa: B027 (most have nothing to end)
+        """End the output."""
 
 
 class JsonLines(Sink):
@@ -72,9 +72,7 @@ class Table(Sink):
         """Write the block. Failures are told on stderr."""
         if isinstance(result, Classification):
             rows = (f"  {p.probability:7.2%}  {p.class_id:>5}  {p.label}" for p in result.predictions)
-            sys.stdout.write(
-                f"{result.source}  ({result.timings_ms.total:.1f} ms)\n" + "\n".join(rows) + "\n"
-            )
+            sys.stdout.write(f"{result.source}  ({result.timings_ms.total:.1f} ms)\n" + "\n".join(rows) + "\n")
 
 
 SINKS: dict[str, Callable[[], Sink]] = {"table": Table, "json": Json, "jsonl": JsonLines, "csv": Csv}

@@ -34,15 +34,9 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     console = Console(soft_wrap=True)
     width = max(len(name) for name in facts) + 2
     for name, value in facts.items():
-        items = (
-            value
-            if isinstance(value, list) and any(isinstance(item, dict | str) for item in value)
-            else [value]
-        )
+        items = value if isinstance(value, list) and any(isinstance(item, dict | str) for item in value) else [value]
         for index, item in enumerate(items):
-            console.print(
-                Text((name if index == 0 else "").ljust(width), style="bold"), Text(_fact(item)), sep=""
-            )
+            console.print(Text((name if index == 0 else "").ljust(width), style="bold"), Text(_fact(item)), sep="")
 
 
 def _fact(value: Any) -> str:

@@ -47,9 +47,7 @@ def list_command(patterns: tuple[str, ...], form: str) -> None:
                 human_size(sum(file.size for file in config.files)),
             )
         )
-    print_table(
-        ("model", "source", "input", "GFLOPs", "MParams", "top-1", "top-5", "download"), rows, numbers_from=3
-    )
+    print_table(("model", "source", "input", "GFLOPs", "MParams", "top-1", "top-5", "download"), rows, numbers_from=3)
 
 
 def _summary(config: ModelConfig) -> dict[str, Any]:
@@ -100,9 +98,7 @@ def _config_facts(config: ModelConfig) -> dict[str, Any]:
                 "name": file.name,
                 "size": file.size,
                 "checksum": f"{file.checksum.algorithm}:{file.checksum.value}",
-                "sources": [
-                    s.url if isinstance(s, HttpSource) else str(config.folder / s.path) for s in file.sources
-                ],
+                "sources": [s.url if isinstance(s, HttpSource) else str(config.folder / s.path) for s in file.sources],
             }
             for file in config.files
         ],

@@ -128,9 +128,7 @@ def _prepare(config: ModelConfig, plan: ConversionPlan, path: Path, form: Form) 
 def _own_shape(model: ov.Model, path: Path) -> tuple[int, ...]:
     shape = model.inputs[0].get_partial_shape()
     if shape.rank.is_dynamic:
-        raise ConversionError(
-            "the network does not say its input shape", where=path, expected="input_info.shape"
-        )
+        raise ConversionError("the network does not say its input shape", where=path, expected="input_info.shape")
     return tuple(-1 if size.is_dynamic else size.get_length() for size in shape)
 
 
@@ -210,7 +208,8 @@ def checked_normalisation(dataset: Dataset) -> tuple[tuple[float, ...], tuple[fl
 
     ((x - a) / b - c) / d is (x - (a + c b)) / (b d).
     """
-    mean, scale = (0.0,) * 3, (1.0,) * 3
+    mean: tuple[float, ...] = (0.0,) * 3
+    scale: tuple[float, ...] = (1.0,) * 3
     for step in dataset.preprocessing:
         if isinstance(step, NormalizationStep):
             m = _triple(step.mean, 0.0)

@@ -28,7 +28,6 @@ spaces and booleans as YES and NO:
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -104,9 +103,7 @@ def read_record(model: ov.Model, path: Path | str) -> IrRecord | None:
     try:
         return msgspec.convert(_decode(texts), IrRecord)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise IrError(
-            f"the IR's record is broken ({error})", where=path, fix="Convert the model again"
-        ) from error
+        raise IrError(f"the IR's record is broken ({error})", where=path, fix="Convert the model again") from error
 
 
 _PLAIN = ("config_name", "config_digest", "channel_order", "precision")
@@ -128,13 +125,14 @@ def save_ir(model: ov.Model, xml: Path) -> None:
     import openvino as ov
 
     xml.parent.mkdir(parents=True, exist_ok=True)
+    binary = xml.with_suffix(".bin")
     folder = Path(tempfile.mkdtemp(prefix=f".{xml.stem}.", dir=xml.parent))
     try:
         # Weights are compressed by halve_weights: OpenVINO's own compression rounds mean and scale as well.
         ov.save_model(model, folder / xml.name, compress_to_fp16=False)
         xml.unlink(missing_ok=True)
-        os.replace(folder / xml.with_suffix(".bin").name, xml.with_suffix(".bin"))
-        os.replace(folder / xml.name, xml)
+        (folder / binary.name).replace(binary)
+        (folder / xml.name).replace(xml)
     except RuntimeError as error:
         raise OSError(f"{xml}: cannot be written ({str(error).strip().splitlines()[-1]})") from error
     finally:

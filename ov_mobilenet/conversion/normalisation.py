@@ -51,9 +51,7 @@ def bake(
     target_layout = target_layout or layout
     check_layout(model, layout, path)
     if sorted(target_layout) != sorted(layout):
-        raise ConversionError(
-            "bad layout", where=path, expected=f"the letters of {layout}", got=target_layout
-        )
+        raise ConversionError("bad layout", where=path, expected=f"the letters of {layout}", got=target_layout)
     processor = PrePostProcessor(model)
     element = ov.Type.u8 if input_type == "u8" else ov.Type.f32
     processor.input().tensor().set_element_type(element).set_layout(ov.Layout(target_layout))

@@ -53,11 +53,11 @@ def normalise(frame: NDArray[np.uint8], normalisation: Normalisation) -> NDArray
     import numpy as np
 
     x = frame[:, :, ::-1] if normalisation.reverse_input_channels else frame
-    values = x.astype(np.float32)
+    values: NDArray[np.float32] = x.astype(np.float32)
     if normalisation.mean:
-        values = values - np.array(normalisation.mean, np.float32)
+        values = np.subtract(values, normalisation.mean, dtype=np.float32)
     if normalisation.scale:
-        values = values / np.array(normalisation.scale, np.float32)
+        values = np.divide(values, normalisation.scale, dtype=np.float32)
     return values
 
 

@@ -93,9 +93,7 @@ def verify(
         count += 1
         on_progress()
     if not count:
-        raise VerificationError(
-            "no picture could be read", expected="at least one", got=f"{skipped} unreadable"
-        )
+        raise VerificationError("no picture could be read", expected="at least one", got=f"{skipped} unreadable")
     return Verification(
         precision=model.precision,
         images=count,
@@ -117,9 +115,7 @@ def check(result: Verification, xml: Path) -> None:
         )  # fmt: skip
 
 
-def _frames(
-    images: Iterable[Path], geometry: Geometry, height: int, width: int
-) -> Iterator[NDArray[np.uint8] | None]:
+def _frames(images: Iterable[Path], geometry: Geometry, height: int, width: int) -> Iterator[NDArray[np.uint8] | None]:
     """Frames at the network's size; None for a picture that cannot be read."""
     from ov_mobilenet.runtime.geometry import apply
     from ov_mobilenet.runtime.images import read_image

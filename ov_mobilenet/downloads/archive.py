@@ -7,7 +7,6 @@ devices and permissions of the archive are never made, so no member can reach ou
 from __future__ import annotations
 
 import lzma
-import os
 import re
 import secrets
 import stat
@@ -93,7 +92,7 @@ def _members(archive: Path, format_name: str) -> Iterator[Iterator[Member]]:
         return
     mode = {"tar": "r:", "gztar": "r:gz", "bztar": "r:bz2", "xztar": "r:xz"}[format_name]
     try:
-        tar = tarfile.open(archive, mode)  # type: ignore[call-overload]
+        tar = tarfile.open(archive, mode)  # type: ignore[call-overload] # noqa: SIM115 (the `with` is below)
     except OSError as error:  # gzip.BadGzipFile, "Invalid data stream" of bz2
         if error.errno is not None:
             raise
@@ -128,14 +127,12 @@ def _write(stream: IO[bytes], target: Path, size: int, name: str, archive: Path)
             while chunk := stream.read(min(CHUNK_BYTES, left + 1)):
                 left -= len(chunk)
                 if left < 0:
-                    raise ArchiveError(
-                        f"member {name!r} is longer than it says", where=archive, expected=size
-                    )
+                    raise ArchiveError(f"member {name!r} is longer than it says", where=archive, expected=size)
                 out.write(chunk)
         if left:
             raise ArchiveError(
                 f"member {name!r} is shorter than it says", where=archive, expected=size, got=size - left
             )
-        os.replace(temporary, target)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -9,7 +9,6 @@ dropped and fetched anew.
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -44,9 +43,7 @@ def digest(path: Path, algorithm: str) -> str:
 def is_valid(path: Path, file: ModelFile) -> bool:
     """Whether a file is there with the size and the digest of the description."""
     try:
-        return (
-            path.stat().st_size == file.size and digest(path, file.checksum.algorithm) == file.checksum.value
-        )
+        return path.stat().st_size == file.size and digest(path, file.checksum.algorithm) == file.checksum.value
     except OSError:
         return False
 
@@ -91,7 +88,7 @@ def write_verified(
                 expected=file.checksum.value,
                 got=hasher.hexdigest(),
             )
-        os.replace(temporary, target)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 

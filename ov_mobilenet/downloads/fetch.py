@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -110,16 +109,14 @@ def _bring(context: _Context, file: ModelFile, *, patched: bool) -> None:
     action = plan_file(file, target, context.cache_root, patched=patched)
     log.debug("%s: %s %s", context.config.name, action, file.name)
     if action == "restore":
-        os.replace(_original(target), target)
+        _original(target).replace(target)
     elif action == "copy":
         _copy(cache.entry(context.cache_root, file.checksum), target, file)
     elif action == "fetch":
         _fetch(context, file, target)
 
 
-def _copy(
-    source: Path, target: Path, file: ModelFile, on_bytes: Callable[[int], None] = lambda n: None
-) -> None:
+def _copy(source: Path, target: Path, file: ModelFile, on_bytes: Callable[[int], None] = lambda n: None) -> None:
     cache.write_verified(cache.read_chunks(source), target, file, on_bytes=on_bytes)
 
 
@@ -209,9 +206,7 @@ def _replace(step: RegexReplace, folder: Path) -> None:
     try:
         replaced, count = re.subn(step.pattern, step.replacement, text, count=step.count)
     except (re.error, IndexError) as error:
-        raise ConfigError(
-            f"regex_replace: bad replacement ({error})", where=path, got=step.replacement
-        ) from error
+        raise ConfigError(f"regex_replace: bad replacement ({error})", where=path, got=step.replacement) from error
     if count == 0 or (step.count and count != step.count):
         raise ConfigError(
             "regex_replace does not fit",
@@ -223,4 +218,4 @@ def _replace(step: RegexReplace, folder: Path) -> None:
     temporary.write_text(replaced, "utf-8")
     if not original.exists():
         original.write_bytes(path.read_bytes())
-    os.replace(temporary, path)
+    temporary.replace(path)

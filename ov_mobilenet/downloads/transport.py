@@ -68,9 +68,7 @@ def _chunks(response: requests.Response, url: str) -> Iterator[bytes]:
 def _get(session: requests.Session, url: str, allow_http: bool) -> requests.Response:
     for _ in range(MAX_REDIRECTS):
         _check_scheme(url, allow_http)
-        response = session.get(
-            url, stream=True, allow_redirects=False, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
-        )
+        response = session.get(url, stream=True, allow_redirects=False, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
         if response.is_redirect:
             target = urljoin(url, response.headers["location"])
             response.close()
@@ -78,9 +76,7 @@ def _get(session: requests.Session, url: str, allow_http: bool) -> requests.Resp
             continue
         if response.status_code != 200:
             response.close()
-            raise DownloadError(
-                "the server refused", where=url, expected="status 200", got=response.status_code
-            )
+            raise DownloadError("the server refused", where=url, expected="status 200", got=response.status_code)
         return response
     raise DownloadError("too many redirects", where=url, expected=f"at most {MAX_REDIRECTS}")
 

@@ -164,9 +164,7 @@ class Classifier:
                 got=f"{frame.shape[0]}x{frame.shape[1]} by {self.geometry}",
             )
         done = perf_counter()
-        return _Prepared(
-            _name(image, index), frame, started, (decoded - started) * 1e3, (done - decoded) * 1e3
-        )
+        return _Prepared(_name(image, index), frame, started, (decoded - started) * 1e3, (done - decoded) * 1e3)
 
     def _infer(self, prepared: list[_Prepared], top_k: int) -> list[Classification]:
         import numpy as np

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
     Frame = NDArray[np.uint8]
 
-IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
-)
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"))
 MAX_FILE_BYTES = 256 << 20
 MAX_PIXELS = 178_956_970  # Pillow's own limit for "decompression bomb" errors
 _ORIENTATION = 0x0112  # EXIF tag
@@ -125,11 +123,7 @@ def _is_plain(header: Image, data: bytes) -> bool:
     if header.format == "JPEG":
         return _jpeg_is_complete(data)
     if header.format == "PNG":
-        return (
-            b"IEND" in data[-64:]
-            and header.mode in ("RGB", "L", "RGBA")
-            and "transparency" not in header.info
-        )
+        return b"IEND" in data[-64:] and header.mode in ("RGB", "L", "RGBA") and "transparency" not in header.info
     return header.format == "BMP" and header.mode == "RGB"
 
 

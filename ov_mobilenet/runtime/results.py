@@ -83,6 +83,5 @@ def top_predictions(
     # Stable, so that ties are broken the same way on every device.
     order = np.argsort(-probabilities, kind="stable")[:top_k]
     return tuple(
-        Prediction(int(i), labels[i] if labels is not None else f"class {i}", float(probabilities[i]))
-        for i in order
+        Prediction(int(i), labels[i] if labels is not None else f"class {i}", float(probabilities[i])) for i in order
     )

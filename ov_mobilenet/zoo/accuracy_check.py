@@ -14,9 +14,7 @@ Size = Annotated[int, Meta(ge=1, le=8192)]
 Triple = float | str | tuple[float, ...]
 
 
-class ResizeStep(
-    Struct, frozen=True, kw_only=True, tag_field="type", tag="resize", forbid_unknown_fields=True
-):
+class ResizeStep(Struct, frozen=True, kw_only=True, tag_field="type", tag="resize", forbid_unknown_fields=True):
     """Resize to `size` x `size` or `dst_height` x `dst_width`; `greater` keeps the aspect ratio."""
 
     size: Size | None = None

@@ -119,9 +119,7 @@ def _split(
         match = re.fullmatch(r"--([A-Za-z][A-Za-z0-9_-]*)(?:=(.*))?", argument.strip(), re.DOTALL)
         name = match[1] if match else ""
         if match is None or name not in values | flags:
-            raise _bad(
-                config, argument, "unknown argument", "one of --" + ", --".join(sorted(values | flags))
-            )
+            raise _bad(config, argument, "unknown argument", "one of --" + ", --".join(sorted(values | flags)))
         if name in values and not match[2]:
             raise _bad(config, argument, "argument without a value", f"--{name}=VALUE")
         if name in seen:
@@ -152,14 +150,12 @@ def _compress(config: ModelConfig, arguments: Mapping[str, str]) -> bool | None:
     return data_type in ("FP16", "half")
 
 
+ROOTS: tuple[Literal["dl_dir", "conv_dir", "config_dir"], ...] = ("dl_dir", "conv_dir", "config_dir")
 _VARIABLE = re.compile(r"\$(?:(dl_dir|conv_dir|config_dir)\b|\{(dl_dir|conv_dir|config_dir)\})/(.+)")
 
 
 def _source(config: ModelConfig, arguments: Mapping[str, str]) -> SourceNetwork:
-    if config.framework == "pytorch":
-        names = ("weights",)
-    else:
-        names = ("input_model", "saved_model_dir")
+    names = ["weights"] if config.framework == "pytorch" else ["input_model", "saved_model_dir"]
     given = [name for name in names if name in arguments]
     if len(given) != 1:
         raise ConfigError(
@@ -172,12 +168,9 @@ def _source(config: ModelConfig, arguments: Mapping[str, str]) -> SourceNetwork:
     match = _VARIABLE.fullmatch(value)
     path = match[3] if match else ""
     if match is None or path.startswith("/") or ".." in path.split("/") or re.search(r"[\\:$]", path):
-        raise _bad(
-            config, f"--{given[0]}={value}", "bad path", "$dl_dir/PATH, $conv_dir/PATH or $config_dir/PATH"
-        )
-    root = match[1] or match[2]
-    assert root in ("dl_dir", "conv_dir", "config_dir")
-    return SourceNetwork(root=root, path=path.rstrip("/"), folder=given[0] == "saved_model_dir")
+        raise _bad(config, f"--{given[0]}={value}", "bad path", "$dl_dir/PATH, $conv_dir/PATH or $config_dir/PATH")
+    roots: dict[str, Literal["dl_dir", "conv_dir", "config_dir"]] = {name: name for name in ROOTS}
+    return SourceNetwork(root=roots[match[1] or match[2]], path=path.rstrip("/"), folder=given[0] == "saved_model_dir")
 
 
 def _input(config: ModelConfig, mo: Mapping[str, str], onnx: Mapping[str, str]) -> InputInfo:
@@ -199,9 +192,7 @@ def _input(config: ModelConfig, mo: Mapping[str, str], onnx: Mapping[str, str]) 
             shape = _shape(config, f"{argument}={text}", text)
             break
     if info.layout and shape and len(shape) != len(info.layout):
-        raise ConfigError(
-            "layout does not match the shape", where=config.path, expected=info.layout, got=list(shape)
-        )
+        raise ConfigError("layout does not match the shape", where=config.path, expected=info.layout, got=list(shape))
     return InputInfo(name.removesuffix(":0"), shape, info.layout.upper())
 
 
@@ -215,9 +206,7 @@ def _shape(config: ModelConfig, argument: str, text: str) -> tuple[int, ...]:
 _PER_INPUT = re.compile(r"\s*([^\[\](),\s]*)\s*[\[(]([^\])]*)[\])]\s*,?")
 
 
-def _values(
-    config: ModelConfig, name: str, arguments: Mapping[str, str], input_name: str
-) -> tuple[float, ...]:
+def _values(config: ModelConfig, name: str, arguments: Mapping[str, str], input_name: str) -> tuple[float, ...]:
     """Numbers out of `[1,2,3]`, `input[1,2,3]` or `input(1,2,3)`; those of the wanted input."""
     text = arguments.get(name)
     if text is None:

@@ -163,9 +163,7 @@ def _value_at(document: Document, key: Key) -> Any:
 
 def _check(raw: _RawModel, document: Document) -> None:
     if raw.task_type != "classification":
-        raise document.error(
-            "this toolkit classifies", ("task_type",), expected="classification", got=raw.task_type
-        )
+        raise document.error("this toolkit classifies", ("task_type",), expected="classification", got=raw.task_type)
     if raw.framework not in CONVERTIBLE_FRAMEWORKS and raw.framework not in REFUSED_FRAMEWORKS:
         raise document.error(
             "unknown framework",
@@ -174,13 +172,9 @@ def _check(raw: _RawModel, document: Document) -> None:
             got=repr(raw.framework),
         )
     if raw.framework == "pytorch" and not raw.conversion_to_onnx_args:
-        raise document.error(
-            "missing", ("conversion_to_onnx_args",), expected="--model-name and --weights for pytorch"
-        )
+        raise document.error("missing", ("conversion_to_onnx_args",), expected="--model-name and --weights for pytorch")
     if raw.framework != "pytorch" and raw.conversion_to_onnx_args:
-        raise document.error(
-            "only for pytorch", ("conversion_to_onnx_args",), got=f"framework {raw.framework}"
-        )
+        raise document.error("only for pytorch", ("conversion_to_onnx_args",), got=f"framework {raw.framework}")
     names: set[str] = set()
     for index, file in enumerate(raw.files):
         if file.name in names:
@@ -201,9 +195,7 @@ def _check(raw: _RawModel, document: Document) -> None:
 def _check_input(info: InputInfo, document: Document, key: Key) -> None:
     for index, size in enumerate(info.shape):
         if size < 1:
-            raise document.error(
-                "bad dimension", (*key, "shape", index), expected="a positive number", got=size
-            )
+            raise document.error("bad dimension", (*key, "shape", index), expected="a positive number", got=size)
     if not info.layout:
         return
     letters = info.layout.upper()
@@ -224,9 +216,7 @@ def _check_postprocessing(step: Postprocessing, document: Document, key: Key) ->
         try:
             re.compile(step.pattern)
         except (re.error, RecursionError, OverflowError) as error:
-            raise document.error(
-                f"bad pattern ({error})", (*key, "pattern"), got=repr(step.pattern)
-            ) from error
+            raise document.error(f"bad pattern ({error})", (*key, "pattern"), got=repr(step.pattern)) from error
 
 
 def _relative(name: str, document: Document, key: Key) -> str:
@@ -261,9 +251,7 @@ def _file(raw: _RawFile, document: Document, key: Key) -> ModelFile:
     )
 
 
-def _sources(
-    raw: _RawSource | list[_RawSource], document: Document, key: Key
-) -> Iterator[HttpSource | FileSource]:
+def _sources(raw: _RawSource | list[_RawSource], document: Document, key: Key) -> Iterator[HttpSource | FileSource]:
     if isinstance(raw, list):
         for index, source in enumerate(raw):
             yield from _sources(source, document, (*key, index))

@@ -10,12 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from ov_mobilenet.errors import ConfigError
 
-Node = str | int | float | bool | None | list["Node"] | dict[str, "Node"]
+Node = str | int | float | bool | list["Node"] | dict[str, "Node"] | None
 Key = tuple[str | int, ...]
 
 MAX_DOCUMENT_BYTES = 1 << 20  # the longest Open Model Zoo description of a MobileNet has 18 kB
@@ -74,9 +75,7 @@ def load_document(path: Path) -> Document:
 def parse_document(text: bytes, path: Path) -> Document:
     """Parse the bytes of a YAML file; `path` is for messages only. Raises: ConfigError."""
     if len(text) > MAX_DOCUMENT_BYTES:
-        raise ConfigError(
-            "file too large", where=path, expected=f"at most {MAX_DOCUMENT_BYTES} bytes", got="more"
-        )
+        raise ConfigError("file too large", where=path, expected=f"at most {MAX_DOCUMENT_BYTES} bytes", got="more")
     try:
         # Events before composing: composing an alias would share nodes, and walking them can explode.
         for event in yaml.parse(text, Loader=_LOADER):
@@ -94,7 +93,7 @@ def parse_document(text: bytes, path: Path) -> Document:
     return Document(path, text, data, lines)
 
 
-def _problem(path: Path, mark: yaml.Mark | None, what: str) -> ConfigError:
+def _problem(path: Path, mark: Any, what: str) -> ConfigError:
     return ConfigError(what, where=path if mark is None else f"{path}:{mark.line + 1}")
 
 
@@ -122,8 +121,9 @@ def _mapping(node: yaml.MappingNode, key: Key, lines: dict[Key, int], path: Path
         name = name_node.value
         if name in result:
             raise _problem(path, name_node.start_mark, f"{format_key((*key, name))}: duplicate key")
-        lines[(*key, name)] = name_node.start_mark.line + 1
-        result[name] = _plain(value_node, (*key, name), lines, path)
+        child = (*key, name)
+        lines[child] = name_node.start_mark.line + 1
+        result[name] = _plain(value_node, child, lines, path)
     return result
 
 

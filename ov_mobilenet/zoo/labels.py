@@ -30,9 +30,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     """
     try:
         if path.stat().st_size > MAX_LABELS_BYTES:
-            raise ConfigError(
-                "labels file too large", where=path, expected=f"at most {MAX_LABELS_BYTES} bytes"
-            )
+            raise ConfigError("labels file too large", where=path, expected=f"at most {MAX_LABELS_BYTES} bytes")
         lines = path.read_text("utf-8-sig").rstrip().splitlines()
     except OSError as error:
         raise ConfigError("labels file cannot be read", where=path, got=error.strerror or error) from error
@@ -44,9 +42,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
         lines = [line.split(" ", 1)[1].split(",")[0] for line in lines]
     for number, line in enumerate(lines, 1):
         if not line.strip():
-            raise ConfigError(
-                "empty line between labels", where=f"{path}:{number}", expected="one name a line"
-            )
+            raise ConfigError("empty line between labels", where=f"{path}:{number}", expected="one name a line")
     return tuple(line.strip() for line in lines)
 
 
@@ -67,9 +63,7 @@ def config_labels(config: ModelConfig) -> tuple[str, ...] | None:
     labels = _declared(config)
     expected = config.details.classes
     if labels is not None and expected is not None and len(labels) != expected:
-        raise ConfigError(
-            "labels do not match the classes", where=config.path, expected=expected, got=len(labels)
-        )
+        raise ConfigError("labels do not match the classes", where=config.path, expected=expected, got=len(labels))
     return labels
 
 

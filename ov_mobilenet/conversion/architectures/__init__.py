@@ -22,11 +22,7 @@ def build(model_name: str, classes: int) -> torch.nn.Module:
     """
     from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
 
-    known: dict[str, Callable[[int], torch.nn.Module]] = {
-        "mobilenet_v2": lambda count: MobileNetV2(classes=count)
-    }
+    known: dict[str, Callable[[int], torch.nn.Module]] = {"mobilenet_v2": lambda count: MobileNetV2(classes=count)}
     if model_name not in known:
-        raise ConversionError(
-            "unknown architecture", expected=" or ".join(sorted(known)), got=repr(model_name)
-        )
+        raise ConversionError("unknown architecture", expected=" or ".join(sorted(known)), got=repr(model_name))
     return known[model_name](classes)

@@ -26,9 +26,7 @@ def round_channels(channels: float, divisor: int = 8) -> int:
     return rounded if rounded >= 0.9 * channels else rounded + divisor
 
 
-def conv_bn_relu6(
-    inputs: int, outputs: int, *, kernel: int = 1, stride: int = 1, groups: int = 1
-) -> nn.Sequential:
+def conv_bn_relu6(inputs: int, outputs: int, *, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Sequential:
     """Convolution, batch norm, ReLU6; padded so that stride 1 keeps the size."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False),
@@ -69,9 +67,7 @@ class MobileNetV2(nn.Module):
             outputs = round_channels(base * width)
             for index in range(repeats):
                 features.append(
-                    InvertedResidual(
-                        channels, outputs, stride=stride if index == 0 else 1, expansion=expansion
-                    )
+                    InvertedResidual(channels, outputs, stride=stride if index == 0 else 1, expansion=expansion)
                 )
                 channels = outputs
         last = round_channels(1280 * max(1.0, width))

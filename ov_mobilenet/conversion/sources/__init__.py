@@ -38,9 +38,7 @@ def network_path(config: ModelConfig, plan: ConversionPlan, download_folder: Pat
     root = download_folder if plan.source.root == "dl_dir" else config.folder
     path = root / plan.source.path
     if not path.exists():
-        raise ConversionError(
-            "the source network is not there", where=config.name, expected=path, got="nothing"
-        )
+        raise ConversionError("the source network is not there", where=config.name, expected=path, got="nothing")
     return path
 
 

@@ -62,9 +62,7 @@ def single_input(model: ov.Model, name: str, path: Path) -> ov.Output:
     port = model.inputs[0]
     names = {plain_name(n) for n in port.get_names()}
     if name and names and name not in names:
-        raise ConversionError(
-            "the network has no such input", where=path, expected=repr(name), got=_list(names)
-        )
+        raise ConversionError("the network has no such input", where=path, expected=repr(name), got=_list(names))
     return port
 
 
@@ -80,9 +78,7 @@ def find_output(model: ov.Model, name: str | None, path: Path) -> ov.Output:
     if name is None:
         if len(model.outputs) != 1:
             names = {plain_name(n) for port in model.outputs for n in port.get_names()}
-            raise ConversionError(
-                "several outputs, and the description names none", where=path, got=_list(names)
-            )
+            raise ConversionError("several outputs, and the description names none", where=path, got=_list(names))
         return model.outputs[0].get_node().input_value(0)
     wanted = plain_name(name)
     by_operation = None
