@@ -54,7 +54,8 @@ class OvMobilenetError(Exception):
             text += ": " + ", ".join(facts)
         if self.fix:
             text += f". {self.fix}"
-        return text
+        # One line whatever a file or a server put into it, and nothing that a terminal obeys.
+        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep every field when the error crosses a process border."""

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -80,8 +81,16 @@ class _Terminated(BaseException):
     """SIGTERM: unwinds like Ctrl-C, so that what was done is kept."""
 
 
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise _Terminated
+def _on_sigterm() -> Callable[[int, FrameType | None], None]:
+    """A handler that raises in this process; OpenVINO's telemetry forks children and stops them with SIGTERM."""
+    owner = os.getpid()
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner:
+            os._exit(EXIT_TERMINATED)
+        raise _Terminated
+
+    return handle
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -90,7 +99,14 @@ def main(arguments: list[str] | None = None) -> int:
     0 done, 1 something failed, 2 wrong usage, 3 a check did not hold, 130 after Ctrl-C, 143 after SIGTERM.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, _on_sigterm())
+    try:
+        return _run(arguments)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     try:
         result: Any = cli.main(arguments, prog_name="ov-mobilenet", standalone_mode=False)

@@ -43,7 +43,8 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
         ArchiveError: the archive is broken, not of that format, too large, names a path outside, has the wanted
             member as a link or device or twice, or not at all. Names the member.
     """
-    written: list[Path] = []
+    written: dict[Path, None] = {}  # a set that keeps its order
+    folders: set[Path] = set()
     total = 0
     try:
         with _members(archive, format_name) as members:
@@ -60,13 +61,14 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
                 if not is_file:
                     raise ArchiveError(f"member {raw_name!r} is not a regular file", where=archive)
                 target = folder / name
-                if target in written:
+                if target in written or target in folders or any(path in written for path in target.parents):
                     raise ArchiveError(f"member {raw_name!r} is there twice", where=archive)
                 stream = open_member()
                 assert stream is not None  # tarfile gives None for what is not a regular file
                 with stream:
                     _write(stream, target, size, raw_name, archive)
-                written.append(target)
+                written[target] = None
+                folders.update(target.parents)
     except (
         tarfile.TarError,
         zipfile.BadZipFile,
@@ -76,12 +78,16 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
         UnicodeError,
     ) as error:
         raise ArchiveError(f"broken archive ({error})", where=archive, expected=format_name) from error
+    except OSError as error:  # gzip.BadGzipFile, "Invalid data stream" of bz2; with a number it is the disk
+        if error.errno is not None:
+            raise
+        raise ArchiveError(f"broken archive ({error})", where=archive, expected=format_name) from error
     except (RuntimeError, NotImplementedError, ValueError) as error:
         # zipfile: a password, an unknown compression method; tarfile: a negative size
         raise ArchiveError(f"archive cannot be read ({error})", where=archive) from error
     if not written:
         raise ArchiveError("the archive lacks what the description refers to", where=archive, expected=wanted)
-    return written
+    return list(written)
 
 
 @contextmanager
@@ -91,13 +97,7 @@ def _members(archive: Path, format_name: str) -> Iterator[Iterator[Member]]:
             yield (_zip_member(zipped, info) for info in zipped.infolist() if not info.is_dir())
         return
     mode = {"tar": "r:", "gztar": "r:gz", "bztar": "r:bz2", "xztar": "r:xz"}[format_name]
-    try:
-        tar = tarfile.open(archive, mode)  # type: ignore[call-overload] # noqa: SIM115 (the `with` is below)
-    except OSError as error:  # gzip.BadGzipFile, "Invalid data stream" of bz2
-        if error.errno is not None:
-            raise
-        raise ArchiveError(f"broken archive ({error})", where=archive, expected=format_name) from error
-    with tar:
+    with tarfile.open(archive, mode) as tar:  # type: ignore[call-overload]
         yield (_tar_member(tar, info) for info in tar if not info.isdir())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,19 +60,24 @@ def download(
     Raises:
         HashMismatchError: the last source gave other bytes than the description names.
         OfflineError: a file is missing and only the network has it.
-        DownloadError: no source worked; names URL, destination, size, hash, and how to fetch by hand.
+        DownloadError: no source worked; names URL, destination, size, hash, and how to fetch by hand. Or the
+            folder cannot be written.
         ArchiveError: an archive is broken or hostile.
         ConfigError: a `regex_replace` does not fit the file.
     """
     context = _Context(config, folder, cache_root or cache.default_root(), offline, transport, on_progress)
     patched = {step.file for step in config.postprocessing if isinstance(step, RegexReplace)}
-    for file in config.files:
-        _bring(context, file, patched=file.name in patched)
-    for step in config.postprocessing:
-        if isinstance(step, UnpackArchive):
-            _unpack(config, step, folder)
-        else:
-            _replace(step, folder)
+    try:
+        for file in config.files:
+            _bring(context, file, patched=file.name in patched)
+        for step in config.postprocessing:
+            if isinstance(step, UnpackArchive):
+                _unpack(config, step, folder)
+            else:
+                _replace(step, folder)
+    except OSError as error:
+        where = error.filename or folder
+        raise DownloadError("cannot be read or written", where=where, got=error.strerror or error) from error
     digests = {file.name: f"{file.checksum.algorithm}:{file.checksum.value}" for file in config.files}
     return SourceFiles(config, folder, digests)
 
@@ -114,6 +120,8 @@ def _bring(context: _Context, file: ModelFile, *, patched: bool) -> None:
         _copy(cache.entry(context.cache_root, file.checksum), target, file)
     elif action == "fetch":
         _fetch(context, file, target)
+    if patched:
+        _original(target).unlink(missing_ok=True)  # of another version; the patch writes it anew
 
 
 def _copy(source: Path, target: Path, file: ModelFile, on_bytes: Callable[[int], None] = lambda n: None) -> None:
@@ -138,17 +146,14 @@ def _fetch(context: _Context, file: ModelFile, target: Path) -> None:
 
 
 def _fetch_url(context: _Context, url: str, file: ModelFile, target: Path) -> None:
-    stored = cache.entry(context.cache_root, file.checksum)
-    try:
-        stored.parent.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        stored = target  # a cache that cannot be written is no reason to fail
     with context.transport(url) as stream:
         if stream.size is not None and stream.size != file.size:
             raise HashMismatchError("the server announces another size", expected=file.size, got=stream.size)
-        cache.write_verified(stream.chunks, stored, file, on_bytes=lambda n: context.on_progress(file, n))
-    if stored != target:
-        _copy(stored, target, file)
+        cache.write_verified(stream.chunks, target, file, on_bytes=lambda n: context.on_progress(file, n))
+    try:
+        _copy(target, cache.entry(context.cache_root, file.checksum), file)
+    except OSError as error:  # a cache that cannot be written is no reason to fail
+        log.info("%s: %s is not cached: %s", context.config.name, file.name, error)
 
 
 def _source_name(config: ModelConfig, source: HttpSource | FileSource) -> str:
@@ -175,7 +180,7 @@ def _failure(
         where=context.config.name,
         expected=f"{file.size} bytes with {file.checksum.algorithm} {file.checksum.value} at {target}",
         got=tried or "nothing",
-        fix=f"By hand: curl -L -o {target} {urls[-1]}" if urls else "Put the file there",
+        fix=f"By hand: curl -L -o {shlex.quote(str(target))} {shlex.quote(urls[-1])}" if urls else "Put the file there",
     )
 
 
@@ -215,7 +220,10 @@ def _replace(step: RegexReplace, folder: Path) -> None:
             got=count,
         )
     original, temporary = _original(path), path.with_name(f".{path.name}.part")
-    temporary.write_text(replaced, "utf-8")
-    if not original.exists():
-        original.write_bytes(path.read_bytes())
-    temporary.replace(path)
+    try:
+        temporary.write_text(replaced, "utf-8")
+        if not original.exists():
+            original.write_bytes(path.read_bytes())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ redirects by hand so that none can lead to another scheme, and never sends more 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -48,11 +49,11 @@ def https(url: str, *, allow_http: bool = False) -> Iterator[Stream]:
         session.headers.update({"User-Agent": f"ov-mobilenet/{__version__}", "Accept-Encoding": "identity"})
         try:
             response = _get(session, url, allow_http)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, OSError, ValueError) as error:  # ValueError: "https://[x"
             raise _failed(url, error) from error
         with response:
-            length = response.headers.get("Content-Length", "")
-            yield Stream(int(length) if length.isdigit() else None, _chunks(response, url))
+            length = re.fullmatch(r"[0-9]{1,18}", response.headers.get("Content-Length", ""))
+            yield Stream(int(length[0]) if length else None, _chunks(response, url))
 
 
 def _chunks(response: requests.Response, url: str) -> Iterator[bytes]:

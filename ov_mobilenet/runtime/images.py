@@ -8,6 +8,7 @@ library that the model's published accuracy was measured with.
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,13 +61,12 @@ def read_image(source: Path | bytes, reader: Library = "opencv", *, exif_orienta
         ImageError: the file is missing, empty, no picture, truncated, or larger than 179 million pixels.
     """
     data = source if isinstance(source, bytes) else _read_file(source)
-    header = _header(data)
+    header, orientation = _header(data)
     # Files that OpenCV reads otherwise than Pillow means them: palettes with transparency, floats, odd containers.
     frame = _decode_opencv(data) if reader == "opencv" and _is_plain(header, data) else None
     if frame is None:
         frame = _decode_pillow(header)
-    orientation = header.getexif().get(_ORIENTATION, 1) if exif_orientation else 1
-    return _turn(frame, orientation)
+    return _turn(frame, orientation) if exif_orientation else frame
 
 
 def _read_file(path: Path) -> bytes:
@@ -82,7 +82,8 @@ def _read_file(path: Path) -> bytes:
     return data
 
 
-def _header(data: bytes) -> Image:
+def _header(data: bytes) -> tuple[Image, int]:
+    """The picture, not yet decoded, and its EXIF orientation."""
     import warnings
 
     from PIL import Image, UnidentifiedImageError
@@ -91,9 +92,10 @@ def _header(data: bytes) -> Image:
         raise ImageError("the file is empty")
     try:
         with warnings.catch_warnings():
-            # Between its two limits Pillow only warns; ours is the upper one.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of large pictures (our limit is its upper one) and of odd EXIF data (then it has none).
+            warnings.simplefilter("ignore")
             header = Image.open(io.BytesIO(data))
+            orientation = _orientation(header)
     except UnidentifiedImageError as error:
         raise ImageError("not a picture in a known format") from error
     except Image.DecompressionBombError as error:
@@ -111,7 +113,15 @@ def _header(data: bytes) -> Image:
         raise ImageError(f"broken picture ({error})") from error
     if header.width * header.height > MAX_PIXELS:
         raise _too_large(f"{header.width}x{header.height}")
-    return header
+    return header, orientation
+
+
+def _orientation(header: Image) -> int:
+    try:
+        value = header.getexif().get(_ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error):
+        return 1  # damaged EXIF data says nothing about the pixels
+    return value if isinstance(value, int) else 1
 
 
 def _too_large(got: str) -> ImageError:

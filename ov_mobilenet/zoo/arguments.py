@@ -93,13 +93,13 @@ def plan_conversion(config: ModelConfig) -> ConversionPlan:
     arguments = dict(_split(config, config.model_optimizer_args, _MO_VALUES, _MO_FLAGS))
     onnx = dict(_split(config, config.conversion_to_onnx_args, _ONNX_VALUES, set()))
     info = _input(config, arguments, onnx)
-    layout, _, target = _bare(arguments.get("layout", ""), config).partition("->")
+    layout, target = _layouts(config, arguments, info.shape)
     if layout:
-        info = InputInfo(info.name, info.shape, layout.upper())
+        info = InputInfo(info.name, info.shape, layout)
     return ConversionPlan(
         source=_source(config, onnx if config.framework == "pytorch" else arguments),
         input=info,
-        target_layout=target.upper() or None,
+        target_layout=target or None,
         output=arguments.get("output") or onnx.get("output-names"),
         normalisation=Normalisation(
             mean=_values(config, "mean_values", arguments, info.name),
@@ -167,7 +167,7 @@ def _source(config: ModelConfig, arguments: Mapping[str, str]) -> SourceNetwork:
     value = arguments[given[0]]
     match = _VARIABLE.fullmatch(value)
     path = match[3] if match else ""
-    if match is None or path.startswith("/") or ".." in path.split("/") or re.search(r"[\\:$]", path):
+    if match is None or path.startswith("/") or ".." in path.split("/") or re.search(r"[\\:$\x00-\x1f]", path):
         raise _bad(config, f"--{given[0]}={value}", "bad path", "$dl_dir/PATH, $conv_dir/PATH or $config_dir/PATH")
     roots: dict[str, Literal["dl_dir", "conv_dir", "config_dir"]] = {name: name for name in ROOTS}
     return SourceNetwork(root=roots[match[1] or match[2]], path=path.rstrip("/"), folder=given[0] == "saved_model_dir")
@@ -245,14 +245,25 @@ def _scale(config: ModelConfig, arguments: Mapping[str, str], input_name: str) -
     scale = _values(config, "scale_values", arguments, input_name)
     if "scale" in arguments:
         scale = _numbers(config, f"--scale={arguments['scale']}", arguments["scale"])
+        if len(scale) != 1:
+            raise _bad(config, f"--scale={arguments['scale']}", "bad value", "one number")
     if 0.0 in scale:
         raise _bad(config, f"--scale_values={list(scale)}", "bad value", "a scale other than 0")
     return scale
 
 
-def _bare(layout: str, config: ModelConfig) -> str:
-    """`nhwc`, `input(nhwc)` or `input(nhwc->nchw)` without the name."""
-    match = re.fullmatch(r"(?:[^()]+\()?([A-Za-z]{4}(?:->[A-Za-z]{4})?)?\)?", layout)
-    if match is None:
-        raise _bad(config, f"--layout={layout}", "bad value", "nhwc, INPUT(nhwc) or INPUT(nhwc->nchw)")
-    return match[1] or ""
+_LAYOUT = re.compile(r"(?P<input>[^()]+\()?(?P<layout>[A-Z]{4})(?:->(?P<target>[A-Z]{4}))?(?(input)\))", re.IGNORECASE)
+
+
+def _layouts(config: ModelConfig, arguments: Mapping[str, str], shape: tuple[int, ...]) -> tuple[str, str]:
+    """The layout of the source network and of the converted input out of `nhwc` or `input(nhwc->nchw)`."""
+    text = arguments.get("layout")
+    if text is None:
+        return "", ""
+    match = _LAYOUT.fullmatch(text)
+    layouts = (match["layout"].upper(), (match["target"] or "").upper()) if match else ("", "")
+    if match is None or any(layout and set(layout) != set("NCHW") for layout in layouts):
+        raise _bad(config, f"--layout={text}", "bad value", "nhwc, INPUT(nhwc) or INPUT(nhwc->nchw)")
+    if shape and len(shape) != len(layouts[0]):
+        raise _bad(config, f"--layout={text}", "layout does not match the shape", f"{len(shape)} letters")
+    return layouts

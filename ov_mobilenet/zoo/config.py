@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -33,6 +35,8 @@ from ov_mobilenet.zoo.model import (
 NAME = re.compile(r"(?!\.+$)[0-9a-zA-Z._-]+")
 HEX_DIGITS = {"sha384": 96, "sha256": 64}
 LAYOUT_LETTERS = "NCHW"
+MAX_FILE_BYTES = 1 << 40
+MAX_DIMENSION = 9_999_999
 
 T = TypeVar("T")
 
@@ -47,7 +51,7 @@ _RawSource = str | HttpSource | FileSource
 
 class _RawFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
-    size: Annotated[int, Meta(ge=0)]
+    size: Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
     checksum: str | _RawChecksum | None = None
     sha256: str | None = None  # the Open Model Zoo's spelling before 2021.4
     source: _RawSource | list[_RawSource]
@@ -185,6 +189,8 @@ def _check(raw: _RawModel, document: Document) -> None:
     for index, step in enumerate(raw.postprocessing):
         _check_postprocessing(step, document, ("postprocessing", index))
     details = raw.ov_mobilenet
+    if details.labels is not None:
+        _relative(details.labels, document, ("ov_mobilenet", "labels"))
     if details.background_class is not None and details.background_class >= (details.classes or 1 << 30):
         raise document.error(
             "no such class", ("ov_mobilenet", "background_class"),
@@ -194,8 +200,9 @@ def _check(raw: _RawModel, document: Document) -> None:
 
 def _check_input(info: InputInfo, document: Document, key: Key) -> None:
     for index, size in enumerate(info.shape):
-        if size < 1:
-            raise document.error("bad dimension", (*key, "shape", index), expected="a positive number", got=size)
+        if not 1 <= size <= MAX_DIMENSION:
+            expected = f"a positive number, at most {MAX_DIMENSION}"
+            raise document.error("bad dimension", (*key, "shape", index), expected=expected, got=size)
     if not info.layout:
         return
     letters = info.layout.upper()
@@ -214,7 +221,9 @@ def _check_postprocessing(step: Postprocessing, document: Document, key: Key) ->
     _relative(step.file, document, (*key, "file"))
     if isinstance(step, RegexReplace):
         try:
-            re.compile(step.pattern)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # `[[a]` may mean another thing in a future Python
+                re.compile(step.pattern)
         except (re.error, RecursionError, OverflowError) as error:
             raise document.error(f"bad pattern ({error})", (*key, "pattern"), got=repr(step.pattern)) from error
 
@@ -259,9 +268,18 @@ def _sources(raw: _RawSource | list[_RawSource], document: Document, key: Key) -
     source = HttpSource(raw) if isinstance(raw, str) else raw
     if isinstance(source, FileSource):
         _relative(source.path, document, key if isinstance(raw, str) else (*key, "path"))
-    elif not re.fullmatch(r"https?://[^\s/?#]+[^\s]*", source.url):
+    elif not _is_url(source.url):
         raise document.error("bad URL", key, expected="https://host/path", got=repr(source.url))
     yield source
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket without its partner, a port that is no number
+        return False
+    return valid and parts.scheme in ("http", "https") and not re.search(r"[\s\x00-\x1f]", text)
 
 
 def _checksum(raw: _RawFile, document: Document, key: Key) -> Checksum:

@@ -6,6 +6,7 @@ null. Tags, anchors and aliases are refused, so no document can build objects or
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ Node = str | int | float | bool | list["Node"] | dict[str, "Node"] | None
 Key = tuple[str | int, ...]
 
 MAX_DOCUMENT_BYTES = 1 << 20  # the longest Open Model Zoo description of a MobileNet has 18 kB
+MAX_DEPTH = 32
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -77,17 +79,20 @@ def parse_document(text: bytes, path: Path) -> Document:
     if len(text) > MAX_DOCUMENT_BYTES:
         raise ConfigError("file too large", where=path, expected=f"at most {MAX_DOCUMENT_BYTES} bytes", got="more")
     try:
-        # Events before composing: composing an alias would share nodes, and walking them can explode.
+        # Events before composing: composing an alias would share nodes, and walking them can explode; composing
+        # what is nested deeply overflows the C stack of libyaml's binding.
+        depth = 0
         for event in yaml.parse(text, Loader=_LOADER):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise _problem(path, event.start_mark, "anchors and aliases are not supported")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise _problem(path, event.start_mark, f"nested more than {MAX_DEPTH} levels deep")
         root = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         raise _problem(path, error.problem_mark, f"not valid YAML: {error.problem}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"not valid YAML: {' '.join(str(error).split())}", where=path) from error
-    except RecursionError as error:
-        raise ConfigError("not valid YAML: nested too deeply", where=path) from error
     lines: dict[Key, int] = {}
     data = None if root is None else _plain(root, (), lines, path)
     return Document(path, text, data, lines)
@@ -97,13 +102,8 @@ def _problem(path: Path, mark: Any, what: str) -> ConfigError:
     return ConfigError(what, where=path if mark is None else f"{path}:{mark.line + 1}")
 
 
-MAX_DEPTH = 32
-
-
 def _plain(node: yaml.Node, key: Key, lines: dict[Key, int], path: Path) -> Node:
     lines.setdefault(key, node.start_mark.line + 1)
-    if len(key) > MAX_DEPTH:
-        raise _problem(path, node.start_mark, f"nested more than {MAX_DEPTH} levels deep")
     if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
         return [_plain(child, (*key, index), lines, path) for index, child in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
@@ -140,7 +140,10 @@ def _scalar(node: yaml.ScalarNode, path: Path) -> Node:
         if kind == "int" and not re.match(r"[-+]?0[0-9_]", value):
             return int(value.replace("_", ""), 10)
         if kind == "float":
-            return float(value.replace("_", ""))
+            number = float(value.replace("_", ""))
+            if math.isfinite(number):
+                return number
     except ValueError:
         pass  # octal, hexadecimal and base-60 numbers of YAML 1.1: none stands in a description
-    raise _problem(path, node.start_mark, f"value {value!r} with tag {kind!r} is not supported")
+    shown = value if len(value) <= 80 else f"{value[:77]}..."
+    raise _problem(path, node.start_mark, f"value {shown!r} with tag {kind!r} is not supported")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct
@@ -161,7 +162,7 @@ def channel_order(dataset: Dataset) -> Literal["BGR", "RGB"]:
     return "BGR" if bgr else "RGB"
 
 
-_STEP = re.compile(r"(?P<kind>resize|crop)\s+(?P<size>\d+x\d+|\d+|\d*\.\d+)(?P<words>(\s+[a-z]+)*)")
+_STEP = re.compile(r"(?P<kind>resize|crop)\s+(?P<size>\d{1,6}x\d{1,6}|\d{1,6}|\d*\.\d+)(?P<words>(\s+[a-z]+)*)")
 
 
 def parse_words(text: str) -> Geometry:
@@ -221,7 +222,7 @@ def describe(geometry: Geometry) -> str:
     library: Library = "opencv"
     for step in geometry.steps:
         if isinstance(step, Crop) and step.fraction is not None:
-            words = [f"crop {step.fraction if step.fraction < 1 else '1.0'}"]
+            words = [f"crop {Decimal(repr(step.fraction)):f}"]  # never 1e-05
         else:
             kind = "resize" if isinstance(step, Resize) else "crop"
             square = step.height == step.width

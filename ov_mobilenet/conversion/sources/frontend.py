@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ def run_converter(network: Any, path: Path, **options: Any) -> ov.Model:
     )
     from openvino.tools.ovc.error import BasicError
 
+    root = logging.getLogger()
+    level, filters, handlers = root.level, list(root.filters), list(root.handlers)
     try:
         return ov.convert_model(network, **options)
     except (
@@ -39,6 +42,10 @@ def run_converter(network: Any, path: Path, **options: Any) -> ov.Model:
         OSError,
     ) as error:
         raise unreadable(path, error) from error
+    finally:
+        # A conversion that fails leaves the caller's root logger at OpenVINO's own level and handlers.
+        root.setLevel(level)
+        root.filters[:], root.handlers[:] = filters, handlers
 
 
 def unreadable(path: Path, error: BaseException) -> ConversionError:

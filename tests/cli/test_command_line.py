@@ -1,0 +1,301 @@
+"""The command line: contracts of output, exit codes and messages, on a small network computed by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_networks as small
+from PIL import Image
+
+from ov_mobilenet.cli.main import COMMANDS, main
+
+ROOT = Path(__file__).resolve().parents[2]
+FRAMES = small.frames()
+EXPECTED = np.stack([small.by_hand(frame) for frame in FRAMES])
+ACCURACY_CHECK = (
+    "models: [{name: small, launchers: [{framework: openvino}], datasets: [{name: d, preprocessing: "
+    "[{type: resize, size: 32}]}]}]\n"
+)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    yml = small.write_onnx(tmp_path_factory.mktemp("cli") / "small")
+    yml.with_name("accuracy-check.yml").write_text(ACCURACY_CHECK)
+    return yml
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    (folder / "deeper").mkdir(parents=True)
+    for index, frame in enumerate(FRAMES[:6]):
+        name = f"deeper/{index}.png" if index > 3 else f"{index}.png"
+        Image.fromarray(frame[:, :, ::-1]).save(folder / name)
+    return folder
+
+
+def lines(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_classify_jsonl_keeps_its_contract(network: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(pictures / f"{index}.png") for index in range(4)]
+    code = main(["classify", str(network), *files, "--format", "jsonl", "--inference-precision", "f32", "-k", "3"])
+    out, err = capsys.readouterr()
+    assert (code, err) == (0, "")
+    assert [row["source"] for row in lines(out)] == files
+    for row, expected in zip(lines(out), EXPECTED, strict=False):
+        assert set(row["timings_ms"]) == {"decode", "geometry", "queue", "inference", "total"}
+        assert [p["class_id"] for p in row["predictions"]] == list(np.argsort(-expected)[:3])
+        for prediction in row["predictions"]:
+            assert set(prediction) == {"class_id", "label", "probability"}
+            assert prediction["probability"] == pytest.approx(expected[prediction["class_id"]], abs=3e-5)
+
+
+def test_one_bad_picture_does_not_stop_the_others(
+    network: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = pictures / "1.png"
+    bad.write_bytes(bad.read_bytes()[:90])
+    (pictures / "2.png").write_bytes(b"")
+    code = main(["classify", str(network), str(pictures), "--format", "jsonl", "--inference-precision", "f32"])
+    out, err = capsys.readouterr()
+    rows = lines(out)
+    assert code == 1
+    assert ["error" in row for row in rows] == [False, True, True, False, False, False]
+    assert rows[2] == {"source": str(pictures / "2.png"), "error": "the file is empty"}
+    best = [row["predictions"][0]["class_id"] for row in rows if "predictions" in row]
+    assert best == [EXPECTED[i].argmax() for i in (0, 3, 4, 5)]
+    assert "error: " + str(bad) in err
+    assert "2 of 6 pictures" in err
+
+
+def test_a_folder_a_wildcard_and_a_missing_file(
+    network: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(pictures / "deeper"), str(pictures / "[0-1].png"), str(pictures / "none.png")]
+    code = main(["classify", str(network), *arguments, "--format", "jsonl"])
+    names = [Path(row["source"]).name for row in lines(capsys.readouterr().out)]
+    assert (code, names) == (1, ["4.png", "5.png", "0.png", "1.png", "none.png"])
+
+
+def test_csv_and_json_hold_the_same_values_as_jsonl(
+    network: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pictures / "bad.png").write_bytes(b"x")
+
+    def output(form: str) -> str:
+        main(["classify", str(network), str(pictures), "--format", form, "--inference-precision", "f32"])
+        return capsys.readouterr().out
+
+    rows = lines(output("jsonl"))
+    document = json.loads(output("json"))
+    assert document["schema_version"] == 1
+    wanted, found = [], []
+    for row in rows:
+        wanted += [
+            (row["source"], str(p["class_id"]), p["label"], p["probability"], "") for p in row.get("predictions", ())
+        ]
+        wanted += [(row["source"], "", "", None, row["error"])] if "error" in row else []
+    for row in csv.DictReader(io.StringIO(output("csv"))):
+        probability = float(row["probability"]) if row["probability"] else None
+        found.append((row["source"], row["class_id"], row["label"], probability, row["error"]))
+    assert found == wanted
+    for row, other in zip(rows, document["results"], strict=True):
+        assert row.get("predictions") == other.get("predictions")
+
+
+def test_the_table_is_on_stdout_and_talk_on_stderr(
+    network: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["classify", str(network), str(pictures / "0.png"), "-k", "1", "--inference-precision", "f32"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert f"{EXPECTED[0].max():.2%}" in out
+    assert out.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["classify"], 2, "Missing argument 'MODEL'"),
+        (["classify", "no-such-model", "x.jpg"], 2, "no model 'no-such-model'"),
+        (["classify", "none.xml", "x.jpg"], 1, "none.xml: no such IR"),
+        (["classify", "{model}", "{pictures}", "--geometry", "fold 3"], 2, "geometry not understood"),
+        (["classify", "{model}", "{pictures}", "-d", "FOO"], 1, "device FOO cannot be used"),
+        (["classify", "{model}", "{pictures}", "-k", "0"], 2, "'-k'"),
+        (["classify", "{model}", "{empty}"], 2, "no pictures"),
+        (["classify", "{model}", "{pictures}", "--labels", "{model}"], 1, "labels do not match"),
+        (["convert", "{model}", "--precisions", "FP8"], 2, "unknown precision"),
+        (["convert", "{model}", "--batch", "0"], 2, "bad --batch"),
+        (["frobnicate"], 2, "No such command"),
+        (["list", "nothing-like-it*"], 2, "no model"),
+        (["download", "mobilenetv2-7", "--offline", "-o", "{empty}"], 1, "the network is not to be used"),
+    ],
+)
+def test_errors_are_one_message_and_the_right_code(
+    network: Path,
+    pictures: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    places = {"model": network, "pictures": pictures, "empty": tmp_path / "empty"}
+    assert main([argument.format(**places) for argument in arguments]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err
+    if code == 1:
+        assert err.count("\n") == 1
+
+
+def test_convert_lays_files_out_as_the_open_model_zoo_does(
+    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["convert", str(network), "-o", str(tmp_path), "-d", str(tmp_path / "dl"), "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["model"], row["precision"]) for row in rows] == [("small", "FP16"), ("small", "FP32")]
+    for row in rows:
+        xml = tmp_path / "public" / "small" / row["precision"] / "small.xml"
+        assert row["xml"] == str(xml)
+        assert xml.is_file()
+        assert xml.with_suffix(".bin").is_file()
+    assert (tmp_path / "dl" / "public" / "small" / "small.onnx").is_file()
+
+
+def test_convert_goes_on_after_a_model_that_fails(
+    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = small.write_onnx(tmp_path / "broken", output="nowhere")
+    code = main(["convert", str(broken), str(network), "-o", str(tmp_path), "-d", str(tmp_path), "--format", "json"])
+    out, err = capsys.readouterr()
+    rows = json.loads(out)
+    assert code == 1
+    assert "no such output" in rows[0]["error"]
+    assert [row["model"] for row in rows] == ["broken", "small", "small"]
+    assert err.count("error:") == 1
+
+
+def test_convert_verifies_on_pictures(
+    network: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime")
+    where = ["-o", str(tmp_path), "-d", str(tmp_path), "--format", "json", "--verify", "--verify-images", str(pictures)]
+    assert main(["convert", str(network), *where]) == 0
+    out, err = capsys.readouterr()
+    for row in json.loads(out):
+        assert row["verification"]["images"] == 6
+        assert row["verification"]["max_difference"] < 3e-5  # the weights are exact in float16 too
+    assert "verified small FP32 on 6 pictures" in err
+
+
+def test_a_failed_verification_is_exit_3(
+    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    from ov_mobilenet.conversion import oracles
+
+    right = oracles.source_oracle
+    monkeypatch.setattr(oracles, "source_oracle", lambda *a: lambda frame: right(*a)(frame[:, :, ::-1]))
+    code = main(["convert", str(network), "-o", str(tmp_path), "-d", str(tmp_path), "--verify", "--format", "json"])
+    out, err = capsys.readouterr()
+    assert code == 3
+    assert "differs from its source network" in err
+    assert json.loads(out)[-1]["error"].endswith("of 16")
+
+
+def test_list_and_info_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "mobilenet-v*", "--format", "json"]) == 0
+    names = [model["name"] for model in json.loads(capsys.readouterr().out)["models"]]
+    assert "mobilenet-v2-pytorch" in names
+    assert "mobilenetv2-7" not in names
+    assert main(["info", "mobilenet-v2-pytorch", "--format", "json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["mean_values"] == [123.675, 116.28, 103.53]
+    assert facts["scale_values"] == [58.624, 57.12, 57.375]
+    assert facts["geometry"] == "resize 256 greater pillow, crop 224"
+    assert (facts["top1"], facts["reference_top1"]) == (0.718, 0.719)
+    assert facts["license"].startswith("https://")
+
+
+def test_info_of_an_ir(network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["convert", str(network), "-o", str(tmp_path), "-d", str(tmp_path), "--precisions", "FP16"])
+    xml = capsys.readouterr().out.strip()
+    assert main(["info", xml, "--format", "json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["precision"] == "FP16"
+    assert "58.395" in facts["normalisation"]
+    assert main(["info", xml]) == 0
+    assert "resize 32" in capsys.readouterr().out
+
+
+def test_help_of_every_command_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        assert main([command, "--help"]) == 0
+        assert f"ov-mobilenet {command}" in capsys.readouterr().out.split("Example")[1]
+    assert main(["--version"]) == 0
+
+
+def run(*arguments: str, **options: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "ov_mobilenet", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_keeps_what_was_done(network: Path, pictures: Path, signum: int, code: int) -> None:
+    # A named pipe among the pictures: the program waits there until the signal comes.
+    pipe = pictures / "zz.png"
+    os.mkfifo(pipe)
+    inputs = [str(pictures / f"{index}.png") for index in range(4)]
+    process = run("classify", str(network), *inputs, str(pipe), "--format", "jsonl")
+    writer = os.open(pipe, os.O_WRONLY)  # returns when the program has opened its end
+    time.sleep(0)
+    process.send_signal(signum)
+    out, err = process.communicate(timeout=60)
+    os.close(writer)
+    assert process.returncode == code
+    assert len(lines(out)) == 4
+    assert "Traceback" not in err
+
+
+def test_a_closed_pipe_is_no_traceback(network: Path, pictures: Path) -> None:
+    process = run("classify", str(network), *[str(pictures)] * 40, "--format", "json")
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
+
+
+def test_classify_does_not_import_what_it_does_not_need(network: Path, pictures: Path) -> None:
+    script = (
+        "import sys; from ov_mobilenet.cli.main import main; "
+        f"code = main(['classify', {str(network)!r}, {str(pictures / '0.png')!r}]); "
+        "print(code, sorted({'torch', 'tensorflow', 'nncf', 'matplotlib', 'rich', 'requests'} & set(sys.modules)))"
+    )
+    # The first call converts; the second finds the IR.
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"

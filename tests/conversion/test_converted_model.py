@@ -1,0 +1,251 @@
+"""What a converted model promises, on small networks whose answer is computed by hand."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+import small_networks as small
+
+import ov_mobilenet as ovm
+from ov_mobilenet.conversion import ir
+from ov_mobilenet.conversion.converter import mismatches
+from ov_mobilenet.conversion.normalisation import bake
+from ov_mobilenet.errors import AlreadyNormalisedError, ConversionError, IrError
+from ov_mobilenet.zoo.arguments import Normalisation, plan_conversion
+
+FRAMES = small.frames()
+EXPECTED = np.stack([small.by_hand(frame) for frame in FRAMES])
+
+
+def convert(yml: Path, out: Path, *, precision: str = "FP32", **form: object) -> Path:
+    config = ovm.load_config(yml)
+    sources = ovm.download(config, out / "download", cache_root=out / "cache", offline=True)
+    return ovm.convert(sources, out / "ir", precisions=(precision,), form=ovm.Form(**form))[0].xml
+
+
+def run(xml: Path, pixels: np.ndarray) -> np.ndarray:
+    compiled = ov.Core().compile_model(xml, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return compiled(pixels)[0].copy()
+
+
+@pytest.fixture(scope="module")
+def small_ir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("small")
+    return convert(small.write_onnx(out / "net"), out)
+
+
+def test_the_frames_tell_a_wrong_conversion_from_a_right_one() -> None:
+    swapped = np.stack([small.by_hand(frame[:, :, ::-1]) for frame in FRAMES])
+    assert len(set(EXPECTED.argmax(1))) >= 3
+    assert np.abs(swapped - EXPECTED).max() > 0.5
+
+
+def test_raw_bgr_pixels_give_probabilities(small_ir: Path) -> None:
+    pixels = FRAMES.transpose(0, 3, 1, 2).astype(np.float32)
+    for index, frame in enumerate(pixels):
+        probabilities = run(small_ir, frame[None])[0]
+        assert np.abs(probabilities - EXPECTED[index]).max() < 3e-5
+        assert probabilities.sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_input_and_output_are_what_the_document_says(small_ir: Path) -> None:
+    model = ov.Core().read_model(small_ir)
+    assert model.inputs[0].get_names() == {"data"}
+    assert model.inputs[0].get_shape() == [1, 3, small.SIDE, small.SIDE]
+    assert model.inputs[0].get_element_type() == ov.Type.f32
+    assert model.get_parameters()[0].layout == ov.Layout("NCHW")
+    assert model.outputs[0].get_names() == {"scores"}
+    assert model.outputs[0].get_shape() == [1, small.CLASSES]
+
+
+@pytest.mark.parametrize(
+    ("batch", "layout", "input_type", "fixed_reshape"),
+    list(itertools.product((1, 8, -1), ("NCHW", "NHWC"), ("f32", "u8"), (False, True))),
+)
+def test_every_form_gives_the_same_probabilities(
+    tmp_path: Path, batch: int, layout: str, input_type: str, fixed_reshape: bool
+) -> None:
+    yml = small.write_onnx(tmp_path / "net", batch=1 if fixed_reshape else "n", fixed_reshape=fixed_reshape)
+    xml = convert(yml, tmp_path, batch=batch, layout=layout, input_type=input_type)
+    shape = ov.Core().read_model(xml).inputs[0].get_partial_shape()
+    assert shape[0].is_dynamic if batch == -1 else shape[0].get_length() == batch
+    count = {-1: 3}.get(batch, batch)
+    pixels = FRAMES[:count].astype(np.uint8 if input_type == "u8" else np.float32)
+    answer = run(xml, pixels if layout == "NHWC" else np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+    assert answer.shape == (count, small.CLASSES)
+    assert np.abs(answer - EXPECTED[:count]).max() < 3e-5
+
+
+def test_fp16_rounds_weights_only(tmp_path: Path) -> None:
+    # The weights are exact in float16, so any difference comes from a rounded mean, scale or bias.
+    yml = small.write_onnx(tmp_path / "net")
+    xml = convert(yml, tmp_path, precision="FP16")
+    for index, frame in enumerate(FRAMES):
+        answer = run(xml, frame.transpose(2, 0, 1)[None].astype(np.float32))[0]
+        assert np.abs(answer - EXPECTED[index]).max() < 3e-5
+
+
+@pytest.mark.parametrize("end", ["softmax", "softmax-reshape"])
+def test_a_softmax_gets_no_second(tmp_path: Path, end: str) -> None:
+    xml = convert(small.write_onnx(tmp_path / "net", end=end, batch=1), tmp_path)
+    answer = run(xml, FRAMES[:1].transpose(0, 3, 1, 2).astype(np.float32))
+    assert np.abs(answer - EXPECTED[:1]).max() < 3e-5
+
+
+def test_the_output_carries_both_names_where_documents_differ(tmp_path: Path) -> None:
+    xml = convert(small.write_onnx(tmp_path / "net", end="softmax-reshape", batch=1), tmp_path)
+    assert ov.Core().read_model(xml).outputs[0].get_names() == {"scores", "net/Softmax"}
+
+
+def test_a_sigmoid_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="sigmoid"):
+        convert(small.write_onnx(tmp_path / "net", end="sigmoid"), tmp_path)
+
+
+@pytest.mark.parametrize(("end", "declared"), [("logits", "probabilities"), ("softmax", "logits")])
+def test_a_description_that_contradicts_the_graph_is_refused(tmp_path: Path, end: str, declared: str) -> None:
+    extra = f"ov_mobilenet: {{output: {declared}}}\n"
+    with pytest.raises(ConversionError, match=f"expected an output of {declared}"):
+        convert(small.write_onnx(tmp_path / "net", end=end, extra=extra), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"output": "nowhere"}, "no such output: expected 'nowhere', got 'scores'"),
+        ({"layout": "NHWC"}, "layout does not fit"),
+        ({"extra": "ov_mobilenet: {classes: 6}\n"}, "expected 6, got 5"),
+        ({"shape": (1, 1, 32, 32)}, "cannot take this input shape"),
+    ],
+)
+def test_a_description_that_does_not_fit_the_network(tmp_path: Path, options: dict, message: str) -> None:
+    with pytest.raises(ConversionError, match=message):
+        convert(small.write_onnx(tmp_path / "net", **options), tmp_path)
+    assert not list((tmp_path / "ir").rglob("*.xml"))
+
+
+def test_an_unknown_input_is_refused(tmp_path: Path) -> None:
+    yml = small.write_onnx(tmp_path / "net")
+    yml.write_text(yml.read_text().replace("data[", "pixels[").replace("name: data", "name: pixels"))
+    with pytest.raises(ConversionError, match="no such input: expected 'pixels', got 'data'"):
+        convert(yml, tmp_path)
+
+
+def test_a_truncated_network_is_refused_in_one_line(tmp_path: Path) -> None:
+    yml = small.write_onnx(tmp_path / "net")
+    network = yml.with_name("small.onnx")
+    network.write_bytes(network.read_bytes()[:700])
+    small.describe(network)
+    with pytest.raises(ConversionError, match=r"small\.onnx: OpenVINO cannot read the network") as caught:
+        convert(yml, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_record_tells_everything(tmp_path: Path) -> None:
+    extra = "ov_mobilenet: {classes: 5, background_class: 0, labels: names.txt}\n"
+    yml = small.write_onnx(tmp_path / "net", extra=extra)
+    labels = ("background", "great white shark", "red & <blue>", '"quoted"', "crane")
+    yml.with_name("names.txt").write_text("\n".join(labels) + "\n", "utf-8")
+    xml = convert(yml, tmp_path)
+    model = ov.Core().read_model(xml)
+    record = ir.read_record(model, xml)
+    assert record is not None
+    assert record.labels == labels
+    assert record.background_class == 0
+    assert record.channel_order == "BGR"
+    assert record.normalisation == Normalisation(mean=small.MEAN, scale=small.SCALE, reverse_input_channels=True)
+    assert record.config_name == "net"
+    assert record.sources == {"small.onnx": f"sha256:{ovm.load_config(yml).files[0].checksum.value}"}
+    info = {key: value.astype(str) for key, value in model.rt_info["model_info"].items()}
+    assert info == {
+        "model_type": "Classification",
+        "labels": 'background great_white_shark red_&_<blue> "quoted" crane',
+        "resize_type": "standard",
+    }
+    assert "conversion_parameters" not in model.rt_info
+    assert str(tmp_path) not in xml.read_text("utf-8")
+
+
+def test_a_newer_record_is_refused_with_both_numbers(small_ir: Path, tmp_path: Path) -> None:
+    model = ov.Core().read_model(small_ir)
+    model.set_rt_info("7", ["ov_mobilenet", "format_version"])
+    xml = tmp_path / "newer.xml"
+    ov.save_model(model, xml)
+    with pytest.raises(IrError, match="format version 1 or older, got format version 7"):
+        ovm.load_classifier(xml)
+
+
+def test_a_second_bake_is_refused(small_ir: Path) -> None:
+    model = ov.Core().read_model(small_ir)
+    with pytest.raises(AlreadyNormalisedError, match=r"normalised already.*123\.675"):
+        bake(model, Normalisation(mean=(1.0,)), layout="NCHW")
+
+
+def test_a_bake_after_the_model_optimizer_is_refused(tmp_path: Path) -> None:
+    config = ovm.load_config(small.write_onnx(tmp_path / "net"))
+    model = ov.Core().read_model(config.folder / "small.onnx")
+    model.set_rt_info("data[123.675,116.28,103.53]", ["conversion_parameters", "mean_values"])
+    model.set_rt_info("False", ["conversion_parameters", "reverse_input_channels"])
+    with pytest.raises(AlreadyNormalisedError, match=r"Model Optimizer: mean_values data\[123\.675"):
+        bake(model, plan_conversion(config).normalisation, layout="NCHW")
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    one, two = small.write_onnx(tmp_path / "one"), small.write_onnx(tmp_path / "two", end="softmax", batch=1)
+    first = [convert(yml, tmp_path / "a" / yml.parent.name, precision="FP16") for yml in (one, two)]
+    second = [convert(yml, tmp_path / "b" / yml.parent.name, precision="FP16") for yml in (two, one)][::-1]
+    script = (
+        "import sys; from pathlib import Path; import test_converted_model as t; "
+        "t.convert(Path(sys.argv[1]), Path(sys.argv[2]), precision='FP16')"
+    )
+    for yml in (one, two):
+        out = tmp_path / "c" / yml.parent.name
+        paths = [str(Path(__file__).parent), *sys.path]
+        subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}; {script}", yml, out], check=True, timeout=120
+        )
+    for xml_a, xml_b in zip(first, second, strict=True):
+        for suffix in (".xml", ".bin"):
+            wanted = xml_a.with_suffix(suffix).read_bytes()
+            assert xml_b.with_suffix(suffix).read_bytes() == wanted
+            third = tmp_path / "c" / xml_a.relative_to(tmp_path / "a")
+            assert third.with_suffix(suffix).read_bytes() == wanted
+
+
+def test_an_interrupted_save_keeps_the_earlier_ir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    yml = small.write_onnx(tmp_path / "net")
+    xml = convert(yml, tmp_path)
+    before = xml.read_bytes(), xml.with_suffix(".bin").read_bytes()
+
+    def full_disk(model: ov.Model, path: Path, **options: object) -> None:
+        Path(path).write_text("half an IR")
+        raise RuntimeError("No space left on device")
+
+    monkeypatch.setattr(ov, "save_model", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        convert(yml, tmp_path)
+    assert (xml.read_bytes(), xml.with_suffix(".bin").read_bytes()) == before
+    assert sorted(path.name for path in xml.parent.iterdir()) == ["net.bin", "net.xml"]
+
+
+def test_a_different_normalisation_in_the_accuracy_check_is_a_warning() -> None:
+    config = ovm.find_config("mobilenet-v2-pytorch")
+    (warning,) = mismatches(config, plan_conversion(config).normalisation)
+    assert "[58.624, 57.12, 57.375]" in warning
+    assert "[58.395, 57.12, 57.375]" in warning
+    for name in ("mobilenet-v1-0.25-128", "mobilenetv2-7"):
+        config = ovm.find_config(name)
+        assert mismatches(config, plan_conversion(config).normalisation) == []
+
+
+@pytest.mark.parametrize("framework", ["caffe", "paddle"])
+def test_frameworks_that_are_refused_say_why(tmp_path: Path, framework: str) -> None:
+    yml = small.write_onnx(tmp_path / "net", framework=framework)
+    with pytest.raises(ConversionError, match=f"framework {framework} is not converted here.*OpenVINO"):
+        convert(yml, tmp_path)

@@ -1,0 +1,234 @@
+"""The classifier on a small network whose probabilities are computed by hand."""
+
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+import small_networks as small
+from PIL import Image
+
+import ov_mobilenet as ovm
+from ov_mobilenet.errors import ConfigError, DeviceError, ImageError, IrError, UnknownModelError, UsageError
+from ov_mobilenet.zoo.geometry import parse_words
+
+FRAMES = small.frames()
+EXPECTED = np.stack([small.by_hand(frame) for frame in FRAMES])
+LABELS = ("tench", "great white shark", "crane", "hen", "goose")
+
+
+@pytest.fixture(scope="module")
+def description(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    yml = small.write_onnx(
+        tmp_path_factory.mktemp("net") / "small", extra="ov_mobilenet: {labels: names.txt, classes: 5}\n"
+    )
+    yml.with_name("names.txt").write_text("\n".join(LABELS))
+    return yml
+
+
+@pytest.fixture(scope="module")
+def small_ir(description: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("ir")
+    sources = ovm.download(ovm.load_config(description), out / "dl", cache_root=out / "cache")
+    form = ovm.Form(geometry=parse_words("resize 32"))
+    return ovm.convert(sources, out, precisions=("FP32",), form=form)[0].xml
+
+
+@pytest.fixture(scope="module")
+def classifier(small_ir: Path) -> ovm.Classifier:
+    return ovm.load_classifier(small_ir, device="CPU", inference_precision="f32")
+
+
+def png(frame: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(frame[:, :, ::-1]).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_frame_a_file_and_its_bytes_give_the_same_answer(classifier: ovm.Classifier, tmp_path: Path) -> None:
+    for frame, expected in zip(FRAMES, EXPECTED, strict=True):
+        (tmp_path / "x.png").write_bytes(png(frame))
+        for image in (frame, tmp_path / "x.png", str(tmp_path / "x.png"), png(frame)):
+            result = classifier.classify(image, top_k=5)
+            order = np.argsort(-expected)
+            assert [p.class_id for p in result.top_k] == list(order)
+            assert [p.label for p in result.top_k] == [LABELS[i] for i in order]
+            assert np.abs([p.probability for p in result.top_k] - expected[order]).max() < 3e-5
+
+
+def test_probability_is_over_all_classes_also_for_top_1(classifier: ovm.Classifier) -> None:
+    unsure = int(EXPECTED.max(axis=1).argmin())
+    (only,) = classifier.classify(FRAMES[unsure], top_k=1).top_k
+    assert only.probability == pytest.approx(EXPECTED[unsure].max(), abs=3e-5)
+    assert only.probability < 0.99
+
+
+def test_a_batch_gives_the_answers_of_its_pictures(classifier: ovm.Classifier) -> None:
+    results = classifier.classify_batch(list(FRAMES))
+    singles = [classifier.classify(frame) for frame in FRAMES]
+    assert [r.predictions for r in results] == [r.predictions for r in singles]
+
+
+@pytest.mark.parametrize("batch", [8, -1])
+def test_a_model_of_another_batch(description: Path, tmp_path: Path, batch: int) -> None:
+    sources = ovm.download(ovm.load_config(description), tmp_path / "dl", cache_root=tmp_path / "cache")
+    form = ovm.Form(batch=batch, geometry=parse_words("resize 32"))
+    xml = ovm.convert(sources, tmp_path, precisions=("FP32",), form=form)[0].xml
+    classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
+    results = classifier.classify_batch([*FRAMES, b"no picture"])
+    assert [r.best.class_id for r in results[:-1]] == list(EXPECTED.argmax(1))
+    assert isinstance(results[-1], ovm.Failure)
+
+
+def test_a_bad_picture_among_good_ones_is_an_error_in_its_place(classifier: ovm.Classifier) -> None:
+    images = [FRAMES[0], b"", FRAMES[1], Path("not/there.jpg"), FRAMES[2]]
+    for results in (classifier.classify_batch(images), list(classifier.classify_each(images))):
+        assert [type(r).__name__ for r in results] == ["Classification", "Failure"] * 2 + ["Classification"]
+        assert "empty" in results[1].error
+        assert results[3].source == "not/there.jpg"
+        assert [results[i].best.class_id for i in (0, 2, 4)] == list(EXPECTED[:3].argmax(1))
+
+
+def test_many_threads_share_one_classifier(classifier: ovm.Classifier) -> None:
+    wrong: list[int] = []
+
+    def work() -> None:
+        for _ in range(20):
+            for index, frame in enumerate(FRAMES):
+                if classifier.classify(frame).best.class_id != EXPECTED[index].argmax():
+                    wrong.append(index)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("image", "got"),
+    [
+        (np.zeros((32, 32, 3), np.float32), r"float32 \(32, 32, 3\)"),
+        (np.zeros((3, 32, 32), np.uint8), r"uint8 \(3, 32, 32\)"),
+        (np.zeros((32, 32), np.uint8), r"uint8 \(32, 32\)"),
+        (np.zeros((0, 32, 3), np.uint8), r"\(0, 32, 3\)"),
+        (17, "int"),
+    ],
+)
+def test_what_is_no_frame_is_named(classifier: ovm.Classifier, image: object, got: str) -> None:
+    with pytest.raises(ImageError, match=got):
+        classifier.classify(image)  # type: ignore[arg-type]
+
+
+def test_top_k_below_one_is_a_usage_error(classifier: ovm.Classifier) -> None:
+    with pytest.raises(UsageError):
+        classifier.classify(FRAMES[0], top_k=0)
+
+
+def test_timings_add_up(classifier: ovm.Classifier) -> None:
+    t = classifier.classify(png(FRAMES[0])).timings_ms
+    assert 0 < t.decode + t.geometry + t.inference <= t.total
+
+
+def test_a_description_is_converted_once_and_kept(description: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        classifier = ovm.load_classifier(description, device="CPU", cache_dir=tmp_path, geometry="resize 32")
+        assert classifier.classify(FRAMES[0]).best.class_id == EXPECTED[0].argmax()
+        (xml,) = tmp_path.rglob("*.xml")
+        stamp = xml.stat().st_mtime_ns
+    assert xml.stat().st_mtime_ns == stamp
+
+
+@pytest.fixture
+def foreign_ir(description: Path, tmp_path: Path) -> Path:
+    """An IR of OpenVINO's own converter; made before caplog, whose handler that converter removes."""
+    xml = tmp_path / "foreign.xml"
+    ov.save_model(ov.convert_model(description.with_name("small.onnx")), xml)
+    return xml
+
+
+def test_an_ir_without_a_record_is_run_and_its_logits_made_probabilities(
+    foreign_ir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    classifier = ovm.load_classifier(foreign_ir, device="CPU", inference_precision="f32")
+    assert "no record" in caplog.text
+    assert "whole picture" in caplog.text
+    frame = FRAMES[0]
+    total = sum(p.probability for p in classifier.classify(frame, top_k=5).top_k)
+    assert total == pytest.approx(1.0, abs=1e-5)
+    assert classifier.classify(frame).best.label.startswith("class ")
+
+
+def test_an_rgb_model_gets_its_channels_turned_in_the_graph(description: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "rgb"
+    folder.mkdir()
+    for file in description.parent.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    yml = folder / "model.yml"
+    yml.write_text(yml.read_text().replace("  - --reverse_input_channels\n", ""))
+    (folder / "accuracy-check.yml").write_text(
+        "models: [{name: rgb, launchers: [{framework: openvino}], datasets: [{name: d, preprocessing: "
+        "[{type: bgr_to_rgb}, {type: resize, size: 32}]}]}]\n"
+    )
+    classifier = ovm.load_classifier(yml, device="CPU", inference_precision="f32", cache_dir=tmp_path / "c")
+    assert classifier.record is not None
+    assert classifier.record.channel_order == "RGB"
+    for frame, expected in zip(FRAMES, EXPECTED, strict=True):
+        assert classifier.classify(frame).best.probability == pytest.approx(expected.max(), abs=3e-5)
+
+
+def test_wrong_labels_and_geometry_are_refused(small_ir: Path) -> None:
+    with pytest.raises(ConfigError, match="expected 5, got 2"):
+        ovm.load_classifier(small_ir, labels=("a", "b"))
+    with pytest.raises(UsageError, match="last step of 32.*resize 64"):
+        ovm.load_classifier(small_ir, geometry="resize 64")
+
+
+def test_models_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UnknownModelError, match="mobilenet-v2-pytorch"):
+        ovm.load_classifier("mobilenet-v2-pytorhc")
+    with pytest.raises(IrError, match="no such IR"):
+        ovm.load_classifier(tmp_path / "none.xml")
+
+
+def test_broken_irs(small_ir: Path, tmp_path: Path) -> None:
+    xml = tmp_path / "x.xml"
+    xml.write_bytes(small_ir.read_bytes())
+    with pytest.raises(IrError, match="weights are missing"):
+        ovm.load_classifier(xml)
+    xml.with_suffix(".bin").write_bytes(small_ir.with_suffix(".bin").read_bytes()[:100])
+    with pytest.raises(IrError, match=r"x\.xml: not a readable IR"):
+        ovm.load_classifier(xml)
+    xml.write_text("<net")
+    with pytest.raises(IrError, match=r"x\.xml: not a readable IR"):
+        ovm.load_classifier(xml)
+
+
+def test_an_unknown_device_lists_what_there_is(small_ir: Path) -> None:
+    with pytest.raises(DeviceError, match="FOO.*CPU"):
+        ovm.load_classifier(small_ir, device="FOO")
+
+
+def test_auto_reports_what_really_runs(small_ir: Path) -> None:
+    classifier = ovm.load_classifier(small_ir, device="AUTO", inference_precision="f32")
+    assert classifier.inference_precision == "f32"
+    assert "AUTO" not in classifier.device
+
+
+def test_a_precision_the_device_does_not_run_is_an_error(small_ir: Path) -> None:
+    if "FP16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU runs f16")
+    with pytest.raises(DeviceError, match="does not run at f16: expected f16, got (bf16|f32)"):
+        ovm.load_classifier(small_ir, device="CPU", inference_precision="f16")
+
+
+def test_ties_go_to_the_lower_class() -> None:
+    from ov_mobilenet.runtime.results import top_predictions
+
+    best = top_predictions(np.array([0.1, 0.4, 0.4, 0.1], np.float32), None, 4)
+    assert [p.class_id for p in best] == [1, 2, 0, 3]

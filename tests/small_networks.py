@@ -1,0 +1,202 @@
+"""Small networks with descriptions, made on the spot: random, but with answers that differ from picture to picture."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+MEAN, SCALE = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+CLASSES = 5
+SIDE = 32
+
+DESCRIPTION = """\
+description: a small network for tests
+task_type: classification
+files:
+  - name: {file}
+    size: {size}
+    checksum: {{$type: sha256, value: {digest}}}
+    source: {{$type: file, path: {file}}}
+framework: {framework}
+{onnx_args}input_info:
+  - name: data
+    shape: {shape}
+    layout: {layout}
+model_optimizer_args:
+  - --mean_values=data[123.675,116.28,103.53]
+  - --scale_values=data[58.395,57.12,57.375]
+  - --reverse_input_channels
+  - --output={output}
+  - --input_model={input_model}
+license: https://www.apache.org/licenses/LICENSE-2.0
+{extra}"""
+
+
+def describe(
+    network: Path,
+    *,
+    framework: str = "onnx",
+    shape: tuple[int, ...] = (1, 3, SIDE, SIDE),
+    layout: str = "NCHW",
+    output: str = "scores",
+    extra: str = "",
+    onnx_args: str = "",
+    input_model: str | None = None,
+) -> Path:
+    """Write a model.yml beside the network."""
+    data = network.read_bytes()
+    yml = network.with_name("model.yml")
+    text = DESCRIPTION.format(
+        file=network.name,
+        size=len(data),
+        digest=hashlib.sha256(data).hexdigest(),
+        framework=framework,
+        shape=list(shape),
+        layout=layout,
+        output=output,
+        extra=extra,
+        onnx_args=onnx_args,
+        input_model=input_model or f"$dl_dir/{network.name}",
+    )
+    yml.write_text(text, "utf-8")
+    return yml
+
+
+def weights(seed: int = 7) -> dict[str, np.ndarray]:
+    """Weights that float16 holds exactly, so that an FP16 IR may not differ from the FP32 one."""
+    rng = np.random.default_rng(seed)
+
+    def draw(*shape: int, scale: float) -> np.ndarray:
+        return (rng.normal(0, scale, shape)).astype(np.float16).astype(np.float32)
+
+    return {
+        "conv": draw(8, 3, 3, 3, scale=0.5),
+        "bias": draw(8, scale=0.5),
+        "dense": draw(CLASSES, 8, scale=4.0),
+        "offset": draw(CLASSES, scale=1.0),
+    }
+
+
+def write_onnx(
+    folder: Path,
+    *,
+    end: str = "logits",
+    batch: int | str = "n",
+    fixed_reshape: bool = False,
+    **describe_options: object,
+) -> Path:
+    """Conv, ReLU, average pool, dense; ends in `logits`, `softmax`, `softmax-reshape` or `sigmoid`.
+
+    Returns:
+        The model.yml.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    folder.mkdir(parents=True, exist_ok=True)
+    nodes = [
+        helper.make_node("Conv", ["data", "conv", "bias"], ["filtered"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["filtered"], ["active"]),
+        helper.make_node("GlobalAveragePool", ["active"], ["pooled"]),
+    ]
+    initializers = [numpy_helper.from_array(value, name) for name, value in weights().items()]
+    if fixed_reshape:
+        initializers.append(numpy_helper.from_array(np.array([1, 8], np.int64), "flat_shape"))
+        nodes.append(helper.make_node("Reshape", ["pooled", "flat_shape"], ["flat"]))
+    else:
+        nodes.append(helper.make_node("Flatten", ["pooled"], ["flat"]))
+    last = "scores" if end == "logits" else "logits"
+    nodes.append(helper.make_node("Gemm", ["flat", "dense", "offset"], [last], transB=1))
+    if end == "softmax":
+        nodes.append(helper.make_node("Softmax", ["logits"], ["scores"], axis=1))
+    if end == "sigmoid":
+        nodes.append(helper.make_node("Sigmoid", ["logits"], ["scores"]))
+    if end == "softmax-reshape":
+        initializers.append(numpy_helper.from_array(np.array([1, CLASSES], np.int64), "out_shape"))
+        nodes.append(helper.make_node("Softmax", ["logits"], ["net/Softmax"], axis=1))
+        nodes.append(helper.make_node("Reshape", ["net/Softmax", "out_shape"], ["scores"]))
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("data", TensorProto.FLOAT, [batch, 3, SIDE, SIDE])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, CLASSES])],
+        initializers,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    network = folder / "small.onnx"
+    onnx.save(model, network)
+    return describe(network, **describe_options)  # type: ignore[arg-type]
+
+
+def by_hand(frame: np.ndarray, *, softmax: bool = True) -> np.ndarray:
+    """The small network's probabilities for a uint8 (32, 32, 3) BGR frame, computed with numpy alone."""
+    w = weights()
+    x = ((frame[:, :, ::-1].astype(np.float64) - MEAN) / SCALE).transpose(2, 0, 1)
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))[:, ::2, ::2]
+    filtered = np.einsum("chwij,ocij->ohw", windows, w["conv"]) + w["bias"][:, None, None]
+    logits = w["dense"] @ np.maximum(filtered, 0).mean(axis=(1, 2)) + w["offset"]
+    exponentials = np.exp(logits - logits.max())
+    return exponentials / exponentials.sum() if softmax else logits
+
+
+def frames(count: int = 12, side: int = SIDE, seed: int = 3) -> np.ndarray:
+    """Frames of one strong colour each with noise, uint8 (count, side, side, 3)."""
+    rng = np.random.default_rng(seed)
+    colours = rng.integers(0, 256, (count, 1, 1, 3))
+    return np.clip(colours + rng.integers(-40, 41, (count, side, side, 3)), 0, 255).astype(np.uint8)
+
+
+ONNX_ARGS = """\
+conversion_to_onnx_args:
+  - --model-name=mobilenet_v2
+  - --weights=$dl_dir/{file}
+  - --import-module=no.such.module
+  - --input-shape=1,3,64,64
+  - --output-file=$conv_dir/small.onnx
+  - --input-names=data
+  - --output-names=prob
+"""
+
+
+def write_v2_checkpoint(folder: Path) -> Path:
+    """A MobileNet V2 of five classes whose batch norm and head make its answers differ. Returns the model.yml."""
+    import torch
+
+    from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
+
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(5)
+    module = MobileNetV2(classes=CLASSES)
+    # An untrained network answers alike to everything: let batch norm see pictures, then sharpen the head.
+    pictures = torch.from_numpy(normalised(frames(16, 64)))
+    module.train()
+    with torch.no_grad():
+        for _ in range(20):
+            module(pictures)
+        module.eval()
+        features = module.features(pictures).mean(dim=(2, 3))
+        head = module.classifier[1]
+        head.weight.copy_(torch.randn_like(head.weight))
+        # Centred on these pictures, so that every class comes first on some of them. The features differ by
+        # under 1 %: more spread than this would show float32's own rounding.
+        head.weight *= 0.4 / (features @ head.weight.T).std(dim=0)[:, None]
+        head.bias.copy_(-(features @ head.weight.T).mean(dim=0))
+    network = folder / "small_v2.pth"
+    torch.save(module.state_dict(), network)
+    return describe(
+        network,
+        framework="pytorch",
+        shape=(1, 3, 64, 64),
+        output="prob",
+        onnx_args=ONNX_ARGS.format(file=network.name),
+        input_model="$conv_dir/small.onnx",
+    )
+
+
+def normalised(frames_: np.ndarray) -> np.ndarray:
+    """uint8 (N, H, W, 3) BGR to float32 (N, 3, H, W) RGB, (x - mean) / scale."""
+    x = (frames_[..., ::-1].astype(np.float32) - np.array(MEAN, np.float32)) / np.array(SCALE, np.float32)
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2))

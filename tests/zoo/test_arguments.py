@@ -1,0 +1,225 @@
+"""`model_optimizer_args` and `conversion_to_onnx_args`: what each asks for, in numbers."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from ov_mobilenet.errors import ConfigError
+from ov_mobilenet.zoo.arguments import Normalisation, plan_conversion
+
+SOURCE = "--input_model=$dl_dir/net.onnx"
+
+
+@pytest.fixture
+def plan(model_yml, describe_model):
+    def of(*arguments, source=SOURCE):
+        listed = "".join(f'  - "{argument}"\n' for argument in (*arguments, source) if argument)
+        args = f"model_optimizer_args:\n{listed}" if listed else ""
+        return plan_conversion(describe_model(model_yml.replace(f"model_optimizer_args:\n  - {SOURCE}\n", args)))
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mean", "scale", "reverse"),
+    [
+        ([], (), (), False),
+        (["--reverse_input_channels"], (), (), True),
+        (["--reverse_input_channels=True"], (), (), True),
+        (["--reverse_input_channels=false"], (), (), False),
+        (["--mean_values=[123.675,116.28,103.53]"], (123.675, 116.28, 103.53), (), False),
+        (["--mean_values=(123.675,116.28,103.53)"], (123.675, 116.28, 103.53), (), False),
+        (["--mean_values=data[123.675,116.28,103.53]"], (123.675, 116.28, 103.53), (), False),
+        (["--mean_values=data(123.675, 116.28, 103.53)"], (123.675, 116.28, 103.53), (), False),
+        (["--mean_values=data:0[1,2,3]"], (1.0, 2.0, 3.0), (), False),
+        (["--mean_values=other[7,8,9],data[1,2,3]"], (1.0, 2.0, 3.0), (), False),
+        (["--mean_values=data[127.5]", "--scale_values=data[127.5]"], (127.5,), (127.5,), False),
+        (["--scale_values=data[58.624,57.12,57.375]"], (), (58.624, 57.12, 57.375), False),
+        (["--scale=255"], (), (255.0,), False),
+        (["--mean_values=[-1,0,1.5e1]", "--scale=0.5"], (-1.0, 0.0, 15.0), (0.5,), False),
+    ],
+)
+def test_normalisation(arguments, mean, scale, reverse, plan):
+    expected = Normalisation(mean=mean, scale=scale, reverse_input_channels=reverse)
+    assert plan(*arguments).normalisation == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "shape", "layout", "target"),
+    [
+        ([], "data", (1, 3, 224, 224), "NCHW", None),
+        (["--layout=nhwc"], "data", (1, 3, 224, 224), "NHWC", None),
+        (["--layout=data(nhwc)"], "data", (1, 3, 224, 224), "NHWC", None),
+        (["--layout=data(nhwc->nchw)"], "data", (1, 3, 224, 224), "NHWC", "NCHW"),
+        (["--layout=NHWC->NCHW"], "data", (1, 3, 224, 224), "NHWC", "NCHW"),
+        (["--input=image"], "image", (1, 3, 224, 224), "NCHW", None),
+        (["--input=image:0"], "image", (1, 3, 224, 224), "NCHW", None),
+        (["--input=image[1,3,128,96]"], "image", (1, 3, 128, 96), "NCHW", None),
+        (["--input=image[1 3 128 96]"], "image", (1, 3, 128, 96), "NCHW", None),
+        (["--input_shape=[8,3,160,160]"], "data", (8, 3, 160, 160), "NCHW", None),
+        (["--input_shape=(1,3,160,160)"], "data", (1, 3, 160, 160), "NCHW", None),
+        (["--input_shape=[-1,3,?,160]"], "data", (-1, 3, -1, 160), "NCHW", None),
+    ],
+)
+def test_input(arguments, name, shape, layout, target, plan):
+    result = plan(*arguments)
+    assert (result.input.name, result.input.shape, result.input.layout) == (name, shape, layout)
+    assert result.target_layout == target
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], None),
+        (["--data_type=FP16"], True),
+        (["--data_type=half"], True),
+        (["--data_type=FP32"], False),
+        (["--compress_to_fp16"], True),
+        (["--compress_to_fp16=False"], False),
+    ],
+)
+def test_compression(arguments, expected, plan):
+    assert plan(*arguments).compress_to_fp16 is expected
+
+
+@pytest.mark.parametrize(
+    ("argument", "root", "path", "folder"),
+    [
+        ("--input_model=$dl_dir/net.onnx", "dl_dir", "net.onnx", False),
+        ("--input_model=${dl_dir}/a/net.onnx", "dl_dir", "a/net.onnx", False),
+        ("--input_model=$conv_dir/net.onnx", "conv_dir", "net.onnx", False),
+        ("--input_model=${config_dir}/net.onnx", "config_dir", "net.onnx", False),
+        ("--saved_model_dir=$dl_dir/net.savedmodel/", "dl_dir", "net.savedmodel", True),
+    ],
+)
+def test_source(argument, root, path, folder, plan):
+    source = plan(source=argument).source
+    assert (source.root, source.path, source.folder) == (root, path, folder)
+
+
+def test_output(plan):
+    assert plan().output is None
+    assert plan("--output=MobilenetV1/Predictions/Reshape_1").output == "MobilenetV1/Predictions/Reshape_1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--use_new_frontend"], ["unknown argument '--use_new_frontend'", "--mean_values"]),
+        (["--transformations_config=x.json"], ["unknown argument '--transformations_config=x.json'"]),
+        (["mean_values=[1]"], ["unknown argument 'mean_values=[1]'"]),
+        (["--mean_values [1,2,3]"], ["unknown argument '--mean_values [1,2,3]'"]),
+        (["--mean_values="], ["argument without a value '--mean_values='"]),
+        (["--output"], ["argument without a value", "--output=VALUE"]),
+        (["--scale=1", "--scale=1"], ["argument given twice '--scale=1'"]),
+        (["--scale=0"], ["--scale", "other than 0"]),
+        (["--scale_values=[1,0,1]"], ["[1.0, 0.0, 1.0]", "other than 0"]),
+        (["--scale=1,2"], ["--scale=1,2", "one number"]),
+        (["--scale=2", "--scale_values=[2]"], ["two scales", "--scale or --scale_values"]),
+        (["--mean_values=[1,2]"], ["--mean_values=[1,2]", "one number or three"]),
+        (["--mean_values=[1,2,3,4]"], ["one number or three"]),
+        (["--mean_values=[1,grey,3]"], ["--mean_values=[1,grey,3]", "expected numbers"]),
+        (["--mean_values=[nan]"], ["finite"]),
+        (["--mean_values=[1,inf,1]"], ["finite"]),
+        (["--mean_values=[1e6]"], ["below a million"]),
+        (["--mean_values=1,2,3"], ["[a,b,c] or INPUT[a,b,c]"]),
+        (["--mean_values=other[1,2,3]"], ["no value for the input", "'data'"]),
+        (["--reverse_input_channels=maybe"], ["True or False", "maybe"]),
+        (["--data_type=INT8"], ["--data_type=INT8", "FP16 or FP32"]),
+        (["--input_shape=[1,3,0,224]"], ["bad shape '--input_shape=[1,3,0,224]'"]),
+        (["--input_shape=[1,3,-224,224]"], ["bad shape"]),
+        (["--input_shape=[]"], ["bad shape"]),
+        (["--input_shape=[1,3]"], ["layout does not match the shape", "NCHW", "[1, 3]"]),
+        (["--input=a,b"], ["one input", "--input=a,b"]),
+        (["--layout=nhw"], ["--layout=nhw", "nhwc"]),
+        (["--layout=abcd"], ["--layout=abcd"]),
+        (["--layout=nhhc"], ["--layout=nhhc"]),
+        (["--layout=nhwc->nczz"], ["--layout=nhwc->nczz"]),
+        (["--layout=data(nhwc"], ["--layout=data(nhwc"]),
+    ],
+    ids=lambda value: " ".join(value) if value and value[0].startswith("-") else None,
+)
+def test_a_bad_argument_is_named(arguments, words, plan, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        plan(*arguments)
+    assert str(tmp_path / "net" / "model.yml") in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/passwd", "net.onnx", "$dl_dir/../net.onnx", "$dl_dir//etc/passwd", "$dl_dir/a/../../b", "$HOME/net.onnx",
+     "$dl_dir/a\\\\b", "$dl_dir/c:b", "$dl_dir/$conv_dir/b", "$dl_dir/", "$dl_dirs/b", "$dl_dir/a\\0b", "{dl_dir}/b"],
+)  # fmt: skip
+def test_a_network_outside_the_folders_is_refused(path, plan):
+    with pytest.raises(ConfigError, match="bad path") as caught:
+        plan(source=f"--input_model={path}")
+    assert "$dl_dir/PATH" in str(caught.value)
+
+
+def test_the_network_must_be_named_once(plan):
+    with pytest.raises(ConfigError, match="which file is the network.*got 0 of them"):
+        plan("--scale=1", source=None)
+    with pytest.raises(ConfigError, match="which file is the network.*got 2 of them"):
+        plan("--saved_model_dir=$dl_dir/net")
+
+
+def test_a_network_with_two_inputs_is_refused(model_yml, describe_model):
+    config = describe_model(model_yml.replace("input_info:\n", "input_info:\n  - name: mask\n"))
+    with pytest.raises(ConfigError, match="one input: got mask, data"):
+        plan_conversion(config)
+
+
+PYTORCH = """\
+framework: pytorch
+conversion_to_onnx_args:
+  - --model-name=mobilenet_v2
+  - --weights=$dl_dir/net.pth
+  - --import-module=this
+  - --input-shape=1,3,192,160
+  - --output-file=$conv_dir/net.onnx
+  - --input-names=data
+  - --output-names=prob
+"""
+
+
+def test_pytorch_arguments_are_read_and_nothing_is_imported(model_yml, describe_model, capsys):
+    sys.modules.pop("this", None)  # the Zen of Python: prints itself when it is imported
+    plan = plan_conversion(describe_model(model_yml.replace("framework: onnx\n", PYTORCH)))
+    assert "this" not in sys.modules
+    assert capsys.readouterr().out == ""
+    assert plan.model_name == "mobilenet_v2"
+    assert (plan.source.root, plan.source.path) == ("dl_dir", "net.pth")
+    assert plan.input.shape == (1, 3, 192, 160)
+    assert plan.output == "prob"
+
+
+def test_what_the_optimizer_is_told_outranks_the_exporter(model_yml, describe_model):
+    text = model_yml.replace("framework: onnx\n", PYTORCH)
+    text = text.replace(SOURCE, "--input_shape=[1,3,96,96]\n  - --output=features")
+    plan = plan_conversion(describe_model(text))
+    assert plan.input.shape == (1, 3, 96, 96)
+    assert plan.output == "features"
+
+
+def test_an_unknown_pytorch_argument_is_named(model_yml, describe_model):
+    text = PYTORCH + "  - --model-param=pretrained=True\n"
+    with pytest.raises(ConfigError, match="unknown argument '--model-param=pretrained=True'"):
+        plan_conversion(describe_model(model_yml.replace("framework: onnx\n", text)))
+
+
+def test_pytorch_needs_weights(model_yml, describe_model):
+    text = PYTORCH.replace("  - --weights=$dl_dir/net.pth\n", "")
+    with pytest.raises(ConfigError, match="exactly one of --weights"):
+        plan_conversion(describe_model(model_yml.replace("framework: onnx\n", text)))
+
+
+def test_a_normalisation_says_what_it_holds():
+    assert not Normalisation()
+    assert Normalisation(mean=(0.0,))
+    assert str(Normalisation()) == "none"
+    full = Normalisation(mean=(1.0, 2.0, 3.0), scale=(4.0,), reverse_input_channels=True)
+    assert str(full) == "reverse_input_channels, mean_values [1.0, 2.0, 3.0], scale_values [4.0]"

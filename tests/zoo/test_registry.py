@@ -1,0 +1,82 @@
+"""Names, wildcards and paths of models."""
+
+from __future__ import annotations
+
+import pytest
+
+from ov_mobilenet.errors import ConfigError, UnknownModelError
+from ov_mobilenet.zoo.registry import find_config, list_models, model_names
+
+V1, V2, ONNX = "mobilenet-v1-0.25-128", "mobilenet-v2-pytorch", "mobilenetv2-7"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "inside", "outside"),
+    [
+        ("*", {V1, V2, ONNX}, set()),
+        ("mobilenet-v1-*", {V1}, {V2, ONNX}),
+        ("*v2*", {V2, ONNX}, {V1}),
+        ("mobilenet-v[12]-*", {V1, V2}, {ONNX}),
+        (V2, {V2}, {V1, ONNX}),
+        ("MOBILENET*", set(), {V1, V2, ONNX}),
+        ("mobilenet", set(), {V1, V2, ONNX}),
+    ],
+)
+def test_wildcards(pattern, inside, outside):
+    names = model_names(pattern)
+    assert inside <= set(names)
+    assert not outside & set(names)
+    assert names == sorted(names)
+
+
+def test_patterns_add_up_without_repeats():
+    names = [config.name for config in list_models("mobilenet-v2-p*", V1, "mobilenet-v1-0.25-*")]
+    assert names == sorted({V1, V2})
+    assert [config.name for config in list_models()] == model_names()
+
+
+def test_a_pattern_that_matches_nothing_is_an_error():
+    with pytest.raises(UnknownModelError, match=r"no model 'resnet\*'"):
+        list_models(V1, "resnet*")
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"), [("mobilenet-v2-pytorh", V2), ("mobilenetv2-8", ONNX), ("mobilenet-v1-0.25-224", V1)]
+)
+def test_an_unknown_name_suggests_close_ones(name, suggestion):
+    with pytest.raises(UnknownModelError) as caught:
+        find_config(name)
+    message = str(caught.value)
+    assert repr(name) in message
+    assert f"{suggestion}" in message.partition("Did you mean ")[2]
+    assert "ov-mobilenet list" in message
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["yolo", "", "/", "nowhere/model.yml", "a\0b"])
+def test_a_name_like_none_suggests_none(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownModelError) as caught:
+        find_config(name)
+    assert "Did you mean" not in str(caught.value)
+
+
+def test_a_model_is_found_by_name_folder_and_file(describe_model, tmp_path):
+    describe_model(name="mine")
+    assert find_config(V1).name == V1
+    assert find_config(tmp_path / "mine").name == "mine"
+    assert find_config(str(tmp_path / "mine" / "model.yml")).name == "mine"
+
+
+def test_a_zoo_name_outranks_a_folder_of_that_name(describe_model, tmp_path, monkeypatch):
+    describe_model(name=V1)
+    monkeypatch.chdir(tmp_path)
+    assert find_config(V1).framework == "tf"
+    assert find_config(f"./{V1}").framework == "onnx"
+
+
+def test_a_found_description_with_a_mistake_is_a_config_error(describe_model, model_yml, tmp_path):
+    with pytest.raises(ConfigError):
+        describe_model(model_yml + "x: 1\n", name="mine")
+    with pytest.raises(ConfigError, match="unknown key"):
+        find_config(tmp_path / "mine")

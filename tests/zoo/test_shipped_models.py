@@ -1,0 +1,123 @@
+"""One walk over the shipped descriptions, and three models against numbers copied from their documents by hand."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from ov_mobilenet.zoo.arguments import plan_conversion
+from ov_mobilenet.zoo.geometry import Crop, Resize, channel_order, describe, from_dataset
+from ov_mobilenet.zoo.labels import background_class, config_labels
+from ov_mobilenet.zoo.model import HttpSource
+from ov_mobilenet.zoo.registry import find_config, model_names, zoo_folder
+
+
+def test_every_folder_of_the_zoo_holds_both_files():
+    folders = [path for path in zoo_folder().iterdir() if path.is_dir()]
+    assert sorted(path.name for path in folders) == model_names()
+    assert all((path / "accuracy-check.yml").is_file() for path in folders)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_a_shipped_description_is_complete_and_consistent(name):
+    config = find_config(name)
+    assert config.name == name
+    for file in config.files:
+        assert file.size > 0
+        assert len(file.checksum.value) == {"sha384": 96, "sha256": 64}[file.checksum.algorithm]
+        assert len(set(file.checksum.value)) > 8, "a placeholder instead of a digest"
+        assert file.sources
+        for source in file.sources:
+            assert isinstance(source, HttpSource)
+            assert source.url.startswith("https://")
+
+    plan = plan_conversion(config)
+    shape = dict(zip(plan.input.layout, plan.input.shape, strict=True))
+    assert (shape["N"], shape["C"]) == (1, 3)
+    assert plan.output
+    if plan.source.root == "dl_dir" and not config.postprocessing:
+        assert plan.source.path in {file.name for file in config.files}
+
+    check = config.accuracy_check
+    geometry = from_dataset(check.converted)
+    last = geometry.steps[-1]
+    assert isinstance(last, Resize | Crop)
+    assert (last.height, last.width) == (shape["H"], shape["W"])
+    assert channel_order(check.converted) == "BGR", "an Open Model Zoo IR takes BGR"
+    assert channel_order(check.source) == ("RGB" if plan.normalisation.reverse_input_channels else "BGR")
+
+    details = config.details
+    assert len(config_labels(config)) == details.classes
+    assert background_class(config) == (0 if details.classes == 1001 else None)
+    assert 0.0 < details.accuracy.top1 < details.accuracy.top5 < 1.0
+    assert details.gflops > 0 and details.mparams > 0
+    for dataset in (check.converted, check.source):
+        references = {metric.top_k: metric.reference for metric in dataset.metrics}
+        # A fraction, and that of the document: a point apart at most.
+        assert references[1] == pytest.approx(details.accuracy.top1, abs=0.01)
+        assert references[5] == pytest.approx(details.accuracy.top5, abs=0.01)
+    assert check.reference(1) == check.converted.metrics[0].reference
+
+
+class Facts(NamedTuple):
+    file: str
+    size: int
+    digest: str
+    framework: str
+    source: str
+    input: tuple
+    mean: tuple
+    scale: tuple
+    output: str
+    ends_in: str
+    classes: int
+    top1: float
+    top5: float
+    geometry: str
+
+
+# From the documents of the models (Open Model Zoo, ONNX Model Zoo), typed in, not computed.
+FACTS = {
+    "mobilenet-v1-0.25-128": Facts(
+        "mobilenet_v1_0.25_128.tgz", 10800019, "sha384:274f37d5b52f", "tf", "mobilenet_v1_0.25_128_frozen.pb",
+        ("input", (1, 128, 128, 3), "NHWC"), (127.5, 127.5, 127.5), (127.5,),
+        "MobilenetV1/Predictions/Reshape_1", "probabilities", 1001, 0.4054, 0.65, "crop 0.875, resize 128",
+    ),
+    "mobilenet-v2-pytorch": Facts(
+        "mobilenet_v2-b0353104.pth", 14212972, "sha384:ca1be3e2eb80", "pytorch", "mobilenet_v2-b0353104.pth",
+        ("data", (1, 3, 224, 224), "NCHW"), (123.675, 116.28, 103.53), (58.624, 57.12, 57.375),
+        "prob", "logits", 1000, 0.719, 0.903, "resize 256 greater pillow, crop 224",
+    ),
+    "mobilenetv2-7": Facts(
+        "mobilenetv2-7.onnx", 14246826, "sha256:c1c513582d56", "onnx", "mobilenetv2-7.onnx",
+        # 255 times 0.485, 0.456, 0.406 and 0.229, 0.224, 0.225
+        ("data", (1, 3, 224, 224), "NCHW"), (123.675, 116.28, 103.53), (58.395, 57.12, 57.375),
+        "mobilenetv20_output_flatten0_reshape0", "logits", 1000, 0.7094, 0.8999, "resize 256 greater pillow, crop 224",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_a_shipped_description_says_what_its_document_says(name):
+    config, facts = find_config(name), FACTS[name]
+    plan = plan_conversion(config)
+    (file,) = config.files
+    assert (file.name, file.size) == (facts.file, facts.size)
+    assert f"{file.checksum.algorithm}:{file.checksum.value}".startswith(facts.digest)
+    assert config.framework == facts.framework
+    assert plan.source.path == facts.source
+    assert (plan.input.name, plan.input.shape, plan.input.layout) == facts.input
+    assert plan.normalisation.reverse_input_channels
+    assert plan.normalisation.mean == facts.mean
+    assert plan.normalisation.scale == facts.scale
+    assert plan.output == facts.output
+    assert config.details.output == facts.ends_in
+    assert config.details.classes == facts.classes
+    assert config.accuracy_check.reference(1) == facts.top1
+    assert config.accuracy_check.reference(5) == facts.top5
+    assert describe(from_dataset(config.accuracy_check.converted)) == facts.geometry
+
+
+def test_the_architecture_of_the_pytorch_model_is_named():
+    assert plan_conversion(find_config("mobilenet-v2-pytorch")).model_name == "mobilenet_v2"

@@ -1,0 +1,81 @@
+"""How long one picture takes as a whole process: `ov-mobilenet classify` against a bare script, interleaved.
+
+    python tools/bench/start_up.py IR.xml PICTURE [--pairs 5]
+
+Without arguments a small network and a picture are made on the spot. Prints each pair, the median of both and the
+median of the ratios; also what `import ov_mobilenet` costs by `-X importtime`. The figure to keep: at most 1.5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def seconds(command: list[str]) -> float:
+    """Wall time of a command, which must succeed."""
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+    return time.perf_counter() - begun
+
+
+def import_milliseconds() -> float:
+    """Cumulative time of `import ov_mobilenet`, least of five processes."""
+    times = []
+    for _ in range(5):
+        command = [sys.executable, "-X", "importtime", "-c", "import ov_mobilenet"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+        match = re.search(r"(\d+) \| ov_mobilenet$", done.stderr, re.MULTILINE)
+        assert match is not None
+        times.append(int(match[1]) / 1e3)
+    return min(times)
+
+
+def example(folder: Path) -> tuple[Path, Path]:
+    """A small network converted, and a picture of noise."""
+    import cv2
+    import numpy as np
+
+    sys.path.insert(0, str(ROOT / "tests"))
+    import small_networks  # type: ignore[import-not-found]
+
+    import ov_mobilenet as ovm
+
+    config = ovm.load_config(small_networks.write_onnx(folder / "small"))
+    sources = ovm.download(config, folder / "sources", cache_root=folder / "cache")
+    xml = ovm.convert(sources, folder / "ir", precisions=("FP32",))[0].xml
+    picture = folder / "noise.png"
+    cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 256, (375, 500, 3), dtype=np.uint8))
+    return xml, picture
+
+
+def main() -> None:
+    """Run the bench."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", type=Path, metavar="IR.xml PICTURE")
+    parser.add_argument("--pairs", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        xml, picture = arguments.files[:2] if len(arguments.files) >= 2 else example(Path(folder))
+        tail = [str(Path(xml).resolve()), str(Path(picture).resolve())]
+        bare = [sys.executable, str(ROOT / "tools" / "bench" / "bare_script.py"), *tail]
+        ours = [sys.executable, "-m", "ov_mobilenet", "-q", "classify", *tail]
+        for command in (bare, ours):
+            seconds(command)  # the first run fills the file cache
+        pairs = [(seconds(bare), seconds(ours)) for _ in range(arguments.pairs)]
+    for first, second in pairs:
+        print(f"bare {first:.3f} s   classify {second:.3f} s   ratio {second / first:.2f}")
+    ratios = statistics.median(second / first for first, second in pairs)
+    print(f"median ratio {ratios:.2f} of {len(pairs)} pairs; import ov_mobilenet {import_milliseconds():.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
