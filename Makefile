@@ -5,25 +5,25 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-# torch only judges conversions in the tests. On Linux its CPU build is named outright: a plain "torch" from PyPI
-# brings gigabytes of CUDA there.
+# torch only judges conversions in the tests. On Linux its CPU build is named outright, because a plain "torch" may
+# bring gigabytes of CUDA; where the index has no such build the tests that need torch are skipped (or: TORCH=torch).
 TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := test
-.PHONY: venv test check format bench clean
+.PHONY: venv demo test check format bench clean
 
 venv: $(STAMP)
 
-# The configured index is asked first, PyTorch's own second; without torch the tests that need it are skipped.
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet "$(TORCH)" \
-	  || $(PIP) install --quiet --retries 1 --timeout 30 --extra-index-url "$(TORCH_INDEX)" "$(TORCH)" \
 	  || echo "torch could not be installed: going on without it, the tests that need it will be skipped" >&2
 	$(PIP) install --quiet -e ".[dev]"
 	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/ov-mobilenet demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -25,6 +25,7 @@ COMMANDS = {
         "convert_command",
         "Convert to OpenVINO IR, normalisation baked in.",
     ),
+    "demo": ("ov_mobilenet.cli.demo", "demo_command", "The whole chain offline, on the built-in sample model."),
     "classify": ("ov_mobilenet.cli.classify", "classify_command", "Classify pictures."),
 }
 

@@ -6,6 +6,7 @@ devices and permissions of the archive are never made, so no member can reach ou
 
 from __future__ import annotations
 
+import errno
 import lzma
 import re
 import secrets
@@ -78,8 +79,10 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
         UnicodeError,
     ) as error:
         raise ArchiveError(f"broken archive ({error})", where=archive, expected=format_name) from error
-    except OSError as error:  # gzip.BadGzipFile, "Invalid data stream" of bz2; with a number it is the disk
-        if error.errno is not None:
+    except OSError as error:
+        # gzip.BadGzipFile and "Invalid data stream" of bz2 have no number, a place beyond a zip is EINVAL;
+        # with another number it is the disk.
+        if error.errno not in (None, errno.EINVAL):
             raise
         raise ArchiveError(f"broken archive ({error})", where=archive, expected=format_name) from error
     except (RuntimeError, NotImplementedError, ValueError) as error:

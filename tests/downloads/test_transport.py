@@ -41,10 +41,10 @@ def server(monkeypatch):
     """URL -> response or exception; the calls are kept."""
 
     class Server(dict):
-        calls: list[tuple[str, dict]] = []
+        def __init__(self):
+            self.calls = []
 
     server = Server()
-    server.calls = []
 
     def get(session, url, **options):
         server.calls.append((url, {**options, "headers": dict(session.headers)}))

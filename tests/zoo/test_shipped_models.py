@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
+from ov_mobilenet.downloads.cache import is_valid
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.geometry import Crop, Resize, channel_order, describe, from_dataset
 from ov_mobilenet.zoo.labels import background_class, config_labels
@@ -29,8 +30,10 @@ def test_a_shipped_description_is_complete_and_consistent(name):
         assert len(set(file.checksum.value)) > 8, "a placeholder instead of a digest"
         assert file.sources
         for source in file.sources:
-            assert isinstance(source, HttpSource)
-            assert source.url.startswith("https://")
+            if isinstance(source, HttpSource):
+                assert source.url.startswith("https://")
+            else:  # a network that is shipped beside its description
+                assert is_valid(config.folder / source.path, file)
 
     plan = plan_conversion(config)
     shape = dict(zip(plan.input.layout, plan.input.shape, strict=True))
@@ -45,14 +48,18 @@ def test_a_shipped_description_is_complete_and_consistent(name):
     assert isinstance(last, Resize | Crop)
     assert (last.height, last.width) == (shape["H"], shape["W"])
     assert channel_order(check.converted) == "BGR", "an Open Model Zoo IR takes BGR"
-    assert channel_order(check.source) == ("RGB" if plan.normalisation.reverse_input_channels else "BGR")
+    if check.source is not None:
+        assert channel_order(check.source) == ("RGB" if plan.normalisation.reverse_input_channels else "BGR")
 
     details = config.details
     assert len(config_labels(config)) == details.classes
     assert background_class(config) == (0 if details.classes == 1001 else None)
-    assert 0.0 < details.accuracy.top1 < details.accuracy.top5 < 1.0
     assert details.gflops > 0 and details.mparams > 0
-    for dataset in (check.converted, check.source):
+    if details.accuracy is None:  # our own sample: nothing was published, what we measured is the reference
+        assert check.reference(1) > 0.95
+        return
+    assert 0.0 < details.accuracy.top1 < details.accuracy.top5 < 1.0
+    for dataset in filter(None, (check.converted, check.source)):
         references = {metric.top_k: metric.reference for metric in dataset.metrics}
         # A fraction, and that of the document: a point apart at most.
         assert references[1] == pytest.approx(details.accuracy.top1, abs=0.01)

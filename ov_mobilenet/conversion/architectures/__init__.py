@@ -5,7 +5,7 @@ A name in a description chooses one of them; no module is ever imported because 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import ConversionError
@@ -13,16 +13,27 @@ from ov_mobilenet.errors import ConversionError
 if TYPE_CHECKING:
     import torch
 
+KNOWN = ("mobilenet_v1", "mobilenet_v2")
+STEM_KEY, HEAD_KEY = "features.0.0.weight", "classifier.1.weight"
 
-def build(model_name: str, classes: int) -> torch.nn.Module:
-    """A module of the named architecture with `classes` outputs.
+
+def build(model_name: str, shapes: Mapping[str, tuple[int, ...]]) -> torch.nn.Module:
+    """A module of the named architecture, as wide and with as many classes as a checkpoint's shapes say.
+
+    Args:
+        shapes: of the checkpoint's tensors; what it lacks is taken as in the published ImageNet network.
 
     Raises:
         ConversionError: no such architecture.
     """
-    from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
+    head = shapes.get(HEAD_KEY, ())
+    if model_name == "mobilenet_v2":
+        from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
 
-    known: dict[str, Callable[[int], torch.nn.Module]] = {"mobilenet_v2": lambda count: MobileNetV2(classes=count)}
-    if model_name not in known:
-        raise ConversionError("unknown architecture", expected=" or ".join(sorted(known)), got=repr(model_name))
-    return known[model_name](classes)
+        return MobileNetV2(classes=head[0] if head else 1000)
+    if model_name == "mobilenet_v1":
+        from ov_mobilenet.conversion.architectures.mobilenet_v1 import MobileNetV1
+
+        stem = shapes.get(STEM_KEY, ())
+        return MobileNetV1(num_classes=head[0] if head else 1001, width_multiplier=stem[0] / 32 if stem else 1.0)
+    raise ConversionError("unknown architecture", expected=" or ".join(KNOWN), got=repr(model_name))

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import openvino as ov
     import torch
 
-HEAD_KEY = "classifier.1.weight"
 DEFAULT_SHAPE = (1, 3, 224, 224)
 
 
@@ -54,9 +53,8 @@ def load_module(plan: ConversionPlan, path: Path) -> torch.nn.Module:
     from ov_mobilenet.conversion.architectures import build
 
     state = _load_state(path)
-    head = state.get(HEAD_KEY)
-    classes = int(head.shape[0]) if isinstance(head, torch.Tensor) and head.ndim == 2 else 1000
-    module = build(plan.model_name or "", classes)
+    shapes = {key: tuple(value.shape) for key, value in state.items() if isinstance(value, torch.Tensor)}
+    module = build(plan.model_name or "", shapes)
     _check_state(state, module.state_dict(), path)
     module.load_state_dict(state, strict=True)
     return module.eval()

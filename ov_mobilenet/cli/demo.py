@@ -1,0 +1,121 @@
+"""`demo`: the whole chain offline, on the built-in sample model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import click
+
+from ov_mobilenet.cli import options
+from ov_mobilenet.conversion.converter import convert
+from ov_mobilenet.conversion.verification import TOLERANCE, draw_noise
+from ov_mobilenet.downloads.cache import default_root
+from ov_mobilenet.downloads.fetch import download
+from ov_mobilenet.errors import VerificationError
+from ov_mobilenet.runtime.classifier import Classifier
+from ov_mobilenet.runtime.load import load_classifier
+from ov_mobilenet.runtime.results import Classification
+from ov_mobilenet.zoo.registry import find_config
+
+SAMPLE = "mobilenet-v1-0.25-128-signs"
+SCHEMA_VERSION = 1
+
+
+@click.command("demo")
+@click.option("-d", "--device", default="AUTO", show_default=True, help="Where to classify: CPU, GPU, NPU, AUTO, …")
+@click.option("--format", "form", type=options.FORMATS, default="table", show_default=True)
+def demo_command(device: str, form: str) -> None:
+    """Convert the built-in sample model, verify it and classify its pictures, without any network.
+
+    Writes to the user's cache folder only.
+
+    Example: ov-mobilenet demo -d CPU
+    """
+    config = find_config(SAMPLE)
+    folder = default_root() / "demo"
+    begun = perf_counter()
+    sources = download(config, folder / "sources", offline=True)
+    fetched = perf_counter()
+    model = convert(sources, folder, precisions=("FP32",))[0]
+    converted = perf_counter()
+    difference = _verify(load_classifier(model.xml, device="CPU", inference_precision="f32"), config.folder)
+    verified = perf_counter()
+    classifier = load_classifier(model.xml, device=device)
+    compiled = perf_counter()
+    pictures = sorted((config.folder / "samples").glob("*.jpg"))
+    results = [classifier.classify(picture, top_k=3) for picture in pictures]
+    done = perf_counter()
+    facts: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "model": config.name,
+        "xml": str(model.xml),
+        "device": classifier.device,
+        "inference_precision": classifier.inference_precision,
+        "verification": {"oracle": "torch", "images": len(answers(config.folder)), "max_difference": difference},
+        "timings_s": {
+            "check files": fetched - begun,
+            "convert": converted - fetched,
+            "verify": verified - converted,
+            "compile": compiled - verified,
+            "classify": done - compiled,
+        },
+        "results": results,
+    }
+    if form == "json":
+        options.print_json(facts)
+    else:
+        _print(facts, results)
+
+
+def answers(folder: Path) -> list[list[float]]:
+    """What torch gave for the drawn noise of `draw_noise` when the model was exported: probabilities a picture."""
+    recorded: list[list[float]] = json.loads((folder / "answers.json").read_text("utf-8"))
+    return recorded
+
+
+def _verify(classifier: Classifier, folder: Path) -> float:
+    """The largest difference of a probability from torch's. Raises: VerificationError beyond the tolerance."""
+    import numpy as np
+
+    frames = np.stack(list(draw_noise(*classifier.input_size)))
+    difference = float(np.abs(classifier.probabilities(frames) - np.array(answers(folder))).max())
+    if difference > TOLERANCE["FP32"][0]:
+        raise VerificationError(
+            "the converted sample model differs from torch", expected=f"within {TOLERANCE['FP32'][0]:g}", got=difference
+        )
+    return difference
+
+
+def _print(facts: dict[str, Any], results: list[Classification]) -> None:
+    from ov_mobilenet.cli.tables import print_table
+
+    check = facts["verification"]
+    click.echo(f"model      {facts['model']}, built in")
+    click.echo(f"converted  {facts['xml']}")
+    click.echo(
+        f"verified   against torch's answers to {check['images']} pictures: within {check['max_difference']:.1e}"
+    )
+    click.echo(f"runs on    {facts['device']} at {facts['inference_precision'] or 'its own precision'}\n")
+    rows = []
+    for result in results:
+        best, second = result.predictions[:2]
+        rows.append(
+            (
+                Path(result.source).name,
+                best.label,
+                f"{best.probability:.1%}",
+                f"{second.label} {second.probability:.1%}",
+                f"{result.timings_ms.total:.1f}",
+            )
+        )
+    print_table(("picture", "class", "probability", "next", "ms"), rows)
+    times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in facts["timings_s"].items())
+    click.echo(f"\n{times}\n")
+    samples = Path(results[0].source).parent
+    click.echo("Next:")
+    click.echo(f"  ov-mobilenet classify {facts['model']} {samples} --format jsonl")
+    click.echo("  ov-mobilenet list")
+    click.echo("  ov-mobilenet convert mobilenetv2-7        # a real network; downloads 14 MB")

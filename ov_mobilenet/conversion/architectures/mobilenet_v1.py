@@ -1,0 +1,118 @@
+"""MobileNet V1 as a torch module that computes what TensorFlow's MobileNet V1 computes."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# (output channels at width 1.0, stride) of the 13 depthwise-separable blocks.
+_BLOCKS: tuple[tuple[int, int], ...] = (
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (1024, 2),
+    (1024, 1),
+)
+_STEM_CHANNELS = 32
+# TensorFlow's MobileNets were trained with it; torch's default is 1e-5.
+_BATCH_NORM_EPSILON = 1e-3
+# Only training uses it: slower than torch's 0.1, so that the statistics do not follow single batches.
+_BATCH_NORM_MOMENTUM = 0.03
+
+
+class SameConv2d(nn.Conv2d):
+    """A square convolution without bias that pads SAME as TensorFlow does.
+
+    At stride 2 and an even size TensorFlow pads right and bottom only; torch's own `padding=1` has
+    the windows one pixel further up and left.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Pad and convolve (N, C, H, W)."""
+        if self.stride[0] == 2:
+            # Not computed from the shape: a trace of the module stays valid for other sizes.
+            features = functional.pad(features, (0, 1, 0, 1))
+        return super().forward(features)
+
+
+def _conv_bn_relu6(
+    in_channels: int, out_channels: int, *, kernel: int, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
+    return nn.Sequential(
+        SameConv2d(in_channels, out_channels, kernel=kernel, stride=stride, groups=groups),
+        nn.BatchNorm2d(out_channels, eps=_BATCH_NORM_EPSILON, momentum=_BATCH_NORM_MOMENTUM),
+        nn.ReLU6(inplace=True),
+    )
+
+
+class DepthwiseSeparable(nn.Module):
+    """A 3x3 depthwise convolution and a 1x1 pointwise one, each with batch norm and ReLU6."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            _conv_bn_relu6(in_channels, in_channels, kernel=3, stride=stride, groups=in_channels),
+            _conv_bn_relu6(in_channels, out_channels, kernel=1),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
+        output: Tensor = self.conv(features)
+        return output
+
+
+class MobileNetV1(nn.Module):
+    """MobileNet V1 with the key names of torchvision's MobileNetV2.
+
+    The input is float (N, 3, H, W), RGB, normalised as `(x - 127.5) / 127.5`, with H and W multiples of 32,
+    as in all published networks (128, 160, 192, 224). The output is logits (N, num_classes). torchvision has
+    no MobileNet V1, so the keys follow its V2: `features.0.0` is the first convolution, `features.N.conv.0`
+    and `features.N.conv.1` the depthwise and pointwise halves of block N (1..13), `classifier.1` the last
+    layer.
+
+    Args:
+        num_classes: Length of the output.
+        width_multiplier: Factor on every channel count (1.0, 0.75, 0.5 and 0.25 are published).
+        dropout: Fraction of features dropped before the classifier while training.
+    """
+
+    def __init__(self, *, num_classes: int = 1001, width_multiplier: float = 1.0, dropout: float = 0.001) -> None:
+        super().__init__()
+
+        def scaled(channels: int) -> int:
+            # TensorFlow's rule: truncate, and never below 8 channels.
+            return max(int(channels * width_multiplier), 8)
+
+        channels = scaled(_STEM_CHANNELS)
+        layers: list[nn.Module] = [_conv_bn_relu6(3, channels, kernel=3, stride=2)]
+        for base_channels, stride in _BLOCKS:
+            layers.append(DepthwiseSeparable(channels, scaled(base_channels), stride=stride))
+            channels = scaled(base_channels)
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels, num_classes))
+        self._initialise()
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Map normalised pictures (N, 3, H, W) to logits (N, num_classes)."""
+        pooled = torch.mean(self.features(pictures), dim=(2, 3))
+        logits: Tensor = self.classifier(pooled)
+        return logits
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+            elif isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.01)
+                nn.init.zeros_(module.bias)

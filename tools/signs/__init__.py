@@ -1,0 +1,34 @@
+"""Road signs and traffic lights drawn from a seed: the pictures behind the sample model.
+
+Nothing here is a photograph and nothing is downloaded, so the sample model, its calibration pictures and its
+test pictures are free of third-party rights and can be made again from a seed.
+"""
+
+from signs.classes import CLASSES, SWAPPED_CLASS
+from signs.geometry import (
+    CENTRAL_FRACTION,
+    INPUT_SIZE,
+    central_crop,
+    network_picture,
+    network_pictures,
+    resize,
+)
+from signs.scenes import HELD_OUT, TRAINING, Style, draw, held_out, numbered_drawing, training
+
+__all__ = [
+    "CENTRAL_FRACTION",
+    "CLASSES",
+    "HELD_OUT",
+    "INPUT_SIZE",
+    "SWAPPED_CLASS",
+    "TRAINING",
+    "Style",
+    "central_crop",
+    "draw",
+    "held_out",
+    "network_picture",
+    "network_pictures",
+    "numbered_drawing",
+    "resize",
+    "training",
+]
