@@ -39,7 +39,9 @@ def card(config: ModelConfig) -> str:
     ]
     if config.details.notes:
         parts.append("## Notes\n\n" + "\n".join(f"- {note.strip()}" for note in config.details.notes))
-    parts.append(f"## Licence\n\nThe weights are not part of this toolkit. Their licence: <{config.license}>.")
+    fetched = any(isinstance(source, HttpSource) for file in config.files for source in file.sources)
+    owner = "are not part of this toolkit. Their licence" if fetched else "come with this toolkit. Their licence"
+    parts.append(f"## Licence\n\nThe weights {owner}: <{config.license}>.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -69,17 +71,15 @@ def _accuracy(config: ModelConfig) -> str:
     published, check = config.details.accuracy, config.accuracy_check
     stated = (published.top1, published.top5) if published else (None, None)
     reference = (check.reference(1), check.reference(5)) if check else (None, None)
-    rows = [
-        ("Published by the model's document", *map(_percent, stated)),
-        ("Reference of `accuracy-check.yml`", *map(_percent, reference)),
-    ]
+    rows = [("Published by the model's document", *map(_percent, stated))] if published else []
+    rows.append(("Reference of `accuracy-check.yml`", *map(_percent, reference)))
     text = _table(("Figure", "Top-1", "Top-5"), rows)
     if None not in stated + reference and stated != reference:
         text += (
             f"\n\nThe two differ: the document publishes {_percent(stated[0])} (top-1) and {_percent(stated[1])} "
             f"(top-5), the accuracy check refers to {_percent(reference[0])} and {_percent(reference[1])}."
         )
-    return text + "\n\nAll figures are quoted; none was measured by this toolkit."
+    return text + ("\n\nAll figures are quoted; none was measured by this toolkit." if published else "")
 
 
 def _percent(fraction: float | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.cli.download import each_model, find_configs, progress_bar
+from ov_mobilenet.cli.download import each_model, find_configs, progress_bar, say_licence
 from ov_mobilenet.conversion.converter import PRECISIONS, Form, IrModel, Precision, convert
 from ov_mobilenet.downloads.fetch import SourceFiles, download
 from ov_mobilenet.errors import OvMobilenetError, UsageError, VerificationError
@@ -74,6 +74,7 @@ def convert_command(
     def one(config: ModelConfig) -> None:
         try:
             folder = download_dir / "public" / config.name
+            say_licence(context, config)
             with progress_bar(context, config) as on_progress:
                 sources = download(config, folder, cache_root=cache_dir, offline=offline, on_progress=on_progress)
             target = (output_dir or download_dir) / "public" / config.name

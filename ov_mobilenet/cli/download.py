@@ -33,11 +33,18 @@ def download_command(
 
     def one(config: ModelConfig) -> None:
         folder = output_dir / "public" / config.name
+        say_licence(context, config)
         with progress_bar(context, config) as on_progress:
             download(config, folder, cache_root=cache_dir, offline=offline, on_progress=on_progress)
         click.echo(folder)
 
     return each_model(find_configs(models), one)
+
+
+def say_licence(context: click.Context, config: ModelConfig) -> None:
+    """Say on stderr under which licence the weights are, before they are fetched."""
+    if not options.quiet(context):
+        click.echo(f"{config.name}: weights under {config.license}", err=True)
 
 
 def find_configs(models: tuple[str, ...]) -> list[ModelConfig]:

@@ -161,7 +161,7 @@ def test_errors_are_one_message_and_the_right_code(
     assert message in err
     assert "Traceback" not in err
     if code == 1:
-        assert err.count("\n") == 1
+        assert err.count("error:") == 1
 
 
 def test_convert_lays_files_out_as_the_open_model_zoo_does(
@@ -202,6 +202,7 @@ def test_convert_verifies_on_pictures(
         assert row["verification"]["images"] == 6
         assert row["verification"]["max_difference"] < 3e-5  # the weights are exact in float16 too
     assert "verified small FP32 on 6 pictures" in err
+    assert "small: weights under https://www.apache.org/licenses/LICENSE-2.0" in err
 
 
 def test_a_failed_verification_is_exit_3(

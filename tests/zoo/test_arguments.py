@@ -223,3 +223,13 @@ def test_a_normalisation_says_what_it_holds():
     assert str(Normalisation()) == "none"
     full = Normalisation(mean=(1.0, 2.0, 3.0), scale=(4.0,), reverse_input_channels=True)
     assert str(full) == "reverse_input_channels, mean_values [1.0, 2.0, 3.0], scale_values [4.0]"
+
+
+def test_values_for_an_input_that_nobody_else_names(model_yml, describe_model):
+    start, end = model_yml.index("input_info:"), model_yml.index("model_optimizer_args:")
+    text = model_yml[:start] + model_yml[end:]
+    one = describe_model(text.replace(SOURCE, f"{SOURCE}\n  - --mean_values=image[1,2,3]"))
+    assert plan_conversion(one).normalisation.mean == (1.0, 2.0, 3.0)
+    two = describe_model(text.replace(SOURCE, f"{SOURCE}\n  - --mean_values=image[1],mask[2]"))
+    with pytest.raises(ConfigError, match="no value for the input"):
+        plan_conversion(two)

@@ -213,3 +213,8 @@ def test_the_digest_follows_either_file(describe_model, model_yml, accuracy_chec
 @pytest.mark.parametrize("pattern", ["[[a]", "[a||b]"])
 def test_a_pattern_that_python_warns_about_still_loads(pattern, describe_model, model_yml):
     assert describe_model(model_yml.replace("'a+'", f"'{pattern}'")).postprocessing[1].pattern == pattern
+
+
+def test_a_digest_in_capitals_is_the_same_digest(describe_model, model_yml):
+    config = describe_model(model_yml.replace("ab" * 48, "AB" * 48))
+    assert config.files[0].checksum.value == "ab" * 48
