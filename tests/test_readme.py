@@ -1,0 +1,129 @@
+"""What README.md shows is what happens: commands, Python, outputs, table, links."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import generate_readme_tables as tables
+import pytest
+
+from ov_mobilenet.cli.main import COMMANDS, cli, main
+from ov_mobilenet.zoo.registry import model_names
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PROSE = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
+LINKS = re.findall(r"\]\(([^)\s]+)\)", PROSE)
+
+
+def commands() -> list[str]:
+    """Every `ov-mobilenet COMMAND …` of the sh blocks and of the running text."""
+    lines = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+    lines += re.findall(r"`([^`\n]+)`", PROSE)
+    return list(dict.fromkeys(line for line in lines if line.startswith("ov-mobilenet ")))
+
+
+def parse(line: str) -> click.Context:
+    """Let click take the words of a line as it would when called, and run nothing."""
+    words = shlex.split(line, comments=True)[1:]
+    name, arguments = words[0], words[1:]
+    assert name in COMMANDS, f"no such command: {line}"
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    return command.make_context(name, arguments)
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands_parse_and_name_models_of_the_zoo(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pictures").mkdir()  # --verify-images wants it to be there
+    monkeypatch.chdir(tmp_path)
+    given = parse(line).params
+    for model in [*given.get("models", ()), *given.get("patterns", ()), *filter(None, [given.get("model")])]:
+        path = Path(model)
+        if path.suffix == ".xml":
+            assert path.match(f"public/{path.stem}/FP??/{path.stem}.xml"), line
+            model = path.stem
+        assert path.suffix == ".yml" or model_names(model), line
+
+
+def test_the_commands_were_found() -> None:
+    assert {shlex.split(line)[1] for line in commands()} == set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "line", ["ov-mobilenet download x --no-such-option", "ov-mobilenet classify", "ov-mobilenet list --format xml"]
+)
+def test_a_wrong_command_would_be_seen(line: str) -> None:
+    with pytest.raises(click.UsageError):
+        parse(line)
+
+
+def test_commands_called_missing_are_missing() -> None:
+    (sentence,) = re.findall(r"There is no ((?:`\w+`[,\sor]+)+)command", PROSE)
+    assert not set(re.findall(r"`(\w+)`", sentence)) & set(COMMANDS)
+
+
+def test_the_python_block_prints_what_stands_below_it(tmp_path: Path) -> None:
+    (index,) = (index for index, (kind, _) in enumerate(BLOCKS) if kind == "python")
+    code, (kind, shown) = BLOCKS[index][1], BLOCKS[index + 1]
+    assert kind == "text"
+    assert len(code.splitlines()) == 5
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=_environment(), capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == shown
+
+
+def test_the_demo_prints_what_the_readme_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "-d", "CPU"]) == 0
+    (shown,) = (text for kind, text in BLOCKS if kind == "text" and text.startswith("model "))
+    assert _stable(shown) == _stable(capsys.readouterr().out.partition("Next:")[0])
+
+
+def test_the_table_of_models_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    code = tables.main(["--check"])
+    assert code == 0, capsys.readouterr().out
+
+
+def test_check_sees_a_table_that_drifted_and_leaves_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = tmp_path / "README.md"
+    drifted = README.replace("| 71.8 % |", "| 81.8 % |")
+    assert drifted != README
+    readme.write_text(drifted, "utf-8")
+    assert tables.main(["--check", "--readme", str(readme)]) == 1
+    assert str(readme) in capsys.readouterr().out
+    assert readme.read_text("utf-8") == drifted
+    assert tables.main(["--readme", str(readme)]) == 0
+    assert readme.read_text("utf-8") == README
+
+
+@pytest.mark.parametrize("text", ["", tables.BEGIN, f"{tables.END}\n{tables.BEGIN}", f"{tables.BEGIN}\n" * 2])
+def test_markers_that_do_not_enclose_anything_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="each once"):
+        tables.with_table(text, "rows")
+
+
+@pytest.mark.parametrize("link", sorted({link for link in LINKS if "://" not in link}))
+def test_linked_files_are_there(link: str) -> None:
+    assert (ROOT / link.partition("#")[0]).exists()
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def _stable(output: str) -> list[str]:
+    """What the demo says but for figures, folders and widths: the first two columns, the names of the rest."""
+    lines = [re.split(r"\s{2,}", line.strip()) for line in output.splitlines() if line.strip(" ─")]
+    return [re.sub(r"[\d.,e-]+ s\b.*|within .*|\S+/|bf16|f32|f16", "", " | ".join(words[:2])) for words in lines]
