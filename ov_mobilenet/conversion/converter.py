@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,7 +17,7 @@ from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.accuracy_check import Dataset, NormalizationStep
 from ov_mobilenet.zoo.arguments import ConversionPlan, Normalisation, plan_conversion
-from ov_mobilenet.zoo.geometry import Geometry, channel_order, from_dataset, parse_numbers
+from ov_mobilenet.zoo.geometry import Geometry, channel_order, check_size, from_dataset, parse_numbers
 from ov_mobilenet.zoo.model import ModelConfig
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def convert(
         ConversionError: the network cannot be converted as its description says.
         MissingDependencyError: the framework's package is not installed.
         ConfigError: the description asks for something unknown.
+        UsageError: the form's geometry does not lead to the network's input size.
         OSError: the IR cannot be written.
     """
     from ov_mobilenet.conversion.sources import network_path
@@ -81,19 +83,54 @@ def convert(
     config = sources.config
     plan = plan_conversion(config)
     path = network_path(config, plan, sources.folder)
-    network, layout = _prepare(config, plan, path, form)
+    with _surgery(path):
+        network, layout = _prepare(config, plan, path, form)
+    _check_geometry(sources, network, layout, form, path)
     # One reading serves all precisions; baking consumes a model, so each gets a copy.
     results = []
     for precision in precisions or default_precisions(plan):
         record = _record(sources, plan, precision, form)
         _check_labels(record, network, config)
-        model = _finish(network.clone(), layout, plan, record, form, path)
+        with _surgery(path):
+            model = _finish(network.clone(), layout, plan, record, form, path)
         xml = folder / precision / f"{config.name}.xml"
         ir.save_ir(model, xml)
         results.append(IrModel(xml, precision, record))
     for warning in mismatches(config, plan.normalisation):
         log.warning("%s", warning)
     return tuple(results)
+
+
+@contextmanager
+def _surgery(path: Path) -> Iterator[None]:
+    """What OpenVINO throws while a graph is changed, as one short error."""
+    from ov_mobilenet.conversion.sources.frontend import unreadable
+
+    try:
+        yield
+    except RuntimeError as error:
+        raise unreadable(path, error) from error
+
+
+def _check_geometry(sources: SourceFiles, network: ov.Model, layout: str, form: Form, path: Path) -> None:
+    """Check that what will be recorded leads to the network's input. Raises: UsageError, ConversionError."""
+    from ov_mobilenet.conversion.normalisation import check_layout
+
+    check_layout(network, layout, path)
+    shape = network.inputs[0].get_partial_shape()
+    height, width = shape[layout.index("H")], shape[layout.index("W")]
+    geometry = _geometry(sources.config, form)
+    if geometry is None or height.is_dynamic or width.is_dynamic:
+        return
+    if form.geometry is not None:
+        check_size(geometry, height.get_length(), width.get_length())
+    else:
+        check_size(geometry, height.get_length(), width.get_length(), error=ConversionError, where=sources.config.path)
+
+
+def _geometry(config: ModelConfig, form: Form) -> Geometry | None:
+    dataset = config.accuracy_check.converted if config.accuracy_check is not None else None
+    return form.geometry or (from_dataset(dataset) if dataset is not None else None)
 
 
 def default_precisions(plan: ConversionPlan) -> tuple[Precision, ...]:
@@ -165,7 +202,7 @@ def _record(sources: SourceFiles, plan: ConversionPlan, precision: Precision, fo
         config_digest=config.digest,
         sources=dict(sources.digests),
         normalisation=plan.normalisation,
-        geometry=form.geometry or (from_dataset(dataset) if dataset is not None else None),
+        geometry=_geometry(config, form),
         channel_order=channel_order(dataset) if dataset is not None else "BGR",
         background_class=labels.background_class(config),
         labels=labels.config_labels(config),

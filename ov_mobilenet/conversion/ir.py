@@ -28,6 +28,7 @@ spaces and booleans as YES and NO:
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -90,7 +91,9 @@ def read_record(model: ov.Model, path: Path | str) -> IrRecord | None:
     if not model.has_rt_info([SECTION, "format_version"]):
         return None
     version = model.get_rt_info([SECTION, "format_version"]).astype(str)
-    if not version.isdigit() or int(version) > FORMAT_VERSION:
+    if not re.fullmatch("[0-9]{1,9}", version):
+        raise _broken_record(f"format version {version[:20]!r}", path)
+    if int(version) > FORMAT_VERSION:
         raise IrError(
             "the IR was written by a newer ov-mobilenet", where=path,
             expected=f"format version {FORMAT_VERSION} or older", got=f"format version {version}",
@@ -102,8 +105,12 @@ def read_record(model: ov.Model, path: Path | str) -> IrRecord | None:
             texts[field.encode_name] = model.get_rt_info([SECTION, field.encode_name]).astype(str)
     try:
         return msgspec.convert(_decode(texts), IrRecord)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise IrError(f"the IR's record is broken ({error})", where=path, fix="Convert the model again") from error
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
+        raise _broken_record(str(error)[:200], path) from error
+
+
+def _broken_record(reason: str, path: Path | str) -> IrError:
+    return IrError(f"the IR's record is broken ({reason})", where=path, fix="Convert the model again")
 
 
 _PLAIN = ("config_name", "config_digest", "channel_order", "precision")
@@ -113,11 +120,41 @@ def _decode(texts: Mapping[str, str]) -> dict[str, Any]:
     return {name: text if name in _PLAIN else msgspec.json.decode(text) for name, text in texts.items()}
 
 
+def check_ends(network: ov.Model, xml: Path) -> None:
+    """Check that a network is a classifier: one picture input, one output `[N, classes]`.
+
+    Raises:
+        IrError: it is not.
+    """
+    check_input(network, xml)
+    shapes = [port.get_partial_shape() for port in network.outputs]
+    if len(shapes) != 1 or shapes[0].rank.is_dynamic or len(shapes[0]) != 2 or shapes[0][1].is_dynamic:
+        raise IrError(
+            "the network is no classifier",
+            where=xml,
+            expected="one output [N, classes]",
+            got=", ".join(map(str, shapes)) or "no output",
+        )
+
+
+def check_input(network: ov.Model, xml: Path) -> None:
+    """Check that a network has one input of four dimensions. Raises: IrError."""
+    shapes = [port.get_partial_shape() for port in network.inputs]
+    if len(shapes) != 1 or shapes[0].rank.is_dynamic or len(shapes[0]) != 4:
+        raise IrError(
+            "the network does not take pictures",
+            where=xml,
+            expected="one input of four dimensions",
+            got=", ".join(map(str, shapes)) or "no input",
+        )
+
+
 def save_ir(model: ov.Model, xml: Path) -> None:
     """Write `xml` and the `.bin` beside it; both appear complete or not at all.
 
     Both are written in a temporary folder beside the target. The old `.xml` goes first and the new one comes last,
-    so whenever there is an `.xml`, its `.bin` is the right one.
+    so whenever there is an `.xml`, its `.bin` is the right one. Processes that write the same IR with the same
+    options write the same bytes and do not disturb each other; with other options they need other folders.
 
     Raises:
         OSError: the disk is full, the folder read-only.
@@ -143,7 +180,7 @@ def read_ir(xml: Path) -> ov.Model:
     """Read an IR.
 
     Raises:
-        IrError: a file is missing, truncated or no IR.
+        IrError: a file is missing, truncated or no IR, or the network does not take pictures.
     """
     import openvino as ov
 
@@ -153,7 +190,9 @@ def read_ir(xml: Path) -> ov.Model:
     if not binary.is_file():
         raise IrError("the weights are missing", where=xml, expected=binary)
     try:
-        return ov.Core().read_model(xml, binary)
+        network = ov.Core().read_model(xml, binary)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1][:200]
         raise IrError(f"not a readable IR ({reason})", where=xml, fix="Convert the model again") from error
+    check_input(network, xml)
+    return network

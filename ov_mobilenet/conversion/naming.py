@@ -22,8 +22,8 @@ def make_canonical(model: ov.Model, model_name: str, input_name: str) -> None:
     operations = model.get_ordered_ops()
     ends = {"Parameter", "Result"}
     renamed = [op for op in operations if op.get_type_name() in ends or _is_generated(op.get_friendly_name(), kinds)]
-    left_alone = {id(op) for op in renamed}
-    taken = {op.get_friendly_name() for op in operations if id(op) not in left_alone}
+    renamed_ids = {id(op) for op in renamed}
+    taken = {op.get_friendly_name() for op in operations if id(op) not in renamed_ids}
     counts: dict[str, int] = {}
     for operation in renamed:
         kind = operation.get_type_name()

@@ -75,7 +75,7 @@ def check_layout(model: ov.Model, layout: str, path: Path | None) -> None:
         ConversionError: it does not.
     """
     shape = model.inputs[0].get_partial_shape()
-    fits = len(layout) == len(shape) == 4 and sorted(layout) == sorted("NCHW")
+    fits = shape.rank.is_static and len(layout) == len(shape) == 4 and sorted(layout) == sorted("NCHW")
     channels = shape[layout.index("C")] if fits else None
     if channels is None or channels.is_dynamic or channels.get_length() != 3:
         raise ConversionError(

@@ -5,7 +5,7 @@ Nothing here imports openvino. The pixels are normalised with numpy, the way the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,19 +33,53 @@ def source_oracle(config: ModelConfig, plan: ConversionPlan, path: Path) -> Orac
 
     Raises:
         MissingDependencyError: its framework is not installed; names the package.
-        ConversionError: the framework has no oracle.
+        ConversionError: the framework has no oracle, or cannot read or run the network; so does the function itself.
     """
     builders = {"onnx": _onnx, "pytorch": _pytorch, "tflite": _tflite, "tf": _tensorflow}
     if config.framework not in builders:
         raise ConversionError("no way to run this framework", where=config.path, got=config.framework)
+    failures = _framework_errors(config.framework)
     try:
-        return builders[config.framework](plan, path)
+        run = builders[config.framework](plan, path)
+    except failures as error:
+        raise _cannot_run(config.framework, path, error) from error
     except ImportError as error:
         package = PACKAGES[config.framework]
         raise MissingDependencyError(
             f"verification runs the source network, and {package} is not installed",
             fix=f"pip install {package}",
         ) from error
+
+    def checked(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        try:
+            return run(frame)
+        except failures as error:
+            raise _cannot_run(config.framework, path, error) from error
+
+    return checked
+
+
+def _framework_errors(framework: str) -> tuple[type[Exception], ...]:
+    """What a framework raises for a network that it cannot read or run."""
+    common = (RuntimeError, ValueError, KeyError, IndexError, TypeError, OSError)
+    if framework == "onnx":
+        try:
+            from onnxruntime.capi import onnxruntime_pybind11_state as state
+        except ImportError:
+            return common
+        names = (
+            "Fail", "InvalidArgument", "NoSuchFile", "NoModel", "EngineError", "RuntimeException", "InvalidProtobuf",
+            "NotImplemented", "InvalidGraph", "EPFail", "ModelLoaded", "NotFound",
+        )  # fmt: skip
+        return (*common, *(getattr(state, name) for name in names if hasattr(state, name)))
+    return common
+
+
+def _cannot_run(framework: str, path: Path, error: Exception) -> ConversionError:
+    lines = str(error).strip().splitlines()
+    # onnxruntime begins its one long line with C++ signatures; what went wrong stands at its end.
+    reason = lines[0][-200:] if lines else type(error).__name__
+    return ConversionError(f"{PACKAGES[framework]} cannot run the source network ({reason})", where=path)
 
 
 def normalise(frame: NDArray[np.uint8], normalisation: Normalisation) -> NDArray[np.float32]:
@@ -71,16 +105,34 @@ def _batch(frame: NDArray[np.uint8], plan: ConversionPlan, default_layout: str) 
 
 
 def _onnx(plan: ConversionPlan, path: Path) -> Oracle:
+    import numpy as np
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name = plan.input.name or session.get_inputs()[0].name
-    outputs = [plan.output] if plan.output else None
+    source = _named(session.get_inputs(), plan.input.name, path)
+    target = _named(session.get_outputs(), plan.output, path)
+    first = source.shape[0] if source.shape else None
+    batch = first if isinstance(first, int) and first > 0 else 1
 
     def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return _flat(session.run(outputs, {name: _batch(frame, plan, "NCHW")})[0])
+        frames = _batch(frame, plan, "NCHW").repeat(batch, axis=0)
+        answer = np.asarray(session.run([target.name], {source.name: frames})[0])
+        return _flat(answer[:1] if batch > 1 else answer)
 
     return run
+
+
+def _named(ports: Sequence[Any], name: str | None, path: Path) -> Any:
+    """The input or output of a name, with TensorFlow's `:0` or without, as the conversion takes it."""
+    if not name and ports:
+        return ports[0]
+    for port in ports:
+        if port.name.removesuffix(":0") == (name or "").removesuffix(":0"):
+            return port
+    raise ConversionError(
+        "the source network has no such input or output", where=path,
+        expected=repr(name), got=", ".join(repr(port.name) for port in ports[:8]) or "none",
+    )  # fmt: skip
 
 
 def _pytorch(plan: ConversionPlan, path: Path) -> Oracle:

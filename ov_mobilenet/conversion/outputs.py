@@ -51,15 +51,21 @@ def end_in_probabilities(
                 where=path,
                 expected="logits",
             )
+        flat = _flat(port, path)
         port.get_tensor().set_names(set())
-        port = ops.softmax(_flat(port), 1).output(0)
+        port = ops.softmax(flat, 1).output(0)
     else:
-        port = _flat(port)
+        port = _flat(port, path)
     classes = port.get_partial_shape()[1]
-    if classes.is_dynamic:
+    if classes.is_dynamic or classes.get_length() == 0:
         raise ConversionError("the number of classes is not fixed", where=path, got=port.get_partial_shape())
     port.get_tensor().set_names(names)
     return ov.Model([ops.result(port)], [parameter], "model")
+
+
+def ends_in_softmax(output: ov.Output) -> bool:
+    """Whether a network that ends at this output gives probabilities by itself."""
+    return _back_to_softmax(output)[1] is not None
 
 
 def _back_to_softmax(output: ov.Output) -> tuple[set[str], ov.Output | None]:
@@ -88,10 +94,14 @@ def _without_integer_output(output: ov.Output) -> ov.Output:
     return node.input_value(0) if is_integer_cast else output
 
 
-def _flat(port: ov.Output) -> ov.Output:
+def _flat(port: ov.Output, path: Path) -> ov.Output:
+    """The values as `[N, classes]`. Raises: ConversionError."""
     import numpy as np
     import openvino.opset13 as ops
 
-    if port.get_partial_shape().rank.get_length() == 2:
+    shape = port.get_partial_shape()
+    if shape.rank.is_dynamic or len(shape) < 2:
+        raise ConversionError("the network is no classifier", where=path, expected="an output [N, classes]", got=shape)
+    if len(shape) == 2:
         return port
     return ops.reshape(port, np.array([0, -1], np.int64), special_zero=True).output(0)

@@ -49,6 +49,10 @@ def set_shape(model: ov.Model, shape: tuple[int, ...], path: Path) -> None:
     """
     import openvino as ov
 
+    if len(shape) != 4:
+        raise ConversionError(
+            "the network does not take pictures", where=path, expected="an input of four dimensions", got=list(shape)
+        )
     try:
         model.reshape(ov.PartialShape(list(shape)))
         model.validate_nodes_and_infer_types()

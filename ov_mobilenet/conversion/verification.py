@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ov_mobilenet.conversion.converter import IrModel
-    from ov_mobilenet.conversion.oracles import Oracle
     from ov_mobilenet.downloads.fetch import SourceFiles
+    from ov_mobilenet.zoo.arguments import ConversionPlan
+    from ov_mobilenet.zoo.model import ModelConfig
 
 # What a converted model promises (the README's table): largest difference of any probability, and the least
 # fraction of pictures on which the first class is the same.
@@ -53,19 +54,20 @@ class Verification(Struct, frozen=True, kw_only=True):
 def verify(
     sources: SourceFiles,
     model: IrModel,
-    images: Iterable[Path] = (),
+    images: Iterable[Path] | None = None,
     *,
     on_progress: Callable[[], None] = lambda: None,
 ) -> Verification:
     """Run the IR (CPU, f32) and the source network on the same pictures.
 
     Args:
-        images: picture files; without any, coloured noise drawn from a fixed seed.
+        images: picture files; None for coloured noise drawn from a fixed seed.
         on_progress: called after each picture.
 
     Raises:
         MissingDependencyError: the source network's framework is not installed.
-        VerificationError: not one picture could be read.
+        ConversionError: the source network cannot be run in its framework.
+        VerificationError: pictures are given and not one could be read.
     """
     import numpy as np
 
@@ -77,23 +79,30 @@ def verify(
     plan = plan_conversion(sources.config)
     path = network_path(sources.config, plan, sources.folder)
     oracle = source_oracle(sources.config, plan, path)
+    gives_probabilities = _gives_probabilities(sources.config, plan, path)
     classifier = load_classifier(model.xml, device="CPU", inference_precision="f32")
     quantised = sources.config.framework == "tflite" and _ends_in_integers(path)
     tolerance, agreement = QUANTISED_TOLERANCE if quantised else TOLERANCE[model.precision]
     height, width = classifier.input_size
     difference, same, count, skipped = 0.0, 0, 0, 0
-    for frame in _frames(images, classifier.geometry, height, width):
+    pictures = draw_noise(height, width) if images is None else _read(images, classifier.geometry)
+    for frame in pictures:
         if frame is None:
             skipped += 1
             continue
         ours = classifier.probabilities(frame[None])[0]
-        theirs = _as_probabilities(oracle, frame)
+        theirs = _as_probabilities(oracle(frame), probabilities=gives_probabilities)
+        if ours.shape != theirs.shape:
+            raise VerificationError(
+                "the IR differs from its source network", where=model.xml,
+                expected=f"{theirs.size} classes", got=f"{ours.size}",
+            )  # fmt: skip
         difference = max(difference, float(np.abs(ours - theirs).max()))
         same += int(ours.argmax() == theirs.argmax())
         count += 1
         on_progress()
     if not count:
-        raise VerificationError("no picture could be read", expected="at least one", got=f"{skipped} unreadable")
+        raise VerificationError("no picture could be read", expected="at least one", got=f"{skipped} unreadable ones")
     return Verification(
         precision=model.precision,
         images=count,
@@ -115,20 +124,16 @@ def check(result: Verification, xml: Path) -> None:
         )  # fmt: skip
 
 
-def _frames(images: Iterable[Path], geometry: Geometry, height: int, width: int) -> Iterator[NDArray[np.uint8] | None]:
+def _read(images: Iterable[Path], geometry: Geometry) -> Iterator[NDArray[np.uint8] | None]:
     """Frames at the network's size; None for a picture that cannot be read."""
     from ov_mobilenet.runtime.geometry import apply
     from ov_mobilenet.runtime.images import read_image
 
-    given = False
     for image in images:
-        given = True
         try:
             yield apply(geometry, read_image(image, geometry.reader))
         except ImageError:
             yield None
-    if not given:
-        yield from draw_noise(height, width)
 
 
 def draw_noise(height: int, width: int) -> Iterator[NDArray[np.uint8]]:
@@ -143,13 +148,26 @@ def draw_noise(height: int, width: int) -> Iterator[NDArray[np.uint8]]:
         yield np.clip(large + fine, 0, 255).astype(np.uint8)
 
 
-def _as_probabilities(oracle: Oracle, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The oracle's answer, through a softmax if it is not one already."""
+def _gives_probabilities(config: ModelConfig, plan: ConversionPlan, path: Path) -> bool:
+    """Whether the source network's graph ends in softmax; its values do not say (logits can lie in [0, 1])."""
+    from ov_mobilenet.conversion.outputs import ends_in_softmax
+    from ov_mobilenet.conversion.sources import read_network
+    from ov_mobilenet.conversion.sources.frontend import find_output
+
+    if config.framework == "pytorch":
+        return False  # our own modules, all of which end in logits
+    return ends_in_softmax(find_output(read_network(config, plan, path), plan.output, path))
+
+
+def _as_probabilities(answer: NDArray[np.float32], *, probabilities: bool) -> NDArray[np.float32]:
+    """The source network's answer, through a softmax if it is not one already."""
     import numpy as np
 
-    values = oracle(frame).astype(np.float64)
-    # Quantised probabilities sum to 0.78 and more; logits of a thousand classes have negative values.
-    if values.min() < 0.0 or values.max() > 1.0:
+    values = answer.astype(np.float64)
+    # A softmax that the conversion overlooks would be applied twice in the IR, and here as well: the same error on
+    # both sides would go unseen. So values that sum to 1 are never turned, whatever the graph seems to be.
+    sums_to_one = values.min() >= 0.0 and abs(values.sum() - 1.0) < 1e-3
+    if not probabilities and not sums_to_one:
         exponentials = np.exp(values - values.max())
         values = exponentials / exponentials.sum()
     return values.astype(np.float32)

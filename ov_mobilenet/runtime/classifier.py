@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Image = str | Path | bytes | Frame
 
 DEFAULT_TOP_K = 5
+_NOT_FINITE = "the network gave values that are not finite (NaN or infinity)"
 
 
 @dataclass(frozen=True)
@@ -82,16 +83,21 @@ class Classifier:
 
         Raises:
             ImageError: the picture cannot be read, or the array is no such frame.
+            IrError: the network's answer is not finite.
             UsageError: `top_k` is below 1.
         """
         _check_top_k(top_k)
         prepared = self._prepare(image, 0)
-        return self._infer([prepared], top_k)[0]
+        (result,) = self._infer([prepared], top_k)
+        if isinstance(result, Failure):
+            raise IrError(_NOT_FINITE)
+        return result
 
     def classify_batch(self, images: Iterable[Image], *, top_k: int = DEFAULT_TOP_K) -> list[Result]:
         """Classify many pictures, as many at a time as the model's batch takes (32 for any batch).
 
-        A picture that cannot be read gives a `Failure` in its place; the others are done.
+        A picture that cannot be read, or to which the network's answer is not finite, gives a `Failure` in its place;
+        the others are done.
 
         Raises:
             UsageError: `top_k` is below 1.
@@ -119,7 +125,7 @@ class Classifier:
         return [result for result in results if result is not None]
 
     def classify_each(self, images: Iterable[Image], *, top_k: int = DEFAULT_TOP_K) -> Iterator[Result]:
-        """Classify pictures one after another; an unreadable one gives a `Failure` in its place.
+        """Classify pictures one after another; one that fails gives a `Failure` in its place, as in `classify_batch`.
 
         Raises:
             UsageError: `top_k` is below 1.
@@ -139,6 +145,9 @@ class Classifier:
 
         Returns:
             float32 (N, classes), in [0, 1], each row summing to 1.
+
+        Raises:
+            IrError: an answer is not finite.
         """
         import numpy as np
 
@@ -147,7 +156,10 @@ class Classifier:
         for start in range(0, len(frames), step):
             chunk = np.ascontiguousarray(frames[start : start + step])
             rows.append(self._run(chunk))
-        return np.concatenate(rows)
+        answers = np.concatenate(rows)
+        if not np.isfinite(answers).all():
+            raise IrError(_NOT_FINITE)
+        return answers
 
     def _prepare(self, image: Image, index: int) -> _Prepared:
         started = perf_counter()
@@ -166,14 +178,17 @@ class Classifier:
         done = perf_counter()
         return _Prepared(_name(image, index), frame, started, (decoded - started) * 1e3, (done - decoded) * 1e3)
 
-    def _infer(self, prepared: list[_Prepared], top_k: int) -> list[Classification]:
+    def _infer(self, prepared: list[_Prepared], top_k: int) -> list[Result]:
         import numpy as np
 
         begun = perf_counter()
         rows = self._run(np.stack([picture.frame for picture in prepared]))
         ended = perf_counter()
-        results = []
+        results: list[Result] = []
         for picture, row in zip(prepared, rows, strict=True):
+            if not np.isfinite(row).all():
+                results.append(Failure(picture.source, _NOT_FINITE))
+                continue
             predictions = top_predictions(row, self.labels, top_k)
             queued = (begun - picture.started) * 1e3 - picture.decode_ms - picture.geometry_ms
             timings = Timings(
@@ -203,8 +218,6 @@ class Classifier:
             rows: NDArray[np.float32] = request.get_output_tensor(0).data[:count].copy()
         finally:
             self._requests.put(request)
-        if not np.isfinite(rows).all():
-            raise IrError("the network gave values that are not finite", got="NaN or infinity in the output")
         return rows
 
 

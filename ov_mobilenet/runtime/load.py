@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from ov_mobilenet._version import __version__
 from ov_mobilenet.conversion import ir
 from ov_mobilenet.conversion.ir import IrRecord
-from ov_mobilenet.errors import ConfigError, IrError, UnknownModelError, UsageError
+from ov_mobilenet.errors import ConfigError, IrError, UnknownModelError
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.device import Hint, InferencePrecision, compile_model
-from ov_mobilenet.zoo.geometry import Geometry, parse_words, whole
+from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_words, whole
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -51,20 +51,24 @@ def load_classifier(
     Raises:
         UnknownModelError: no such name, no such file.
         DownloadError, ConversionError, IrError, DeviceError: a step of the way failed.
-        UsageError: the geometry does not lead to the network's size, or is not understood.
+        UsageError: the given geometry does not lead to the network's size, or is not understood.
         ConfigError: the labels do not match the classes.
     """
     xml = ir_path(model, cache_dir, offline=offline)
     network = ir.read_ir(xml)
     record = ir.read_record(network, xml)
     network, channel_order = _usable(network, record, xml)
+    ir.check_ends(network, xml)
     height, width = _size(network, xml)
     chosen = parse_words(geometry) if isinstance(geometry, str) else geometry
     chosen = chosen or (record.geometry if record is not None else None)
     if chosen is None:
         chosen = whole(height, width)
         log.warning("%s: no geometry is known; the whole picture is resized to %dx%d", xml, height, width)
-    _check_geometry(chosen, height, width)
+    if geometry is None:
+        check_size(chosen, height, width, error=IrError, where=xml)
+    else:
+        check_size(chosen, height, width)
     names = labels or (record.labels if record is not None else _model_info_labels(network))
     classes = network.outputs[0].get_partial_shape()[1].get_length()
     if names is not None and len(names) != classes:
@@ -111,11 +115,25 @@ def _converted(config: ModelConfig, cache_dir: Path | None, *, offline: bool) ->
     xml = folder / "FP32" / f"{config.name}.xml"
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / ".lock"):
-        if not (xml.is_file() and xml.with_suffix(".bin").is_file()):
+        if not _is_readable(xml):
             log.info("%s: downloading and converting into %s", config.name, folder)
-            sources = download(config, root / "sources" / config.name, cache_root=root, offline=offline)
+            # Under the same lock and digest as the IR: another description of this name has its own sources.
+            sources = download(config, folder / "sources", cache_root=root, offline=offline)
             convert(sources, folder, precisions=("FP32",))
     return xml
+
+
+def _is_readable(xml: Path) -> bool:
+    """Whether a good IR lies in the cache; one that cannot be read is deleted, so that it is made once more."""
+    if not xml.exists():
+        return False
+    try:
+        ir.read_record(ir.read_ir(xml), xml)
+    except IrError as error:
+        log.warning("%s; it is converted once more", error.what)
+        xml.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def _usable(network: ov.Model, record: IrRecord | None, xml: Path) -> tuple[ov.Model, str]:
@@ -169,16 +187,6 @@ def _take_frames(network: ov.Model, *, reverse: bool) -> ov.Model:
         processor.input().preprocess().reverse_channels()
     processor.input().preprocess().convert_element_type(element)
     return processor.build()
-
-
-def _check_geometry(geometry: Geometry, height: int, width: int) -> None:
-    last = geometry.steps[-1]
-    if (last.height, last.width) != (height, width):
-        raise UsageError(
-            "the geometry does not lead to the network's input size",
-            expected=f"a last step of {height}x{width}" if height != width else f"a last step of {height}",
-            got=str(geometry),
-        )
 
 
 def _model_info_labels(network: ov.Model) -> tuple[str, ...] | None:

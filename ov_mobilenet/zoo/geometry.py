@@ -17,11 +17,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from ov_mobilenet.errors import UsageError
+from ov_mobilenet.errors import OvMobilenetError, UsageError
 from ov_mobilenet.zoo.accuracy_check import (
     BgrToRgb,
     CropStep,
@@ -34,6 +34,8 @@ from ov_mobilenet.zoo.accuracy_check import (
 
 Library = Literal["opencv", "pillow"]
 MAX_SIDE = 8192
+# Checked where a geometry is read, from an IR's record.
+Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 
 
 class Resize(Struct, frozen=True, kw_only=True, tag="resize"):
@@ -44,8 +46,8 @@ class Resize(Struct, frozen=True, kw_only=True, tag="resize"):
         keep_aspect: scale both sides alike until the shorter one fits (`greater`).
     """
 
-    height: int
-    width: int
+    height: Side
+    width: Side
     keep_aspect: bool = False
     library: Library = "opencv"
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
@@ -54,16 +56,21 @@ class Resize(Struct, frozen=True, kw_only=True, tag="resize"):
 class Crop(Struct, frozen=True, kw_only=True, tag="crop"):
     """Cut out the centre: `height` x `width` pixels, or `fraction` in (0, 1] of both sides."""
 
-    height: int | None = None
-    width: int | None = None
-    fraction: float | None = None
+    height: Side | None = None
+    width: Side | None = None
+    fraction: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
     library: Library = "opencv"
+
+    def __post_init__(self) -> None:
+        """Refuse a crop without a size, or with two."""
+        if (self.height is None) != (self.width is None) or (self.height is None) == (self.fraction is None):
+            raise ValueError("a crop has either height and width or a fraction")
 
 
 class Geometry(Struct, frozen=True, kw_only=True):
     """Steps in order, and the library that decodes the picture file."""
 
-    steps: tuple[Resize | Crop, ...]
+    steps: Annotated[tuple[Resize | Crop, ...], Meta(min_length=1)]
     reader: Library = "opencv"
 
     def __str__(self) -> str:
@@ -73,6 +80,20 @@ class Geometry(Struct, frozen=True, kw_only=True):
 def whole(height: int, width: int) -> Geometry:
     """The whole picture resized to `height` x `width`: what is done when nothing is known."""
     return Geometry(steps=(Resize(height=height, width=width),))
+
+
+def check_size(
+    geometry: Geometry, height: int, width: int, *, error: type[OvMobilenetError] = UsageError, where: object = None
+) -> None:
+    """Check that the last step gives the network's input size. Raises: `error`."""
+    last = geometry.steps[-1] if geometry.steps else None
+    if last is None or (last.height, last.width) != (height, width):
+        raise error(
+            "the geometry does not lead to the network's input size",
+            where=where,
+            expected=f"a last step of {height}x{width}" if height != width else f"a last step of {height}",
+            got=str(geometry) or "no steps",
+        )
 
 
 def check_steps(steps: Sequence[Step]) -> tuple[int, str] | None:

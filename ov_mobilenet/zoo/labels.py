@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ov_mobilenet.errors import ConfigError
@@ -11,6 +12,8 @@ from ov_mobilenet.zoo.model import ModelConfig
 _IMAGENET = Path(__file__).with_name("imagenet_classes.tsv")
 BACKGROUND_SETS = {"imagenet_1000_classes": False, "imagenet_1001_classes": True}
 MAX_LABELS_BYTES = 4 << 20
+# C0, DEL, C1, and the line and paragraph separators: names are printed, and stand in rt_info and CSV files.
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 
 
 def imagenet_classes(*, background: bool) -> tuple[str, ...]:
@@ -26,18 +29,23 @@ def read_labels(path: Path) -> tuple[str, ...]:
     as the Open Model Zoo's demos do with such files.
 
     Raises:
-        ConfigError: the file is missing, is not UTF-8 text, holds no name or an empty line between names.
+        ConfigError: the file is missing, is not UTF-8 text, holds no name, a control character or an empty line
+            between names.
     """
     try:
         if path.stat().st_size > MAX_LABELS_BYTES:
             raise ConfigError("labels file too large", where=path, expected=f"at most {MAX_LABELS_BYTES} bytes")
-        lines = path.read_text("utf-8-sig").rstrip().splitlines()
+        # Not splitlines: it takes control characters for line ends, and the numbers would not be an editor's.
+        lines = path.read_text("utf-8-sig").rstrip(" \t\n").split("\n")
     except OSError as error:
         raise ConfigError("labels file cannot be read", where=path, got=error.strerror or error) from error
     except UnicodeDecodeError as error:
         raise ConfigError("labels file is not UTF-8 text", where=path, got=f"byte {error.start}") from error
-    if not lines:
+    if lines == [""]:
         raise ConfigError("labels file is empty", where=path, expected="one name a line")
+    for number, line in enumerate(lines, 1):
+        if found := _CONTROL.search(line.strip(" \t")):
+            raise ConfigError("control character in a label", where=f"{path}:{number}", got=ascii(found[0]))
     if all(_has_synset(line) for line in lines):
         lines = [line.split(" ", 1)[1].split(",")[0] for line in lines]
     for number, line in enumerate(lines, 1):

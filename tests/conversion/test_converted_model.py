@@ -16,8 +16,9 @@ import ov_mobilenet as ovm
 from ov_mobilenet.conversion import ir
 from ov_mobilenet.conversion.converter import mismatches
 from ov_mobilenet.conversion.normalisation import bake
-from ov_mobilenet.errors import AlreadyNormalisedError, ConversionError, IrError
+from ov_mobilenet.errors import AlreadyNormalisedError, ConversionError, IrError, UsageError
 from ov_mobilenet.zoo.arguments import Normalisation, plan_conversion
+from ov_mobilenet.zoo.geometry import parse_words
 
 FRAMES = small.frames()
 EXPECTED = np.stack([small.by_hand(frame) for frame in FRAMES])
@@ -249,3 +250,74 @@ def test_frameworks_that_are_refused_say_why(tmp_path: Path, framework: str) -> 
     yml = small.write_onnx(tmp_path / "net", framework=framework)
     with pytest.raises(ConversionError, match=f"framework {framework} is not converted here.*OpenVINO"):
         convert(yml, tmp_path)
+
+
+CHECK = (
+    "models: [{name: net, launchers: [{framework: openvino}], datasets: [{name: d, preprocessing: "
+    "[{type: resize, size: 64}]}]}]\n"
+)
+
+
+def test_a_geometry_that_does_not_lead_to_the_network_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    yml = small.write_onnx(tmp_path / "net")
+    with pytest.raises(UsageError, match="does not lead to the network's input size: expected a last step of 32"):
+        convert(yml, tmp_path, geometry=parse_words("resize 64"))
+    yml.with_name("accuracy-check.yml").write_text(CHECK)
+    with pytest.raises(
+        ConversionError, match=r"model\.yml: the geometry does not lead.*last step of 32, got resize 64"
+    ):
+        convert(yml, tmp_path)
+    assert not (tmp_path / "ir").exists()
+    convert(yml, tmp_path, geometry=parse_words("resize 32"))
+
+
+def write_network(folder: Path, nodes: list, shape: list[int] | None, result: list[int] | None) -> Path:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    constants = {"flat_shape": np.array([-1], np.int64)}
+    graph = helper.make_graph(
+        [helper.make_node(kind, names, [output], **attributes) for kind, names, output, attributes in nodes],
+        "odd",
+        [helper.make_tensor_value_info("data", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, result)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, folder / "odd.onnx")
+    yml = small.describe(folder / "odd.onnx")
+    text = yml.read_text()
+    yml.write_text(text.replace("    shape: [1, 3, 32, 32]\n", "").replace("    layout: NCHW\n", ""))
+    return yml
+
+
+@pytest.mark.parametrize(
+    ("nodes", "shape", "result"),
+    [
+        ([("ReduceSum", ["data"], "scores", {"keepdims": 0})], [1, 3, 32, 32], []),
+        ([("Reshape", ["data", "flat_shape"], "scores", {})], [1, 3, 32, 32], [3072]),
+        ([("Relu", ["data"], "scores", {})], [], []),
+        ([("Relu", ["data"], "scores", {})], None, None),
+        ([("Relu", ["data"], "scores", {})], [1, 5], [1, 5]),
+    ],
+    ids=["rank 0", "rank 1", "scalar input", "no rank", "no picture"],
+)
+def test_networks_of_odd_rank_are_refused(tmp_path: Path, nodes: list, shape: list | None, result: list | None) -> None:
+    yml = write_network(tmp_path / "net", nodes, shape, result)
+    with pytest.raises(ConversionError, match="no classifier|does not take pictures"):
+        convert(yml, tmp_path)
+    assert not list(tmp_path.rglob("*.xml"))
+
+
+def test_what_openvino_throws_in_the_middle_is_a_conversion_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ov_mobilenet.conversion import compression
+
+    def fail(model: ov.Model) -> None:
+        raise RuntimeError("Check 'x' failed at y.cpp:1:\nodd graph")
+
+    monkeypatch.setattr(compression, "halve_weights", fail)
+    with pytest.raises(ConversionError, match=r"small\.onnx: .*\(odd graph\)"):
+        convert(small.write_onnx(tmp_path / "net"), tmp_path, precision="FP16")

@@ -101,6 +101,21 @@ def broken(kind: str, state: dict, path: Path) -> None:
         state["features.0.0.weight"] = state["features.0.0.weight"].to(torch.int32)
     elif kind == "no tensor":
         state["classifier.1.bias"] = [1.0, 2.0]
+    elif kind == "sparse":
+        state["features.0.0.weight"] = state["features.0.0.weight"].to_sparse()
+    elif kind == "meta":
+        state["features.0.0.weight"] = state["features.0.0.weight"].to("meta")
+    elif kind == "complex":
+        state["features.0.0.weight"] = state["features.0.0.weight"].to(torch.complex64)
+    elif kind == "float8":
+        state["features.0.0.weight"] = state["features.0.0.weight"].to(torch.float8_e4m3fn)
+    elif kind == "no classes":
+        state["classifier.1.weight"], state["classifier.1.bias"] = torch.zeros(0, 1280), torch.zeros(0)
+    elif kind == "claims":
+        state["classifier.1.weight"] = torch.zeros(1).expand(10**9, 1280)
+    elif kind == "stack":
+        path.write_bytes(b"\x80\x02abc" * 50)
+        return
     elif kind == "list":
         torch.save([1, 2, 3], path)
         return
@@ -121,8 +136,15 @@ def broken(kind: str, state: dict, path: Path) -> None:
         ("extra", "not known features.99.weight"),
         ("shape", r"features.0.0.weight does not fit.*\[32, 3, 3, 3\].*\[32, 3, 5, 5\]"),
         ("nan", "features.0.0.weight holds values that are not finite"),
-        ("integers", "features.0.0.weight does not fit.*int32"),
+        ("integers", "features.0.0.weight is no plain tensor.*int32"),
         ("no tensor", "classifier.1.bias is no tensor"),
+        ("sparse", "features.0.0.weight is no plain tensor.*sparse"),
+        ("meta", "features.0.0.weight is no plain tensor.*meta"),
+        ("complex", "features.0.0.weight is no plain tensor.*complex64"),
+        ("float8", "features.0.0.weight is no plain tensor.*float8"),
+        ("no classes", "classifier.1.weight is empty"),
+        ("claims", "classifier.1.weight is larger than what is stored"),
+        ("stack", "cannot be loaded"),
         ("list", "no state dict.*got list"),
         ("pickle", "cannot be loaded.*torch.save"),
         ("truncated", "cannot be loaded"),
@@ -143,6 +165,25 @@ def test_checkpoints_that_are_refused(checkpoint: Path, tmp_path: Path, kind: st
     with pytest.raises(ConversionError, match=message):
         ovm.convert(sources_of(yml, tmp_path), tmp_path / "ir")
     assert not Trap.fired
+
+
+@pytest.mark.parametrize("error", [IndexError, TypeError, AssertionError, NotImplementedError])
+def test_whatever_torch_raises_is_a_conversion_error(error: type, tmp_path: Path, monkeypatch) -> None:
+    from ov_mobilenet.conversion.sources import pytorch
+
+    def fail(*args: object, **options: object) -> None:
+        raise error("odd")
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(ConversionError, match=r"cannot be loaded \(odd\)"):
+        pytorch._load_state(tmp_path / "x.pth")
+
+
+def test_an_absurd_width_is_refused_before_it_is_built() -> None:
+    from ov_mobilenet.conversion.architectures import build
+
+    with pytest.raises(ConversionError, match=r"features\.0\.0\.weight does not fit: expected at most 256"):
+        build("mobilenet_v1", {"features.0.0.weight": (10**7, 3, 3, 3)})
 
 
 def test_an_unknown_architecture_is_named(checkpoint: Path, tmp_path: Path) -> None:

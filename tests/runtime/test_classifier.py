@@ -13,7 +13,15 @@ import small_networks as small
 from PIL import Image
 
 import ov_mobilenet as ovm
-from ov_mobilenet.errors import ConfigError, DeviceError, ImageError, IrError, UnknownModelError, UsageError
+from ov_mobilenet.errors import (
+    ConfigError,
+    ConversionError,
+    DeviceError,
+    ImageError,
+    IrError,
+    UnknownModelError,
+    UsageError,
+)
 from ov_mobilenet.zoo.geometry import parse_words
 
 FRAMES = small.frames()
@@ -232,3 +240,128 @@ def test_ties_go_to_the_lower_class() -> None:
 
     best = top_predictions(np.array([0.1, 0.4, 0.4, 0.1], np.float32), None, 4)
     assert [p.class_id for p in best] == [1, 2, 0, 3]
+
+
+def changed_record(xml: Path, target: Path, field: str, value: str) -> Path:
+    model = ov.Core().read_model(xml)
+    model.set_rt_info(value, ["ov_mobilenet", field])
+    ov.save_model(model, target, compress_to_fp16=False)
+    return target
+
+
+GOOD_STEP = '{"type": "resize", "height": 32, "width": 32}'
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("geometry", '{"steps": []}', "record is broken"),
+        ("geometry", f'{{"steps": [{{"type": "resize", "height": -5, "width": 3}}, {GOOD_STEP}]}}', "record is broken"),
+        ("geometry", f'{{"steps": [{{"type": "resize", "height": 0, "width": 0}}, {GOOD_STEP}]}}', "record is broken"),
+        ("geometry", f'{{"steps": [{{"type": "crop", "fraction": 7.5}}, {GOOD_STEP}]}}', "record is broken"),
+        ("geometry", f'{{"steps": [{{"type": "crop"}}, {GOOD_STEP}]}}', "record is broken.*crop has either"),
+        ("geometry", '{"steps": [{"type": "resize", "height": 31, "width": 32}]}', "does not lead to"),
+        ("geometry", "[" * 100_000, "record is broken"),
+        ("format_version", "²", "record is broken"),
+        ("format_version", "abc", "record is broken"),
+        ("format_version", "9" * 5000, "record is broken"),
+        ("format_version", "9", "newer ov-mobilenet"),
+    ],
+)
+def test_a_broken_record_is_an_ir_error(small_ir: Path, tmp_path: Path, field: str, value: str, message: str) -> None:
+    xml = changed_record(small_ir, tmp_path / "x.xml", field, value)
+    with pytest.raises(IrError, match=message):
+        ovm.load_classifier(xml, device="CPU")
+
+
+def network(inputs: int, shape: list[int], output: str, *, record: bool) -> ov.Model:
+    import openvino.opset13 as ops
+
+    data = [ops.parameter(shape, np.float32) for _ in range(inputs)]
+    start = data[0] if data else ops.constant(np.ones(shape, np.float32))
+    axes = {"rank 2": [2, 3], "rank 1": [0, 2, 3], "rank 0": list(range(len(shape)))}[output]
+    end = ops.reduce_sum(start, np.array(axes, np.int64), keep_dims=False)
+    model = ov.Model([ops.result(end)], data, "net")
+    if record:
+        for name, value in {"format_version": "1", **RECORD}.items():
+            model.set_rt_info(value, ["ov_mobilenet", name])
+    return model
+
+
+RECORD = {
+    "config_name": "net",
+    "config_digest": "0",
+    "sources": "{}",
+    "normalisation": '{"mean": [], "scale": [], "reverse_input_channels": false}',
+    "geometry": "null",
+    "channel_order": "BGR",
+    "background_class": "null",
+    "labels": "null",
+    "precision": "FP32",
+    "versions": "{}",
+}
+
+
+@pytest.mark.parametrize("record", [True, False])
+@pytest.mark.parametrize(
+    ("inputs", "shape", "output"),
+    [
+        (0, [1, 3, 8, 8], "rank 2"),
+        (2, [1, 3, 8, 8], "rank 2"),
+        (1, [8], "rank 0"),
+        (1, [1, 3, 8, 8], "rank 1"),
+        (1, [1, 3, 8, 8], "rank 0"),
+    ],
+)
+def test_an_ir_that_is_no_classifier(inputs: int, shape: list[int], output: str, record: bool, tmp_path: Path) -> None:
+    ov.save_model(network(inputs, shape, output, record=record), tmp_path / "x.xml")
+    with pytest.raises((IrError, ConversionError), match="take pictures|is no classifier"):
+        ovm.load_classifier(tmp_path / "x.xml", device="CPU")
+
+
+def test_an_ir_in_the_cache_that_cannot_be_read_is_made_once_more(description: Path, tmp_path: Path) -> None:
+    def load() -> ovm.Classifier:
+        return ovm.load_classifier(description, device="CPU", cache_dir=tmp_path, geometry="resize 32")
+
+    load()
+    (xml,) = tmp_path.rglob("*.xml")
+    before = xml.read_bytes()
+    xml.write_text("<net")
+    assert load().classify(FRAMES[0]).best.class_id == EXPECTED[0].argmax()
+    assert xml.read_bytes() == before
+    xml.with_suffix(".bin").write_bytes(b"short")
+    assert load().classify(FRAMES[0]).best.class_id == EXPECTED[0].argmax()
+
+
+def test_two_descriptions_of_one_name_have_their_own_sources(description: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "small"
+    other.mkdir(parents=True)
+    for file in description.parent.iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    yml = other / "model.yml"
+    yml.write_text(yml.read_text().replace("a small network", "another small network"))
+    cache = tmp_path / "cache"
+    for path in (description, yml):
+        ovm.load_classifier(path, device="CPU", cache_dir=cache, geometry="resize 32")
+    networks = list(cache.rglob("small.onnx"))
+    assert len({path.parent for path in networks}) == 2
+    assert {path.parent.parent for path in networks} == {path.parent.parent for path in cache.rglob("*.xml")}
+
+
+def test_an_answer_that_is_not_finite_is_that_pictures_failure(tmp_path: Path) -> None:
+    import openvino.opset13 as ops
+
+    data = ops.parameter([-1, 3, 32, 32], np.float32)
+    # 0/0 for a picture that is all black.
+    total = ops.reduce_sum(data, np.array([2, 3], np.int64), keep_dims=False)
+    share = ops.divide(total, ops.reduce_sum(total, np.array([1], np.int64), keep_dims=True))
+    ov.save_model(ov.Model([ops.result(ops.softmax(share, 1))], [data], "nan"), tmp_path / "nan.xml")
+    classifier = ovm.load_classifier(tmp_path / "nan.xml", device="CPU", inference_precision="f32")
+    images = [FRAMES[0], np.zeros((32, 32, 3), np.uint8), FRAMES[1]]
+    for results in (classifier.classify_batch(images), list(classifier.classify_each(images))):
+        assert [type(result).__name__ for result in results] == ["Classification", "Failure", "Classification"]
+        assert "not finite" in results[1].error
+    with pytest.raises(IrError, match="not finite"):
+        classifier.classify(images[1])
+    with pytest.raises(IrError, match="not finite"):
+        classifier.probabilities(np.stack(images))

@@ -155,3 +155,50 @@ def test_no_damage_raises_anything_but_image_error() -> None:
                 except ImageError:
                     continue
                 assert frame.ndim == 3
+
+
+@pytest.mark.parametrize("reader", ["opencv", "pillow"])
+@pytest.mark.parametrize("form", ["EPS", "ICNS", "ICO", "DDS", "TGA", "PCX", "PDF", "JPEG2000"])
+def test_other_formats_never_reach_a_decoder(form: str, reader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(picture(64, 64), form)
+    monkeypatch.setattr("subprocess.check_call", lambda *args, **options: pytest.fail("Ghostscript is started"))
+    with pytest.raises(ImageError, match="not a picture in a known format: expected JPEG, PNG"):
+        read_image(data, reader)
+
+
+@pytest.mark.parametrize("reader", ["opencv", "pillow"])
+def test_a_phones_picture_of_several_jpegs(reader: str) -> None:
+    data = encoded(picture(), "MPO", save_all=True, append_images=[picture(30, 20)])
+    first = Image.open(io.BytesIO(data))
+    assert first.format == "MPO"
+    assert np.array_equal(read_image(data, reader), bgr(first))
+
+
+@pytest.mark.parametrize(
+    "error", [Image.DecompressionBombError("huge"), RuntimeError("odd"), NotImplementedError(), zlib.error("bad")]
+)
+def test_whatever_pillow_raises_is_an_image_error(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise error
+
+    data = encoded(picture(), "GIF")
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(ImageError):
+        read_image(data)
+    monkeypatch.undo()
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(ImageError):
+        read_image(data, "pillow")
+
+
+@pytest.mark.parametrize("reader", ["opencv", "pillow"])
+def test_one_damaged_byte_in_a_png(reader: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (80, 90, 3), dtype=np.uint8)
+    data = bytearray(encoded(Image.fromarray(noise), "PNG"))
+    data[len(data) // 2] ^= 0x10
+    with pytest.raises(ImageError, match="wrong checksum in the PNG chunk IDAT"):
+        read_image(bytes(data), reader)
+
+
+def test_a_whole_png_with_something_behind_it_is_read() -> None:
+    assert np.array_equal(read_image(encoded(picture(), "PNG") + b"trailing" * 20), bgr(picture()))

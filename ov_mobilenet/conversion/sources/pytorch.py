@@ -53,6 +53,7 @@ def load_module(plan: ConversionPlan, path: Path) -> torch.nn.Module:
     from ov_mobilenet.conversion.architectures import build
 
     state = _load_state(path)
+    _check_tensors(state, path)
     shapes = {key: tuple(value.shape) for key, value in state.items() if isinstance(value, torch.Tensor)}
     module = build(plan.model_name or "", shapes)
     _check_state(state, module.state_dict(), path)
@@ -69,12 +70,17 @@ def _load_state(path: Path) -> dict[str, Any]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (
         pickle.UnpicklingError,
-        RuntimeError,
+        RuntimeError,  # NotImplementedError among them
         EOFError,
         OSError,
         ValueError,
         KeyError,
         AttributeError,
+        IndexError,
+        TypeError,
+        AssertionError,
+        OverflowError,
+        MemoryError,
     ) as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise ConversionError(
@@ -92,6 +98,28 @@ def _load_state(path: Path) -> dict[str, Any]:
             fix="Save the weights alone: torch.save(model.state_dict(), PATH)",
         )
     return state
+
+
+def _check_tensors(state: dict[str, Any], path: Path) -> None:
+    """Refuse tensors that are not plain numbers in memory, before anything is computed with them."""
+    import torch
+
+    plain = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)
+    for key, tensor in state.items():
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        kinds = (tensor.layout, tensor.device.type, tensor.dtype)
+        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.dtype not in plain:
+            raise ConversionError(
+                f"{key} is no plain tensor", where=path,
+                expected="float16, bfloat16, float32 or float64 (int64 for counters), dense, on the CPU",
+                got=", ".join(map(str, kinds)),
+            )  # fmt: skip
+        if 0 in tensor.shape:
+            raise ConversionError(f"{key} is empty", where=path, got=list(tensor.shape))
+        # A few stored bytes can claim to be any shape (stride 0); the network is built as large as the shapes say.
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise ConversionError(f"{key} is larger than what is stored of it", where=path, got=list(tensor.shape))
 
 
 def _check_state(state: dict[str, Any], wanted: dict[str, torch.Tensor], path: Path) -> None:
