@@ -40,9 +40,7 @@ def parse(line: str) -> click.Context:
 
 
 @pytest.mark.parametrize("line", commands())
-def test_commands_parse_and_name_models_of_the_zoo(
-    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_commands_parse_and_name_models_of_the_zoo(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pictures").mkdir()  # --verify-images wants it to be there
     monkeypatch.chdir(tmp_path)
     given = parse(line).params

@@ -25,6 +25,7 @@ COMMANDS = {
         "convert_command",
         "Convert to OpenVINO IR, normalisation baked in.",
     ),
+    "cache": ("ov_mobilenet.cli.cache", "cache_group", "What the download and IR caches hold."),
     "demo": ("ov_mobilenet.cli.demo", "demo_command", "The whole chain offline, on the built-in sample model."),
     "classify": ("ov_mobilenet.cli.classify", "classify_command", "Classify pictures."),
 }

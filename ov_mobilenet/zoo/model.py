@@ -53,12 +53,13 @@ class ModelFile(Struct, frozen=True, kw_only=True):
     Attributes:
         name: relative path below the model's download folder, with `/`.
         size: bytes.
+        checksum: None if the description has no full digest: the file is `unverified`.
         sources: in the order in which they are tried; `original_source` last.
     """
 
     name: str
     size: int
-    checksum: Checksum
+    checksum: Checksum | None
     sources: tuple[Source, ...]
 
 
