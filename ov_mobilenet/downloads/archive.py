@@ -133,7 +133,8 @@ class _Limited:
 
 def _zip_member(zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
     kind = stat.S_IFMT(info.external_attr >> 16)
-    is_file = None if info.is_dir() else kind in (0, stat.S_IFREG)
+    # Not is_dir(): a damaged archive has members without a name.
+    is_file = None if info.filename.endswith("/") else kind in (0, stat.S_IFREG)
     return info.filename, info.file_size, is_file, lambda: zipped.open(info)
 
 
