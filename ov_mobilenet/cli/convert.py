@@ -12,7 +12,7 @@ from ov_mobilenet.cli.progress import download_progress
 from ov_mobilenet.cli.selection import each_model, print_names, selected, selection
 from ov_mobilenet.conversion.converter import PRECISIONS, Form, IrModel, Precision, convert
 from ov_mobilenet.downloads.fetch import SourceFiles, download
-from ov_mobilenet.errors import OvMobilenetError, UsageError
+from ov_mobilenet.errors import AlreadyNormalisedError, OvMobilenetError, UsageError
 from ov_mobilenet.zoo.geometry import parse_words
 from ov_mobilenet.zoo.model import ModelConfig
 
@@ -75,6 +75,9 @@ def convert_command(
         raise UsageError("bad --batch", expected="a positive number, or -1 for any", got=batch)
     wanted = _precisions(precisions)
     shape = Form(batch, layout, "u8" if input_type == "u8" else "f32", parse_words(geometry) if geometry else None)
+    for model in models:
+        if model.endswith(".xml"):
+            _refuse_ir(Path(model))
     configs = selected(models, names, all_models, list_file)
     pictures = _pictures(verify_images)
     rows: list[dict[str, Any]] = []
@@ -106,6 +109,19 @@ def convert_command(
         finally:
             if form == "json":
                 options.print_json(rows)
+
+
+def _refuse_ir(xml: Path) -> None:
+    """Say what an IR holds already. Raises: AlreadyNormalisedError, or IrError if it cannot be read."""
+    from ov_mobilenet.conversion.ir import read_ir
+    from ov_mobilenet.conversion.normalisation import baked_already
+
+    raise AlreadyNormalisedError(
+        "is an IR already; converting it again would normalise twice",
+        where=xml,
+        got=baked_already(read_ir(xml)) or "no record of a normalisation",
+        fix="Convert from the source network, or run the IR as it is",
+    )
 
 
 def _pictures(folder: Path | None) -> list[Path] | None:

@@ -11,7 +11,6 @@ import errno
 import gzip
 import lzma
 import re
-import secrets
 import stat
 import tarfile
 import zipfile
@@ -67,7 +66,8 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
                 if not is_file:
                     raise ArchiveError(f"member {raw_name!r} is not a regular file", where=archive)
                 target = folder / name
-                if target in written or target in folders or any(path in written for path in target.parents):
+                taken = (target, _temporary(target), *target.parents)
+                if target in folders or any(path in written for path in taken):
                     raise ArchiveError(f"member {raw_name!r} is there twice", where=archive)
                 stream = open_member()
                 assert stream is not None  # tarfile gives None for what is not a regular file
@@ -151,9 +151,14 @@ def _safe_name(name: str, archive: Path) -> str:
     return "/".join(parts)
 
 
+def _temporary(target: Path) -> Path:
+    # One name a target, as in the cache: a run that was killed leaves nothing that stays.
+    return target.with_name(f".{target.name}.part")
+
+
 def _write(stream: IO[bytes], target: Path, size: int, name: str, archive: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    temporary = _temporary(target)
     try:
         with temporary.open("wb") as out:
             left = size

@@ -72,8 +72,9 @@ def fetch_url(
     for attempt in range(retry.attempts):
         try:
             _attempt(url, part, file, transport, on_size)
-            part.replace(target)
+            # The note first: who is killed in between leaves a part that the next run writes anew, not a lone note.
             _note(part).unlink(missing_ok=True)
+            part.replace(target)
             return
         except PassingError as error:
             if attempt + 1 == retry.attempts:
@@ -85,17 +86,23 @@ def fetch_url(
 
 def _attempt(url: str, part: Path, file: ModelFile, transport: Transport, on_size: Callable[[int], None]) -> None:
     start, validator = _resumable(url, part, file)
+    begun: int | None = None  # where the answer began; None without one
     try:
         with transport(url, start=start, validator=validator) as stream:
+            begun = stream.start
             _receive(stream, url, part, file, on_size)
-    except PassingError:
-        # Nothing came in for the rest, or it cannot be gone on with: the next attempt begins anew.
-        if _resumable(url, part, file)[0] <= start:
+    except PassingError as error:
+        # The server was asked for the rest and did not give it: the next attempt begins anew. One that could not
+        # be asked, or was too busy to answer, says nothing about what is kept.
+        if error.restart or (begun is not None and _resumable(url, part, file)[0] <= begun):
             discard(part)
         raise
     except HashMismatchError:
         discard(part)
-        raise
+        if not begun:
+            raise
+        log.info("%s: what was kept of an earlier attempt does not fit; from the beginning", url)
+        _attempt(url, part, file, transport, on_size)
 
 
 def _receive(stream: Stream, url: str, part: Path, file: ModelFile, on_size: Callable[[int], None]) -> None:

@@ -89,7 +89,8 @@ def download(
     finally:
         on_event(events.ModelDownloadEnd(config.name, successful))
     try:
-        _postprocess(context)
+        with cache.locked(root, folder):
+            _postprocess(context)
     except OSError as error:
         raise _disk_error(error, folder) from error
     return SourceFiles(config, folder, {file.name: _digest(file, folder) for file in config.files})
@@ -224,7 +225,7 @@ def _fetch_url(context: _Context, url: str, file: ModelFile, target: Path) -> No
     if file.checksum is None:  # no address to keep it under
         fetch(target)
         return
-    stored = cache.entry(context.cache_root, file.checksum)
+    stored, beside = cache.entry(context.cache_root, file.checksum), target.with_name(f"{target.name}.part")
     try:
         with cache.locked(context.cache_root, stored):
             if not cache.is_valid(stored, file):  # another process may have brought it meanwhile
@@ -233,9 +234,14 @@ def _fetch_url(context: _Context, url: str, file: ModelFile, target: Path) -> No
         log.info("%s: %s is not cached: %s", context.config.name, file.name, error)
         with suppress(OSError):
             discard(stored.with_name(f"{stored.name}.part"))
-        fetch(target)
+        try:
+            fetch(target)
+        except OSError:
+            discard(beside)  # a full disk is not to be left fuller
+            raise
         return
     _copy(stored, target, file)
+    discard(beside)  # of an earlier run whose cache could not be written
 
 
 def _failure(

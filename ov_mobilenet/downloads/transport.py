@@ -33,9 +33,11 @@ class PassingError(DownloadError):
 
     Attributes:
         retry_after_s: how long the server asks to wait, in seconds; None if it does not say.
+        restart: the server will not go on with what is kept; the next attempt has to begin anew.
     """
 
     retry_after_s: float | None = None
+    restart: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,12 @@ def _stream(response: requests.Response, url: str, start: int) -> Stream:
     number = "([0-9]{1,18})"
     given = re.fullmatch(rf"bytes {number}-{number}/(?:{number}|\*)", response.headers.get("Content-Range", ""))
     if given is None or int(given[1]) != start or encoded:
-        raise PassingError(
+        error = PassingError(
             "the server answers a request for a part wrongly", where=url,
             expected=f"Content-Range: bytes {start}-…", got=repr(response.headers.get("Content-Range")),
         )  # fmt: skip
+        error.restart = True
+        raise error
     return Stream(int(given[3]) if given[3] else None, chunks, start, validator or None)
 
 
@@ -148,6 +152,7 @@ def _refused(response: requests.Response, url: str) -> DownloadError:
     error = kind("the server refused", where=url, expected="status 200", got=response.status_code)
     if isinstance(error, PassingError):
         error.retry_after_s = _retry_after(response)
+        error.restart = response.status_code == 416
     return error
 
 

@@ -6,6 +6,7 @@ import hashlib
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -102,6 +103,11 @@ def load_config(path: Path | str) -> ModelConfig:
     if check_document is not None:
         digest.update(b"\0" + check_document.text)
     _check(raw, document)
+    labels = raw.ov_mobilenet.labels
+    if labels is not None and labels.endswith(".txt"):
+        # Its names go into the IR; one that cannot be read is reported when it is needed.
+        with suppress(OSError):
+            digest.update(b"\0" + path.with_name(labels).read_bytes())
     return ModelConfig(
         name=name,
         path=path,
@@ -214,6 +220,11 @@ def _check_input(info: InputInfo, document: Document, key: Key) -> None:
         raise document.error(
             "layout does not match the shape", (*key, "layout"),
             expected=f"{len(info.shape)} letters", got=repr(info.layout),
+        )  # fmt: skip
+    if info.shape and "C" in letters and info.shape[letters.index("C")] != 3:
+        raise document.error(
+            "layout does not match the shape", (*key, "layout"),
+            expected="a C of size 3", got=f"{info.layout} for {list(info.shape)}",
         )  # fmt: skip
 
 

@@ -141,7 +141,7 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     Attributes:
         name: the folder's name.
         path: the `model.yml`.
-        digest: SHA-256 over `model.yml` and `accuracy-check.yml`, hexadecimal.
+        digest: SHA-256 over `model.yml`, `accuracy-check.yml` and the labels file, hexadecimal.
         accuracy_check: the `accuracy-check.yml` beside it, if there is one.
     """
 
