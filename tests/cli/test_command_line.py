@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -306,6 +305,8 @@ def run(*arguments: str, **options: object) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
+        # A shell starts background jobs with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **options,  # type: ignore[call-overload]
     )
 
@@ -318,7 +319,6 @@ def test_a_signal_keeps_what_was_done(network: Path, pictures: Path, signum: int
     inputs = [str(pictures / f"{index}.png") for index in range(4)]
     process = run("classify", str(network), *inputs, str(pipe), "--format", "jsonl")
     writer = os.open(pipe, os.O_WRONLY)  # returns when the program has opened its end
-    time.sleep(0)
     process.send_signal(signum)
     out, err = process.communicate(timeout=60)
     os.close(writer)
