@@ -99,10 +99,15 @@ def each_model(configs: list[ModelConfig], work: Callable[[ModelConfig], None], 
         return 0
 
     if jobs == 1 or len(configs) == 1:
-        return max((attempt(config) for config in configs), default=0)
-    executor = ThreadPoolExecutor(min(jobs, len(configs)))
-    try:
-        return max(executor.map(attempt, configs))
-    finally:
-        # After Ctrl-C what has not begun is not begun.
-        executor.shutdown(wait=True, cancel_futures=True)
+        codes = [attempt(config) for config in configs]
+    else:
+        executor = ThreadPoolExecutor(min(jobs, len(configs)))
+        try:
+            codes = list(executor.map(attempt, configs))
+        finally:
+            # After Ctrl-C what has not begun is not begun.
+            executor.shutdown(wait=True, cancel_futures=True)
+    failed = [config.name for config, code in zip(configs, codes, strict=True) if code]
+    if failed and len(configs) > 1:
+        click.echo(f"{len(failed)} of {len(configs)} models failed: {', '.join(failed)}", err=True)
+    return max(codes, default=0)
