@@ -54,12 +54,16 @@ class OvMobilenetError(Exception):
             text += ": " + ", ".join(facts)
         if self.fix:
             text += f". {self.fix}"
-        # One line whatever a file or a server put into it, and nothing that a terminal obeys.
-        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+        return printable(text)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep every field when the error crosses a process border."""
         return _rebuild, (type(self), self.what, self.where, self.expected, self.got, self.fix)
+
+
+def printable(text: str) -> str:
+    """The text with all that is no visible character escaped: one line, and nothing that a terminal obeys."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _rebuild(

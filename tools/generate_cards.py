@@ -163,7 +163,10 @@ def _files(config: ModelConfig) -> str:
     lines = []
     for file in config.files:
         lines.append(f"- `{file.name}`, {file.size:,} bytes")
-        lines.append(f"  - {file.checksum.algorithm.upper()} `{file.checksum.value}`")
+        if file.checksum is None:
+            lines.append("  - unverified: no digest is known, so `download` wants `--allow-unverified`")
+        else:
+            lines.append(f"  - {file.checksum.algorithm.upper()} `{file.checksum.value}`")
         for source in file.sources:
             lines.append(f"  - <{source.url}>" if isinstance(source, HttpSource) else f"  - `{source.path}`")
     return "\n".join(lines) + "\n\nSources are tried from top to bottom."

@@ -9,7 +9,7 @@ import click
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.inputs import expand_inputs
 from ov_mobilenet.cli.sinks import SINKS
-from ov_mobilenet.errors import UsageError
+from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.runtime.device import Hint, InferencePrecision
 from ov_mobilenet.runtime.load import load_classifier
 from ov_mobilenet.runtime.results import Failure
@@ -77,7 +77,7 @@ def classify_command(
             sink.put(result)
             if isinstance(result, Failure):
                 failed += 1
-                click.echo(f"error: {result.source}: {result.error}", err=True)
+                click.echo(f"error: {printable(result.source)}: {printable(result.error)}", err=True)
     finally:
         sink.close()
     if failed and not options.quiet(context):

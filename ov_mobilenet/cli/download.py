@@ -2,100 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.downloads.fetch import Progress, download
-from ov_mobilenet.errors import OvMobilenetError, UsageError
-from ov_mobilenet.zoo.model import ModelConfig, ModelFile
-from ov_mobilenet.zoo.registry import find_config, model_names
+from ov_mobilenet.cli.progress import download_progress
+from ov_mobilenet.cli.selection import each_model, print_names, selected, selection
+from ov_mobilenet.downloads.attempts import DEFAULT_RETRY
+from ov_mobilenet.downloads.cache import default_root
+from ov_mobilenet.downloads.fetch import download, plan_file, sources_of
+from ov_mobilenet.downloads.transport import http_transport
+from ov_mobilenet.zoo.model import ModelConfig
 
 
 @click.command("download")
-@click.argument("models", nargs=-1, required=True, metavar="MODEL…")
+@selection
 @click.option(
     "-o", "--output-dir", "--output_dir", type=click.Path(path_type=Path, file_okay=False), default=Path(),
     help="Files go to OUTPUT_DIR/public/NAME (default: here).",
 )  # fmt: skip
+@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Models at a time.")
+@click.option("--mirror", metavar="DIR|URL", help="Ask here first, for NAME/FILE.")
+@click.option(
+    "--num-attempts", "--num_attempts", type=click.IntRange(min=1), default=DEFAULT_RETRY.attempts, show_default=True,
+    help="How often each URL is tried.",
+)  # fmt: skip
+@click.option(
+    "--progress-format", "--progress_format", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    help="json: the Open Model Zoo's events on stdout.",
+)  # fmt: skip
+@click.option("--dry-run", "--dry_run", is_flag=True, help="Print what would be fetched from where, and stop.")
+@click.option("--allow-http", is_flag=True, help="Take http:// URLs and redirects to them.")
+@click.option("--allow-unverified", is_flag=True, help="Take files for which the description has no digest.")
 @options.cache_dir
 @click.pass_context
 def download_command(
-    context: click.Context, models: tuple[str, ...], output_dir: Path, cache_dir: Path | None, offline: bool
+    context: click.Context,
+    models: tuple[str, ...],
+    names: str | None,
+    all_models: bool,
+    list_file: Path | None,
+    print_all: bool,
+    jobs: int,
+    output_dir: Path,
+    mirror: str | None,
+    num_attempts: int,
+    progress_format: str,
+    dry_run: bool,
+    allow_http: bool,
+    allow_unverified: bool,
+    cache_dir: Path | None,
+    offline: bool,
 ) -> int:
-    """Fetch the source files of models, verified against the size and hash of their descriptions.
+    """Fetch the source files of models, verified against the size and digest of their descriptions.
 
-    Example: ov-mobilenet download mobilenet-v2-pytorch -o models
+    What broke off is gone on with at the next run. Several models may be fetched at a time (-j).
+
+    \b
+    Examples:
+      ov-mobilenet download mobilenet-v2-pytorch -o models
+      ov-mobilenet download --all -j 4 --mirror https://models.example.org/zoo
     """
+    if print_all:
+        print_names()
+        return 0
+    configs = selected(models, names, all_models, list_file)
+    if dry_run:
+        for config in configs:
+            _say_plan(config, output_dir / "public" / config.name, cache_dir or default_root(), mirror)
+        return 0
+    with download_progress(context, progress_format) as on_event:
 
-    def one(config: ModelConfig) -> None:
-        folder = output_dir / "public" / config.name
-        say_licence(context, config)
-        with progress_bar(context, config) as on_progress:
-            download(config, folder, cache_root=cache_dir, offline=offline, on_progress=on_progress)
-        click.echo(folder)
+        def one(config: ModelConfig) -> None:
+            options.say_licence(context, config)
+            folder = output_dir / "public" / config.name
+            download(
+                config,
+                folder,
+                cache_root=cache_dir,
+                offline=offline,
+                mirror=mirror,
+                retry=replace(DEFAULT_RETRY, attempts=num_attempts),
+                transport=http_transport(allow_http=allow_http),
+                allow_unverified=allow_unverified,
+                on_event=on_event,
+            )
+            if progress_format == "text":
+                click.echo(folder)
 
-    return each_model(find_configs(models), one)
-
-
-def say_licence(context: click.Context, config: ModelConfig) -> None:
-    """Say on stderr under which licence the weights are, before they are fetched."""
-    if not options.quiet(context):
-        click.echo(f"{config.name}: weights under {config.license}", err=True)
-
-
-def find_configs(models: tuple[str, ...]) -> list[ModelConfig]:
-    """The descriptions of MODEL arguments, wildcards expanded. Raises: UnknownModelError before anything is done."""
-    found: dict[str, ModelConfig] = {}
-    for model in models:
-        for name in model_names(model) or [model]:
-            config = find_config(name)
-            other = found.setdefault(config.name, config)
-            if other.path.resolve() != config.path.resolve():
-                raise UsageError(f"two models are called {config.name}", got=f"{other.path} and {config.path}")
-    return list(found.values())
-
-
-def each_model(configs: list[ModelConfig], work: Callable[[ModelConfig], None]) -> int:
-    """Do the work for each model; one that fails is reported and the others are done. Returns the exit code."""
-    codes = [0]
-    for config in configs:
-        try:
-            work(config)
-        except OvMobilenetError as error:
-            if len(configs) == 1:
-                raise
-            click.echo(f"error: {error}", err=True)
-            codes.append(error.exit_code)
-    return max(codes)
+        return each_model(configs, one, jobs)
 
 
-@contextmanager
-def progress_bar(context: click.Context, config: ModelConfig) -> Iterator[Progress]:
-    """A bar per file on a terminal's stderr; nothing elsewhere."""
-    if not options.show_progress(context):
-        yield lambda file, count: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
-        tasks = {}
-
-        def advance(file: ModelFile, count: int) -> None:
-            if file.name not in tasks:
-                tasks[file.name] = bars.add_task(f"{config.name}/{file.name}", total=file.size)
-            bars.advance(tasks[file.name], count)
-
-        yield advance
+def _say_plan(config: ModelConfig, folder: Path, cache_root: Path, mirror: str | None) -> None:
+    """A line a file: what would be done, how big it is, and from where it would come."""
+    for file in config.files:
+        action = plan_file(file, folder / file.name, cache_root)
+        words = {"keep": "there and valid", "copy": "from the cache"}.get(action)
+        origin = words or "from " + ", else ".join(map(str, sources_of(config, file, mirror)))
+        click.echo(f"{folder / file.name}  {options.human_size(file.size)}  {origin}")

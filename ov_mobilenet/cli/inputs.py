@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,10 +19,11 @@ def expand_inputs(inputs: Iterable[str]) -> list[str]:
     paths: list[str] = []
     for text in inputs:
         path = Path(text)
-        if path.is_dir():
+        # Not Path.is_dir(): a name that the system refuses must get its own error, not stop the run.
+        if os.path.isdir(text):  # noqa: PTH112
             found = (file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
             paths += sorted(str(file) for file in found)
-        elif not path.exists() and glob.has_magic(text):
+        elif not os.path.exists(text) and glob.has_magic(text):  # noqa: PTH110
             paths += sorted(glob.glob(text, recursive=True)) or [text]  # noqa: PTH207 (keeps the user's spelling)
         else:
             paths.append(text)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -25,10 +28,12 @@ COMMANDS = {
         "convert_command",
         "Convert to OpenVINO IR, normalisation baked in.",
     ),
+    "cache": ("ov_mobilenet.cli.cache", "cache_group", "What the download and IR caches hold."),
     "demo": ("ov_mobilenet.cli.demo", "demo_command", "The whole chain offline, on the built-in sample model."),
     "classify": ("ov_mobilenet.cli.classify", "classify_command", "Classify pictures."),
 }
 
+COMMON = ("-v", "--verbose", "-q", "--quiet", "--debug")
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
@@ -99,12 +104,24 @@ def main(arguments: list[str] | None = None) -> int:
 
     0 done, 1 something failed, 2 wrong usage, 3 a check did not hold, 130 after Ctrl-C, 143 after SIGTERM.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = _common_first(sys.argv[1:] if arguments is None else arguments)
+    if sys.stdout is None:  # started with stdout closed
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (open as long as the process)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name that the terminal's encoding lacks is no reason to stop.
+        sys.stdout.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, _on_sigterm())
     try:
         return _run(arguments)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _common_first(arguments: list[str]) -> list[str]:
+    """The options that every command has, moved before the command; what follows `--` stays."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    common = [argument for argument in arguments[:end] if argument in COMMON]
+    return common + [argument for argument in arguments[:end] if argument not in COMMON] + arguments[end:]
 
 
 def _run(arguments: list[str]) -> int:
@@ -115,7 +132,7 @@ def _run(arguments: list[str]) -> int:
         return result if isinstance(result, int) else 0
     except OvMobilenetError as error:
         if debug:
-            raise
+            traceback.print_exc()
         return _say(str(error), error.exit_code)
     except click.UsageError as error:
         error.show()
@@ -132,7 +149,7 @@ def _run(arguments: list[str]) -> int:
         return 1
     except OSError as error:
         if debug:
-            raise
+            traceback.print_exc()
         return _say(" ".join(str(error).split()), 1)
 
 

@@ -9,18 +9,24 @@ from typing import Any, TypeVar
 
 import click
 
+from ov_mobilenet.zoo.model import ModelConfig
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 FORMATS = click.Choice(["table", "json"])
 
 
-def cache_dir(function: F) -> F:
-    """`--cache-dir`, `--offline`."""
-    function = click.option(
+def cache_root(function: F) -> F:
+    """`--cache-dir`."""
+    return click.option(
         "--cache-dir", "--cache_dir", type=click.Path(path_type=Path, file_okay=False), default=None,
         help="Cache of downloads and converted models (default: the user's cache folder).",
     )(function)  # fmt: skip
-    return click.option("--offline", is_flag=True, help="Take nothing over the network.")(function)
+
+
+def cache_dir(function: F) -> F:
+    """`--cache-dir`, `--offline`."""
+    return cache_root(click.option("--offline", is_flag=True, help="Take nothing over the network.")(function))
 
 
 def device(function: F) -> F:
@@ -46,6 +52,12 @@ def quiet(context: click.Context) -> bool:
 def show_progress(context: click.Context) -> bool:
     """Progress goes to stderr, and only where somebody sees it."""
     return sys.stderr.isatty() and not quiet(context)
+
+
+def say_licence(context: click.Context, config: ModelConfig) -> None:
+    """Say on stderr under which licence the weights are, before they are fetched."""
+    if not quiet(context):
+        click.echo(f"{config.name}: weights under {config.license}", err=True)
 
 
 def human_size(count: int) -> str:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import msgspec
 
+from ov_mobilenet.errors import printable
 from ov_mobilenet.runtime.results import Classification, Failure, Result
 
 SCHEMA_VERSION = 1
+
+
+def encodable(result: Result) -> Result:
+    """The result with a source that UTF-8 can hold: bytes of a file name that are none appear as `\\xff`."""
+    source = os.fsencode(result.source).decode("utf-8", "backslashreplace")
+    return result if source == result.source else msgspec.structs.replace(result, source=source)
 
 
 class Sink(ABC):
@@ -30,7 +38,8 @@ class JsonLines(Sink):
 
     def put(self, result: Result) -> None:
         """Write the line."""
-        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+        sys.stdout.write(msgspec.json.encode(encodable(result)).decode() + "\n")
+        sys.stdout.flush()
 
 
 class Json(Sink):
@@ -41,7 +50,7 @@ class Json(Sink):
 
     def put(self, result: Result) -> None:
         """Keep the result."""
-        self._lines.append(msgspec.Raw(msgspec.json.encode(result)))
+        self._lines.append(msgspec.Raw(msgspec.json.encode(encodable(result))))
 
     def close(self) -> None:
         """Write the document."""
@@ -58,11 +67,13 @@ class Csv(Sink):
 
     def put(self, result: Result) -> None:
         """Write the rows."""
+        result = encodable(result)
         if isinstance(result, Failure):
             self._writer.writerow((result.source, "", "", "", "", result.error))
-            return
-        for rank, p in enumerate(result.predictions, 1):
-            self._writer.writerow((result.source, rank, p.class_id, p.label, repr(p.probability), ""))
+        else:
+            for rank, p in enumerate(result.predictions, 1):
+                self._writer.writerow((result.source, rank, p.class_id, p.label, repr(p.probability), ""))
+        sys.stdout.flush()
 
 
 class Table(Sink):
@@ -71,8 +82,10 @@ class Table(Sink):
     def put(self, result: Result) -> None:
         """Write the block. Failures are told on stderr."""
         if isinstance(result, Classification):
-            rows = (f"  {p.probability:7.2%}  {p.class_id:>5}  {p.label}" for p in result.predictions)
-            sys.stdout.write(f"{result.source}  ({result.timings_ms.total:.1f} ms)\n" + "\n".join(rows) + "\n")
+            rows = (f"  {p.probability:7.2%}  {p.class_id:>5}  {printable(p.label)}" for p in result.predictions)
+            sys.stdout.write(
+                f"{printable(result.source)}  ({result.timings_ms.total:.1f} ms)\n" + "\n".join(rows) + "\n"
+            )
 
 
 SINKS: dict[str, Callable[[], Sink]] = {"table": Table, "json": Json, "jsonl": JsonLines, "csv": Csv}

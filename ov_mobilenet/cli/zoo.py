@@ -97,7 +97,7 @@ def _config_facts(config: ModelConfig) -> dict[str, Any]:
             {
                 "name": file.name,
                 "size": file.size,
-                "checksum": f"{file.checksum.algorithm}:{file.checksum.value}",
+                "checksum": file.checksum and f"{file.checksum.algorithm}:{file.checksum.value}",
                 "sources": [s.url if isinstance(s, HttpSource) else str(config.folder / s.path) for s in file.sources],
             }
             for file in config.files

@@ -6,10 +6,11 @@ devices and permissions of the archive are never made, so no member can reach ou
 
 from __future__ import annotations
 
+import bz2
 import errno
+import gzip
 import lzma
 import re
-import secrets
 import stat
 import tarfile
 import zipfile
@@ -17,16 +18,17 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ov_mobilenet.errors import ArchiveError
 
 MAX_MEMBERS = 10_000
 MAX_TOTAL_BYTES = 4 << 30  # unpacked; the largest archive of the family (V2 1.4) unpacks to 0.3 GB
 CHUNK_BYTES = 1 << 20
+MAX_READ_BYTES = 4 << 20  # a name or a header; contents are read in chunks
 
-# One member: its name, its declared size in bytes, whether it is a regular file, and how to open it.
-Member = tuple[str, int, bool, Callable[[], IO[bytes] | None]]
+# One member: its name, its declared size in bytes, whether it is a regular file (None: a folder), how to open it.
+Member = tuple[str, int, bool | None, Callable[[], IO[bytes] | None]]
 
 
 def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[Path]:
@@ -50,19 +52,22 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
     try:
         with _members(archive, format_name) as members:
             for count, (raw_name, size, is_file, open_member) in enumerate(members, 1):
-                name = _safe_name(raw_name, archive)
                 total += size
                 if count > MAX_MEMBERS or total > MAX_TOTAL_BYTES:
                     raise ArchiveError(
                         f"archive too large at member {raw_name!r}", where=archive,
                         expected=f"at most {MAX_MEMBERS} members and {MAX_TOTAL_BYTES} bytes",
                     )  # fmt: skip
+                if is_file is None:
+                    continue  # folders are made as files need them
+                name = _safe_name(raw_name, archive)
                 if name != wanted and not name.startswith(wanted + "/"):
                     continue
                 if not is_file:
                     raise ArchiveError(f"member {raw_name!r} is not a regular file", where=archive)
                 target = folder / name
-                if target in written or target in folders or any(path in written for path in target.parents):
+                taken = (target, _temporary(target), *target.parents)
+                if target in folders or any(path in written for path in taken):
                     raise ArchiveError(f"member {raw_name!r} is there twice", where=archive)
                 stream = open_member()
                 assert stream is not None  # tarfile gives None for what is not a regular file
@@ -97,21 +102,46 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
 def _members(archive: Path, format_name: str) -> Iterator[Iterator[Member]]:
     if format_name == "zip":
         with zipfile.ZipFile(archive) as zipped:
-            yield (_zip_member(zipped, info) for info in zipped.infolist() if not info.is_dir())
+            yield (_zip_member(zipped, info) for info in zipped.infolist())
         return
-    mode = {"tar": "r:", "gztar": "r:gz", "bztar": "r:bz2", "xztar": "r:xz"}[format_name]
-    with tarfile.open(archive, mode) as tar:  # type: ignore[call-overload]
-        yield (_tar_member(tar, info) for info in tar if not info.isdir())
+    opener: Callable[[Path], IO[bytes]] = _OPENERS[format_name]
+    with opener(archive) as stream, tarfile.open(fileobj=_Limited(stream), mode="r:") as tar:  # type: ignore[call-overload]
+        yield (_tar_member(tar, info) for info in tar)
+
+
+_OPENERS: dict[str, Callable[[Path], Any]] = {
+    "tar": lambda path: path.open("rb"),
+    "gztar": gzip.open,
+    "bztar": bz2.open,
+    "xztar": lzma.open,
+}
+
+
+class _Limited:
+    """A stream that refuses huge reads: tarfile takes a long name of any length into memory."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int) -> bytes:
+        """At most MAX_READ_BYTES. Raises: tarfile.ReadError if more is asked for."""
+        if size > MAX_READ_BYTES:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return self._stream.read(size)
 
 
 def _zip_member(zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
     kind = stat.S_IFMT(info.external_attr >> 16)
-    return info.filename, info.file_size, kind in (0, stat.S_IFREG), lambda: zipped.open(info)
+    # Not is_dir(): a damaged archive has members without a name.
+    is_file = None if info.filename.endswith("/") else kind in (0, stat.S_IFREG)
+    return info.filename, info.file_size, is_file, lambda: zipped.open(info)
 
 
 def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
     # A sparse member declares a size that its data does not have; Google's archives have none.
-    return info.name, info.size, info.isreg() and not info.issparse(), lambda: tar.extractfile(info)
+    is_file = None if info.isdir() else info.isreg() and not info.issparse()
+    return info.name, info.size, is_file, lambda: tar.extractfile(info)
 
 
 def _safe_name(name: str, archive: Path) -> str:
@@ -121,9 +151,14 @@ def _safe_name(name: str, archive: Path) -> str:
     return "/".join(parts)
 
 
+def _temporary(target: Path) -> Path:
+    # One name a target, as in the cache: a run that was killed leaves nothing that stays.
+    return target.with_name(f".{target.name}.part")
+
+
 def _write(stream: IO[bytes], target: Path, size: int, name: str, archive: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    temporary = _temporary(target)
     try:
         with temporary.open("wb") as out:
             left = size

@@ -1,6 +1,8 @@
 """A content-addressed cache of source files, shared by all models.
 
-    ROOT/files/sha384/ab/abcdef…
+    ROOT/files/sha384/ab/abcdef…            a verified file
+    ROOT/files/sha384/ab/abcdef….part       what came in of an unfinished one, `.part.json` beside it
+    ROOT/locks/…                            one lock a file, held while it is written
 
 Only verified files are put in, and a file is verified again when it is taken out: a copy that rotted on disk is
 dropped and fetched anew.
@@ -9,12 +11,19 @@ dropped and fetched anew.
 from __future__ import annotations
 
 import hashlib
-import secrets
-from collections.abc import Callable, Iterable
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import HashMismatchError
 from ov_mobilenet.zoo.model import Checksum, ModelFile
+
+if TYPE_CHECKING:
+    import filelock
 
 CHUNK_BYTES = 1 << 20
 
@@ -31,6 +40,82 @@ def entry(root: Path, checksum: Checksum) -> Path:
     return root / "files" / checksum.algorithm / checksum.value[:2] / checksum.value
 
 
+@contextmanager
+def locked(root: Path, path: Path) -> Iterator[None]:
+    """Hold the lock of a file between processes and threads; without a writable cache there is none to hold."""
+    try:
+        lock = _lock(root, path)
+        lock.acquire()
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something in the cache: a source file, an unfinished one, or the folder of a converted model.
+
+    Attributes:
+        size: bytes.
+        age_days: since it was last written.
+    """
+
+    kind: str
+    path: Path
+    size: int
+    age_days: float
+
+
+def entries(root: Path) -> list[Entry]:
+    """What the cache at `root` holds, the oldest first."""
+    found = []
+    now = time.time()
+    for path in (root / "files").glob("*/*/*"):
+        if not path.name.endswith(".json"):
+            stat = path.stat()
+            kind = "unfinished" if path.name.endswith(".part") else "file"
+            found.append(Entry(kind, path, stat.st_size, (now - stat.st_mtime) / 86_400))
+    for folder in (root / "ir").glob("*"):
+        files = [path.stat() for path in folder.rglob("*") if path.is_file()]
+        size, latest = sum(stat.st_size for stat in files), max((stat.st_mtime for stat in files), default=now)
+        found.append(Entry("ir", folder, size, (now - latest) / 86_400))
+    return sorted(found, key=lambda entry: (-entry.age_days, str(entry.path)))
+
+
+def remove(root: Path, entry: Entry) -> bool:
+    """Delete an entry; False if another process holds it. Raises: OSError."""
+    import filelock
+
+    lock = _lock(root, entry.path.with_name(entry.path.name.removesuffix(".part")))
+    if entry.kind == "ir":
+        lock = filelock.FileLock(entry.path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return False
+    try:
+        if entry.kind == "ir":
+            shutil.rmtree(entry.path)
+        else:
+            entry.path.unlink(missing_ok=True)
+            entry.path.with_name(entry.path.name + ".json").unlink(missing_ok=True)
+    finally:
+        lock.release()
+    return True
+
+
+def _lock(root: Path, path: Path) -> filelock.BaseFileLock:
+    import filelock
+
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
+    (root / "locks").mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(root / "locks" / f"{name}.lock")
+
+
 def digest(path: Path, algorithm: str) -> str:
     """Hexadecimal digest of a file. Raises: OSError."""
     hasher = hashlib.new(algorithm)
@@ -43,7 +128,9 @@ def digest(path: Path, algorithm: str) -> str:
 def is_valid(path: Path, file: ModelFile) -> bool:
     """Whether a file is there with the size and the digest of the description."""
     try:
-        return path.stat().st_size == file.size and digest(path, file.checksum.algorithm) == file.checksum.value
+        if path.stat().st_size != file.size:
+            return False
+        return file.checksum is None or digest(path, file.checksum.algorithm) == file.checksum.value
     except OSError:
         return False
 
@@ -53,7 +140,7 @@ def write_verified(
     target: Path,
     file: ModelFile,
     *,
-    on_bytes: Callable[[int], None] = lambda count: None,
+    on_size: Callable[[int], None] = lambda size: None,
 ) -> None:
     """Write chunks to `target`, which appears complete and verified or not at all.
 
@@ -61,15 +148,16 @@ def write_verified(
     until the new file is known to be right.
 
     Args:
-        on_bytes: called with the size of each chunk.
+        on_size: called with the bytes written so far.
 
     Raises:
         HashMismatchError: more, fewer or other bytes than the description names.
         OSError: the disk is full, the folder read-only.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    hasher = hashlib.new(file.checksum.algorithm)
+    # One name a target: whoever writes it holds its lock, and a run that was killed leaves nothing that stays.
+    temporary = target.with_name(f".{target.name}.part")
+    hasher = new_hasher(file)
     size = 0
     try:
         with temporary.open("wb") as stream:
@@ -79,18 +167,24 @@ def write_verified(
                     raise HashMismatchError("too many bytes", expected=file.size, got="more")
                 hasher.update(chunk)
                 stream.write(chunk)
-                on_bytes(len(chunk))
-        if size != file.size:
-            raise HashMismatchError("too few bytes", expected=file.size, got=size)
-        if hasher.hexdigest() != file.checksum.value:
-            raise HashMismatchError(
-                f"{file.checksum.algorithm.upper()} differs",
-                expected=file.checksum.value,
-                got=hasher.hexdigest(),
-            )
+                on_size(size)
+        check_bytes(file, size, hasher.hexdigest())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def new_hasher(file: ModelFile) -> hashlib._Hash:
+    """A hasher for the file's own digest; SHA-384 where the description has none."""
+    return hashlib.new(file.checksum.algorithm if file.checksum is not None else "sha384")
+
+
+def check_bytes(file: ModelFile, size: int, found: str) -> None:
+    """Compare size and digest with the description. Raises: HashMismatchError."""
+    if size != file.size:
+        raise HashMismatchError("too few bytes", expected=file.size, got=size)
+    if file.checksum is not None and found != file.checksum.value:
+        raise HashMismatchError(f"{file.checksum.algorithm.upper()} differs", expected=file.checksum.value, got=found)
 
 
 def read_chunks(path: Path) -> Iterable[bytes]:

@@ -1,16 +1,18 @@
 """The only code that talks to the network.
 
 A transport is a function from a URL to a stream; tests pass their own. The real one speaks https alone, follows
-redirects by hand so that none can lead to another scheme, and never sends more than a plain GET.
+redirects by hand so that none can lead to another scheme, honours the proxy variables, and sends nothing but GET.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from ov_mobilenet._version import __version__
@@ -21,23 +23,57 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 18
 CONNECT_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 30.0
+READ_TIMEOUT_S = 30.0  # no byte for so long is a stalled connection
 MAX_REDIRECTS = 10
+PASSING_STATUS = (408, 425, 429, 500, 502, 503, 504)
+
+
+class PassingError(DownloadError):
+    """A failure that may be gone at the next attempt.
+
+    Attributes:
+        retry_after_s: how long the server asks to wait, in seconds; None if it does not say.
+        restart: the server will not go on with what is kept; the next attempt has to begin anew.
+    """
+
+    retry_after_s: float | None = None
+    restart: bool = False
 
 
 @dataclass(frozen=True)
 class Stream:
-    """An answer being read: its announced size in bytes (None if unknown) and its chunks."""
+    """An answer being read.
+
+    Attributes:
+        size: of the whole file in bytes as announced; None if unknown.
+        start: offset in the file of the first byte that comes: 0, or the one that was asked for.
+        validator: what a later request for the rest must name (a strong ETag, or a date); None if the server has none.
+        chunks: the bytes.
+    """
 
     size: int | None
     chunks: Iterator[bytes]
+    start: int = 0
+    validator: str | None = None
 
 
-Transport = Callable[[str], AbstractContextManager[Stream]]
+class Transport(Protocol):
+    """Opens a URL, from an offset if the file is still the one that `validator` names."""
+
+    def __call__(self, url: str, *, start: int = 0, validator: str | None = None) -> AbstractContextManager[Stream]:
+        """Raises: DownloadError."""
+        ...
+
+
+def http_transport(*, allow_http: bool = False, read_timeout_s: float = READ_TIMEOUT_S) -> Transport:
+    """A transport that speaks https, and http if allowed."""
+    return partial(_open, allow_http=allow_http, read_timeout_s=read_timeout_s)
 
 
 @contextmanager
-def https(url: str, *, allow_http: bool = False) -> Iterator[Stream]:
+def _open(
+    url: str, *, start: int = 0, validator: str | None = None, allow_http: bool, read_timeout_s: float
+) -> Iterator[Stream]:
     """Open a URL.
 
     Raises:
@@ -45,15 +81,40 @@ def https(url: str, *, allow_http: bool = False) -> Iterator[Stream]:
     """
     import requests
 
+    headers = {"User-Agent": f"ov-mobilenet/{__version__}", "Accept-Encoding": "identity"}
+    if start and validator:
+        headers |= {"Range": f"bytes={start}-", "If-Range": validator}
     with requests.Session() as session:
-        session.headers.update({"User-Agent": f"ov-mobilenet/{__version__}", "Accept-Encoding": "identity"})
+        session.headers.update(headers)
         try:
-            response = _get(session, url, allow_http)
+            response = _get(session, url, allow_http, read_timeout_s, (200, 206) if start and validator else (200,))
         except (requests.RequestException, OSError, ValueError) as error:  # ValueError: "https://[x"
             raise _failed(url, error) from error
         with response:
-            length = re.fullmatch(r"[0-9]{1,18}", response.headers.get("Content-Length", ""))
-            yield Stream(int(length[0]) if length else None, _chunks(response, url))
+            yield _stream(response, url, start)
+
+
+def _stream(response: requests.Response, url: str, start: int) -> Stream:
+    validator = response.headers.get("ETag", "")
+    if not validator or validator.startswith("W/"):  # a weak tag promises no equal bytes
+        validator = response.headers.get("Last-Modified", "")
+    # What is encoded has another length and cannot be gone on with in the middle.
+    encoded = response.headers.get("Content-Encoding", "identity") not in ("", "identity")
+    length = re.fullmatch(r"[0-9]{1,18}", response.headers.get("Content-Length", ""))
+    size = int(length[0]) if length and not encoded else None
+    chunks = _chunks(response, url)
+    if response.status_code == 200:
+        return Stream(size, chunks, 0, None if encoded else validator or None)
+    number = "([0-9]{1,18})"
+    given = re.fullmatch(rf"bytes {number}-{number}/(?:{number}|\*)", response.headers.get("Content-Range", ""))
+    if given is None or int(given[1]) != start or encoded:
+        error = PassingError(
+            "the server answers a request for a part wrongly", where=url,
+            expected=f"Content-Range: bytes {start}-…", got=repr(response.headers.get("Content-Range")),
+        )  # fmt: skip
+        error.restart = True
+        raise error
+    return Stream(int(given[3]) if given[3] else None, chunks, start, validator or None)
 
 
 def _chunks(response: requests.Response, url: str) -> Iterator[bytes]:
@@ -66,30 +127,57 @@ def _chunks(response: requests.Response, url: str) -> Iterator[bytes]:
         raise _failed(url, error) from error
 
 
-def _get(session: requests.Session, url: str, allow_http: bool) -> requests.Response:
+def _get(
+    session: requests.Session, url: str, allow_http: bool, read_timeout_s: float, wanted: tuple[int, ...]
+) -> requests.Response:
     for _ in range(MAX_REDIRECTS):
         _check_scheme(url, allow_http)
-        response = session.get(url, stream=True, allow_redirects=False, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
+        timeout = (min(CONNECT_TIMEOUT_S, read_timeout_s), read_timeout_s)
+        response = session.get(url, stream=True, allow_redirects=False, timeout=timeout)
         if response.is_redirect:
             target = urljoin(url, response.headers["location"])
             response.close()
             url = target
             continue
-        if response.status_code != 200:
-            response.close()
-            raise DownloadError("the server refused", where=url, expected="status 200", got=response.status_code)
+        if response.status_code not in wanted:
+            raise _refused(response, url)
         return response
     raise DownloadError("too many redirects", where=url, expected=f"at most {MAX_REDIRECTS}")
+
+
+def _refused(response: requests.Response, url: str) -> DownloadError:
+    response.close()
+    passing = response.status_code in PASSING_STATUS or response.status_code == 416
+    kind = PassingError if passing else DownloadError
+    error = kind("the server refused", where=url, expected="status 200", got=response.status_code)
+    if isinstance(error, PassingError):
+        error.retry_after_s = _retry_after(response)
+        error.restart = response.status_code == 416
+    return error
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Seconds out of `Retry-After`, which is a number or a date; counted from the server's own clock."""
+    text = response.headers.get("Retry-After", "")
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return float(text)
+    try:
+        return (parsedate_to_datetime(text) - parsedate_to_datetime(response.headers["Date"])).total_seconds()
+    except (TypeError, ValueError, KeyError):
+        return None
 
 
 def _check_scheme(url: str, allow_http: bool) -> None:
     scheme = urlsplit(url).scheme
     if scheme != "https" and not (allow_http and scheme == "http"):
-        raise DownloadError("only https is fetched", where=url, expected="https", got=scheme or "no scheme")
+        raise DownloadError(
+            "only https is fetched", where=url, expected="https", got=scheme or "no scheme",
+            fix="--allow-http lifts this; the hash is checked all the same" if scheme == "http" else None,
+        )  # fmt: skip
 
 
-def _failed(url: str, error: BaseException) -> DownloadError:
+def _failed(url: str, error: BaseException) -> PassingError:
     """The innermost reason: requests wraps urllib3, which wraps the socket's own words."""
     while error.__cause__ is not None or error.__context__ is not None:
         error = error.__cause__ or error.__context__ or error
-    return DownloadError(f"connection failed ({type(error).__name__}: {error})", where=url)
+    return PassingError(f"connection failed ({type(error).__name__}: {error})", where=url)

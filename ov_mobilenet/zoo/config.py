@@ -6,6 +6,7 @@ import hashlib
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -102,6 +103,11 @@ def load_config(path: Path | str) -> ModelConfig:
     if check_document is not None:
         digest.update(b"\0" + check_document.text)
     _check(raw, document)
+    labels = raw.ov_mobilenet.labels
+    if labels is not None and labels.endswith(".txt"):
+        # Its names go into the IR; one that cannot be read is reported when it is needed.
+        with suppress(OSError):
+            digest.update(b"\0" + path.with_name(labels).read_bytes())
     return ModelConfig(
         name=name,
         path=path,
@@ -215,6 +221,11 @@ def _check_input(info: InputInfo, document: Document, key: Key) -> None:
             "layout does not match the shape", (*key, "layout"),
             expected=f"{len(info.shape)} letters", got=repr(info.layout),
         )  # fmt: skip
+    if info.shape and "C" in letters and info.shape[letters.index("C")] != 3:
+        raise document.error(
+            "layout does not match the shape", (*key, "layout"),
+            expected="a C of size 3", got=f"{info.layout} for {list(info.shape)}",
+        )  # fmt: skip
 
 
 def _check_postprocessing(step: Postprocessing, document: Document, key: Key) -> None:
@@ -282,9 +293,9 @@ def _is_url(text: str) -> bool:
     return valid and parts.scheme in ("http", "https") and not re.search(r"[\s\x00-\x1f]", text)
 
 
-def _checksum(raw: _RawFile, document: Document, key: Key) -> Checksum:
+def _checksum(raw: _RawFile, document: Document, key: Key) -> Checksum | None:
     if raw.checksum is None and raw.sha256 is None:
-        raise document.error("missing", (*key, "checksum"), expected="a SHA-384 or SHA-256 digest")
+        return None  # refused at the download, unless the user lets it pass
     name = "checksum" if raw.checksum is not None else "sha256"
     if raw.checksum is None:
         algorithm, value = "sha256", raw.sha256 or ""

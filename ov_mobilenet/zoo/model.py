@@ -53,12 +53,13 @@ class ModelFile(Struct, frozen=True, kw_only=True):
     Attributes:
         name: relative path below the model's download folder, with `/`.
         size: bytes.
+        checksum: None if the description has no full digest: the file is `unverified`.
         sources: in the order in which they are tried; `original_source` last.
     """
 
     name: str
     size: int
-    checksum: Checksum
+    checksum: Checksum | None
     sources: tuple[Source, ...]
 
 
@@ -140,7 +141,7 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     Attributes:
         name: the folder's name.
         path: the `model.yml`.
-        digest: SHA-256 over `model.yml` and `accuracy-check.yml`, hexadecimal.
+        digest: SHA-256 over `model.yml`, `accuracy-check.yml` and the labels file, hexadecimal.
         accuracy_check: the `accuracy-check.yml` beside it, if there is one.
     """
 

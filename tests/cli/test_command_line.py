@@ -244,6 +244,53 @@ def test_info_of_an_ir(network: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "resize 32" in capsys.readouterr().out
 
 
+def test_common_options_stand_anywhere_and_debug_keeps_the_exit_code(
+    network: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pictures / "bad.png").write_bytes(b"x")
+    assert main(["classify", str(network), str(pictures), "--format", "csv", "-q"]) == 1
+    assert "could not be classified" not in capsys.readouterr().err
+    assert main(["info", "no-such-model", "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_file_names_that_are_hard_to_print(network: Path, pictures: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    odd = os.fsencode(pictures) + b"/caf\xff\x1b[31m.png"
+    Path(os.fsdecode(odd)).write_bytes((pictures / "0.png").read_bytes())
+    for form in ("table", "jsonl", "json", "csv"):
+        process = run("classify", str(network), str(pictures), "x" * 300 + ".png", "--format", form)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "Traceback" not in err
+        assert "caf" in out
+        assert "\x1b" not in out.replace("\\x1b", "") or form == "csv"
+        assert "too long" in err
+
+
+def test_converting_an_ir_says_what_is_in_it(network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["convert", str(network), "-o", str(tmp_path), "-d", str(tmp_path), "--precisions", "FP16"])
+    xml = capsys.readouterr().out.strip()
+    assert main(["convert", xml]) == 1
+    assert "normalise twice: got ov-mobilenet: " in capsys.readouterr().err
+
+
+def test_an_empty_folder_verifies_nothing(network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "none").mkdir()
+    assert main(["convert", str(network), "-d", str(tmp_path), "--verify-images", str(tmp_path / "none")]) == 2
+    assert "no pictures to verify on" in capsys.readouterr().err
+
+
+def test_labels_that_change_are_seen(
+    network: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yml = small.write_onnx(tmp_path / "named", extra="ov_mobilenet: {labels: names.txt}\n")
+    yml.with_name("accuracy-check.yml").write_text(ACCURACY_CHECK)
+    for name in ("first", "second"):
+        yml.with_name("names.txt").write_text("\n".join(f"{name} {i}" for i in range(5)))
+        assert main(["classify", str(yml), str(pictures / "0.png"), "--format", "jsonl"]) == 0
+        assert lines(capsys.readouterr().out)[0]["predictions"][0]["label"].startswith(name)
+
+
 def test_help_of_every_command_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     for command in COMMANDS:
         assert main([command, "--help"]) == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ov_mobilenet.downloads.transport import Stream
+from ov_mobilenet.downloads.transport import PassingError, Stream
 from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.model import ModelConfig
 
@@ -31,7 +31,7 @@ class FakeTransport:
         self.sent = 0
 
     @contextmanager
-    def __call__(self, url: str) -> Iterator[Stream]:
+    def __call__(self, url: str, *, start: int = 0, validator: str | None = None) -> Iterator[Stream]:
         self.calls.append(url)
         answer = self.answers[url]
         if isinstance(answer, Exception):
@@ -43,7 +43,7 @@ class FakeTransport:
         pieces = (answer[i : i + 100] for i in range(0, len(answer), 100)) if isinstance(answer, bytes) else answer
         for piece in pieces:
             if self.break_after is not None and self.sent + len(piece) > self.break_after:
-                raise ConnectionResetError("the connection broke")
+                raise PassingError("the connection broke")
             self.sent += len(piece)
             yield piece
 

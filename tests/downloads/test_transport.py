@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from ov_mobilenet.downloads.transport import MAX_REDIRECTS, https
+from ov_mobilenet.downloads.transport import MAX_REDIRECTS, http_transport
 from ov_mobilenet.errors import DownloadError
 
 URL = "https://example.org/net.onnx"
@@ -58,7 +58,7 @@ def server(monkeypatch):
 
 
 def _read(url=URL, **options):
-    with https(url, **options) as stream:
+    with http_transport(**options)(url) as stream:
         return stream.size, b"".join(stream.chunks)
 
 
@@ -174,6 +174,6 @@ def test_a_connection_that_breaks_off_is_a_download_error(server):
 
 def test_an_error_of_the_reader_is_not_called_one_of_the_connection(server):
     server[URL] = response = FakeResponse()
-    with pytest.raises(OSError, match="No space left"), https(URL):
+    with pytest.raises(OSError, match="No space left"), http_transport()(URL):
         raise OSError(28, "No space left on device")
     assert response.closed

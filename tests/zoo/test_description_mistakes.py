@@ -28,7 +28,6 @@ MODEL_MISTAKES = [
     Mistake("unknown_key_of_ours", "  output: log", "  outputs: 1\n  output: log", 31, "ov_mobilenet.outputs"),
     Mistake("missing_key", "license: https://example.org/LICENSE\n", "", 1, "license", ("missing",)),
     Mistake("missing_key_of_a_file", "    size: 1234\n", "", 4, "files[0].size", ("missing",)),
-    Mistake("missing_hash", f"    checksum: {'ab' * 48}\n", "", 4, "files[0].checksum", ("missing", "SHA-384")),
     Mistake("wrong_type", "size: 1234", "size: big", 5, "files[0].size", ("expected `int`", "got `str`")),
     Mistake("wrong_type_of_a_list", "shape: [1, 3, 224, 224]", "shape: 224", 24, "input_info[0].shape", ("got `int`",)),
     Mistake("no_files", "files:", "files: []\nx:", 3, "files", ("expected `array` of length >= 1",)),

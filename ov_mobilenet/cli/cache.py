@@ -1,0 +1,61 @@
+"""`cache list` and `cache prune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ov_mobilenet.cli import options
+from ov_mobilenet.downloads import cache
+
+SCHEMA_VERSION = 1
+
+
+@click.group("cache")
+def cache_group() -> None:
+    """What the download and IR caches hold.
+
+    Example: ov-mobilenet cache list
+    """
+
+
+@cache_group.command("list")
+@click.option("--format", "form", type=options.FORMATS, default="table", show_default=True)
+@options.cache_root
+def list_entries(form: str, cache_dir: Path | None) -> None:
+    """List what is cached, the oldest first.
+
+    Example: ov-mobilenet cache list --format json
+    """
+    root = cache_dir or cache.default_root()
+    entries = cache.entries(root)
+    if form == "json":
+        rows = [{"kind": e.kind, "path": str(e.path), "size": e.size, "age_days": e.age_days} for e in entries]
+        options.print_json({"schema_version": SCHEMA_VERSION, "root": str(root), "entries": rows})
+        return
+    from ov_mobilenet.cli.tables import print_table
+
+    rows_ = [(e.kind, str(e.path.relative_to(root)), f"{e.age_days:.1f}", options.human_size(e.size)) for e in entries]
+    print_table(("kind", "entry", "days", "size"), rows_, numbers_from=2)
+    click.echo(f"{len(entries)} entries, {options.human_size(sum(e.size for e in entries))} in {root}", err=True)
+
+
+@cache_group.command("prune")
+@click.option("--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="Only what was not used for so long.")
+@click.option("--dry-run", "--dry_run", is_flag=True, help="Say what would go, and stop.")
+@options.cache_root
+def prune(older_than: float | None, dry_run: bool, cache_dir: Path | None) -> None:
+    """Delete what is cached; what a running command holds stays.
+
+    Example: ov-mobilenet cache prune --older-than 30
+    """
+    root = cache_dir or cache.default_root()
+    freed = 0
+    for entry in cache.entries(root):
+        if older_than is not None and entry.age_days < older_than:
+            continue
+        if dry_run or cache.remove(root, entry):
+            click.echo(entry.path)
+            freed += entry.size
+    click.echo(f"{options.human_size(freed)} {'would be ' if dry_run else ''}freed", err=True)

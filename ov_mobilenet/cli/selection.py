@@ -1,0 +1,113 @@
+"""Which models a command is for: MODEL arguments, or the Open Model Zoo's `--name`, `--all`, `--list`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ov_mobilenet.errors import OvMobilenetError, UsageError
+from ov_mobilenet.zoo.model import ModelConfig
+from ov_mobilenet.zoo.registry import find_config, list_models, model_names
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def selection(function: F) -> F:
+    """`MODEL…`, `--name`, `--all`, `--list`, `--print_all`."""
+    for option in (
+        click.option("--print_all", "--print-all", is_flag=True, help="Print the names of all models and stop."),
+        click.option(
+            "--list", "list_file", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE.lst",
+            help="Models by name or wildcard, one a line; # begins a comment.",
+        ),
+        click.option("--all", "all_models", is_flag=True, help="All models of the zoo."),
+        click.option("--name", "names", metavar="PAT[,PAT]", help="Models by name or wildcard."),
+        click.argument("models", nargs=-1, metavar="[MODEL]…"),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def selected(models: tuple[str, ...], names: str | None, all_models: bool, list_file: Path | None) -> list[ModelConfig]:
+    """The descriptions that were asked for, in order, each once.
+
+    Raises:
+        UsageError: none or several ways of asking; two models of one name.
+        UnknownModelError: a name or wildcard that matches nothing; before anything is done.
+    """
+    ways = [bool(models), names is not None, all_models, list_file is not None]
+    if sum(ways) != 1:
+        raise UsageError(
+            "which models?" if not any(ways) else "models asked for in several ways",
+            expected="one of MODEL…, --name, --all, --list", got=f"{sum(ways)} of them",
+        )  # fmt: skip
+    if all_models:
+        return list_models()
+    if names is not None:
+        models = tuple(name.strip() for name in names.split(",") if name.strip())
+    elif list_file is not None:
+        models = tuple(_list_entries(list_file))
+    found: dict[str, ModelConfig] = {}
+    for config in _configs(models):
+        other = found.setdefault(config.name, config)
+        if other.path.resolve() != config.path.resolve():
+            raise UsageError(f"two models are called {config.name}", got=f"{other.path} and {config.path}")
+    return list(found.values())
+
+
+def print_names() -> None:
+    """The names of all models of the zoo, one a line."""
+    for name in model_names():
+        click.echo(name)
+
+
+def _configs(models: Iterable[str]) -> Iterable[ModelConfig]:
+    for model in models:
+        for name in model_names(model) or [model]:
+            yield find_config(name)
+
+
+def _list_entries(path: Path) -> Iterable[str]:
+    """The first word of each line, as the Open Model Zoo reads such files."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+        for line in lines:
+            words = shlex.split(line, comments=True)
+            if words:
+                yield words[0]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"list cannot be read ({error})", where=path) from error
+
+
+def each_model(configs: list[ModelConfig], work: Callable[[ModelConfig], None], jobs: int = 1) -> int:
+    """Do the work for each model; one that fails is reported and the others are done. Returns the exit code."""
+
+    def attempt(config: ModelConfig) -> int:
+        try:
+            work(config)
+        except OvMobilenetError as error:
+            click.echo(f"error: {error}", err=True)
+            return error.exit_code
+        except OSError as error:
+            click.echo(f"error: {config.name}: {' '.join(str(error).split())}", err=True)
+            return 1
+        return 0
+
+    if jobs == 1 or len(configs) == 1:
+        codes = [attempt(config) for config in configs]
+    else:
+        executor = ThreadPoolExecutor(min(jobs, len(configs)))
+        try:
+            codes = list(executor.map(attempt, configs))
+        finally:
+            # After Ctrl-C what has not begun is not begun.
+            executor.shutdown(wait=True, cancel_futures=True)
+    failed = [config.name for config, code in zip(configs, codes, strict=True) if code]
+    if failed and len(configs) > 1:
+        click.echo(f"{len(failed)} of {len(configs)} models failed: {', '.join(failed)}", err=True)
+    return max(codes, default=0)
