@@ -155,7 +155,7 @@ def _verify(
     from ov_mobilenet.conversion.verification import check, verify
 
     try:
-        result = verify(sources, model, pictures or ())
+        result = verify(sources, model, pictures)
         row["verification"] = msgspec.to_builtins(result)
         if not options.quiet(context):
             click.echo(
