@@ -21,7 +21,7 @@ from ov_mobilenet.errors import DownloadError
 if TYPE_CHECKING:
     import requests
 
-CHUNK_BYTES = 1 << 18
+CHUNK_BYTES = 1 << 14  # what had come in of a chunk is lost with the connection, so they are small
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0  # no byte for so long is a stalled connection
 MAX_REDIRECTS = 10
@@ -123,7 +123,7 @@ def _chunks(response: requests.Response, url: str) -> Iterator[bytes]:
 
     try:
         yield from response.iter_content(CHUNK_BYTES)
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, OSError, ValueError) as error:  # ValueError: a chunk of -5 bytes
         raise _failed(url, error) from error
 
 
