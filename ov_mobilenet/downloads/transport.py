@@ -86,6 +86,7 @@ def _open(
         headers |= {"Range": f"bytes={start}-", "If-Range": validator}
     with requests.Session() as session:
         session.headers.update(headers)
+        session.auth = _no_credentials  # or requests would send those of the user's .netrc
         try:
             response = _get(session, url, allow_http, read_timeout_s, (200, 206) if start and validator else (200,))
         except (requests.RequestException, OSError, ValueError) as error:  # ValueError: "https://[x"
@@ -174,6 +175,10 @@ def _check_scheme(url: str, allow_http: bool) -> None:
             "only https is fetched", where=url, expected="https", got=scheme or "no scheme",
             fix="--allow-http lifts this; the hash is checked all the same" if scheme == "http" else None,
         )  # fmt: skip
+
+
+def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _failed(url: str, error: BaseException) -> PassingError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -177,6 +178,19 @@ def test_ctrl_c_before_anything_came(bench):
     code, _, err = finish(process)
     assert (code, err.splitlines()[-1]) == (130, "error: interrupted")
     assert leftovers(bench.room) == []
+
+
+def test_ctrl_c_with_several_jobs(bench, tmp_path):
+    """Both connections are held: nobody may wait for them."""
+    bench.on(Exchange.hold)
+    one = bench.describe()
+    two = tmp_path / "other"
+    shutil.copytree(one, two)
+    process = start(*arguments(bench, one, two), "-j", "2")
+    assert bench.server.held.wait(WATCHDOG_S)
+    process.send_signal(signal.SIGINT)
+    code, _, err = finish(process)
+    assert (code, err.splitlines()[-1]) == (130, "error: interrupted")
 
 
 # At once
