@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import queue
 import shlex
+import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -101,13 +103,39 @@ def each_model(configs: list[ModelConfig], work: Callable[[ModelConfig], None], 
     if jobs == 1 or len(configs) == 1:
         codes = [attempt(config) for config in configs]
     else:
-        executor = ThreadPoolExecutor(min(jobs, len(configs)))
-        try:
-            codes = list(executor.map(attempt, configs))
-        finally:
-            # After Ctrl-C what has not begun is not begun.
-            executor.shutdown(wait=True, cancel_futures=True)
+        codes = _in_threads(attempt, configs, jobs)
     failed = [config.name for config, code in zip(configs, codes, strict=True) if code]
     if failed and len(configs) > 1:
         click.echo(f"{len(failed)} of {len(configs)} models failed: {', '.join(failed)}", err=True)
     return max(codes, default=0)
+
+
+def _in_threads(attempt: Callable[[ModelConfig], int], configs: list[ModelConfig], jobs: int) -> list[int]:
+    """The code of each, in order.
+
+    The threads are daemons: after Ctrl-C nobody waits for a server that does not answer. What a thread had fetched
+    lies in its `.part` and is gone on with at the next run.
+    """
+    outcomes: list[Future[int]] = [Future() for _ in configs]
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for index in range(len(configs)):
+        waiting.put(index)
+
+    def work() -> None:
+        while True:
+            try:
+                index = waiting.get_nowait()
+            except queue.Empty:
+                return
+            _settle(outcomes[index], attempt, configs[index])
+
+    for _ in range(min(jobs, len(configs))):
+        threading.Thread(target=work, daemon=True).start()
+    return [outcome.result() for outcome in outcomes]
+
+
+def _settle(outcome: Future[int], attempt: Callable[[ModelConfig], int], config: ModelConfig) -> None:
+    try:
+        outcome.set_result(attempt(config))
+    except BaseException as error:  # noqa: BLE001 (raised again in the thread that waits for the outcome)
+        outcome.set_exception(error)

@@ -139,7 +139,7 @@ def _resumable(url: str, part: Path, file: ModelFile) -> tuple[int, str | None]:
         size = part.stat().st_size
         same = note["url"] == url and note["digest"] == _identity(file)
         validator = note["validator"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return 0, None
     if same and isinstance(validator, str) and validator and 0 < size < file.size:
         return size, validator

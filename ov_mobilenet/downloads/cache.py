@@ -14,7 +14,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,9 +76,10 @@ def entries(root: Path) -> list[Entry]:
     now = time.time()
     for path in (root / "files").glob("*/*/*"):
         if not path.name.endswith(".json"):
-            stat = path.stat()
-            kind = "unfinished" if path.name.endswith(".part") else "file"
-            found.append(Entry(kind, path, stat.st_size, (now - stat.st_mtime) / 86_400))
+            with suppress(FileNotFoundError):  # another process has just finished or deleted it
+                stat = path.stat()
+                kind = "unfinished" if path.name.endswith(".part") else "file"
+                found.append(Entry(kind, path, stat.st_size, (now - stat.st_mtime) / 86_400))
     for folder in (root / "ir").glob("*"):
         files = [path.stat() for path in folder.rglob("*") if path.is_file()]
         size, latest = sum(stat.st_size for stat in files), max((stat.st_mtime for stat in files), default=now)

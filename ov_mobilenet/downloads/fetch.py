@@ -171,7 +171,9 @@ def _bring(context: _Context, file: ModelFile, *, patched: bool) -> None:
             if action == "restore":
                 _original(target).replace(target)
             elif action == "copy" and file.checksum is not None:
-                _copy(cache.entry(context.cache_root, file.checksum), target, file)
+                stored = cache.entry(context.cache_root, file.checksum)
+                with cache.locked(context.cache_root, stored):
+                    _copy(stored, target, file)
             elif action == "fetch":
                 _fetch(context, file, target)
             if patched:
@@ -226,22 +228,29 @@ def _fetch_url(context: _Context, url: str, file: ModelFile, target: Path) -> No
         fetch(target)
         return
     stored, beside = cache.entry(context.cache_root, file.checksum), target.with_name(f"{target.name}.part")
+    with cache.locked(context.cache_root, stored):  # until it is copied: nobody prunes it meanwhile
+        if _cached(context, file, stored, fetch):
+            _copy(stored, target, file)
+            discard(beside)  # of an earlier run whose cache could not be written
+            return
     try:
-        with cache.locked(context.cache_root, stored):
-            if not cache.is_valid(stored, file):  # another process may have brought it meanwhile
-                fetch(stored)
-    except OSError as error:  # a cache that cannot be written is no reason to fail
+        fetch(target)
+    except OSError:
+        discard(beside)  # a full disk is not to be left fuller
+        raise
+
+
+def _cached(context: _Context, file: ModelFile, stored: Path, fetch: Callable[[Path], None]) -> bool:
+    """Bring a file into the cache; False if the cache cannot be written, which is no reason to fail."""
+    try:
+        if not cache.is_valid(stored, file):  # another process may have brought it meanwhile
+            fetch(stored)
+    except OSError as error:
         log.info("%s: %s is not cached: %s", context.config.name, file.name, error)
         with suppress(OSError):
             discard(stored.with_name(f"{stored.name}.part"))
-        try:
-            fetch(target)
-        except OSError:
-            discard(beside)  # a full disk is not to be left fuller
-            raise
-        return
-    _copy(stored, target, file)
-    discard(beside)  # of an earlier run whose cache could not be written
+        return False
+    return True
 
 
 def _failure(

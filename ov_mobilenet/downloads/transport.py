@@ -21,7 +21,7 @@ from ov_mobilenet.errors import DownloadError
 if TYPE_CHECKING:
     import requests
 
-CHUNK_BYTES = 1 << 18
+CHUNK_BYTES = 1 << 14  # what had come in of a chunk is lost with the connection, so they are small
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0  # no byte for so long is a stalled connection
 MAX_REDIRECTS = 10
@@ -86,6 +86,7 @@ def _open(
         headers |= {"Range": f"bytes={start}-", "If-Range": validator}
     with requests.Session() as session:
         session.headers.update(headers)
+        session.auth = _no_credentials  # or requests would send those of the user's .netrc
         try:
             response = _get(session, url, allow_http, read_timeout_s, (200, 206) if start and validator else (200,))
         except (requests.RequestException, OSError, ValueError) as error:  # ValueError: "https://[x"
@@ -123,7 +124,7 @@ def _chunks(response: requests.Response, url: str) -> Iterator[bytes]:
 
     try:
         yield from response.iter_content(CHUNK_BYTES)
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, OSError, ValueError) as error:  # ValueError: a chunk of -5 bytes
         raise _failed(url, error) from error
 
 
@@ -174,6 +175,10 @@ def _check_scheme(url: str, allow_http: bool) -> None:
             "only https is fetched", where=url, expected="https", got=scheme or "no scheme",
             fix="--allow-http lifts this; the hash is checked all the same" if scheme == "http" else None,
         )  # fmt: skip
+
+
+def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _failed(url: str, error: BaseException) -> PassingError:

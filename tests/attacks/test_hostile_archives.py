@@ -1,0 +1,298 @@
+"""Hostile archives beyond those of tests/downloads/test_archive.py."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import random
+import stat
+import tarfile
+import tracemalloc
+import unicodedata
+import zipfile
+import zlib
+
+import pytest
+from attacks.loopback_server import leftovers
+
+from ov_mobilenet.downloads import archive as archives
+from ov_mobilenet.downloads.archive import unpack
+from ov_mobilenet.errors import ArchiveError
+
+WANTED = "model/net.pb"
+CONTENT = bytes(range(256)) * 20
+
+
+def entry(name, content=CONTENT, **fields):
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info, content
+
+
+@pytest.fixture
+def room(tmp_path):
+    """Where to unpack; nothing may lie beside it, nor a temporary file in it."""
+    room = tmp_path / "room"
+    room.mkdir()
+    yield room
+    assert {path.name for path in tmp_path.iterdir()} <= {"room", "archive"}
+    assert leftovers(tmp_path) == []
+
+
+@pytest.fixture
+def pack(tmp_path):
+    def write(*entries):
+        with tarfile.open(tmp_path / "archive", "w:gz", compresslevel=1) as tar:
+            for info, content in entries:
+                tar.addfile(info, io.BytesIO(content))
+        return tmp_path / "archive"
+
+    return write
+
+
+def files(room):
+    return sorted(path.relative_to(room).as_posix() for path in room.rglob("*") if not path.is_dir())
+
+
+def refused(archive, words, room, wanted=WANTED, format_name="gztar"):
+    with pytest.raises(ArchiveError, match=words) as caught:
+        unpack(archive, format_name, wanted, room)
+    assert str(archive) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert files(room) == []
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_huge_name_header(kind, tmp_path, room):
+    """A name of 300 MB that compresses to nothing is not taken into memory."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = kind, 300 << 20
+    packer = zlib.compressobj(9, wbits=31)
+    with (tmp_path / "archive").open("wb") as out:
+        out.write(packer.compress(info.tobuf(tarfile.GNU_FORMAT)))
+        for _ in range(300):
+            out.write(packer.compress(b"a" * (1 << 20)))
+        out.write(packer.flush())
+    tracemalloc.start()
+    try:
+        refused(tmp_path / "archive", "a header of 31457", room)
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_300k_folders(tmp_path, room):
+    header = entry("d", b"", type=tarfile.DIRTYPE)[0].tobuf(tarfile.GNU_FORMAT)
+    (tmp_path / "archive").write_bytes(gzip.compress(header * 300_000, 1))
+    refused(tmp_path / "archive", "archive too large at member 'd'.*10000 members", room)
+
+
+def test_many_empty_members_of_a_zip(tmp_path, room):
+    with zipfile.ZipFile(tmp_path / "archive", "w") as zipped:
+        for i in range(archives.MAX_MEMBERS + 1):
+            zipped.writestr(f"f{i}", b"")
+    refused(tmp_path / "archive", "archive too large at member 'f10000'", room, "f0/x", "zip")
+
+
+@pytest.mark.parametrize("version", ["0.0", "0.1", "1.0", "gnu"])
+def test_sparse(version, pack, tmp_path, room):
+    size = 1 << 30
+    if version == "gnu":
+        info = tarfile.TarInfo(WANTED)
+        header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+        header[156:157] = tarfile.GNUTYPE_SPARSE
+        header[386:410] = b"%011o\0%011o\0" % (0, 0)
+        header[483:495] = b"%011o\0" % size
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        (tmp_path / "archive").write_bytes(gzip.compress(bytes(header) + bytes(1024)))
+    else:
+        headers = {
+            "0.0": {"GNU.sparse.size": str(size), "GNU.sparse.numblocks": "1", "GNU.sparse.offset": "0",
+                    "GNU.sparse.numbytes": "0"},
+            "0.1": {"GNU.sparse.size": str(size), "GNU.sparse.map": "0,0", "GNU.sparse.name": WANTED},
+            "1.0": {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(size),
+                    "GNU.sparse.name": WANTED},
+        }[version]  # fmt: skip
+        content = b"1\n0\n0\n".ljust(512, b"\0")
+        pack(entry(WANTED, content, pax_headers=headers))
+    refused(tmp_path / "archive", f"member '{WANTED}' is not a regular file", room)
+
+
+@pytest.mark.parametrize("format_name", ["gztar", "zip"])
+def test_bomb(format_name, tmp_path, room, monkeypatch):
+    """As many zeros as the cap and one more; the real cap is 4 GiB."""
+    monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", 50 << 20)
+    zeros = bytes((50 << 20) + 1)
+    if format_name == "zip":
+        with zipfile.ZipFile(tmp_path / "archive", "w", zipfile.ZIP_DEFLATED) as zipped:
+            zipped.writestr(WANTED, zeros)
+    else:
+        with tarfile.open(tmp_path / "archive", "w:gz") as tar:
+            info, content = entry(WANTED, zeros)
+            tar.addfile(info, io.BytesIO(content))
+    assert (tmp_path / "archive").stat().st_size < 1 << 20
+    assert WANTED in refused(tmp_path / "archive", "archive too large", room, format_name=format_name)
+
+
+def test_overlapping_zip_bomb(tmp_path, room, monkeypatch):
+    """Many members over one stream of data: all sizes count."""
+    monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", 50 << 20)
+    with zipfile.ZipFile(tmp_path / "archive", "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr(WANTED, bytes(10 << 20))
+        first = zipped.infolist()[0]
+        for i in range(6):
+            info = zipfile.ZipInfo(f"copy{i}")
+            for field in ("header_offset", "compress_size", "file_size", "CRC", "compress_type"):
+                setattr(info, field, getattr(first, field))
+            zipped.filelist.append(info)
+            zipped.NameToInfo[info.filename] = info
+    with pytest.raises(ArchiveError, match="archive too large at member 'copy4'"):
+        unpack(tmp_path / "archive", "zip", "copy9", room)
+
+
+def test_bomb_in_a_bomb_is_not_opened(pack, room):
+    inner = gzip.compress(bytes(10 << 20))
+    archive = pack(entry(WANTED, inner))
+    unpack(archive, "gztar", WANTED, room)
+    assert (room / WANTED).read_bytes() == inner
+
+
+def test_fifo(pack, room):
+    """Not made and not opened: that would wait for ever."""
+    pipes = [entry(name, b"", type=tarfile.FIFOTYPE) for name in ("pipe", "model/x")]
+    archive = pack(*pipes, entry(WANTED))
+    unpack(archive, "gztar", WANTED, room)
+    assert files(room) == [WANTED]
+    refused_room = room / "again"
+    refused_room.mkdir()
+    refused(archive, "member 'model/x' is not a regular file", refused_room, "model")
+
+
+def test_fifo_in_a_zip(tmp_path, room):
+    info = zipfile.ZipInfo(WANTED)
+    info.external_attr = (stat.S_IFIFO | 0o644) << 16
+    with zipfile.ZipFile(tmp_path / "archive", "w") as zipped:
+        zipped.writestr(info, b"")
+    refused(tmp_path / "archive", "not a regular file", room, format_name="zip")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model/ne\u202et.pb",  # right to left
+        "mode\u0131/net.pb",
+        "model\u2215net.pb",  # division slash
+        "\uff0e\uff0e/net.pb",  # full-width dots
+        "model/net.pb\u200b",
+        "model/net\udc80.pb",  # no UTF-8
+        "MODEL/NET.PB",
+        " model/net.pb",
+    ],
+)
+def test_unicode_look_alike(name, pack, room):
+    """Another name is another file, however it looks; the wanted one alone is written."""
+    archive = pack(entry(name, b"evil"), entry(WANTED))
+    unpack(archive, "gztar", WANTED, room)
+    assert files(room) == [WANTED]
+    assert (room / WANTED).read_bytes() == CONTENT
+
+
+def test_unicode_of_two_forms(pack, room):
+    composed, taken_apart = (unicodedata.normalize(form, "model/né.pb") for form in ("NFC", "NFD"))
+    archive = pack(entry(taken_apart, b"evil"), entry(composed))
+    unpack(archive, "gztar", composed, room)
+    assert (room / composed).read_bytes() == CONTENT
+    assert len(files(room)) == 1
+
+
+@pytest.mark.parametrize("name", ["model/\x1b[2J.pb", "model/a\nb", "../\x1b]0;x\x07", "model/\x00x"])
+def test_message_is_no_terminal_code(name, tmp_path, room):
+    info = zipfile.ZipInfo("placeholder")
+    info.filename = name
+    with zipfile.ZipFile(tmp_path / "archive", "w") as zipped:
+        zipped.writestr(info, b"")
+        zipped.writestr(WANTED, CONTENT)
+    try:
+        unpack(tmp_path / "archive", "zip", WANTED, room)
+    except ArchiveError as error:
+        assert str(error).isprintable()
+    assert set(files(room)) <= {WANTED}
+
+
+def test_member_named_like_the_archive(tmp_path, room):
+    """The archive lies in the folder into which it is unpacked, as every downloaded one does."""
+    place = room / "net.tgz"
+    with tarfile.open(tmp_path / "archive", "w:gz") as tar:
+        for info, content in (entry("net.tgz", b"evil"), entry(WANTED)):
+            tar.addfile(info, io.BytesIO(content))
+    (tmp_path / "archive").rename(place)
+    before = place.read_bytes()
+    unpack(place, "gztar", WANTED, room)
+    assert place.read_bytes() == before
+    assert files(room) == [WANTED, "net.tgz"]
+
+
+def test_member_named_like_a_temporary_file(pack, room):
+    """It would be taken away with the file that is written next."""
+    archive = pack(entry("model/.net.pb.part", b"evil"), entry(WANTED))
+    with pytest.raises(ArchiveError, match="there twice"):
+        unpack(archive, "gztar", "model", room)
+    (room / "model" / ".net.pb.part").unlink()
+    unpack(archive, "gztar", WANTED, room)
+    assert files(room) == [WANTED]
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444, 0o555])
+def test_read_only_folder(mode, pack, room):
+    """Modes of the archive are not taken over: what was unpacked can be written and deleted."""
+    archive = pack(entry("model", b"", type=tarfile.DIRTYPE, mode=mode), entry(WANTED, mode=mode))
+    for _ in range(2):
+        unpack(archive, "gztar", WANTED, room)
+    assert stat.S_IMODE((room / "model").stat().st_mode) & 0o700 == 0o700
+    assert stat.S_IMODE((room / WANTED).stat().st_mode) & 0o600 == 0o600
+
+
+def test_link_in_place_of_the_target_is_replaced_not_followed(pack, room, tmp_path):
+    (room / "model").mkdir()
+    (room / "outside").write_bytes(b"precious")
+    (room / WANTED).symlink_to(room / "outside")
+    unpack(pack(entry(WANTED)), "gztar", WANTED, room)
+    assert (room / "outside").read_bytes() == b"precious"
+    assert not (room / WANTED).is_symlink()
+
+
+def test_long_names(pack, room):
+    archive = pack(entry("a/" * 2000 + "x"), entry("n" * 5000), entry(WANTED))
+    unpack(archive, "gztar", WANTED, room)
+    assert files(room) == [WANTED]
+
+
+def test_wanted_name_too_long_for_the_disk(pack, room):
+    archive = pack(entry("model/" + "n" * 300))
+    with pytest.raises(OSError, match="name too long"):  # `download` makes a DownloadError of it
+        unpack(archive, "gztar", "model", room)
+    assert files(room) == []
+
+
+def test_hard_link_to_a_wanted_member(pack, room):
+    archive = pack(entry(WANTED), entry("model/again", b"", type=tarfile.LNKTYPE, linkname="/etc/passwd"))
+    with pytest.raises(ArchiveError, match="'model/again' is not a regular file"):
+        unpack(archive, "gztar", "model", room)
+    assert files(room) == [WANTED]
+
+
+def test_noise_behind_the_archive(pack, room):
+    archive = pack(entry(WANTED))
+    with archive.open("ab") as out:
+        out.write(random.Random(3).randbytes(1000))
+    try:
+        unpack(archive, "gztar", WANTED, room)
+    except ArchiveError:
+        assert files(room) == [WANTED]
+    assert (room / WANTED).read_bytes() == CONTENT
+    assert not os.access(room / WANTED, os.X_OK)
