@@ -38,6 +38,7 @@ from ov_mobilenet.zoo.model import ModelConfig
     help="Pictures to verify on (default: drawn noise).",
 )  # fmt: skip
 @click.option("--format", "form", type=options.FORMATS, default="table", show_default=True)
+@options.allow_unverified
 @options.cache_dir
 @click.pass_context
 def convert_command(
@@ -57,6 +58,7 @@ def convert_command(
     verify: bool,
     verify_images: Path | None,
     form: str,
+    allow_unverified: bool,
     cache_dir: Path | None,
     offline: bool,
 ) -> int:
@@ -87,7 +89,14 @@ def convert_command(
             try:
                 folder = download_dir / "public" / config.name
                 options.say_licence(context, config)
-                sources = download(config, folder, cache_root=cache_dir, offline=offline, on_event=on_event)
+                sources = download(
+                    config,
+                    folder,
+                    cache_root=cache_dir,
+                    offline=offline,
+                    allow_unverified=allow_unverified,
+                    on_event=on_event,
+                )
                 target = (output_dir or download_dir) / "public" / config.name
                 converted = convert(sources, target, precisions=wanted, form=shape)
             except (OvMobilenetError, OSError) as error:

@@ -35,7 +35,7 @@ from ov_mobilenet.zoo.model import ModelConfig
 )  # fmt: skip
 @click.option("--dry-run", "--dry_run", is_flag=True, help="Print what would be fetched from where, and stop.")
 @click.option("--allow-http", is_flag=True, help="Take http:// URLs and redirects to them.")
-@click.option("--allow-unverified", is_flag=True, help="Take files for which the description has no digest.")
+@options.allow_unverified
 @options.cache_dir
 @click.pass_context
 def download_command(

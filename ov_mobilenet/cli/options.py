@@ -29,6 +29,13 @@ def cache_dir(function: F) -> F:
     return cache_root(click.option("--offline", is_flag=True, help="Take nothing over the network.")(function))
 
 
+def allow_unverified(function: F) -> F:
+    """`--allow-unverified`."""
+    return click.option("--allow-unverified", is_flag=True, help="Take files for which the description has no digest.")(
+        function
+    )
+
+
 def device(function: F) -> F:
     """`-d/--device`, `--hint`, `--inference-precision`."""
     function = click.option(

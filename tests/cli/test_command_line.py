@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -272,6 +273,22 @@ def test_converting_an_ir_says_what_is_in_it(network: Path, tmp_path: Path, caps
     xml = capsys.readouterr().out.strip()
     assert main(["convert", xml]) == 1
     assert "normalise twice: got ov-mobilenet: " in capsys.readouterr().err
+
+
+def test_a_network_without_a_digest_is_converted_with_leave_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yml = small.write_onnx(tmp_path / "net")
+    text = yml.read_text()
+    yml.write_text("".join(line for line in text.splitlines(True) if "checksum" not in line))
+    where = ["-o", str(tmp_path), "-d", str(tmp_path), "--precisions", "FP32"]
+    assert main(["convert", str(yml), *where]) == 1
+    assert "--allow-unverified" in capsys.readouterr().err
+    assert main(["convert", str(yml), *where, "--allow-unverified"]) == 0
+    digest = hashlib.sha384(yml.with_name("small.onnx").read_bytes()).hexdigest()
+    xml = capsys.readouterr().out.strip()
+    main(["info", xml, "--format", "json"])
+    assert json.loads(capsys.readouterr().out)["sources"] == {"small.onnx": f"sha384:{digest}"}
 
 
 def test_an_empty_folder_verifies_nothing(network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
