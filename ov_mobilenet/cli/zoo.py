@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from ov_mobilenet.cli.options import FORMATS, human_size, print_json
 from ov_mobilenet.zoo import labels
@@ -19,7 +22,9 @@ SCHEMA_VERSION = 1
 
 @click.command("list")
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]…")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json", "jsonl", "csv"]), default="table", show_default=True
+)
 def list_command(patterns: tuple[str, ...], form: str) -> None:
     """The models of the zoo, or those that match a wildcard.
 
@@ -28,6 +33,18 @@ def list_command(patterns: tuple[str, ...], form: str) -> None:
     configs = list_models(*patterns)
     if form == "json":
         print_json({"schema_version": SCHEMA_VERSION, "models": [_summary(config) for config in configs]})
+        return
+    if form == "jsonl":
+        for config in configs:
+            click.echo(msgspec.json.encode(_summary(config)).decode())
+        return
+    if form == "csv":
+        writer = csv.DictWriter(sys.stdout, list(_summary(configs[0])), lineterminator="\n")
+        writer.writeheader()
+        for config in configs:
+            summary = _summary(config)
+            shape = "x".join(map(str, summary["input_shape"] or ()))
+            writer.writerow({**summary, "input_shape": shape})
         return
     from ov_mobilenet.cli.tables import print_table
 
@@ -114,7 +131,6 @@ def _config_facts(config: ModelConfig) -> dict[str, Any]:
         "reference_top5": check.reference(5) if check is not None else None,
         "notes": list(config.details.notes),
     }
-
 
 def _ir_facts(xml: Path) -> dict[str, Any]:
     import msgspec

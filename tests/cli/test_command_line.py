@@ -225,6 +225,12 @@ def test_list_and_info_in_json(capsys: pytest.CaptureFixture[str]) -> None:
     names = [model["name"] for model in json.loads(capsys.readouterr().out)["models"]]
     assert "mobilenet-v2-pytorch" in names
     assert "mobilenetv2-7" not in names
+    assert main(["list", "mobilenet-v2-p*", "--format", "jsonl"]) == 0
+    (row,) = lines(capsys.readouterr().out)
+    assert main(["list", "mobilenet-v2-p*", "--format", "csv"]) == 0
+    (cells,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert row["input_shape"] == [1, 3, 224, 224]
+    assert cells == {**{name: str(value) for name, value in row.items()}, "input_shape": "1x3x224x224"}
     assert main(["info", "mobilenet-v2-pytorch", "--format", "json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["mean_values"] == [123.675, 116.28, 103.53]
