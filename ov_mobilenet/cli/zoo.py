@@ -132,6 +132,7 @@ def _config_facts(config: ModelConfig) -> dict[str, Any]:
         "notes": list(config.details.notes),
     }
 
+
 def _ir_facts(xml: Path) -> dict[str, Any]:
     import msgspec
 
