@@ -4,9 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # OpenVINO's telemetry sends nothing where this is set; it would fork a process for each message.
 os.environ.setdefault("CI", "true")
+
+# The same examples at every run, so that a gate does not open or close by chance; HYPOTHESIS_PROFILE=default searches.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
