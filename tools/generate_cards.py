@@ -133,7 +133,7 @@ def _output(config: ModelConfig, plan: ConversionPlan) -> str:
 
 
 def _geometry(config: ModelConfig) -> str:
-    dataset = config.accuracy_check.converted if config.accuracy_check else None
+    dataset = config.dataset
     geometry = from_dataset(dataset) if dataset else None
     if geometry is None:
         return "None is recorded: the whole picture is resized to the input of the network."

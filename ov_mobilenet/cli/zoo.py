@@ -101,8 +101,7 @@ def info_command(model: str, form: str) -> None:
 def _config_facts(config: ModelConfig) -> dict[str, Any]:
     plan = plan_conversion(config)
     check = config.accuracy_check
-    dataset = check.converted if check is not None else None
-    geometry = from_dataset(dataset) if dataset is not None else None
+    geometry = from_dataset(config.dataset) if config.dataset is not None else None
     names = labels.config_labels(config)
     return {
         **_summary(config),

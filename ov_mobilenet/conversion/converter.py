@@ -129,8 +129,7 @@ def _check_geometry(sources: SourceFiles, network: ov.Model, layout: str, form: 
 
 
 def _geometry(config: ModelConfig, form: Form) -> Geometry | None:
-    dataset = config.accuracy_check.converted if config.accuracy_check is not None else None
-    return form.geometry or (from_dataset(dataset) if dataset is not None else None)
+    return form.geometry or (from_dataset(config.dataset) if config.dataset is not None else None)
 
 
 def default_precisions(plan: ConversionPlan) -> tuple[Precision, ...]:
@@ -196,14 +195,13 @@ def _record(sources: SourceFiles, plan: ConversionPlan, precision: Precision, fo
     import openvino as ov
 
     config = sources.config
-    dataset = config.accuracy_check.converted if config.accuracy_check is not None else None
     return ir.IrRecord(
         config_name=config.name,
         config_digest=config.digest,
         sources=dict(sources.digests),
         normalisation=plan.normalisation,
         geometry=_geometry(config, form),
-        channel_order=channel_order(dataset) if dataset is not None else "BGR",
+        channel_order=channel_order(config.dataset) if config.dataset is not None else "BGR",
         background_class=labels.background_class(config),
         labels=labels.config_labels(config),
         precision=precision,

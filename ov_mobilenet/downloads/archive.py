@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from ov_mobilenet.downloads.cache import replacing, temporary_of
 from ov_mobilenet.errors import ArchiveError
 
 MAX_MEMBERS = 10_000
@@ -66,7 +67,7 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
                 if not is_file:
                     raise ArchiveError(f"member {raw_name!r} is not a regular file", where=archive)
                 target = folder / name
-                taken = (target, _temporary(target), *target.parents)
+                taken = (target, temporary_of(target), *target.parents)
                 if target in folders or any(path in written for path in taken):
                     raise ArchiveError(f"member {raw_name!r} is there twice", where=archive)
                 stream = open_member()
@@ -151,15 +152,8 @@ def _safe_name(name: str, archive: Path) -> str:
     return "/".join(parts)
 
 
-def _temporary(target: Path) -> Path:
-    # One name a target, as in the cache: a run that was killed leaves nothing that stays.
-    return target.with_name(f".{target.name}.part")
-
-
 def _write(stream: IO[bytes], target: Path, size: int, name: str, archive: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(target)
-    try:
+    with replacing(target) as temporary:
         with temporary.open("wb") as out:
             left = size
             while chunk := stream.read(min(CHUNK_BYTES, left + 1)):
@@ -171,6 +165,3 @@ def _write(stream: IO[bytes], target: Path, size: int, name: str, archive: Path)
             raise ArchiveError(
                 f"member {name!r} is shorter than it says", where=archive, expected=size, got=size - left
             )
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -136,6 +136,26 @@ def is_valid(path: Path, file: ModelFile) -> bool:
         return False
 
 
+def temporary_of(target: Path) -> Path:
+    """Where a file is written before it takes its name.
+
+    One name a target: whoever writes it holds its lock, and a run that was killed leaves nothing that stays.
+    """
+    return target.with_name(f".{target.name}.part")
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A path to write to, which becomes `target` if the block ends well and goes away if not. Raises: OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_of(target)
+    try:
+        yield temporary
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_verified(
     chunks: Iterable[bytes],
     target: Path,
@@ -155,12 +175,9 @@ def write_verified(
         HashMismatchError: more, fewer or other bytes than the description names.
         OSError: the disk is full, the folder read-only.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # One name a target: whoever writes it holds its lock, and a run that was killed leaves nothing that stays.
-    temporary = target.with_name(f".{target.name}.part")
     hasher = new_hasher(file)
     size = 0
-    try:
+    with replacing(target) as temporary:
         with temporary.open("wb") as stream:
             for chunk in chunks:
                 size += len(chunk)
@@ -170,9 +187,6 @@ def write_verified(
                 stream.write(chunk)
                 on_size(size)
         check_bytes(file, size, hasher.hexdigest())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def new_hasher(file: ModelFile) -> hashlib._Hash:

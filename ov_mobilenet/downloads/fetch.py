@@ -324,11 +324,8 @@ def _replace(step: RegexReplace, folder: Path) -> None:
             expected=f"{step.count or 'at least 1'} matches",
             got=count,
         )
-    original, temporary = _original(path), path.with_name(f".{path.name}.part")
-    try:
+    original = _original(path)
+    with cache.replacing(path) as temporary:
         temporary.write_text(replaced, "utf-8")
         if not original.exists():
             original.write_bytes(path.read_bytes())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.accuracy_check import AccuracyCheck
-from ov_mobilenet.zoo.document import Document, Key, format_key, load_document
+from ov_mobilenet.zoo.document import Document, Key, load_document
 from ov_mobilenet.zoo.geometry import check_steps
 from ov_mobilenet.zoo.model import (
     CONVERTIBLE_FRAMEWORKS,
@@ -328,6 +328,3 @@ def _accuracy_check(document: Document) -> AccuracyCheck:
                 index, what = problem
                 raise document.error(what, (*key, index))
     return check
-
-
-__all__ = ["convert_document", "format_key", "load_config"]

@@ -79,11 +79,9 @@ def _declared(config: ModelConfig) -> tuple[str, ...] | None:
     name = config.details.labels
     if name is None and config.model_info is not None and config.model_info.labels:
         return tuple(label.replace("_", " ") for label in config.model_info.labels)
-    if name is None and config.accuracy_check is not None and config.accuracy_check.converted is not None:
-        dataset = config.accuracy_check.converted.name
-        return imagenet_classes(background=BACKGROUND_SETS[dataset]) if dataset in BACKGROUND_SETS else None
     if name is None:
-        return None
+        name = config.dataset.name if config.dataset is not None else None
+        return imagenet_classes(background=BACKGROUND_SETS[name]) if name in BACKGROUND_SETS else None
     if name in BACKGROUND_SETS:
         return imagenet_classes(background=BACKGROUND_SETS[name])
     return read_labels(config.folder / name)
@@ -93,7 +91,5 @@ def background_class(config: ModelConfig) -> int | None:
     """Index of the background class: as declared, or 0 for the 1001-class ImageNet dataset; None if there is none."""
     if config.details.background_class is not None:
         return config.details.background_class
-    check = config.accuracy_check
-    dataset = check.converted if check is not None else None
-    names = {config.details.labels, dataset.name if dataset is not None else None}
+    names = {config.details.labels, config.dataset.name if config.dataset is not None else None}
     return 0 if "imagenet_1001_classes" in names else None

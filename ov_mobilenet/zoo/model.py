@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from ov_mobilenet.zoo.accuracy_check import AccuracyCheck
+from ov_mobilenet.zoo.accuracy_check import AccuracyCheck, Dataset
 
 PositiveInt = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -160,6 +160,11 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     model_info: ModelInfo | None = None
     details: Details = Details()
     accuracy_check: AccuracyCheck | None = None
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """How the accuracy check feeds and judges the converted model; None if nothing says so."""
+        return self.accuracy_check.converted if self.accuracy_check is not None else None
 
     @property
     def folder(self) -> Path:
