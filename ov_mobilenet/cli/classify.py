@@ -26,6 +26,7 @@ from ov_mobilenet.runtime.results import Failure
     type=click.Path(path_type=Path, dir_okay=False),
     help="Class names, one a line, instead of the model's own.",
 )
+@options.config_dirs
 @options.device
 @options.cache_dir
 @click.pass_context
@@ -37,6 +38,7 @@ def classify_command(
     form: str,
     geometry: str | None,
     labels: Path | None,
+    config_dirs: tuple[Path, ...],
     device: str,
     hint: Hint | None,
     inference_precision: InferencePrecision | None,
@@ -67,6 +69,7 @@ def classify_command(
         inference_precision=inference_precision,
         geometry=geometry,
         labels=names,
+        config_dirs=config_dirs,
         cache_dir=cache_dir,
         offline=offline,
     )

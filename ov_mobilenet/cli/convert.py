@@ -48,6 +48,7 @@ def convert_command(
     all_models: bool,
     list_file: Path | None,
     print_all: bool,
+    config_dirs: tuple[Path, ...],
     output_dir: Path | None,
     download_dir: Path,
     precisions: str | None,
@@ -71,7 +72,7 @@ def convert_command(
       ov-mobilenet convert mobilenet-v1-0.25-128 --input-type u8 --layout NHWC --batch -1
     """
     if print_all:
-        print_names()
+        print_names(config_dirs)
         return 0
     if batch is not None and batch != -1 and batch < 1:
         raise UsageError("bad --batch", expected="a positive number, or -1 for any", got=batch)
@@ -80,7 +81,7 @@ def convert_command(
     for model in models:
         if model.endswith(".xml"):
             _refuse_ir(Path(model))
-    configs = selected(models, names, all_models, list_file)
+    configs = selected(models, names, all_models, list_file, config_dirs)
     pictures = _pictures(verify_images)
     rows: list[dict[str, Any]] = []
     with download_progress(context) as on_event:

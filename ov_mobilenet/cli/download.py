@@ -45,6 +45,7 @@ def download_command(
     all_models: bool,
     list_file: Path | None,
     print_all: bool,
+    config_dirs: tuple[Path, ...],
     jobs: int,
     output_dir: Path,
     mirror: str | None,
@@ -66,9 +67,9 @@ def download_command(
       ov-mobilenet download --all -j 4 --mirror https://models.example.org/zoo
     """
     if print_all:
-        print_names()
+        print_names(config_dirs)
         return 0
-    configs = selected(models, names, all_models, list_file)
+    configs = selected(models, names, all_models, list_file, config_dirs)
     if dry_run:
         for config in configs:
             _say_plan(config, output_dir / "public" / config.name, cache_dir or default_root(), mirror)

@@ -13,6 +13,7 @@ from ov_mobilenet.zoo.model import ModelConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+CONFIG_DIR_VARIABLE = "OV_MOBILENET_CONFIG_DIR"
 FORMATS = click.Choice(["table", "json"])
 
 
@@ -27,6 +28,22 @@ def cache_root(function: F) -> F:
 def cache_dir(function: F) -> F:
     """`--cache-dir`, `--offline`."""
     return cache_root(click.option("--offline", is_flag=True, help="Take nothing over the network.")(function))
+
+
+def config_dirs(function: F) -> F:
+    """`--config-dir`; the user's configuration folder is added where it is there."""
+    return click.option(
+        "--config-dir", "config_dirs", multiple=True, envvar=CONFIG_DIR_VARIABLE, callback=_with_user_folder,
+        type=click.Path(path_type=Path, file_okay=False, exists=True),
+        help=f"Folder with descriptions of your own, NAME/model.yml each; repeatable (or {CONFIG_DIR_VARIABLE}).",
+    )(function)  # fmt: skip
+
+
+def _with_user_folder(context: click.Context, parameter: click.Parameter, given: tuple[Path, ...]) -> tuple[Path, ...]:
+    import platformdirs
+
+    own = platformdirs.user_config_path("ov-mobilenet") / "model_configs"
+    return (*given, own) if own.is_dir() else given
 
 
 def allow_unverified(function: F) -> F:

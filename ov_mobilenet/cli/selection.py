@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ov_mobilenet.cli import options
 from ov_mobilenet.errors import OvMobilenetError, UsageError
 from ov_mobilenet.zoo.model import ModelConfig
 from ov_mobilenet.zoo.registry import find_config, list_models, model_names
@@ -20,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def selection(function: F) -> F:
-    """`MODEL…`, `--name`, `--all`, `--list`, `--print_all`."""
+    """`MODEL…`, `--name`, `--all`, `--list`, `--print_all`, `--config-dir`."""
     for option in (
         click.option("--print_all", "--print-all", is_flag=True, help="Print the names of all models and stop."),
         click.option(
@@ -29,13 +30,20 @@ def selection(function: F) -> F:
         ),
         click.option("--all", "all_models", is_flag=True, help="All models of the zoo."),
         click.option("--name", "names", metavar="PAT[,PAT]", help="Models by name or wildcard."),
+        options.config_dirs,
         click.argument("models", nargs=-1, metavar="[MODEL]…"),
     ):  # fmt: skip
         function = option(function)
     return function
 
 
-def selected(models: tuple[str, ...], names: str | None, all_models: bool, list_file: Path | None) -> list[ModelConfig]:
+def selected(
+    models: tuple[str, ...],
+    names: str | None,
+    all_models: bool,
+    list_file: Path | None,
+    config_dirs: tuple[Path, ...] = (),
+) -> list[ModelConfig]:
     """The descriptions that were asked for, in order, each once.
 
     Raises:
@@ -49,29 +57,29 @@ def selected(models: tuple[str, ...], names: str | None, all_models: bool, list_
             expected="one of MODEL…, --name, --all, --list", got=f"{sum(ways)} of them",
         )  # fmt: skip
     if all_models:
-        return list_models()
+        return list_models(config_dirs=config_dirs)
     if names is not None:
         models = tuple(name.strip() for name in names.split(",") if name.strip())
     elif list_file is not None:
         models = tuple(_list_entries(list_file))
     found: dict[str, ModelConfig] = {}
-    for config in _configs(models):
+    for config in _configs(models, config_dirs):
         other = found.setdefault(config.name, config)
         if other.path.resolve() != config.path.resolve():
             raise UsageError(f"two models are called {config.name}", got=f"{other.path} and {config.path}")
     return list(found.values())
 
 
-def print_names() -> None:
+def print_names(config_dirs: tuple[Path, ...] = ()) -> None:
     """The names of all models of the zoo, one a line."""
-    for name in model_names():
+    for name in model_names(config_dirs=config_dirs):
         click.echo(name)
 
 
-def _configs(models: Iterable[str]) -> Iterable[ModelConfig]:
+def _configs(models: Iterable[str], config_dirs: tuple[Path, ...]) -> Iterable[ModelConfig]:
     for model in models:
-        for name in model_names(model) or [model]:
-            yield find_config(name)
+        for name in model_names(model, config_dirs=config_dirs) or [model]:
+            yield find_config(name, config_dirs=config_dirs)
 
 
 def _list_entries(path: Path) -> Iterable[str]:

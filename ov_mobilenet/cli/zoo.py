@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from ov_mobilenet.cli import options
 from ov_mobilenet.cli.options import FORMATS, human_size, print_json
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.arguments import plan_conversion
@@ -25,12 +26,13 @@ SCHEMA_VERSION = 1
 @click.option(
     "--format", "form", type=click.Choice(["table", "json", "jsonl", "csv"]), default="table", show_default=True
 )
-def list_command(patterns: tuple[str, ...], form: str) -> None:
+@options.config_dirs
+def list_command(patterns: tuple[str, ...], form: str, config_dirs: tuple[Path, ...]) -> None:
     """The models of the zoo, or those that match a wildcard.
 
     Example: ov-mobilenet list 'mobilenet-v2*' --format json
     """
-    configs = list_models(*patterns)
+    configs = list_models(*patterns, config_dirs=config_dirs)
     if form == "json":
         print_json({"schema_version": SCHEMA_VERSION, "models": [_summary(config) for config in configs]})
         return
@@ -84,12 +86,15 @@ def _summary(config: ModelConfig) -> dict[str, Any]:
 @click.command("info")
 @click.argument("model")
 @click.option("--format", "form", type=FORMATS, default="table", show_default=True)
-def info_command(model: str, form: str) -> None:
+@options.config_dirs
+def info_command(model: str, form: str, config_dirs: tuple[Path, ...]) -> None:
     """Everything known of one MODEL: a zoo name, a model.yml, or an IR .xml.
 
     Example: ov-mobilenet info mobilenet-v2-pytorch
     """
-    facts = _ir_facts(Path(model)) if model.endswith(".xml") else _config_facts(find_config(model))
+    facts = (
+        _ir_facts(Path(model)) if model.endswith(".xml") else _config_facts(find_config(model, config_dirs=config_dirs))
+    )
     if form == "json":
         print_json({"schema_version": SCHEMA_VERSION, **facts})
         return

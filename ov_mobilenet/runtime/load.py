@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from ov_mobilenet.zoo.model import ModelConfig
 
+# Of source networks, which are converted before they run.
+SOURCE_SUFFIXES = (".onnx", ".pb", ".tflite", ".pth", ".pt", ".safetensors", ".h5", ".keras")
+
 log = logging.getLogger(__name__)
 
 
@@ -31,6 +35,7 @@ def load_classifier(
     inference_precision: InferencePrecision | None = None,
     geometry: str | Geometry | None = None,
     labels: tuple[str, ...] | None = None,
+    config_dirs: Iterable[Path] = (),
     cache_dir: Path | None = None,
     offline: bool = False,
 ) -> Classifier:
@@ -45,6 +50,7 @@ def load_classifier(
         inference_precision: None for the device's own choice.
         geometry: crop and resize in words, instead of what the IR records.
         labels: class names, instead of what the IR records.
+        config_dirs: folders with descriptions of your own, `NAME/model.yml` each.
         cache_dir: for downloads and converted models; None for the user's.
         offline: take nothing over the network.
 
@@ -54,7 +60,7 @@ def load_classifier(
         UsageError: the given geometry does not lead to the network's size, or is not understood.
         ConfigError: the labels do not match the classes.
     """
-    xml = ir_path(model, cache_dir, offline=offline)
+    xml = ir_path(model, cache_dir, config_dirs=config_dirs, offline=offline)
     network = ir.read_ir(xml)
     record = ir.read_record(network, xml)
     network, channel_order = _usable(network, record, xml)
@@ -82,7 +88,9 @@ def load_classifier(
     return Classifier(compiled, geometry=chosen, labels=names, record=record)
 
 
-def ir_path(model: str | Path, cache_dir: Path | None, *, offline: bool = False) -> Path:
+def ir_path(
+    model: str | Path, cache_dir: Path | None, *, config_dirs: Iterable[Path] = (), offline: bool = False
+) -> Path:
     """The `.xml` of a MODEL, which is converted into the cache if it is no IR. Raises: as `load_classifier`."""
     path = Path(model)
     if path.suffix == ".xml":
@@ -91,12 +99,12 @@ def ir_path(model: str | Path, cache_dir: Path | None, *, offline: bool = False)
         return path
     from ov_mobilenet.zoo.registry import find_config
 
-    if path.suffix in (".onnx", ".pb", ".tflite", ".pth"):
+    if path.suffix in SOURCE_SUFFIXES:
         raise UnknownModelError(
             "a source network cannot be run as it is", where=path, expected="an IR, a model.yml or a zoo name",
-            fix="Describe it in a model.yml and convert it",
+            fix=f"Convert it: ov-mobilenet convert --source {path} --name {path.stem}",
         )  # fmt: skip
-    return _converted(find_config(model), cache_dir, offline=offline)
+    return _converted(find_config(model, config_dirs=config_dirs), cache_dir, offline=offline)
 
 
 def _converted(config: ModelConfig, cache_dir: Path | None, *, offline: bool) -> Path:

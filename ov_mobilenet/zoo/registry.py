@@ -1,12 +1,14 @@
-"""Where descriptions are found: the packaged zoo, or a path the user gives."""
+"""Where descriptions are found: the packaged zoo, folders of the user's own, or a path."""
 
 from __future__ import annotations
 
 import difflib
 import fnmatch
+import glob
+from collections.abc import Iterable
 from pathlib import Path
 
-from ov_mobilenet.errors import UnknownModelError
+from ov_mobilenet.errors import ConfigError, UnknownModelError
 from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.model import ModelConfig
 
@@ -19,44 +21,75 @@ def zoo_folder() -> Path:
     return packaged if packaged.is_dir() else _PACKAGE.parent / "model_configs"
 
 
-def model_names(pattern: str = "*") -> list[str]:
-    """Names of the packaged models that match a shell wildcard, sorted."""
-    names = sorted(path.parent.name for path in zoo_folder().glob("*/model.yml"))
-    return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+def find_folders(pattern: str = "*", *, config_dirs: Iterable[Path] = ()) -> dict[str, Path]:
+    """The folders whose names match a shell wildcard, by name, sorted.
+
+    Args:
+        config_dirs: folders of the user's own, each with `NAME/model.yml` in it, beside the packaged ones.
+
+    Raises:
+        ConfigError: two folders have the same name; shows both.
+    """
+    found: dict[str, Path] = {}
+    for folder in (zoo_folder(), *config_dirs):
+        for path in sorted(folder.glob("*/model.yml")):
+            name = path.parent.name
+            if not fnmatch.fnmatchcase(name, pattern):
+                continue
+            other = found.setdefault(name, path.parent)
+            if other.resolve() != path.parent.resolve():
+                raise ConfigError(
+                    f"two models are called {name}", got=f"{other} and {path.parent}", fix="Rename one of the folders"
+                )
+    return dict(sorted(found.items()))
 
 
-def list_models(*patterns: str) -> list[ModelConfig]:
+def model_names(pattern: str = "*", *, config_dirs: Iterable[Path] = ()) -> list[str]:
+    """Names of the models that match a shell wildcard, sorted. Raises: as `find_folders`."""
+    return list(find_folders(pattern, config_dirs=config_dirs))
+
+
+def list_models(*patterns: str, config_dirs: Iterable[Path] = ()) -> list[ModelConfig]:
     """The descriptions whose names match any of the wildcards (all without one), sorted by name.
+
+    Args:
+        config_dirs: folders of the user's own, each with `NAME/model.yml` in it.
 
     Raises:
         UnknownModelError: a pattern matches nothing.
+        ConfigError: a description has a mistake, or two have the same name.
     """
-    names: set[str] = set()
+    config_dirs = tuple(config_dirs)
+    folders: dict[str, Path] = {}
     for pattern in patterns or ("*",):
-        found = model_names(pattern)
+        found = find_folders(pattern, config_dirs=config_dirs)
         if not found:
-            raise _unknown(pattern)
-        names.update(found)
-    return [load_config(zoo_folder() / name) for name in sorted(names)]
+            raise _unknown(pattern, config_dirs)
+        folders.update(found)
+    return [load_config(folder) for _, folder in sorted(folders.items())]
 
 
-def find_config(model: str | Path) -> ModelConfig:
-    """The description of a MODEL: a zoo name, a `model.yml`, or a folder that holds one.
+def find_config(model: str | Path, *, config_dirs: Iterable[Path] = ()) -> ModelConfig:
+    """The description of a MODEL: a name of the zoo, a `model.yml`, or a folder that holds one.
+
+    Args:
+        config_dirs: folders of the user's own, each with `NAME/model.yml` in it.
 
     Raises:
         UnknownModelError: there is no such name and no such file.
-        ConfigError: the description has a mistake.
+        ConfigError: the description has a mistake, or two have this name.
     """
+    config_dirs = tuple(config_dirs)
+    for folder in find_folders(glob.escape(str(model)), config_dirs=config_dirs).values():
+        return load_config(folder)
     path = Path(model)
-    if str(model) in model_names():
-        return load_config(zoo_folder() / str(model))
     if path.is_file() or (path / "model.yml").is_file():
         return load_config(path)
-    raise _unknown(str(model))
+    raise _unknown(str(model), config_dirs)
 
 
-def _unknown(name: str) -> UnknownModelError:
-    close = difflib.get_close_matches(name, model_names(), n=2, cutoff=0.5)
+def _unknown(name: str, config_dirs: Iterable[Path]) -> UnknownModelError:
+    close = difflib.get_close_matches(name, model_names(config_dirs=config_dirs), n=2, cutoff=0.5)
     hint = f"Did you mean {' or '.join(close)}? " if close else ""
     return UnknownModelError(
         f"no model {name!r}",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ov_mobilenet.errors import ConfigError, UnknownModelError
-from ov_mobilenet.zoo.registry import find_config, list_models, model_names
+from ov_mobilenet.zoo.registry import find_config, list_models, model_names, zoo_folder
 
 V1, V2, ONNX = "mobilenet-v1-0.25-128", "mobilenet-v2-pytorch", "mobilenetv2-7"
 
@@ -80,3 +82,45 @@ def test_a_found_description_with_a_mistake_is_a_config_error(describe_model, mo
         describe_model(model_yml + "x: 1\n", name="mine")
     with pytest.raises(ConfigError, match="unknown key"):
         find_config(tmp_path / "mine")
+
+
+def test_descriptions_of_the_users_own_stand_beside_the_packaged(describe_model, tmp_path):
+    describe_model(name="mine")
+    describe_model(name="other")
+    assert {"mine", "other", V1} <= set(model_names(config_dirs=[tmp_path]))
+    assert [config.name for config in list_models("mi*", config_dirs=[tmp_path])] == ["mine"]
+    assert find_config("other", config_dirs=[tmp_path]).path == tmp_path / "other" / "model.yml"
+    with pytest.raises(UnknownModelError):
+        find_config("other")
+
+
+def test_a_name_that_is_there_twice_shows_both_paths(describe_model, tmp_path):
+    describe_model(name=V1)
+    for look in (lambda: find_config(V1, config_dirs=[tmp_path]), lambda: list_models(config_dirs=[tmp_path])):
+        with pytest.raises(ConfigError) as caught:
+            look()
+        assert str(zoo_folder() / V1) in str(caught.value)
+        assert str(tmp_path / V1) in str(caught.value)
+    # What has nothing to do with the clash goes on working, and one folder named twice is no clash.
+    assert find_config(V2, config_dirs=[tmp_path, tmp_path]).name == V2
+    assert "mine" not in model_names(config_dirs=[zoo_folder()])
+
+
+@pytest.mark.parametrize("how", ["flag", "variable", "user folder"])
+def test_the_command_line_finds_the_users_own(how, describe_model, tmp_path, monkeypatch, capsys):
+    from ov_mobilenet.cli.main import main
+
+    (tmp_path / "ov-mobilenet" / "model_configs").mkdir(parents=True)
+    describe_model(name="mine")
+    folder = tmp_path
+    if how == "user folder":
+        folder = tmp_path / "ov-mobilenet" / "model_configs"
+        (tmp_path / "mine").rename(folder / "mine")
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    if how == "variable":
+        monkeypatch.setenv("OV_MOBILENET_CONFIG_DIR", str(folder))
+    flag = ["--config-dir", str(folder)] if how == "flag" else []
+    assert main(["info", "mine", "--format", "json", *flag]) == 0
+    assert json.loads(capsys.readouterr().out)["model_yml"] == str(folder / "mine" / "model.yml")
+    assert main(["convert", "--print_all", *flag]) == 0
+    assert {"mine", V1} <= set(capsys.readouterr().out.split())
