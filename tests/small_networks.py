@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -151,7 +153,7 @@ def frames(count: int = 12, side: int = SIDE, seed: int = 3) -> np.ndarray:
 
 ONNX_ARGS = """\
 conversion_to_onnx_args:
-  - --model-name=mobilenet_v2
+  - --model-name={architecture}
   - --weights=$dl_dir/{file}
   - --import-module=no.such.module
   - --input-shape=1,3,64,64
@@ -163,35 +165,42 @@ conversion_to_onnx_args:
 
 def write_v2_checkpoint(folder: Path) -> Path:
     """A MobileNet V2 of five classes whose batch norm and head make its answers differ. Returns the model.yml."""
-    import torch
-
     from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
+
+    return write_checkpoint(folder, "mobilenet_v2", lambda: MobileNetV2(classes=CLASSES), "small_v2.pth")
+
+
+def write_checkpoint(folder: Path, architecture: str, new: Callable[[], Any], file: str = "small.pth") -> Path:
+    """The state dict of a new network whose batch norm and head make its answers differ. Returns the model.yml."""
+    import torch
 
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(5)
-    module = MobileNetV2(classes=CLASSES)
+    module = new()
     # An untrained network answers alike to everything: let batch norm see pictures, then sharpen the head.
     pictures = torch.from_numpy(normalised(frames(16, 64)))
     module.train()
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = 1.0  # the statistics are those of these pictures, not mostly still 0 and 1
     with torch.no_grad():
-        for _ in range(20):
-            module(pictures)
+        module(pictures)
         module.eval()
-        features = module.features(pictures).mean(dim=(2, 3))
-        head = module.classifier[1]
+        head = module.classifier[-1]
+        features = module.classifier[:-1](module.features(pictures).mean(dim=(2, 3)))
         head.weight.copy_(torch.randn_like(head.weight))
-        # Centred on these pictures, so that every class comes first on some of them. The features differ by
-        # under 1 %: more spread than this would show float32's own rounding.
-        head.weight *= 0.4 / (features @ head.weight.T).std(dim=0)[:, None]
+        # Centred on these pictures, so that every class comes first on some of them. The features differ little:
+        # much more spread would show float32's own rounding.
+        head.weight *= 0.8 / (features @ head.weight.T).std(dim=0)[:, None]
         head.bias.copy_(-(features @ head.weight.T).mean(dim=0))
-    network = folder / "small_v2.pth"
+    network = folder / file
     torch.save(module.state_dict(), network)
     return describe(
         network,
         framework="pytorch",
         shape=(1, 3, 64, 64),
         output="prob",
-        onnx_args=ONNX_ARGS.format(file=network.name),
+        onnx_args=ONNX_ARGS.format(architecture=architecture, file=network.name),
         input_model="$conv_dir/small.onnx",
     )
 

@@ -159,7 +159,7 @@ def test_checkpoints_that_are_refused(checkpoint: Path, tmp_path: Path, kind: st
         framework="pytorch",
         shape=(1, 3, 64, 64),
         output="prob",
-        onnx_args=small.ONNX_ARGS.format(file=network.name),
+        onnx_args=small.ONNX_ARGS.format(architecture="mobilenet_v2", file=network.name),
         input_model="$conv_dir/small.onnx",
     )
     with pytest.raises(ConversionError, match=message):

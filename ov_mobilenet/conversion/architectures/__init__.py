@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.conversion.architectures.blocks import KNOWN
+from ov_mobilenet.conversion.architectures.weights import Identified, fit, identify
 from ov_mobilenet.errors import ConversionError
 
 if TYPE_CHECKING:
     import torch
 
-KNOWN = ("mobilenet_v1", "mobilenet_v2")
-STEM_KEY, HEAD_KEY = "features.0.0.weight", "classifier.1.weight"
-MAX_STEM = 256  # eight times the published width; memory grows with the square
+__all__ = ["KNOWN", "Identified", "build", "identify"]
 
 
 def build(model_name: str, shapes: Mapping[str, tuple[int, ...]]) -> torch.nn.Module:
@@ -25,18 +25,19 @@ def build(model_name: str, shapes: Mapping[str, tuple[int, ...]]) -> torch.nn.Mo
         shapes: of the checkpoint's tensors; what it lacks is taken as in the published ImageNet network.
 
     Raises:
-        ConversionError: no such architecture, or an absurd width.
+        ConversionError: no such architecture, an absurd size, or channels that no width gives.
     """
-    head = shapes.get(HEAD_KEY, ())
-    if model_name == "mobilenet_v2":
-        from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
-
-        return MobileNetV2(classes=head[0] if head else 1000)
+    if model_name not in KNOWN:
+        raise ConversionError("unknown architecture", expected=" or ".join(KNOWN), got=repr(model_name))
+    found = fit(model_name, shapes)
     if model_name == "mobilenet_v1":
         from ov_mobilenet.conversion.architectures.mobilenet_v1 import MobileNetV1
 
-        stem = shapes.get(STEM_KEY, ())
-        if stem and stem[0] > MAX_STEM:
-            raise ConversionError(f"{STEM_KEY} does not fit", expected=f"at most {MAX_STEM} channels", got=stem[0])
-        return MobileNetV1(num_classes=head[0] if head else 1001, width_multiplier=stem[0] / 32 if stem else 1.0)
-    raise ConversionError("unknown architecture", expected=" or ".join(KNOWN), got=repr(model_name))
+        return MobileNetV1(num_classes=found.classes, width_multiplier=found.width)
+    if model_name == "mobilenet_v2":
+        from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
+
+        return MobileNetV2(classes=found.classes, width=found.width)
+    from ov_mobilenet.conversion.architectures.mobilenet_v3 import MobileNetV3
+
+    return MobileNetV3(model_name, classes=found.classes, width=found.width, hidden=found.hidden)

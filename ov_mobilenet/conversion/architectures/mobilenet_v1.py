@@ -4,23 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# (output channels at width 1.0, stride) of the 13 depthwise-separable blocks.
-_BLOCKS: tuple[tuple[int, int], ...] = (
-    (64, 1),
-    (128, 2),
-    (128, 1),
-    (256, 2),
-    (256, 1),
-    (512, 2),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (1024, 2),
-    (1024, 1),
-)
-_STEM_CHANNELS = 32
+from ov_mobilenet.conversion.architectures.blocks import Block, trunk
+
 # TensorFlow's MobileNets were trained with it; torch's default is 1e-5.
 _BATCH_NORM_EPSILON = 1e-3
 # Only training uses it: slower than torch's 0.1, so that the statistics do not follow single batches.
@@ -59,15 +44,15 @@ def _conv_bn_relu6(
 class DepthwiseSeparable(nn.Module):
     """A 3x3 depthwise convolution and a 1x1 pointwise one, each with batch norm and ReLU6."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int) -> None:
+    def __init__(self, block: Block) -> None:
         super().__init__()
         self.conv = nn.Sequential(
-            _conv_bn_relu6(in_channels, in_channels, kernel=3, stride=stride, groups=in_channels),
-            _conv_bn_relu6(in_channels, out_channels, kernel=1),
+            _conv_bn_relu6(block.inputs, block.inputs, kernel=3, stride=block.stride, groups=block.inputs),
+            _conv_bn_relu6(block.inputs, block.outputs, kernel=1),
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
+        """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         output: Tensor = self.conv(features)
         return output
 
@@ -89,18 +74,11 @@ class MobileNetV1(nn.Module):
 
     def __init__(self, *, num_classes: int = 1001, width_multiplier: float = 1.0, dropout: float = 0.001) -> None:
         super().__init__()
-
-        def scaled(channels: int) -> int:
-            # TensorFlow's rule: truncate, and never below 8 channels.
-            return max(int(channels * width_multiplier), 8)
-
-        channels = scaled(_STEM_CHANNELS)
-        layers: list[nn.Module] = [_conv_bn_relu6(3, channels, kernel=3, stride=2)]
-        for base_channels, stride in _BLOCKS:
-            layers.append(DepthwiseSeparable(channels, scaled(base_channels), stride=stride))
-            channels = scaled(base_channels)
-        self.features = nn.Sequential(*layers)
-        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels, num_classes))
+        form = trunk("mobilenet_v1", width_multiplier)
+        self.features = nn.Sequential(
+            _conv_bn_relu6(3, form.stem, kernel=3, stride=2), *(DepthwiseSeparable(block) for block in form.blocks)
+        )
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(form.features, num_classes))
         self._initialise()
 
     def forward(self, pictures: Tensor) -> Tensor:

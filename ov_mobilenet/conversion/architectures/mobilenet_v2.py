@@ -8,22 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-# Table 2 of the paper: expansion, channels, repeats, stride of the first repeat.
-STAGES = (
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
-)
-
-
-def round_channels(channels: float, divisor: int = 8) -> int:
-    """The nearest multiple of `divisor`, but never more than 10 % below (the reference implementation's rule)."""
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded if rounded >= 0.9 * channels else rounded + divisor
+from ov_mobilenet.conversion.architectures.blocks import Block, trunk
 
 
 def conv_bn_relu6(inputs: int, outputs: int, *, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -38,17 +23,16 @@ def conv_bn_relu6(inputs: int, outputs: int, *, kernel: int = 1, stride: int = 1
 class InvertedResidual(nn.Module):
     """Expand, filter each channel, project; add the input where the shape allows."""
 
-    def __init__(self, inputs: int, outputs: int, *, stride: int, expansion: int) -> None:
+    def __init__(self, block: Block) -> None:
         super().__init__()
-        hidden = inputs * expansion
-        layers: list[nn.Module] = [conv_bn_relu6(inputs, hidden)] if expansion != 1 else []
+        layers: list[nn.Module] = [conv_bn_relu6(block.inputs, block.hidden)] if block.expands else []
         layers += [
-            conv_bn_relu6(hidden, hidden, kernel=3, stride=stride, groups=hidden),
-            nn.Conv2d(hidden, outputs, 1, bias=False),
-            nn.BatchNorm2d(outputs),
+            conv_bn_relu6(block.hidden, block.hidden, kernel=3, stride=block.stride, groups=block.hidden),
+            nn.Conv2d(block.hidden, block.outputs, 1, bias=False),
+            nn.BatchNorm2d(block.outputs),
         ]
         self.conv = nn.Sequential(*layers)
-        self.residual = stride == 1 and inputs == outputs
+        self.residual = block.residual
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Float (N, inputs, H, W) to (N, outputs, ceil(H / stride), ceil(W / stride))."""
@@ -57,23 +41,23 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """Float (N, 3, H, W), RGB, normalised as the weights want it, to (N, classes) logits."""
+    """Float (N, 3, H, W), RGB, normalised as the weights want it, to (N, classes) logits.
+
+    Args:
+        classes: length of the output.
+        width: factor on every channel count (1.4, 1.3, 1.0, 0.75, 0.5, 0.35 are published); the last
+            convolution never has fewer than 1280.
+    """
 
     def __init__(self, classes: int = 1000, width: float = 1.0) -> None:
         super().__init__()
-        channels = round_channels(32 * width)
-        features: list[nn.Module] = [conv_bn_relu6(3, channels, kernel=3, stride=2)]
-        for expansion, base, repeats, stride in STAGES:
-            outputs = round_channels(base * width)
-            for index in range(repeats):
-                features.append(
-                    InvertedResidual(channels, outputs, stride=stride if index == 0 else 1, expansion=expansion)
-                )
-                channels = outputs
-        last = round_channels(1280 * max(1.0, width))
-        features.append(conv_bn_relu6(channels, last))
-        self.features = nn.Sequential(*features)
-        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(last, classes))
+        form = trunk("mobilenet_v2", width)
+        self.features = nn.Sequential(
+            conv_bn_relu6(3, form.stem, kernel=3, stride=2),
+            *(InvertedResidual(block) for block in form.blocks),
+            conv_bn_relu6(form.blocks[-1].outputs, form.last),
+        )
+        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(form.last, classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """See the class."""

@@ -1,0 +1,182 @@
+"""Which weights a checkpoint of each architecture holds, and the width that its shapes stand for. Needs no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+
+from ov_mobilenet.conversion.architectures.blocks import Block, trunk
+from ov_mobilenet.errors import ConversionError
+
+Shape = tuple[int, ...]
+Channels = tuple[int, int]
+
+# The published widths first: where several give the same channels, theirs is the name to tell.
+_WIDTHS = tuple(
+    dict.fromkeys(
+        (
+            *(1.0, 0.75, 0.5, 0.35, 0.25, 1.3, 1.4),
+            *(step / 20 for step in range(1, 41)),
+            *(step / 100 for step in range(1, 401)),
+            *(step / 1024 for step in range(1, 4097)),  # finer changes nothing: V1's last layers have 1024 channels
+        )
+    )
+)
+# What the module inside a block is called, and how many modules `features` has.
+_OUTLINES = {
+    ("conv", 14): "mobilenet_v1",
+    ("conv", 19): "mobilenet_v2",
+    ("block", 13): "mobilenet_v3_small",
+    ("block", 17): "mobilenet_v3_large",
+}
+_STEM, _HIDDEN = "features.0.0.weight", "classifier.0.weight"
+MAX_STEM = 256  # eight times the published width; memory grows with the square
+MAX_HIDDEN = 8192  # of V3's head, published with 1024 and 1280
+MAX_CLASSES = 100_000
+
+
+class Identified(Struct, frozen=True, kw_only=True):
+    """What the shapes of a state dict stand for.
+
+    Attributes:
+        architecture: one of `KNOWN`.
+        width: a factor on the channels that gives exactly those of the state dict.
+        classes: length of the output.
+        hidden: width of the first layer of V3's head; 0 for the others.
+    """
+
+    architecture: str
+    width: float
+    classes: int
+    hidden: int = 0
+
+
+def identify(shapes: Mapping[str, Shape]) -> Identified | None:
+    """Find the architecture that a state dict's keys and shapes belong to.
+
+    Args:
+        shapes: of all tensors, under torchvision's keys.
+
+    Returns:
+        None if the keys are those of none of the four.
+
+    Raises:
+        ConversionError: as `fit`.
+    """
+    inside = [match for key in shapes if (match := re.match(r"features\.(\d{1,3})(?:\.(conv|block)\.)?", key))]
+    names = {match[2] for match in inside if match[2]}
+    architecture = _OUTLINES.get((names.pop() if len(names) == 1 else "", len({match[1] for match in inside})))
+    if architecture is None:
+        return None
+    nearest, mismatch = _nearest(architecture, shapes)
+    # Batch norm's vectors and counters apart: its counters are missing in old checkpoints.
+    if weight_channels(nearest).keys() != {key for key, shape in shapes.items() if len(shape) in (2, 4)}:
+        return None
+    if mismatch is not None:
+        raise mismatch
+    return nearest
+
+
+def fit(architecture: str, shapes: Mapping[str, Shape]) -> Identified:
+    """The width and the classes that a checkpoint's shapes stand for.
+
+    Args:
+        architecture: one of `KNOWN`.
+        shapes: of the checkpoint's tensors; what it lacks is taken as in the published ImageNet network.
+
+    Raises:
+        ConversionError: no width gives these channels; names the first tensor that fits none.
+    """
+    nearest, mismatch = _nearest(architecture, shapes)
+    if mismatch is not None:
+        raise mismatch
+    return nearest
+
+
+def weight_channels(network: Identified) -> dict[str, Channels]:
+    """Output and input channels (per group) of every convolution and dense layer, by its weight's key, in order."""
+    architecture, form = network.architecture, trunk(network.architecture, network.width)
+    layers = {"mobilenet_v1": _v1_layers, "mobilenet_v2": _v2_layers}.get(architecture, _v3_layers)
+    found: dict[str, Channels] = {_STEM: (form.stem, 3)}
+    for index, block in enumerate(form.blocks, 1):
+        found.update((f"features.{index}.{key}.weight", value) for key, value in layers(block))
+    if form.last:
+        found[f"features.{len(form.blocks) + 1}.0.weight"] = (form.last, form.blocks[-1].outputs)
+    if network.hidden:
+        found[_HIDDEN] = (network.hidden, form.features)
+    found[_head(architecture)] = (network.classes, network.hidden or form.features)
+    return found
+
+
+def _head(architecture: str) -> str:
+    return "classifier.3.weight" if "v3" in architecture else "classifier.1.weight"
+
+
+def _v1_layers(block: Block) -> Iterator[tuple[str, Channels]]:
+    yield "conv.0.0", (block.hidden, 1)
+    yield "conv.1.0", (block.outputs, block.hidden)
+
+
+def _v2_layers(block: Block) -> Iterator[tuple[str, Channels]]:
+    if block.expands:
+        yield "conv.0.0", (block.hidden, block.inputs)
+    yield f"conv.{int(block.expands)}.0", (block.hidden, 1)
+    yield f"conv.{int(block.expands) + 1}", (block.outputs, block.hidden)
+
+
+def _v3_layers(block: Block) -> Iterator[tuple[str, Channels]]:
+    place = int(block.expands)
+    if block.expands:
+        yield "block.0.0", (block.hidden, block.inputs)
+    yield f"block.{place}.0", (block.hidden, 1)
+    if block.squeeze:
+        place += 1
+        yield f"block.{place}.fc1", (block.squeeze, block.hidden)
+        yield f"block.{place}.fc2", (block.hidden, block.squeeze)
+    yield f"block.{place + 1}.0", (block.outputs, block.hidden)
+
+
+def _nearest(architecture: str, shapes: Mapping[str, Shape]) -> tuple[Identified, ConversionError | None]:
+    """The width that fits the most weights from the first on, and what is wrong with the next."""
+    head = shapes.get(_head(architecture), ())
+    classes = head[0] if head else 1001 if architecture == "mobilenet_v1" else 1000
+    hidden = shapes.get(_HIDDEN, ())[:1]
+    for key, size, limit in (
+        (_STEM, shapes.get(_STEM, (0,))[:1], MAX_STEM),
+        (_HIDDEN, hidden, MAX_HIDDEN),
+        (_head(architecture), head[:1], MAX_CLASSES),
+    ):
+        if size and size[0] > limit:
+            raise ConversionError(f"{key} does not fit", expected=f"at most {limit} channels", got=size[0])
+    furthest = -1
+    nearest, mismatch = None, None
+    for width in _WIDTHS:
+        own_hidden = trunk(architecture, width).hidden
+        network = Identified(
+            architecture=architecture,
+            width=width,
+            classes=classes,
+            hidden=(hidden[0] if hidden else own_hidden) if own_hidden else 0,
+        )
+        wrong = _first_mismatch(weight_channels(network), shapes)
+        if wrong is None:
+            return network, None
+        place, key, expected = wrong
+        if place > furthest:
+            furthest, nearest = place, network
+            mismatch = ConversionError(
+                f"{key} fits no width of {architecture}",
+                expected=f"[{expected[0]}, {expected[1]}, ...] at width {width:g}", got=list(shapes[key]),
+                fix="A pruned or changed network has no description by width: export it to ONNX and convert that.",
+            )  # fmt: skip
+    assert nearest is not None  # every width that does not fit is further than none
+    return nearest, mismatch
+
+
+def _first_mismatch(channels: Mapping[str, Channels], shapes: Mapping[str, Shape]) -> tuple[int, str, Channels] | None:
+    for place, (key, expected) in enumerate(channels.items()):
+        if key in shapes and shapes[key][:2] != expected:
+            return place, key, expected
+    return None
