@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ov_mobilenet.cli import options
+from ov_mobilenet.cli.conversion_job import Job, Outcome, failed, run_apart, run_job
+from ov_mobilenet.cli.own_network import (
+    OwnNetwork,
+    describe_own,
+    refuse_strays,
+    show_own,
+    source_options,
+    write_own,
+)
 from ov_mobilenet.cli.progress import download_progress
-from ov_mobilenet.cli.selection import each_model, print_names, selected, selection
-from ov_mobilenet.conversion.converter import PRECISIONS, Form, IrModel, Precision, convert
-from ov_mobilenet.downloads.fetch import SourceFiles, download
+from ov_mobilenet.cli.selection import Selection, each_model, model_selection, print_names, selected
+from ov_mobilenet.conversion.converter import PRECISIONS, Form, Precision, default_precisions
+from ov_mobilenet.downloads.cache import default_root
+from ov_mobilenet.downloads.fetch import download, plan_file
 from ov_mobilenet.errors import AlreadyNormalisedError, OvMobilenetError, UsageError
-from ov_mobilenet.zoo.geometry import parse_words
+from ov_mobilenet.zoo.arguments import plan_conversion
+from ov_mobilenet.zoo.geometry import from_dataset, parse_words
 from ov_mobilenet.zoo.model import ModelConfig
 
 
 @click.command("convert")
-@selection
+@model_selection
+@source_options
 @click.option(
     "-o", "--output-dir", "--output_dir", type=click.Path(path_type=Path, file_okay=False), default=None,
     help="IRs go to OUTPUT_DIR/public/NAME/PRECISION/NAME.xml (default: the download folder).",
@@ -37,18 +50,16 @@ from ov_mobilenet.zoo.model import ModelConfig
     "--verify-images", type=click.Path(path_type=Path, exists=True), default=None,
     help="Pictures to verify on (default: drawn noise).",
 )  # fmt: skip
+@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Models at a time.")
+@click.option("--dry-run", "--dry_run", is_flag=True, help="Print what would be converted from what, and stop.")
 @click.option("--format", "form", type=options.FORMATS, default="table", show_default=True)
 @options.allow_unverified
 @options.cache_dir
 @click.pass_context
 def convert_command(
     context: click.Context,
-    models: tuple[str, ...],
-    names: str | None,
-    all_models: bool,
-    list_file: Path | None,
-    print_all: bool,
-    config_dirs: tuple[Path, ...],
+    selection: Selection,
+    own: OwnNetwork,
     output_dir: Path | None,
     download_dir: Path,
     precisions: str | None,
@@ -58,6 +69,8 @@ def convert_command(
     geometry: str | None,
     verify: bool,
     verify_images: Path | None,
+    jobs: int,
+    dry_run: bool,
     form: str,
     allow_unverified: bool,
     cache_dir: Path | None,
@@ -70,55 +83,122 @@ def convert_command(
       ov-mobilenet convert mobilenet-v2-pytorch -o models
       ov-mobilenet convert path/to/model.yml --precisions FP16 --verify --verify-images pictures/
       ov-mobilenet convert mobilenet-v1-0.25-128 --input-type u8 --layout NHWC --batch -1
+      ov-mobilenet convert --all -j 2 --dry-run
+      ov-mobilenet convert --source mine.pth --name mine --preset torchvision --labels labels.txt
     """
-    if print_all:
-        print_names(config_dirs)
+    if selection.print_all:
+        print_names(selection.config_dirs)
         return 0
     if batch is not None and batch != -1 and batch < 1:
         raise UsageError("bad --batch", expected="a positive number, or -1 for any", got=batch)
     wanted = _precisions(precisions)
-    shape = Form(batch, layout, "u8" if input_type == "u8" else "f32", parse_words(geometry) if geometry else None)
-    for model in models:
+    steps = parse_words(geometry) if geometry else None
+    shape = Form(batch, layout, "u8" if input_type == "u8" else "f32", steps)
+    for model in (*selection.models, *([str(own.source)] if own.source else [])):
         if model.endswith(".xml"):
             _refuse_ir(Path(model))
-    configs = selected(models, names, all_models, list_file, config_dirs)
     pictures = _pictures(verify_images)
+    output_dir = output_dir or download_dir
+    if own.source is not None:
+        target = output_dir / "public" / (selection.names or "")
+        like = _lender(selection)
+        made, files = describe_own(context, own, selection.names, steps, like)
+        if dry_run:
+            show_own(made, target)
+            return 0
+        # Its files lie beside its description, whatever --download-dir says.
+        configs, download_dir = [write_own(made, files, target)], output_dir
+    else:
+        refuse_strays(own)
+        configs = selected(selection)
     rows: list[dict[str, Any]] = []
+    if dry_run:
+        code = each_model(configs, partial(_show_plan, download_dir, output_dir, wanted, cache_dir, form, rows))
+        return _print_rows(rows, form, code)
+    convert_one = run_job if jobs == 1 or len(configs) == 1 else run_apart
     with download_progress(context) as on_event:
 
-        def one(config: ModelConfig) -> None:
+        def outcome(config: ModelConfig) -> Outcome:
             try:
-                folder = download_dir / "public" / config.name
-                options.say_licence(context, config)
+                if own.source is None:
+                    options.say_licence(context, config)
                 sources = download(
                     config,
-                    folder,
+                    download_dir / "public" / config.name,
                     cache_root=cache_dir,
                     offline=offline,
                     allow_unverified=allow_unverified,
                     on_event=on_event,
                 )
-                target = (output_dir or download_dir) / "public" / config.name
-                converted = convert(sources, target, precisions=wanted, form=shape)
             except (OvMobilenetError, OSError) as error:
-                rows.append({"model": config.name, "precision": None, "error": " ".join(str(error).split())})
-                raise
-            failures = []
-            for model in converted:
-                row: dict[str, Any] = {"model": config.name, "precision": model.precision, "xml": str(model.xml)}
-                rows.append(row)
-                if form == "table":
-                    click.echo(model.xml)
-                if verify or pictures is not None:
-                    failures += _verify(context, sources, model, pictures, row)
-            if failures:
-                raise failures[0]
+                return failed(config.name, error)
+            target = output_dir / "public" / config.name
+            verified = verify or pictures is not None
+            return convert_one(Job(sources, target, wanted, shape, verified, pictures, options.quiet(context)))
 
+        def one(config: ModelConfig) -> None:
+            result = outcome(config)
+            rows.extend(result.rows)
+            if form == "table":
+                for row in result.rows:
+                    if "xml" in row:
+                        click.echo(row["xml"])
+            if result.failure is not None:
+                raise result.failure
+
+        code = 1
         try:
-            return each_model(configs, one)
+            code = each_model(configs, one, jobs)
         finally:
-            if form == "json":
-                options.print_json(rows)
+            _print_rows(rows, form, code)
+    return code
+
+
+def _print_rows(rows: list[dict[str, Any]], form: str, code: int) -> int:
+    if form == "json":
+        options.print_json(sorted(rows, key=lambda row: (row["model"], row["precision"] or "")))
+    return code
+
+
+def _lender(selection: Selection) -> ModelConfig | None:
+    """The MODEL beside `--source`, whose normalisation and geometry are taken. Raises: UsageError."""
+    if selection.all_models or selection.list_file or len(selection.models) > 1:
+        raise UsageError("--source converts one network", expected="at most one MODEL beside it, and --name")
+    from ov_mobilenet.zoo.registry import find_config
+
+    return find_config(selection.models[0], config_dirs=selection.config_dirs) if selection.models else None
+
+
+def _show_plan(
+    download_dir: Path,
+    output_dir: Path,
+    precisions: tuple[Precision, ...] | None,
+    cache_dir: Path | None,
+    form: str,
+    rows: list[dict[str, Any]],
+    config: ModelConfig,
+) -> None:
+    """What would be done for one model: a row for each IR, and in words what goes into it."""
+    plan = plan_conversion(config)
+    folder = download_dir / "public" / config.name
+    actions = {f.name: plan_file(f, folder / f.name, cache_dir or default_root()) for f in config.files}
+    fetched = [name for name, action in actions.items() if action == "fetch"]
+    network = f"${plan.source.root}/{plan.source.path}"
+    geometry = from_dataset(config.dataset) if config.dataset is not None else None
+    for precision in precisions or default_precisions(plan):
+        xml = output_dir / "public" / config.name / precision / f"{config.name}.xml"
+        rows.append(
+            {"model": config.name, "precision": precision, "xml": str(xml), "network": network, "fetch": fetched}
+        )
+        if form == "table":
+            click.echo(xml)
+    if form == "table":
+        size = options.human_size(sum(file.size for file in config.files if file.name in fetched))
+        click.echo(f"  from {config.framework} {network}, {f'{size} to fetch' if fetched else 'files at hand'}")
+        click.echo(
+            f"  input {plan.input.name} {list(plan.input.shape)} {plan.input.layout}; baked in: {plan.normalisation}"
+        )
+        click.echo(f"  geometry {geometry or 'not known'}; output {plan.output or 'as the network has it'}")
 
 
 def _refuse_ir(xml: Path) -> None:
@@ -154,29 +234,3 @@ def _precisions(text: str | None) -> tuple[Precision, ...] | None:
     if unknown := [name for name in names if name not in known]:
         raise UsageError("unknown precision", expected=" or ".join(PRECISIONS), got=repr(unknown[0]))
     return tuple(dict.fromkeys(known[name] for name in names))
-
-
-def _verify(
-    context: click.Context, sources: SourceFiles, model: IrModel, pictures: list[Path] | None, row: dict[str, Any]
-) -> list[OvMobilenetError]:
-    """Verify one IR and put the outcome into its row; the failure is given back, so that the others are verified."""
-    import msgspec
-
-    from ov_mobilenet.conversion.verification import check, verify
-
-    try:
-        result = verify(sources, model, pictures)
-        row["verification"] = msgspec.to_builtins(result)
-        if not options.quiet(context):
-            click.echo(
-                f"verified {sources.config.name} {model.precision} on {result.images} "
-                f"{'pictures' if pictures else 'drawings'}: largest difference {result.max_difference:.2g} "
-                f"(tolerance {result.tolerance:g}), top-1 agreement {result.top1_agreement:.1%} "
-                f"(least {result.least_agreement:.0%})" + (f", {result.skipped} unreadable" if result.skipped else ""),
-                err=True,
-            )
-        check(result, model.xml)
-    except OvMobilenetError as error:
-        row["error"] = str(error)
-        return [error]
-    return []

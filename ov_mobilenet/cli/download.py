@@ -9,7 +9,7 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.progress import download_progress
-from ov_mobilenet.cli.selection import each_model, print_names, selected, selection
+from ov_mobilenet.cli.selection import Selection, each_model, model_selection, print_names, selected
 from ov_mobilenet.downloads.attempts import DEFAULT_RETRY
 from ov_mobilenet.downloads.cache import default_root
 from ov_mobilenet.downloads.fetch import download, plan_file, sources_of
@@ -18,7 +18,7 @@ from ov_mobilenet.zoo.model import ModelConfig
 
 
 @click.command("download")
-@selection
+@model_selection
 @click.option(
     "-o", "--output-dir", "--output_dir", type=click.Path(path_type=Path, file_okay=False), default=Path(),
     help="Files go to OUTPUT_DIR/public/NAME (default: here).",
@@ -40,12 +40,7 @@ from ov_mobilenet.zoo.model import ModelConfig
 @click.pass_context
 def download_command(
     context: click.Context,
-    models: tuple[str, ...],
-    names: str | None,
-    all_models: bool,
-    list_file: Path | None,
-    print_all: bool,
-    config_dirs: tuple[Path, ...],
+    selection: Selection,
     jobs: int,
     output_dir: Path,
     mirror: str | None,
@@ -66,10 +61,10 @@ def download_command(
       ov-mobilenet download mobilenet-v2-pytorch -o models
       ov-mobilenet download --all -j 4 --mirror https://models.example.org/zoo
     """
-    if print_all:
-        print_names(config_dirs)
+    if selection.print_all:
+        print_names(selection.config_dirs)
         return 0
-    configs = selected(models, names, all_models, list_file, config_dirs)
+    configs = selected(selection)
     if dry_run:
         for config in configs:
             _say_plan(config, output_dir / "public" / config.name, cache_dir or default_root(), mirror)

@@ -71,6 +71,11 @@ def cli(verbose: bool, quiet: bool, debug: bool) -> None:
     MODEL is a name of the zoo, the path of a model.yml, or the path of an IR .xml.
     """
     level = logging.ERROR if quiet else logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
+    set_up_logging(level)
+
+
+def set_up_logging(level: int) -> None:
+    """Warnings of the package to stderr, in this process."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_LevelFormatter())
     logger = logging.getLogger("ov_mobilenet")

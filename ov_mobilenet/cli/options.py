@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -15,6 +17,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 CONFIG_DIR_VARIABLE = "OV_MOBILENET_CONFIG_DIR"
 FORMATS = click.Choice(["table", "json"])
+
+
+def gathered(kind: type, name: str) -> Callable[[F], F]:
+    """Hand the parameters that are fields of a dataclass to the command as one value of it, called `name`."""
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def gather(*arguments: Any, **values: Any) -> Any:
+            own = {field.name: values.pop(field.name) for field in dataclasses.fields(kind)}
+            return function(*arguments, **{name: kind(**own)}, **values)
+
+        return cast(F, gather)
+
+    return decorate
 
 
 def cache_root(function: F) -> F:

@@ -7,6 +7,7 @@ import shlex
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,8 +21,26 @@ from ov_mobilenet.zoo.registry import find_config, list_models, model_names
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def selection(function: F) -> F:
-    """`MODEL…`, `--name`, `--all`, `--list`, `--print_all`, `--config-dir`."""
+@dataclass(frozen=True)
+class Selection:
+    """Which models were asked for, in whichever way."""
+
+    models: tuple[str, ...]
+    names: str | None
+    all_models: bool
+    list_file: Path | None
+    print_all: bool
+    config_dirs: tuple[Path, ...]
+
+    @property
+    def ways(self) -> int:
+        """In how many ways models were asked for."""
+        return sum((bool(self.models), self.names is not None, self.all_models, self.list_file is not None))
+
+
+def model_selection(function: F) -> F:
+    """`MODEL…`, `--name`, `--all`, `--list`, `--print_all`, `--config-dir`, as one value `selection`."""
+    function = options.gathered(Selection, "selection")(function)
     for option in (
         click.option("--print_all", "--print-all", is_flag=True, help="Print the names of all models and stop."),
         click.option(
@@ -37,33 +56,27 @@ def selection(function: F) -> F:
     return function
 
 
-def selected(
-    models: tuple[str, ...],
-    names: str | None,
-    all_models: bool,
-    list_file: Path | None,
-    config_dirs: tuple[Path, ...] = (),
-) -> list[ModelConfig]:
+def selected(wanted: Selection) -> list[ModelConfig]:
     """The descriptions that were asked for, in order, each once.
 
     Raises:
         UsageError: none or several ways of asking; two models of one name.
         UnknownModelError: a name or wildcard that matches nothing; before anything is done.
     """
-    ways = [bool(models), names is not None, all_models, list_file is not None]
-    if sum(ways) != 1:
+    if wanted.ways != 1:
         raise UsageError(
-            "which models?" if not any(ways) else "models asked for in several ways",
-            expected="one of MODEL…, --name, --all, --list", got=f"{sum(ways)} of them",
+            "which models?" if not wanted.ways else "models asked for in several ways",
+            expected="one of MODEL…, --name, --all, --list", got=f"{wanted.ways} of them",
         )  # fmt: skip
-    if all_models:
-        return list_models(config_dirs=config_dirs)
-    if names is not None:
-        models = tuple(name.strip() for name in names.split(",") if name.strip())
-    elif list_file is not None:
-        models = tuple(_list_entries(list_file))
+    if wanted.all_models:
+        return list_models(config_dirs=wanted.config_dirs)
+    models: Iterable[str] = wanted.models
+    if wanted.names is not None:
+        models = [name.strip() for name in wanted.names.split(",") if name.strip()]
+    elif wanted.list_file is not None:
+        models = list(_list_entries(wanted.list_file))
     found: dict[str, ModelConfig] = {}
-    for config in _configs(models, config_dirs):
+    for config in _configs(models, wanted.config_dirs):
         other = found.setdefault(config.name, config)
         if other.path.resolve() != config.path.resolve():
             raise UsageError(f"two models are called {config.name}", got=f"{other.path} and {config.path}")
@@ -103,6 +116,8 @@ def each_model(configs: list[ModelConfig], work: Callable[[ModelConfig], None], 
         except OvMobilenetError as error:
             click.echo(f"error: {error}", err=True)
             return error.exit_code
+        except BrokenPipeError:  # nobody reads what is printed: there is no use in going on
+            raise
         except OSError as error:
             click.echo(f"error: {config.name}: {' '.join(str(error).split())}", err=True)
             return 1

@@ -146,7 +146,7 @@ def _prepare(config: ModelConfig, plan: ConversionPlan, path: Path, form: Form) 
     from ov_mobilenet.conversion.sources import read_network
     from ov_mobilenet.conversion.sources.frontend import find_output, plain_name, single_input
 
-    network = read_network(config, plan, path)
+    network = read_network(config.framework, plan, path)
     source_input = single_input(network, plan.input.name, path)
     output = find_output(network, plan.output, path)
     model = end_in_probabilities(output, source_input.get_node(), config.details.output, path)

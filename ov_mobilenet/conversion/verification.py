@@ -156,7 +156,7 @@ def _gives_probabilities(config: ModelConfig, plan: ConversionPlan, path: Path) 
 
     if config.framework == "pytorch":
         return False  # our own modules, all of which end in logits
-    return ends_in_softmax(find_output(read_network(config, plan, path), plan.output, path))
+    return ends_in_softmax(find_output(read_network(config.framework, plan, path), plan.output, path))
 
 
 def _as_probabilities(answer: NDArray[np.float32], *, probabilities: bool) -> NDArray[np.float32]:

@@ -62,6 +62,7 @@ class ConversionPlan(Struct, frozen=True, kw_only=True):
         target_layout: the layout of the converted input, if it is to differ.
         output: the tensor to end at; None for the network's only output.
         model_name: architecture of a PyTorch state dict.
+        weights_key: the entry of a PyTorch checkpoint that holds the weights; None to find out.
         compress_to_fp16: as asked for by the arguments; None if they do not say.
     """
 
@@ -71,6 +72,7 @@ class ConversionPlan(Struct, frozen=True, kw_only=True):
     output: str | None = None
     normalisation: Normalisation = Normalisation()
     model_name: str | None = None
+    weights_key: str | None = None
     compress_to_fp16: bool | None = None
 
 
@@ -107,6 +109,7 @@ def plan_conversion(config: ModelConfig) -> ConversionPlan:
             reverse_input_channels=_flag(config, arguments, "reverse_input_channels") or False,
         ),
         model_name=onnx.get("model-name"),
+        weights_key=config.details.weights_key,
         compress_to_fp16=_compress(config, arguments),
     )
 

@@ -11,7 +11,7 @@ import pytest
 import small_networks as small
 
 import ov_mobilenet as ovm
-from ov_mobilenet.conversion.architectures import KNOWN, Identified, build, identify
+from ov_mobilenet.conversion.architectures import KNOWN, Identified, build, fit, identify
 from ov_mobilenet.conversion.architectures.blocks import Block, round_channels, trunk
 from ov_mobilenet.conversion.architectures.weights import weight_channels
 from ov_mobilenet.errors import ConversionError
@@ -60,7 +60,7 @@ PARAMETERS = {
 @pytest.mark.parametrize(("architecture", "width"), PARAMETERS)
 def test_the_number_of_parameters_is_the_published_one(architecture: str, width: float) -> None:
     pytest.importorskip("torch")
-    module = build(architecture, shapes_of(architecture, width))
+    module = build(fit(architecture, shapes_of(architecture, width)))
     assert sum(parameter.numel() for parameter in module.parameters()) == PARAMETERS[architecture, width]
     keys = {V1: 137 + 27, V2: 314, SMALL: 244, LARGE: 312}[architecture]
     assert len(module.state_dict()) == keys
@@ -73,7 +73,7 @@ def test_v1_by_hand() -> None:
     inputs = [8, *outputs[:-1]]
     convolutions = 27 * 8 + sum(9 * i + i * o for i, o in zip(inputs, outputs, strict=True))
     batch_norm = 2 * (8 + sum(inputs) + sum(outputs))
-    module = build(V1, shapes_of(V1, 0.25, classes=16))
+    module = build(fit(V1, shapes_of(V1, 0.25, classes=16)))
     assert sum(p.numel() for p in module.parameters()) == convolutions + batch_norm + 256 * 16 + 16
     assert [m.stride[0] for m in module.modules() if isinstance(m, torch.nn.Conv2d)].count(2) == 5
 
@@ -95,7 +95,7 @@ def test_architecture_width_and_classes_come_out_of_the_shapes(architecture: str
 @pytest.mark.parametrize("architecture", KNOWN)
 def test_a_whole_state_dict_is_recognised(architecture: str) -> None:
     pytest.importorskip("torch")
-    state = state_shapes(build(architecture, shapes_of(architecture, 0.5, classes=3)))
+    state = state_shapes(build(fit(architecture, shapes_of(architecture, 0.5, classes=3))))
     found = identify(state)
     assert found is not None and (found.architecture, found.width, found.classes) == (architecture, 0.5, 3)
     without_counters = {key: shape for key, shape in state.items() if not key.endswith("num_batches_tracked")}
@@ -129,7 +129,7 @@ def test_the_head_of_v3_may_be_wider_than_its_body_says() -> None:
     found = identify(given)
     assert found is not None and (found.width, found.hidden) == (0.75, 1280)
     pytest.importorskip("torch")
-    assert build(LARGE, given).classifier[0].out_features == 1280
+    assert build(fit(LARGE, given)).classifier[0].out_features == 1280
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_pruned_network_is_told_the_first_tensor_that_fits_no_width(
 ) -> None:
     given = {**shapes_of(architecture, 1.0), key: shape}
     message = rf"{key} fits no width of {architecture}: expected {expected}, got \[{shape[0]}, .*export it to ONNX"
-    for look in (identify, lambda shapes: build(architecture, shapes)):
+    for look in (identify, lambda shapes: build(fit(architecture, shapes))):
         with pytest.raises(ConversionError, match=message):
             look(given)
 
@@ -162,7 +162,7 @@ def test_a_pruned_network_is_told_the_first_tensor_that_fits_no_width(
 )
 def test_absurd_sizes_are_refused_before_anything_is_built(architecture: str, key: str, shape: tuple[int, ...]) -> None:
     given = {**shapes_of(architecture, 1.0), key: shape}
-    for look in (identify, lambda shapes: build(architecture, shapes)):
+    for look in (identify, lambda shapes: build(fit(architecture, shapes))):
         with pytest.raises(
             ConversionError, match=rf"{key} does not fit: expected at most \d+ channels, got {shape[0]}"
         ):
@@ -173,7 +173,7 @@ def test_absurd_sizes_are_refused_before_anything_is_built(architecture: str, ke
 @pytest.mark.parametrize("side", [224, 160])
 def test_features_are_a_thirty_second_of_the_picture(architecture: str, side: int) -> None:
     torch = pytest.importorskip("torch")
-    module = build(architecture, shapes_of(architecture, 0.35, classes=9)).eval()
+    module = build(fit(architecture, shapes_of(architecture, 0.35, classes=9))).eval()
     with torch.inference_mode():
         features = module.features(torch.zeros(2, 3, side, side))
         assert module(torch.zeros(2, 3, side, side)).shape == (2, 9)
@@ -183,7 +183,7 @@ def test_features_are_a_thirty_second_of_the_picture(architecture: str, side: in
 def test_each_family_has_the_batch_norm_it_was_trained_with() -> None:
     torch = pytest.importorskip("torch")
     for architecture, epsilon in ((V1, 1e-3), (V2, 1e-5), (SMALL, 1e-3), (LARGE, 1e-3)):
-        norms = [m for m in build(architecture, {}).modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        norms = [m for m in build(fit(architecture, {})).modules() if isinstance(m, torch.nn.BatchNorm2d)]
         assert {m.eps for m in norms} == {epsilon}
         if "v3" in architecture:
             assert {m.momentum for m in norms} == {0.01}
@@ -257,7 +257,7 @@ def test_the_ir_equals_torch(architecture: str, width: float, tmp_path: Path) ->
     torch = pytest.importorskip("torch")
 
     def new() -> Any:
-        module = build(architecture, shapes_of(architecture, width, classes=small.CLASSES))
+        module = build(fit(architecture, shapes_of(architecture, width, classes=small.CLASSES)))
         for layer in module.modules():
             if isinstance(layer, torch.nn.BatchNorm2d):
                 torch.nn.init.uniform_(layer.weight, 0.7, 1.3)
@@ -268,7 +268,7 @@ def test_the_ir_equals_torch(architecture: str, width: float, tmp_path: Path) ->
     sources = ovm.download(ovm.load_config(yml), tmp_path / "dl", cache_root=tmp_path / "cache", offline=True)
     model = ovm.convert(sources, tmp_path, precisions=("FP32",))[0]
 
-    module = build(architecture, shapes_of(architecture, width, classes=small.CLASSES)).eval()
+    module = build(fit(architecture, shapes_of(architecture, width, classes=small.CLASSES))).eval()
     module.load_state_dict(torch.load(yml.with_name("small.pth"), weights_only=True))
     frames = small.frames(8, 64, seed=11)
     ask: Callable[[np.ndarray], np.ndarray] = lambda pictures: (  # noqa: E731

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -93,6 +94,28 @@ def fit(architecture: str, shapes: Mapping[str, Shape]) -> Identified:
     if mismatch is not None:
         raise mismatch
     return nearest
+
+
+def look_alikes(architecture: str, shapes: Iterable[Shape]) -> Iterator[Identified]:
+    """The networks of an architecture whose layers have the channels of these tensors, whatever their keys and order.
+
+    Args:
+        architecture: one of `KNOWN`.
+        shapes: of all tensors of a state dict; those of two and four dimensions are looked at.
+    """
+    given = Counter((shape[0], shape[1]) for shape in shapes if len(shape) in (2, 4))
+    for width in _WIDTHS:
+        form = trunk(architecture, width)
+        network = Identified(architecture=architecture, width=width, classes=1, hidden=form.hidden)
+        channels = weight_channels(network)
+        if len(channels) != given.total():
+            return
+        (_, inputs) = channels.pop(_head(architecture))
+        wanted = Counter(channels.values())
+        rest = list((given - wanted).elements())
+        if len(rest) == 1 and rest[0][1] == inputs and not wanted - given and rest[0][0] <= MAX_CLASSES:
+            yield Identified(architecture=architecture, width=width, classes=rest[0][0], hidden=form.hidden)
+            return
 
 
 def weight_channels(network: Identified) -> dict[str, Channels]:

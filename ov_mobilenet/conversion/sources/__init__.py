@@ -42,31 +42,34 @@ def network_path(config: ModelConfig, plan: ConversionPlan, download_folder: Pat
     return path
 
 
-def read_network(config: ModelConfig, plan: ConversionPlan, path: Path) -> ov.Model:
-    """Read the network at `path` as its description says.
+def read_network(framework: str, plan: ConversionPlan, path: Path) -> ov.Model:
+    """Read the network at `path`.
+
+    Args:
+        framework: as a description names it.
 
     Raises:
         ConversionError: the file is broken, uses what OpenVINO cannot read, or does not fit the description.
         MissingDependencyError: the framework's package is not installed.
     """
-    if config.framework == "pytorch":
+    if framework == "pytorch":
         from ov_mobilenet.conversion.sources.pytorch import read_pytorch
 
-        return read_pytorch(config, plan, path)
-    if config.framework == "tf":
+        return read_pytorch(plan, path)
+    if framework == "tf":
         from ov_mobilenet.conversion.sources.tensorflow import read_tensorflow
 
         return read_tensorflow(plan, path)
-    if config.framework == "tflite":
+    if framework == "tflite":
         from ov_mobilenet.conversion.sources.tflite import read_tflite
 
         return read_tflite(plan, path)
-    if config.framework == "onnx":
+    if framework == "onnx":
         from ov_mobilenet.conversion.sources.onnx import read_onnx
 
         return read_onnx(plan, path)
     raise ConversionError(
-        f"framework {config.framework} is not converted yet",
-        where=config.path,
+        f"framework {framework} is not converted yet",
+        where=path,
         expected="onnx, tf, tflite or pytorch",
     )

@@ -1,25 +1,30 @@
-"""PyTorch state dicts, loaded strictly into our own modules."""
+"""PyTorch and safetensors weights, loaded strictly into our own modules."""
 
 from __future__ import annotations
 
-import pickle
+import logging
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.conversion.sources.frontend import run_converter
+from ov_mobilenet.conversion.sources.key_matching import COUNTER
 from ov_mobilenet.errors import ConversionError, MissingDependencyError
 from ov_mobilenet.zoo.arguments import ConversionPlan
-from ov_mobilenet.zoo.model import ModelConfig
 
 if TYPE_CHECKING:
     import openvino as ov
     import torch
 
+    from ov_mobilenet.conversion.sources.fitting import Fit
+
+log = logging.getLogger(__name__)
+
 DEFAULT_SHAPE = (1, 3, 224, 224)
 
 
-def read_pytorch(config: ModelConfig, plan: ConversionPlan, path: Path) -> ov.Model:
+def read_pytorch(plan: ConversionPlan, path: Path) -> ov.Model:
     """Read a state dict and trace the module it fits.
 
     Raises:
@@ -44,63 +49,40 @@ def read_pytorch(config: ModelConfig, plan: ConversionPlan, path: Path) -> ov.Mo
 
 def load_module(plan: ConversionPlan, path: Path) -> torch.nn.Module:
     """The module with its weights, ready to infer. Raises: as `read_pytorch`."""
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingDependencyError(
-            "PyTorch weights need torch", where=path, fix="pip install 'ov-mobilenet[pytorch]'"
-        ) from error
     from ov_mobilenet.conversion.architectures import build
 
-    state = _load_state(path)
-    _check_tensors(state, path)
-    shapes = {key: tuple(value.shape) for key, value in state.items() if isinstance(value, torch.Tensor)}
-    module = build(plan.model_name or "", shapes)
-    _check_state(state, module.state_dict(), path)
+    fitted = fit_weights(path, architecture=plan.model_name or "", where=plan.weights_key)
+    for remark in fitted.remarks():
+        log.warning("%s: %s", path, remark)
+    _check_tensors(fitted.tensors, path)
+    module = build(fitted.network)
+    wanted = module.state_dict()
+    counters = {key: tensor for key, tensor in wanted.items() if key.endswith(COUNTER)}  # not used to infer
+    state = {**counters, **fitted.tensors}
+    _check_state(state, wanted, path)
     module.load_state_dict(state, strict=True)
     return module.eval()
 
 
-def _load_state(path: Path) -> dict[str, Any]:
-    import torch
+def fit_weights(path: Path, *, architecture: str | None = None, where: str | None = None) -> Fit:
+    """The weights of a checkpoint, and which network they are of; see `fitting.fit_checkpoint`.
 
+    Raises:
+        ConversionError: nothing fits, or more than one thing.
+        MissingDependencyError: torch is not installed.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch wonders about pickle protocols; what counts is the error below
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,  # NotImplementedError among them
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        IndexError,
-        TypeError,
-        AssertionError,
-        OverflowError,
-        MemoryError,
-    ) as error:
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise ConversionError(
-            f"the checkpoint cannot be loaded ({reason})",
-            where=path,
-            expected="a state dict of plain tensors",
-            fix="Save the weights alone: torch.save(model.state_dict(), PATH)",
+        import torch  # noqa: F401 (said here what is missing, before anything is read)
+    except ImportError as error:
+        raise MissingDependencyError(
+            "PyTorch weights need torch", where=path, fix="pip install 'ov-mobilenet[pytorch]'"
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
-        raise ConversionError(
-            "the checkpoint is no state dict",
-            where=path,
-            expected="names and tensors",
-            got=type(state).__name__,
-            fix="Save the weights alone: torch.save(model.state_dict(), PATH)",
-        )
-    return state
+    from ov_mobilenet.conversion.sources.fitting import fit_checkpoint
+
+    return fit_checkpoint(path, architecture=architecture, where=where)
 
 
-def _check_tensors(state: dict[str, Any], path: Path) -> None:
+def _check_tensors(state: Mapping[str, Any], path: Path) -> None:
     """Refuse tensors that are not plain numbers in memory, before anything is computed with them."""
     import torch
 
@@ -122,7 +104,7 @@ def _check_tensors(state: dict[str, Any], path: Path) -> None:
             raise ConversionError(f"{key} is larger than what is stored of it", where=path, got=list(tensor.shape))
 
 
-def _check_state(state: dict[str, Any], wanted: dict[str, torch.Tensor], path: Path) -> None:
+def _check_state(state: Mapping[str, Any], wanted: Mapping[str, torch.Tensor], path: Path) -> None:
     import torch
 
     missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())

@@ -1,0 +1,126 @@
+"""Convert and verify one model, here or in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ov_mobilenet.conversion.converter import Form, IrModel, Precision, convert
+from ov_mobilenet.downloads.fetch import SourceFiles
+from ov_mobilenet.errors import ConversionError, OvMobilenetError
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to convert.
+
+    Attributes:
+        target: its output folder.
+        verify: compare with the source network afterwards.
+        pictures: to verify on; None for drawn noise.
+        quiet: say nothing of the verification.
+    """
+
+    sources: SourceFiles
+    target: Path
+    precisions: tuple[Precision, ...] | None
+    form: Form
+    verify: bool
+    pictures: list[Path] | None
+    quiet: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One row for each IR, as the JSON output has them, and the first thing that went wrong."""
+
+    rows: list[dict[str, Any]]
+    failure: OvMobilenetError | OSError | None = None
+
+
+def run_job(job: Job) -> Outcome:
+    """Convert and verify; what goes wrong is in the outcome."""
+    name = job.sources.config.name
+    try:
+        converted = convert(job.sources, job.target, precisions=job.precisions, form=job.form)
+    except (OvMobilenetError, OSError) as error:
+        return failed(name, error)
+    rows: list[dict[str, Any]] = []
+    failure: OvMobilenetError | None = None
+    for model in converted:
+        row: dict[str, Any] = {"model": name, "precision": model.precision, "xml": str(model.xml)}
+        rows.append(row)
+        if job.verify:
+            mismatch = _verify(job, model, row)
+            failure = failure or mismatch
+    return Outcome(rows, failure)
+
+
+def failed(name: str, error: OvMobilenetError | OSError) -> Outcome:
+    """The outcome of a model of which there is no IR."""
+    return Outcome([{"model": name, "precision": None, "error": " ".join(str(error).split())}], error)
+
+
+def _verify(job: Job, model: IrModel, row: dict[str, Any]) -> OvMobilenetError | None:
+    """Verify one IR and put the outcome into its row; a failure is given back, so that the others are verified."""
+    import msgspec
+
+    from ov_mobilenet.conversion.verification import check, verify
+
+    try:
+        result = verify(job.sources, model, job.pictures)
+        row["verification"] = msgspec.to_builtins(result)
+        if not job.quiet:
+            click.echo(
+                f"verified {row['model']} {model.precision} on {result.images} "
+                f"{'pictures' if job.pictures else 'drawings'}: largest difference {result.max_difference:.2g} "
+                f"(tolerance {result.tolerance:g}), top-1 agreement {result.top1_agreement:.1%} "
+                f"(least {result.least_agreement:.0%})" + (f", {result.skipped} unreadable" if result.skipped else ""),
+                err=True,
+            )
+        check(result, model.xml)
+    except OvMobilenetError as error:
+        row["error"] = str(error)
+        return error
+    return None
+
+
+def run_apart(job: Job) -> Outcome:
+    """`run_job` in a process of its own: OpenVINO converts one network at a time in a process.
+
+    A process that dies (of memory, of a broken file) is this model's failure and nobody else's.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork would take the threads' locks along
+    receiver, sender = context.Pipe(duplex=False)
+    level = logging.getLogger("ov_mobilenet").level
+    process = context.Process(target=_child, args=(sender, level, job), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        outcome: Outcome = receiver.recv()
+    except EOFError:
+        process.join()
+        name = job.sources.config.name
+        return failed(name, ConversionError("the converting process died", where=name, got=_ending(process.exitcode)))
+    process.join()
+    return outcome
+
+
+def _ending(code: int | None) -> str:
+    return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _child(sender: Connection, level: int, job: Job) -> None:
+    from ov_mobilenet.cli.main import set_up_logging
+
+    # Ctrl-C reaches every process of the terminal; the parent ends its children.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    set_up_logging(level)
+    sender.send(run_job(job))

@@ -1,0 +1,176 @@
+"""What a network of the user's own says about itself, before there is a description of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ov_mobilenet.errors import ConversionError, UsageError
+from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
+from ov_mobilenet.zoo.model import InputInfo
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+FRAMEWORKS = {
+    ".onnx": "onnx",
+    ".pb": "tf",
+    ".tflite": "tflite",
+    ".pth": "pytorch",
+    ".pt": "pytorch",
+    ".safetensors": "pytorch",
+    ".h5": "keras",
+    ".keras": "keras",
+}
+PYTORCH_INPUT, PYTORCH_OUTPUT = "data", "prob"  # state dicts have no tensor names; the Open Model Zoo's for its own
+
+
+@dataclass(frozen=True)
+class Found:
+    """A source network as it is.
+
+    Attributes:
+        framework: as a description names it.
+        folder: where `files` lie.
+        files: relative to it, with `/`; the network, or all files of a SavedModel.
+        network: the network among them, or the SavedModel's folder.
+        shape: of the input; -1 where the network takes any size, empty where it does not say.
+        output: the tensor it ends at, where it has several.
+        classes: length of the output.
+        ends_in: what the output holds.
+        architecture, width: of bare weights; None for a graph.
+        remarks: what was chosen while reading, in sentences.
+    """
+
+    framework: str
+    folder: Path
+    files: tuple[str, ...]
+    network: str
+    input_name: str
+    shape: tuple[int, ...]
+    output: str | None
+    classes: int
+    ends_in: Literal["logits", "probabilities"]
+    architecture: str | None = None
+    width: float | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def is_saved_model(self) -> bool:
+        """Whether the network is a folder."""
+        return self.network not in self.files
+
+
+def inspect_source(
+    source: Path, *, output: str | None = None, architecture: str | None = None, weights_key: str | None = None
+) -> Found:
+    """Read a network to see what it is.
+
+    Args:
+        output: the tensor to end at, of several.
+        architecture: of a PyTorch checkpoint; None to find out.
+        weights_key: the entry of a PyTorch checkpoint; None to find out.
+
+    Raises:
+        UsageError: no such file, or of a kind that is not known.
+        ConversionError: the network cannot be read, or is no classifier.
+        MissingDependencyError: the framework's package is not installed.
+    """
+    framework, network, files = _kind(source)
+    folder = source.parent
+    if framework == "pytorch":
+        return _inspect_checkpoint(source, architecture, weights_key)
+    if architecture is not None or weights_key is not None:
+        raise UsageError("--architecture and --weights-key are for PyTorch checkpoints", where=source)
+    from ov_mobilenet.conversion.sources import read_network
+    from ov_mobilenet.conversion.sources.frontend import plain_name, single_input
+
+    plan = ConversionPlan(
+        source=SourceNetwork(root="dl_dir", path=network, folder=source.is_dir()), input=InputInfo(""), output=output
+    )
+    model = read_network(framework, plan, source)
+    port = single_input(model, "", source)
+    end, name = _end(model, output, source)
+    from ov_mobilenet.conversion.outputs import ends_in_softmax
+
+    shape = port.get_partial_shape()
+    return Found(
+        framework=framework,
+        folder=folder,
+        files=files,
+        network=network,
+        input_name=plain_name(min(port.get_names(), default="")),
+        shape=() if shape.rank.is_dynamic else tuple(-1 if d.is_dynamic else d.get_length() for d in shape),
+        output=name,
+        classes=_classes(end, source),
+        ends_in="probabilities" if ends_in_softmax(end) else "logits",
+    )
+
+
+def _kind(source: Path) -> tuple[str, str, tuple[str, ...]]:
+    """Framework, network and files of a source. Raises: UsageError."""
+    if source.is_dir():
+        if not (source / "saved_model.pb").is_file():
+            raise UsageError("a folder that is no SavedModel", where=source, expected="saved_model.pb in it")
+        inside = sorted(path.relative_to(source.parent).as_posix() for path in source.rglob("*") if path.is_file())
+        return "tf", source.name, tuple(inside)
+    if not source.is_file():
+        raise UsageError("no such file or folder", where=source)
+    if source.name == "saved_model.pb":
+        raise UsageError("a file of a SavedModel", where=source, expected=f"its folder, {source.parent}")
+    framework = FRAMEWORKS.get(source.suffix.lower())
+    if framework is None:
+        raise UsageError(
+            "unknown kind of network", where=source,
+            expected=", ".join(FRAMEWORKS) + " or the folder of a SavedModel", got=source.suffix or "no suffix",
+        )  # fmt: skip
+    return framework, source.name, (source.name,)
+
+
+def _inspect_checkpoint(source: Path, architecture: str | None, weights_key: str | None) -> Found:
+    from ov_mobilenet.conversion.sources.pytorch import fit_weights
+
+    fitted = fit_weights(source, architecture=architecture, where=weights_key)
+    return Found(
+        framework="pytorch",
+        folder=source.parent,
+        files=(source.name,),
+        network=source.name,
+        input_name=PYTORCH_INPUT,
+        shape=(),
+        output=PYTORCH_OUTPUT,
+        classes=fitted.network.classes,
+        ends_in="logits",
+        architecture=fitted.network.architecture,
+        width=fitted.network.width,
+        remarks=fitted.remarks(),
+    )
+
+
+def _end(model: ov.Model, wanted: str | None, source: Path) -> tuple[ov.Output, str | None]:
+    """The tensor to end at; its name where there is a choice: of several outputs the one behind a softmax."""
+    from ov_mobilenet.conversion.outputs import ends_in_softmax
+    from ov_mobilenet.conversion.sources.frontend import find_output, plain_name
+
+    if wanted is not None or len(model.outputs) == 1:
+        return find_output(model, wanted, source), wanted
+    ends = [(port.get_node().input_value(0), plain_name(min(port.get_names(), default=""))) for port in model.outputs]
+    behind_softmax = [(end, name) for end, name in ends if name and ends_in_softmax(end)]
+    if len(behind_softmax) != 1:
+        raise ConversionError(
+            "several outputs", where=source, expected="one, or one behind a softmax",
+            got=", ".join(repr(name) for _, name in ends[:8]), fix="Name one with --output",
+        )  # fmt: skip
+    return behind_softmax[0]
+
+
+def _classes(end: ov.Output, source: Path) -> int:
+    shape = end.get_partial_shape()
+    sizes = [] if shape.rank.is_dynamic else list(shape)[1:]
+    if not sizes or any(size.is_dynamic for size in sizes):
+        raise ConversionError("the number of classes is not fixed", where=source, got=shape)
+    count = 1
+    for size in sizes:
+        count *= size.get_length()
+    return count

@@ -1,0 +1,123 @@
+"""PyTorch and safetensors files: the state dicts that lie in them, and nothing but tensors."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ov_mobilenet.errors import ConversionError, MissingDependencyError
+
+SAVE_AGAIN = "Save the weights alone: torch.save(model.state_dict(), PATH)"
+MAX_DEPTH = 4
+
+
+@dataclass(frozen=True)
+class StateDict:
+    """One state dict of a checkpoint.
+
+    Attributes:
+        where: the keys that lead to it, joined by dots; empty for the file itself.
+        tensors: as stored; values that are no tensors are still among them.
+        in_order: whether the keys stand in the order in which the module was defined.
+    """
+
+    where: str
+    tensors: Mapping[str, Any]
+    in_order: bool
+
+
+def read_state_dicts(path: Path) -> list[StateDict]:
+    """Every state dict of a checkpoint: the file itself, or entries such as `state_dict`, `model`, `model_ema`.
+
+    Raises:
+        ConversionError: the file cannot be loaded without running what is in it, or holds no weights.
+        MissingDependencyError: safetensors is not installed.
+    """
+    if path.suffix == ".safetensors":
+        return [StateDict("", _load_safetensors(path), in_order=False)]
+    content = _load_pickle(path)
+    found = list(_state_dicts(content, ""))
+    if not found:
+        is_mapping = isinstance(content, Mapping) and content
+        raise ConversionError(
+            "the checkpoint is no state dict", where=path, expected="names and tensors",
+            got="entries " + ", ".join(map(repr, list(content)[:8])) if is_mapping else type(content).__name__,
+            fix=SAVE_AGAIN,
+        )  # fmt: skip
+    return found
+
+
+def _load_pickle(path: Path) -> Any:
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch wonders about pickle protocols; what counts is the error below
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,  # NotImplementedError among them
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        IndexError,
+        TypeError,
+        AssertionError,
+        OverflowError,
+        MemoryError,
+    ) as error:
+        raise _unloadable(path, error) from error
+
+
+def _unloadable(path: Path, error: Exception) -> ConversionError:
+    text = str(error).strip()
+    if match := re.search(r"GLOBAL (\S+)", text):
+        reason = f"it would run code of {match[1]}"
+    elif "TorchScript" in text:
+        reason = "it is a TorchScript program, not weights"
+    else:
+        reason = text.splitlines()[0][:200] if text else type(error).__name__
+    return ConversionError(
+        f"the checkpoint cannot be loaded ({reason})",
+        where=path,
+        expected="a state dict of plain tensors",
+        fix=f"Where it was written: {SAVE_AGAIN[:1].lower()}{SAVE_AGAIN[1:]}",
+    )
+
+
+def _load_safetensors(path: Path) -> dict[str, Any]:
+    try:
+        import safetensors
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise MissingDependencyError(
+            "safetensors files need the package safetensors", where=path, fix="pip install 'ov-mobilenet[pytorch]'"
+        ) from error
+    try:
+        tensors: dict[str, Any] = load_file(path)
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ConversionError(f"the safetensors file cannot be loaded ({error})", where=path) from error
+    return tensors
+
+
+def _state_dicts(value: Any, where: str, depth: int = 0) -> Iterator[StateDict]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value) or depth > MAX_DEPTH:
+        return
+    if _holds_convolutions(value):
+        # Lightning and others put counters and names beside the tensors.
+        kept = {k: v for k, v in value.items() if not isinstance(v, Mapping | int | float | str | None)}
+        yield StateDict(where, kept, in_order=True)
+        return
+    for key, inner in value.items():
+        yield from _state_dicts(inner, f"{where}.{key}" if where else key, depth + 1)
+
+
+def _holds_convolutions(value: Mapping[str, Any]) -> bool:
+    return any(getattr(tensor, "ndim", None) == 4 for tensor in value.values())

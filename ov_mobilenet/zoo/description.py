@@ -1,0 +1,143 @@
+"""Write the description of a network: `model.yml` and `accuracy-check.yml` as text, read back by `load_config`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from msgspec import Struct
+
+from ov_mobilenet.zoo.arguments import Normalisation
+from ov_mobilenet.zoo.geometry import Crop, Geometry, Resize
+from ov_mobilenet.zoo.model import Details, InputInfo, ModelFile
+
+MARKER = "# Written by `ov-mobilenet convert --source`, and written anew by it: remove this line to keep changes."
+
+
+class Description(Struct, frozen=True, kw_only=True):
+    """What is to be described.
+
+    Attributes:
+        name: of the model.
+        network: path of the network below the download folder.
+        saved_model: the network is a folder.
+        architecture: of a PyTorch state dict.
+        output: the tensor to end at, where it must be named.
+        comments: lines for a reader, above all else.
+    """
+
+    name: str
+    framework: str
+    files: tuple[ModelFile, ...]
+    network: str
+    saved_model: bool = False
+    architecture: str | None = None
+    input: InputInfo
+    output: str | None = None
+    normalisation: Normalisation
+    geometry: Geometry
+    details: Details
+    comments: tuple[str, ...] = ()
+
+
+def model_yml(description: Description) -> str:
+    """The text of `model.yml`."""
+    details = {
+        "classes": description.details.classes,
+        "output": description.details.output,
+        "labels": description.details.labels,
+        "weights_key": description.details.weights_key,
+    }
+    content: dict[str, Any] = {
+        "description": f"{description.name}, a network of the user's own.",
+        "task_type": "classification",
+        "files": [
+            {
+                "name": file.name,
+                "size": file.size,
+                "checksum": file.checksum.value if file.checksum else None,
+                "source": {"$type": "file", "path": file.name},
+            }
+            for file in description.files
+        ],
+        "framework": description.framework,
+    }
+    if description.framework == "pytorch":
+        content["conversion_to_onnx_args"] = [
+            f"--model-name={description.architecture}",
+            f"--weights=$dl_dir/{description.network}",
+            f"--input-shape={','.join(map(str, description.input.shape))}",
+            f"--input-names={description.input.name}",
+            f"--output-names={description.output}",
+        ]
+    content["input_info"] = [
+        {"name": description.input.name, "shape": list(description.input.shape), "layout": description.input.layout}
+    ]
+    content["model_optimizer_args"] = _arguments(description)
+    content["license"] = "a licence that is not stated"
+    content["ov_mobilenet"] = {key: value for key, value in details.items() if value is not None}
+    return _text(content, description.comments)
+
+
+def _arguments(description: Description) -> list[str]:
+    normalisation = description.normalisation
+    found = ["--reverse_input_channels"] * normalisation.reverse_input_channels
+    for name, values in (("mean_values", normalisation.mean), ("scale_values", normalisation.scale)):
+        if values:
+            found.append(f"--{name}=[{','.join(map(repr, values))}]")
+    if description.framework == "pytorch":
+        return found
+    if description.output is not None:
+        found.append(f"--output={description.output}")
+    kind = "saved_model_dir" if description.saved_model else "input_model"
+    return [*found, f"--{kind}=$dl_dir/{description.network}"]
+
+
+def accuracy_check_yml(description: Description) -> str:
+    """The text of `accuracy-check.yml`: the geometry, and the accuracies to measure, without a reference."""
+    geometry = description.geometry
+    steps: list[dict[str, Any]] = [_step(step) for step in geometry.steps]
+    if geometry.reader == "pillow":
+        steps.append({"type": "rgb_to_bgr"})
+    labels = description.details.labels
+    counts = [k for k in (1, 5) if k <= max(1, description.details.classes or 5)]
+    content = {
+        "models": [
+            {
+                "name": description.name,
+                "launchers": [{"framework": "openvino", "adapter": "classification"}],
+                "datasets": [
+                    {
+                        "name": labels if labels and not labels.endswith(".txt") else description.name,
+                        "reader": f"{geometry.reader}_imread",
+                        "preprocessing": steps,
+                        "metrics": [{"name": f"accuracy@top{k}", "type": "accuracy", "top_k": k} for k in counts],
+                    }
+                ],
+            }
+        ]
+    }
+    return _text(content, ())
+
+
+def _step(step: Resize | Crop) -> dict[str, Any]:
+    size = {"dst_height": step.height, "dst_width": step.width}
+    if step.height == step.width:
+        size = {"size": step.height}
+    if isinstance(step, Crop):
+        words: dict[str, Any] = {"type": "crop", **size}
+        if step.fraction is not None:
+            words = {"type": "crop", "central_fraction": step.fraction}
+    else:
+        words = {"type": "resize", **size}
+        if step.keep_aspect:
+            words["aspect_ratio_scale"] = "greater"
+        words["interpolation"] = "BICUBIC" if step.interpolation == "bicubic" else "BILINEAR"
+    if step.library == "pillow":
+        words["use_pillow"] = True
+    return words
+
+
+def _text(content: dict[str, Any], comments: tuple[str, ...]) -> str:
+    head = "".join(f"{line}\n" for line in (MARKER, *(f"# {comment}" for comment in comments)))
+    return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
