@@ -1,0 +1,261 @@
+"""`convert --source`, `-j` and `--dry-run`: networks of the user's own, many at a time, and nothing at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_networks as small
+from signs import held_out, network_pictures
+
+import ov_mobilenet as ovm
+from ov_mobilenet.cli.conversion_job import Job, run_apart
+from ov_mobilenet.cli.demo import SAMPLE
+from ov_mobilenet.cli.main import main
+
+EXPORTS = Path(__file__).resolve().parents[1] / "data" / "signs"
+Capture = pytest.CaptureFixture[str]
+
+
+def sign_network(suffix: str) -> Path:
+    folder = ovm.find_config(SAMPLE).folder if suffix == ".onnx" else EXPORTS
+    return folder / f"road-signs{suffix}"
+
+
+def source(name: str, path: Path, out: Path, *more: str) -> list[str]:
+    return ["convert", "--source", str(path), "--name", name, "-o", str(out), *more]
+
+
+def described(folder: Path) -> ovm.ModelConfig:
+    return ovm.load_config(folder)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "layout", "ends"),
+    [
+        (".onnx", "NCHW, 3 channels", "logits, a softmax is added"),
+        (".pb", "NHWC, 3 channels", "probabilities, as they are"),
+        (".tflite", "NHWC, 3 channels", "probabilities, as they are"),
+    ],
+)
+def test_the_sample_network_by_its_file_alone(suffix: str, layout: str, ends: str, tmp_path: Path, capsys: Capture):
+    labels = ovm.find_config(SAMPLE).folder / "labels.txt"
+    arguments = ["--preset", "tensorflow", "--labels", str(labels), "--geometry", "crop 0.875, resize 128"]
+    assert main(source("signs", sign_network(suffix), tmp_path, *arguments)) == 0
+    out, err = capsys.readouterr()
+    folder = tmp_path / "public" / "signs"
+    assert out.split() == [str(folder / p / "signs.xml") for p in ("FP16", "FP32")]
+    assert f"guess: layout: {layout}" in err
+    assert "(--source-layout)" in err
+    assert f"guess: output kind: {ends} (--output-kind)" in err
+    assert "channel order" not in err, "the preset says it"
+    assert "geometry" not in err
+
+    drawings = list(held_out(5, 48))
+    frames = network_pictures([frame for frame, _ in drawings])
+    classifier = ovm.load_classifier(folder / "FP32" / "signs.xml", device="CPU", inference_precision="f32")
+    answer = classifier.probabilities(np.ascontiguousarray(frames))
+    assert (answer.argmax(1) == [index for _, index in drawings]).mean() > 0.95
+    assert classifier.labels == tuple(labels.read_text().splitlines())
+    assert str(classifier.geometry) == "crop 0.875, resize 128"
+
+
+def test_what_is_written_beside_the_ir_makes_the_same_ir(tmp_path: Path, capsys: Capture) -> None:
+    path = sign_network(".onnx")
+    assert main(source("mine", path, tmp_path, "--preset", "tensorflow", "--geometry", "resize 128")) == 0
+    folder = tmp_path / "public" / "mine"
+    assert {p.name for p in folder.iterdir()} == {"model.yml", "accuracy-check.yml", path.name, "FP16", "FP32"}
+    again = tmp_path / "again"
+    assert main(["convert", str(folder / "model.yml"), "-o", str(again), "-d", str(again)]) == 0
+    for file in ("FP16/mine.xml", "FP16/mine.bin", "FP32/mine.xml", "FP32/mine.bin"):
+        assert (again / "public" / "mine" / file).read_bytes() == (folder / file).read_bytes()
+    # And it is a description like any other.
+    config = described(folder)
+    assert config.details.classes == 16
+    assert "# Guessed: output kind: logits" in (folder / "model.yml").read_text()
+    assert main(["list", "mine", "--config-dir", str(tmp_path / "public")]) == 0
+
+
+def test_everything_that_is_not_said_is_guessed_and_said(tmp_path: Path, capsys: Capture) -> None:
+    assert main(source("mine", sign_network(".onnx"), tmp_path)) == 0
+    err = capsys.readouterr().err
+    for what, option in (
+        ("layout: NCHW", "--source-layout"),
+        ("normalisation: none, the network takes 0..255", "--preset, --mean-values, --scale-values"),
+        ("channel order: RGB", "--no-reverse-input-channels"),
+        ("output kind: logits", "--output-kind"),
+        ("labels: none", "--labels"),
+        ("geometry: the whole picture, resize 128", "--geometry"),
+    ):
+        assert any(what in line and f"({option})" in line for line in err.splitlines()), what
+    assert main([*source("mine", sign_network(".onnx"), tmp_path), "-q"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_the_numbers_of_a_network_described_by_options(tmp_path: Path) -> None:
+    yml = small.write_onnx(tmp_path / "small")
+    flags = ["--mean-values", "[123.675,116.28,103.53]", "--scale-values", "58.395,57.12,57.375"]
+    assert main(source("mine", yml.with_name("small.onnx"), tmp_path, *flags, "--reverse-input-channels")) == 0
+    xml = tmp_path / "public" / "mine" / "FP32" / "mine.xml"
+    classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
+    frames = small.frames()
+    expected = np.stack([small.by_hand(frame) for frame in frames])
+    assert np.abs(classifier.probabilities(frames) - expected).max() < 3e-5
+    # The channel order is in there: without the flag's counterpart the answers are others.
+    assert main(source("bgr", yml.with_name("small.onnx"), tmp_path, *flags, "--no-reverse-input-channels")) == 0
+    other = ovm.load_classifier(tmp_path / "public" / "bgr" / "FP32" / "bgr.xml", inference_precision="f32")
+    assert np.abs(other.probabilities(frames) - expected).max() > 0.05
+
+
+def test_another_model_lends_its_normalisation_and_geometry(tmp_path: Path, capsys: Capture) -> None:
+    arguments = source("mine", sign_network(".onnx"), tmp_path)
+    assert main([*arguments, SAMPLE]) == 0
+    err = capsys.readouterr().err
+    assert "normalisation" not in err
+    assert "channel order" not in err
+    config = described(tmp_path / "public" / "mine")
+    assert "--mean_values=[127.5,127.5,127.5]" in config.model_optimizer_args
+    assert config.accuracy_check.converted.preprocessing[0].central_fraction == 0.875
+
+
+def test_the_shape_may_be_another(tmp_path: Path, capsys: Capture) -> None:
+    arguments = source("mine", sign_network(".onnx"), tmp_path, "--preset", "tensorflow")
+    assert main([*arguments, "--input-shape", "2,3,160,192"]) == 0
+    assert "geometry: the whole picture, resize 160x192" in capsys.readouterr().err
+    facts = tmp_path / "public" / "mine" / "FP32" / "mine.xml"
+    assert main(["info", str(facts), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["inputs"][0]["shape"] == "[2,3,160,192]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--mean-values", "1,2"], "bad --mean-values: expected one number or three"),
+        (["--scale-values", "0"], "bad --scale-values"),
+        (["--preset", "tensorflow", "--mean-values", "1"], "two normalisations"),
+        (["--input-shape", "1,128,128,3"], "bad --input-shape: expected four numbers in the order NCHW"),
+        (["--geometry", "resize 99"], "does not lead to the network's input size"),
+        (["--labels", "imagenet_1000_classes"], "labels are not as many as the classes: expected 16, got 1000"),
+        (["--output-kind", "probabilities"], "the network ends otherwise"),
+        (["--classes", "15"], "another classes: expected 15, got 16"),
+        (["--width", "1.0"], "--width is for bare weights"),
+        (["--architecture", "mobilenet_v2"], "are for PyTorch checkpoints"),
+        (["--name", "a/b"], "needs a name"),
+        (["--all"], "--source converts one network"),
+    ],
+)
+def test_contradictions_are_usage_errors_and_leave_nothing(
+    arguments: list[str], message: str, tmp_path: Path, capsys: Capture
+) -> None:
+    assert main([*source("mine", sign_network(".onnx"), tmp_path), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.with_name("no.onnx"), "no such file or folder"),
+        (lambda path: shutil.copy(path, path.with_suffix(".weights")), "unknown kind of network"),
+        (lambda path: path.parent, "a folder that is no SavedModel"),
+        (lambda path: shutil.copy(path, path.with_name("saved_model.pb")), "a file of a SavedModel"),
+    ],
+)
+def test_what_is_no_network_is_named(make, message: str, tmp_path: Path, capsys: Capture) -> None:
+    copy = Path(shutil.copy(sign_network(".onnx"), tmp_path / "net.onnx"))
+    assert main(source("mine", Path(make(copy)), tmp_path / "out")) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_options_of_a_source_without_a_source_are_refused(capsys: Capture) -> None:
+    assert main(["convert", SAMPLE, "--preset", "tensorflow"]) == 2
+    assert "--preset describes a network given by --source" in capsys.readouterr().err
+
+
+def test_an_edited_description_is_not_written_over(tmp_path: Path, capsys: Capture) -> None:
+    arguments = source("mine", sign_network(".onnx"), tmp_path, "--preset", "tensorflow")
+    assert main(arguments) == 0
+    yml = tmp_path / "public" / "mine" / "model.yml"
+    assert main([*arguments, "--geometry", "crop 0.9, resize 128"]) == 0  # its own file is written anew
+    mine = yml.read_text().partition("\n")[2]
+    yml.write_text(mine)
+    assert main(arguments) == 1
+    assert "another description is there" in capsys.readouterr().err
+    assert yml.read_text() == mine
+
+
+def test_a_dry_run_shows_the_description_and_writes_nothing(tmp_path: Path, capsys: Capture) -> None:
+    assert main([*source("mine", sign_network(".onnx"), tmp_path / "out", "--preset", "tensorflow"), "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "--reverse_input_channels" in out
+    assert "accuracy-check.yml" in out
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_of_the_zoo_names_every_ir_and_fetches_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["convert", "--all", "--dry-run", "-o", "irs", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    names = {config.name for config in ovm.list_models()}
+    assert {row["model"] for row in rows} == names
+    assert {row["xml"] for row in rows} >= {f"irs/public/{name}/FP16/{name}.xml" for name in names}
+    assert main(["convert", "mobilenet-v2-pytorch", "--dry-run"]) == 0
+    assert "14.2 MB to fetch" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    """Three descriptions, the second of which cannot be converted."""
+    for name in ("a", "b", "c"):
+        yml = small.write_onnx(tmp_path / "zoo" / name)
+        if name == "b":
+            yml.write_text(yml.read_text().replace("--output=scores", "--output=nowhere"))
+    return tmp_path / "zoo"
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_one_model_that_fails_does_not_stop_the_others(jobs: str, three: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "out"
+    arguments = ["convert", "--name", "[abc]", "--config-dir", str(three), "-o", str(out), "-d", str(out), "-j", jobs]
+    assert main([*arguments, "--format", "json"]) == 1
+    printed, err = capsys.readouterr()
+    rows = json.loads(printed)
+    assert [(row["model"], "error" in row) for row in rows] == [
+        ("a", False), ("a", False), ("b", True), ("c", False), ("c", False),
+    ]  # fmt: skip
+    assert "no such output" in err
+    assert "1 of 3 models failed: b" in err
+    for row in rows:
+        assert "xml" not in row or Path(row["xml"]).with_suffix(".bin").is_file()
+
+
+def test_models_converted_beside_each_other_are_the_same_bytes(three: Path, tmp_path: Path) -> None:
+    for out, jobs in (("one", "1"), ("two", "3")):
+        names = ["--name", "a,c", "--config-dir", str(three)]
+        assert main(["convert", *names, "-o", str(tmp_path / out), "-d", str(tmp_path / out), "-j", jobs]) == 0
+    for file in sorted((tmp_path / "one").rglob("*.bin")) + sorted((tmp_path / "one").rglob("*.xml")):
+        assert file.read_bytes() == (tmp_path / "two" / file.relative_to(tmp_path / "one")).read_bytes()
+
+
+class Bomb:
+    """Source files that end the process in which they are unpacked, as running out of memory would."""
+
+    config = ovm.find_config(SAMPLE)
+
+    def __reduce__(self) -> tuple:
+        return os._exit, (9,)
+
+
+def test_a_process_that_dies_is_one_models_failure(tmp_path: Path) -> None:
+    job = Job(Bomb(), tmp_path, None, ovm.Form(), verify=False, pictures=None, quiet=True)
+    outcome = run_apart(job)
+    assert outcome.rows[0]["model"] == SAMPLE
+    assert "the converting process died: got exit code 9" in outcome.rows[0]["error"]
+    assert outcome.failure.exit_code == 1
