@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 MEAN, SCALE = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 CLASSES = 5
@@ -161,15 +165,20 @@ conversion_to_onnx_args:
 """
 
 
-def write_v2_checkpoint(folder: Path) -> Path:
-    """A MobileNet V2 of five classes whose batch norm and head make its answers differ. Returns the model.yml."""
+def v2_state(classes: int = CLASSES, *, side: int = 64, spread: float = 0.4) -> dict[str, torch.Tensor]:
+    """State of a MobileNet V2 whose batch norm and head make its answers differ.
+
+    Args:
+        side: pixels; the answers differ on `frames(side=side)`.
+        spread: standard deviation of a logit over these frames. The features differ by under 1 %: with much more
+            than is needed, float32's own rounding would show.
+    """
     import torch
 
     from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
 
-    folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(5)
-    module = MobileNetV2(classes=CLASSES)
+    module = MobileNetV2(classes=classes)
     # An untrained network answers alike to everything: let batch norm see pictures, then sharpen the head.
     pictures = torch.from_numpy(normalised(frames(16, 64)))
     module.train()
@@ -177,15 +186,23 @@ def write_v2_checkpoint(folder: Path) -> Path:
         for _ in range(20):
             module(pictures)
         module.eval()
-        features = module.features(pictures).mean(dim=(2, 3))
+        features = module.features(torch.from_numpy(normalised(frames(16, side)))).mean(dim=(2, 3))
         head = module.classifier[1]
         head.weight.copy_(torch.randn_like(head.weight))
-        # Centred on these pictures, so that every class comes first on some of them. The features differ by
-        # under 1 %: more spread than this would show float32's own rounding.
-        head.weight *= 0.4 / (features @ head.weight.T).std(dim=0)[:, None]
+        # Centred on these pictures, so that every class comes first on some of them.
+        head.weight *= spread / (features @ head.weight.T).std(dim=0)[:, None]
         head.bias.copy_(-(features @ head.weight.T).mean(dim=0))
+    state: dict[str, torch.Tensor] = module.state_dict()
+    return state
+
+
+def write_v2_checkpoint(folder: Path) -> Path:
+    """Such a MobileNet V2 of five classes. Returns the model.yml."""
+    import torch
+
+    folder.mkdir(parents=True, exist_ok=True)
     network = folder / "small_v2.pth"
-    torch.save(module.state_dict(), network)
+    torch.save(v2_state(), network)
     return describe(
         network,
         framework="pytorch",

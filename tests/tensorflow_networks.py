@@ -94,7 +94,7 @@ def write_imagenet_graph(path: Path, frames: np.ndarray, output: str) -> None:
     pictures = rgb(frames, [127.5], [127.5])
     features = tf.reduce_mean(tf.nn.relu6(tf.nn.conv2d(pictures, kernel, 8, "SAME")), [1, 2]).numpy()
     head = rng.normal(0, 1, (24, 1001)).astype(np.float32)
-    head *= 6 / np.std(features @ head, axis=0)
+    head *= 12 / np.std(features @ head, axis=0)
     bias = -(features @ head).mean(axis=0)
     with tf.Graph().as_default() as graph:
         current = tf.compat.v1.placeholder(tf.float32, [1, *frames.shape[1:]], name="input")
