@@ -16,9 +16,10 @@ FULL_PIP := $(FULL)/bin/python -m pip --disable-pip-version-check
 TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
 .DEFAULT_GOAL := test
-.PHONY: venv demo test test-full check format bench clean
+.PHONY: venv venv-full demo test test-full check format bench clean
 
 venv: $(STAMP)
+venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded
 
 # $(call environment,FOLDER): an empty environment, and torch where it can be had.
 define environment
@@ -52,8 +53,8 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not full" $(PYTEST_ARGS)
 
-# Only the tests marked `full`. A further environment they need is one more target to depend on.
-test-full: $(FULL_STAMP) $(FULL)/omz/.downloaded
+# Only the tests marked `full`. Whatever else they come to need is one more target for `venv-full` to depend on.
+test-full: venv-full
 	$(FULL)/bin/python -m pytest -m full $(PYTEST_ARGS)
 
 check: $(STAMP)
