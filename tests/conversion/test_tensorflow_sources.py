@@ -16,9 +16,13 @@ from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo.arguments import plan_conversion
 
 pytestmark = pytest.mark.full
-tf = pytest.importorskip("tensorflow")
 
 UNPACK = "postprocessing: [{$type: unpack_archive, format: gztar, file: model.tar.gz}]\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tensorflow() -> None:
+    pytest.importorskip("tensorflow")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +89,8 @@ def names(model: ovm.IrModel) -> tuple[set[str], set[str]]:
 def test_a_saved_model_gives_tensorflows_numbers(
     batch: int | None, frames: np.ndarray, expected: np.ndarray, tmp_path: Path
 ) -> None:
+    import tensorflow as tf
+
     _, model = convert(saved_model(tmp_path / "net", batch=batch), tmp_path)
     loaded = tf.saved_model.load(str(tmp_path / "net" / "made"))
     logits = np.concatenate([loaded.serve(picture[None])["scores"].numpy() for picture in networks.rgb(frames)])
