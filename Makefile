@@ -5,28 +5,57 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
+# The environment of `test-full`: as above and tensorflow. One of its own, so that `make test` shows that neither the
+# package nor its tests need tensorflow.
+FULL := $(VENV)-full
+FULL_STAMP := $(FULL)/.installed
+FULL_PIP := $(FULL)/bin/python -m pip --disable-pip-version-check
+
 # torch only judges conversions in the tests. On Linux its CPU build is named outright, because a plain "torch" may
 # bring gigabytes of CUDA; where the index has no such build the tests that need torch are skipped (or: TORCH=torch).
 TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
 .DEFAULT_GOAL := test
-.PHONY: venv demo test check format bench clean
+.PHONY: venv venv-full demo test test-full check format bench clean
 
 venv: $(STAMP)
+venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded
+
+# $(call environment,FOLDER): an empty environment, and torch where it can be had.
+define environment
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
+$(PYTHON) -m venv $(1)
+$(1)/bin/python -m pip --disable-pip-version-check install --quiet "$(TORCH)" \
+  || echo "torch could not be installed: going on without it, the tests that need it will be skipped" >&2
+endef
 
 $(STAMP): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet "$(TORCH)" \
-	  || echo "torch could not be installed: going on without it, the tests that need it will be skipped" >&2
+	$(call environment,$(VENV))
 	$(PIP) install --quiet -e ".[dev]"
 	@touch $@
+
+$(FULL_STAMP): pyproject.toml
+	$(call environment,$(FULL))
+	$(FULL_PIP) install --quiet -e ".[test,tensorflow]" && $(FULL)/bin/python -c "import tensorflow" || { echo \
+	  "test-full needs tensorflow-cpu (wheels: https://pypi.org/project/tensorflow-cpu), and it could not be installed" \
+	  "or does not run here; make test does without it" >&2; exit 1; }
+	@touch $@
+
+# The Open Model Zoo's own descriptions; tried again at the next call if the wheel cannot be had. A wheel of pure
+# Python that its metadata keeps from Python 3.13: only read here, so any Python will do.
+$(FULL)/omz/.downloaded: $(FULL_STAMP)
+	$(FULL_PIP) download --quiet --no-deps --only-binary=:all: --python-version 3.11 --dest $(@D) openvino-dev==2024.6.0 \
+	  && touch $@ || echo "openvino-dev could not be downloaded: the tests on its descriptions will be skipped" >&2
 
 demo: $(STAMP)
 	$(BIN)/ov-mobilenet demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not full" $(PYTEST_ARGS)
+
+# Only the tests marked `full`. Whatever else they come to need is one more target for `venv-full` to depend on.
+test-full: venv-full
+	$(FULL)/bin/python -m pytest -m full $(PYTEST_ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -41,5 +70,5 @@ bench: $(STAMP)
 	$(BIN)/python tools/bench/start_up.py
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(FULL) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

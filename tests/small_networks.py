@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 MEAN, SCALE = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 CLASSES = 5
@@ -163,36 +166,59 @@ conversion_to_onnx_args:
 """
 
 
+def spread_answers(module: Any, *, side: int = 64, spread: float = 0.8) -> None:
+    """Give a new network batch norm and a head with which its answers differ from picture to picture.
+
+    Args:
+        side: pixels; the answers differ on `frames(side=side)`.
+        spread: standard deviation of a logit over these frames. The features differ little: with much more than is
+            needed, float32's own rounding would show.
+    """
+    import torch
+
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = 1.0  # the statistics are those of these pictures, not mostly still 0 and 1
+    with torch.no_grad():
+        module.train()
+        module(torch.from_numpy(normalised(frames(16, 64))))
+        module.eval()
+        features = module.features(torch.from_numpy(normalised(frames(16, side)))).mean(dim=(2, 3))
+        features, head = module.classifier[:-1](features), module.classifier[-1]
+        head.weight.copy_(torch.randn_like(head.weight))
+        # Centred on these pictures, so that every class comes first on some of them.
+        head.weight *= spread / (features @ head.weight.T).std(dim=0)[:, None]
+        head.bias.copy_(-(features @ head.weight.T).mean(dim=0))
+
+
+def v2_state(classes: int = CLASSES, *, side: int = 64, spread: float = 0.8) -> dict[str, torch.Tensor]:
+    """State of a MobileNet V2 whose answers differ; see `spread_answers`."""
+    import torch
+
+    from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
+
+    torch.manual_seed(5)
+    module = MobileNetV2(classes=classes)
+    spread_answers(module, side=side, spread=spread)
+    state: dict[str, torch.Tensor] = module.state_dict()
+    return state
+
+
 def write_v2_checkpoint(folder: Path) -> Path:
-    """A MobileNet V2 of five classes whose batch norm and head make its answers differ. Returns the model.yml."""
+    """A MobileNet V2 of five classes whose answers differ. Returns the model.yml."""
     from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
 
     return write_checkpoint(folder, "mobilenet_v2", lambda: MobileNetV2(classes=CLASSES), "small_v2.pth")
 
 
 def write_checkpoint(folder: Path, architecture: str, new: Callable[[], Any], file: str = "small.pth") -> Path:
-    """The state dict of a new network whose batch norm and head make its answers differ. Returns the model.yml."""
+    """The state dict of a new network whose answers differ. Returns the model.yml."""
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(5)
     module = new()
-    # An untrained network answers alike to everything: let batch norm see pictures, then sharpen the head.
-    pictures = torch.from_numpy(normalised(frames(16, 64)))
-    module.train()
-    for layer in module.modules():
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            layer.momentum = 1.0  # the statistics are those of these pictures, not mostly still 0 and 1
-    with torch.no_grad():
-        module(pictures)
-        module.eval()
-        head = module.classifier[-1]
-        features = module.classifier[:-1](module.features(pictures).mean(dim=(2, 3)))
-        head.weight.copy_(torch.randn_like(head.weight))
-        # Centred on these pictures, so that every class comes first on some of them. The features differ little:
-        # much more spread would show float32's own rounding.
-        head.weight *= 0.8 / (features @ head.weight.T).std(dim=0)[:, None]
-        head.bias.copy_(-(features @ head.weight.T).mean(dim=0))
+    spread_answers(module)
     network = folder / file
     torch.save(module.state_dict(), network)
     return describe(

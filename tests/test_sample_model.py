@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow_networks
 from signs import CLASSES, held_out, network_pictures
 
 import ov_mobilenet as ovm
@@ -181,6 +182,39 @@ def test_a_tflite_network_in_litert(drawings: tuple[np.ndarray, np.ndarray], tmp
     oracle = source_oracle(config, plan_conversion(config), yml.with_name("road-signs.tflite"))
     expected = np.stack([oracle(frame) for frame in drawings[0][:40]])
     assert np.abs(answers(convert(yml, tmp_path), drawings[0][:40]) - expected).max() < 3e-5
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("precision", "tolerance"), [("FP32", 3e-5), ("FP16", 4e-2)])
+def test_the_frozen_graph_in_tensorflow(
+    precision: str, tolerance: float, drawings: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorflow")
+    expected = tensorflow_networks.answers(
+        EXPORTS / "road-signs.pb",
+        tensorflow_networks.rgb(drawings[0], [127.5], [127.5]),
+        source="input:0",
+        target="MobilenetV1/Predictions/Reshape_1:0",
+    )
+    assert (expected.argmax(1) == drawings[1]).mean() >= 0.95
+    answer = answers(convert(description(".pb", tmp_path / "net"), tmp_path, precision), drawings[0])
+    assert np.abs(answer - expected).max() < tolerance
+    assert (answer.argmax(1) == expected.argmax(1)).mean() >= 0.98
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("suffix", [".pb", ".tflite"])
+@pytest.mark.parametrize("number", ["", ":0"])
+def test_convert_verifies_googles_formats(
+    suffix: str, number: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorflow" if suffix == ".pb" else "ai_edge_litert")
+    yml = description(suffix, tmp_path / "net", **{"Reshape_1": "Reshape_1" + number})
+    places = ["-o", str(tmp_path), "-d", str(tmp_path / "dl"), "--cache-dir", str(tmp_path / "cache")]
+    samples = ovm.find_config(SAMPLE).folder / "samples"
+    assert main(["convert", str(yml), *places, "--verify-images", str(samples), "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["verification"]["images"] for row in rows] == [12, 12]
 
 
 def test_torch_and_tensorflow_pad_alike(drawings: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:

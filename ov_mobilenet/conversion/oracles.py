@@ -72,6 +72,13 @@ def _framework_errors(framework: str) -> tuple[type[Exception], ...]:
             "NotImplemented", "InvalidGraph", "EPFail", "ModelLoaded", "NotFound",
         )  # fmt: skip
         return (*common, *(getattr(state, name) for name in names if hasattr(state, name)))
+    if framework == "tf":
+        try:
+            from google.protobuf.message import DecodeError
+            from tensorflow.errors import OpError
+        except ImportError:
+            return common
+        return (*common, DecodeError, OpError)
     return common
 
 
@@ -167,26 +174,55 @@ def _tflite(plan: ConversionPlan, path: Path) -> Oracle:
 
 
 def _tensorflow(plan: ConversionPlan, path: Path) -> Oracle:
+    import numpy as np
     import tensorflow as tf
 
-    if path.is_dir():
-        signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+    network, shape = _saved_model(plan, path) if path.is_dir() else _frozen_graph(plan, path)
+    batch = shape[0] or 1
 
-        def run_signature(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-            answer = signature(tf.constant(_batch(frame, plan, "NHWC")))
-            return _flat(next(iter(answer.values())).numpy())
+    def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        frames = _batch(frame, plan, "NHWC").repeat(batch, axis=0)
+        answer = np.asarray(network(tf.constant(frames)))
+        return _flat(answer[:1] if batch > 1 else answer)
 
-        return run_signature
+    return run
+
+
+def _saved_model(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any], Any]:
+    """The serving signature of a SavedModel as a function, and the shape it takes."""
+    import tensorflow as tf
+
+    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+    source = _named(list(signature.structured_input_signature[1].values()), plan.input.name, path)
+    # The signature's keys are what OpenVINO takes for names; TensorFlow 1 has the tensors' own as well.
+    names = {key: {key, port.name.removesuffix(":0")} for key, port in signature.structured_outputs.items()}
+    wanted = (plan.output or "").removesuffix(":0")
+    target = next((key for key in names if not wanted or wanted in names[key]), None)
+    if target is None:
+        raise ConversionError(
+            "the source network's signature has no such output", where=path,
+            expected=repr(plan.output), got=", ".join(map(repr, names)),
+        )  # fmt: skip
+
+    def run(frames: Any) -> Any:
+        return signature(**{source.name: frames})[target]
+
+    return run, source.shape
+
+
+def _frozen_graph(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any], Any]:
+    """A frozen graph from its input to the named output as a function, and the shape it takes."""
+    import tensorflow as tf
+
     graph_def = tf.compat.v1.GraphDef()
     graph_def.ParseFromString(path.read_bytes())
     wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph_def, name=""), [])
-    name = plan.output or graph_def.node[-1].name
-    network = wrapped.prune(f"{plan.input.name or 'input'}:0", name if ":" in name else f"{name}:0")
-
-    def run_graph(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return _flat(network(tf.constant(_batch(frame, plan, "NHWC"))).numpy())
-
-    return run_graph
+    operations = wrapped.graph.get_operations()
+    source = _named([op.outputs[0] for op in operations if op.type == "Placeholder"], plan.input.name, path)
+    tensors = [tensor for op in operations if op.type not in ("Placeholder", "Const") for tensor in op.outputs]
+    if plan.output is None:  # as OpenVINO does: what nothing else takes in, wherever it stands in the file
+        tensors = [tensor for tensor in tensors if not tensor.consumers()]
+    return wrapped.prune(source, _named(tensors, plan.output, path)), source.shape
 
 
 def _flat(values: Any) -> NDArray[np.float32]:
