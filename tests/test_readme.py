@@ -25,7 +25,7 @@ LINKS = re.findall(r"\]\(([^)\s]+)\)", PROSE)
 
 def commands() -> list[str]:
     """Every `ov-mobilenet COMMAND …` of the sh blocks and of the running text."""
-    lines = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+    lines = [line for kind, text in BLOCKS if kind == "sh" for line in text.replace("\\\n", " ").splitlines()]
     lines += re.findall(r"`([^`\n]+)`", PROSE)
     return list(dict.fromkeys(line for line in lines if line.startswith("ov-mobilenet ")))
 
@@ -50,6 +50,8 @@ def test_commands_parse_and_name_models_of_the_zoo(line: str, tmp_path: Path, mo
         if path.suffix == ".xml":
             assert path.match(f"public/{path.stem}/FP??/{path.stem}.xml"), line
             model = path.stem
+        if model == "mine":  # the README's name for a network of the reader's own
+            continue
         assert path.suffix == ".yml" or model_names(model), line
 
 
