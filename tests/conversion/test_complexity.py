@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,19 @@ def test_the_documents_figures_are_met(
     counted = complexity(small.architecture_ir(architecture, width=width, classes=classes, side=side))
     assert counted.gflops == pytest.approx(gflops, rel=0.01)
     assert counted.mparams == pytest.approx(mparams, rel=0.002)
+
+
+def test_squeeze_excite_is_counted_alike_in_another_form(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from ov_mobilenet.conversion.architectures.mobilenet_v3 import MobileNetV3
+
+    new = partial(MobileNetV3, "mobilenet_v3_small", classes=5, width=0.5)
+    config = ovm.load_config(small.write_checkpoint(tmp_path / "net", "mobilenet_v3_small", new))
+    sources = ovm.download(config, tmp_path / "dl", cache_root=tmp_path / "cache", offline=True)
+    form = ovm.Form(layout="NHWC", input_type="u8", batch=-1)
+    xml = ovm.convert(sources, tmp_path / "ir", precisions=("FP16",), form=form)[0].xml
+    plain = small.architecture_ir("mobilenet_v3_small", width=0.5, classes=5, side=64)
+    assert complexity(ov.Core().read_model(xml)) == complexity(plain)
 
 
 @pytest.mark.shared
