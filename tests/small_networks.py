@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -235,3 +236,19 @@ def normalised(frames_: np.ndarray) -> np.ndarray:
     """uint8 (N, H, W, 3) BGR to float32 (N, 3, H, W) RGB, (x - mean) / scale."""
     x = (frames_[..., ::-1].astype(np.float32) - np.array(MEAN, np.float32)) / np.array(SCALE, np.float32)
     return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+
+
+def architecture_ir(architecture: str, *, width: float, classes: int, side: int) -> Any:
+    """One of our torch modules, untrained, as an `ov.Model` for pictures of `side` x `side`."""
+    import openvino as ov
+    import torch
+
+    from ov_mobilenet.conversion.architectures import Identified, build
+    from ov_mobilenet.conversion.architectures.blocks import trunk
+
+    form = Identified(architecture=architecture, width=width, classes=classes, hidden=trunk(architecture, width).hidden)
+    module = build(form).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # see sources/pytorch.py
+        traced = torch.jit.trace(module, torch.zeros(1, 3, side, side), check_trace=False)
+        return ov.convert_model(traced, input=[1, 3, side, side])

@@ -12,6 +12,7 @@ import msgspec
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.options import FORMATS, human_size, print_json
+from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.geometry import from_dataset
@@ -141,6 +142,7 @@ def _ir_facts(xml: Path) -> dict[str, Any]:
     import msgspec
 
     from ov_mobilenet.conversion import ir
+    from ov_mobilenet.conversion.complexity import complexity
 
     network = ir.read_ir(xml)
     record = ir.read_record(network, xml)
@@ -155,6 +157,11 @@ def _ir_facts(xml: Path) -> dict[str, Any]:
             for port in ports
         ]
     facts["layout"] = str(network.get_parameters()[0].layout)
+    try:
+        counted = complexity(network)
+        facts |= {"gflops": float(f"{counted.gflops:.4g}"), "mparams": float(f"{counted.mparams:.4g}")}
+    except ConversionError:  # pictures of any size: the rest of the facts is known all the same
+        facts |= {"gflops": None, "mparams": None}
     if record is None:
         return {**facts, "record": None}
     values = msgspec.to_builtins(record)

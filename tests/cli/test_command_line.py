@@ -247,6 +247,8 @@ def test_info_of_an_ir(network: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     facts = json.loads(capsys.readouterr().out)
     assert facts["precision"] == "FP16"
     assert "58.395" in facts["normalisation"]
+    assert facts["gflops"] == 0.0001148  # 8 maps of 16 x 16: 27 multiply-adds, a bias and a ReLU; 5 x 8 dense
+    assert facts["mparams"] == 0.000269  # 216 + 8, 40 + 5
     assert main(["info", xml]) == 0
     assert "resize 32" in capsys.readouterr().out
 

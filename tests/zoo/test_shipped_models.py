@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
+import small_networks as small
 
+from ov_mobilenet.conversion.complexity import complexity
 from ov_mobilenet.downloads.cache import is_valid
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.geometry import Crop, Resize, channel_order, describe, from_dataset
@@ -102,6 +104,21 @@ FACTS = {
         ("data", (1, 3, 224, 224), "NCHW"), (123.675, 116.28, 103.53), (58.395, 57.12, 57.375),
         "mobilenetv20_output_flatten0_reshape0", "logits", 1000, 0.7094, 0.8999, "resize 256 greater pillow, crop 224",
     ),
+    "mobilenetv2-12": Facts(
+        "mobilenetv2-12.onnx", 13964571, "sha256:c0c3f76d93fa", "onnx", "mobilenetv2-12.onnx",
+        ("input", (1, 3, 224, 224), "NCHW"), (123.675, 116.28, 103.53), (58.395, 57.12, 57.375),
+        "output", "logits", 1000, 0.6948, 0.8926, "resize 256 greater pillow, crop 224",
+    ),
+    "mobilenet-v3-small-pytorch": Facts(
+        "mobilenet_v3_small-047dcff4.pth", 10306551, "sha256:047dcff4", "pytorch", "mobilenet_v3_small-047dcff4.pth",
+        ("data", (1, 3, 224, 224), "NCHW"), (123.675, 116.28, 103.53), (58.395, 57.12, 57.375),
+        "prob", "logits", 1000, 0.67668, 0.87402, "resize 256 greater pillow, crop 224",
+    ),
+    "mobilenet-v3-large-pytorch": Facts(
+        "mobilenet_v3_large-8738ca79.pth", 22139423, "sha256:8738ca79", "pytorch", "mobilenet_v3_large-8738ca79.pth",
+        ("data", (1, 3, 224, 224), "NCHW"), (123.675, 116.28, 103.53), (58.395, 57.12, 57.375),
+        "prob", "logits", 1000, 0.74042, 0.9134, "resize 256 greater pillow, crop 224",
+    ),
 }  # fmt: skip
 
 
@@ -126,5 +143,35 @@ def test_a_shipped_description_says_what_its_document_says(name):
     assert describe(from_dataset(config.accuracy_check.converted)) == facts.geometry
 
 
-def test_the_architecture_of_the_pytorch_model_is_named():
-    assert plan_conversion(find_config("mobilenet-v2-pytorch")).model_name == "mobilenet_v2"
+# What each model is; the ONNX and TensorFlow descriptions do not say it in so many words.
+ARCHITECTURES = {
+    "mobilenet-v1-0.25-128": ("mobilenet_v1", 0.25),
+    "mobilenet-v1-0.25-128-signs": ("mobilenet_v1", 0.25),
+    "mobilenet-v1-0.50-160": ("mobilenet_v1", 0.5),
+    "mobilenet-v1-0.50-224": ("mobilenet_v1", 0.5),
+    "mobilenet-v1-1.0-224-tf": ("mobilenet_v1", 1.0),
+    "mobilenet-v2-1.0-224": ("mobilenet_v2", 1.0),
+    "mobilenet-v2-1.4-224": ("mobilenet_v2", 1.4),
+    "mobilenet-v2-pytorch": ("mobilenet_v2", 1.0),
+    "mobilenet-v3-large-1.0-224-tf": ("mobilenet_v3_large", 1.0),
+    "mobilenet-v3-large-pytorch": ("mobilenet_v3_large", 1.0),
+    "mobilenet-v3-small-1.0-224-tf": ("mobilenet_v3_small", 1.0),
+    "mobilenet-v3-small-pytorch": ("mobilenet_v3_small", 1.0),
+    "mobilenetv2-12": ("mobilenet_v2", 1.0),
+    "mobilenetv2-7": ("mobilenet_v2", 1.0),
+}
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_gflops_and_mparams_are_those_of_the_architecture(name):
+    pytest.importorskip("torch")
+    config = find_config(name)
+    plan = plan_conversion(config)
+    architecture, width = ARCHITECTURES[name]
+    if config.framework == "pytorch":
+        assert plan.model_name == architecture
+    side = dict(zip(plan.input.layout, plan.input.shape, strict=True))["H"]
+    classes = config.details.classes
+    counted = complexity(small.architecture_ir(architecture, width=width, classes=classes, side=side))
+    assert config.details.gflops == pytest.approx(counted.gflops, rel=0.03)
+    assert config.details.mparams == pytest.approx(counted.mparams, rel=0.03)
