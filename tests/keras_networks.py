@@ -119,8 +119,8 @@ def write_published(network: Any, path: Path, *, rename: Any = published_name) -
                 kernel = "depthwise_kernel" if type(layer).__name__ == "DepthwiseConv2D" else variable.name
                 weight_names.append(f"{name}/{kernel}:0".encode())
                 group.create_dataset(weight_names[-1].decode(), data=variable.numpy())
-            group.attrs["weight_names"] = weight_names
-        file.attrs["layer_names"] = names
+            group.attrs["weight_names"] = np.asarray(weight_names, "S")
+        file.attrs["layer_names"] = np.asarray(names, "S")
         file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.3.0-tf"
     return path
 
