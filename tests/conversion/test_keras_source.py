@@ -274,6 +274,11 @@ def test_a_full_model(fine_tuned: Any, suffix: str, tmp_path: Path) -> None:
     assert np.abs(swapped - expected).max() > 0.1
     assert ovm.verify(sources, single).holds
 
+    import openvino as ov
+
+    ir = ov.Core().read_model(single.xml)
+    assert (ir.inputs[0].get_names(), ir.outputs[0].get_names()) == ({"pixels"}, {"predictions"})
+
 
 def test_a_full_v3_with_its_arithmetic_between_layers(small_v3: Any, tmp_path: Path) -> None:
     path = folder(tmp_path) / "v3.keras"

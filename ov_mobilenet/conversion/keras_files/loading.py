@@ -81,11 +81,10 @@ def keras_settings(path: Path) -> Iterator[None]:
     """
     try:
         _import_quietly()
+        import keras
+        import tensorflow as tf
     except ImportError as error:
         raise MissingDependencyError("Keras files need tensorflow", where=path, fix=INSTALL) from error
-    import keras
-    import tensorflow as tf
-
     if keras.backend.backend() != "tensorflow":
         raise ConversionError(
             "Keras runs on another backend", where=path, expected="tensorflow", got=keras.backend.backend(),

@@ -45,7 +45,7 @@ def read_keras(plan: ConversionPlan, path: Path) -> ov.Model:
     known = _OUTPUTS.get(architecture.name) if architecture is not None else None
     name = plan.input.name or (_INPUT if known else network.inputs[0].name)
     model.inputs[0].set_names({name})
-    model.outputs[0].set_names({plan.output or known or network.output_names[0]})
+    model.outputs[0].set_names({plan.output or known or network.layers[-1].name})
     return model
 
 
