@@ -280,6 +280,20 @@ def test_a_full_model(fine_tuned: Any, suffix: str, tmp_path: Path) -> None:
     assert (ir.inputs[0].get_names(), ir.outputs[0].get_names()) == ({"pixels"}, {"predictions"})
 
 
+def test_a_full_model_that_keras_gave_other_weights(
+    fine_tuned: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder(tmp_path) / "own.keras"
+    fine_tuned.save(path)
+    other = keras.models.load_model(path, compile=False)
+    kernel, bias = other.layers[-1].get_weights()
+    other.layers[-1].set_weights([kernel + 1e-6, bias])
+    monkeypatch.setattr(keras.models, "load_model", lambda *args, **options: other)
+    count = len(other.weights)
+    with pytest.raises(ConversionError, match=f"not every weight.*expected {count}, got {count - 1}"):
+        ovm.convert(sources_of(nets.describe(path), tmp_path), tmp_path / "ir")
+
+
 def test_a_full_v3_with_its_arithmetic_between_layers(small_v3: Any, tmp_path: Path) -> None:
     path = folder(tmp_path) / "v3.keras"
     small_v3.save(path)

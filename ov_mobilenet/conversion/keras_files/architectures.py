@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ov_mobilenet.conversion.keras_files.hdf5 import Variable
+from ov_mobilenet.conversion.keras_files.hdf5 import WHOLE_MODEL, Variable
 from ov_mobilenet.errors import ConversionError
 
 Architecture = Literal["MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large"]
-FIX = "Save the whole model as .keras, or export it as a SavedModel (model.export) or as ONNX"
 MAX_CLASSES = 1 << 20
 
 # Channels behind each block at width 1.0, from the papers.
@@ -71,19 +70,19 @@ def identify(layers: Mapping[str, tuple[Variable, ...]], where: Path) -> KerasAr
         raise ConversionError(
             "the weights are of no MobileNet that Keras has", where=where,
             expected="those of MobileNet, MobileNetV2, MobileNetV3Small or MobileNetV3Large of keras.applications",
-            got=f"layers {', '.join(list(layers)[:4])}, … ({len(layers)})" if layers else "no layer", fix=FIX,
+            got=f"layers {', '.join(list(layers)[:4])}, … ({len(layers)})" if layers else "no layer", fix=WHOLE_MODEL,
         )  # fmt: skip
     if "head" not in layers:
         raise ConversionError(
             "the weights have no classifier (include_top=False)", where=where, expected="a last layer of classes",
-            fix=FIX,
+            fix=WHOLE_MODEL,
         )  # fmt: skip
     found = tuple(_channels(layers, layer, where) for layer in _block_ends(name))
     width = next((width for width in _candidates(name, found) if _expected(name, width) == found), None)
     if width is None:
         raise ConversionError(
             "the weights have channels that no width of the network has", where=where,
-            expected=f"{list(_expected(name, 1.0))} at width 1.0", got=list(found), fix=FIX,
+            expected=f"{list(_expected(name, 1.0))} at width 1.0", got=list(found), fix=WHOLE_MODEL,
         )  # fmt: skip
     count = _channels(layers, "head", where)
     if not 1 <= count <= MAX_CLASSES:
@@ -120,7 +119,7 @@ def _channels(layers: Mapping[str, tuple[Variable, ...]], layer: str, where: Pat
     variables = layers.get(layer, ())
     shape = variables[0].values.shape if variables else ()
     if len(shape) not in (2, 4):
-        raise ConversionError(f"{layer} holds no filters", where=where, got=f"shape {list(shape)}", fix=FIX)
+        raise ConversionError(f"{layer} holds no filters", where=where, got=f"shape {list(shape)}", fix=WHOLE_MODEL)
     return int(shape[-1])
 
 

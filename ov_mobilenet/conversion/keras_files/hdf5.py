@@ -26,6 +26,7 @@ MAX_BYTES = 1 << 30  # the largest MobileNet of Keras has 25 MB
 MAX_OBJECTS = 20_000
 MAX_DEPTH = 24
 _OWN_FILTERS = {1, 2, 3}  # deflate, shuffle, fletcher32; others are plug-ins that HDF5 would load
+WHOLE_MODEL = "Save the whole model as .keras, or export it as a SavedModel (model.export) or as ONNX"
 INSTALL = "pip install 'ov-mobilenet[tensorflow]'"
 
 
@@ -135,6 +136,7 @@ def _layers(file: Any, tensors: Mapping[str, NDArray[np.generic]], where: Path) 
                 raise ConversionError(
                     f"{path} belongs to no layer", where=where,
                     expected="the weights of one network, as Keras saves them", got="another layout",
+                    fix=WHOLE_MODEL,
                 )  # fmt: skip
             if name not in found:
                 indices = sorted((p for p in tensors if p.rpartition("/")[0] == owner), key=_index)

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ov_mobilenet.conversion.keras_files.architectures import FIX, KerasArchitecture, canonical
+from ov_mobilenet.conversion.keras_files.architectures import KerasArchitecture, canonical
 from ov_mobilenet.conversion.keras_files.description import KerasFile, read_keras_file
-from ov_mobilenet.conversion.keras_files.hdf5 import INSTALL, Variable
+from ov_mobilenet.conversion.keras_files.hdf5 import INSTALL, WHOLE_MODEL, Variable
 from ov_mobilenet.errors import ConversionError, MissingDependencyError
 from ov_mobilenet.zoo.arguments import ConversionPlan
 
@@ -161,7 +161,7 @@ def assign(network: Any, layers: dict[str, tuple[Variable, ...]], path: Path) ->
     if missing or extra:
         raise ConversionError(
             "the weights do not fit the network", where=path,
-            got=f"missing {_some(missing)}; not known {_some(extra)}", fix=FIX,
+            got=f"missing {_some(missing)}; not known {_some(extra)}", fix=WHOLE_MODEL,
         )  # fmt: skip
     for name, layer in wanted.items():
         values = _in_order(layer, layers[name], path)
@@ -169,7 +169,7 @@ def assign(network: Any, layers: dict[str, tuple[Variable, ...]], path: Path) ->
             if tuple(variable.shape) != value.shape:
                 raise ConversionError(
                     f"{layer.name}/{variable.name} does not fit the network", where=path,
-                    expected=list(variable.shape), got=list(value.shape), fix=FIX,
+                    expected=list(variable.shape), got=list(value.shape), fix=WHOLE_MODEL,
                 )  # fmt: skip
         layer.set_weights(values)
 
@@ -221,7 +221,7 @@ def _check_finite(file: KerasFile, path: Path) -> None:
 
 def _unbuildable(path: Path, error: BaseException) -> ConversionError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    return ConversionError(f"Keras cannot build the network ({reason})", where=path, fix=FIX)
+    return ConversionError(f"Keras cannot build the network ({reason})", where=path, fix=WHOLE_MODEL)
 
 
 def _some(names: list[str]) -> str:
