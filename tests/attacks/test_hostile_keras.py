@@ -109,6 +109,13 @@ def test_wherever_the_name_stands(evil: dict, place: str) -> None:
         checked_config(json.dumps(model(dense)), Path("m.keras"))
 
 
+def test_a_compile_configuration_where_keras_would_not_drop_it() -> None:
+    hostile = json.dumps(model(compile_config={"optimizer": function("os", "system")}))
+    assert "compile_config" not in checked_config(hostile, Path("m.keras"), archive=True)
+    with pytest.raises(ConversionError, match="names what is not run here.*os.system"):
+        checked_config(hostile, Path("m.h5"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -55,8 +55,12 @@ _LARGEST = {"filters": 16_384, "units": 16_384}
 FIX = "Export the network from its own code, as a SavedModel (model.export) or as ONNX, and convert that"
 
 
-def checked_config(text: str, where: Path) -> dict[str, Any]:
-    """The configuration as a dictionary, without what Keras ignores when it does not compile the model.
+def checked_config(text: str, where: Path, *, archive: bool = False) -> dict[str, Any]:
+    """The configuration as a dictionary.
+
+    Args:
+        archive: it is that of a `.keras` file, whose outermost `compile_config` (optimizer, loss, metrics) Keras drops
+            unread when it is not to compile the model.
 
     Raises:
         ConversionError: no JSON, or it names anything but Keras's own layers, initialisers and the like.
@@ -72,7 +76,7 @@ def checked_config(text: str, where: Path) -> dict[str, Any]:
         raise ConversionError(
             "the model is no plain Keras network", where=where, expected="Functional or Sequential", got=got, fix=FIX
         )
-    kept = {key: value for key, value in config.items() if key != "compile_config"}
+    kept = {key: value for key, value in config.items() if not (archive and key == "compile_config")}
     if kept["class_name"] == "Model":  # what Functional was called until TensorFlow 2.4
         kept = {**kept, "class_name": "Functional"}
     _check(kept, where, "", 0)

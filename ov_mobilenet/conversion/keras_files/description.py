@@ -83,7 +83,7 @@ def read_keras_file(path: Path) -> KerasFile:
     """Read and judge a Keras file, full model or weights. Raises: as `describe_keras`."""
     if path.name.endswith(".keras"):
         text, weights = _members(path)
-        config, contents = checked_config(text, path), read_hdf5(weights, path)
+        config, contents = checked_config(text, path, archive=True), read_hdf5(weights, path)
         return KerasFile({}, None, config, contents)
     if not path.name.endswith((".h5", ".hdf5")):
         raise ConversionError("no Keras file", where=path, expected="a name in .keras, .h5 or .weights.h5")
