@@ -95,15 +95,17 @@ def _input(config: ModelConfig, plan: ConversionPlan) -> str:
     turned = plan.target_layout or layout
     moved = [shape[layout.index(letter)] for letter in turned] if shape and layout else shape
     name, unknown = f"`{plan.input.name}`", "as the network says"
+    normalised = bool(normalisation.mean or normalisation.scale)
+    inside = "inside the model" if normalised else "none"
     rows = [
         ("Name", name, name),
         ("Shape", f"`{list(shape)}`" if shape else unknown, f"`{list(moved)}`" if shape else unknown),
         ("Layout", layout or unknown, turned or unknown),
         ("Type", "f32", "f32"),
         ("Channel order", original, converted),
-        ("Values", "(pixel - mean) / scale", "pixels, 0..255"),
-        ("Mean", _numbers(normalisation.mean, original), "inside the model"),
-        ("Scale", _numbers(normalisation.scale, original), "inside the model"),
+        ("Values", "(pixel - mean) / scale" if normalised else "pixels, 0..255", "pixels, 0..255"),
+        ("Mean", _numbers(normalisation.mean, original), inside),
+        ("Scale", _numbers(normalisation.scale, original), inside),
     ]
     return _table(COLUMNS, rows)
 

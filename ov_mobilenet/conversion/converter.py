@@ -143,10 +143,10 @@ def _prepare(config: ModelConfig, plan: ConversionPlan, path: Path, form: Form) 
     """The network with one named input of the wanted shape, ending in probabilities; and its layout."""
     from ov_mobilenet.conversion.outputs import end_in_probabilities
     from ov_mobilenet.conversion.shapes import free_batch, set_shape
-    from ov_mobilenet.conversion.sources import read_network
+    from ov_mobilenet.conversion.sources import network_framework, read_network
     from ov_mobilenet.conversion.sources.frontend import find_output, plain_name, single_input
 
-    network = read_network(config.framework, plan, path)
+    network = read_network(network_framework(config, path), plan, path)
     source_input = single_input(network, plan.input.name, path)
     output = find_output(network, plan.output, path)
     model = end_in_probabilities(output, source_input.get_node(), config.details.output, path)

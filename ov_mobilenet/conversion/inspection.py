@@ -69,20 +69,26 @@ def inspect_source(
 
     Args:
         output: the tensor to end at, of several.
-        architecture: of a PyTorch checkpoint; None to find out.
+        architecture: of bare weights; None to find out.
         weights_key: the entry of a PyTorch checkpoint; None to find out.
 
     Raises:
-        UsageError: no such file, or of a kind that is not known.
+        UsageError: no such file, one of a kind that is not known, or of another architecture.
         ConversionError: the network cannot be read, or is no classifier.
         MissingDependencyError: the framework's package is not installed.
     """
+    source = source.absolute()  # so that "." has a name
     framework, network, files = _kind(source)
-    folder = source.parent
     if framework == "pytorch":
         return _inspect_checkpoint(source, architecture, weights_key)
-    if architecture is not None or weights_key is not None:
-        raise UsageError("--architecture and --weights-key are for PyTorch checkpoints", where=source)
+    if weights_key is not None:
+        raise UsageError("--weights-key is for PyTorch checkpoints", where=source)
+    known = _keras_architecture(source) if framework == "keras" else (None, None)
+    if architecture not in (None, known[0]):
+        raise UsageError(
+            "the network has another architecture", where=source, expected=architecture,
+            got=known[0] or "a network that says itself what it is",
+        )  # fmt: skip
     from ov_mobilenet.conversion.sources import read_network
     from ov_mobilenet.conversion.sources.frontend import plain_name, single_input
 
@@ -97,7 +103,7 @@ def inspect_source(
     shape = port.get_partial_shape()
     return Found(
         framework=framework,
-        folder=folder,
+        folder=source.parent,
         files=files,
         network=network,
         input_name=plain_name(min(port.get_names(), default="")),
@@ -105,7 +111,17 @@ def inspect_source(
         output=name,
         classes=_classes(end, source),
         ends_in="probabilities" if ends_in_softmax(end) else "logits",
+        architecture=known[0],
+        width=known[1],
     )
+
+
+def _keras_architecture(source: Path) -> tuple[str | None, float | None]:
+    """Architecture and width of bare Keras weights; None for a full model."""
+    from ov_mobilenet.conversion.keras_files.description import describe_keras
+
+    described = describe_keras(source)
+    return described.architecture, described.width
 
 
 def _kind(source: Path) -> tuple[str, str, tuple[str, ...]]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ov_mobilenet.conversion.sources import network_framework
 from ov_mobilenet.errors import ConversionError, MissingDependencyError
 from ov_mobilenet.zoo.arguments import ConversionPlan, Normalisation
 from ov_mobilenet.zoo.model import ModelConfig
@@ -25,6 +26,7 @@ PACKAGES = {
     "pytorch": "torch",
     "tflite": "ai-edge-litert",
     "tf": "tensorflow-cpu",
+    "keras": "tensorflow-cpu",
 }
 
 
@@ -35,16 +37,17 @@ def source_oracle(config: ModelConfig, plan: ConversionPlan, path: Path) -> Orac
         MissingDependencyError: its framework is not installed; names the package.
         ConversionError: the framework has no oracle, or cannot read or run the network; so does the function itself.
     """
-    builders = {"onnx": _onnx, "pytorch": _pytorch, "tflite": _tflite, "tf": _tensorflow}
-    if config.framework not in builders:
-        raise ConversionError("no way to run this framework", where=config.path, got=config.framework)
-    failures = _framework_errors(config.framework)
+    builders = {"onnx": _onnx, "pytorch": _pytorch, "tflite": _tflite, "tf": _tensorflow, "keras": _keras}
+    framework = network_framework(config, path)
+    if framework not in builders:
+        raise ConversionError("no way to run this framework", where=config.path, got=framework)
+    failures = _framework_errors(framework)
     try:
-        run = builders[config.framework](plan, path)
+        run = builders[framework](plan, path)
     except failures as error:
-        raise _cannot_run(config.framework, path, error) from error
+        raise _cannot_run(framework, path, error) from error
     except ImportError as error:
-        package = PACKAGES[config.framework]
+        package = PACKAGES[framework]
         raise MissingDependencyError(
             f"verification runs the source network, and {package} is not installed",
             fix=f"pip install {package}",
@@ -54,7 +57,7 @@ def source_oracle(config: ModelConfig, plan: ConversionPlan, path: Path) -> Orac
         try:
             return run(frame)
         except failures as error:
-            raise _cannot_run(config.framework, path, error) from error
+            raise _cannot_run(framework, path, error) from error
 
     return checked
 
@@ -223,6 +226,18 @@ def _frozen_graph(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any
     if plan.output is None:  # as OpenVINO does: what nothing else takes in, wherever it stands in the file
         tensors = [tensor for tensor in tensors if not tensor.consumers()]
     return wrapped.prune(source, _named(tensors, plan.output, path)), source.shape
+
+
+def _keras(plan: ConversionPlan, path: Path) -> Oracle:
+    from ov_mobilenet.conversion.keras_files.loading import keras_settings, load_by_keras
+
+    network = load_by_keras(plan, path)
+
+    def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with keras_settings(path):
+            return _flat(network.predict(_batch(frame, plan, "NHWC"), verbose=0))
+
+    return run
 
 
 def _flat(values: Any) -> NDArray[np.float32]:

@@ -151,12 +151,12 @@ def draw_noise(height: int, width: int) -> Iterator[NDArray[np.uint8]]:
 def _gives_probabilities(config: ModelConfig, plan: ConversionPlan, path: Path) -> bool:
     """Whether the source network's graph ends in softmax; its values do not say (logits can lie in [0, 1])."""
     from ov_mobilenet.conversion.outputs import ends_in_softmax
-    from ov_mobilenet.conversion.sources import read_network
+    from ov_mobilenet.conversion.sources import network_framework, read_network
     from ov_mobilenet.conversion.sources.frontend import find_output
 
     if config.framework == "pytorch":
         return False  # our own modules, all of which end in logits
-    return ends_in_softmax(find_output(read_network(config.framework, plan, path), plan.output, path))
+    return ends_in_softmax(find_output(read_network(network_framework(config, path), plan, path), plan.output, path))
 
 
 def _as_probabilities(answer: NDArray[np.float32], *, probabilities: bool) -> NDArray[np.float32]:

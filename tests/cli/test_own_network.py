@@ -143,7 +143,7 @@ def test_the_shape_may_be_another(tmp_path: Path, capsys: Capture) -> None:
         (["--output-kind", "probabilities"], "the network ends otherwise"),
         (["--classes", "15"], "another classes: expected 15, got 16"),
         (["--width", "1.0"], "--width is for bare weights"),
-        (["--architecture", "mobilenet_v2"], "are for PyTorch checkpoints"),
+        (["--architecture", "mobilenet_v2"], "the network has another architecture: expected mobilenet_v2"),
         (["--name", "a/b"], "needs a name"),
         (["--all"], "--source converts one network"),
     ],

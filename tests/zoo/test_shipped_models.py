@@ -1,4 +1,4 @@
-"""One walk over the shipped descriptions, and three models against numbers copied from their documents by hand."""
+"""One walk over the shipped descriptions, and five models against numbers copied from their documents by hand."""
 
 from __future__ import annotations
 
@@ -118,6 +118,18 @@ FACTS = {
         "mobilenet_v3_large-8738ca79.pth", 22139423, "sha256:8738ca79", "pytorch", "mobilenet_v3_large-8738ca79.pth",
         ("data", (1, 3, 224, 224), "NCHW"), (123.675, 116.28, 103.53), (58.395, 57.12, 57.375),
         "prob", "logits", 1000, 0.74042, 0.9134, "resize 256 greater pillow, crop 224",
+    ),
+    "mobilenet-v3-small-1.0-224-tf": Facts(
+        "weights_mobilenet_v3_small_224_1.0_float.h5", 10734624, "sha384:d342c446ceec", "keras",
+        "weights_mobilenet_v3_small_224_1.0_float.h5", ("input_1", (1, 224, 224, 3), "NHWC"), (), (),
+        "StatefulPartitionedCall/MobilenetV3small/Predictions/Softmax", "probabilities", 1000, 0.6736, 0.8744,
+        "resize 256, crop 224",
+    ),
+    "mobilenet-v3-large-1.0-224-tf": Facts(
+        "weights_mobilenet_v3_large_224_1.0_float.h5", 22661472, "sha384:4e7e0ecab69b", "keras",
+        "weights_mobilenet_v3_large_224_1.0_float.h5", ("input_1", (1, 224, 224, 3), "NHWC"), (), (),
+        "StatefulPartitionedCall/MobilenetV3large/Predictions/Softmax", "probabilities", 1000, 0.753, 0.9262,
+        "resize 256, crop 224",
     ),
 }  # fmt: skip
 

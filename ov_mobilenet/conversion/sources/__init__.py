@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.conversion.keras_files.description import is_keras_file
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo.arguments import ConversionPlan
 from ov_mobilenet.zoo.model import REFUSED_FRAMEWORKS, ModelConfig
@@ -29,6 +30,10 @@ def network_path(config: ModelConfig, plan: ConversionPlan, download_folder: Pat
             fix=REFUSED_FRAMEWORKS[config.framework][:1].upper() + REFUSED_FRAMEWORKS[config.framework][1:],
         )
     if plan.source.root == "conv_dir":
+        weights = [file.name for file in config.files if is_keras_file(file.name)]
+        # The Open Model Zoo's scripts for these make a SavedModel of the weights; here they are read directly.
+        if config.framework == "tf" and len(weights) == 1:
+            return _there(config, download_folder / weights[0])
         raise ConversionError(
             "the network is made by a script of the Open Model Zoo, and scripts of a description are not run",
             where=config.path,
@@ -36,7 +41,10 @@ def network_path(config: ModelConfig, plan: ConversionPlan, download_folder: Pat
             got=f"$conv_dir/{plan.source.path}",
         )
     root = download_folder if plan.source.root == "dl_dir" else config.folder
-    path = root / plan.source.path
+    return _there(config, root / plan.source.path)
+
+
+def _there(config: ModelConfig, path: Path) -> Path:
     if not path.exists():
         raise ConversionError("the source network is not there", where=config.name, expected=path, got="nothing")
     return path
@@ -46,12 +54,16 @@ def read_network(framework: str, plan: ConversionPlan, path: Path) -> ov.Model:
     """Read the network at `path`.
 
     Args:
-        framework: as a description names it.
+        framework: as `network_framework` tells it.
 
     Raises:
         ConversionError: the file is broken, uses what OpenVINO cannot read, or does not fit the description.
         MissingDependencyError: the framework's package is not installed.
     """
+    if framework == "keras":
+        from ov_mobilenet.conversion.sources.keras import read_keras
+
+        return read_keras(plan, path)
     if framework == "pytorch":
         from ov_mobilenet.conversion.sources.pytorch import read_pytorch
 
@@ -71,5 +83,10 @@ def read_network(framework: str, plan: ConversionPlan, path: Path) -> ov.Model:
     raise ConversionError(
         f"framework {framework} is not converted yet",
         where=path,
-        expected="onnx, tf, tflite or pytorch",
+        expected="onnx, tf, tflite, pytorch or keras",
     )
+
+
+def network_framework(config: ModelConfig, path: Path) -> str:
+    """The framework that reads the network: the description's, but Keras for the Keras weights of a `tf` one."""
+    return "keras" if config.framework == "tf" and is_keras_file(path) else config.framework

@@ -1,0 +1,117 @@
+"""What a Keras file is, told without TensorFlow's start-up and without building a network."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ov_mobilenet.conversion.keras_files.architectures import (
+    Architecture,
+    KerasArchitecture,
+    canonical_layers,
+    identify,
+)
+from ov_mobilenet.conversion.keras_files.config import checked_config, classes, input_shape
+from ov_mobilenet.conversion.keras_files.hdf5 import MAX_BYTES, Hdf5Contents, Variable, read_hdf5
+from ov_mobilenet.errors import ConversionError
+
+SUFFIXES = (".h5", ".hdf5", ".keras")
+_MEMBERS = {"config.json", "metadata.json", "model.weights.h5"}
+
+
+@dataclass(frozen=True)
+class KerasFile:
+    """A Keras file that has been judged: nothing in it leads out of it or names foreign code.
+
+    Attributes:
+        layers: of a weights file, by canonical name.
+        architecture: of a weights file; None for a full model.
+        config: of a full model; None for a weights file.
+        contents: all tensors.
+    """
+
+    layers: dict[str, tuple[Variable, ...]]
+    architecture: KerasArchitecture | None
+    config: dict[str, Any] | None
+    contents: Hdf5Contents
+
+
+@dataclass(frozen=True)
+class KerasDescription:
+    """What can be told of a Keras file before it is converted.
+
+    Attributes:
+        architecture: of a weights file; None for a full model, which brings its own.
+        width: the width multiplier of a weights file.
+        classes: None if a full model does not tell.
+        input_shape: `(N, H, W, C)` of a full model, -1 for what is free; None where the file leaves it open, as
+            weights files do.
+        rescales: whether the network takes pixels 0..255 as they are, without mean and scale; None if unknown.
+    """
+
+    architecture: Architecture | None
+    width: float | None
+    classes: int | None
+    input_shape: tuple[int, ...] | None
+    rescales: bool | None
+
+
+def is_keras_file(path: Path | str) -> bool:
+    """Whether a name ends as Keras's files do."""
+    return str(path).lower().endswith(SUFFIXES)
+
+
+def describe_keras(path: Path) -> KerasDescription:
+    """Tell what a `.keras` or `.h5` file holds; reads it with h5py, without TensorFlow.
+
+    Raises:
+        ConversionError: broken, hostile, or of no network that is known.
+        MissingDependencyError: h5py, which comes with TensorFlow, is not installed.
+    """
+    file = read_keras_file(path)
+    found = file.architecture
+    if found is not None:
+        return KerasDescription(found.name, found.width, found.classes, None, found.name.startswith("MobileNetV3"))
+    config = file.config or {}
+    return KerasDescription(None, None, classes(config), input_shape(config), None)
+
+
+def read_keras_file(path: Path) -> KerasFile:
+    """Read and judge a Keras file, full model or weights. Raises: as `describe_keras`."""
+    if path.name.endswith(".keras"):
+        text, weights = _members(path)
+        config, contents = checked_config(text, path, archive=True), read_hdf5(weights, path)
+        return KerasFile({}, None, config, contents)
+    if not path.name.endswith((".h5", ".hdf5")):
+        raise ConversionError("no Keras file", where=path, expected="a name in .keras, .h5 or .weights.h5")
+    contents = read_hdf5(path, path)
+    if contents.model_config is not None:
+        return KerasFile({}, None, checked_config(contents.model_config, path), contents)
+    layers = canonical_layers(contents.layers, path)
+    return KerasFile(layers, identify(layers, path), None, contents)
+
+
+def _members(path: Path) -> tuple[str, bytes]:
+    """Configuration and weights out of a `.keras` archive that holds nothing else."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            names = [entry.filename for entry in entries]
+            if len(set(names)) != len(names) or set(names) != _MEMBERS:
+                odd = sorted(set(names) ^ _MEMBERS) or sorted({name for name in names if names.count(name) > 1})
+                raise ConversionError(
+                    "the archive is no Keras model as Keras saves classifiers", where=path,
+                    expected=f"{', '.join(sorted(_MEMBERS))}, once each", got=", ".join(map(repr, odd[:4])),
+                )  # fmt: skip
+            if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+                raise ConversionError("the archive is packed in an unusual way", where=path, expected="stored")
+            if sum(entry.file_size for entry in entries) > MAX_BYTES:
+                raise ConversionError("the archive unpacks to too much", where=path, expected=f"{MAX_BYTES:,} bytes")
+            return archive.read("config.json").decode("utf-8"), archive.read("model.weights.h5")
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        raise ConversionError(
+            f"the archive cannot be read ({str(error)[:200]})", where=path, expected="a .keras file (zip)"
+        ) from error

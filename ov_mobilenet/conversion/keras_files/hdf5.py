@@ -1,0 +1,173 @@
+"""The tensors of a Keras HDF5 file, read with h5py alone.
+
+HDF5 can point out of a file (external and virtual datasets, links) and can claim shapes that it does not store.
+Keras has followed both (CVE-2026-1669, CVE-2026-0897); here they are refused, and so is what is no plain number.
+
+Two layouts are read. The one that Keras published its networks in, and that TensorFlow's Keras wrote until 2.15: an
+attribute `layer_names`, and in each layer's group `weight_names`. Keras 3's `.weights.h5`: `layers/KIND/vars/N`,
+the layer's name as an attribute of `vars`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ov_mobilenet.errors import ConversionError, MissingDependencyError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MAX_BYTES = 1 << 30  # the largest MobileNet of Keras has 25 MB
+MAX_OBJECTS = 20_000
+MAX_DEPTH = 24
+_OWN_FILTERS = {1, 2, 3}  # deflate, shuffle, fletcher32; others are plug-ins that HDF5 would load
+WHOLE_MODEL = "Save the whole model as .keras, or export it as a SavedModel (model.export) or as ONNX"
+INSTALL = "pip install 'ov-mobilenet[tensorflow]'"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One tensor of a layer: its name where the layout gives one (`kernel`), and its values."""
+
+    name: str | None
+    values: NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Hdf5Contents:
+    """What an HDF5 file holds.
+
+    Attributes:
+        layers: those that have weights, by name, in the order of the file; empty where a full model nests others.
+        tensors: every tensor of the file by its path.
+        model_config: the JSON of a full model; None if the file holds weights alone.
+    """
+
+    layers: Mapping[str, tuple[Variable, ...]]
+    tensors: Mapping[str, NDArray[np.generic]]
+    model_config: str | None
+
+
+def read_hdf5(source: Path | bytes, where: Path) -> Hdf5Contents:
+    """Read an HDF5 file, or its bytes out of an archive.
+
+    Raises:
+        ConversionError: no HDF5, broken, or it holds what a weights file has no need for.
+        MissingDependencyError: h5py, which comes with TensorFlow, is not installed.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise MissingDependencyError("Keras files need tensorflow", where=where, fix=INSTALL) from error
+
+    try:
+        with h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r") as file:
+            tensors = dict(_tensors(file, where))
+            config = file.attrs.get("model_config")
+            layers = {} if config is not None else _layers(file, tensors, where)
+            return Hdf5Contents(layers, tensors, None if config is None else _text(config))
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ConversionError(
+            f"the file cannot be read ({reason})", where=where, expected="a Keras file (HDF5)"
+        ) from error
+
+
+def _tensors(file: Any, where: Path) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    """Every dataset, once each of them is known to be stored here as it claims to be."""
+    import h5py
+
+    waiting, seen, total = [("", file)], 0, 0
+    while waiting:
+        path, group = waiting.pop()
+        for name in group:
+            seen += 1
+            inner = f"{path}/{name}" if path else name
+            link = group.get(name, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise _refused(where, inner, f"a link ({type(link).__name__})")
+            entry = group[name]
+            if seen > MAX_OBJECTS or inner.count("/") > MAX_DEPTH:
+                raise _refused(where, inner, "too many objects, or too deep")
+            if isinstance(entry, h5py.Group):
+                waiting.append((inner, entry))
+                continue
+            if not isinstance(entry, h5py.Dataset):
+                raise _refused(where, inner, type(entry).__name__)
+            _check_dataset(entry, where, inner)
+            total += entry.nbytes
+            if total > MAX_BYTES:
+                raise _refused(where, inner, f"more than {MAX_BYTES:,} bytes of tensors")
+            yield inner, entry[()]
+
+
+def _check_dataset(dataset: Any, where: Path, path: str) -> None:
+    if dataset.external or dataset.is_virtual:
+        raise _refused(where, path, "a tensor that lies in another file")
+    if dataset.dtype.kind not in "fiu" or dataset.shape is None:
+        raise _refused(where, path, f"no numbers ({dataset.dtype})")
+    creation = dataset.id.get_create_plist()
+    filters = {creation.get_filter(index)[0] for index in range(creation.get_nfilters())}
+    if filters - _OWN_FILTERS:
+        raise _refused(where, path, f"an HDF5 filter that is a plug-in ({sorted(filters - _OWN_FILTERS)[0]})")
+    # What deflate stores can be 1032 times as large; what is not compressed must be stored whole.
+    if dataset.nbytes > dataset.id.get_storage_size() * (1100 if filters else 1):
+        raise _refused(where, path, f"a tensor {list(dataset.shape)} that is larger than what is stored of it")
+
+
+def _refused(where: Path, path: str, what: str) -> ConversionError:
+    return ConversionError(f"{path} is {what}", where=where, expected="tensors stored in this file")
+
+
+def _layers(file: Any, tensors: Mapping[str, NDArray[np.generic]], where: Path) -> dict[str, tuple[Variable, ...]]:
+    if "layer_names" in file.attrs or "layer_names0" in file.attrs:
+        found = {name: tuple(_legacy_variables(file, name, tensors)) for name in _names(file, "layer_names")}
+    else:
+        found = {}
+        for path in tensors:
+            owner, _, _ = path.rpartition("/")
+            name = _text(file[owner].attrs.get("name", "")) if owner.endswith("/vars") else ""
+            if not name:
+                raise ConversionError(
+                    f"{path} belongs to no layer", where=where,
+                    expected="the weights of one network, as Keras saves them", got="another layout",
+                    fix=WHOLE_MODEL,
+                )  # fmt: skip
+            if name not in found:
+                indices = sorted((p for p in tensors if p.rpartition("/")[0] == owner), key=_index)
+                found[name] = tuple(Variable(None, tensors[p]) for p in indices)
+    layers = {name: variables for name, variables in found.items() if variables}
+    stored, used = len(tensors), sum(map(len, layers.values()))
+    if stored != used:
+        raise ConversionError("tensors that belong to no layer", where=where, expected=used, got=stored)
+    return layers
+
+
+def _legacy_variables(file: Any, layer: str, tensors: Mapping[str, NDArray[np.generic]]) -> Iterator[Variable]:
+    for name in _names(file[layer], "weight_names"):
+        yield Variable(name.rpartition("/")[2].removesuffix(":0"), tensors[f"{layer}/{name}"])
+
+
+def _names(group: Any, attribute: str) -> list[str]:
+    """A list of names; long ones are cut into `layer_names0`, `layer_names1`, …"""
+    if attribute in group.attrs:
+        return [_text(name) for name in group.attrs[attribute]]
+    names: list[str] = []
+    index = 0
+    while f"{attribute}{index}" in group.attrs:
+        names += [_text(name) for name in group.attrs[f"{attribute}{index}"]]
+        index += 1
+    return names
+
+
+def _index(path: str) -> int:
+    return int(path.rpartition("/")[2])
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
