@@ -23,6 +23,12 @@ FRAMEWORKS = {
     ".h5": "keras",
     ".keras": "keras",
 }
+KERAS_NAMES = {
+    "MobileNet": "mobilenet_v1",
+    "MobileNetV2": "mobilenet_v2",
+    "MobileNetV3Small": "mobilenet_v3_small",
+    "MobileNetV3Large": "mobilenet_v3_large",
+}
 PYTORCH_INPUT, PYTORCH_OUTPUT = "data", "prob"  # state dicts have no tensor names; the Open Model Zoo's for its own
 
 
@@ -121,7 +127,7 @@ def _keras_architecture(source: Path) -> tuple[str | None, float | None]:
     from ov_mobilenet.conversion.keras_files.description import describe_keras
 
     described = describe_keras(source)
-    return described.architecture, described.width
+    return KERAS_NAMES.get(described.architecture or ""), described.width
 
 
 def _kind(source: Path) -> tuple[str, str, tuple[str, ...]]:

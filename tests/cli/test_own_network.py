@@ -259,3 +259,32 @@ def test_a_process_that_dies_is_one_models_failure(tmp_path: Path) -> None:
     assert outcome.rows[0]["model"] == SAMPLE
     assert "the converting process died: got exit code 9" in outcome.rows[0]["error"]
     assert outcome.failure.exit_code == 1
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("kind", ["weights.h5", "whole.keras", "folder"])
+def test_keras_files_and_saved_models_go_through_the_same_door(kind: str, tmp_path: Path, capsys: Capture) -> None:
+    pytest.importorskip("keras")
+    import keras_networks
+
+    network = keras_networks.build("MobileNetV2", 96, alpha=0.35, classes=5)
+    path = tmp_path / kind
+    if kind == "weights.h5":
+        keras_networks.write_published(network, path)
+    elif kind == "whole.keras":
+        network.save(path)
+    else:
+        network.export(path, verbose=False)
+    shape = ["--input-shape", "1,96,96,3"] if kind == "weights.h5" else []
+    assert main(source("mine", path, tmp_path / "out", "--preset", "tensorflow", *shape)) == 0
+    err = capsys.readouterr().err
+    assert ("guess: architecture: mobilenet_v2, width 0.35" in err) == (kind == "weights.h5")
+    xml = tmp_path / "out" / "public" / "mine" / "FP32" / "mine.xml"
+    frames = keras_networks.frames(6, 96, seed=3)
+    expected = network.predict(keras_networks.as_input(frames, halves=True), verbose=0)
+    classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
+    assert np.abs(classifier.probabilities(frames) - expected).max() < 3e-5
+    again = tmp_path / "again"
+    assert main(["convert", str(xml.parents[1] / "model.yml"), "-o", str(again), "-d", str(again)]) == 0
+    assert (again / "public" / "mine" / "FP32" / "mine.bin").read_bytes() == xml.with_suffix(".bin").read_bytes()
