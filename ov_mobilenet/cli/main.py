@@ -76,11 +76,18 @@ def cli(verbose: bool, quiet: bool, debug: bool) -> None:
 
 def set_up_logging(level: int) -> None:
     """Warnings of the package to stderr, in this process."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _ToStderr()
     handler.setFormatter(_LevelFormatter())
     logger = logging.getLogger("ov_mobilenet")
     logger.handlers[:] = [handler]
     logger.setLevel(level)
+
+
+class _ToStderr(logging.Handler):
+    """Writes to what stderr is at that moment, not to what it was when logging began."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
 
 
 class _LevelFormatter(logging.Formatter):

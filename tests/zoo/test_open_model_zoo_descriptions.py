@@ -17,6 +17,7 @@ import small_networks as small
 import tensorflow_networks as networks
 
 import ov_mobilenet as ovm
+from ov_mobilenet.cli.main import main
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.geometry import describe, from_dataset
 from ov_mobilenet.zoo.registry import model_names
@@ -98,6 +99,15 @@ def test_what_it_asks_for(name: str, descriptions: Path) -> None:
         assert geometry == "resize 256, crop 224"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dry_run_says_what_would_be_made(name: str, descriptions: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(descriptions / name / "model.yml"), "--dry-run", "-o", "irs"]) == 0
+    out = capsys.readouterr().out
+    assert f"irs/public/{name}/FP16/{name}.xml" in out
+    assert "reverse_input_channels" in out
+    assert "to fetch" in out
+
+
 def with_file(yml: Path, file: Path, folder: Path) -> Path:
     """A copy of the description in which size, checksum and source lines are those of another file."""
     target = folder / yml.parent.name
@@ -152,7 +162,7 @@ def test_the_pytorch_description_converts(descriptions: Path, tmp_path: Path) ->
     torch = pytest.importorskip("torch")
     from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
 
-    state = small.v2_state(1000, side=224, spread=1.5)
+    state = small.v2_state(1000, side=224, spread=0.8)
     torch.save(state, tmp_path / "weights.pth")
     yml = with_file(descriptions / PYTORCH / "model.yml", tmp_path / "weights.pth", tmp_path / "zoo")
     frames = small.frames(PICTURES, 224)
@@ -171,3 +181,23 @@ def test_the_pytorch_description_converts(descriptions: Path, tmp_path: Path) ->
     swapped = by_hand(networks.rgb(frames[..., ::-1], mean, scale))
     assert np.abs(answer - expected).max() < 3e-5
     assert np.abs(swapped - expected).max() > 1e-3, "the network would not see a wrong channel order"
+
+
+@pytest.mark.filterwarnings("ignore")  # of Keras
+@pytest.mark.parametrize("name", KERAS)
+def test_the_keras_descriptions_convert_without_their_script(name: str, descriptions: Path, tmp_path: Path) -> None:
+    import keras_networks
+
+    kind = "Small" if "small" in name else "Large"
+    network = keras_networks.build(f"MobileNetV3{kind}", 224)
+    weights = keras_networks.write_published(network, tmp_path / "weights.h5")
+    yml = with_file(descriptions / name / "model.yml", weights, tmp_path / "zoo")
+    frames = keras_networks.frames(PICTURES, 224, seed=3)
+    answer, model = probabilities(yml, tmp_path, frames)
+    expected = network.predict(keras_networks.as_input(frames, halves=False), verbose=0)
+    assert np.abs(answer - expected).max() < 3e-5
+    swapped = network.predict(keras_networks.as_input(frames[..., ::-1], halves=False), verbose=0)
+    assert np.abs(swapped - expected).max() > 0.1
+    read = ov.Core().read_model(model.xml)
+    assert read.inputs[0].get_names() == {"input_1"}
+    assert f"StatefulPartitionedCall/MobilenetV3{kind.lower()}/Predictions/Softmax" in read.outputs[0].get_names()
