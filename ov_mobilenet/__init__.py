@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ov_mobilenet._version import __version__
 
 if TYPE_CHECKING:
-    from ov_mobilenet.conversion.converter import Form, IrModel, convert
+    from ov_mobilenet.conversion.converter import IrModel, convert
+    from ov_mobilenet.conversion.form import Form
     from ov_mobilenet.conversion.verification import verify
     from ov_mobilenet.downloads.fetch import SourceFiles, download
     from ov_mobilenet.errors import OvMobilenetError
@@ -31,7 +32,7 @@ _HOMES = {
     "Classification": "runtime.results",
     "Classifier": "runtime.classifier",
     "Failure": "runtime.results",
-    "Form": "conversion.converter",
+    "Form": "conversion.form",
     "IrModel": "conversion.converter",
     "ModelConfig": "zoo.model",
     "OvMobilenetError": "errors",

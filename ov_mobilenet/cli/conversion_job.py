@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from ov_mobilenet.conversion.converter import Form, IrModel, Precision, convert
+from ov_mobilenet.conversion.converter import IrModel, Precision, convert
+from ov_mobilenet.conversion.form import Form
 from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConversionError, OvMobilenetError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.conversion_job import Job, Outcome, failed, run_apart, run_job
+from ov_mobilenet.cli.form import FormOptions, form_options
 from ov_mobilenet.cli.own_network import (
     OwnNetwork,
     describe_own,
@@ -20,12 +22,12 @@ from ov_mobilenet.cli.own_network import (
 )
 from ov_mobilenet.cli.progress import download_progress
 from ov_mobilenet.cli.selection import Selection, each_model, model_selection, print_names, selected
-from ov_mobilenet.conversion.converter import PRECISIONS, Form, Precision, default_precisions
+from ov_mobilenet.conversion.converter import PRECISIONS, Precision, default_precisions
 from ov_mobilenet.downloads.cache import default_root
 from ov_mobilenet.downloads.fetch import download, plan_file
 from ov_mobilenet.errors import AlreadyNormalisedError, OvMobilenetError, UsageError
 from ov_mobilenet.zoo.arguments import plan_conversion
-from ov_mobilenet.zoo.geometry import from_dataset, parse_words
+from ov_mobilenet.zoo.geometry import from_dataset
 from ov_mobilenet.zoo.model import ModelConfig
 
 
@@ -41,10 +43,7 @@ from ov_mobilenet.zoo.model import ModelConfig
     help="Source files lie, or are fetched to, DOWNLOAD_DIR/public/NAME (default: here).",
 )  # fmt: skip
 @click.option("--precisions", metavar="P[,P]", help="FP16, FP32 or both (default: what the description asks for).")
-@click.option("--batch", type=int, help="Fixed batch size, or -1 for any.")
-@click.option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Layout of the converted input.")
-@click.option("--input-type", type=click.Choice(["f32", "u8"]), default="f32", show_default=True)
-@click.option("--geometry", metavar="STEPS", help="Recorded crop and resize, such as 'resize 256 greater, crop 224'.")
+@form_options
 @click.option("--verify/--no-verify", default=False, help="Compare with the source network in its own framework.")
 @click.option(
     "--verify-images", type=click.Path(path_type=Path, exists=True), default=None,
@@ -63,10 +62,7 @@ def convert_command(
     output_dir: Path | None,
     download_dir: Path,
     precisions: str | None,
-    batch: int | None,
-    layout: str | None,
-    input_type: str,
-    geometry: str | None,
+    shape: FormOptions,
     verify: bool,
     verify_images: Path | None,
     jobs: int,
@@ -83,17 +79,15 @@ def convert_command(
       ov-mobilenet convert mobilenet-v2-pytorch -o models
       ov-mobilenet convert path/to/model.yml --precisions FP16 --verify --verify-images pictures/
       ov-mobilenet convert mobilenet-v1-0.25-128 --input-type u8 --layout NHWC --batch -1
+      ov-mobilenet convert mobilenet-v2-pytorch --bake-geometry --color-format nv12
       ov-mobilenet convert --all -j 2 --dry-run
       ov-mobilenet convert --source mine.pth --name mine --preset torchvision --labels labels.txt
     """
     if selection.print_all:
         print_names(selection.config_dirs)
         return 0
-    if batch is not None and batch != -1 and batch < 1:
-        raise UsageError("bad --batch", expected="a positive number, or -1 for any", got=batch)
     wanted = _precisions(precisions)
-    steps = parse_words(geometry) if geometry else None
-    shape = Form(batch, layout, "u8" if input_type == "u8" else "f32", steps)
+    ir_form = shape.form()
     for model in (*selection.models, *([str(own.source)] if own.source else [])):
         if model.endswith(".xml"):
             _refuse_ir(Path(model))
@@ -102,12 +96,13 @@ def convert_command(
     if own.source is not None:
         target = output_dir / "public" / (selection.names or "")
         like = _lender(selection)
-        made, files = describe_own(context, own, selection.names, steps, like)
+        made, files = describe_own(context, own, selection.names, ir_form, like)
         if dry_run:
             show_own(made, target)
             return 0
         # Its files lie beside its description, whatever --download-dir says.
         configs, download_dir = [write_own(made, files, target)], output_dir
+        ir_form = replace(ir_form, geometry=None, input_shape=None)  # in the description now
     else:
         refuse_strays(own)
         configs = selected(selection)
@@ -134,7 +129,7 @@ def convert_command(
                 return failed(config.name, error)
             target = output_dir / "public" / config.name
             verified = verify or pictures is not None
-            return convert_one(Job(sources, target, wanted, shape, verified, pictures, options.quiet(context)))
+            return convert_one(Job(sources, target, wanted, ir_form, verified, pictures, options.quiet(context)))
 
         def one(config: ModelConfig) -> None:
             result = outcome(config)

@@ -70,6 +70,9 @@ def demo_command(device: str, form: str) -> None:
         _print(facts, results)
 
 
+SIDE = 128  # of the pictures to which torch's answers were recorded
+
+
 def answers(folder: Path) -> list[list[float]]:
     """What torch gave for the drawn noise of `draw_noise` when the model was exported: probabilities a picture."""
     recorded: list[list[float]] = json.loads((folder / "answers.json").read_text("utf-8"))
@@ -80,7 +83,7 @@ def _verify(classifier: Classifier, folder: Path) -> float:
     """The largest difference of a probability from torch's. Raises: VerificationError beyond the tolerance."""
     import numpy as np
 
-    frames = np.stack(list(draw_noise(*classifier.input_size)))
+    frames = np.stack(list(draw_noise(SIDE, SIDE)))
     difference = float(np.abs(classifier.probabilities(frames) - np.array(answers(folder))).max())
     if difference > TOLERANCE["FP32"][0]:
         raise VerificationError(

@@ -11,13 +11,14 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.conversion.architectures import KNOWN
+from ov_mobilenet.conversion.form import Form
 from ov_mobilenet.conversion.inspection import inspect_source
 from ov_mobilenet.conversion.own_network import PRESETS, Draft, Wishes, draft, with_preset, write
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.zoo.arguments import Normalisation, plan_conversion
 from ov_mobilenet.zoo.config import NAME, load_config
 from ov_mobilenet.zoo.description import accuracy_check_yml, model_yml
-from ov_mobilenet.zoo.geometry import Geometry, from_dataset, parse_numbers
+from ov_mobilenet.zoo.geometry import from_dataset, parse_numbers
 from ov_mobilenet.zoo.model import ModelConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -32,7 +33,6 @@ class OwnNetwork:
     mean_values: str | None
     scale_values: str | None
     reverse_input_channels: bool | None
-    input_shape: str | None
     source_layout: str | None
     output: str | None
     output_kind: Any
@@ -62,7 +62,6 @@ def source_options(function: F) -> F:
             "--reverse_input_channels/--no_reverse_input_channels", default=None,
             help="The network takes RGB (guessed), or BGR.",
         ),
-        click.option("--input-shape", "--input_shape", metavar="N,C,H,W", help="In the order of the network's layout."),
         click.option("--source-layout", "--source_layout", type=click.Choice(["NCHW", "NHWC"]), help="Of the network."),
         click.option("--output", metavar="NAME", help="The tensor to end at, of several."),
         click.option("--output-kind", type=click.Choice(["logits", "probabilities"]), help="What the network ends in."),
@@ -90,11 +89,16 @@ def refuse_strays(own: OwnNetwork) -> None:
 
 
 def describe_own(
-    context: click.Context, own: OwnNetwork, name: str | None, geometry: Geometry | None, like: ModelConfig | None,
+    context: click.Context,
+    own: OwnNetwork,
+    name: str | None,
+    form: Form,
+    like: ModelConfig | None,
 ) -> tuple[Draft, Path]:  # fmt: skip
     """Inspect the network and say on stderr what was guessed of it; the draft, and the folder of its files.
 
     Args:
+        form: geometry and input shape stand in the description.
         like: a model whose normalisation and geometry are taken where the options do not say.
 
     Raises:
@@ -106,7 +110,7 @@ def describe_own(
             expected="--name with letters, digits, '.', '_' or '-'",
             got=repr(name),
         )
-    wishes = _wishes(own, geometry)
+    wishes = _wishes(own, form)
     preset = _preset(own, like)
     if preset is not None:
         wishes = with_preset(wishes, preset)
@@ -131,16 +135,16 @@ def show_own(made: Draft, folder: Path) -> None:
         click.echo(f"# {folder / name}\n{text(made.description)}")
 
 
-def _wishes(own: OwnNetwork, geometry: Geometry | None) -> Wishes:
+def _wishes(own: OwnNetwork, form: Form) -> Wishes:
     return Wishes(
-        shape=_integers(own.input_shape),
+        shape=form.input_shape,
         layout=own.source_layout,
         mean=_numbers("--mean-values", own.mean_values),
         scale=_numbers("--scale-values", own.scale_values),
         reverse=own.reverse_input_channels,
         output_kind=own.output_kind,
         labels=own.labels,
-        geometry=geometry,
+        geometry=form.geometry,
         width=own.width,
         classes=own.classes,
         weights_key=own.weights_key,
@@ -170,12 +174,3 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
             f"bad {option}", expected="one number or three, such as 127.5 or 123.675,116.28,103.53", got=text
         )
     return numbers
-
-
-def _integers(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    parts = text.strip("[]() ").replace(",", " ").split()
-    if not all(part.isdigit() and 0 < int(part) < 10**7 for part in parts):
-        raise UsageError("bad --input-shape", expected="positive numbers, such as 1,3,224,224", got=text)
-    return tuple(map(int, parts))

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from ov_mobilenet._version import __version__
 from ov_mobilenet.conversion import ir
-from ov_mobilenet.conversion.normalisation import InputType
+from ov_mobilenet.conversion.form import AS_DOCUMENTED, YUV, Form, settle
 from ov_mobilenet.downloads.fetch import SourceFiles
-from ov_mobilenet.errors import ConversionError
+from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.accuracy_check import Dataset, NormalizationStep
 from ov_mobilenet.zoo.arguments import ConversionPlan, Normalisation, plan_conversion
-from ov_mobilenet.zoo.geometry import Geometry, channel_order, check_size, from_dataset, parse_numbers
+from ov_mobilenet.zoo.geometry import Geometry, channel_order, check_size, from_dataset, parse_numbers, whole
 from ov_mobilenet.zoo.model import ModelConfig
 
 if TYPE_CHECKING:
@@ -28,23 +30,6 @@ log = logging.getLogger(__name__)
 Precision = Literal["FP16", "FP32"]
 PRECISIONS: tuple[Precision, ...] = ("FP16", "FP32")
 TF_FRAMEWORKS = ("tf", "tflite", "keras")
-
-
-@dataclass(frozen=True)
-class Form:
-    """How the converted model is to be fed; the defaults are what the model's document says.
-
-    Attributes:
-        batch: fixed batch, or -1 for any; None for the document's.
-        layout: NCHW or NHWC; None for the source network's.
-        input_type: f32 or u8, values 0..255 either way.
-        geometry: recorded instead of the accuracy check's.
-    """
-
-    batch: int | None = None
-    layout: str | None = None
-    input_type: InputType = "f32"
-    geometry: Geometry | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +46,7 @@ def convert(
     folder: Path,
     *,
     precisions: Sequence[Precision] | None = None,
-    form: Form = Form(),
+    form: Form = AS_DOCUMENTED,
 ) -> tuple[IrModel, ...]:
     """Convert a network to `folder/PRECISION/NAME.xml`, normalisation baked in.
 
@@ -80,16 +65,17 @@ def convert(
     """
     from ov_mobilenet.conversion.sources import network_path
 
+    form = settle(form)
     config = sources.config
     plan = plan_conversion(config)
     path = network_path(config, plan, sources.folder)
     with _surgery(path):
         network, layout = _prepare(config, plan, path, form)
-    _check_geometry(sources, network, layout, form, path)
+    geometry = _checked_geometry(sources, network, layout, form, path)
     # One reading serves all precisions; baking consumes a model, so each gets a copy.
     results = []
     for precision in precisions or default_precisions(plan):
-        record = _record(sources, plan, precision, form)
+        record = _record(sources, plan, precision, form, geometry)
         _check_labels(record, network, config)
         with _surgery(path):
             model = _finish(network.clone(), layout, plan, record, form, path)
@@ -112,24 +98,32 @@ def _surgery(path: Path) -> Iterator[None]:
         raise unreadable(path, error) from error
 
 
-def _check_geometry(sources: SourceFiles, network: ov.Model, layout: str, form: Form, path: Path) -> None:
-    """Check that what will be recorded leads to the network's input. Raises: UsageError, ConversionError."""
+def _checked_geometry(sources: SourceFiles, network: ov.Model, layout: str, form: Form, path: Path) -> Geometry | None:
+    """What will be recorded or baked, which leads to the network's input. Raises: UsageError, ConversionError."""
     from ov_mobilenet.conversion.normalisation import check_layout
 
     check_layout(network, layout, path)
+    config = sources.config
     shape = network.inputs[0].get_partial_shape()
     height, width = shape[layout.index("H")], shape[layout.index("W")]
-    geometry = _geometry(sources.config, form)
-    if geometry is None or height.is_dynamic or width.is_dynamic:
-        return
-    if form.geometry is not None:
-        check_size(geometry, height.get_length(), width.get_length())
+    geometry = form.geometry or (from_dataset(config.dataset) if config.dataset is not None else None)
+    if height.is_dynamic or width.is_dynamic:
+        if form.bake_geometry or form.purpose == "npu":
+            raise ConversionError("the network takes any size", where=path, fix="Fix it with --input-shape")
+        return geometry
+    size = (height.get_length(), width.get_length())
+    if geometry is None and form.bake_geometry:
+        geometry = whole(*size)
+        log.warning("%s: no geometry is known; the whole picture is resized to %dx%d", config.name, *size)
+    if geometry is None:
+        return None
+    if form.geometry is not None or form.input_shape is not None:
+        check_size(geometry, *size)
     else:
-        check_size(geometry, height.get_length(), width.get_length(), error=ConversionError, where=sources.config.path)
-
-
-def _geometry(config: ModelConfig, form: Form) -> Geometry | None:
-    return form.geometry or (from_dataset(config.dataset) if config.dataset is not None else None)
+        check_size(geometry, *size, error=ConversionError, where=config.path)
+    if form.color_format in YUV and (size[0] % 2 or size[1] % 2) and not form.bake_geometry:
+        raise UsageError(f"{form.color_format} needs even sides", where=path, got=f"{size[0]}x{size[1]}")
+    return geometry
 
 
 def default_precisions(plan: ConversionPlan) -> tuple[Precision, ...]:
@@ -151,14 +145,25 @@ def _prepare(config: ModelConfig, plan: ConversionPlan, path: Path, form: Form) 
     output = find_output(network, plan.output, path)
     model = end_in_probabilities(output, source_input.get_node(), config.details.output, path)
     free_batch(model)
-    shape = plan.input.shape or _own_shape(model, path)
+    shape = form.input_shape or plan.input.shape or _own_shape(model, path)
     if form.batch is not None:
         shape = (form.batch, *shape[1:])
     set_shape(model, shape, path)
     name = plan.input.name or plain_name(min(source_input.get_names(), default="input"))
     model.inputs[0].get_tensor().set_names({name})
     layout = plan.input.layout or ("NHWC" if config.framework in TF_FRAMEWORKS else "NCHW")
+    _check_sides(config, shape, layout)
     return model, layout
+
+
+def _check_sides(config: ModelConfig, shape: tuple[int, ...], layout: str) -> None:
+    least = config.details.least_side
+    sides = [shape[layout.index(letter)] for letter in "HW"]
+    if least is not None and min(sides) < least:
+        raise UsageError(
+            "the network takes no pictures as small as that", where=config.path,
+            expected=f"height and width of at least {least}, as its document says", got=f"{sides[0]}x{sides[1]}",
+        )  # fmt: skip
 
 
 def _own_shape(model: ov.Model, path: Path) -> tuple[int, ...]:
@@ -171,7 +176,9 @@ def _own_shape(model: ov.Model, path: Path) -> tuple[int, ...]:
 def _finish(
     model: ov.Model, layout: str, plan: ConversionPlan, record: ir.IrRecord, form: Form, path: Path
 ) -> ov.Model:
+    from ov_mobilenet.conversion.camera_planes import take_planes
     from ov_mobilenet.conversion.compression import halve_weights
+    from ov_mobilenet.conversion.geometry_graph import bake_geometry
     from ov_mobilenet.conversion.naming import make_canonical
     from ov_mobilenet.conversion.normalisation import bake
 
@@ -180,33 +187,53 @@ def _finish(
         halve_weights(model)
     model = bake(
         model,
-        plan.normalisation,
+        record.normalisation,
         layout=layout,
-        target_layout=form.layout or plan.target_layout,
-        input_type=form.input_type,
+        target_layout="NHWC" if form.bake_geometry else form.layout or plan.target_layout,
+        input_type="f32" if form.bake_geometry else form.input_type or "f32",
         path=path,
     )
+    if form.bake_geometry and record.geometry is not None:
+        model = bake_geometry(
+            model, record.geometry, layout=form.layout or "NHWC", input_type=form.input_type or "u8", path=path
+        )
+    if record.color_format in ("nv12", "i420"):
+        model = take_planes(model, record.color_format)
     make_canonical(model, record.config_name, input_name)
     ir.describe(model, record)
     return model
 
 
-def _record(sources: SourceFiles, plan: ConversionPlan, precision: Precision, form: Form) -> ir.IrRecord:
+def _record(
+    sources: SourceFiles, plan: ConversionPlan, precision: Precision, form: Form, geometry: Geometry | None
+) -> ir.IrRecord:
     import openvino as ov
 
     config = sources.config
+    order, normalisation = _channels(config, plan, form)
     return ir.IrRecord(
         config_name=config.name,
         config_digest=config.digest,
         sources=dict(sources.digests),
-        normalisation=plan.normalisation,
-        geometry=_geometry(config, form),
-        channel_order=channel_order(config.dataset) if config.dataset is not None else "BGR",
+        normalisation=normalisation,
+        geometry=geometry,
+        geometry_baked=form.bake_geometry,
+        channel_order=order,
+        color_format=form.color_format,
         background_class=labels.background_class(config),
         labels=labels.config_labels(config),
         precision=precision,
         versions={"openvino": ov.get_version(), "ov_mobilenet": __version__},
     )
+
+
+def _channels(config: ModelConfig, plan: ConversionPlan, form: Form) -> tuple[Literal["BGR", "RGB"], Normalisation]:
+    """What the model is to be fed, and the normalisation that makes it so: RGB frames are reversed once less."""
+    order = channel_order(config.dataset) if config.dataset is not None else "BGR"
+    if form.color_format == "rgb":
+        reverse = plan.normalisation.reverse_input_channels != (order == "BGR")
+        return "RGB", msgspec.structs.replace(plan.normalisation, reverse_input_channels=reverse)
+    return order, plan.normalisation
 
 
 def _check_labels(record: ir.IrRecord, model: ov.Model, config: ModelConfig) -> None:

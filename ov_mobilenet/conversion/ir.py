@@ -16,8 +16,11 @@ spaces and booleans as YES and NO:
     config_digest     SHA-256 of the description
     sources           JSON {file: "algorithm:digest"}
     normalisation     JSON {mean, scale, reverse_input_channels}: what is baked in
-    geometry          JSON {steps, reader} or null: crop and resize still to be done by whoever feeds the model
+    geometry          JSON {steps, reader} or null: crop and resize
+    geometry_baked    JSON true: they are in the graph, which takes frames of any size; false: whoever feeds the model
+                      has them still to do
     channel_order     BGR or RGB: what the model takes
+    color_format      bgr, rgb, nv12 or i420: the form in which it takes it
     background_class  JSON number or null
     labels            JSON list of the exact class names, or null
     precision         FP32, FP16, FP16-INT8
@@ -64,6 +67,8 @@ class IrRecord(Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     calibration: dict[str, Any] | None = None
     accuracy: dict[str, Any] | None = None
+    geometry_baked: bool = False
+    color_format: Literal["bgr", "rgb", "nv12", "i420"] = "bgr"
 
 
 def describe(model: ov.Model, record: IrRecord) -> None:
@@ -113,7 +118,7 @@ def _broken_record(reason: str, path: Path | str) -> IrError:
     return IrError(f"the IR's record is broken ({reason})", where=path, fix="Convert the model again")
 
 
-_PLAIN = ("config_name", "config_digest", "channel_order", "precision")
+_PLAIN = ("config_name", "config_digest", "channel_order", "precision", "color_format")
 
 
 def _decode(texts: Mapping[str, str]) -> dict[str, Any]:

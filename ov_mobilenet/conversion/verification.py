@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from ov_mobilenet.conversion.form import YUV
 from ov_mobilenet.errors import ImageError, VerificationError
 from ov_mobilenet.zoo.geometry import Geometry
 
@@ -67,7 +68,7 @@ def verify(
     Raises:
         MissingDependencyError: the source network's framework is not installed.
         ConversionError: the source network cannot be run in its framework.
-        VerificationError: pictures are given and not one could be read.
+        VerificationError: pictures are given and not one could be read; or the IR crops by itself, or takes planes.
     """
     import numpy as np
 
@@ -83,6 +84,12 @@ def verify(
     classifier = load_classifier(model.xml, device="CPU", inference_precision="f32")
     quantised = sources.config.framework == "tflite" and _ends_in_integers(path)
     tolerance, agreement = QUANTISED_TOLERANCE if quantised else TOLERANCE[model.precision]
+    if classifier.input_size is None or classifier.geometry is None or model.record.color_format in YUV:
+        raise VerificationError(
+            "the IR cannot be fed what its source network is fed", where=model.xml,
+            expected="frames of the network's own size", got=f"frames of any size, or {model.record.color_format} planes",
+            fix="Verify the plain form; geometry and planes come before the network and change nothing in it",
+        )  # fmt: skip
     height, width = classifier.input_size
     difference, same, count, skipped = 0.0, 0, 0, 0
     pictures = draw_noise(height, width) if images is None else _read(images, classifier.geometry)

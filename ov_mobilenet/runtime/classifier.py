@@ -13,6 +13,8 @@ from ov_mobilenet.conversion.ir import IrRecord
 from ov_mobilenet.errors import ImageError, IrError, UsageError
 from ov_mobilenet.runtime import geometry as host_geometry
 from ov_mobilenet.runtime.images import read_image
+from ov_mobilenet.runtime.pixels import check_pixels
+from ov_mobilenet.runtime.planes import to_planes
 from ov_mobilenet.runtime.results import Classification, Failure, Result, Timings, top_predictions
 from ov_mobilenet.zoo.geometry import Geometry
 
@@ -49,30 +51,37 @@ class Classifier:
     Attributes:
         record: what the IR says of itself; None for an IR of other tools.
         labels: class names, or None.
-        geometry: how a picture is cropped and resized before it is fed.
+        geometry: how a picture is cropped and resized before it is fed; None if the model does that itself.
         device: what executes, as OpenVINO names it.
         inference_precision: f32, bf16 or f16; None where the device does not say.
-        input_size: height and width of the network's input in pixels.
+        input_size: height and width of the frames that the model takes, in pixels; None for any size.
     """
 
     def __init__(
         self,
         compiled: Compiled,
         *,
-        geometry: Geometry,
+        geometry: Geometry | None,
         labels: tuple[str, ...] | None,
         record: IrRecord | None,
     ) -> None:
         self.record = record
         self.labels = labels
         self.geometry = geometry
+        baked = record.geometry if record is not None else None
+        chosen = geometry or baked
+        self._reader = chosen.reader if chosen is not None else "opencv"
         self.device = compiled.device
         self.inference_precision = compiled.inference_precision
         self._model = compiled.model
         self._requests: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
         shape = compiled.model.inputs[0].get_partial_shape()
         self._batch = None if shape[0].is_dynamic else shape[0].get_length()
-        self.input_size = (shape[1].get_length(), shape[2].get_length())
+        self.input_size = None if geometry is None else (shape[1].get_length(), shape[2].get_length())
+        color_format = record.color_format if record is not None else "bgr"
+        self._planes = color_format if color_format in ("nv12", "i420") else None
+        if self._planes is not None and self.input_size is not None:
+            self.input_size = (self.input_size[0] // 3 * 2, self.input_size[1])
 
     def classify(self, image: Image, *, top_k: int = DEFAULT_TOP_K) -> Classification:
         """Classify one picture.
@@ -115,9 +124,13 @@ class Classifier:
         for index, image in enumerate(images):
             results.append(None)
             try:
-                pending.append((index, self._prepare(image, index)))
+                prepared = self._prepare(image, index)
             except ImageError as error:
                 results[index] = Failure(_name(image, index), str(error))
+                continue
+            if pending and pending[0][1].frame.shape != prepared.frame.shape:  # any size, but one size a batch
+                flush()
+            pending.append((index, prepared))
             if len(pending) == (self._batch or 32):
                 flush()
         if pending:
@@ -141,16 +154,20 @@ class Classifier:
         """The network's answer for frames of its own size.
 
         Args:
-            frames: uint8 (N, height, width, 3) in BGR.
+            frames: uint8 (N, height, width, 3) in BGR; of any size if the model resizes itself.
 
         Returns:
             float32 (N, classes), in [0, 1], each row summing to 1.
 
         Raises:
+            ImageError: the array holds no such frames, or floats.
             IrError: an answer is not finite.
         """
         import numpy as np
 
+        check_pixels(frames, dimensions=4)
+        if self._planes is not None:
+            frames = np.stack([to_planes(frame, self._planes) for frame in frames])
         step = self._batch or len(frames)
         rows = []
         for start in range(0, len(frames), step):
@@ -164,17 +181,21 @@ class Classifier:
     def _prepare(self, image: Image, index: int) -> _Prepared:
         started = perf_counter()
         if isinstance(image, str | Path | bytes):
-            frame = read_image(Path(image) if isinstance(image, str) else image, self.geometry.reader)
+            frame = read_image(Path(image) if isinstance(image, str) else image, self._reader)
         else:
-            frame = _check_frame(image)
+            check_pixels(image, dimensions=3)
+            frame = image
         decoded = perf_counter()
-        frame = host_geometry.apply(self.geometry, frame)
-        if frame.shape[:2] != self.input_size:
+        if self.geometry is not None:
+            frame = host_geometry.apply(self.geometry, frame)
+        if self.geometry is not None and self.input_size is not None and frame.shape[:2] != self.input_size:
             raise ImageError(
                 "the geometry does not lead to the network's input size",
                 expected=f"{self.input_size[0]}x{self.input_size[1]}",
                 got=f"{frame.shape[0]}x{frame.shape[1]} by {self.geometry}",
             )
+        if self._planes is not None:
+            frame = to_planes(frame, self._planes)
         done = perf_counter()
         return _Prepared(_name(image, index), frame, started, (decoded - started) * 1e3, (done - decoded) * 1e3)
 
@@ -224,17 +245,6 @@ class Classifier:
 def _check_top_k(top_k: int) -> None:
     if top_k < 1:
         raise UsageError("bad top_k", expected="at least 1", got=top_k)
-
-
-def _check_frame(frame: Frame) -> Frame:
-    import numpy as np
-
-    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-        got = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
-        raise ImageError("not a frame", expected="uint8 (H, W, 3) in BGR, values 0..255", got=got)
-    if frame.size == 0:
-        raise ImageError("empty frame", expected="at least one pixel", got=frame.shape)
-    return frame
 
 
 def _name(image: Image, index: int) -> str:

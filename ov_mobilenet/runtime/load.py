@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet._version import __version__
 from ov_mobilenet.conversion import ir
+from ov_mobilenet.conversion.form import YUV
 from ov_mobilenet.conversion.ir import IrRecord
-from ov_mobilenet.errors import ConfigError, IrError, UnknownModelError
+from ov_mobilenet.errors import ConfigError, IrError, UnknownModelError, UsageError
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.device import Hint, InferencePrecision, compile_model
 from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_words, whole
@@ -65,27 +66,38 @@ def load_classifier(
     record = ir.read_record(network, xml)
     network, channel_order = _usable(network, record, xml)
     ir.check_ends(network, xml)
-    height, width = _size(network, xml)
-    chosen = parse_words(geometry) if isinstance(geometry, str) else geometry
-    chosen = chosen or (record.geometry if record is not None else None)
-    if chosen is None:
-        chosen = whole(height, width)
-        log.warning("%s: no geometry is known; the whole picture is resized to %dx%d", xml, height, width)
-    if geometry is None:
-        check_size(chosen, height, width, error=IrError, where=xml)
-    else:
-        check_size(chosen, height, width)
+    chosen = _host_geometry(network, record, geometry, xml)
     names = labels or (record.labels if record is not None else _model_info_labels(network))
     classes = network.outputs[0].get_partial_shape()[1].get_length()
     if names is not None and len(names) != classes:
         raise ConfigError("labels do not match the classes", where=xml, expected=classes, got=len(names))
     compiled = compile_model(
-        _take_frames(network, reverse=channel_order == "RGB"),
+        _take_frames(network, record, reverse=channel_order == "RGB"),
         device,
         hint=hint,
         inference_precision=inference_precision,
     )
     return Classifier(compiled, geometry=chosen, labels=names, record=record)
+
+
+def _host_geometry(
+    network: ov.Model, record: IrRecord | None, wanted: str | Geometry | None, xml: Path
+) -> Geometry | None:
+    """What is left to do before a frame is fed; None if crop and resize are in the graph."""
+    if record is not None and record.geometry_baked:
+        if wanted is not None:
+            raise UsageError("the model crops and resizes by itself", where=xml, got=f"geometry {record.geometry}")
+        return None
+    height, width = _size(network, record, xml)
+    if wanted is not None:
+        chosen = parse_words(wanted) if isinstance(wanted, str) else wanted
+        check_size(chosen, height, width)
+        return chosen
+    if record is not None and record.geometry is not None:
+        check_size(record.geometry, height, width, error=IrError, where=xml)
+        return record.geometry
+    log.warning("%s: no geometry is known; the whole picture is resized to %dx%d", xml, height, width)
+    return whole(height, width)
 
 
 def ir_path(
@@ -171,19 +183,29 @@ def _layout(network: ov.Model, xml: Path) -> str:
     return text
 
 
-def _size(network: ov.Model, xml: Path) -> tuple[int, int]:
-    shape, layout = network.inputs[0].get_partial_shape(), _layout(network, xml)
+def _size(network: ov.Model, record: IrRecord | None, xml: Path) -> tuple[int, int]:
+    """Height and width of the frames."""
+    shape = network.inputs[0].get_partial_shape()
+    if _takes_planes(record):
+        return shape[1].get_length() // 3 * 2, shape[2].get_length()
+    layout = _layout(network, xml)
     height, width = shape[layout.index("H")], shape[layout.index("W")]
     if height.is_dynamic or width.is_dynamic:
         raise IrError("the network takes any picture size; this is not supported", where=xml, got=shape)
     return height.get_length(), width.get_length()
 
 
-def _take_frames(network: ov.Model, *, reverse: bool) -> ov.Model:
+def _takes_planes(record: IrRecord | None) -> bool:
+    return record is not None and record.color_format in YUV
+
+
+def _take_frames(network: ov.Model, record: IrRecord | None, *, reverse: bool) -> ov.Model:
     """Let the network take uint8 NHWC BGR frames: type, layout and channels are turned in the graph."""
     import openvino as ov
     from openvino.preprocess import PrePostProcessor
 
+    if _takes_planes(record):
+        return network
     layout = _layout(network, Path(network.get_friendly_name()))
     element = network.inputs[0].get_element_type()
     if element == ov.Type.u8 and layout == "NHWC" and not reverse:

@@ -123,6 +123,7 @@ class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         labels: a shipped set (`imagenet_1000_classes`, `imagenet_1001_classes`) or a text file beside the
             `model.yml`, one name a line.
         notes: sentences for the model card.
+        least_side: pixels of height and width below which the document does not let the network be used.
         weights_key: the entry of a PyTorch checkpoint that holds the weights, of several.
     """
 
@@ -134,6 +135,7 @@ class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     accuracy: PublishedAccuracy | None = None
     labels: str | None = None
     notes: tuple[str, ...] = ()
+    least_side: PositiveInt | None = None
     weights_key: str | None = None
 
 

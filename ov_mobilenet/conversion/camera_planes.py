@@ -1,0 +1,32 @@
+"""Inputs as cameras and decoders give them: NV12 and I420 planes instead of BGR frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+
+def take_planes(model: ov.Model, color_format: Literal["nv12", "i420"]) -> ov.Model:
+    """Let a model that takes uint8 (N, H, W, 3) BGR frames take uint8 (N, 3/2 H, W, 1) planes.
+
+    Args:
+        model: it is changed and must not be used afterwards.
+        color_format: nv12: Y, then U and V interleaved; i420: Y, then U, then V. H and W are even.
+    """
+    import openvino as ov
+    from openvino.preprocess import ColorFormat, PrePostProcessor
+
+    formats = {"nv12": ColorFormat.NV12_SINGLE_PLANE, "i420": ColorFormat.I420_SINGLE_PLANE}
+    names = model.inputs[0].get_names()
+    processor = PrePostProcessor(model)
+    tensor = processor.input().tensor()
+    tensor.set_element_type(ov.Type.u8).set_color_format(formats[color_format])
+    if not model.inputs[0].get_partial_shape()[1].is_static:
+        tensor.set_spatial_dynamic_shape()
+    processor.input().preprocess().convert_color(ColorFormat.BGR)
+    processor.input().model().set_layout(ov.Layout("NHWC"))
+    model = processor.build()
+    model.inputs[0].get_tensor().set_names(names)
+    return model
