@@ -11,6 +11,10 @@ FULL := $(VENV)-full
 FULL_STAMP := $(FULL)/.installed
 FULL_PIP := $(FULL)/bin/python -m pip --disable-pip-version-check
 
+# Model API's environment; the tests on it start a program there.
+MAPI := $(VENV)-mapi
+MAPI_STAMP := $(MAPI)/.installed
+
 # torch only judges conversions in the tests. On Linux its CPU build is named outright, because a plain "torch" may
 # bring gigabytes of CUDA; where the index has no such build the tests that need torch are skipped (or: TORCH=torch).
 TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
@@ -19,7 +23,7 @@ TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 .PHONY: venv venv-full demo test test-full check format bench clean
 
 venv: $(STAMP)
-venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded
+venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded $(MAPI_STAMP)
 
 # $(call environment,FOLDER): an empty environment, and torch where it can be had.
 define environment
@@ -47,6 +51,11 @@ $(FULL)/omz/.downloaded: $(FULL_STAMP)
 	$(FULL_PIP) download --quiet --no-deps --only-binary=:all: --python-version 3.11 --dest $(@D) openvino-dev==2024.6.0 \
 	  && touch $@ || echo "openvino-dev could not be downloaded: the tests on its descriptions will be skipped" >&2
 
+$(MAPI_STAMP): tools/model-api-requirements.txt
+	$(PYTHON) -m venv $(MAPI)
+	$(MAPI)/bin/python -m pip --disable-pip-version-check install --quiet -r $< && touch $@ \
+	  || echo "Model API could not be installed: the tests on it will be skipped" >&2
+
 demo: $(STAMP)
 	$(BIN)/ov-mobilenet demo
 
@@ -55,7 +64,7 @@ test: $(STAMP)
 
 # Only the tests marked `full`. Whatever else they come to need is one more target for `venv-full` to depend on.
 test-full: venv-full
-	$(FULL)/bin/python -m pytest -m full $(PYTEST_ARGS)
+	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest -m full $(PYTEST_ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -70,5 +79,5 @@ bench: $(STAMP)
 	$(BIN)/python tools/bench/start_up.py
 
 clean:
-	rm -rf $(VENV) $(FULL) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(FULL) $(MAPI) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -70,7 +70,7 @@ def describe(
     return yml
 
 
-def weights(seed: int = 7) -> dict[str, np.ndarray]:
+def weights(seed: int = 7, classes: int = CLASSES) -> dict[str, np.ndarray]:
     """Weights that float16 holds exactly, so that an FP16 IR may not differ from the FP32 one."""
     rng = np.random.default_rng(seed)
 
@@ -80,8 +80,8 @@ def weights(seed: int = 7) -> dict[str, np.ndarray]:
     return {
         "conv": draw(8, 3, 3, 3, scale=0.5),
         "bias": draw(8, scale=0.5),
-        "dense": draw(CLASSES, 8, scale=4.0),
-        "offset": draw(CLASSES, scale=1.0),
+        "dense": draw(classes, 8, scale=4.0),
+        "offset": draw(classes, scale=1.0),
     }
 
 
@@ -91,6 +91,7 @@ def write_onnx(
     end: str = "logits",
     batch: int | str = "n",
     fixed_reshape: bool = False,
+    classes: int = CLASSES,
     **describe_options: object,
 ) -> Path:
     """Conv, ReLU, average pool, dense; ends in `logits`, `softmax`, `softmax-reshape` or `sigmoid`.
@@ -107,7 +108,7 @@ def write_onnx(
         helper.make_node("Relu", ["filtered"], ["active"]),
         helper.make_node("GlobalAveragePool", ["active"], ["pooled"]),
     ]
-    initializers = [numpy_helper.from_array(value, name) for name, value in weights().items()]
+    initializers = [numpy_helper.from_array(value, name) for name, value in weights(classes=classes).items()]
     if fixed_reshape:
         initializers.append(numpy_helper.from_array(np.array([1, 8], np.int64), "flat_shape"))
         nodes.append(helper.make_node("Reshape", ["pooled", "flat_shape"], ["flat"]))
@@ -120,14 +121,14 @@ def write_onnx(
     if end == "sigmoid":
         nodes.append(helper.make_node("Sigmoid", ["logits"], ["scores"]))
     if end == "softmax-reshape":
-        initializers.append(numpy_helper.from_array(np.array([1, CLASSES], np.int64), "out_shape"))
+        initializers.append(numpy_helper.from_array(np.array([1, classes], np.int64), "out_shape"))
         nodes.append(helper.make_node("Softmax", ["logits"], ["net/Softmax"], axis=1))
         nodes.append(helper.make_node("Reshape", ["net/Softmax", "out_shape"], ["scores"]))
     graph = helper.make_graph(
         nodes,
         "small",
         [helper.make_tensor_value_info("data", TensorProto.FLOAT, [batch, 3, SIDE, SIDE])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, CLASSES])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, classes])],
         initializers,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
@@ -136,9 +137,9 @@ def write_onnx(
     return describe(network, **describe_options)  # type: ignore[arg-type]
 
 
-def by_hand(frame: np.ndarray, *, softmax: bool = True) -> np.ndarray:
+def by_hand(frame: np.ndarray, *, softmax: bool = True, classes: int = CLASSES) -> np.ndarray:
     """The small network's probabilities for a uint8 (32, 32, 3) BGR frame, computed with numpy alone."""
-    w = weights()
+    w = weights(classes=classes)
     x = ((frame[:, :, ::-1].astype(np.float64) - MEAN) / SCALE).transpose(2, 0, 1)
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))[:, ::2, ::2]

@@ -21,7 +21,7 @@ from ov_mobilenet.errors import OvMobilenetError
 
 COMMANDS = {
     "list": ("ov_mobilenet.cli.zoo", "list_command", "The models of the zoo."),
-    "info": ("ov_mobilenet.cli.zoo", "info_command", "Everything known of one model."),
+    "info": ("ov_mobilenet.cli.info", "info_command", "Everything known of one model."),
     "download": ("ov_mobilenet.cli.download", "download_command", "Fetch and verify source files."),
     "convert": (
         "ov_mobilenet.cli.convert",

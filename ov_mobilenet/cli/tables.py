@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ov_mobilenet.errors import printable
+
 PIPE_WIDTH = 200
 
 
@@ -36,7 +38,9 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     for name, value in facts.items():
         items = value if isinstance(value, list) and any(isinstance(item, dict | str) for item in value) else [value]
         for index, item in enumerate(items):
-            console.print(Text((name if index == 0 else "").ljust(width), style="bold"), Text(_fact(item)), sep="")
+            console.print(
+                Text((name if index == 0 else "").ljust(width), style="bold"), Text(printable(_fact(item))), sep=""
+            )
 
 
 def _fact(value: Any) -> str:

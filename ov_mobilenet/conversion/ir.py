@@ -114,6 +114,16 @@ def read_record(model: ov.Model, path: Path | str) -> IrRecord | None:
         raise _broken_record(str(error)[:200], path) from error
 
 
+def conversion_parameters(model: ov.Model) -> dict[str, str] | None:
+    """What `mo` or OpenVINO's `convert_model` recorded of its own work, by name; None if there is nothing."""
+    if not model.has_rt_info(["conversion_parameters"]):
+        return None
+    section = model.rt_info["conversion_parameters"]
+    if not isinstance(section, dict):
+        return None
+    return {name: value.astype(str) for name, value in section.items() if not isinstance(value, dict)}
+
+
 def _broken_record(reason: str, path: Path | str) -> IrError:
     return IrError(f"the IR's record is broken ({reason})", where=path, fix="Convert the model again")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from ov_mobilenet.errors import ConfigError
@@ -93,3 +95,8 @@ def background_class(config: ModelConfig) -> int | None:
         return config.details.background_class
     names = {config.details.labels, config.dataset.name if config.dataset is not None else None}
     return 0 if "imagenet_1001_classes" in names else None
+
+
+def labels_digest(names: Sequence[str]) -> str:
+    """`sha256:` and the SHA-256 of the names in UTF-8, a line feed between two, none behind the last."""
+    return "sha256:" + hashlib.sha256("\n".join(names).encode()).hexdigest()

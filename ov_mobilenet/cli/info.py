@@ -1,0 +1,182 @@
+"""`info`: everything known of one model of the zoo, or what an IR carries."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from ov_mobilenet.cli import options
+from ov_mobilenet.cli.options import FORMATS, print_json
+from ov_mobilenet.cli.zoo import SCHEMA_VERSION, summary
+from ov_mobilenet.downloads import cache
+from ov_mobilenet.errors import ConversionError
+from ov_mobilenet.zoo import labels
+from ov_mobilenet.zoo.arguments import Normalisation, plan_conversion
+from ov_mobilenet.zoo.geometry import from_dataset
+from ov_mobilenet.zoo.model import HttpSource, ModelConfig
+from ov_mobilenet.zoo.registry import find_config
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+    from ov_mobilenet.conversion.ir import IrRecord
+
+log = logging.getLogger(__name__)
+
+
+@click.command("info")
+@click.argument("model")
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@options.config_dirs
+def info_command(model: str, form: str, config_dirs: tuple[Path, ...]) -> None:
+    """Everything known of one MODEL: a zoo name, a model.yml, or an IR .xml.
+
+    With --format json a model of the zoo also has all fields of the Open Model Zoo's omz_info_dumper, by its names.
+
+    Example: ov-mobilenet info mobilenet-v2-pytorch
+    """
+    config = None if model.endswith(".xml") else find_config(model, config_dirs=config_dirs)
+    facts = ir_facts(Path(model)) if config is None else config_facts(config)
+    if form == "json":
+        dumped = open_model_zoo_facts(config) if config is not None else {}
+        print_json({"schema_version": SCHEMA_VERSION, **dumped, **facts})
+        return
+    from ov_mobilenet.cli.tables import print_facts
+
+    print_facts(facts)
+
+
+def config_facts(config: ModelConfig) -> dict[str, Any]:
+    """What a description says, by name; None where it says nothing."""
+    plan = plan_conversion(config)
+    check = config.accuracy_check
+    geometry = from_dataset(config.dataset) if config.dataset is not None else None
+    names = labels.config_labels(config)
+    return {
+        **summary(config),
+        "description": config.description,
+        "task_type": config.task_type,
+        "license": config.license,
+        "model_yml": str(config.path),
+        "files": [
+            {
+                "name": file.name,
+                "size": file.size,
+                "checksum": file.checksum and f"{file.checksum.algorithm}:{file.checksum.value}",
+                "sources": [s.url if isinstance(s, HttpSource) else str(config.folder / s.path) for s in file.sources],
+            }
+            for file in config.files
+        ],
+        "input": {"name": plan.input.name, "shape": list(plan.input.shape), "layout": plan.input.layout},
+        "output": plan.output,
+        **_normalisation_facts(plan.normalisation),
+        "geometry": str(geometry) if geometry is not None else None,
+        "classes": config.details.classes or (len(names) if names else None),
+        "background_class": labels.background_class(config),
+        "labels_digest": labels.labels_digest(names) if names else None,
+        "reference_top1": check.reference(1) if check is not None else None,
+        "reference_top5": check.reference(5) if check is not None else None,
+        "notes": list(config.details.notes),
+    }
+
+
+def open_model_zoo_facts(config: ModelConfig) -> dict[str, Any]:
+    """What `omz_info_dumper` prints of a model, under its names.
+
+    `subdirectory` is where `convert` puts the IRs below its output folder; composite models, of several stages, are
+    none of ours.
+    """
+    from ov_mobilenet.conversion.converter import default_precisions
+
+    return {
+        "name": config.name,
+        "composite_model_name": None,
+        "description": config.description,
+        "framework": config.framework,
+        "license_url": config.license,
+        "accuracy_config": str(config.folder.absolute() / "accuracy-check.yml") if config.accuracy_check else None,
+        "model_config": str(config.path.absolute()),
+        "precisions": sorted(default_precisions(plan_conversion(config))),
+        "subdirectory": f"public/{config.name}",
+        "task_type": config.task_type,
+        "input_info": [
+            {"name": info.name, "shape": list(info.shape), "layout": info.layout} for info in config.input_info
+        ],
+        "model_stages": [],
+    }
+
+
+def ir_facts(xml: Path) -> dict[str, Any]:
+    """What an IR carries, by name; None where it says nothing.
+
+    Raises:
+        IrError: it cannot be read, takes no pictures, or its record is broken or of a newer format version.
+    """
+    from ov_mobilenet.conversion import ir
+    from ov_mobilenet.conversion.complexity import complexity
+
+    network = ir.read_ir(xml)
+    record = ir.read_record(network, xml)
+    files = [_file_facts(path) for path in (xml, xml.with_suffix(".bin"))]
+    facts: dict[str, Any] = {"xml": str(xml), "size": sum(file["size"] for file in files), "files": files}
+    for name, ports in (("inputs", network.inputs), ("outputs", network.outputs)):
+        facts[name] = [
+            {
+                "names": sorted(port.get_names()),
+                "shape": str(port.get_partial_shape()),
+                "type": port.get_element_type().get_type_name(),
+            }
+            for port in ports
+        ]
+    facts["layout"] = str(network.get_parameters()[0].layout)
+    facts["layers"] = _layers(network)
+    try:
+        counted = complexity(network)
+        facts |= {"gflops": float(f"{counted.gflops:.4g}"), "mparams": float(f"{counted.mparams:.4g}")}
+    except ConversionError:  # pictures of any size: the rest of the facts is known all the same
+        facts |= {"gflops": None, "mparams": None}
+    if record is not None:
+        facts["format_version"] = int(network.get_rt_info([ir.SECTION, "format_version"]).astype(str))
+        facts |= _record_facts(record)
+    else:
+        facts["record"] = None
+        log.warning(
+            "%s: no record of ov-mobilenet: what is baked in, and how pictures are cropped, it does not say", xml
+        )
+    if parameters := ir.conversion_parameters(network):
+        facts["conversion_parameters"] = parameters
+    return facts
+
+
+def _file_facts(path: Path) -> dict[str, Any]:
+    return {"name": path.name, "size": path.stat().st_size, "checksum": f"sha256:{cache.digest(path, 'sha256')}"}
+
+
+def _layers(network: ov.Model) -> dict[str, int]:
+    """How many operations of each type there are, the most frequent first."""
+    counts = Counter(node.get_type_name() for node in network.get_ops())
+    return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
+
+
+def _record_facts(record: IrRecord) -> dict[str, Any]:
+    """Our record, long values in short."""
+    facts: dict[str, Any] = msgspec.to_builtins(record)
+    facts["normalisation"] = str(record.normalisation)
+    facts |= _normalisation_facts(record.normalisation)
+    facts["geometry"] = str(record.geometry) if record.geometry is not None else None
+    facts["labels"] = f"{len(record.labels)} class names" if record.labels else None
+    facts["labels_digest"] = labels.labels_digest(record.labels) if record.labels else None
+    return facts
+
+
+def _normalisation_facts(normalisation: Normalisation) -> dict[str, Any]:
+    return {
+        "mean_values": list(normalisation.mean),
+        "scale_values": list(normalisation.scale),
+        "reverse_input_channels": normalisation.reverse_input_channels,
+    }

@@ -1,0 +1,124 @@
+"""Our IRs, unchanged, in Model API: the same classes, labels and scores as our classifier's.
+
+Model API brings the headless OpenCV over ours, so it lives in an environment of its own, which `make test-full` makes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_networks as small
+from PIL import Image
+from signs import held_out, network_pictures
+
+import ov_mobilenet as ovm
+from ov_mobilenet.cli.demo import SAMPLE
+from ov_mobilenet.conversion.ir import IrRecord
+from ov_mobilenet.runtime.geometry import apply
+from ov_mobilenet.runtime.images import read_image
+from ov_mobilenet.zoo.geometry import parse_words
+
+pytestmark = pytest.mark.full
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(__file__).with_name("model_api_program.py")
+TOLERANCE = 1e-5
+REAL = (
+    "mobilenet-v2-pytorch-real",
+    "mobilenet-v2-onnx-real",
+    "mobilenet-v1-0.25-128-tf2017",
+    "mobilenet-v1-0.25-224-tflite",
+    "mobilenet-v1-0.25-128-quant-tflite",
+)
+# Model API feeds one picture at a time: a batch of 8 is none of its forms.
+FORMS = {
+    "as documented": {},
+    "u8 NHWC": {"input_type": "u8", "layout": "NHWC"},
+    "f32 NHWC": {"layout": "NHWC"},
+    "any batch": {"batch": -1},
+    "crop": {"geometry": parse_words("resize 40 greater pillow, crop 32")},
+}
+
+
+@pytest.fixture(scope="module")
+def model_api() -> Path:
+    """The Python of the environment with Model API."""
+    python = Path(os.environ.get("MODEL_API_PYTHON", ROOT / ".venv-mapi" / "bin" / "python"))
+    probe = "import importlib.util, sys; sys.exit(importlib.util.find_spec('model_api') is None)"
+    if not python.is_file() or subprocess.run([python, "-I", "-c", probe]).returncode:
+        pytest.skip("needs an environment with openvino-model-api, which make test-full makes, or MODEL_API_PYTHON")
+    return python
+
+
+def convert(yml: Path, out: Path, precision: str = "FP32", **form: object) -> Path:
+    config = ovm.load_config(yml)
+    sources = ovm.download(config, out / "dl", cache_root=out / "cache", offline=True)
+    return ovm.convert(sources, out / "ir", precisions=(precision,), form=ovm.Form(**form))[0].xml
+
+
+def compare(xml: Path, frames: np.ndarray, python: Path, folder: Path) -> list[list[dict]]:
+    """Check Model API's answers to uint8 (N, H, W, 3) BGR frames of the network's size, and return them."""
+    pictures = []
+    for index, frame in enumerate(frames):
+        pictures.append(str(folder / f"{index:03}.png"))
+        Image.fromarray(frame[:, :, ::-1]).save(pictures[-1])
+    before = [path.read_bytes() for path in (xml, xml.with_suffix(".bin"))]
+    command = [str(python), "-I", str(PROGRAM), str(xml), *pictures]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    answers = json.loads(done.stdout)
+    assert [path.read_bytes() for path in (xml, xml.with_suffix(".bin"))] == before
+    classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
+    assert isinstance(classifier.record, IrRecord)
+    labels = classifier.record.labels
+    assert labels is not None
+    for answer, row in zip(answers, classifier.probabilities(frames), strict=True):
+        ours = np.argsort(-row, kind="stable")[:5]
+        ids = [best["class_id"] for best in answer]
+        # Two classes whose scores are nearer than the tolerance may change places, and with that nothing is lost.
+        assert np.abs(row[ids] - row[ours]).max() <= TOLERANCE
+        assert np.abs(row[ids] - [best["score"] for best in answer]).max() <= TOLERANCE
+        assert len(set(ids)) == 5
+        assert [best["label"] for best in answer] == ["_".join(labels[index].split()) for index in ids]
+    return answers
+
+
+@pytest.mark.parametrize("precision", ["FP32", "FP16"])
+def test_the_sample_model(precision: str, model_api: Path, tmp_path: Path) -> None:
+    drawn = network_pictures(frame for frame, _ in held_out(2, 24))
+    # Two drawings one over the other leave the network undecided: more than one score counts.
+    mixed = ((drawn[:12].astype(np.uint16) + drawn[12:]) // 2).astype(np.uint8)
+    xml = convert(ovm.find_config(SAMPLE).path, tmp_path, precision)
+    answers = compare(xml, np.concatenate([drawn, mixed]), model_api, tmp_path)
+    assert sum(answer[1]["score"] > 0.05 for answer in answers) >= 3
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("classes", [1000, 1001])
+def test_imagenet_networks(classes: int, form: str, model_api: Path, tmp_path: Path) -> None:
+    extra = f"ov_mobilenet: {{labels: imagenet_{classes}_classes, classes: {classes}}}\n"
+    end = "logits" if classes == 1000 else "softmax"
+    yml = small.write_onnx(tmp_path / "net", classes=classes, end=end, extra=extra)
+    frames = small.frames(16)
+    answers = compare(convert(yml, tmp_path, **FORMS[form]), frames, model_api, tmp_path)
+    for answer, frame in zip(answers, frames, strict=True):
+        expected = small.by_hand(frame, classes=classes)
+        assert [best["class_id"] for best in answer] == list(np.argsort(-expected)[:5])
+        assert max(abs(best["score"] - expected[best["class_id"]]) for best in answer) < 3e-5
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", REAL)
+def test_real_networks_on_real_pictures(name: str, shared: Path, model_api: Path, tmp_path: Path) -> None:
+    if "pytorch" in name:
+        pytest.importorskip("torch")
+    xml = convert(shared / "zoo" / name / "model.yml", tmp_path)
+    geometry = ovm.load_classifier(xml, device="CPU").geometry
+    files = sorted((shared / "imagenet200" / "images").iterdir())[:40]
+    frames = np.stack([apply(geometry, read_image(file, geometry.reader)) for file in files])
+    compare(xml, frames, model_api, tmp_path)
