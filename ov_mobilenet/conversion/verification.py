@@ -87,7 +87,8 @@ def verify(
     if classifier.input_size is None or classifier.geometry is None or model.record.color_format in YUV:
         raise VerificationError(
             "the IR cannot be fed what its source network is fed", where=model.xml,
-            expected="frames of the network's own size", got=f"frames of any size, or {model.record.color_format} planes",
+            expected="frames of the network's own size",
+            got="frames of any size" if classifier.input_size is None else f"{model.record.color_format} planes",
             fix="Verify the plain form; geometry and planes come before the network and change nothing in it",
         )  # fmt: skip
     height, width = classifier.input_size

@@ -56,13 +56,6 @@ def converted(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture(scope="session")
-def pictures(shared: Path) -> tuple[list[Path], np.ndarray]:
-    rows = [line.split() for line in (shared / "imagenet200" / "val.txt").read_text().splitlines()]
-    files = [shared / "imagenet200" / "images" / name for name, _ in rows]
-    return files, np.array([int(label) for _, label in rows])
-
-
 def xml_of(out: Path, name: str, precision: str = "FP32") -> Path:
     return out / "public" / name / precision / f"{name}.xml"
 

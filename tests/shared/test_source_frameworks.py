@@ -27,14 +27,6 @@ PICTURES = 200
 BACKGROUND = 1  # class 0: ImageNet's numbers are one higher
 
 
-@pytest.fixture(scope="module")
-def pictures(shared: Path) -> tuple[list[Path], np.ndarray]:
-    """Files, and ImageNet's class of each."""
-    rows = [line.split() for line in (shared / "imagenet200" / "val.txt").read_text().splitlines()]
-    assert len(rows) == PICTURES
-    return [shared / "imagenet200" / "images" / name for name, _ in rows], np.array([int(row[1]) for row in rows])
-
-
 def ir_answers(name: str, precision: str, shared: Path, files: list[Path], out: Path) -> tuple[np.ndarray, np.ndarray]:
     """The frames, uint8 BGR at the network's size, and the converted network's probabilities."""
     config = ovm.load_config(shared / "zoo" / name / "model.yml")

@@ -1,0 +1,50 @@
+"""Every deployment form of the real networks gives the same answers to real pictures."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ov_mobilenet as ovm
+from ov_mobilenet.runtime.geometry import apply
+from ov_mobilenet.runtime.images import read_image
+
+pytestmark = [pytest.mark.shared, pytest.mark.full]
+
+NAMES = (
+    "mobilenet-v2-pytorch-real",
+    "mobilenet-v2-onnx-real",
+    "mobilenet-v1-0.25-128-tf2017",
+    "mobilenet-v1-0.25-224-tflite",
+    "mobilenet-v1-0.25-128-quant-tflite",
+)
+FORMS = [*itertools.product((1, 8, -1), ("NHWC", "NCHW"), ("u8", "f32"))]
+
+
+def load(sources: ovm.SourceFiles, out: Path, **form: object) -> ovm.Classifier:
+    (model,) = ovm.convert(sources, out, precisions=("FP32",), form=ovm.Form(**form))
+    return ovm.load_classifier(model.xml, device="CPU", inference_precision="f32")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_form_changes_no_answer(
+    name: str, shared: Path, pictures: tuple[list[Path], np.ndarray], tmp_path: Path
+) -> None:
+    if "pytorch" in name:
+        pytest.importorskip("torch")
+    config = ovm.load_config(shared / "zoo" / name / "model.yml")
+    sources = ovm.download(config, tmp_path / "dl", cache_root=tmp_path / "cache", offline=True)
+    files, _ = pictures
+    plain = load(sources, tmp_path / "plain")
+    assert plain.geometry is not None
+    frames = np.stack([apply(plain.geometry, read_image(file, plain.geometry.reader)) for file in files])
+    expected = plain.probabilities(frames).argmax(1)
+    for batch, layout, kind in FORMS:
+        answer = load(sources, tmp_path / "form", batch=batch, layout=layout, input_type=kind).probabilities(frames)
+        assert (answer.argmax(1) == expected).all(), (batch, layout, kind)
+    baked = load(sources, tmp_path / "baked", bake_geometry=True)
+    changed = sum(baked.classify(file).best.class_id != best for file, best in zip(files, expected, strict=True))
+    assert changed <= 2
