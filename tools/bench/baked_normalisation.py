@@ -1,0 +1,96 @@
+"""What the normalisation in the graph costs: throughput of converted networks against the same networks without it.
+
+    python tools/bench/baked_normalisation.py [MODEL.yml …] [--pairs 5] [--seconds 1]
+
+Without arguments the built-in sample model. The raw network is what OpenVINO's own converter makes of the source file,
+fed floats that are normalised already; against it stand our IR as it is by default and with uint8 NHWC input. Each is
+compiled for throughput; every pair is measured in turn, and the median of the ratios is printed. The figures to keep:
+at least 0.99 for the default form, at least 1.0 for uint8 NHWC.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+import ov_mobilenet as ovm
+from ov_mobilenet.cli.demo import SAMPLE
+from ov_mobilenet.conversion.sources import network_path
+from ov_mobilenet.zoo.arguments import plan_conversion
+
+REQUESTS = 4
+FORMS = {"f32": ovm.Form(), "u8 NHWC": ovm.Form(input_type="u8", layout="NHWC")}
+
+
+def networks(config: ovm.ModelConfig, folder: Path) -> dict[str, ov.Model]:
+    """The raw network and our two forms of it."""
+    sources = ovm.download(config, folder / "sources", cache_root=folder / "cache", offline=True)
+    plan = plan_conversion(config)
+    raw = ov.convert_model(network_path(config, plan, sources.folder), output=plan.output and [plan.output])
+    raw.reshape({raw.inputs[0]: list(plan.input.shape)})
+    found = {"raw": raw}
+    for name, form in FORMS.items():
+        (model,) = ovm.convert(sources, folder / name.split()[0], precisions=("FP32",), form=form)
+        found[name] = ov.Core().read_model(model.xml)
+    return found
+
+
+def frames_per_second(compiled: Any, seconds: float) -> float:
+    """Throughput of a few requests waited for in turn."""
+    shape = compiled.inputs[0].shape
+    bytes_wanted = compiled.inputs[0].get_element_type() == ov.Type.u8
+    pixels = np.random.default_rng(0).integers(0, 256, tuple(shape))
+    data = pixels.astype(np.uint8 if bytes_wanted else np.float32)
+    requests = [compiled.create_infer_request() for _ in range(REQUESTS)]
+    for request in requests:
+        request.set_input_tensor(ov.Tensor(data))
+        request.infer()
+    for request in requests:
+        request.start_async()
+    done, begun = 0, time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        requests[done % REQUESTS].wait()
+        requests[done % REQUESTS].start_async()
+        done += 1
+    elapsed = time.perf_counter() - begun
+    for request in requests:
+        request.wait()
+    return done / elapsed
+
+
+def main() -> None:
+    """Measure, and print a line a network and precision."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", default=[SAMPLE])
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    options = parser.parse_args()
+    core = ov.Core()
+    print(f"{core.get_property('CPU', 'FULL_DEVICE_NAME')}, OpenVINO {ov.get_version()}")
+    for model in options.models:
+        config = ovm.find_config(model)
+        with tempfile.TemporaryDirectory() as folder:
+            found = networks(config, Path(folder))
+            for precision in ("f32", "bf16"):
+                if precision.upper() not in (*core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), "F32"):
+                    continue
+                wishes = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
+                compiled = {name: core.compile_model(network, "CPU", wishes) for name, network in found.items()}
+                ratios: dict[str, list[float]] = {name: [] for name in FORMS}
+                for _ in range(options.pairs):
+                    for name in FORMS:
+                        raw = frames_per_second(compiled["raw"], options.seconds)
+                        ratios[name].append(frames_per_second(compiled[name], options.seconds) / raw)
+                text = ", ".join(f"{name} {statistics.median(values):.3f}" for name, values in ratios.items())
+                print(f"{config.name} at {precision}: {text} of the raw network's throughput")
+
+
+if __name__ == "__main__":
+    main()
