@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ov_mobilenet.cli import options
+from ov_mobilenet.cli.backend import Backend, backend_options, optimizer_of
 from ov_mobilenet.cli.conversion_job import Job, Outcome, failed, run_apart, run_job
 from ov_mobilenet.cli.own_network import (
     OwnNetwork,
@@ -32,6 +33,7 @@ from ov_mobilenet.zoo.model import ModelConfig
 @click.command("convert")
 @model_selection
 @source_options
+@backend_options
 @click.option(
     "-o", "--output-dir", "--output_dir", type=click.Path(path_type=Path, file_okay=False), default=None,
     help="IRs go to OUTPUT_DIR/public/NAME/PRECISION/NAME.xml (default: the download folder).",
@@ -60,6 +62,7 @@ def convert_command(
     context: click.Context,
     selection: Selection,
     own: OwnNetwork,
+    backend: Backend,
     output_dir: Path | None,
     download_dir: Path,
     precisions: str | None,
@@ -91,6 +94,7 @@ def convert_command(
         return 0
     if batch is not None and batch != -1 and batch < 1:
         raise UsageError("bad --batch", expected="a positive number, or -1 for any", got=batch)
+    optimizer = optimizer_of(backend)
     wanted = _precisions(precisions)
     steps = parse_words(geometry) if geometry else None
     shape = Form(batch, layout, "u8" if input_type == "u8" else "f32", steps)
@@ -134,7 +138,8 @@ def convert_command(
                 return failed(config.name, error)
             target = output_dir / "public" / config.name
             verified = verify or pictures is not None
-            return convert_one(Job(sources, target, wanted, shape, verified, pictures, options.quiet(context)))
+            quiet = options.quiet(context)
+            return convert_one(Job(sources, target, wanted, shape, verified, pictures, quiet, optimizer))
 
         def one(config: ModelConfig) -> None:
             result = outcome(config)

@@ -143,6 +143,7 @@ def _ir_facts(xml: Path) -> dict[str, Any]:
 
     from ov_mobilenet.conversion import ir
     from ov_mobilenet.conversion.complexity import complexity
+    from ov_mobilenet.conversion.mo_record import read_mo_record
 
     network = ir.read_ir(xml)
     record = ir.read_record(network, xml)
@@ -163,7 +164,8 @@ def _ir_facts(xml: Path) -> dict[str, Any]:
     except ConversionError:  # pictures of any size: the rest of the facts is known all the same
         facts |= {"gflops": None, "mparams": None}
     if record is None:
-        return {**facts, "record": None}
+        made = read_mo_record(network)
+        return {**facts, "record": None} | ({"model_optimizer": made.facts()} if made is not None else {})
     values = msgspec.to_builtins(record)
     values["geometry"] = str(record.geometry) if record.geometry is not None else None
     values["normalisation"] = str(record.normalisation)

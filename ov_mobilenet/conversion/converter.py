@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ov_mobilenet._version import __version__
 from ov_mobilenet.conversion import ir
+from ov_mobilenet.conversion.model_optimizer import ModelOptimizer, Optimized, optimize, signed
 from ov_mobilenet.conversion.normalisation import InputType
 from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConversionError
@@ -62,6 +63,7 @@ def convert(
     *,
     precisions: Sequence[Precision] | None = None,
     form: Form = Form(),
+    optimizer: ModelOptimizer | None = None,
 ) -> tuple[IrModel, ...]:
     """Convert a network to `folder/PRECISION/NAME.xml`, normalisation baked in.
 
@@ -70,12 +72,14 @@ def convert(
     Args:
         folder: the model's own output folder, `OUT/public/NAME` in the Open Model Zoo's layout.
         precisions: of the weights; by default what the description asks for, else FP16 and FP32.
+        optimizer: the classic Model Optimizer, to read and normalise the network instead of this OpenVINO.
 
     Raises:
         ConversionError: the network cannot be converted as its description says.
         MissingDependencyError: the framework's package is not installed.
         ConfigError: the description asks for something unknown.
-        UsageError: the form's geometry does not lead to the network's input size.
+        UsageError: the form's geometry does not lead to the network's input size, or the Model Optimizer does not
+            make such a form.
         OSError: the IR cannot be written.
     """
     from ov_mobilenet.conversion.sources import network_path
@@ -83,16 +87,23 @@ def convert(
     config = sources.config
     plan = plan_conversion(config)
     path = network_path(config, plan, sources.folder)
+    made = None
     with _surgery(path):
-        network, layout = _prepare(config, plan, path, form)
+        if optimizer is None:
+            network, layout = _prepare(config, plan, path, form)
+        else:
+            made = optimize(config, plan, path, form, _source_layout(config, plan), optimizer)
+            network, layout = made.network, made.layout
     _check_geometry(sources, network, layout, form, path)
     # One reading serves all precisions; baking consumes a model, so each gets a copy.
     results = []
     for precision in precisions or default_precisions(plan):
         record = _record(sources, plan, precision, form)
+        if made is not None:
+            record = signed(record, made, path)
         _check_labels(record, network, config)
         with _surgery(path):
-            model = _finish(network.clone(), layout, plan, record, form, path)
+            model = _finish(network.clone(), layout, plan, record, form, path, made)
         xml = folder / precision / f"{config.name}.xml"
         ir.save_ir(model, xml)
         results.append(IrModel(xml, precision, record))
@@ -157,8 +168,11 @@ def _prepare(config: ModelConfig, plan: ConversionPlan, path: Path, form: Form) 
     set_shape(model, shape, path)
     name = plan.input.name or plain_name(min(source_input.get_names(), default="input"))
     model.inputs[0].get_tensor().set_names({name})
-    layout = plan.input.layout or ("NHWC" if config.framework in TF_FRAMEWORKS else "NCHW")
-    return model, layout
+    return model, _source_layout(config, plan)
+
+
+def _source_layout(config: ModelConfig, plan: ConversionPlan) -> str:
+    return plan.input.layout or ("NHWC" if config.framework in TF_FRAMEWORKS else "NCHW")
 
 
 def _own_shape(model: ov.Model, path: Path) -> tuple[int, ...]:
@@ -169,7 +183,13 @@ def _own_shape(model: ov.Model, path: Path) -> tuple[int, ...]:
 
 
 def _finish(
-    model: ov.Model, layout: str, plan: ConversionPlan, record: ir.IrRecord, form: Form, path: Path
+    model: ov.Model,
+    layout: str,
+    plan: ConversionPlan,
+    record: ir.IrRecord,
+    form: Form,
+    path: Path,
+    made: Optimized | None,
 ) -> ov.Model:
     from ov_mobilenet.conversion.compression import halve_weights
     from ov_mobilenet.conversion.naming import make_canonical
@@ -178,16 +198,19 @@ def _finish(
     input_name = min(model.inputs[0].get_names())
     if record.precision == "FP16":
         halve_weights(model)
-    model = bake(
-        model,
-        plan.normalisation,
-        layout=layout,
-        target_layout=form.layout or plan.target_layout,
-        input_type=form.input_type,
-        path=path,
-    )
+    if made is None:
+        model = bake(
+            model,
+            plan.normalisation,
+            layout=layout,
+            target_layout=form.layout or plan.target_layout,
+            input_type=form.input_type,
+            path=path,
+        )
     make_canonical(model, record.config_name, input_name)
     ir.describe(model, record)
+    if made is not None:
+        made.record.write(model)
     return model
 
 
