@@ -19,7 +19,9 @@ import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +88,11 @@ def optimize(
     """
     _check(config, path, form)
     with tempfile.TemporaryDirectory(prefix="ov-mobilenet-mo-") as folder:
-        _run(command_line(config, plan, path, form, layout, optimizer, folder), path)
+        # A comma in a path would be read as a list of paths. The folder is linked, since a network may have others
+        # of its files beside it.
+        (Path(folder) / "source").symlink_to(path.absolute().parent, target_is_directory=True)
+        source = Path(folder) / "source" / path.name
+        _run(command_line(config, plan, source, form, layout, optimizer, folder), path)
         network, record = _read(Path(folder) / f"{config.name}.xml", path)
     return _promised(network, record, config, plan, path, form, layout)
 
@@ -94,7 +100,7 @@ def optimize(
 def command_line(
     config: ModelConfig,
     plan: ConversionPlan,
-    path: Path,
+    source: Path,
     form: Form,
     layout: str,
     optimizer: ModelOptimizer,
@@ -103,12 +109,17 @@ def command_line(
     """The program and its arguments, one string each: no shell reads them.
 
     Every value stands behind its option's `=`, so that a name that begins with `-` is no option.
+
+    Args:
+        source: the network, by a path without commas.
+        layout: of the source network.
+        folder: where the IR is to be written.
     """
     name = plan.input.name
     command = [
         optimizer.program,
         f"--framework={config.framework}",
-        f"--{'saved_model_dir' if plan.source.folder else 'input_model'}={path.absolute()}",
+        f"--{'saved_model_dir' if plan.source.folder else 'input_model'}={source}",
         f"--output_dir={folder}",
         f"--model_name={config.name}",
         "--compress_to_fp16=False",
@@ -180,32 +191,52 @@ def _run(command: list[str], path: Path) -> None:
     log.info("%s", shlex.join(command))
     # Its Python is another one than ours, and its telemetry sends nothing where CI is set.
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    process = None
     try:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**kept, "CI": "true"}, encoding="utf-8", errors="replace", start_new_session=True,
-        )  # fmt: skip
+        with _held_back(signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env={**kept, "CI": "true"}, encoding="utf-8", errors="replace", start_new_session=True,
+            )  # fmt: skip
+        out, err = process.communicate()
     except OSError as error:
         raise MissingDependencyError(
             f"the Model Optimizer cannot be run ({error.strerror})", where=command[0],
             expected="mo of openvino-dev 2024.6.0", fix="Name it with --mo PATH",
         ) from error  # fmt: skip
-    try:
-        out, err = process.communicate()
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
+    finally:
+        if process is not None and process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
     if process.returncode != 0:
         raise _failure(command[0], path, process.returncode, err if err.strip() else out)
+
+
+@contextmanager
+def _held_back(*signals: signal.Signals) -> Iterator[None]:
+    """Let signals that raise come only behind the block: one that comes while a program starts would lose it."""
+    if threading.current_thread() is not threading.main_thread():  # only there they raise
+        yield
+        return
+    held: list[int] = []
+    before = {number: handler for number in signals if callable(handler := signal.getsignal(number))}
+    for number in before:
+        signal.signal(number, lambda signum, frame: held.append(signum))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for signum in held:
+            os.kill(os.getpid(), signum)
 
 
 def _failure(program: str, path: Path, code: int, text: str) -> ConversionError | MissingDependencyError:
     if "No module named 'tensorflow'" in text:
         return MissingDependencyError(
             "the Model Optimizer reads TensorFlow graphs only with tensorflow in its own environment", where=path,
-            fix=f"Install it there ({Path(program).parent / 'pip'} install 'tensorflow-cpu<2.18'), "
+            fix=f"Install it there ({Path(program).parent / 'pip'} install 'tensorflow-cpu<2.19'), "
             "or convert with --backend openvino",
         )  # fmt: skip
     if "Current type is: u8" in text or "Current type is: i8" in text:
