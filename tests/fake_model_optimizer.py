@@ -49,8 +49,15 @@ def arguments_of(program: Path) -> list[str]:
     return given
 
 
+def environment_of(program: Path) -> dict[str, str]:
+    """The environment it was last called in."""
+    given: dict[str, str] = json.loads((program.parent / "environment.json").read_text())
+    return given
+
+
 def main(folder: Path, words: list[str]) -> int:
     (folder / "arguments.json").write_text(json.dumps(words))
+    (folder / "environment.json").write_text(json.dumps(dict(os.environ)))
     behaviour = json.loads((folder / "behaviour.json").read_text())
     if "wait" in behaviour:
         with Path(behaviour["wait"]).open("w") as pipe:

@@ -19,6 +19,7 @@ import openvino as ov
 import pytest
 import small_networks as small
 from PIL import Image
+from test_sample_model import description
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
@@ -80,6 +81,16 @@ def test_the_description_reaches_the_program(network: Path, mo: Path, tmp_path: 
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+def test_it_sends_no_telemetry_and_sees_none_of_our_packages(
+    network: Path, mo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CI")
+    monkeypatch.setenv("PYTHONPATH", "/packages/of/another/python")
+    assert convert(network, tmp_path, mo) == 0
+    given = fake.environment_of(mo)
+    assert (given["CI"], given.get("PYTHONPATH")) == ("true", None)
+
+
 @pytest.mark.parametrize(
     ("form", "shape"),
     [
@@ -105,6 +116,19 @@ def test_the_ir_keeps_the_promises(
     assert "123.675" in facts["normalisation"]
     assert main(["convert", single]) == 1
     assert "normalise twice" in capsys.readouterr().err
+
+
+def test_a_built_in_batch_is_freed(mo: Path, tmp_path: Path, capsys: Captured) -> None:
+    yml = description(".tflite", tmp_path / "signs")  # it reshapes to [1, classes]
+    frames = small.frames(4, 128)
+    found = []
+    for batch in ([], ["--batch", "4"], ["--batch", "-1"]):
+        assert convert(yml, tmp_path, mo, *batch, "--precisions", "FP32") == 0
+        xml = capsys.readouterr().out.strip()
+        classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
+        found.append(classifier.probabilities(frames))
+    assert np.abs(found[1] - found[0]).max() < 1e-5
+    assert np.abs(found[2] - found[0]).max() < 1e-5
 
 
 def test_it_is_verified_and_halved(network: Path, mo: Path, tmp_path: Path, capsys: Captured) -> None:
