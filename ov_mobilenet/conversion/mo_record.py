@@ -72,9 +72,10 @@ class MoRecord:
 
 def read_mo_record(model: ov.Model) -> MoRecord | None:
     """The Model Optimizer's record of an IR; None if it carries none."""
-    if not model.has_rt_info([SECTION]):
+    # OpenVINO's newer converter writes the section too, but not the version.
+    if not model.has_rt_info([SECTION]) or not model.has_rt_info(["MO_version"]):
         return None
-    version = model.get_rt_info(["MO_version"]).astype(str) if model.has_rt_info(["MO_version"]) else "unknown"
+    version = model.get_rt_info(["MO_version"]).astype(str)
     names = model.get_rt_info([SECTION]).value
     if not isinstance(names, dict):
         return None
