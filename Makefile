@@ -14,16 +14,24 @@ FULL_PIP := $(FULL)/bin/python -m pip --disable-pip-version-check
 # Model API's environment; the tests on it start a program there.
 MAPI := $(VENV)-mapi
 MAPI_STAMP := $(MAPI)/.installed
+# The environment of `test-omz`: the classic Model Optimizer, which pins an OpenVINO of its own and wants Python 3.10 to
+# 3.12: $(PYTHON), or another that really runs, since a shim may be there and not run.
+OMZ := $(VENV)-omz
+OMZ_STAMP := $(OMZ)/.installed
+OMZ_PYTHON = $(firstword $(foreach p,$(PYTHON) python3.12 python3.11 python3.10,$(shell \
+  $(p) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11), (3, 12)))' \
+  >/dev/null 2>&1 && echo $(p))))
 
 # torch only judges conversions in the tests. On Linux its CPU build is named outright, because a plain "torch" may
 # bring gigabytes of CUDA; where the index has no such build the tests that need torch are skipped (or: TORCH=torch).
 TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
 .DEFAULT_GOAL := test
-.PHONY: venv venv-full demo test test-full check format bench clean
+.PHONY: venv venv-full venv-omz omz-python demo test test-full test-omz check format bench clean
 
 venv: $(STAMP)
 venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded $(MAPI_STAMP)
+venv-omz: $(OMZ_STAMP)
 
 # $(call environment,FOLDER): an empty environment, and torch where it can be had.
 define environment
@@ -55,16 +63,32 @@ $(MAPI_STAMP): tools/model-api-requirements.txt
 	$(PYTHON) -m venv $(MAPI)
 	$(MAPI)/bin/python -m pip --disable-pip-version-check install --quiet -r $< && touch $@ \
 	  || echo "Model API could not be installed: the tests on it will be skipped" >&2
+$(OMZ_STAMP): tools/omz-requirements.txt
+	@test -n "$(OMZ_PYTHON)" || { echo "test-omz needs a Python from 3.10 to 3.12, and none of $(PYTHON), python3.12," \
+	  "python3.11, python3.10 is one that runs: make test-omz PYTHON=..." >&2; exit 1; }
+	rm -rf $(OMZ)
+	$(OMZ_PYTHON) -m venv $(OMZ)
+	$(OMZ)/bin/python -m pip --disable-pip-version-check install --quiet -r tools/omz-requirements.txt
+	@touch $@
+
+# The Python that test-omz would use; an empty line where none is.
+omz-python:
+	@echo $(OMZ_PYTHON)
 
 demo: $(STAMP)
 	$(BIN)/ov-mobilenet demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not full" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not full and not omz" $(PYTEST_ARGS)
 
 # Only the tests marked `full`. Whatever else they come to need is one more target for `venv-full` to depend on.
 test-full: venv-full
-	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest -m full $(PYTEST_ARGS)
+	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest -m "full and not omz" $(PYTEST_ARGS)
+
+# Only the tests marked `omz`: our conversion against the classic Model Optimizer's.
+test-omz: $(STAMP) $(OMZ_STAMP)
+	OV_MOBILENET_TEST_MO=$(abspath $(OMZ)/bin/mo) OMZ_INFO_DUMPER=$(abspath $(OMZ)/bin/omz_info_dumper) \
+	  $(BIN)/python -m pytest -m omz $(PYTEST_ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -79,5 +103,5 @@ bench: $(STAMP)
 	$(BIN)/python tools/bench/start_up.py
 
 clean:
-	rm -rf $(VENV) $(FULL) $(MAPI) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(FULL) $(MAPI) $(OMZ) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

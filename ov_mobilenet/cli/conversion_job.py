@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import signal
+import sys
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 
 from ov_mobilenet.conversion.converter import IrModel, Precision, convert
 from ov_mobilenet.conversion.form import Form
+from ov_mobilenet.conversion.model_optimizer import ModelOptimizer
 from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConversionError, OvMobilenetError
 
@@ -27,6 +29,7 @@ class Job:
         verify: compare with the source network afterwards.
         pictures: to verify on; None for drawn noise.
         quiet: say nothing of the verification.
+        optimizer: the classic Model Optimizer, if it is to convert.
     """
 
     sources: SourceFiles
@@ -36,6 +39,7 @@ class Job:
     verify: bool
     pictures: list[Path] | None
     quiet: bool
+    optimizer: ModelOptimizer | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def run_job(job: Job) -> Outcome:
     """Convert and verify; what goes wrong is in the outcome."""
     name = job.sources.config.name
     try:
-        converted = convert(job.sources, job.target, precisions=job.precisions, form=job.form)
+        converted = convert(job.sources, job.target, precisions=job.precisions, form=job.form, optimizer=job.optimizer)
     except (OvMobilenetError, OSError) as error:
         return failed(name, error)
     rows: list[dict[str, Any]] = []
@@ -123,5 +127,8 @@ def _child(sender: Connection, level: int, job: Job) -> None:
 
     # Ctrl-C reaches every process of the terminal; the parent ends its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if job.optimizer is not None:
+        # Unwind, so that the Model Optimizer does not outlive us.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     set_up_logging(level)
     sender.send(run_job(job))

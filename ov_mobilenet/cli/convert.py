@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ov_mobilenet.cli import options
+from ov_mobilenet.cli.backend import Backend, backend_options, optimizer_of
 from ov_mobilenet.cli.conversion_job import Job, Outcome, failed, run_apart, run_job
 from ov_mobilenet.cli.form import FormOptions, form_options
 from ov_mobilenet.cli.own_network import (
@@ -34,6 +35,7 @@ from ov_mobilenet.zoo.model import ModelConfig
 @click.command("convert")
 @model_selection
 @source_options
+@backend_options
 @click.option(
     "-o", "--output-dir", "--output_dir", type=click.Path(path_type=Path, file_okay=False), default=None,
     help="IRs go to OUTPUT_DIR/public/NAME/PRECISION/NAME.xml (default: the download folder).",
@@ -59,6 +61,7 @@ def convert_command(
     context: click.Context,
     selection: Selection,
     own: OwnNetwork,
+    backend: Backend,
     output_dir: Path | None,
     download_dir: Path,
     precisions: str | None,
@@ -86,6 +89,7 @@ def convert_command(
     if selection.print_all:
         print_names(selection.config_dirs)
         return 0
+    optimizer = optimizer_of(backend)
     wanted = _precisions(precisions)
     ir_form = shape.form()
     for model in (*selection.models, *([str(own.source)] if own.source else [])):
@@ -129,7 +133,8 @@ def convert_command(
                 return failed(config.name, error)
             target = output_dir / "public" / config.name
             verified = verify or pictures is not None
-            return convert_one(Job(sources, target, wanted, ir_form, verified, pictures, options.quiet(context)))
+            quiet = options.quiet(context)
+            return convert_one(Job(sources, target, wanted, ir_form, verified, pictures, quiet, optimizer))
 
         def one(config: ModelConfig) -> None:
             result = outcome(config)

@@ -119,6 +119,7 @@ def ir_facts(xml: Path) -> dict[str, Any]:
     """
     from ov_mobilenet.conversion import ir
     from ov_mobilenet.conversion.complexity import complexity
+    from ov_mobilenet.conversion.mo_record import read_mo_record
 
     network = ir.read_ir(xml)
     record = ir.read_record(network, xml)
@@ -143,6 +144,8 @@ def ir_facts(xml: Path) -> dict[str, Any]:
     if record is not None:
         facts["format_version"] = int(network.get_rt_info([ir.SECTION, "format_version"]).astype(str))
         facts |= _record_facts(record)
+    elif (made := read_mo_record(network)) is not None:
+        facts |= {"record": None, "model_optimizer": made.facts()}
     else:
         facts["record"] = None
         log.warning(

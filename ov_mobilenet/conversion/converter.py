@@ -14,6 +14,7 @@ import msgspec
 from ov_mobilenet._version import __version__
 from ov_mobilenet.conversion import ir
 from ov_mobilenet.conversion.form import AS_DOCUMENTED, YUV, Form, settle
+from ov_mobilenet.conversion.model_optimizer import ModelOptimizer, Optimized, optimize, signed
 from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.zoo import labels
@@ -47,6 +48,7 @@ def convert(
     *,
     precisions: Sequence[Precision] | None = None,
     form: Form = AS_DOCUMENTED,
+    optimizer: ModelOptimizer | None = None,
 ) -> tuple[IrModel, ...]:
     """Convert a network to `folder/PRECISION/NAME.xml`, normalisation baked in.
 
@@ -55,12 +57,14 @@ def convert(
     Args:
         folder: the model's own output folder, `OUT/public/NAME` in the Open Model Zoo's layout.
         precisions: of the weights; by default what the description asks for, else FP16 and FP32.
+        optimizer: the classic Model Optimizer, to read and normalise the network instead of this OpenVINO.
 
     Raises:
         ConversionError: the network cannot be converted as its description says.
         MissingDependencyError: the framework's package is not installed.
         ConfigError: the description asks for something unknown.
-        UsageError: the form's geometry does not lead to the network's input size.
+        UsageError: the form's geometry does not lead to the network's input size, or the Model Optimizer does not
+            make such a form.
         OSError: the IR cannot be written.
     """
     from ov_mobilenet.conversion.sources import network_path
@@ -69,16 +73,23 @@ def convert(
     config = sources.config
     plan = plan_conversion(config)
     path = network_path(config, plan, sources.folder)
+    made = None
     with _surgery(path):
-        network, layout = _prepare(config, plan, path, form)
+        if optimizer is None:
+            network, layout = _prepare(config, plan, path, form)
+        else:
+            made = optimize(config, plan, path, form, _source_layout(config, plan), optimizer)
+            network, layout = made.network, made.layout
     geometry = _checked_geometry(sources, network, layout, form, path)
     # One reading serves all precisions; baking consumes a model, so each gets a copy.
     results = []
     for precision in precisions or default_precisions(plan):
         record = _record(sources, plan, precision, form, geometry)
+        if made is not None:
+            record = signed(record, made, path)
         _check_labels(record, network, config)
         with _surgery(path):
-            model = _finish(network.clone(), layout, plan, record, form, path)
+            model = _finish(network.clone(), layout, plan, record, form, path, made)
         xml = folder / precision / f"{config.name}.xml"
         ir.save_ir(model, xml)
         results.append(IrModel(xml, precision, record))
@@ -151,9 +162,13 @@ def _prepare(config: ModelConfig, plan: ConversionPlan, path: Path, form: Form) 
     set_shape(model, shape, path)
     name = plan.input.name or plain_name(min(source_input.get_names(), default="input"))
     model.inputs[0].get_tensor().set_names({name})
-    layout = plan.input.layout or ("NHWC" if config.framework in TF_FRAMEWORKS else "NCHW")
+    layout = _source_layout(config, plan)
     _check_sides(config, shape, layout)
     return model, layout
+
+
+def _source_layout(config: ModelConfig, plan: ConversionPlan) -> str:
+    return plan.input.layout or ("NHWC" if config.framework in TF_FRAMEWORKS else "NCHW")
 
 
 def _check_sides(config: ModelConfig, shape: tuple[int, ...], layout: str) -> None:
@@ -174,17 +189,35 @@ def _own_shape(model: ov.Model, path: Path) -> tuple[int, ...]:
 
 
 def _finish(
-    model: ov.Model, layout: str, plan: ConversionPlan, record: ir.IrRecord, form: Form, path: Path
+    model: ov.Model,
+    layout: str,
+    plan: ConversionPlan,
+    record: ir.IrRecord,
+    form: Form,
+    path: Path,
+    made: Optimized | None,
 ) -> ov.Model:
-    from ov_mobilenet.conversion.camera_planes import take_planes
     from ov_mobilenet.conversion.compression import halve_weights
-    from ov_mobilenet.conversion.geometry_graph import bake_geometry
     from ov_mobilenet.conversion.naming import make_canonical
-    from ov_mobilenet.conversion.normalisation import bake
 
     input_name = min(model.inputs[0].get_names())
     if record.precision == "FP16":
         halve_weights(model)
+    if made is None:
+        model = _front(model, layout, plan, record, form, path)
+    make_canonical(model, record.config_name, input_name)
+    ir.describe(model, record)
+    if made is not None:
+        made.record.write(model)
+    return model
+
+
+def _front(model: ov.Model, layout: str, plan: ConversionPlan, record: ir.IrRecord, form: Form, path: Path) -> ov.Model:
+    """What comes before the network: geometry where it is baked, channel order, mean, scale, layout."""
+    from ov_mobilenet.conversion.camera_planes import take_planes
+    from ov_mobilenet.conversion.geometry_graph import bake_geometry
+    from ov_mobilenet.conversion.normalisation import bake
+
     model = bake(
         model,
         record.normalisation,
@@ -199,8 +232,6 @@ def _finish(
         )
     if record.color_format in ("nv12", "i420"):
         model = take_planes(model, record.color_format)
-    make_canonical(model, record.config_name, input_name)
-    ir.describe(model, record)
     return model
 
 

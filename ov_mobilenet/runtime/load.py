@@ -163,12 +163,35 @@ def _usable(network: ov.Model, record: IrRecord | None, xml: Path) -> tuple[ov.M
     from ov_mobilenet.conversion.outputs import end_in_probabilities
     from ov_mobilenet.conversion.sources.frontend import find_output, single_input
 
-    log.warning("%s: no record of ov-mobilenet; taken to eat raw BGR pixels 0..255", xml)
+    for doubt in _doubts(network):
+        log.warning("%s: %s", xml, doubt)
     layout = network.get_parameters()[0].layout
     port = single_input(network, "", xml)
     network = end_in_probabilities(find_output(network, None, xml), port.get_node(), None, xml)
     network.get_parameters()[0].layout = layout
     return network, "BGR"
+
+
+def _doubts(network: ov.Model) -> list[str]:
+    """Sentences on what an IR without a record of ours leaves open.
+
+    The Open Model Zoo's convention is that an IR takes BGR: the Model Optimizer reverses the channels of a network
+    that takes RGB. Where it did not, the network may take BGR, as Caffe's do, or whoever made the IR fed RGB by hand.
+    """
+    from ov_mobilenet.conversion.mo_record import read_mo_record
+
+    made = read_mo_record(network)
+    if made is None:
+        return ["no record of ov-mobilenet; taken to eat raw BGR pixels 0..255"]
+    doubts = []
+    if not made.reverses:
+        doubts.append(
+            "the Model Optimizer did not reverse its channels, so whether it takes BGR or RGB is not known; taken to "
+            "take BGR. If it takes RGB, convert it again with --reverse_input_channels"
+        )
+    if not made.scales:
+        doubts.append("the Model Optimizer baked in no mean and no scale; taken to eat raw pixels 0..255")
+    return doubts
 
 
 def _layout(network: ov.Model, xml: Path) -> str:
