@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.conversion.ir import IrRecord
-from ov_mobilenet.errors import ImageError, IrError, UsageError
+from ov_mobilenet.errors import ImageError, IrError, UsageError, printable
 from ov_mobilenet.runtime import geometry as host_geometry
 from ov_mobilenet.runtime.images import read_image
 from ov_mobilenet.runtime.pixels import check_pixels
 from ov_mobilenet.runtime.planes import to_planes
-from ov_mobilenet.runtime.results import Classification, Failure, Result, Timings, top_predictions
+from ov_mobilenet.runtime.results import Classification, Failure, Result, Timings, source_name, top_predictions
 from ov_mobilenet.zoo.geometry import Geometry
 
 if TYPE_CHECKING:
@@ -33,14 +34,28 @@ _NOT_FINITE = "the network gave values that are not finite (NaN or infinity)"
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """A picture at the network's size, and what it cost."""
+class Prepared:
+    """A picture at the network's size, and what it cost.
+
+    Attributes:
+        frame: as the model takes it, uint8; nobody else writes to it.
+        started: when reading began, in seconds of `perf_counter`.
+    """
 
     source: str
     frame: Frame
     started: float
     decode_ms: float
     geometry_ms: float
+
+
+@dataclass(frozen=True)
+class QueueModel:
+    """A compiled model, the pictures that one of its requests takes, and how many requests suit the device."""
+
+    model: Any
+    batch: int
+    optimal_requests: int
 
 
 class Classifier:
@@ -64,6 +79,7 @@ class Classifier:
         geometry: Geometry | None,
         labels: tuple[str, ...] | None,
         record: IrRecord | None,
+        compile_batch: Callable[[int], Compiled],
     ) -> None:
         self.record = record
         self.labels = labels
@@ -74,6 +90,9 @@ class Classifier:
         self.device = compiled.device
         self.inference_precision = compiled.inference_precision
         self._model = compiled.model
+        self._compile = compile_batch
+        self._compiling = threading.Lock()
+        self._by_batch: dict[int, QueueModel] = {}
         self._requests: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
         shape = compiled.model.inputs[0].get_partial_shape()
         self._batch = None if shape[0].is_dynamic else shape[0].get_length()
@@ -96,7 +115,7 @@ class Classifier:
             UsageError: `top_k` is below 1.
         """
         _check_top_k(top_k)
-        prepared = self._prepare(image, 0)
+        prepared = self.prepare(image, source_name(image, "image 0"))
         (result,) = self._infer([prepared], top_k)
         if isinstance(result, Failure):
             raise IrError(_NOT_FINITE)
@@ -113,7 +132,7 @@ class Classifier:
         """
         _check_top_k(top_k)
         results: list[Result | None] = []
-        pending: list[tuple[int, _Prepared]] = []
+        pending: list[tuple[int, Prepared]] = []
 
         def flush() -> None:
             found = self._infer([prepared for _, prepared in pending], top_k)
@@ -124,9 +143,9 @@ class Classifier:
         for index, image in enumerate(images):
             results.append(None)
             try:
-                prepared = self._prepare(image, index)
+                prepared = self.prepare(image, source_name(image, f"image {index}"))
             except ImageError as error:
-                results[index] = Failure(_name(image, index), str(error))
+                results[index] = Failure(source_name(image, f"image {index}"), str(error))
                 continue
             if pending and pending[0][1].frame.shape != prepared.frame.shape:  # any size, but one size a batch
                 flush()
@@ -146,9 +165,9 @@ class Classifier:
         _check_top_k(top_k)
         for index, image in enumerate(images):
             try:
-                yield self._infer([self._prepare(image, index)], top_k)[0]
+                yield self._infer([self.prepare(image, source_name(image, f"image {index}"))], top_k)[0]
             except ImageError as error:
-                yield Failure(_name(image, index), str(error))
+                yield Failure(source_name(image, f"image {index}"), str(error))
 
     def probabilities(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's answer for frames of its own size.
@@ -178,7 +197,64 @@ class Classifier:
             raise IrError(_NOT_FINITE)
         return answers
 
-    def _prepare(self, image: Image, index: int) -> _Prepared:
+    def stream(
+        self,
+        inputs: Iterable[Image],
+        *,
+        top_k: int = DEFAULT_TOP_K,
+        batch_size: int | None = None,
+        requests: int | None = None,
+        workers: int | None = None,
+    ) -> Iterator[Result]:
+        """Classify any number of pictures, at the speed of the device and in bounded memory; results in input order.
+
+        Pictures are decoded in threads while the device works. One that fails gives a `Failure` in its place.
+
+        Args:
+            inputs: paths, bytes of picture files, or frames; taken as they are needed, one thread at a time. A frame
+                must not be written over until its result is there.
+            top_k: how many classes to give, at least 1.
+            batch_size: pictures a request; None for the model's own.
+            requests: infer requests at a time; None for twice what the device finds best.
+            workers: threads that decode; None for one a core.
+
+        Raises:
+            UsageError: a number is out of range.
+            DeviceError: the device failed for good; after the results of all that was under way.
+            Exception: whatever the iterator of the inputs raises, after the results of what it gave before.
+        """
+        from ov_mobilenet.runtime.stream import stream
+
+        return stream(self, inputs, top_k=top_k, batch_size=batch_size, requests=requests, workers=workers)
+
+    def compiled(self, batch_size: int | None = None) -> QueueModel:
+        """The model compiled for requests of so many pictures, once each; None for its own batch.
+
+        Raises:
+            UsageError: the model takes frames of any size, which do not fit beside each other.
+            DeviceError: the device cannot run it.
+        """
+        if self.input_size is None and batch_size not in (None, 1):
+            raise UsageError("this model takes frames of any size, one at a time", got=f"batch size {batch_size}")
+        wanted = batch_size or self._batch or 1
+        with self._compiling:
+            if wanted not in self._by_batch:
+                model = self._model if wanted == self._batch else self._compile(wanted).model
+                optimal = int(model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+                self._by_batch[wanted] = QueueModel(model, wanted, optimal)
+            return self._by_batch[wanted]
+
+    def prepare(self, image: Image, name: str) -> Prepared:
+        """Read a picture and bring it to what the model takes.
+
+        Args:
+            name: the result's source.
+
+        Raises:
+            ImageError: it cannot be read, or is no frame.
+        """
+        import numpy as np
+
         started = perf_counter()
         if isinstance(image, str | Path | bytes):
             frame = read_image(Path(image) if isinstance(image, str) else image, self._reader)
@@ -196,10 +272,22 @@ class Classifier:
             )
         if self._planes is not None:
             frame = to_planes(frame, self._planes)
+        elif not isinstance(image, str | Path | bytes) and np.may_share_memory(frame, image):
+            frame = frame.copy()  # the caller may write over it while the device reads
+        frame = np.ascontiguousarray(frame)
         done = perf_counter()
-        return _Prepared(_name(image, index), frame, started, (decoded - started) * 1e3, (done - decoded) * 1e3)
+        return Prepared(name, frame, started, (decoded - started) * 1e3, (done - decoded) * 1e3)
 
-    def _infer(self, prepared: list[_Prepared], top_k: int) -> list[Result]:
+    def prepare_or_fail(self, image: Image, name: str) -> Prepared | Failure:
+        """As `prepare`, the error as a value: one bad input is its own result, whatever a library raises for it."""
+        try:
+            return self.prepare(image, name)
+        except ImageError as error:
+            return Failure(name, str(error))
+        except Exception as error:  # noqa: BLE001
+            return Failure(name, printable(f"cannot be prepared ({type(error).__name__}: {error})"))
+
+    def _infer(self, prepared: list[Prepared], top_k: int) -> list[Result]:
         import numpy as np
 
         begun = perf_counter()
@@ -245,7 +333,3 @@ class Classifier:
 def _check_top_k(top_k: int) -> None:
     if top_k < 1:
         raise UsageError("bad top_k", expected="at least 1", got=top_k)
-
-
-def _name(image: Image, index: int) -> str:
-    return str(image) if isinstance(image, str | Path) else f"image {index}"

@@ -14,7 +14,7 @@ from ov_mobilenet.conversion.form import YUV
 from ov_mobilenet.conversion.ir import IrRecord
 from ov_mobilenet.errors import ConfigError, IrError, UnknownModelError, UsageError
 from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.runtime.device import Hint, InferencePrecision, compile_model
+from ov_mobilenet.runtime.device import Compiled, Hint, InferencePrecision, compile_model
 from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_words, whole
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def load_classifier(
     inference_precision: InferencePrecision | None = None,
     geometry: str | Geometry | None = None,
     labels: tuple[str, ...] | None = None,
+    batch_size: int | None = None,
     config_dirs: Iterable[Path] = (),
     cache_dir: Path | None = None,
     offline: bool = False,
@@ -51,6 +52,7 @@ def load_classifier(
         inference_precision: None for the device's own choice.
         geometry: crop and resize in words, instead of what the IR records.
         labels: class names, instead of what the IR records.
+        batch_size: pictures a request; None for the model's own.
         config_dirs: folders with descriptions of your own, `NAME/model.yml` each.
         cache_dir: for downloads and converted models; None for the user's.
         offline: take nothing over the network.
@@ -71,13 +73,20 @@ def load_classifier(
     classes = network.outputs[0].get_partial_shape()[1].get_length()
     if names is not None and len(names) != classes:
         raise ConfigError("labels do not match the classes", where=xml, expected=classes, got=len(names))
-    compiled = compile_model(
-        _take_frames(network, record, reverse=channel_order == "RGB"),
-        device,
-        hint=hint,
-        inference_precision=inference_precision,
+    network = _take_frames(network, record, reverse=channel_order == "RGB")
+
+    def compile_batch(batch: int) -> Compiled:
+        formed = network.clone()
+        formed.reshape([batch, *list(network.inputs[0].get_partial_shape())[1:]])
+        return compile_model(formed, device, hint=hint, inference_precision=inference_precision)
+
+    own = network.inputs[0].get_partial_shape()[0]
+    compiled = (
+        compile_model(network, device, hint=hint, inference_precision=inference_precision)
+        if batch_size is None or (own.is_static and own.get_length() == batch_size)
+        else compile_batch(batch_size)
     )
-    return Classifier(compiled, geometry=chosen, labels=names, record=record)
+    return Classifier(compiled, geometry=chosen, labels=names, record=record, compile_batch=compile_batch)
 
 
 def _host_geometry(

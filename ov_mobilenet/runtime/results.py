@@ -9,6 +9,7 @@ One JSON line a picture, either of
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -69,6 +70,11 @@ class Failure(Struct, frozen=True):
 Result = Classification | Failure
 
 
+def source_name(image: object, otherwise: str) -> str:
+    """What a result calls its source: a path as it was given, and another name for what is no file."""
+    return str(image) if isinstance(image, str | Path) else otherwise
+
+
 def top_predictions(
     probabilities: NDArray[np.float32], labels: tuple[str, ...] | None, top_k: int
 ) -> tuple[Prediction, ...]:
@@ -80,8 +86,13 @@ def top_predictions(
     """
     import numpy as np
 
-    # Stable, so that ties are broken the same way on every device.
-    order = np.argsort(-probabilities, kind="stable")[:top_k]
+    candidates = np.arange(len(probabilities))
+    if top_k < len(probabilities):
+        # All that are as probable as the last wanted one, so that ties are broken the same way on every device.
+        least = np.partition(probabilities, -top_k)[-top_k]
+        candidates = np.flatnonzero(probabilities >= least)
+    order = candidates[np.argsort(-probabilities[candidates], kind="stable")][:top_k].tolist()
     return tuple(
-        Prediction(int(i), labels[i] if labels is not None else f"class {i}", float(probabilities[i])) for i in order
+        Prediction(i, labels[i] if labels is not None else f"class {i}", probability)
+        for i, probability in zip(order, probabilities[order].tolist(), strict=True)
     )

@@ -1,0 +1,126 @@
+"""From inputs to ordered results: pictures are decoded in threads while the device works, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from ov_mobilenet.errors import DeviceError, UsageError
+from ov_mobilenet.runtime.infer_queue import DEFAULT_TOP_K, InferQueue
+from ov_mobilenet.runtime.results import Result, source_name
+
+if TYPE_CHECKING:
+    from ov_mobilenet.runtime.classifier import Classifier, Image
+
+
+# A batch that is not full costs as much as a full one: it is not given up while pictures are still being decoded.
+MAX_WAIT_MS = 200.0
+
+
+def stream(
+    classifier: Classifier,
+    inputs: Iterable[Image],
+    *,
+    top_k: int = DEFAULT_TOP_K,
+    batch_size: int | None = None,
+    requests: int | None = None,
+    workers: int | None = None,
+) -> Iterator[Result]:
+    """See `Classifier.stream`."""
+    workers = workers or os.cpu_count() or 1
+    if workers < 1:
+        raise UsageError("bad workers", expected="at least 1", got=workers)
+    queue = InferQueue(
+        classifier, top_k=top_k, batch_size=batch_size, requests=requests, ordered=False, max_wait_ms=MAX_WAIT_MS
+    )
+    return _run(_Feed(classifier, iter(inputs), queue, workers))
+
+
+class _Feed:
+    """The threads that take inputs, decode them and submit them.
+
+    Attributes:
+        error: what the inputs themselves raised; no more are taken then.
+    """
+
+    def __init__(self, classifier: Classifier, inputs: Iterator[Image], queue: InferQueue, workers: int) -> None:
+        self.queue = queue
+        self.error: BaseException | None = None
+        self._classifier = classifier
+        self._inputs = inputs
+        self._taken = 0
+        self._lock = threading.Lock()
+        self._stop = False
+        # As many as may be on their way: decoded, in the queue, or done and waiting for an earlier one.
+        self._room = threading.Semaphore(queue.capacity + workers)
+        self._working = workers
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def delivered(self) -> None:
+        """A result has gone out: there is room for one more input."""
+        self._room.release()
+
+    def stop(self) -> None:
+        """Take no more inputs, give up what is under way, and wait for the threads."""
+        self._stop = True
+        self.queue.close(cancel=True)
+        for _ in self._threads:
+            self._room.release()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        try:
+            while (found := self._next()) is not None:
+                number, image = found
+                name = source_name(image, f"image {number}")
+                self.queue.submit_prepared(self._classifier.prepare_or_fail(image, name), number)
+        except (DeviceError, UsageError):
+            pass  # the queue tells whoever takes its results
+        finally:
+            with self._lock:
+                self._working -= 1
+                last = self._working == 0
+            if last:
+                self.queue.close()
+
+    def _next(self) -> tuple[int, Image] | None:
+        """The next input and its number; one thread at a time asks the iterator."""
+        self._room.acquire()
+        with self._lock:
+            if self._stop or self.error is not None:
+                return None
+            try:
+                image = next(self._inputs)
+            except StopIteration:
+                self._stop = True
+                return None
+            except BaseException as error:  # noqa: BLE001 (raised again where the results are taken)
+                self.error = error
+                return None
+            self._taken += 1
+            return self._taken - 1, image
+
+
+def _run(feed: _Feed) -> Iterator[Result]:
+    """Results in the order of the inputs."""
+    early: dict[int, Result] = {}
+    wanted = 0
+    feed.start()
+    try:
+        for key, result in feed.queue:
+            early[int(str(key))] = result
+            while wanted in early:
+                yield early.pop(wanted)
+                wanted += 1
+                feed.delivered()
+        if feed.error is not None:
+            raise feed.error
+    finally:
+        feed.stop()
