@@ -1,34 +1,52 @@
-"""Do the crops and resizes of a model's geometry on the host, bit for bit as its accuracy was measured."""
+"""Do the crops and resizes of a model's geometry on the host.
+
+Bit for bit as the model's accuracy was measured; or, where that is not asked for, within 2 grey levels and faster.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import ImageError
-from ov_mobilenet.runtime.images import cv2
+from ov_mobilenet.runtime import pillow_window
+from ov_mobilenet.runtime.images import cv2, to_frame, to_image
 from ov_mobilenet.zoo.geometry import Crop, Geometry, Resize
 
 if TYPE_CHECKING:
-    from ov_mobilenet.runtime.images import Frame
+    from ov_mobilenet.runtime.images import Frame, Picture
 
 MAX_RESULT_SIDE = 32_768
+REDUCTIONS = (8, 4, 2)  # by which JPEG decoders divide a picture's sides
 
 
-def apply(geometry: Geometry, frame: Frame) -> Frame:
-    """Bring a frame to the network's size.
+def apply(geometry: Geometry, picture: Picture, *, exact: bool = True) -> Frame:
+    """Bring a picture to the network's size.
 
     Args:
-        frame: uint8 (H, W, 3), any channel order.
+        picture: a frame, uint8 (H, W, 3), any channel order; or Pillow's picture of mode RGB.
+        exact: False allows 2 grey levels of difference to Pillow's resizes, for less work.
 
     Returns:
-        uint8 (height, width, 3), as the last step says.
+        uint8 (height, width, 3), as the last step says; BGR if Pillow's picture was given. It may be a view of the
+        frame that was given.
 
     Raises:
         ImageError: the frame's sides are so unlike that the resized one would be absurd.
     """
+    pending: Resize | None = None  # a resize by Pillow, done together with the crop after it
     for step in geometry.steps:
-        frame = _resize(step, frame) if isinstance(step, Resize) else _crop(step, frame)
-    return frame
+        if isinstance(step, Crop):
+            picture = _crop(step, picture) if pending is None else _resize_and_crop(pending, step, picture, exact=exact)
+            pending = None
+            continue
+        if pending is not None:
+            picture = _resize(pending, picture)
+        pending = step if step.library == "pillow" else None
+        if pending is None:
+            picture = _resize(step, picture)
+    if pending is not None:
+        picture = _resize(pending, picture)
+    return to_frame(picture)
 
 
 def resized_size(step: Resize, height: int, width: int) -> tuple[int, int]:
@@ -40,51 +58,109 @@ def resized_size(step: Resize, height: int, width: int) -> tuple[int, int]:
     return step.height, step.width * width // height
 
 
-def _resize(step: Resize, frame: Frame) -> Frame:
-    height, width = resized_size(step, *frame.shape[:2])
-    if max(height, width) > MAX_RESULT_SIDE:
-        raise ImageError("sides too unlike to resize", got=f"{frame.shape[1]}x{frame.shape[0]}")
-    if frame.shape[:2] == (height, width):
-        return frame
-    if step.library == "pillow":
-        import numpy as np
-        from PIL import Image
+def reduction(geometry: Geometry, height: int, width: int) -> int:
+    """By how much a picture's sides may be divided beforehand: 8, 4 or 2 if as much as the first resize needs is left.
 
-        method = Image.Resampling.BICUBIC if step.interpolation == "bicubic" else Image.Resampling.BILINEAR
-        # Pillow resizes each channel alone, so BGR may pass as RGB.
-        return np.asarray(Image.fromarray(frame).resize((width, height), method))
+    1 if the picture is less than twice as large, and if pixels are counted before the first resize.
+    """
+    for step in geometry.steps:
+        if isinstance(step, Crop):
+            if step.fraction is None:
+                return 1
+            height, width = _crop_size(step, height, width)
+            continue
+        resized_height, resized_width = resized_size(step, height, width)
+        for factor in REDUCTIONS:
+            if height >= factor * resized_height and width >= factor * resized_width:
+                return factor
+        return 1
+    return 1
+
+
+def shrink(picture: Picture, factor: int) -> Picture:
+    """Divide a picture's sides by a whole number; each pixel is the mean of those that it takes the place of."""
+    import numpy as np
+
+    if not isinstance(picture, np.ndarray):
+        return picture.reduce(factor)
+    size = round(picture.shape[1] / factor), round(picture.shape[0] / factor)
+    opencv = cv2()
+    smaller: Frame = opencv.resize(picture, size, interpolation=opencv.INTER_AREA)
+    return smaller
+
+
+def size_of(picture: Picture) -> tuple[int, int]:
+    """Height and width in pixels."""
+    import numpy as np
+
+    if isinstance(picture, np.ndarray):
+        return picture.shape[0], picture.shape[1]
+    return picture.height, picture.width
+
+
+def _checked_size(step: Resize, picture: Picture) -> tuple[int, int]:
+    height, width = size_of(picture)
+    size = resized_size(step, height, width)
+    if max(size) > MAX_RESULT_SIDE:
+        raise ImageError("sides too unlike to resize", got=f"{width}x{height}")
+    return size
+
+
+def _resize(step: Resize, picture: Picture) -> Picture:
+    height, width = _checked_size(step, picture)
+    if size_of(picture) == (height, width):
+        return picture
+    if step.library == "pillow":
+        return to_image(picture).resize((width, height), pillow_window.method(step))
     opencv = cv2()
     method = opencv.INTER_CUBIC if step.interpolation == "bicubic" else opencv.INTER_LINEAR
-    resized: Frame = opencv.resize(frame, (width, height), interpolation=method)
+    resized: Frame = opencv.resize(to_frame(picture), (width, height), interpolation=method)
     return resized
 
 
-def _crop(step: Crop, frame: Frame) -> Frame:
-    height, width = frame.shape[:2]
+def _resize_and_crop(step: Resize, crop: Crop, picture: Picture, *, exact: bool) -> Picture:
+    """Both steps at once: what the crop cuts off is not computed."""
+    size = _checked_size(step, picture)
+    kept = _crop_size(crop, *size)
+    if size_of(picture) == size or kept[0] > size[0] or kept[1] > size[1]:
+        return _crop(crop, _resize(step, picture))
+    start = _crop_start(crop, size, kept)
+    return pillow_window.resize(step, picture, size_of(picture), size, start, kept, exact=exact)
+
+
+def _crop(step: Crop, picture: Picture) -> Picture:
+    import numpy as np
+
+    kept = _crop_size(step, *size_of(picture))
+    if step.fraction is None:
+        picture = _cover(picture, *kept)
+    top, left = _crop_start(step, size_of(picture), kept)
+    if isinstance(picture, np.ndarray):
+        return picture[top : top + kept[0], left : left + kept[1]]
+    return picture.crop((left, top, left + kept[1], top + kept[0]))
+
+
+def _crop_size(step: Crop, height: int, width: int) -> tuple[int, int]:
     if step.fraction is not None:
-        wanted_height, wanted_width = max(1, int(height * step.fraction)), max(1, int(width * step.fraction))
-    else:
-        wanted_height, wanted_width = step.height or height, step.width or width
-        frame = _cover(frame, wanted_height, wanted_width)
-        height, width = frame.shape[:2]
-    # Both libraries centre the crop; they differ in how they round half a pixel.
+        return max(1, int(height * step.fraction)), max(1, int(width * step.fraction))
+    return step.height or height, step.width or width
+
+
+def _crop_start(step: Crop, size: tuple[int, int], kept: tuple[int, int]) -> tuple[int, int]:
+    """Top and left. Both libraries centre the crop; they differ in how they round half a pixel."""
     if step.library == "pillow":
-        top, left = round((height - wanted_height) / 2), round((width - wanted_width) / 2)
-    else:
-        top, left = (height - wanted_height) // 2, (width - wanted_width) // 2
-    return frame[top : top + wanted_height, left : left + wanted_width]
+        return round((size[0] - kept[0]) / 2), round((size[1] - kept[1]) / 2)
+    return (size[0] - kept[0]) // 2, (size[1] - kept[1]) // 2
 
 
-def _cover(frame: Frame, height: int, width: int) -> Frame:
-    """Enlarge a frame that is smaller than the crop, as the accuracy checker does, keeping its aspect ratio."""
-    if frame.shape[0] >= height and frame.shape[1] >= width:
-        return frame
-    ratio = max(height / frame.shape[0], width / frame.shape[1])
-    size = (
-        max(width, int(-(-frame.shape[1] * ratio // 1))),
-        max(height, int(-(-frame.shape[0] * ratio // 1))),
-    )
+def _cover(picture: Picture, height: int, width: int) -> Picture:
+    """Enlarge a picture that is smaller than the crop, as the accuracy checker does, keeping its aspect ratio."""
+    own_height, own_width = size_of(picture)
+    if own_height >= height and own_width >= width:
+        return picture
+    ratio = max(height / own_height, width / own_width)
+    size = max(width, int(-(-own_width * ratio // 1))), max(height, int(-(-own_height * ratio // 1)))
     if max(size) > MAX_RESULT_SIDE:
-        raise ImageError("sides too unlike to crop", got=f"{frame.shape[1]}x{frame.shape[0]}")
-    enlarged: Frame = cv2().resize(frame, size)
+        raise ImageError("sides too unlike to crop", got=f"{own_width}x{own_height}")
+    enlarged: Frame = cv2().resize(to_frame(picture), size)
     return enlarged

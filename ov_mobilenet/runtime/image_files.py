@@ -102,9 +102,14 @@ def open_picture(data: bytes) -> tuple[Image, int]:
     return header, orientation
 
 
+def is_jpeg(header: Image) -> bool:
+    """Whether it is a JPEG; a phone's file of several counts as its first."""
+    return header.format in ("JPEG", "MPO")
+
+
 def is_plain(header: Image, data: bytes) -> bool:
     """Whether OpenCV may decode it: the usual formats, complete to the last byte."""
-    if header.format in ("JPEG", "MPO"):
+    if is_jpeg(header):
         return _jpeg_is_complete(data)
     if header.format == "PNG":
         return header.mode in ("RGB", "L", "RGBA") and "transparency" not in header.info
@@ -125,7 +130,8 @@ def _too_large(got: str) -> ImageError:
 
 def _jpeg_is_complete(data: bytes) -> bool:
     """Whether an end-of-image marker follows the last start-of-scan; a thumbnail's comes before it."""
-    return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+    end = data.rfind(b"\xff\xd9")
+    return end >= 0 and data.find(b"\xff\xda", end) < 0
 
 
 def _check_png(data: bytes) -> None:

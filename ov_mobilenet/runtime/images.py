@@ -16,6 +16,7 @@ from ov_mobilenet.runtime.image_files import (
     MAX_PIXELS,
     broken,
     damage_errors,
+    is_jpeg,
     is_plain,
     open_picture,
     read_file,
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     Frame = NDArray[np.uint8]
+    Picture = Frame | Image  # BGR, or Pillow's RGB as long as only Pillow works on it
 
-__all__ = ("IMAGE_SUFFIXES", "MAX_PIXELS", "cv2", "read_image")
+__all__ = ("IMAGE_SUFFIXES", "MAX_PIXELS", "cv2", "decode_picture", "read_image", "to_frame", "to_image")
 
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
@@ -68,31 +70,85 @@ def read_image(source: Path | bytes, reader: Library = "opencv", *, exif_orienta
     """
     data = source if isinstance(source, bytes) else read_file(source)
     header, orientation = open_picture(data)
+    return to_frame(decode_picture(data, header, reader, orientation=orientation if exif_orientation else 1))
+
+
+def decode_picture(
+    data: bytes, header: Image, reader: Library = "opencv", *, orientation: int = 1, reduction: int = 1
+) -> Picture:
+    """The pixels of a picture that `open_picture` has looked at.
+
+    Args:
+        header: what `open_picture` gave; decoded in place if Pillow decodes.
+        orientation: how to turn the picture, 1 to 8 as in EXIF.
+        reduction: 1, 2, 4 or 8; a JPEG's sides are divided by it, rounding up, while it is decoded. Other formats
+            come as large as they are.
+
+    Returns:
+        A frame, uint8 (H, W, 3) BGR, or Pillow's picture of mode RGB, whichever decoded it.
+
+    Raises:
+        ImageError: damaged, or floating-point pixels.
+    """
+    if not is_jpeg(header):
+        reduction = 1
     # Files that OpenCV reads otherwise than Pillow means them: palettes with transparency, floats, odd containers.
-    frame = _decode_opencv(data) if reader == "opencv" and is_plain(header, data) else None
-    if frame is None:
-        frame = _decode_pillow(header)
-    return _turn(frame, orientation) if exif_orientation else frame
+    picture: Picture | None = None
+    if reader == "opencv" and is_plain(header, data):
+        picture = _decode_opencv(data, reduction)
+    if picture is None:
+        picture = _decode_pillow(header, reduction)
+    return _turn(picture, orientation)
 
 
-def _decode_opencv(data: bytes) -> Frame | None:
+def to_frame(picture: Picture) -> Frame:
+    """A picture as uint8 (H, W, 3) BGR; a frame is given back as it is."""
+    import numpy as np
+
+    if isinstance(picture, np.ndarray):
+        return picture
+    # Packed as BGR at once: to turn the channels round in numpy takes longer than to decode a JPEG.
+    packed = np.frombuffer(picture.tobytes("raw", "BGR"), np.uint8)
+    return packed.reshape(picture.height, picture.width, 3).copy()
+
+
+def to_image(picture: Picture) -> Image:
+    """A picture as Pillow's, of mode RGB."""
+    import numpy as np
+    from PIL import Image
+
+    if not isinstance(picture, np.ndarray):
+        return picture
+    height, width = picture.shape[:2]
+    return Image.frombuffer("RGB", (width, height), np.ascontiguousarray(picture), "raw", "BGR", 0, 1)
+
+
+def _decode_opencv(data: bytes, reduction: int) -> Frame | None:
     import numpy as np
 
     opencv = cv2()
-    flags = opencv.IMREAD_COLOR | opencv.IMREAD_IGNORE_ORIENTATION
+    color = {
+        1: opencv.IMREAD_COLOR,
+        2: opencv.IMREAD_REDUCED_COLOR_2,
+        4: opencv.IMREAD_REDUCED_COLOR_4,
+        8: opencv.IMREAD_REDUCED_COLOR_8,
+    }[reduction]
     try:
-        frame: Frame | None = opencv.imdecode(np.frombuffer(data, np.uint8), flags)
+        frame: Frame | None = opencv.imdecode(np.frombuffer(data, np.uint8), color | opencv.IMREAD_IGNORE_ORIENTATION)
     except opencv.error:
         return None
     return frame
 
 
-def _decode_pillow(image: Image) -> Frame:
+def _decode_pillow(image: Image, reduction: int) -> Picture:
     import warnings
 
     import numpy as np
 
     try:
+        if reduction > 1:
+            # The largest of 1, 2, 4 and 8 that leaves this size or more.
+            image.draft(image.mode, (image.width // reduction, image.height // reduction))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # as in open_picture; some formats tell their size only here
             image.load()
@@ -102,22 +158,36 @@ def _decode_pillow(image: Image) -> Frame:
             return np.repeat(grey[:, :, None], 3, axis=2)
         if image.mode == "F":
             raise ImageError("floating-point pixels have no agreed range", expected="8 or 16 bits a channel")
-        rgb = np.asarray(image.convert("RGB"))
+        return image if image.mode == "RGB" else image.convert("RGB")
     except damage_errors() as error:
         raise broken(error) from error
-    return np.ascontiguousarray(rgb[:, :, ::-1])
 
 
-def _turn(frame: Frame, orientation: int) -> Frame:
+def _turn(picture: Picture, orientation: int) -> Picture:
     """Apply an EXIF orientation (1 to 8; others mean nothing)."""
     import numpy as np
+    from PIL.Image import Transpose
 
     if orientation not in range(2, 9):
+        return picture
+    if isinstance(picture, np.ndarray):
+        frame = picture
+        opencv = cv2()
+        if orientation in (5, 6, 7, 8):
+            frame = opencv.transpose(frame)
+        # How often to mirror: -1 both ways, 0 upside down, 1 left to right.
+        mirror = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
+        if mirror is not None:
+            frame = opencv.flip(frame, mirror)
         return frame
-    if orientation in (5, 6, 7, 8):
-        frame = frame.transpose(1, 0, 2)
-    if orientation in (3, 4, 7, 8):
-        frame = frame[::-1]
-    if orientation in (2, 3, 6, 7):
-        frame = frame[:, ::-1]
-    return np.ascontiguousarray(frame)
+    return picture.transpose(
+        {
+            2: Transpose.FLIP_LEFT_RIGHT,
+            3: Transpose.ROTATE_180,
+            4: Transpose.FLIP_TOP_BOTTOM,
+            5: Transpose.TRANSPOSE,
+            6: Transpose.ROTATE_270,
+            7: Transpose.TRANSVERSE,
+            8: Transpose.ROTATE_90,
+        }[orientation]
+    )
