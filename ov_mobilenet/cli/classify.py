@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from ov_mobilenet.cli import options
+from ov_mobilenet.cli.device import DeviceOptions, device_options
 from ov_mobilenet.cli.inputs import expand_inputs
 from ov_mobilenet.cli.sinks import SINKS
 from ov_mobilenet.errors import UsageError, printable
-from ov_mobilenet.runtime.device import Hint, InferencePrecision
 from ov_mobilenet.runtime.load import load_classifier
 from ov_mobilenet.runtime.results import Failure
 
@@ -27,7 +27,7 @@ from ov_mobilenet.runtime.results import Failure
     help="Class names, one a line, instead of the model's own.",
 )
 @options.config_dirs
-@options.device
+@device_options
 @options.cache_dir
 @click.pass_context
 def classify_command(
@@ -39,9 +39,7 @@ def classify_command(
     geometry: str | None,
     labels: Path | None,
     config_dirs: tuple[Path, ...],
-    device: str,
-    hint: Hint | None,
-    inference_precision: InferencePrecision | None,
+    device_options: DeviceOptions,
     cache_dir: Path | None,
     offline: bool,
 ) -> int:
@@ -64,9 +62,7 @@ def classify_command(
         names = read_labels(labels)
     classifier = load_classifier(
         model,
-        device=device,
-        hint=hint,
-        inference_precision=inference_precision,
+        settings=device_options.settings(),
         geometry=geometry,
         labels=names,
         config_dirs=config_dirs,

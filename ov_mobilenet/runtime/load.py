@@ -14,7 +14,8 @@ from ov_mobilenet.conversion.form import YUV
 from ov_mobilenet.conversion.ir import IrRecord
 from ov_mobilenet.errors import ConfigError, IrError, UnknownModelError, UsageError
 from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.runtime.device import Hint, InferencePrecision, compile_model
+from ov_mobilenet.runtime.device import compile_model
+from ov_mobilenet.runtime.device_settings import DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_words, whole
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def load_classifier(
     device: str = "AUTO",
     hint: Hint | None = None,
     inference_precision: InferencePrecision | None = None,
+    settings: DeviceSettings | None = None,
     geometry: str | Geometry | None = None,
     labels: tuple[str, ...] | None = None,
     config_dirs: Iterable[Path] = (),
@@ -49,6 +51,7 @@ def load_classifier(
         device: as OpenVINO names it.
         hint: performance hint; None for the device's own.
         inference_precision: None for the device's own choice.
+        settings: all that can be asked of a device, instead of these three.
         geometry: crop and resize in words, instead of what the IR records.
         labels: class names, instead of what the IR records.
         config_dirs: folders with descriptions of your own, `NAME/model.yml` each.
@@ -58,9 +61,13 @@ def load_classifier(
     Raises:
         UnknownModelError: no such name, no such file.
         DownloadError, ConversionError, IrError, DeviceError: a step of the way failed.
-        UsageError: the given geometry does not lead to the network's size, or is not understood.
+        UsageError: the given geometry does not lead to the network's size, or is not understood; no such device,
+            setting or property.
         ConfigError: the labels do not match the classes.
     """
+    asked = DeviceSettings(device=device, hint=hint, inference_precision=inference_precision)
+    if settings is not None and asked != DeviceSettings():
+        raise UsageError("device settings are given twice", expected="settings, or device, hint, inference_precision")
     xml = ir_path(model, cache_dir, config_dirs=config_dirs, offline=offline)
     network = ir.read_ir(xml)
     record = ir.read_record(network, xml)
@@ -71,12 +78,7 @@ def load_classifier(
     classes = network.outputs[0].get_partial_shape()[1].get_length()
     if names is not None and len(names) != classes:
         raise ConfigError("labels do not match the classes", where=xml, expected=classes, got=len(names))
-    compiled = compile_model(
-        _take_frames(network, record, reverse=channel_order == "RGB"),
-        device,
-        hint=hint,
-        inference_precision=inference_precision,
-    )
+    compiled = compile_model(_take_frames(network, record, reverse=channel_order == "RGB"), settings or asked)
     return Classifier(compiled, geometry=chosen, labels=names, record=record)
 
 
