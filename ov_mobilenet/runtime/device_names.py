@@ -76,7 +76,7 @@ def check_known(device: DeviceName, core: Any) -> None:
     available = list(core.available_devices)
     for name in (*device.members, *device.left_out):
         if family(name) not in (*FAMILIES, *map(family, available)):
-            raise DeviceError("no such device", expected=_choice(available), got=name)
+            raise DeviceError(f"there is no device {name}", expected=_choice(available), got=device.text)
 
 
 def check_there(device: DeviceName, core: Any) -> None:
@@ -88,7 +88,7 @@ def check_there(device: DeviceName, core: Any) -> None:
         numbered = any(family(one) == family(name) for one in available)
         driver = None if numbered else DRIVERS.get(family(name))
         raise DeviceError(
-            f"device {name} cannot be used ({'no such number' if numbered else _why_absent(core, family(name))})",
+            f"device {name} cannot be used ({'no such number' if numbered else why_absent(core, family(name))})",
             expected=_choice(available),
             got=device.text,
             fix=None if driver is None else driver.advice,
@@ -107,7 +107,8 @@ def _is_there(name: str, available: list[str]) -> bool:
     return name.count(".") == 2 and _is_there(name.rpartition(".")[0], available)
 
 
-def _why_absent(core: Any, name: str) -> str:
+def why_absent(core: Any, name: str) -> str:
+    """What the plugin of a device that is not here says."""
     try:
         core.get_property(name, "AVAILABLE_DEVICES")
     except RuntimeError as error:
