@@ -114,7 +114,9 @@ class FakeCore:
         plugin, _, names = device.partition(":")
         behind = [plugin]
         if plugin in _PLUGINS:
-            behind = re.sub(r"\(\d+\)", "", names).split(",") if names else self.available_devices
+            listed = re.sub(r"\(\d+\)", "", names).split(",") if names else []
+            behind = [name for name in listed if not name.startswith("-")]
+            behind = behind or [name for name in self.available_devices if f"-{name}" not in listed]
         devices = [self._find(name) for name in behind]
         chosen = devices if plugin in ("MULTI", "HETERO") else devices[:1]
         values = {one.name: _configure(one, model, config, lenient=plugin in _PLUGINS) for one in chosen}

@@ -151,7 +151,7 @@ def _facts(core: Any, name: str) -> DeviceFacts:
 def _optimal(core: Any, name: str) -> dict[str, dict[str, int | None]]:
     """Asked of a network of one layer: the numbers depend on the network, but for MobileNets hardly."""
     network = _one_layer()
-    found = {}
+    found: dict[str, dict[str, int | None]] = {}
     for hint in HINTS[:2]:
         compiled = core.compile_model(network, name, {"PERFORMANCE_HINT": hint.upper()})
         keys = {"streams": "NUM_STREAMS", "nireq": "OPTIMAL_NUMBER_OF_INFER_REQUESTS"}
