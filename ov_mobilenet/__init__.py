@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.downloads.fetch import SourceFiles, download
     from ov_mobilenet.errors import OvMobilenetError
     from ov_mobilenet.runtime.classifier import Classifier
+    from ov_mobilenet.runtime.device_settings import DeviceSettings
     from ov_mobilenet.runtime.load import load_classifier
     from ov_mobilenet.runtime.results import Classification, Failure, Prediction, Timings
     from ov_mobilenet.zoo.config import load_config
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Classification": "runtime.results",
     "Classifier": "runtime.classifier",
+    "DeviceSettings": "runtime.device_settings",
     "Failure": "runtime.results",
     "Form": "conversion.form",
     "IrModel": "conversion.converter",
@@ -51,6 +53,7 @@ _HOMES = {
 __all__ = [
     "Classification",
     "Classifier",
+    "DeviceSettings",
     "Failure",
     "Form",
     "IrModel",

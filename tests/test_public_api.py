@@ -16,6 +16,7 @@ def test_the_public_names() -> None:
     assert sorted(ovm.__all__) == [
         "Classification",
         "Classifier",
+        "DeviceSettings",
         "Failure",
         "Form",
         "IrModel",

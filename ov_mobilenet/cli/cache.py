@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.downloads import cache
+from ov_mobilenet.runtime import model_cache
 
 SCHEMA_VERSION = 1
 
 
 @click.group("cache")
 def cache_group() -> None:
-    """What the download and IR caches hold.
+    """What the download, IR and model caches hold.
 
     Example: ov-mobilenet cache list
     """
@@ -29,7 +31,7 @@ def list_entries(form: str, cache_dir: Path | None) -> None:
     Example: ov-mobilenet cache list --format json
     """
     root = cache_dir or cache.default_root()
-    entries = cache.entries(root)
+    entries = _entries(root)
     if form == "json":
         rows = [{"kind": e.kind, "path": str(e.path), "size": e.size, "age_days": e.age_days} for e in entries]
         options.print_json({"schema_version": SCHEMA_VERSION, "root": str(root), "entries": rows})
@@ -52,10 +54,28 @@ def prune(older_than: float | None, dry_run: bool, cache_dir: Path | None) -> No
     """
     root = cache_dir or cache.default_root()
     freed = 0
-    for entry in cache.entries(root):
+    for entry in _entries(root):
         if older_than is not None and entry.age_days < older_than:
             continue
-        if dry_run or cache.remove(root, entry):
+        if dry_run or _remove(root, entry):
             click.echo(entry.path)
             freed += entry.size
     click.echo(f"{options.human_size(freed)} {'would be ' if dry_run else ''}freed", err=True)
+
+
+def _entries(root: Path) -> list[cache.Entry]:
+    """What the caches hold, the oldest first; a compiled model is as old as its last use."""
+    now = time.time()
+    compiled = [
+        cache.Entry("compiled", model.path, model.size, (now - model.used) / 86_400)
+        for model in model_cache.models(model_cache.default_folder(root))
+    ]
+    return sorted((*cache.entries(root), *compiled), key=lambda entry: (-entry.age_days, str(entry.path)))
+
+
+def _remove(root: Path, entry: cache.Entry) -> bool:
+    """Delete an entry; False if another process holds it."""
+    if entry.kind == "compiled":
+        entry.path.unlink(missing_ok=True)
+        return True
+    return cache.remove(root, entry)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from ov_mobilenet.cli import options
+from ov_mobilenet.cli.device import DeviceOptions, device_options
 from ov_mobilenet.cli.inputs import expand_inputs
 from ov_mobilenet.cli.sinks import SINKS
 from ov_mobilenet.errors import UsageError, printable
-from ov_mobilenet.runtime.device import Hint, InferencePrecision
+from ov_mobilenet.runtime.classifier import Classifier
+from ov_mobilenet.runtime.device_settings import DeviceSettings
 from ov_mobilenet.runtime.load import load_classifier
-from ov_mobilenet.runtime.results import Failure
+from ov_mobilenet.runtime.loading import DECODES, Decode
+from ov_mobilenet.runtime.results import Failure, Result
+
+MANY, CPU_BATCH = 100, 8
 
 
 @click.command("classify")
@@ -26,8 +33,12 @@ from ov_mobilenet.runtime.results import Failure
     type=click.Path(path_type=Path, dir_okay=False),
     help="Class names, one a line, instead of the model's own.",
 )
+@click.option(
+    "--decode", type=click.Choice(DECODES), default="auto", show_default=True,
+    help="auto: large JPEGs at a fraction of their size, the rest within 2 grey levels of exact.",
+)  # fmt: skip
 @options.config_dirs
-@options.device
+@device_options
 @options.cache_dir
 @click.pass_context
 def classify_command(
@@ -38,10 +49,9 @@ def classify_command(
     form: str,
     geometry: str | None,
     labels: Path | None,
+    decode: Decode,
     config_dirs: tuple[Path, ...],
-    device: str,
-    hint: Hint | None,
-    inference_precision: InferencePrecision | None,
+    device_options: DeviceOptions,
     cache_dir: Path | None,
     offline: bool,
 ) -> int:
@@ -62,11 +72,13 @@ def classify_command(
         from ov_mobilenet.zoo.labels import read_labels
 
         names = read_labels(labels)
+    settings = device_options.settings()
+    if len(paths) > 1 and settings.hint is None and settings.streams is None:
+        settings = replace(settings, hint="throughput")
     classifier = load_classifier(
         model,
-        device=device,
-        hint=hint,
-        inference_precision=inference_precision,
+        settings=settings,
+        decode=decode,
         geometry=geometry,
         labels=names,
         config_dirs=config_dirs,
@@ -76,7 +88,7 @@ def classify_command(
     failed = 0
     sink = SINKS[form]()
     try:
-        for result in classifier.classify_each(paths, top_k=top_k):
+        for result in _results(classifier, paths, top_k, settings):
             sink.put(result)
             if isinstance(result, Failure):
                 failed += 1
@@ -86,3 +98,12 @@ def classify_command(
     if failed and not options.quiet(context):
         click.echo(f"{failed} of {len(paths)} pictures could not be classified", err=True)
     return 1 if failed else 0
+
+
+def _results(classifier: Classifier, paths: list[str], top_k: int, settings: DeviceSettings) -> Iterator[Result]:
+    """One picture as it comes; many through the pipeline, in batches where that pays."""
+    if len(paths) == 1:
+        return classifier.classify_each(paths, top_k=top_k)
+    # A CPU does eight pictures at a time in less time than one after another; compiling for it takes 0.1 s once more.
+    is_worth_it = len(paths) >= MANY and classifier.device == "CPU" and classifier.input_size is not None
+    return classifier.stream(paths, top_k=top_k, batch_size=CPU_BATCH if is_worth_it else None, requests=settings.nireq)

@@ -28,9 +28,10 @@ COMMANDS = {
         "convert_command",
         "Convert to OpenVINO IR, normalisation baked in.",
     ),
-    "cache": ("ov_mobilenet.cli.cache", "cache_group", "What the download and IR caches hold."),
+    "cache": ("ov_mobilenet.cli.cache", "cache_group", "What the download, IR and model caches hold."),
     "demo": ("ov_mobilenet.cli.demo", "demo_command", "The whole chain offline, on the built-in sample model."),
     "classify": ("ov_mobilenet.cli.classify", "classify_command", "Classify pictures."),
+    "devices": ("ov_mobilenet.cli.devices", "devices_command", "What there is to run on, and what is missing."),
 }
 
 COMMON = ("-v", "--verbose", "-q", "--quiet", "--debug")

@@ -69,21 +69,6 @@ def allow_unverified(function: F) -> F:
     )
 
 
-def device(function: F) -> F:
-    """`-d/--device`, `--hint`, `--inference-precision`."""
-    function = click.option(
-        "-d", "--device", default="AUTO", show_default=True, help="CPU, GPU, NPU, AUTO, AUTO:GPU,CPU, MULTI:…"
-    )(function)
-    function = click.option(
-        "--hint", type=click.Choice(["latency", "throughput", "cumulative_throughput"]), default=None,
-        help="Performance hint (default: the device's own).",
-    )(function)  # fmt: skip
-    return click.option(
-        "--inference-precision", type=click.Choice(["f32", "bf16", "f16"]), default=None,
-        help="Precision the device computes in (default: its own choice).",
-    )(function)  # fmt: skip
-
-
 def quiet(context: click.Context) -> bool:
     """Whether `-q` was given."""
     return bool(context.find_root().params.get("quiet"))

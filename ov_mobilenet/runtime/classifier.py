@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.conversion.ir import IrRecord
 from ov_mobilenet.errors import ImageError, IrError, UsageError, printable
-from ov_mobilenet.runtime import geometry as host_geometry
-from ov_mobilenet.runtime.images import read_image
+from ov_mobilenet.runtime.loading import Decode, load
 from ov_mobilenet.runtime.pixels import check_pixels
 from ov_mobilenet.runtime.planes import to_planes
 from ov_mobilenet.runtime.results import Classification, Failure, Result, Timings, source_name, top_predictions
@@ -80,6 +79,7 @@ class Classifier:
         labels: tuple[str, ...] | None,
         record: IrRecord | None,
         compile_batch: Callable[[int], Compiled],
+        decode: Decode = "auto",
     ) -> None:
         self.record = record
         self.labels = labels
@@ -91,6 +91,7 @@ class Classifier:
         self.inference_precision = compiled.inference_precision
         self._model = compiled.model
         self._compile = compile_batch
+        self._decode: Decode = decode
         self._compiling = threading.Lock()
         self._by_batch: dict[int, QueueModel] = {}
         self._requests: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
@@ -253,30 +254,18 @@ class Classifier:
         Raises:
             ImageError: it cannot be read, or is no frame.
         """
-        import numpy as np
-
         started = perf_counter()
-        if isinstance(image, str | Path | bytes):
-            frame = read_image(Path(image) if isinstance(image, str) else image, self._reader)
-        else:
-            check_pixels(image, dimensions=3)
-            frame = image
-        decoded = perf_counter()
-        if self.geometry is not None:
-            frame = host_geometry.apply(self.geometry, frame)
-        if self.geometry is not None and self.input_size is not None and frame.shape[:2] != self.input_size:
+        loaded = load(image, self.geometry, self._decode, reader=self._reader)
+        frame = loaded.frame
+        if self.geometry is not None and frame.shape[:2] != self.input_size:
             raise ImageError(
                 "the geometry does not lead to the network's input size",
-                expected=f"{self.input_size[0]}x{self.input_size[1]}",
+                expected=self.input_size and "{}x{}".format(*self.input_size),
                 got=f"{frame.shape[0]}x{frame.shape[1]} by {self.geometry}",
             )
         if self._planes is not None:
             frame = to_planes(frame, self._planes)
-        elif not isinstance(image, str | Path | bytes) and np.may_share_memory(frame, image):
-            frame = frame.copy()  # the caller may write over it while the device reads
-        frame = np.ascontiguousarray(frame)
-        done = perf_counter()
-        return Prepared(name, frame, started, (decoded - started) * 1e3, (done - decoded) * 1e3)
+        return Prepared(name, frame, started, loaded.decode_ms, loaded.geometry_ms)
 
     def prepare_or_fail(self, image: Image, name: str) -> Prepared | Failure:
         """As `prepare`, the error as a value: one bad input is its own result, whatever a library raises for it."""

@@ -109,7 +109,8 @@ def to_frame(picture: Picture) -> Frame:
         return picture
     # Packed as BGR at once: to turn the channels round in numpy takes longer than to decode a JPEG.
     packed = np.frombuffer(picture.tobytes("raw", "BGR"), np.uint8)
-    return packed.reshape(picture.height, picture.width, 3).copy()
+    frame: Frame = packed.reshape(picture.height, picture.width, 3).copy()
+    return frame
 
 
 def to_image(picture: Picture) -> Image:

@@ -14,7 +14,9 @@ from ov_mobilenet.conversion.form import YUV
 from ov_mobilenet.conversion.ir import IrRecord
 from ov_mobilenet.errors import ConfigError, IrError, UnknownModelError, UsageError
 from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.runtime.device import Compiled, Hint, InferencePrecision, compile_model
+from ov_mobilenet.runtime.device import Compiled, compile_model
+from ov_mobilenet.runtime.device_settings import DeviceSettings, Hint, InferencePrecision
+from ov_mobilenet.runtime.loading import Decode
 from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_words, whole
 
 if TYPE_CHECKING:
@@ -34,9 +36,11 @@ def load_classifier(
     device: str = "AUTO",
     hint: Hint | None = None,
     inference_precision: InferencePrecision | None = None,
+    settings: DeviceSettings | None = None,
     geometry: str | Geometry | None = None,
     labels: tuple[str, ...] | None = None,
     batch_size: int | None = None,
+    decode: Decode = "auto",
     config_dirs: Iterable[Path] = (),
     cache_dir: Path | None = None,
     offline: bool = False,
@@ -50,9 +54,11 @@ def load_classifier(
         device: as OpenVINO names it.
         hint: performance hint; None for the device's own.
         inference_precision: None for the device's own choice.
+        settings: all that can be asked of a device, instead of these three.
         geometry: crop and resize in words, instead of what the IR records.
         labels: class names, instead of what the IR records.
         batch_size: pictures a request; None for the model's own.
+        decode: how picture files are read, see `loading`: `exact` bit for bit as the accuracy was measured.
         config_dirs: folders with descriptions of your own, `NAME/model.yml` each.
         cache_dir: for downloads and converted models; None for the user's.
         offline: take nothing over the network.
@@ -60,9 +66,13 @@ def load_classifier(
     Raises:
         UnknownModelError: no such name, no such file.
         DownloadError, ConversionError, IrError, DeviceError: a step of the way failed.
-        UsageError: the given geometry does not lead to the network's size, or is not understood.
+        UsageError: the given geometry does not lead to the network's size, or is not understood; no such device,
+            setting or property.
         ConfigError: the labels do not match the classes.
     """
+    asked = DeviceSettings(device=device, hint=hint, inference_precision=inference_precision)
+    if settings is not None and asked != DeviceSettings():
+        raise UsageError("device settings are given twice", expected="settings, or device, hint, inference_precision")
     xml = ir_path(model, cache_dir, config_dirs=config_dirs, offline=offline)
     network = ir.read_ir(xml)
     record = ir.read_record(network, xml)
@@ -74,19 +84,19 @@ def load_classifier(
     if names is not None and len(names) != classes:
         raise ConfigError("labels do not match the classes", where=xml, expected=classes, got=len(names))
     network = _take_frames(network, record, reverse=channel_order == "RGB")
+    wanted = settings or asked
 
     def compile_batch(batch: int) -> Compiled:
         formed = network.clone()
         formed.reshape([batch, *list(network.inputs[0].get_partial_shape())[1:]])
-        return compile_model(formed, device, hint=hint, inference_precision=inference_precision)
+        return compile_model(formed, wanted)
 
     own = network.inputs[0].get_partial_shape()[0]
-    compiled = (
-        compile_model(network, device, hint=hint, inference_precision=inference_precision)
-        if batch_size is None or (own.is_static and own.get_length() == batch_size)
-        else compile_batch(batch_size)
+    as_it_is = batch_size is None or (own.is_static and own.get_length() == batch_size)
+    compiled = compile_model(network, wanted) if as_it_is or batch_size is None else compile_batch(batch_size)
+    return Classifier(
+        compiled, geometry=chosen, labels=names, record=record, compile_batch=compile_batch, decode=decode
     )
-    return Classifier(compiled, geometry=chosen, labels=names, record=record, compile_batch=compile_batch)
 
 
 def _host_geometry(

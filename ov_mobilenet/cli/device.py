@@ -1,0 +1,96 @@
+"""Options of the commands that run a network: the device and what is asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from ov_mobilenet.cli import options
+from ov_mobilenet.runtime.device_settings import (
+    HINTS,
+    INFERENCE_PRECISIONS,
+    DeviceSettings,
+    Hint,
+    InferencePrecision,
+)
+
+
+@dataclass(frozen=True)
+class DeviceOptions:
+    """What was given of the device options."""
+
+    device: str
+    hint: Hint | None
+    inference_precision: InferencePrecision | None
+    streams: int | None
+    threads: int | None
+    nireq: int | None
+    pin: bool | None
+    model_cache: str | None
+    properties: tuple[tuple[str, str], ...]
+    fallback: str | None
+
+    def settings(self) -> DeviceSettings:
+        """The settings that they mean. Raises: UsageError, where they exclude each other."""
+        cache: Path | Literal["off"] | None = None
+        if self.model_cache is not None:
+            cache = "off" if self.model_cache == "off" else Path(self.model_cache)
+        return DeviceSettings(
+            device=self.device,
+            hint=self.hint,
+            inference_precision=self.inference_precision,
+            streams=self.streams,
+            threads=self.threads,
+            nireq=self.nireq,
+            pinning=self.pin,
+            model_cache=cache,
+            properties=self.properties,
+            fallback=self.fallback,
+        )
+
+
+def device_options(function: options.F) -> options.F:
+    """`-d/--device`, `--hint`, … as one `DeviceOptions` called `device_options`."""
+    function = options.gathered(DeviceOptions, "device_options")(function)
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def _split(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE", context, parameter)
+        pairs.append((name.strip(), value.strip()))
+    return tuple(pairs)
+
+
+_OPTIONS = (
+    click.option(
+        "-d", "--device", default="AUTO", show_default=True,
+        help="CPU, GPU, GPU.1, NPU, AUTO, AUTO:GPU,CPU, MULTI:…, HETERO:… or BATCH:GPU(8); see `devices`.",
+    ),
+    click.option("--hint", type=click.Choice(HINTS), help="Performance hint (default: the device's own)."),
+    click.option(
+        "--inference-precision", type=click.Choice(INFERENCE_PRECISIONS),
+        help="Precision the device computes in (default: its own choice).",
+    ),
+    click.option("--streams", type=click.IntRange(min=1), metavar="N", help="Requests worked on at a time; no --hint."),
+    click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads for inference."),
+    click.option("--nireq", type=click.IntRange(min=1), metavar="N", help="Infer requests (default: its own wish)."),
+    click.option("--pin/--no-pin", default=None, help="Bind CPU threads to cores (default: the device's choice)."),
+    click.option(
+        "--model-cache", metavar="DIR|off",
+        help="Keep compiled models here (default: in the user's cache folder for GPU and NPU, off for CPU).",
+    ),
+    click.option(
+        "--property", "properties", multiple=True, callback=_split, metavar="KEY=VALUE",
+        help="An OpenVINO property, such as SCHEDULING_CORE_TYPE=PCORE_ONLY; repeatable.",
+    ),
+    click.option("--fallback", metavar="DEVICE", help="Run there, with a warning, where --device cannot be used."),
+)  # fmt: skip
