@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import DeviceError, UsageError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # A batch that is not full costs as much as a full one: it is not given up while pictures are still being decoded.
 MAX_WAIT_MS = 200.0
+GOODBYE_S = 2.0
 
 
 def stream(
@@ -72,8 +74,10 @@ class _Feed:
         self.queue.close(cancel=True)
         for _ in self._threads:
             self._room.release()
+        # One that hangs in a read (a pipe, a dead network drive) is left behind: it is a daemon and submits no more.
+        deadline = monotonic() + GOODBYE_S
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, deadline - monotonic()))
 
     def _work(self) -> None:
         try:
