@@ -133,7 +133,7 @@ def test_the_table_is_on_stdout_and_talk_on_stderr(
         (["classify", "no-such-model", "x.jpg"], 2, "no model 'no-such-model'"),
         (["classify", "none.xml", "x.jpg"], 1, "none.xml: no such IR"),
         (["classify", "{model}", "{pictures}", "--geometry", "fold 3"], 2, "geometry not understood"),
-        (["classify", "{model}", "{pictures}", "-d", "FOO"], 1, "device FOO cannot be used"),
+        (["classify", "{model}", "{pictures}", "-d", "FOO"], 1, "there is no device FOO"),
         (["classify", "{model}", "{pictures}", "-k", "0"], 2, "'-k'"),
         (["classify", "{model}", "{empty}"], 2, "no pictures"),
         (["classify", "{model}", "{pictures}", "--labels", "{model}"], 1, "labels do not match"),

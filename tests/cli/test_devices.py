@@ -16,6 +16,8 @@ from fake_device import CPU, GPU, NPU, FakeCore
 from PIL import Image
 
 from ov_mobilenet.cli.main import main
+from ov_mobilenet.runtime import load
+from ov_mobilenet.runtime.device import compile_model
 from ov_mobilenet.runtime.machine import cpu_flags
 
 NO_GPU = dataclasses.replace(
@@ -170,6 +172,8 @@ def test_every_option_reaches_the_device(
 
     assert classify(network, picture) == 0  # converts, with a core of its own
     monkeypatch.setattr(ov, "Core", Spy)
+    made = []
+    monkeypatch.setattr(load, "compile_model", lambda *given: made.append(compile_model(*given)) or made[0])
     options = [
         "-d",
         "CPU",
@@ -192,6 +196,7 @@ def test_every_option_reaches_the_device(
         "LOG_LEVEL=LOG_NONE",
     ]
     assert classify(network, picture, *options, *cache) == 0
+    assert made[0].nireq == 3
     assert seen == {
         "device": "CPU", "NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": "1", "ENABLE_CPU_PINNING": "NO",
         "INFERENCE_PRECISION_HINT": "f32", "PERF_COUNT": "NO", "LOG_LEVEL": "LOG_NONE",
@@ -221,6 +226,20 @@ def test_wrong_options_are_one_message(
     out, err = capsys.readouterr()
     assert out == ""
     assert message in err
+
+
+def test_a_command_runs_on_the_device_that_was_asked_for(
+    network: Path, picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert classify(network, picture) == 0  # converts, with a core of its own
+    capsys.readouterr()
+    core = FakeCore()
+    fake(monkeypatch, core)
+    assert classify(network, picture, "-d", "GPU", "--model-cache", "off") == 0
+    (row,) = map(json.loads, capsys.readouterr().out.splitlines())
+    first_byte, classes = int(small.frames()[0].flat[0]), len(small.by_hand(small.frames()[0]))
+    assert row["predictions"][0]["class_id"] == first_byte % classes
+    assert [device for device, _, _ in core.compiled] == ["GPU"]
 
 
 def test_the_fallback_is_said_on_stderr(network: Path, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from fake_device import CPU, GPU, NPU, Behaviour, FakeCore
 from ov_mobilenet.errors import DeviceError, UsageError
 from ov_mobilenet.runtime import model_cache
 from ov_mobilenet.runtime.device import Compiled, compile_model
-from ov_mobilenet.runtime.device_names import parse_device
+from ov_mobilenet.runtime.device_names import check_there, parse_device
 from ov_mobilenet.runtime.device_settings import DeviceSettings
 
 NO_GPU = dataclasses.replace(
@@ -131,6 +131,14 @@ def test_what_auto_takes_and_never_tells_is_no_error() -> None:
     }
 
 
+def test_what_openvino_takes_for_a_device_that_does_not_use_it() -> None:
+    # The CPU's plugin lists neither, OpenVINO takes both without a word.
+    with pytest.raises(DeviceError, match="CPU did not take AUTO_BATCH_TIMEOUT: expected 5, got nothing"):
+        on_cpu(properties=(("AUTO_BATCH_TIMEOUT", "5"),))
+    assert on_cpu("BATCH:CPU(2)", properties=(("AUTO_BATCH_TIMEOUT", "5"),)).properties == {"AUTO_BATCH_TIMEOUT": "5"}
+    assert on_cpu(properties=(("ALLOW_AUTO_BATCHING", "NO"),)).properties == {"ALLOW_AUTO_BATCHING": None}
+
+
 def test_a_wrong_value_is_told_in_openvinos_words() -> None:
     with pytest.raises(DeviceError, match="cannot be used .*Wrong value foo"):
         on_cpu(properties=(("SCHEDULING_CORE_TYPE", "foo"),))
@@ -235,6 +243,12 @@ def test_a_gpu_that_is_not_the_second_asks_for_no_driver() -> None:
     assert caught.value.fix is None
     with pytest.raises(DeviceError, match="CPU.0"):
         on_fakes("CPU.0")
+
+
+def test_a_tile_belongs_to_a_gpu_that_is_there() -> None:
+    check_there(parse_device("GPU.0.1"), FakeCore())
+    with pytest.raises(DeviceError, match="GPU.1.0"):
+        check_there(parse_device("GPU.1.0"), FakeCore())
 
 
 def test_two_gpus_are_told_apart() -> None:
