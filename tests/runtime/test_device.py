@@ -85,9 +85,7 @@ def test_the_cpu_takes_each_of_its_properties(name: str, value: str, read: str) 
     ],
 )
 @pytest.mark.parametrize("device", ["CPU", "AUTO", "AUTO:CPU", "MULTI:CPU", "HETERO:CPU", "BATCH:CPU(2)"])
-def test_every_setting_is_read_back_also_behind_a_plugin(
-    device: str, settings: dict, name: str, read: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_setting_is_read_back_also_behind_a_plugin(device: str, settings: dict, name: str, read: str) -> None:
     if device == "AUTO" and ov.Core().available_devices != ["CPU"]:
         pytest.skip("AUTO may take another device here")
     if device.startswith("BATCH") and settings == {"hint": "latency"}:
