@@ -75,7 +75,7 @@ def compile_model(model: ov.Model, settings: DeviceSettings, *, core: Any = None
         settings, dropped = _for_fallback(settings, settings.fallback, core)
         compiled, unread = _compile_instead(model, settings, core, error)
         without = f", without {', '.join(dropped)}" if dropped else ""
-        log.warning("%s; running on %s instead%s", error, settings.device, without)
+        log.warning("running on %s instead%s: %s", settings.device, without, error)
     properties = _read_back(compiled, settings, unread)
     devices = ",".join(compiled.get_property("EXECUTION_DEVICES"))
     return Compiled(
@@ -104,7 +104,7 @@ def _compile(model: ov.Model, settings: DeviceSettings, core: Any) -> tuple[Any,
     for name in asked:
         _check_property(name, device, listed)
     check_rules(device, model, settings, core)
-    folder = model_cache.folder(settings.model_cache, map(family, device.candidates(list(core.available_devices))))
+    folder = model_cache.folder(settings.model_cache, map(family, device.candidates(core)))
     config = asked if folder is None else {**asked, "CACHE_DIR": str(folder)}
     try:
         compiled = core.compile_model(model, settings.device, config)
@@ -142,7 +142,7 @@ def _listed(device: DeviceName, core: Any) -> dict[str, str]:
     Empty where a plugin says nothing: it is left to compiling then.
     """
     found: dict[str, str] = {}
-    for name in (*device.candidates(list(core.available_devices)), *filter(None, [device.plugin])):
+    for name in (*device.candidates(core), *filter(None, [device.plugin])):
         try:
             of_device = core.get_property(name, "SUPPORTED_PROPERTIES")
         except RuntimeError:

@@ -21,9 +21,7 @@ NPU_PAGE = f"{_PAGES}/npu-device.html"
 NPU_BATCH_PAGE = f"{_PAGES}/npu-device/batching-on-npu-plugin.html"
 GPU_PAGE = f"{_PAGES}/gpu-device.html"
 BATCH_PAGE = f"{_PAGES}/automatic-batching.html"
-# Which precisions a device computes in, where its page says more than its capabilities:
-# NPU_PAGE: "computation precision for the HW is FP16". GPU_PAGE: f32 and f16.
-_PRECISIONS = {"NPU": ("f16",), "GPU": ("f32", "f16")}
+# A GPU reports FP32 and FP16, an NPU FP16 alone: "computation precision for the HW is FP16" (NPU_PAGE).
 _CAPABILITIES = {"FP32": "f32", "BF16": "bf16", "FP16": "f16"}
 
 log = logging.getLogger(__name__)
@@ -50,7 +48,7 @@ def check_rules(device: DeviceName, model: ov.Model, settings: DeviceSettings, c
 def precisions(core: Any, name: str) -> tuple[str, ...]:
     """The inference precisions of a device, of f32, bf16 and f16. Raises: RuntimeError, where its plugin fails."""
     own = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
-    return _PRECISIONS.get(family(name)) or tuple(text for key, text in _CAPABILITIES.items() if key in own)
+    return tuple(text for key, text in _CAPABILITIES.items() if key in own)
 
 
 def _trouble(name: str, model: ov.Model, settings: DeviceSettings, core: Any) -> OvMobilenetError | None:

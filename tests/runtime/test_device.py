@@ -17,7 +17,7 @@ from fake_device import CPU, GPU, NPU, Behaviour, FakeCore
 from ov_mobilenet.errors import DeviceError, UsageError
 from ov_mobilenet.runtime import model_cache
 from ov_mobilenet.runtime.device import Compiled, compile_model
-from ov_mobilenet.runtime.device_names import parse_device
+from ov_mobilenet.runtime.device_names import check_there, parse_device
 from ov_mobilenet.runtime.device_settings import DeviceSettings
 
 NO_GPU = dataclasses.replace(
@@ -85,9 +85,7 @@ def test_the_cpu_takes_each_of_its_properties(name: str, value: str, read: str) 
     ],
 )
 @pytest.mark.parametrize("device", ["CPU", "AUTO", "AUTO:CPU", "MULTI:CPU", "HETERO:CPU", "BATCH:CPU(2)"])
-def test_every_setting_is_read_back_also_behind_a_plugin(
-    device: str, settings: dict, name: str, read: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_setting_is_read_back_also_behind_a_plugin(device: str, settings: dict, name: str, read: str) -> None:
     if device == "AUTO" and ov.Core().available_devices != ["CPU"]:
         pytest.skip("AUTO may take another device here")
     if device.startswith("BATCH") and settings == {"hint": "latency"}:
@@ -129,6 +127,14 @@ def test_what_auto_takes_and_never_tells_is_no_error() -> None:
     assert on_cpu("AUTO:CPU", properties=(("ENABLE_STARTUP_FALLBACK", "NO"),)).properties == {
         "ENABLE_STARTUP_FALLBACK": None
     }
+
+
+def test_what_openvino_takes_for_a_device_that_does_not_use_it() -> None:
+    # The CPU's plugin lists neither, OpenVINO takes both without a word.
+    with pytest.raises(DeviceError, match="CPU did not take AUTO_BATCH_TIMEOUT: expected 5, got nothing"):
+        on_cpu(properties=(("AUTO_BATCH_TIMEOUT", "5"),))
+    assert on_cpu("BATCH:CPU(2)", properties=(("AUTO_BATCH_TIMEOUT", "5"),)).properties == {"AUTO_BATCH_TIMEOUT": "5"}
+    assert on_cpu(properties=(("ALLOW_AUTO_BATCHING", "NO"),)).properties == {"ALLOW_AUTO_BATCHING": None}
 
 
 def test_a_wrong_value_is_told_in_openvinos_words() -> None:
@@ -235,6 +241,12 @@ def test_a_gpu_that_is_not_the_second_asks_for_no_driver() -> None:
     assert caught.value.fix is None
     with pytest.raises(DeviceError, match="CPU.0"):
         on_fakes("CPU.0")
+
+
+def test_a_tile_belongs_to_a_gpu_that_is_there() -> None:
+    check_there(parse_device("GPU.0.1"), FakeCore())
+    with pytest.raises(DeviceError, match="GPU.1.0"):
+        check_there(parse_device("GPU.1.0"), FakeCore())
 
 
 def test_two_gpus_are_told_apart() -> None:
@@ -356,7 +368,7 @@ def test_the_fallback_says_what_it_did_and_why(
     assert on_fakes(device, model, core=core, fallback="CPU").device == "CPU"
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert why in record.message and "running on CPU instead" in record.message
+    assert why in record.message and record.message.startswith("running on CPU instead: ")
 
 
 def test_a_device_that_can_be_used_is_used_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
@@ -368,7 +380,7 @@ def test_properties_that_the_fallback_does_not_know_are_named(caplog: pytest.Log
     asked = (("GPU_QUEUE_THROTTLE", "LOW"), ("PERF_COUNT", "YES"))
     compiled = on_fakes("GPU", core=FakeCore((CPU, NO_GPU)), properties=asked, fallback="CPU")
     assert compiled.properties == {"PERF_COUNT": "YES"}
-    assert caplog.text.rstrip().endswith("instead, without GPU_QUEUE_THROTTLE")
+    assert "running on CPU instead, without GPU_QUEUE_THROTTLE: device GPU cannot be used" in caplog.text
 
 
 def test_a_fallback_that_cannot_either_tells_both() -> None:
