@@ -85,13 +85,14 @@ def shrink(picture: Picture, factor: int) -> Picture:
     if not isinstance(picture, np.ndarray):
         return picture.reduce(factor)
     opencv = cv2()
+    frame: Frame = picture
     while factor > 1:
         # By two, of even sides, OpenCV is ten times faster than otherwise; the last odd row or column is left out.
-        height, width = picture.shape[0] // 2, picture.shape[1] // 2
-        even = picture[: height * 2, : width * 2]
-        picture = opencv.resize(even, (width, height), interpolation=opencv.INTER_AREA)
+        height, width = frame.shape[0] // 2, frame.shape[1] // 2
+        even = frame[: height * 2, : width * 2]
+        frame = opencv.resize(even, (width, height), interpolation=opencv.INTER_AREA)
         factor //= 2
-    return picture
+    return frame
 
 
 def size_of(picture: Picture) -> tuple[int, int]:
