@@ -120,8 +120,11 @@ def to_image(picture: Picture) -> Image:
 
     if not isinstance(picture, np.ndarray):
         return picture
+    opencv = cv2()
     height, width = picture.shape[:2]
-    return Image.frombuffer("RGB", (width, height), np.ascontiguousarray(picture), "raw", "BGR", 0, 1)
+    # Four bytes a pixel is how Pillow keeps RGB: OpenCV brings it there many times faster than Pillow unpacks three.
+    four = opencv.cvtColor(picture, opencv.COLOR_BGR2RGBA)
+    return Image.frombuffer("RGB", (width, height), four, "raw", "RGBX", 0, 1)
 
 
 def _decode_opencv(data: bytes, reduction: int) -> Frame | None:
