@@ -14,7 +14,6 @@ from ov_mobilenet.cli.inputs import expand_inputs
 from ov_mobilenet.cli.sinks import SINKS
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.runtime.device_settings import DeviceSettings
 from ov_mobilenet.runtime.load import load_classifier
 from ov_mobilenet.runtime.loading import DECODES, Decode
 from ov_mobilenet.runtime.results import Failure, Result
@@ -88,7 +87,7 @@ def classify_command(
     failed = 0
     sink = SINKS[form]()
     try:
-        for result in _results(classifier, paths, top_k, settings):
+        for result in _results(classifier, paths, top_k):
             sink.put(result)
             if isinstance(result, Failure):
                 failed += 1
@@ -100,10 +99,10 @@ def classify_command(
     return 1 if failed else 0
 
 
-def _results(classifier: Classifier, paths: list[str], top_k: int, settings: DeviceSettings) -> Iterator[Result]:
+def _results(classifier: Classifier, paths: list[str], top_k: int) -> Iterator[Result]:
     """One picture as it comes; many through the pipeline, in batches where that pays."""
     if len(paths) == 1:
         return classifier.classify_each(paths, top_k=top_k)
     # A CPU does eight pictures at a time in less time than one after another; compiling for it takes 0.1 s once more.
     is_worth_it = len(paths) >= MANY and classifier.device == "CPU" and classifier.input_size is not None
-    return classifier.stream(paths, top_k=top_k, batch_size=CPU_BATCH if is_worth_it else None, requests=settings.nireq)
+    return classifier.stream(paths, top_k=top_k, batch_size=CPU_BATCH if is_worth_it else None)

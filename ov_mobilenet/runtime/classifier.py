@@ -50,11 +50,11 @@ class Prepared:
 
 @dataclass(frozen=True)
 class QueueModel:
-    """A compiled model, the pictures that one of its requests takes, and how many requests suit the device."""
+    """A compiled model, the pictures that one of its requests takes, and how many requests to use."""
 
     model: Any
     batch: int
-    optimal_requests: int
+    requests: int
 
 
 class Classifier:
@@ -89,6 +89,7 @@ class Classifier:
         self._reader = chosen.reader if chosen is not None else "opencv"
         self.device = compiled.device
         self.inference_precision = compiled.inference_precision
+        self._own = compiled
         self._model = compiled.model
         self._compile = compile_batch
         self._decode: Decode = decode
@@ -240,9 +241,8 @@ class Classifier:
         wanted = batch_size or self._batch or 1
         with self._compiling:
             if wanted not in self._by_batch:
-                model = self._model if wanted == self._batch else self._compile(wanted).model
-                optimal = int(model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-                self._by_batch[wanted] = QueueModel(model, wanted, optimal)
+                made = self._own if wanted == self._batch else self._compile(wanted)
+                self._by_batch[wanted] = QueueModel(made.model, wanted, made.nireq or 2 * made.optimal_nireq)
             return self._by_batch[wanted]
 
     def prepare(self, image: Image, name: str) -> Prepared:

@@ -51,7 +51,7 @@ class _Slot:
     items: list[_Waiting] = field(default_factory=list)
     tensor: Any = None  # keeps the pixels alive while the request reads them
     started: float = 0.0
-    turn: int = 0
+    waited_for: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class InferQueue:
         """Make a queue; it has infer requests of its own.
 
         Args:
-            requests: how many work at a time; None for twice what the device finds best.
+            requests: how many work at a time; None for what the model was compiled for.
             batch_size: pictures a request; None for the classifier's own.
             max_wait_ms: how long a picture waits for others to fill the batch.
             top_k: how many classes a result has, at least 1.
@@ -116,7 +116,7 @@ class InferQueue:
                 raise UsageError(f"bad {name}", expected="at least 1", got=value)
         compiled = classifier.compiled(batch_size)
         self.batch_size = compiled.batch
-        self.requests = requests or 2 * compiled.optimal_requests
+        self.requests = requests or compiled.requests
         self.capacity = capacity or self.batch_size * (2 * self.requests + 2)
         if self.capacity < self.batch_size:
             raise UsageError("bad capacity", expected=f"at least a batch of {self.batch_size}", got=self.capacity)
@@ -272,7 +272,6 @@ class InferQueue:
             return
         slot = self._idle.pop()
         slot.items, self._pending = self._pending[: self.batch_size], self._pending[self.batch_size :]
-        slot.turn += 1
         try:
             self._feed(slot)
             slot.started = self._clock()
@@ -314,12 +313,22 @@ class InferQueue:
 
     def _ready(self) -> _Slot | None:
         """A request that is done though an older one is not."""
-        return next((slot for slot in self._busy if slot.request.wait_for(0)), None)
+        for slot in self._busy:
+            try:
+                if not slot.waited_for and slot.request.wait_for(0):
+                    return slot
+            except RuntimeError:  # done in its way; told when it is waited for
+                return slot
+        return None
 
     def _wait_for(self, slot: _Slot, patience: float | None = None) -> None:
-        """Wait for a request, or as long as the patience is; then take what it gave, unless another thread has."""
-        turn, error, done = slot.turn, None, False
+        """Wait for a request, or as long as the patience is, and take what it gave; one thread at a time for each."""
+        if slot.waited_for:
+            self._changed.wait(WAIT_SLICE_MS / 1e3 if patience is None else patience)
+            return
+        error, done = None, False
         slice_ms = WAIT_SLICE_MS if patience is None else min(WAIT_SLICE_MS, max(1, int(patience * 1e3)))
+        slot.waited_for = True
         self._lock.release()
         try:
             done = slot.request.wait_for(slice_ms)
@@ -327,7 +336,9 @@ class InferQueue:
             error = problem
         finally:
             self._lock.acquire()
-        if slot.turn != turn or slot not in self._busy:
+            slot.waited_for = False
+            self._changed.notify_all()
+        if slot not in self._busy:  # given up meanwhile
             return
         if error is not None:
             self._busy.remove(slot)

@@ -42,7 +42,7 @@ def fake(batch: int, behaviour: Behaviour, requests: int = 2) -> Compiled:
                                               False, False))], [parameter], "fake")  # fmt: skip
     values = {"CPU": {**CPU.writable, "NUM_STREAMS": requests, "OPTIMAL_NUMBER_OF_INFER_REQUESTS": requests}}
     compiled = FakeCompiledModel(network, "CPU", values, behaviour)
-    return Compiled(compiled, "CPU", "f32")
+    return Compiled(compiled, "CPU", "f32", requests, requests, None, {})
 
 
 def classifier(behaviour: Behaviour = Behaviour(), batch: int = 1) -> Classifier:  # noqa: B008
@@ -55,7 +55,7 @@ def classifier(behaviour: Behaviour = Behaviour(), batch: int = 1) -> Classifier
 def frame(mark: int) -> np.ndarray:
     """The fake device's answer is the first byte, modulo the classes."""
     found = np.zeros((SIDE, SIDE, 3), np.uint8)
-    found[0, 0, 0] = mark
+    found[0, 0, 0] = mark % 256
     return found
 
 
@@ -189,7 +189,7 @@ def test_a_device_that_dies_is_one_error_and_every_picture_is_accounted_for(at_s
     assert [key for key, _ in results] == list(range(len(results)))
     answered = [result for _, result in results if isinstance(result, Classification)]
     failures = [result for _, result in results if isinstance(result, Failure)]
-    assert len(answered) == 20
+    assert 20 - queue.requests <= len(answered) <= 20  # what was in the device when it died is lost with it
     assert len(failures) >= FATAL_FAILURES
     assert all("device failed" in failure.error for failure in failures)
     assert list(queue) == [], "the error is told once"
@@ -321,7 +321,7 @@ def test_a_device_that_dies_ends_a_stream_with_its_error() -> None:
     with pytest.raises(DeviceError, match="stopped working"):
         for result in classifier(Behaviour(dies_after=10)).stream((frame(m % 256) for m in range(10**6)), workers=3):
             results.append(result)
-    assert sum(isinstance(result, Classification) for result in results) == 10
+    assert 10 - 4 <= sum(isinstance(result, Classification) for result in results) <= 10
 
 
 def test_a_hundred_thousand_inputs_need_no_more_memory_than_a_thousand() -> None:
