@@ -57,7 +57,7 @@ def load_classifier(
         settings: all that can be asked of a device, instead of these three.
         geometry: crop and resize in words, instead of what the IR records.
         labels: class names, instead of what the IR records.
-        batch_size: pictures a request; None for the model's own.
+        batch_size: pictures a request; None for the model's own, which one that takes frames of any size keeps.
         decode: how picture files are read, see `loading`: `exact` bit for bit as the accuracy was measured.
         config_dirs: folders with descriptions of your own, `NAME/model.yml` each.
         cache_dir: for downloads and converted models; None for the user's.
@@ -91,6 +91,8 @@ def load_classifier(
         formed.reshape([batch, *list(network.inputs[0].get_partial_shape())[1:]])
         return compile_model(formed, wanted)
 
+    if chosen is None:
+        batch_size = None  # frames of any size do not fit beside each other
     own = network.inputs[0].get_partial_shape()[0]
     as_it_is = batch_size is None or (own.is_static and own.get_length() == batch_size)
     compiled = compile_model(network, wanted) if as_it_is or batch_size is None else compile_batch(batch_size)

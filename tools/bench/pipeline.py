@@ -62,9 +62,9 @@ def classify_rate(xml: Path, files: list[Path], *extra: str) -> float:
     return (len(files) - 1) / (seconds([str(files[0].parent)]) - one)
 
 
-def plain_rate(xml: Path, files: list[Path]) -> float:
+def plain_rate(xml: Path, geometry: str, files: list[Path]) -> float:
     """Pictures a second of the plain loop, by its own clock."""
-    command = [sys.executable, str(ROOT / "tools" / "bench" / "plain_loop.py"), str(xml), *map(str, files)]
+    command = [sys.executable, str(ROOT / "tools" / "bench" / "plain_loop.py"), str(xml), geometry, *map(str, files)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout)
 
 
@@ -139,7 +139,10 @@ def measure(xml: Path, files: list[Path], pairs: int, onnx: Path | None) -> None
         print(f"  classify {found[0]:.0f}/s, {name} {found[1]:.0f}/s: {found[2]:.2f}x", flush=True)
 
     print(f"{xml.stem} at {classifier.inference_precision}, geometry {classifier.geometry}")
-    line("plain loop", ratios(pairs, lambda: classify_rate(xml, files), lambda: plain_rate(xml, files)))
+    line(
+        "plain loop",
+        ratios(pairs, lambda: classify_rate(xml, files), lambda: plain_rate(xml, str(classifier.geometry), files)),
+    )
     line("serial bound", ratios(pairs, lambda: classify_rate(xml, files), bound))
     if onnx is not None:
         for extra, name in ((("--inference-precision", "f32"), "onnxruntime against f32"), ((), "onnxruntime")):
