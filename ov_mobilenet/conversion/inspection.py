@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ov_mobilenet.conversion.integer_input import Codes, input_codes
 from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
 from ov_mobilenet.zoo.model import InputInfo
@@ -46,6 +47,7 @@ class Found:
         classes: length of the output.
         ends_in: what the output holds.
         architecture, width: of bare weights; None for a graph.
+        codes: what it takes where its input is integers.
         remarks: what was chosen while reading, in sentences.
     """
 
@@ -60,6 +62,7 @@ class Found:
     ends_in: Literal["logits", "probabilities"]
     architecture: str | None = None
     width: float | None = None
+    codes: Codes | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -104,8 +107,9 @@ def inspect_source(
     model = read_network(framework, plan, source)
     port = single_input(model, "", source)
     end, name = _end(model, output, source)
-    from ov_mobilenet.conversion.outputs import ends_in_softmax
+    from ov_mobilenet.conversion.outputs import check_classes, check_end, ends_in_softmax
 
+    check_end(end, source)
     shape = port.get_partial_shape()
     return Found(
         framework=framework,
@@ -115,10 +119,11 @@ def inspect_source(
         input_name=plain_name(min(port.get_names(), default="")),
         shape=() if shape.rank.is_dynamic else tuple(-1 if d.is_dynamic else d.get_length() for d in shape),
         output=name,
-        classes=_classes(end, source),
+        classes=check_classes(end, source),
         ends_in="probabilities" if ends_in_softmax(end) else "logits",
         architecture=known[0],
         width=known[1],
+        codes=input_codes(model, framework, source),
     )
 
 
@@ -185,14 +190,3 @@ def _end(model: ov.Model, wanted: str | None, source: Path) -> tuple[ov.Output, 
             got=", ".join(repr(name) for _, name in ends[:8]), fix="Name one with --output",
         )  # fmt: skip
     return behind_softmax[0]
-
-
-def _classes(end: ov.Output, source: Path) -> int:
-    shape = end.get_partial_shape()
-    sizes = [] if shape.rank.is_dynamic else list(shape)[1:]
-    if not sizes or any(size.is_dynamic for size in sizes):
-        raise ConversionError("the number of classes is not fixed", where=source, got=shape)
-    count = 1
-    for size in sizes:
-        count *= size.get_length()
-    return count

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ov_mobilenet.conversion.inspection import Found
+from ov_mobilenet.conversion.integer_input import left_to_bake
 from ov_mobilenet.downloads import cache
 from ov_mobilenet.errors import ConfigError, UsageError
 from ov_mobilenet.zoo.arguments import Normalisation
@@ -98,7 +99,7 @@ def draft(name: str, found: Found, wishes: Wishes) -> Draft:
         guesses.append(Guess("output", found.output, "--output"))
     layout = wishes.layout or _guess_layout(found, guesses)
     shape = _shape(found, wishes, layout, guesses)
-    normalisation = _normalisation(wishes, guesses)
+    normalisation = _normalisation(found, wishes, guesses)
     if wishes.output_kind is None:
         added = ", a softmax is added" if found.ends_in == "logits" else ", as they are"
         guesses.append(Guess("output kind", found.ends_in + added, "--output-kind"))
@@ -199,16 +200,20 @@ def _shape(found: Found, wishes: Wishes, layout: str, guesses: list[Guess]) -> t
     return shape
 
 
-def _normalisation(wishes: Wishes, guesses: list[Guess]) -> Normalisation:
-    mean, scale, reverse = wishes.mean, wishes.scale, wishes.reverse
-    if mean is None and scale is None:
-        guesses.append(
-            Guess("normalisation", "none, the network takes 0..255", "--preset, --mean-values, --scale-values")
-        )
+def _normalisation(found: Found, wishes: Wishes, guesses: list[Guess]) -> Normalisation:
+    reverse = wishes.reverse
+    if wishes.mean is None and wishes.scale is None:
+        value = "none, the network takes 0..255" + (f": {found.codes}" if found.codes else "")
+        guesses.append(Guess("normalisation", value, "--preset, --mean-values, --scale-values"))
     if reverse is None:
         reverse = True
         guesses.append(Guess("channel order", "RGB, so BGR pixels are reversed", "--no-reverse-input-channels"))
-    return Normalisation(mean=mean or (), scale=scale or (), reverse_input_channels=reverse)
+    given = Normalisation(mean=wishes.mean or (), scale=wishes.scale or (), reverse_input_channels=reverse)
+    left = left_to_bake(found.codes, given, found.folder / found.network) if found.codes else given
+    if left != given:
+        value = f"left out, the input's quantisation does this already: {found.codes}"
+        guesses.append(Guess("mean and scale", value, "--preset, --mean-values, --scale-values"))
+    return left
 
 
 def _labels(found: Found, wishes: Wishes, guesses: list[Guess]) -> tuple[str | None, Path | None]:
