@@ -87,7 +87,9 @@ def _verify(job: Job, model: IrModel, row: dict[str, Any]) -> OvMobilenetError |
                 f"verified {row['model']} {model.precision} on {result.images} "
                 f"{'pictures' if job.pictures else 'drawings'}: largest difference {result.max_difference:.2g} "
                 f"(tolerance {result.tolerance:g}), top-1 agreement {result.top1_agreement:.1%} "
-                f"(least {result.least_agreement:.0%})" + (f", {result.skipped} unreadable" if result.skipped else ""),
+                f"(least {result.least_agreement:.0%})"
+                + (f", {result.skipped} unreadable" if result.skipped else "")
+                + (f"; not covered: {result.not_covered}" if result.not_covered else ""),
                 err=True,
             )
         check(result, model.xml)

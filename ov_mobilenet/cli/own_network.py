@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from ov_mobilenet.zoo.config import NAME, load_config
 from ov_mobilenet.zoo.description import accuracy_check_yml, model_yml
 from ov_mobilenet.zoo.geometry import from_dataset, parse_numbers
 from ov_mobilenet.zoo.model import ModelConfig
+
+log = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -117,8 +120,6 @@ def describe_own(
     found = inspect_source(own.source, output=own.output, architecture=own.architecture, weights_key=own.weights_key)
     made = draft(name, found, _like(wishes, like))
     if not options.quiet(context):
-        for remark in found.remarks:
-            click.echo(f"note: {remark}", err=True)
         for guess in made.guesses:
             click.echo(f"guess: {guess}", err=True)
     return made, found.folder
@@ -130,7 +131,9 @@ def write_own(made: Draft, source_folder: Path, folder: Path) -> ModelConfig:
 
 
 def show_own(made: Draft, folder: Path) -> None:
-    """What `write_own` would write, on stdout."""
+    """What `write_own` would write, on stdout, and on stderr what converting it would say."""
+    for remark in made.remarks:
+        log.warning("%s", remark)
     for name, text in (("model.yml", model_yml), ("accuracy-check.yml", accuracy_check_yml)):
         click.echo(f"# {folder / name}\n{text(made.description)}")
 

@@ -20,6 +20,8 @@ FRAMEWORKS = {
     ".tflite": "tflite",
     ".pth": "pytorch",
     ".pt": "pytorch",
+    ".ckpt": "pytorch",
+    ".pth.tar": "pytorch",
     ".safetensors": "pytorch",
     ".h5": "keras",
     ".keras": "keras",
@@ -146,7 +148,7 @@ def _kind(source: Path) -> tuple[str, str, tuple[str, ...]]:
         raise UsageError("no such file or folder", where=source)
     if source.name == "saved_model.pb":
         raise UsageError("a file of a SavedModel", where=source, expected=f"its folder, {source.parent}")
-    framework = FRAMEWORKS.get(source.suffix.lower())
+    framework = next((FRAMEWORKS[end] for end in FRAMEWORKS if source.name.lower().endswith(end)), None)
     if framework is None:
         raise UsageError(
             "unknown kind of network", where=source,

@@ -152,9 +152,9 @@ def _named(ports: Sequence[Any], name: str | None, path: Path) -> Any:
 def _pytorch(plan: ConversionPlan, path: Path) -> Oracle:
     import torch
 
-    from ov_mobilenet.conversion.sources.pytorch import load_module
+    from ov_mobilenet.conversion.sources.pytorch import fit_plan, load_module
 
-    module = load_module(plan, path)
+    module = load_module(fit_plan(plan, path), path)
 
     def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():

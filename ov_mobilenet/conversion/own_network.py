@@ -75,11 +75,13 @@ class Draft:
     Attributes:
         description: what will stand in it.
         guesses: what of it was not said.
+        remarks: what was chosen while reading the network, in sentences; converting it says them again.
         labels_file: to be copied beside it.
     """
 
     description: Description
     guesses: tuple[Guess, ...]
+    remarks: tuple[str, ...]
     labels_file: Path | None
 
 
@@ -132,7 +134,7 @@ def draft(name: str, found: Found, wishes: Wishes) -> Draft:
         ),
         comments=tuple(f"Guessed: {guess}" for guess in guesses),
     )
-    return Draft(description, tuple(guesses), labels_file)
+    return Draft(description, tuple(guesses), found.remarks, labels_file)
 
 
 def write(made: Draft, source_folder: Path, folder: Path) -> Path:

@@ -38,6 +38,7 @@ class Verification(Struct, frozen=True, kw_only=True):
         max_difference: the largest difference of a probability; not a number if either side gave one that is none.
         top1_agreement: fraction of pictures with the same first class, in [0, 1].
         skipped: pictures that could not be read.
+        not_covered: what both sides have from the same hand, so that a mistake in it would not show.
     """
 
     precision: str
@@ -47,6 +48,7 @@ class Verification(Struct, frozen=True, kw_only=True):
     top1_agreement: float
     tolerance: float
     least_agreement: float
+    not_covered: str | None = None
 
     @property
     def holds(self) -> bool:
@@ -120,6 +122,7 @@ def verify(
         top1_agreement=same / count,
         tolerance=tolerance,
         least_agreement=agreement,
+        not_covered=_not_covered(sources.config, plan, path),
     )
 
 
@@ -168,6 +171,15 @@ def _graph_facts(config: ModelConfig, plan: ConversionPlan, path: Path) -> tuple
         return False, False  # our own modules, all of which end in logits
     network = read_network(network_framework(config, path), plan, path)
     return ends_in_softmax(find_output(network, plan.output, path)), _holds_integers(network)
+
+
+def _not_covered(config: ModelConfig, plan: ConversionPlan, path: Path) -> str | None:
+    """A state dict is run in our own module; whose padding that is only its keys can tell."""
+    from ov_mobilenet.conversion.sources.pytorch import fit_plan
+
+    if config.framework != "pytorch" or not fit_plan(plan, path).taken_for:
+        return None
+    return "padding, activations and batch-norm epsilon: the weights were run in our own module"
 
 
 def _holds_integers(network: ov.Model) -> bool:

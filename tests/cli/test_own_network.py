@@ -176,6 +176,24 @@ def test_options_of_a_source_without_a_source_are_refused(capsys: Capture) -> No
     assert "--preset describes a network given by --source" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("suffix", [".pth", ".ckpt", ".pth.tar"])
+def test_weights_under_other_keys_are_judged_by_our_own_module_and_that_is_said_once(
+    suffix: str, tmp_path: Path, capsys: Capture
+) -> None:
+    torch = pytest.importorskip("torch")
+    state = torch.load(sign_network(".pth"), weights_only=True)
+    torch.save({key.replace("classifier", "top"): value for key, value in state.items()}, tmp_path / f"net{suffix}")
+    arguments = source("mine", tmp_path / f"net{suffix}", tmp_path / "out", "--input-shape", "1,3,128,128")
+    assert main([*arguments, "--preset", "tensorflow", "--verify"]) == 0
+    err = capsys.readouterr().err
+    assert err.count("matched by shape and order") == 1
+    assert err.count("not covered: padding, activations and batch-norm epsilon") == 2  # FP16 and FP32
+    assert main([*arguments, "--dry-run"]) == 0
+    assert capsys.readouterr().err.count("matched by shape and order") == 1
+    assert main([*source("own", sign_network(".pth"), tmp_path / "out"), "--verify", "--precisions", "FP32"]) == 0
+    assert "not covered" not in capsys.readouterr().err
+
+
 def test_an_edited_description_is_not_written_over(tmp_path: Path, capsys: Capture) -> None:
     arguments = source("mine", sign_network(".onnx"), tmp_path, "--preset", "tensorflow")
     assert main(arguments) == 0
