@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ov_mobilenet.conversion.integer_input import Codes, input_codes
+from ov_mobilenet.conversion.sources.onnx_data import data_files
 from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
 from ov_mobilenet.zoo.model import InputInfo
@@ -138,7 +139,7 @@ def _keras_architecture(source: Path) -> tuple[str | None, float | None]:
 
 
 def _kind(source: Path) -> tuple[str, str, tuple[str, ...]]:
-    """Framework, network and files of a source. Raises: UsageError."""
+    """Framework, network and files of a source. Raises: UsageError, ConversionError."""
     if source.is_dir():
         if not (source / "saved_model.pb").is_file():
             raise UsageError("a folder that is no SavedModel", where=source, expected="saved_model.pb in it")
@@ -154,7 +155,8 @@ def _kind(source: Path) -> tuple[str, str, tuple[str, ...]]:
             "unknown kind of network", where=source,
             expected=", ".join(FRAMEWORKS) + " or the folder of a SavedModel", got=source.suffix or "no suffix",
         )  # fmt: skip
-    return framework, source.name, (source.name,)
+    beside = data_files(source) if framework == "onnx" else ()
+    return framework, source.name, (source.name, *beside)
 
 
 def _inspect_checkpoint(source: Path, architecture: str | None, weights_key: str | None) -> Found:

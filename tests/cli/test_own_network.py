@@ -194,6 +194,62 @@ def test_weights_under_other_keys_are_judged_by_our_own_module_and_that_is_said_
     assert "not covered" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("suffix", [".onnx", ".pb", ".tflite"])
+def test_a_comma_is_a_letter_like_any_other(suffix: str, tmp_path: Path) -> None:
+    folder = tmp_path / "mine, yours"
+    folder.mkdir()
+    network = Path(shutil.copy(sign_network(suffix), folder / f"a,b{suffix}"))
+    assert main(source("mine", network, tmp_path / "out,put", "--preset", "tensorflow")) == 0
+    assert main(source("mine", sign_network(suffix), tmp_path / "plain", "--preset", "tensorflow")) == 0
+    ir = Path("public", "mine", "FP32", "mine.bin")
+    assert (tmp_path / "out,put" / ir).read_bytes() == (tmp_path / "plain" / ir).read_bytes()
+
+
+def with_data_beside(folder: Path, location: str = "small.data") -> Path:
+    onnx = pytest.importorskip("onnx")
+    network = small.write_onnx(folder).with_name("small.onnx")
+    model = onnx.load(network)
+    onnx.save(model, network, save_as_external_data=True, location=location, size_threshold=0)
+    return network
+
+
+@pytest.mark.parametrize("folder", ["net", "net,work"])
+def test_the_data_files_of_an_onnx_network_belong_to_it(folder: str, tmp_path: Path) -> None:
+    network = with_data_beside(tmp_path / folder)
+    options = ["--mean-values", "123.675,116.28,103.53", "--scale-values", "58.395,57.12,57.375", "--verify"]
+    assert main(source("mine", network, tmp_path / "out", *options)) == 0
+    there = tmp_path / "out" / "public" / "mine"
+    assert {file.name for file in described(there).files} == {"small.onnx", "small.data"}
+    for file in network.parent.iterdir():
+        file.unlink()
+    # The folder is whole: it converts again from what lies in it, and a changed data file is noticed.
+    again = ["convert", str(there), "-o", str(tmp_path / "again"), "-d", str(tmp_path / "again"), "--offline"]
+    assert main(again) == 0
+    classifier = ovm.load_classifier(tmp_path / "again" / "public" / "mine" / "FP32" / "mine.xml", device="CPU")
+    expected = np.stack([small.by_hand(frame) for frame in small.frames()])
+    assert (classifier.probabilities(small.frames()).argmax(1) == expected.argmax(1)).all()
+    data = bytearray((there / "small.data").read_bytes())
+    data[5] ^= 1
+    (there / "small.data").write_bytes(data)
+    assert main([*again[:2], "-o", str(tmp_path / "third"), "-d", str(tmp_path / "third"), "--offline"]) == 3
+
+
+def test_data_files_that_lie_elsewhere_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    onnx = pytest.importorskip("onnx")
+    network = with_data_beside(tmp_path / "net")
+    (tmp_path / "net" / "small.data").rename(tmp_path / "small.data")
+    assert main(source("mine", network, tmp_path / "out")) == 1
+    assert "a data file of the network is not there: expected 'small.data'" in capsys.readouterr().err
+    for location in ("../small.data", str(tmp_path / "small.data")):
+        model = onnx.load(network, load_external_data=False)
+        for tensor in model.graph.initializer:
+            tensor.external_data[0].value = location
+        network.write_bytes(model.SerializeToString())
+        assert main(source("mine", network, tmp_path / "out")) == 1
+        assert f"data lies elsewhere: expected files in its own folder, got '{location}'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_edited_description_is_not_written_over(tmp_path: Path, capsys: Capture) -> None:
     arguments = source("mine", sign_network(".onnx"), tmp_path, "--preset", "tensorflow")
     assert main(arguments) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.conversion.sources.frontend import run_converter
+from ov_mobilenet.conversion.sources.frontend import convert_file
 from ov_mobilenet.zoo.arguments import ConversionPlan
 
 if TYPE_CHECKING:
@@ -14,4 +14,4 @@ if TYPE_CHECKING:
 
 def read_tflite(plan: ConversionPlan, path: Path) -> ov.Model:
     """Read a TFLite file; the input of a quantised network is still integers. Raises: ConversionError."""
-    return run_converter(path, path)
+    return convert_file(path)
