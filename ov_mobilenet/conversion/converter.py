@@ -84,7 +84,7 @@ def convert(
             network, layout = made.network, made.layout
     geometry = _checked_geometry(sources, network, layout, form, path)
     # One reading serves all precisions; baking consumes a model, so each gets a copy.
-    results = []
+    models: list[tuple[ov.Model, IrModel]] = []
     for precision in precisions or default_precisions(plan):
         record = _record(sources, plan, precision, form, geometry)
         if made is not None:
@@ -92,12 +92,12 @@ def convert(
         _check_labels(record, network, config)
         with _surgery(path):
             model = _finish(network.clone(), layout, plan, record, form, path, made)
-        xml = folder / precision / f"{config.name}.xml"
-        ir.save_ir(model, xml)
-        results.append(IrModel(xml, precision, record))
+        models.append((model, IrModel(folder / precision / f"{config.name}.xml", precision, record)))
+    for model, made_ir in models:  # when nothing can go wrong any more but the disk
+        ir.save_ir(model, made_ir.xml)
     for warning in mismatches(config, documented):
         log.warning("%s", warning)
-    return tuple(results)
+    return tuple(made_ir for _, made_ir in models)
 
 
 @contextmanager

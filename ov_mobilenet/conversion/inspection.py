@@ -91,11 +91,13 @@ def inspect_source(
     """
     source = source.absolute()  # so that "." has a name
     framework, network, files = _kind(source)
+    known = _keras_architecture(source) if framework == "keras" else (None, None)
+    if output is not None and (framework == "pytorch" or known[0] is not None):
+        raise UsageError("--output is for networks, and these are weights", where=source, got=output)
     if framework == "pytorch":
         return _inspect_checkpoint(source, architecture, weights_key)
     if weights_key is not None:
         raise UsageError("--weights-key is for PyTorch checkpoints", where=source)
-    known = _keras_architecture(source) if framework == "keras" else (None, None)
     if architecture not in (None, known[0]):
         raise UsageError(
             "the network has another architecture", where=source, expected=architecture,
@@ -120,7 +122,9 @@ def inspect_source(
         files=files,
         network=network,
         input_name=plain_name(min(port.get_names(), default="")),
-        shape=() if shape.rank.is_dynamic else tuple(-1 if d.is_dynamic else d.get_length() for d in shape),
+        shape=()
+        if shape.rank.is_dynamic or known[0] is not None  # of weights it is what was built
+        else tuple(-1 if d.is_dynamic else d.get_length() for d in shape),
         output=name,
         classes=check_classes(end, source),
         ends_in="probabilities" if ends_in_softmax(end) else "logits",
@@ -138,6 +142,17 @@ def _keras_architecture(source: Path) -> tuple[str | None, float | None]:
     return KERAS_NAMES.get(described.architecture or ""), described.width
 
 
+def is_network(path: Path) -> bool:
+    """Whether a network lies at a path, as far as names tell."""
+    if path.is_dir():
+        return (path / "saved_model.pb").is_file() and not (path / "model.yml").is_file()
+    return path.is_file() and _framework(path) is not None
+
+
+def _framework(path: Path) -> str | None:
+    return next((FRAMEWORKS[end] for end in FRAMEWORKS if path.name.lower().endswith(end)), None)
+
+
 def _kind(source: Path) -> tuple[str, str, tuple[str, ...]]:
     """Framework, network and files of a source. Raises: UsageError, ConversionError."""
     if source.is_dir():
@@ -146,10 +161,10 @@ def _kind(source: Path) -> tuple[str, str, tuple[str, ...]]:
         inside = sorted(path.relative_to(source.parent).as_posix() for path in source.rglob("*") if path.is_file())
         return "tf", source.name, tuple(inside)
     if not source.is_file():
-        raise UsageError("no such file or folder", where=source)
+        raise UsageError("neither file nor folder" if source.exists() else "no such file or folder", where=source)
     if source.name == "saved_model.pb":
         raise UsageError("a file of a SavedModel", where=source, expected=f"its folder, {source.parent}")
-    framework = next((FRAMEWORKS[end] for end in FRAMEWORKS if source.name.lower().endswith(end)), None)
+    framework = _framework(source)
     if framework is None:
         raise UsageError(
             "unknown kind of network", where=source,

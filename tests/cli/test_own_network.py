@@ -141,8 +141,17 @@ def test_the_shape_may_be_another(tmp_path: Path, capsys: Capture) -> None:
         (["--geometry", "resize 99"], "does not lead to the network's input size"),
         (["--labels", "imagenet_1000_classes"], "labels are not as many as the classes: expected 16, got 1000"),
         (["--output-kind", "probabilities"], "the network ends otherwise"),
-        (["--classes", "15"], "another classes: expected 15, got 16"),
+        (["--classes", "15"], "another number of classes: expected 15, got 16"),
         (["--width", "1.0"], "--width is for bare weights"),
+        (["--scale-values", "1e-50"], "bad --scale-values"),
+        (["--scale-values", "1e39"], "bad --scale-values"),
+        (["--mean-values", "nan"], "bad --mean-values"),
+        (["--name", "mine.xml"], "needs a name"),
+        (["--name", SAMPLE], "another model has this name"),
+        (["--source", ""], "it is empty"),
+        (["--batch", "4097"], "bad --batch"),
+        (["--input-shape", "1,3,8193,224"], "bad --input-shape"),
+        (["--input-shape", "4097,3,224,224"], "bad --input-shape"),
         (["--architecture", "mobilenet_v2"], "the network has another architecture: expected mobilenet_v2"),
         (["--name", "a/b"], "needs a name"),
         (["--all"], "--source converts one network"),
@@ -171,9 +180,75 @@ def test_what_is_no_network_is_named(make, message: str, tmp_path: Path, capsys:
     assert message in capsys.readouterr().err
 
 
-def test_options_of_a_source_without_a_source_are_refused(capsys: Capture) -> None:
-    assert main(["convert", SAMPLE, "--preset", "tensorflow"]) == 2
-    assert "--preset describes a network given by --source" in capsys.readouterr().err
+@pytest.mark.parametrize("option", [["--preset", "tensorflow"], ["--no-reverse-input-channels"]])
+def test_options_of_a_source_without_a_source_are_refused(option: list[str], capsys: Capture) -> None:
+    assert main(["convert", SAMPLE, *option]) == 2
+    assert f"{option[0]} describes a network given by --source" in capsys.readouterr().err
+
+
+def test_a_network_without_source_is_told_the_option(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(sign_network(".onnx"), "my net.onnx")
+    assert main(["convert", "my net.onnx"]) == 2
+    assert "ov-mobilenet convert --source 'my net.onnx' --name NAME" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_no_network_and_no_labels(tmp_path: Path, capsys: Capture) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    assert main(source("mine", tmp_path / "pipe.onnx", tmp_path / "out")) == 2
+    assert "neither file nor folder" in capsys.readouterr().err
+    assert main(source("mine", sign_network(".onnx"), tmp_path / "out", "--labels", str(tmp_path / "pipe.onnx"))) == 2
+    assert "no file: expected a text file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--width", "nan"], "another width: expected nan, got 0.25"),
+        (["--output", "prob"], "--output is for networks, and these are weights"),
+        (["--classes", "9"], "another number of classes: expected 9, got 16"),
+        (["--weights-key", "nope"], "it is a state dict itself"),
+    ],
+)
+def test_what_weights_are_not(option: list[str], message: str, tmp_path: Path, capsys: Capture) -> None:
+    pytest.importorskip("torch")
+    assert main(source("mine", sign_network(".pth"), tmp_path / "out", *option)) != 0
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--for", "npu", "--batch", "-1"],
+        ["--input-shape", "1,3,16,16", "--color-format", "nv12", "--output", "nowhere"],
+        ["--color-format", "nv12", "--input-shape", "1,3,127,129"],  # found out when all is read
+        ["--backend", "mo", "--mo", "no/such/program"],
+    ],
+)
+def test_what_fails_changes_nothing_and_leaves_nothing(option: list[str], tmp_path: Path) -> None:
+    arguments = source("mine", sign_network(".onnx"), tmp_path / "out", "--preset", "tensorflow")
+    assert main([*arguments, *option]) != 0
+    assert not (tmp_path / "out").exists()
+    assert main(arguments) == 0
+    before = everything(tmp_path / "out")
+    assert main([*arguments, "--preset", "torchvision", *option]) != 0
+    assert everything(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("name", ["a$b.onnx", "a\nb.onnx", "a*b.onnx", " ab.onnx"])
+def test_a_file_name_that_no_description_can_hold(name: str, tmp_path: Path, capsys: Capture) -> None:
+    shutil.copy(sign_network(".onnx"), tmp_path / name)
+    assert main(source("mine", tmp_path / name, tmp_path / "out")) == 2
+    assert "a description cannot name this file" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".ckpt", ".pth.tar"])
@@ -254,7 +329,9 @@ def test_an_edited_description_is_not_written_over(tmp_path: Path, capsys: Captu
     arguments = source("mine", sign_network(".onnx"), tmp_path, "--preset", "tensorflow")
     assert main(arguments) == 0
     yml = tmp_path / "public" / "mine" / "model.yml"
+    yml.write_text(yml.read_text() + "# a remark below the marker\n")
     assert main([*arguments, "--geometry", "crop 0.9, resize 128"]) == 0  # its own file is written anew
+    assert "a remark" not in yml.read_text()
     mine = yml.read_text().partition("\n")[2]
     yml.write_text(mine)
     assert main(arguments) == 1
