@@ -23,7 +23,7 @@ from ov_mobilenet.cli.own_network import (
     source_options,
 )
 from ov_mobilenet.cli.progress import download_progress
-from ov_mobilenet.cli.selection import Selection, each_model, model_selection, print_names, selected
+from ov_mobilenet.cli.selection import Found, Selection, each_model, model_selection, print_names, selected
 from ov_mobilenet.conversion.converter import PRECISIONS, Precision, default_precisions
 from ov_mobilenet.conversion.inspection import is_network
 from ov_mobilenet.conversion.own_network import Draft, check_place, staged, write
@@ -121,12 +121,12 @@ def convert_command(
             job = Job(sources, target, wanted, own_form, verified, pictures, options.quiet(context), optimizer)
             return _convert_own(job, made, form)
     refuse_strays(own)
-    configs = selected(selection)
-    rows: list[dict[str, Any]] = []
+    found = selected(selection)
+    rows = [row for name, error in found.broken.items() for row in failed(name, error).rows]
     if dry_run:
-        code = each_model(configs, partial(_show_plan, download_dir, output_dir, wanted, cache_dir, form, rows))
+        code = each_model(found, partial(_show_plan, download_dir, output_dir, wanted, cache_dir, form, rows))
         return _print_rows(rows, form, code)
-    convert_one = run_job if jobs == 1 or len(configs) == 1 else run_apart
+    convert_one = run_job if jobs == 1 or len(found.configs) <= 1 else run_apart
     with download_progress(context) as on_event:
 
         def outcome(config: ModelConfig) -> Outcome:
@@ -151,7 +151,7 @@ def convert_command(
 
         code = 1
         try:
-            code = each_model(configs, one, jobs)
+            code = each_model(found, one, jobs)
         finally:
             _print_rows(rows, form, code)
     return code
@@ -165,7 +165,7 @@ def _convert_own(job: Job, made: Draft, form: str) -> int:
     rows: list[dict[str, Any]] = []
     code = 1
     try:
-        code = each_model([job.sources.config], lambda _: _show(result, rows, form))
+        code = each_model(Found([job.sources.config], {}), lambda _: _show(result, rows, form))
     finally:
         _print_rows(rows, form, code)
     return code

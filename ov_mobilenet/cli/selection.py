@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import click
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.errors import OvMobilenetError, UsageError
+from ov_mobilenet.errors import ConfigError, OvMobilenetError, UsageError
+from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.model import ModelConfig
-from ov_mobilenet.zoo.registry import find_config, list_models, model_names
+from ov_mobilenet.zoo.registry import find_config, matching_folders, model_names
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,6 +39,19 @@ class Selection:
         return sum((bool(self.models), self.names is not None, self.all_models, self.list_file is not None))
 
 
+@dataclass(frozen=True)
+class Found:
+    """The descriptions that were asked for.
+
+    Attributes:
+        configs: in order, each once.
+        broken: what is wrong with the others, by the model as it was asked for.
+    """
+
+    configs: list[ModelConfig]
+    broken: dict[str, ConfigError]
+
+
 def model_selection(function: F) -> F:
     """`MODEL…`, `--name`, `--all`, `--list`, `--print_all`, `--config-dir`, as one value `selection`."""
     function = options.gathered(Selection, "selection")(function)
@@ -56,8 +70,8 @@ def model_selection(function: F) -> F:
     return function
 
 
-def selected(wanted: Selection) -> list[ModelConfig]:
-    """The descriptions that were asked for, in order, each once.
+def selected(wanted: Selection) -> Found:
+    """The descriptions that were asked for; one with a mistake in it does not keep the others from being done.
 
     Raises:
         UsageError: none or several ways of asking; two models of one name.
@@ -69,18 +83,43 @@ def selected(wanted: Selection) -> list[ModelConfig]:
             expected="one of MODEL…, --name, --all, --list", got=f"{wanted.ways} of them",
         )  # fmt: skip
     if wanted.all_models:
-        return list_models(config_dirs=wanted.config_dirs)
+        return load_folders(matching_folders(config_dirs=wanted.config_dirs))
     models: Iterable[str] = wanted.models
     if wanted.names is not None:
         models = [name.strip() for name in wanted.names.split(",") if name.strip()]
     elif wanted.list_file is not None:
         models = list(_list_entries(wanted.list_file))
     found: dict[str, ModelConfig] = {}
-    for config in _configs(models, wanted.config_dirs):
+    broken: dict[str, ConfigError] = {}
+    for model in _expanded(models, wanted.config_dirs):
+        try:
+            config = find_config(model, config_dirs=wanted.config_dirs)
+        except ConfigError as error:
+            broken[model] = error
+            continue
         other = found.setdefault(config.name, config)
         if other.path.resolve() != config.path.resolve():
             raise UsageError(f"two models are called {config.name}", got=f"{other.path} and {config.path}")
-    return list(found.values())
+    return Found(list(found.values()), broken)
+
+
+def load_folders(folders: Iterable[Path]) -> Found:
+    """The descriptions in folders."""
+    configs: list[ModelConfig] = []
+    broken: dict[str, ConfigError] = {}
+    for folder in folders:
+        try:
+            configs.append(load_config(folder))
+        except ConfigError as error:
+            broken[folder.name] = error
+    return Found(configs, broken)
+
+
+def report_broken(found: Found) -> int:
+    """Say on stderr what is wrong with descriptions. Returns the exit code."""
+    for error in found.broken.values():
+        click.echo(f"error: {error}", err=True)
+    return max((error.exit_code for error in found.broken.values()), default=0)
 
 
 def print_names(config_dirs: tuple[Path, ...] = ()) -> None:
@@ -89,10 +128,10 @@ def print_names(config_dirs: tuple[Path, ...] = ()) -> None:
         click.echo(name)
 
 
-def _configs(models: Iterable[str], config_dirs: tuple[Path, ...]) -> Iterable[ModelConfig]:
+def _expanded(models: Iterable[str], config_dirs: tuple[Path, ...]) -> Iterable[str]:
+    """Wildcards as the names that they match."""
     for model in models:
-        for name in model_names(model, config_dirs=config_dirs) or [model]:
-            yield find_config(name, config_dirs=config_dirs)
+        yield from model_names(model, config_dirs=config_dirs) or [model]
 
 
 def _list_entries(path: Path) -> Iterable[str]:
@@ -107,8 +146,9 @@ def _list_entries(path: Path) -> Iterable[str]:
         raise UsageError(f"list cannot be read ({error})", where=path) from error
 
 
-def each_model(configs: list[ModelConfig], work: Callable[[ModelConfig], None], jobs: int = 1) -> int:
+def each_model(found: Found, work: Callable[[ModelConfig], None], jobs: int = 1) -> int:
     """Do the work for each model; one that fails is reported and the others are done. Returns the exit code."""
+    configs = found.configs
 
     def attempt(config: ModelConfig) -> int:
         try:
@@ -123,14 +163,16 @@ def each_model(configs: list[ModelConfig], work: Callable[[ModelConfig], None], 
             return 1
         return 0
 
-    if jobs == 1 or len(configs) == 1:
+    broken_code = report_broken(found)
+    if jobs == 1 or len(configs) <= 1:
         codes = [attempt(config) for config in configs]
     else:
         codes = _in_threads(attempt, configs, jobs)
-    failed = [config.name for config, code in zip(configs, codes, strict=True) if code]
-    if failed and len(configs) > 1:
-        click.echo(f"{len(failed)} of {len(configs)} models failed: {', '.join(failed)}", err=True)
-    return max(codes, default=0)
+    failed = [*found.broken, *(config.name for config, code in zip(configs, codes, strict=True) if code)]
+    count = len(configs) + len(found.broken)
+    if failed and count > 1:
+        click.echo(f"{len(failed)} of {count} models failed: {', '.join(failed)}", err=True)
+    return max(broken_code, *codes, 0)
 
 
 def _in_threads(attempt: Callable[[ModelConfig], int], configs: list[ModelConfig], jobs: int) -> list[int]:

@@ -387,6 +387,47 @@ def test_one_model_that_fails_does_not_stop_the_others(jobs: str, three: Path, t
         assert "xml" not in row or Path(row["xml"]).with_suffix(".bin").is_file()
 
 
+@pytest.mark.parametrize("models", [["--name", "[abc]"], ["a", "b", "c"], ["--name", "c,b,a"]])
+def test_a_broken_description_does_not_stop_the_others(
+    models: list[str], three: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (three / "b" / "model.yml").write_text("framework: [")
+    out = tmp_path / "out"
+    command = ["convert", *models, "--config-dir", str(three), "-o", str(out), "-d", str(out), "--format", "json"]
+    assert main(command) == 1
+    printed, err = capsys.readouterr()
+    assert {(row["model"], "error" in row) for row in json.loads(printed)} == {("a", False), ("b", True), ("c", False)}
+    assert str(three / "b" / "model.yml") in err
+    assert "1 of 3 models failed: b" in err
+    assert (out / "public" / "a" / "FP16" / "a.xml").is_file()
+    assert (out / "public" / "c" / "FP16" / "c.xml").is_file()
+    assert main(["convert", "b", "--config-dir", str(three)]) == 1
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+def test_a_broken_description_is_reported_by_the_list_and_the_others_are_shown(
+    form: str, three: Path, capsys: Capture
+) -> None:
+    (three / "b" / "model.yml").write_text("framework: [")
+    assert main(["list", "--config-dir", str(three), "--format", form]) == 1
+    printed, err = capsys.readouterr()
+    assert "mobilenet-v2-pytorch" in printed
+    assert str(three / "b" / "model.yml") in err
+    assert main(["list", "b", "--config-dir", str(three), "--format", form]) == 1
+    assert main(["convert", "--all", "--dry-run", "--config-dir", str(three)]) == 1
+    assert main(["download", "--all", "--dry-run", "--config-dir", str(three)]) == 1
+
+
+def test_a_configuration_folder_that_is_not_there_is_blamed_on_who_named_it(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["list", "--config-dir", "no/where"]) == 2
+    assert "--config-dir: no such folder" in capsys.readouterr().err
+    monkeypatch.setenv("OV_MOBILENET_CONFIG_DIR", "no/where")
+    assert main(["list"]) == 2
+    assert "OV_MOBILENET_CONFIG_DIR: no such folder" in capsys.readouterr().err
+
+
 def test_models_converted_beside_each_other_are_the_same_bytes(three: Path, tmp_path: Path) -> None:
     for out, jobs in (("one", "1"), ("two", "3")):
         names = ["--name", "a,c", "--config-dir", str(three)]
