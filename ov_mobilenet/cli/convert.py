@@ -14,6 +14,7 @@ from ov_mobilenet.cli import options
 from ov_mobilenet.cli.backend import Backend, backend_options, optimizer_of
 from ov_mobilenet.cli.conversion_job import Job, Outcome, failed, run_apart, run_job
 from ov_mobilenet.cli.form import FormOptions, form_options
+from ov_mobilenet.cli.interruption import Gate
 from ov_mobilenet.cli.own_network import (
     OwnNetwork,
     check_name,
@@ -126,7 +127,8 @@ def convert_command(
     if dry_run:
         code = each_model(found, partial(_show_plan, download_dir, output_dir, wanted, cache_dir, form, rows))
         return _print_rows(rows, form, code)
-    convert_one = run_job if jobs == 1 or len(found.configs) <= 1 else run_apart
+    gate = Gate()
+    convert_one = run_job if jobs == 1 or len(found.configs) <= 1 else partial(run_apart, gate=gate)
     with download_progress(context) as on_event:
 
         def outcome(config: ModelConfig) -> Outcome:
@@ -151,7 +153,7 @@ def convert_command(
 
         code = 1
         try:
-            code = each_model(found, one, jobs)
+            code = each_model(found, one, jobs, gate)
         finally:
             _print_rows(rows, form, code)
     return code

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from ov_mobilenet.cli import options
+from ov_mobilenet.cli.interruption import Gate
 from ov_mobilenet.errors import ConfigError, OvMobilenetError, UsageError
 from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.model import ModelConfig
@@ -146,20 +147,27 @@ def _list_entries(path: Path) -> Iterable[str]:
         raise UsageError(f"list cannot be read ({error})", where=path) from error
 
 
-def each_model(found: Found, work: Callable[[ModelConfig], None], jobs: int = 1) -> int:
-    """Do the work for each model; one that fails is reported and the others are done. Returns the exit code."""
+def each_model(found: Found, work: Callable[[ModelConfig], None], jobs: int = 1, gate: Gate | None = None) -> int:
+    """Do the work for each model; one that fails is reported and the others are done. Returns the exit code.
+
+    Args:
+        gate: closed when the command is interrupted; threads then take no further model and report nothing.
+    """
     configs = found.configs
+    gate = gate or Gate()
 
     def attempt(config: ModelConfig) -> int:
         try:
             work(config)
         except OvMobilenetError as error:
-            click.echo(f"error: {error}", err=True)
+            if not gate.is_closed():
+                click.echo(f"error: {error}", err=True)
             return error.exit_code
         except BrokenPipeError:  # nobody reads what is printed: there is no use in going on
             raise
         except OSError as error:
-            click.echo(f"error: {config.name}: {' '.join(str(error).split())}", err=True)
+            if not gate.is_closed():
+                click.echo(f"error: {config.name}: {' '.join(str(error).split())}", err=True)
             return 1
         return 0
 
@@ -167,7 +175,7 @@ def each_model(found: Found, work: Callable[[ModelConfig], None], jobs: int = 1)
     if jobs == 1 or len(configs) <= 1:
         codes = [attempt(config) for config in configs]
     else:
-        codes = _in_threads(attempt, configs, jobs)
+        codes = _in_threads(attempt, configs, jobs, gate)
     failed = [*found.broken, *(config.name for config, code in zip(configs, codes, strict=True) if code)]
     count = len(configs) + len(found.broken)
     if failed and count > 1:
@@ -175,7 +183,7 @@ def each_model(found: Found, work: Callable[[ModelConfig], None], jobs: int = 1)
     return max(broken_code, *codes, 0)
 
 
-def _in_threads(attempt: Callable[[ModelConfig], int], configs: list[ModelConfig], jobs: int) -> list[int]:
+def _in_threads(attempt: Callable[[ModelConfig], int], configs: list[ModelConfig], jobs: int, gate: Gate) -> list[int]:
     """The code of each, in order.
 
     The threads are daemons: after Ctrl-C nobody waits for a server that does not answer. What a thread had fetched
@@ -192,11 +200,17 @@ def _in_threads(attempt: Callable[[ModelConfig], int], configs: list[ModelConfig
                 index = waiting.get_nowait()
             except queue.Empty:
                 return
+            if gate.is_closed():
+                return
             _settle(outcomes[index], attempt, configs[index])
 
     for _ in range(min(jobs, len(configs))):
         threading.Thread(target=work, daemon=True).start()
-    return [outcome.result() for outcome in outcomes]
+    try:
+        return [outcome.result() for outcome in outcomes]
+    except BaseException:
+        gate.close()
+        raise
 
 
 def _settle(outcome: Future[int], attempt: Callable[[ModelConfig], int], config: ModelConfig) -> None:
