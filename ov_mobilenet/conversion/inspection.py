@@ -51,6 +51,7 @@ class Found:
         ends_in: what the output holds.
         architecture, width: of bare weights; None for a graph.
         codes: what it takes where its input is integers.
+        rescales: a layer of it is known to rescale pixels.
         remarks: what was chosen while reading, in sentences.
     """
 
@@ -66,6 +67,7 @@ class Found:
     architecture: str | None = None
     width: float | None = None
     codes: Codes | None = None
+    rescales: bool = False
     remarks: tuple[str, ...] = ()
 
     @property
@@ -91,7 +93,7 @@ def inspect_source(
     """
     source = source.absolute()  # so that "." has a name
     framework, network, files = _kind(source)
-    known = _keras_architecture(source) if framework == "keras" else (None, None)
+    known = _keras_facts(source) if framework == "keras" else (None, None, False)
     if output is not None and (framework == "pytorch" or known[0] is not None):
         raise UsageError("--output is for networks, and these are weights", where=source, got=output)
     if framework == "pytorch":
@@ -130,16 +132,17 @@ def inspect_source(
         ends_in="probabilities" if ends_in_softmax(end) else "logits",
         architecture=known[0],
         width=known[1],
+        rescales=known[2],
         codes=input_codes(model, framework, source),
     )
 
 
-def _keras_architecture(source: Path) -> tuple[str | None, float | None]:
-    """Architecture and width of bare Keras weights; None for a full model."""
+def _keras_facts(source: Path) -> tuple[str | None, float | None, bool]:
+    """Architecture and width of bare Keras weights, None for a full model; and whether it is known to rescale."""
     from ov_mobilenet.conversion.keras_files.description import describe_keras
 
     described = describe_keras(source)
-    return KERAS_NAMES.get(described.architecture or ""), described.width
+    return KERAS_NAMES.get(described.architecture or ""), described.width, bool(described.rescales)
 
 
 def is_network(path: Path) -> bool:

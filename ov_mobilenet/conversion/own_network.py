@@ -277,6 +277,9 @@ def _normalisation(found: Found, wishes: Wishes, guesses: list[Guess]) -> Normal
         reverse = True
         guesses.append(Guess("channel order", "RGB, so BGR pixels are reversed", "--no-reverse-input-channels"))
     given = Normalisation(mean=wishes.mean or (), scale=wishes.scale or (), reverse_input_channels=reverse)
+    if found.rescales and (given.mean or given.scale):
+        value = "mean and scale as given, though the network has a layer that rescales inside: is this twice?"
+        guesses.append(Guess("normalisation", value, "leave out --preset, --mean-values and --scale-values"))
     left = left_to_bake(found.codes, given, found.folder / found.network) if found.codes else given
     if left != given:
         value = f"left out, the input's quantisation does this already: {found.codes}"

@@ -373,3 +373,38 @@ def test_keras_files_and_saved_models_go_through_the_same_door(kind: str, tmp_pa
     again = tmp_path / "again"
     assert main(["convert", str(xml.parents[1] / "model.yml"), "-o", str(again), "-d", str(again)]) == 0
     assert (again / "public" / "mine" / "FP32" / "mine.bin").read_bytes() == xml.with_suffix(".bin").read_bytes()
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_size_that_weights_do_not_say_is_guessed_and_said(tmp_path: Path, capsys: Capture) -> None:
+    pytest.importorskip("keras")
+    import keras_networks
+
+    path = tmp_path / "net.h5"
+    keras_networks.write_published(keras_networks.build("MobileNetV2", 96, alpha=0.35, classes=5), path)
+    assert main([*source("mine", path, tmp_path / "out", "--preset", "tensorflow"), "--dry-run"]) == 0
+    assert "guess: input shape: 1,224,224,3 (--input-shape)" in capsys.readouterr().err
+    assert main([*source("mine", path, tmp_path / "out", "--output", "x"), "--dry-run"]) == 2
+    assert "--output is for networks, and these are weights" in capsys.readouterr().err
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_network_that_rescales_inside_is_not_rescaled_twice_in_silence(
+    nested: bool, tmp_path: Path, capsys: Capture
+) -> None:
+    keras = pytest.importorskip("keras")
+    layers = [
+        keras.layers.Rescaling(1 / 127.5, offset=-1), keras.layers.Conv2D(4, 3, strides=2),
+        keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax"),
+    ]  # fmt: skip
+    inside = keras.Sequential([keras.Input((32, 32, 3)), *layers])
+    network = keras.Sequential([keras.Input((32, 32, 3)), inside]) if nested else inside
+    network.save(tmp_path / "net.keras")
+    arguments = [*source("mine", tmp_path / "net.keras", tmp_path / "out"), "--dry-run"]
+    assert main([*arguments, "--preset", "tensorflow"]) == 0
+    assert "the network has a layer that rescales inside" in capsys.readouterr().err
+    assert main([*arguments, "--preset", "keras-v3"]) == 0
+    assert "rescales inside" not in capsys.readouterr().err
