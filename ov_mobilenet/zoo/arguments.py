@@ -255,7 +255,9 @@ def _scale(config: ModelConfig, arguments: Mapping[str, str], input_name: str) -
         if len(scale) != 1:
             raise _bad(config, f"--scale={arguments['scale']}", "bad value", "one number")
     if any(abs(value) < LEAST_SCALE for value in scale):
-        raise _bad(config, f"--scale_values={list(scale)}", "bad value", f"a scale of at least {LEAST_SCALE:g}")
+        raise _bad(
+            config, f"--scale_values={list(scale)}", "bad value", f"a scale other than 0, of at least {LEAST_SCALE:g}"
+        )
     return scale
 
 

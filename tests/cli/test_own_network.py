@@ -250,21 +250,29 @@ def test_a_file_name_that_no_description_can_hold(name: str, tmp_path: Path, cap
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".ckpt", ".pth.tar"])
+@pytest.mark.parametrize("suffix", [".ckpt", ".pth.tar", ".PT"])
+def test_checkpoints_have_many_suffixes(suffix: str, tmp_path: Path, capsys: Capture) -> None:
+    pytest.importorskip("torch")
+    shutil.copy(sign_network(".pth"), tmp_path / f"net{suffix}")
+    assert main([*source("mine", tmp_path / f"net{suffix}", tmp_path / "out"), "--dry-run"]) == 0
+    assert "guess: architecture: mobilenet_v1, width 0.25" in capsys.readouterr().err
+
+
 def test_weights_under_other_keys_are_judged_by_our_own_module_and_that_is_said_once(
-    suffix: str, tmp_path: Path, capsys: Capture
+    tmp_path: Path, capsys: Capture
 ) -> None:
     torch = pytest.importorskip("torch")
     state = torch.load(sign_network(".pth"), weights_only=True)
-    torch.save({key.replace("classifier", "top"): value for key, value in state.items()}, tmp_path / f"net{suffix}")
-    arguments = source("mine", tmp_path / f"net{suffix}", tmp_path / "out", "--input-shape", "1,3,128,128")
+    torch.save({key.replace("classifier", "top"): value for key, value in state.items()}, tmp_path / "net.pth")
+    arguments = source("mine", tmp_path / "net.pth", tmp_path / "out", "--input-shape", "1,3,128,128")
     assert main([*arguments, "--preset", "tensorflow", "--verify"]) == 0
     err = capsys.readouterr().err
     assert err.count("matched by shape and order") == 1
     assert err.count("not covered: padding, activations and batch-norm epsilon") == 2  # FP16 and FP32
     assert main([*arguments, "--dry-run"]) == 0
     assert capsys.readouterr().err.count("matched by shape and order") == 1
-    assert main([*source("own", sign_network(".pth"), tmp_path / "out"), "--verify", "--precisions", "FP32"]) == 0
+    small_one = ["--input-shape", "1,3,64,64", "--precisions", "FP32"]
+    assert main([*source("own", sign_network(".pth"), tmp_path / "out"), "--verify", *small_one]) == 0
     assert "not covered" not in capsys.readouterr().err
 
 
