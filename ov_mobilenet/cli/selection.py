@@ -202,7 +202,7 @@ def _in_threads(attempt: Callable[[ModelConfig], int], configs: list[ModelConfig
                 return
             if gate.is_closed():
                 return
-            _settle(outcomes[index], attempt, configs[index])
+            _settle(outcomes[index], attempt, configs[index], gate)
 
     for _ in range(min(jobs, len(configs))):
         threading.Thread(target=work, daemon=True).start()
@@ -213,8 +213,9 @@ def _in_threads(attempt: Callable[[ModelConfig], int], configs: list[ModelConfig
         raise
 
 
-def _settle(outcome: Future[int], attempt: Callable[[ModelConfig], int], config: ModelConfig) -> None:
+def _settle(outcome: Future[int], attempt: Callable[[ModelConfig], int], config: ModelConfig, gate: Gate) -> None:
     try:
         outcome.set_result(attempt(config))
     except BaseException as error:  # noqa: BLE001 (raised again in the thread that waits for the outcome)
+        gate.close()  # what is not one model's failure ends the command
         outcome.set_exception(error)

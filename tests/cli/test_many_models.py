@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from ov_mobilenet.cli.conversion_job import Job, run_apart
 from ov_mobilenet.cli.demo import SAMPLE
 from ov_mobilenet.cli.interruption import Gate, Interrupted
 from ov_mobilenet.cli.main import main
+from ov_mobilenet.cli.selection import Found, each_model
 
 ROOT = Path(__file__).resolve().parents[2]
 Capture = pytest.CaptureFixture[str]
@@ -136,12 +138,34 @@ def test_nothing_is_started_behind_a_closed_gate(tmp_path: Path) -> None:
         run_apart(Job(Bomb(), tmp_path, None, ovm.Form(), verify=False, pictures=None, quiet=True), gate)
 
 
-# Each converting process says that it is there, and waits for a signal before it comes to our code.
+def test_threads_of_an_interrupted_command_begin_and_say_nothing(three: Path, capsys: Capture) -> None:
+    gate, begun, together = Gate(), [], threading.Barrier(2, timeout=60)
+
+    def work(config: ovm.ModelConfig) -> None:
+        begun.append(config.name)
+        together.wait()
+        if config.name == "a":
+            raise KeyboardInterrupt
+        assert gate.is_closed(within_s=60)
+        raise ovm.OvMobilenetError("late")
+
+    found = Found([ovm.load_config(three / name) for name in "abc"], {})
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        each_model(found, work, 2, gate)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+    assert sorted(begun) == ["a", "b"]
+    assert capsys.readouterr().err == ""
+
+
+# Each converting process says whether Ctrl-C would reach it, and waits for a signal before it comes to our code.
 SITE_CUSTOMIZE = """
 import os, signal, sys
 if "--multiprocessing-fork" in sys.orig_argv:
-    with open(os.environ["STARTED"], "w") as pipe:
-        pipe.write(".")
+    pipe = open(os.environ["STARTED"], "w")
+    blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    print("deaf" if blocked else "hears", os.getpid(), file=pipe, flush=True)
     signal.pause()
 """
 
@@ -150,9 +174,9 @@ if "--multiprocessing-fork" in sys.orig_argv:
 @pytest.mark.parametrize(
     ("signum", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
-@pytest.mark.parametrize("to_all", [True, False])
+@pytest.mark.parametrize("whom", ["all", "parent", "children first"])
 def test_a_signal_ends_all_processes_with_one_word(
-    to_all: bool, signum: int, code: int, word: str, tmp_path: Path
+    whom: str, signum: int, code: int, word: str, tmp_path: Path
 ) -> None:
     """To all as a terminal and a service manager send it; while the children's Python is still starting."""
     models = [str(small.write_onnx(tmp_path / "zoo" / name)) for name in "abcdef"]
@@ -176,18 +200,24 @@ def test_a_signal_ends_all_processes_with_one_word(
         reader = os.open(pipe, os.O_RDONLY)
         kept_open = os.open(pipe, os.O_WRONLY)  # so that the pipe does not end between two children
         started = b""
-        while len(started) < 2:
+        while started.count(b"\n") < 2:
             assert select.select([reader], [], [], 60)[0], "no process was started"
             started += os.read(reader, 100)
-        os.killpg(process.pid, signum) if to_all else process.send_signal(signum)
+        os.close(kept_open)
+        if whom == "children first":
+            for line in started.splitlines():
+                os.kill(int(line.split()[1]), signum)
+            if signum == signal.SIGTERM:  # until both are gone
+                assert select.select([reader], [], [], 60)[0]
+                assert os.read(reader, 100) == b"", "another model was begun"
+        os.killpg(process.pid, signum) if whom == "all" else process.send_signal(signum)
         _, err = process.communicate(timeout=60)  # when nobody holds stderr any more
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-    os.close(kept_open)
     started += os.read(reader, 100)
     os.close(reader)
     assert process.returncode == code
     assert "Traceback" not in err
     assert [line for line in err.splitlines() if line and "weights under" not in line] == [f"error: {word}"]
-    assert started == b"..", "another model was begun"
+    assert [line.split()[0] for line in started.splitlines()] == [b"deaf"] * 2, "another model was begun"
