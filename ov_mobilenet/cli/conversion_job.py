@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import signal
@@ -13,11 +14,15 @@ from typing import Any
 
 import click
 
+from ov_mobilenet.cli.interruption import Gate, Interrupted, deaf_to_ctrl_c, hear_nothing_of_ctrl_c
 from ov_mobilenet.conversion.converter import IrModel, Precision, convert
 from ov_mobilenet.conversion.form import Form
 from ov_mobilenet.conversion.model_optimizer import ModelOptimizer
 from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConversionError, OvMobilenetError
+
+# Whoever ends a service sends SIGTERM to all its processes: a child may be gone before this one has taken it in.
+_SAME_SIGNAL_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,9 @@ def _verify(job: Job, model: IrModel, row: dict[str, Any]) -> OvMobilenetError |
                 f"verified {row['model']} {model.precision} on {result.images} "
                 f"{'pictures' if job.pictures else 'drawings'}: largest difference {result.max_difference:.2g} "
                 f"(tolerance {result.tolerance:g}), top-1 agreement {result.top1_agreement:.1%} "
-                f"(least {result.least_agreement:.0%})" + (f", {result.skipped} unreadable" if result.skipped else ""),
+                f"(least {result.least_agreement:.0%})"
+                + (f", {result.skipped} unreadable" if result.skipped else "")
+                + (f"; not covered: {result.not_covered}" if result.not_covered else ""),
                 err=True,
             )
         check(result, model.xml)
@@ -97,21 +104,27 @@ def _verify(job: Job, model: IrModel, row: dict[str, Any]) -> OvMobilenetError |
     return None
 
 
-def run_apart(job: Job) -> Outcome:
+def run_apart(job: Job, gate: Gate) -> Outcome:
     """`run_job` in a process of its own: OpenVINO converts one network at a time in a process.
 
     A process that dies (of memory, of a broken file) is this model's failure and nobody else's.
+
+    Raises:
+        Interrupted: the command is being ended.
     """
     context = multiprocessing.get_context("spawn")  # a fork would take the threads' locks along
     receiver, sender = context.Pipe(duplex=False)
     level = logging.getLogger("ov_mobilenet").level
     process = context.Process(target=_child, args=(sender, level, job), daemon=True)
-    process.start()
+    with gate.passing(), deaf_to_ctrl_c():
+        process.start()
     sender.close()
     try:
         outcome: Outcome = receiver.recv()
     except EOFError:
         process.join()
+        if process.exitcode == -signal.SIGTERM and gate.is_closed(within_s=_SAME_SIGNAL_S):
+            raise Interrupted from None
         name = job.sources.config.name
         return failed(name, ConversionError("the converting process died", where=name, got=_ending(process.exitcode)))
     process.join()
@@ -125,10 +138,10 @@ def _ending(code: int | None) -> str:
 def _child(sender: Connection, level: int, job: Job) -> None:
     from ov_mobilenet.cli.main import set_up_logging
 
-    # Ctrl-C reaches every process of the terminal; the parent ends its children.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    hear_nothing_of_ctrl_c()
     if job.optimizer is not None:
         # Unwind, so that the Model Optimizer does not outlive us.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     set_up_logging(level)
-    sender.send(run_job(job))
+    with contextlib.suppress(BrokenPipeError):  # nobody waits for it any more
+        sender.send(run_job(job))

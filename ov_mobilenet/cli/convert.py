@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,17 +14,20 @@ from ov_mobilenet.cli import options
 from ov_mobilenet.cli.backend import Backend, backend_options, optimizer_of
 from ov_mobilenet.cli.conversion_job import Job, Outcome, failed, run_apart, run_job
 from ov_mobilenet.cli.form import FormOptions, form_options
+from ov_mobilenet.cli.interruption import Gate
 from ov_mobilenet.cli.own_network import (
     OwnNetwork,
+    check_name,
     describe_own,
     refuse_strays,
     show_own,
     source_options,
-    write_own,
 )
 from ov_mobilenet.cli.progress import download_progress
-from ov_mobilenet.cli.selection import Selection, each_model, model_selection, print_names, selected
+from ov_mobilenet.cli.selection import Found, Selection, each_model, model_selection, print_names, selected
 from ov_mobilenet.conversion.converter import PRECISIONS, Precision, default_precisions
+from ov_mobilenet.conversion.inspection import is_network
+from ov_mobilenet.conversion.own_network import Draft, check_place, staged, write
 from ov_mobilenet.downloads.cache import default_root
 from ov_mobilenet.downloads.fetch import download, plan_file
 from ov_mobilenet.errors import AlreadyNormalisedError, OvMobilenetError, UsageError
@@ -95,32 +99,41 @@ def convert_command(
     for model in (*selection.models, *([str(own.source)] if own.source else [])):
         if model.endswith(".xml"):
             _refuse_ir(Path(model))
+    for model in selection.models:
+        if is_network(Path(model)):
+            raise UsageError(
+                "a network, not a description of one", where=model,
+                fix=f"ov-mobilenet convert --source {shlex.quote(model)} --name NAME",
+            )  # fmt: skip
     pictures = _pictures(verify_images)
+    verified = verify or pictures is not None
     output_dir = output_dir or download_dir
     if own.source is not None:
         target = output_dir / "public" / (selection.names or "")
         like = _lender(selection)
         made, files = describe_own(context, own, selection.names, ir_form, like)
-        if dry_run:
-            show_own(made, target)
-            return 0
-        # Its files lie beside its description, whatever --download-dir says.
-        configs, download_dir = [write_own(made, files, target)], output_dir
-        ir_form = replace(ir_form, geometry=None, input_shape=None)  # in the description now
-    else:
-        refuse_strays(own)
-        configs = selected(selection)
-    rows: list[dict[str, Any]] = []
+        check_name(made.description.name, target, selection.config_dirs)
+        check_place(target)
+        with staged(made, files, target) as sources:
+            if dry_run:
+                show_own(made, target)
+                return 0
+            own_form = replace(ir_form, geometry=None, input_shape=None)  # in the description now
+            job = Job(sources, target, wanted, own_form, verified, pictures, options.quiet(context), optimizer)
+            return _convert_own(job, made, form)
+    refuse_strays(own)
+    found = selected(selection)
+    rows = [row for name, error in found.broken.items() for row in failed(name, error).rows]
     if dry_run:
-        code = each_model(configs, partial(_show_plan, download_dir, output_dir, wanted, cache_dir, form, rows))
+        code = each_model(found, partial(_show_plan, download_dir, output_dir, wanted, cache_dir, form, rows))
         return _print_rows(rows, form, code)
-    convert_one = run_job if jobs == 1 or len(configs) == 1 else run_apart
+    gate = Gate()
+    convert_one = run_job if jobs == 1 or len(found.configs) <= 1 else partial(run_apart, gate=gate)
     with download_progress(context) as on_event:
 
         def outcome(config: ModelConfig) -> Outcome:
             try:
-                if own.source is None:
-                    options.say_licence(context, config)
+                options.say_licence(context, config)
                 sources = download(
                     config,
                     download_dir / "public" / config.name,
@@ -132,26 +145,43 @@ def convert_command(
             except (OvMobilenetError, OSError) as error:
                 return failed(config.name, error)
             target = output_dir / "public" / config.name
-            verified = verify or pictures is not None
             quiet = options.quiet(context)
             return convert_one(Job(sources, target, wanted, ir_form, verified, pictures, quiet, optimizer))
 
         def one(config: ModelConfig) -> None:
-            result = outcome(config)
-            rows.extend(result.rows)
-            if form == "table":
-                for row in result.rows:
-                    if "xml" in row:
-                        click.echo(row["xml"])
-            if result.failure is not None:
-                raise result.failure
+            _show(outcome(config), rows, form)
 
         code = 1
         try:
-            code = each_model(configs, one, jobs)
+            code = each_model(found, one, jobs, gate)
         finally:
             _print_rows(rows, form, code)
     return code
+
+
+def _convert_own(job: Job, made: Draft, form: str) -> int:
+    """Convert a network of the user's own; its description is written when that was possible, and only then."""
+    result = run_job(job)
+    if any("xml" in row for row in result.rows):
+        write(made, job.sources.folder, job.target)
+    rows: list[dict[str, Any]] = []
+    code = 1
+    try:
+        code = each_model(Found([job.sources.config], {}), lambda _: _show(result, rows, form))
+    finally:
+        _print_rows(rows, form, code)
+    return code
+
+
+def _show(result: Outcome, rows: list[dict[str, Any]], form: str) -> None:
+    """Keep the rows and print their IRs. Raises: what went wrong."""
+    rows.extend(result.rows)
+    if form == "table":
+        for row in result.rows:
+            if "xml" in row:
+                click.echo(row["xml"])
+    if result.failure is not None:
+        raise result.failure
 
 
 def _print_rows(rows: list[dict[str, Any]], form: str, code: int) -> int:

@@ -64,11 +64,13 @@ def download_command(
     if selection.print_all:
         print_names(selection.config_dirs)
         return 0
-    configs = selected(selection)
+    found = selected(selection)
     if dry_run:
-        for config in configs:
+
+        def say(config: ModelConfig) -> None:
             _say_plan(config, output_dir / "public" / config.name, cache_dir or default_root(), mirror)
-        return 0
+
+        return each_model(found, say)
     with download_progress(context, progress_format) as on_event:
 
         def one(config: ModelConfig) -> None:
@@ -88,7 +90,7 @@ def download_command(
             if progress_format == "text":
                 click.echo(folder)
 
-        return each_model(configs, one, jobs)
+        return each_model(found, one, jobs)
 
 
 def _say_plan(config: ModelConfig, folder: Path, cache_root: Path, mirror: str | None) -> None:

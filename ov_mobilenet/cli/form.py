@@ -13,6 +13,10 @@ from ov_mobilenet.conversion.form import COLOR_FORMATS, PURPOSES, Form, settle
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.zoo.geometry import parse_words
 
+# Beyond, the first layer's output alone is tens of gigabytes: a slip of the pen, and the process would be killed.
+MAX_BATCH = 4096
+MAX_SIDE = 8192
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -31,8 +35,8 @@ class FormOptions:
 
     def form(self) -> Form:
         """The form that they ask for, checked. Raises: UsageError."""
-        if self.batch is not None and self.batch != -1 and self.batch < 1:
-            raise UsageError("bad --batch", expected="a positive number, or -1 for any", got=self.batch)
+        if self.batch is not None and self.batch != -1 and not 1 <= self.batch <= MAX_BATCH:
+            raise UsageError("bad --batch", expected=f"a number from 1 to {MAX_BATCH}, or -1 for any", got=self.batch)
         form = Form(
             batch=self.batch,
             layout=self.layout,
@@ -77,6 +81,10 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     parts = text.strip("[]() ").replace(",", " ").split()
-    if len(parts) != 4 or not all(part.isdigit() and 0 < int(part) < 10**7 for part in parts):
-        raise UsageError("bad --input-shape", expected="four positive numbers, such as 1,3,224,224", got=text)
-    return tuple(map(int, parts))
+    sizes = tuple(int(part) if part.isdecimal() and len(part) < 8 else 0 for part in parts)
+    if len(sizes) != 4 or not all(0 < size <= MAX_SIDE for size in sizes) or sizes[0] > MAX_BATCH:
+        raise UsageError(
+            "bad --input-shape", got=text,
+            expected=f"four positive numbers, such as 1,3,224,224; sides up to {MAX_SIDE}, a batch up to {MAX_BATCH}",
+        )  # fmt: skip
+    return sizes

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from ov_mobilenet.errors import UsageError
 from ov_mobilenet.zoo.model import ModelConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,7 +51,7 @@ def config_dirs(function: F) -> F:
     """`--config-dir`; the user's configuration folder is added where it is there."""
     return click.option(
         "--config-dir", "config_dirs", multiple=True, envvar=CONFIG_DIR_VARIABLE, callback=_with_user_folder,
-        type=click.Path(path_type=Path, file_okay=False, exists=True),
+        type=click.Path(path_type=Path),
         help=f"Folder with descriptions of your own, NAME/model.yml each; repeatable (or {CONFIG_DIR_VARIABLE}).",
     )(function)  # fmt: skip
 
@@ -58,6 +59,13 @@ def config_dirs(function: F) -> F:
 def _with_user_folder(context: click.Context, parameter: click.Parameter, given: tuple[Path, ...]) -> tuple[Path, ...]:
     import platformdirs
 
+    missing = next((folder for folder in given if not folder.is_dir()), None)
+    if missing is not None:
+        by_variable = context.get_parameter_source(parameter.name or "") == click.core.ParameterSource.ENVIRONMENT
+        raise UsageError(
+            "no such folder", where=CONFIG_DIR_VARIABLE if by_variable else "--config-dir",
+            expected="a folder with descriptions, NAME/model.yml each", got=missing,
+        )  # fmt: skip
     own = platformdirs.user_config_path("ov-mobilenet") / "model_configs"
     return (*given, own) if own.is_dir() else given
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -13,13 +15,16 @@ from ov_mobilenet.cli import options
 from ov_mobilenet.conversion.architectures import KNOWN
 from ov_mobilenet.conversion.form import Form
 from ov_mobilenet.conversion.inspection import inspect_source
-from ov_mobilenet.conversion.own_network import PRESETS, Draft, Wishes, draft, with_preset, write
+from ov_mobilenet.conversion.own_network import PRESETS, Draft, Wishes, draft, with_preset
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.zoo.arguments import Normalisation, plan_conversion
-from ov_mobilenet.zoo.config import NAME, load_config
+from ov_mobilenet.zoo.arguments import LEAST_SCALE, NUMBERS_BELOW, Normalisation, plan_conversion
+from ov_mobilenet.zoo.config import NAME
 from ov_mobilenet.zoo.description import accuracy_check_yml, model_yml
 from ov_mobilenet.zoo.geometry import from_dataset, parse_numbers
 from ov_mobilenet.zoo.model import ModelConfig
+from ov_mobilenet.zoo.registry import find_folders
+
+log = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,14 +48,21 @@ class OwnNetwork:
     weights_key: str | None
 
 
+class _NonEmptyPath(click.Path):
+    """A path; an empty one, which Python takes for the current folder, is a variable that is not set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(value, param, ctx) if value else self.fail("it is empty", param, ctx)
+
+
 def source_options(function: F) -> F:
     """The options of a network of the user's own, which reach the command as one value `own`."""
     function = options.gathered(OwnNetwork, "own")(function)
     for option in reversed((
         click.option(
-            "--source", type=click.Path(path_type=Path), metavar="FILE|FOLDER",
-            help="A network of your own (.onnx, .pb, .tflite, .h5, .keras, .pth, .pt, .safetensors, SavedModel folder) "
-            "to be called --name. A MODEL beside it lends its normalisation and geometry.",
+            "--source", type=_NonEmptyPath(path_type=Path), metavar="FILE|FOLDER",
+            help="A network of your own (.onnx, .pb, .tflite, .h5, .keras, .pth, .pt, .ckpt, .safetensors, folder of a "
+            "SavedModel) to be called --name. A MODEL beside it lends its normalisation and geometry.",
         ),
         click.option(
             "--preset", type=click.Choice(sorted(PRESETS)), help="Normalisation that the published networks have."
@@ -82,8 +94,9 @@ def refuse_strays(own: OwnNetwork) -> None:
     """Check that options of `--source` do not stand alone. Raises: UsageError."""
     stray = [field.name for field in fields(own) if getattr(own, field.name) is not None]
     if stray:
+        no = "no-" if getattr(own, stray[0]) is False else ""
         raise UsageError(
-            f"--{stray[0].replace('_', '-')} describes a network given by --source",
+            f"--{no}{stray[0].replace('_', '-')} describes a network given by --source",
             fix="A zoo name or a model.yml describes itself",
         )
 
@@ -94,7 +107,7 @@ def describe_own(
     name: str | None,
     form: Form,
     like: ModelConfig | None,
-) -> tuple[Draft, Path]:  # fmt: skip
+) -> tuple[Draft, Path]:
     """Inspect the network and say on stderr what was guessed of it; the draft, and the folder of its files.
 
     Args:
@@ -104,10 +117,10 @@ def describe_own(
     Raises:
         UsageError, ConversionError, ConfigError, MissingDependencyError: as the steps do.
     """
-    if own.source is None or name is None or not NAME.fullmatch(name):
+    if own.source is None or name is None or not NAME.fullmatch(name) or name.endswith(".xml"):
         raise UsageError(
             "a network of your own needs a name",
-            expected="--name with letters, digits, '.', '_' or '-'",
+            expected="--name with letters, digits, '.', '_' or '-', and no .xml at its end",
             got=repr(name),
         )
     wishes = _wishes(own, form)
@@ -117,20 +130,22 @@ def describe_own(
     found = inspect_source(own.source, output=own.output, architecture=own.architecture, weights_key=own.weights_key)
     made = draft(name, found, _like(wishes, like))
     if not options.quiet(context):
-        for remark in found.remarks:
-            click.echo(f"note: {remark}", err=True)
         for guess in made.guesses:
             click.echo(f"guess: {guess}", err=True)
     return made, found.folder
 
 
-def write_own(made: Draft, source_folder: Path, folder: Path) -> ModelConfig:
-    """Write the description and its files into the model's folder, and read it back."""
-    return load_config(write(made, source_folder, folder))
+def check_name(name: str, folder: Path, config_dirs: tuple[Path, ...]) -> None:
+    """Check that no other model than the one in `folder` has this name. Raises: UsageError."""
+    others = [other for other in config_dirs if other.resolve() != folder.parent.resolve()]
+    for other in find_folders(glob.escape(name), config_dirs=others).values():
+        raise UsageError("another model has this name", got=other, fix="Choose another --name")
 
 
 def show_own(made: Draft, folder: Path) -> None:
-    """What `write_own` would write, on stdout."""
+    """What would be written, on stdout, and on stderr what converting it would say."""
+    for remark in made.remarks:
+        log.warning("%s", remark)
     for name, text in (("model.yml", model_yml), ("accuracy-check.yml", accuracy_check_yml)):
         click.echo(f"# {folder / name}\n{text(made.description)}")
 
@@ -169,7 +184,8 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
     if text is None:
         return None
     numbers = parse_numbers(text[text.find("[") :] if "[" in text else text)
-    if numbers is None or len(numbers) not in (1, 3) or (option == "--scale-values" and 0.0 in numbers):
+    least = LEAST_SCALE if option == "--scale-values" else 0.0
+    if numbers is None or len(numbers) not in (1, 3) or not all(least <= abs(n) < NUMBERS_BELOW for n in numbers):
         raise UsageError(
             f"bad {option}", expected="one number or three, such as 127.5 or 123.675,116.28,103.53", got=text
         )

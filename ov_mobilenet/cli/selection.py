@@ -14,9 +14,11 @@ from typing import Any, TypeVar
 import click
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.errors import OvMobilenetError, UsageError
+from ov_mobilenet.cli.interruption import Gate
+from ov_mobilenet.errors import ConfigError, OvMobilenetError, UsageError
+from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.model import ModelConfig
-from ov_mobilenet.zoo.registry import find_config, list_models, model_names
+from ov_mobilenet.zoo.registry import find_config, matching_folders, model_names
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,6 +40,19 @@ class Selection:
         return sum((bool(self.models), self.names is not None, self.all_models, self.list_file is not None))
 
 
+@dataclass(frozen=True)
+class Found:
+    """The descriptions that were asked for.
+
+    Attributes:
+        configs: in order, each once.
+        broken: what is wrong with the others, by the model as it was asked for.
+    """
+
+    configs: list[ModelConfig]
+    broken: dict[str, ConfigError]
+
+
 def model_selection(function: F) -> F:
     """`MODEL…`, `--name`, `--all`, `--list`, `--print_all`, `--config-dir`, as one value `selection`."""
     function = options.gathered(Selection, "selection")(function)
@@ -56,8 +71,8 @@ def model_selection(function: F) -> F:
     return function
 
 
-def selected(wanted: Selection) -> list[ModelConfig]:
-    """The descriptions that were asked for, in order, each once.
+def selected(wanted: Selection) -> Found:
+    """The descriptions that were asked for; one with a mistake in it does not keep the others from being done.
 
     Raises:
         UsageError: none or several ways of asking; two models of one name.
@@ -69,18 +84,43 @@ def selected(wanted: Selection) -> list[ModelConfig]:
             expected="one of MODEL…, --name, --all, --list", got=f"{wanted.ways} of them",
         )  # fmt: skip
     if wanted.all_models:
-        return list_models(config_dirs=wanted.config_dirs)
+        return load_folders(matching_folders(config_dirs=wanted.config_dirs))
     models: Iterable[str] = wanted.models
     if wanted.names is not None:
         models = [name.strip() for name in wanted.names.split(",") if name.strip()]
     elif wanted.list_file is not None:
         models = list(_list_entries(wanted.list_file))
     found: dict[str, ModelConfig] = {}
-    for config in _configs(models, wanted.config_dirs):
+    broken: dict[str, ConfigError] = {}
+    for model in _expanded(models, wanted.config_dirs):
+        try:
+            config = find_config(model, config_dirs=wanted.config_dirs)
+        except ConfigError as error:
+            broken[model] = error
+            continue
         other = found.setdefault(config.name, config)
         if other.path.resolve() != config.path.resolve():
             raise UsageError(f"two models are called {config.name}", got=f"{other.path} and {config.path}")
-    return list(found.values())
+    return Found(list(found.values()), broken)
+
+
+def load_folders(folders: Iterable[Path]) -> Found:
+    """The descriptions in folders."""
+    configs: list[ModelConfig] = []
+    broken: dict[str, ConfigError] = {}
+    for folder in folders:
+        try:
+            configs.append(load_config(folder))
+        except ConfigError as error:
+            broken[folder.name] = error
+    return Found(configs, broken)
+
+
+def report_broken(found: Found) -> int:
+    """Say on stderr what is wrong with descriptions. Returns the exit code."""
+    for error in found.broken.values():
+        click.echo(f"error: {error}", err=True)
+    return max((error.exit_code for error in found.broken.values()), default=0)
 
 
 def print_names(config_dirs: tuple[Path, ...] = ()) -> None:
@@ -89,10 +129,10 @@ def print_names(config_dirs: tuple[Path, ...] = ()) -> None:
         click.echo(name)
 
 
-def _configs(models: Iterable[str], config_dirs: tuple[Path, ...]) -> Iterable[ModelConfig]:
+def _expanded(models: Iterable[str], config_dirs: tuple[Path, ...]) -> Iterable[str]:
+    """Wildcards as the names that they match."""
     for model in models:
-        for name in model_names(model, config_dirs=config_dirs) or [model]:
-            yield find_config(name, config_dirs=config_dirs)
+        yield from model_names(model, config_dirs=config_dirs) or [model]
 
 
 def _list_entries(path: Path) -> Iterable[str]:
@@ -107,33 +147,43 @@ def _list_entries(path: Path) -> Iterable[str]:
         raise UsageError(f"list cannot be read ({error})", where=path) from error
 
 
-def each_model(configs: list[ModelConfig], work: Callable[[ModelConfig], None], jobs: int = 1) -> int:
-    """Do the work for each model; one that fails is reported and the others are done. Returns the exit code."""
+def each_model(found: Found, work: Callable[[ModelConfig], None], jobs: int = 1, gate: Gate | None = None) -> int:
+    """Do the work for each model; one that fails is reported and the others are done. Returns the exit code.
+
+    Args:
+        gate: closed when the command is interrupted; threads then take no further model and report nothing.
+    """
+    configs = found.configs
+    gate = gate or Gate()
 
     def attempt(config: ModelConfig) -> int:
         try:
             work(config)
         except OvMobilenetError as error:
-            click.echo(f"error: {error}", err=True)
+            if not gate.is_closed():
+                click.echo(f"error: {error}", err=True)
             return error.exit_code
         except BrokenPipeError:  # nobody reads what is printed: there is no use in going on
             raise
         except OSError as error:
-            click.echo(f"error: {config.name}: {' '.join(str(error).split())}", err=True)
+            if not gate.is_closed():
+                click.echo(f"error: {config.name}: {' '.join(str(error).split())}", err=True)
             return 1
         return 0
 
-    if jobs == 1 or len(configs) == 1:
+    broken_code = report_broken(found)
+    if jobs == 1 or len(configs) <= 1:
         codes = [attempt(config) for config in configs]
     else:
-        codes = _in_threads(attempt, configs, jobs)
-    failed = [config.name for config, code in zip(configs, codes, strict=True) if code]
-    if failed and len(configs) > 1:
-        click.echo(f"{len(failed)} of {len(configs)} models failed: {', '.join(failed)}", err=True)
-    return max(codes, default=0)
+        codes = _in_threads(attempt, configs, jobs, gate)
+    failed = [*found.broken, *(config.name for config, code in zip(configs, codes, strict=True) if code)]
+    count = len(configs) + len(found.broken)
+    if failed and count > 1:
+        click.echo(f"{len(failed)} of {count} models failed: {', '.join(failed)}", err=True)
+    return max(broken_code, *codes, 0)
 
 
-def _in_threads(attempt: Callable[[ModelConfig], int], configs: list[ModelConfig], jobs: int) -> list[int]:
+def _in_threads(attempt: Callable[[ModelConfig], int], configs: list[ModelConfig], jobs: int, gate: Gate) -> list[int]:
     """The code of each, in order.
 
     The threads are daemons: after Ctrl-C nobody waits for a server that does not answer. What a thread had fetched
@@ -150,15 +200,22 @@ def _in_threads(attempt: Callable[[ModelConfig], int], configs: list[ModelConfig
                 index = waiting.get_nowait()
             except queue.Empty:
                 return
-            _settle(outcomes[index], attempt, configs[index])
+            if gate.is_closed():
+                return
+            _settle(outcomes[index], attempt, configs[index], gate)
 
     for _ in range(min(jobs, len(configs))):
         threading.Thread(target=work, daemon=True).start()
-    return [outcome.result() for outcome in outcomes]
+    try:
+        return [outcome.result() for outcome in outcomes]
+    except BaseException:
+        gate.close()
+        raise
 
 
-def _settle(outcome: Future[int], attempt: Callable[[ModelConfig], int], config: ModelConfig) -> None:
+def _settle(outcome: Future[int], attempt: Callable[[ModelConfig], int], config: ModelConfig, gate: Gate) -> None:
     try:
         outcome.set_result(attempt(config))
     except BaseException as error:  # noqa: BLE001 (raised again in the thread that waits for the outcome)
+        gate.close()  # what is not one model's failure ends the command
         outcome.set_exception(error)

@@ -12,8 +12,9 @@ import msgspec
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.options import human_size, print_json
+from ov_mobilenet.cli.selection import load_folders, report_broken
 from ov_mobilenet.zoo.model import ModelConfig
-from ov_mobilenet.zoo.registry import list_models
+from ov_mobilenet.zoo.registry import matching_folders
 
 SCHEMA_VERSION = 1
 
@@ -24,12 +25,17 @@ SCHEMA_VERSION = 1
     "--format", "form", type=click.Choice(["table", "json", "jsonl", "csv"]), default="table", show_default=True
 )
 @options.config_dirs
-def list_command(patterns: tuple[str, ...], form: str, config_dirs: tuple[Path, ...]) -> None:
+def list_command(patterns: tuple[str, ...], form: str, config_dirs: tuple[Path, ...]) -> int:
     """The models of the zoo, or those that match a wildcard.
 
     Example: ov-mobilenet list 'mobilenet-v2*' --format json
     """
-    configs = list_models(*patterns, config_dirs=config_dirs)
+    found = load_folders(matching_folders(*patterns, config_dirs=config_dirs))
+    _print(found.configs, form)
+    return report_broken(found)
+
+
+def _print(configs: list[ModelConfig], form: str) -> None:
     if form == "json":
         print_json({"schema_version": SCHEMA_VERSION, "models": [summary(config) for config in configs]})
         return
@@ -38,10 +44,10 @@ def list_command(patterns: tuple[str, ...], form: str, config_dirs: tuple[Path, 
             click.echo(msgspec.json.encode(summary(config)).decode())
         return
     if form == "csv":
-        writer = csv.DictWriter(sys.stdout, list(summary(configs[0])), lineterminator="\n")
+        rows_of_values = [summary(config) for config in configs]
+        writer = csv.DictWriter(sys.stdout, list(rows_of_values[0]) if rows_of_values else [], lineterminator="\n")
         writer.writeheader()
-        for config in configs:
-            row = summary(config)
+        for row in rows_of_values:
             shape = "x".join(map(str, row["input_shape"] or ()))
             writer.writerow({**row, "input_shape": shape})
         return

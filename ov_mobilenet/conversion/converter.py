@@ -74,15 +74,17 @@ def convert(
     plan = plan_conversion(config)
     path = network_path(config, plan, sources.folder)
     made = None
+    documented = plan.normalisation
     with _surgery(path):
         if optimizer is None:
-            network, layout = _prepare(config, plan, path, form)
+            network, layout, left = _prepare(config, plan, path, form)
+            plan = msgspec.structs.replace(plan, normalisation=left)
         else:
             made = optimize(config, plan, path, form, _source_layout(config, plan), optimizer)
             network, layout = made.network, made.layout
     geometry = _checked_geometry(sources, network, layout, form, path)
     # One reading serves all precisions; baking consumes a model, so each gets a copy.
-    results = []
+    models: list[tuple[ov.Model, IrModel]] = []
     for precision in precisions or default_precisions(plan):
         record = _record(sources, plan, precision, form, geometry)
         if made is not None:
@@ -90,12 +92,12 @@ def convert(
         _check_labels(record, network, config)
         with _surgery(path):
             model = _finish(network.clone(), layout, plan, record, form, path, made)
-        xml = folder / precision / f"{config.name}.xml"
-        ir.save_ir(model, xml)
-        results.append(IrModel(xml, precision, record))
-    for warning in mismatches(config, plan.normalisation):
+        models.append((model, IrModel(folder / precision / f"{config.name}.xml", precision, record)))
+    for model, made_ir in models:  # when nothing can go wrong any more but the disk
+        ir.save_ir(model, made_ir.xml)
+    for warning in mismatches(config, documented):
         log.warning("%s", warning)
-    return tuple(results)
+    return tuple(made_ir for _, made_ir in models)
 
 
 @contextmanager
@@ -144,15 +146,22 @@ def default_precisions(plan: ConversionPlan) -> tuple[Precision, ...]:
     return ("FP16",) if plan.compress_to_fp16 else ("FP32",)
 
 
-def _prepare(config: ModelConfig, plan: ConversionPlan, path: Path, form: Form) -> tuple[ov.Model, str]:
-    """The network with one named input of the wanted shape, ending in probabilities; and its layout."""
+def _prepare(config: ModelConfig, plan: ConversionPlan, path: Path, form: Form) -> tuple[ov.Model, str, Normalisation]:
+    """The network with one named input of the wanted shape, ending in probabilities; its layout; what is left to bake.
+
+    Mean and scale are not left where the network's integer input holds them already.
+    """
+    from ov_mobilenet.conversion.integer_input import input_codes, take_pixels
     from ov_mobilenet.conversion.outputs import end_in_probabilities
     from ov_mobilenet.conversion.shapes import free_batch, set_shape
     from ov_mobilenet.conversion.sources import network_framework, read_network
     from ov_mobilenet.conversion.sources.frontend import find_output, plain_name, single_input
 
-    network = read_network(network_framework(config, path), plan, path)
+    framework = network_framework(config, path)
+    network = read_network(framework, plan, path)
     source_input = single_input(network, plan.input.name, path)
+    codes = input_codes(network, framework, path)
+    left = plan.normalisation if codes is None else take_pixels(network, codes, plan.normalisation, path)
     output = find_output(network, plan.output, path)
     model = end_in_probabilities(output, source_input.get_node(), config.details.output, path)
     free_batch(model)
@@ -164,7 +173,7 @@ def _prepare(config: ModelConfig, plan: ConversionPlan, path: Path, form: Form) 
     model.inputs[0].get_tensor().set_names({name})
     layout = _source_layout(config, plan)
     _check_sides(config, shape, layout)
-    return model, layout
+    return model, layout, left
 
 
 def _source_layout(config: ModelConfig, plan: ConversionPlan) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ov_mobilenet.conversion.integer_input import Codes, input_codes
+from ov_mobilenet.conversion.sources.onnx_data import data_files
 from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
 from ov_mobilenet.zoo.model import InputInfo
@@ -19,6 +21,8 @@ FRAMEWORKS = {
     ".tflite": "tflite",
     ".pth": "pytorch",
     ".pt": "pytorch",
+    ".ckpt": "pytorch",
+    ".pth.tar": "pytorch",
     ".safetensors": "pytorch",
     ".h5": "keras",
     ".keras": "keras",
@@ -46,6 +50,8 @@ class Found:
         classes: length of the output.
         ends_in: what the output holds.
         architecture, width: of bare weights; None for a graph.
+        codes: what it takes where its input is integers.
+        rescales: a layer of it is known to rescale pixels.
         remarks: what was chosen while reading, in sentences.
     """
 
@@ -60,6 +66,8 @@ class Found:
     ends_in: Literal["logits", "probabilities"]
     architecture: str | None = None
     width: float | None = None
+    codes: Codes | None = None
+    rescales: bool = False
     remarks: tuple[str, ...] = ()
 
     @property
@@ -85,11 +93,13 @@ def inspect_source(
     """
     source = source.absolute()  # so that "." has a name
     framework, network, files = _kind(source)
+    known = _keras_facts(source) if framework == "keras" else (None, None, False)
+    if output is not None and (framework == "pytorch" or known[0] is not None):
+        raise UsageError("--output is for networks, and these are weights", where=source, got=output)
     if framework == "pytorch":
         return _inspect_checkpoint(source, architecture, weights_key)
     if weights_key is not None:
         raise UsageError("--weights-key is for PyTorch checkpoints", where=source)
-    known = _keras_architecture(source) if framework == "keras" else (None, None)
     if architecture not in (None, known[0]):
         raise UsageError(
             "the network has another architecture", where=source, expected=architecture,
@@ -104,8 +114,9 @@ def inspect_source(
     model = read_network(framework, plan, source)
     port = single_input(model, "", source)
     end, name = _end(model, output, source)
-    from ov_mobilenet.conversion.outputs import ends_in_softmax
+    from ov_mobilenet.conversion.outputs import check_classes, check_end, ends_in_softmax
 
+    check_end(end, source)
     shape = port.get_partial_shape()
     return Found(
         framework=framework,
@@ -113,41 +124,57 @@ def inspect_source(
         files=files,
         network=network,
         input_name=plain_name(min(port.get_names(), default="")),
-        shape=() if shape.rank.is_dynamic else tuple(-1 if d.is_dynamic else d.get_length() for d in shape),
+        shape=()
+        if shape.rank.is_dynamic or known[0] is not None  # of weights it is what was built
+        else tuple(-1 if d.is_dynamic else d.get_length() for d in shape),
         output=name,
-        classes=_classes(end, source),
+        classes=check_classes(end, source),
         ends_in="probabilities" if ends_in_softmax(end) else "logits",
         architecture=known[0],
         width=known[1],
+        rescales=known[2],
+        codes=input_codes(model, framework, source),
     )
 
 
-def _keras_architecture(source: Path) -> tuple[str | None, float | None]:
-    """Architecture and width of bare Keras weights; None for a full model."""
+def _keras_facts(source: Path) -> tuple[str | None, float | None, bool]:
+    """Architecture and width of bare Keras weights, None for a full model; and whether it is known to rescale."""
     from ov_mobilenet.conversion.keras_files.description import describe_keras
 
     described = describe_keras(source)
-    return KERAS_NAMES.get(described.architecture or ""), described.width
+    return KERAS_NAMES.get(described.architecture or ""), described.width, bool(described.rescales)
+
+
+def is_network(path: Path) -> bool:
+    """Whether a network lies at a path, as far as names tell."""
+    if path.is_dir():
+        return (path / "saved_model.pb").is_file() and not (path / "model.yml").is_file()
+    return path.is_file() and _framework(path) is not None
+
+
+def _framework(path: Path) -> str | None:
+    return next((FRAMEWORKS[end] for end in FRAMEWORKS if path.name.lower().endswith(end)), None)
 
 
 def _kind(source: Path) -> tuple[str, str, tuple[str, ...]]:
-    """Framework, network and files of a source. Raises: UsageError."""
+    """Framework, network and files of a source. Raises: UsageError, ConversionError."""
     if source.is_dir():
         if not (source / "saved_model.pb").is_file():
             raise UsageError("a folder that is no SavedModel", where=source, expected="saved_model.pb in it")
         inside = sorted(path.relative_to(source.parent).as_posix() for path in source.rglob("*") if path.is_file())
         return "tf", source.name, tuple(inside)
     if not source.is_file():
-        raise UsageError("no such file or folder", where=source)
+        raise UsageError("neither file nor folder" if source.exists() else "no such file or folder", where=source)
     if source.name == "saved_model.pb":
         raise UsageError("a file of a SavedModel", where=source, expected=f"its folder, {source.parent}")
-    framework = FRAMEWORKS.get(source.suffix.lower())
+    framework = _framework(source)
     if framework is None:
         raise UsageError(
             "unknown kind of network", where=source,
             expected=", ".join(FRAMEWORKS) + " or the folder of a SavedModel", got=source.suffix or "no suffix",
         )  # fmt: skip
-    return framework, source.name, (source.name,)
+    beside = data_files(source) if framework == "onnx" else ()
+    return framework, source.name, (source.name, *beside)
 
 
 def _inspect_checkpoint(source: Path, architecture: str | None, weights_key: str | None) -> Found:
@@ -185,14 +212,3 @@ def _end(model: ov.Model, wanted: str | None, source: Path) -> tuple[ov.Output, 
             got=", ".join(repr(name) for _, name in ends[:8]), fix="Name one with --output",
         )  # fmt: skip
     return behind_softmax[0]
-
-
-def _classes(end: ov.Output, source: Path) -> int:
-    shape = end.get_partial_shape()
-    sizes = [] if shape.rank.is_dynamic else list(shape)[1:]
-    if not sizes or any(size.is_dynamic for size in sizes):
-        raise ConversionError("the number of classes is not fixed", where=source, got=shape)
-    count = 1
-    for size in sizes:
-        count *= size.get_length()
-    return count

@@ -86,13 +86,15 @@ def optimize(
         ConversionError: it takes no networks of this kind, or failed.
         MissingDependencyError: it cannot be run, or lacks TensorFlow.
     """
+    from ov_mobilenet.conversion.sources.frontend import path_without_commas
+
     _check(config, path, form)
     with tempfile.TemporaryDirectory(prefix="ov-mobilenet-mo-") as folder:
         # A comma in a path would be read as a list of paths. The folder is linked, since a network may have others
         # of its files beside it.
         (Path(folder) / "source").symlink_to(path.absolute().parent, target_is_directory=True)
-        source = Path(folder) / "source" / path.name
-        _run(command_line(config, plan, source, form, layout, optimizer, folder), path)
+        with path_without_commas(Path(folder) / "source" / path.name) as source:
+            _run(command_line(config, plan, source, form, layout, optimizer, folder), path)
         network, record = _read(Path(folder) / f"{config.name}.xml", path)
     return _promised(network, record, config, plan, path, form, layout)
 

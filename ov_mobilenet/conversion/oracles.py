@@ -114,6 +114,9 @@ def _batch(frame: NDArray[np.uint8], plan: ConversionPlan, default_layout: str) 
     return np.ascontiguousarray(values[None])
 
 
+_ONNX_TYPES = {"tensor(uint8)": "uint8", "tensor(float16)": "float16", "tensor(double)": "float64"}
+
+
 def _onnx(plan: ConversionPlan, path: Path) -> Oracle:
     import numpy as np
     import onnxruntime
@@ -121,11 +124,12 @@ def _onnx(plan: ConversionPlan, path: Path) -> Oracle:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     source = _named(session.get_inputs(), plan.input.name, path)
     target = _named(session.get_outputs(), plan.output, path)
+    kind = np.dtype(_ONNX_TYPES.get(source.type, "float32"))
     first = source.shape[0] if source.shape else None
     batch = first if isinstance(first, int) and first > 0 else 1
 
     def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-        frames = _batch(frame, plan, "NCHW").repeat(batch, axis=0)
+        frames = _batch(frame, plan, "NCHW").astype(kind).repeat(batch, axis=0)
         answer = np.asarray(session.run([target.name], {source.name: frames})[0])
         return _flat(answer[:1] if batch > 1 else answer)
 
@@ -148,9 +152,9 @@ def _named(ports: Sequence[Any], name: str | None, path: Path) -> Any:
 def _pytorch(plan: ConversionPlan, path: Path) -> Oracle:
     import torch
 
-    from ov_mobilenet.conversion.sources.pytorch import load_module
+    from ov_mobilenet.conversion.sources.pytorch import fit_plan, load_module
 
-    module = load_module(plan, path)
+    module = load_module(fit_plan(plan, path), path)
 
     def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -160,14 +164,26 @@ def _pytorch(plan: ConversionPlan, path: Path) -> Oracle:
 
 
 def _tflite(plan: ConversionPlan, path: Path) -> Oracle:
+    import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path))
     interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    step, zero = source["quantization"]
+    kind = np.dtype(source["dtype"])
+
+    def as_codes(values: NDArray[np.float32]) -> NDArray[Any]:
+        """Of normalised values their codes; pixels that are not normalised are codes, counted from the lowest."""
+        if kind.kind not in "iu":
+            return values.astype(kind)
+        limits = np.iinfo(kind)
+        is_normalised = step and (plan.normalisation.mean or plan.normalisation.scale)
+        codes = np.rint(values / step + zero) if is_normalised else values + limits.min
+        return np.clip(codes, limits.min, limits.max).astype(kind)
 
     def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-        interpreter.set_tensor(source["index"], _batch(frame, plan, "NHWC").astype(source["dtype"]))
+        interpreter.set_tensor(source["index"], as_codes(_batch(frame, plan, "NHWC")))
         interpreter.invoke()
         values = _flat(interpreter.get_tensor(target["index"]))
         scale, zero_point = target["quantization"]
@@ -180,19 +196,19 @@ def _tensorflow(plan: ConversionPlan, path: Path) -> Oracle:
     import numpy as np
     import tensorflow as tf
 
-    network, shape = _saved_model(plan, path) if path.is_dir() else _frozen_graph(plan, path)
+    network, shape, kind = _saved_model(plan, path) if path.is_dir() else _frozen_graph(plan, path)
     batch = shape[0] or 1
 
     def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
         frames = _batch(frame, plan, "NHWC").repeat(batch, axis=0)
-        answer = np.asarray(network(tf.constant(frames)))
+        answer = np.asarray(network(tf.constant(frames.astype(kind.as_numpy_dtype))))
         return _flat(answer[:1] if batch > 1 else answer)
 
     return run
 
 
-def _saved_model(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any], Any]:
-    """The serving signature of a SavedModel as a function, and the shape it takes."""
+def _saved_model(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any], Any, Any]:
+    """The serving signature of a SavedModel as a function, and the shape and type it takes."""
     import tensorflow as tf
 
     signature = tf.saved_model.load(str(path)).signatures["serving_default"]
@@ -210,11 +226,11 @@ def _saved_model(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any]
     def run(frames: Any) -> Any:
         return signature(**{source.name: frames})[target]
 
-    return run, source.shape
+    return run, source.shape, source.dtype
 
 
-def _frozen_graph(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any], Any]:
-    """A frozen graph from its input to the named output as a function, and the shape it takes."""
+def _frozen_graph(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any], Any, Any]:
+    """A frozen graph from its input to the named output as a function, and the shape and type it takes."""
     import tensorflow as tf
 
     graph_def = tf.compat.v1.GraphDef()
@@ -225,7 +241,7 @@ def _frozen_graph(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any
     tensors = [tensor for op in operations if op.type not in ("Placeholder", "Const") for tensor in op.outputs]
     if plan.output is None:  # as OpenVINO does: what nothing else takes in, wherever it stands in the file
         tensors = [tensor for tensor in tensors if not tensor.consumers()]
-    return wrapped.prune(source, _named(tensors, plan.output, path)), source.shape
+    return wrapped.prune(source, _named(tensors, plan.output, path)), source.shape, source.dtype
 
 
 def _keras(plan: ConversionPlan, path: Path) -> Oracle:

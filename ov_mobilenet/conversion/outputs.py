@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Operations that keep every value: what stands between a softmax and the output of many exports.
 _SHAPE_ONLY = ("Reshape", "Squeeze", "Unsqueeze", "Transpose")
+# What makes one class of the scores.
+_CHOOSING = ("TopK", "OneHot")
 # What quantised networks do to their last tensor; it would round probabilities to 1/256.
 _LAST_QUANTISATION = ("FakeQuantize", "Convert")
 
@@ -31,7 +33,8 @@ def end_in_probabilities(
         declared: what the description says of it.
 
     Raises:
-        ConversionError: the graph contradicts the description, ends in a sigmoid, or has no fixed class count.
+        ConversionError: the graph contradicts the description, ends in a sigmoid or in a choice of its own, or has
+            no fixed number of classes of at least 2.
     """
     import openvino as ov
     import openvino.opset13 as ops
@@ -44,7 +47,8 @@ def end_in_probabilities(
             expected=f"an output of {declared}", got=f"{found} ({output.get_node().get_type_name()})",
         )  # fmt: skip
     if port is None:
-        port = _without_integer_output(output)
+        port = _without_codes(output)
+        _check_scores(port, path)
         if port.get_node().get_type_name() == "Sigmoid":
             raise ConversionError(
                 "the network ends in a sigmoid: its classes do not exclude each other",
@@ -56,11 +60,32 @@ def end_in_probabilities(
         port = ops.softmax(flat, 1).output(0)
     else:
         port = _flat(port, path)
-    classes = port.get_partial_shape()[1]
-    if classes.is_dynamic or classes.get_length() == 0:
-        raise ConversionError("the number of classes is not fixed", where=path, got=port.get_partial_shape())
+    check_classes(port, path)
     port.get_tensor().set_names(names)
     return ov.Model([ops.result(port)], [parameter], "model")
+
+
+def check_classes(output: ov.Output, path: Path) -> int:
+    """The number of values for a picture. Raises: ConversionError if it is not fixed, or below 2."""
+    shape = output.get_partial_shape()
+    sizes = [] if shape.rank.is_dynamic else list(shape)[1:]
+    if not sizes or any(size.is_dynamic for size in sizes):
+        raise ConversionError("the number of classes is not fixed", where=path, got=shape)
+    count = 1
+    for size in sizes:
+        count *= size.get_length()
+    if count < 2:
+        raise ConversionError(
+            "the network is no classifier of several classes", where=path, expected="at least 2 values a picture",
+            got=f"{count}", fix="A single score needs a second one for the other class, such as its negative",
+        )  # fmt: skip
+    return count
+
+
+def check_end(output: ov.Output, path: Path) -> None:
+    """Check that a network ends in a score for each class. Raises: ConversionError."""
+    if not ends_in_softmax(output):
+        _check_scores(_without_codes(output), path)
 
 
 def ends_in_softmax(output: ov.Output) -> bool:
@@ -88,10 +113,31 @@ def _back_to_softmax(output: ov.Output) -> tuple[set[str], ov.Output | None]:
             seen |= {plain_name(name) for name in port.get_names()}
 
 
-def _without_integer_output(output: ov.Output) -> ov.Output:
+def _without_codes(output: ov.Output) -> ov.Output:
+    """The values before a quantised network makes codes of them; codes are no logits, but some multiple of them."""
     node = output.get_node()
-    is_integer_cast = node.get_type_name() == "Convert" and not output.get_element_type().is_real()
-    return node.input_value(0) if is_integer_cast else output
+    if node.get_type_name() != "Convert" or output.get_element_type().is_real():
+        return output
+    before = node.input_value(0).get_node()
+    return before.input_value(0) if before.get_type_name() == "FakeQuantize" else output
+
+
+def _check_scores(output: ov.Output, path: Path) -> None:
+    """Refuse what is no score for each class. Raises: ConversionError."""
+    port = output
+    while port.get_node().get_type_name() in (*_SHAPE_ONLY, *_LAST_QUANTISATION, *_CHOOSING):
+        kind = port.get_node().get_type_name()
+        if kind in _CHOOSING:
+            raise ConversionError(
+                f"the network chooses the class itself ({kind}), so there are no probabilities", where=path,
+                expected="a score for each class", fix="Name the tensor before it with --output",
+            )  # fmt: skip
+        port = port.get_node().input_value(0)
+    if not output.get_element_type().is_real():
+        raise ConversionError(
+            "the network ends in integers", where=path, expected="a score for each class",
+            got=output.get_element_type().to_string(), fix="Name a tensor of floats with --output",
+        )  # fmt: skip
 
 
 def _flat(port: ov.Output, path: Path) -> ov.Output:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from ov_mobilenet.conversion.inspection import Found
+from ov_mobilenet.conversion.integer_input import left_to_bake
 from ov_mobilenet.downloads import cache
+from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConfigError, UsageError
-from ov_mobilenet.zoo.arguments import Normalisation
-from ov_mobilenet.zoo.description import Description, accuracy_check_yml, model_yml
-from ov_mobilenet.zoo.geometry import Geometry, check_size, whole
+from ov_mobilenet.zoo.arguments import Normalisation, plan_conversion
+from ov_mobilenet.zoo.config import load_config
+from ov_mobilenet.zoo.description import MARKER, Description, accuracy_check_yml, model_yml
+from ov_mobilenet.zoo.geometry import Geometry, check_size, from_dataset, whole
 from ov_mobilenet.zoo.labels import BACKGROUND_SETS, read_labels
 from ov_mobilenet.zoo.model import Checksum, Details, InputInfo, ModelFile
 
 LABELS_FILE = "labels.txt"
+RESERVED = ("model.yml", "accuracy-check.yml", LABELS_FILE)
 DEFAULT_SIDE = 224
 IMAGENET_SETS = {1000: "imagenet_1000_classes", 1001: "imagenet_1001_classes"}
 
@@ -74,12 +81,14 @@ class Draft:
     Attributes:
         description: what will stand in it.
         guesses: what of it was not said.
-        labels_file: to be copied beside it.
+        remarks: what was chosen while reading the network, in sentences; converting it says them again.
+        labels_text: to be written beside it.
     """
 
     description: Description
     guesses: tuple[Guess, ...]
-    labels_file: Path | None
+    remarks: tuple[str, ...]
+    labels_text: str | None
 
 
 def draft(name: str, found: Found, wishes: Wishes) -> Draft:
@@ -91,6 +100,7 @@ def draft(name: str, found: Found, wishes: Wishes) -> Draft:
         OSError: a file of the network cannot be read.
     """
     _check_wishes(found, wishes)
+    _check_names(found)
     guesses: list[Guess] = []
     if found.architecture is not None:
         guesses.append(Guess("architecture", f"{found.architecture}, width {found.width:g}", "--architecture, --width"))
@@ -98,7 +108,7 @@ def draft(name: str, found: Found, wishes: Wishes) -> Draft:
         guesses.append(Guess("output", found.output, "--output"))
     layout = wishes.layout or _guess_layout(found, guesses)
     shape = _shape(found, wishes, layout, guesses)
-    normalisation = _normalisation(wishes, guesses)
+    normalisation = _normalisation(found, wishes, guesses)
     if wishes.output_kind is None:
         added = ", a softmax is added" if found.ends_in == "logits" else ", as they are"
         guesses.append(Guess("output kind", found.ends_in + added, "--output-kind"))
@@ -131,33 +141,80 @@ def draft(name: str, found: Found, wishes: Wishes) -> Draft:
         ),
         comments=tuple(f"Guessed: {guess}" for guess in guesses),
     )
-    return Draft(description, tuple(guesses), labels_file)
+    text = labels_file.read_text("utf-8-sig") if labels_file is not None else None
+    return Draft(description, tuple(guesses), found.remarks, text)
+
+
+def check_place(folder: Path) -> None:
+    """Check that the description may be written into a folder.
+
+    Raises:
+        ConfigError: a description is there without the line that says it may be written anew. Below that line it may
+            have been edited: that is lost.
+    """
+    path = folder / "model.yml"
+    if path.is_file() and path.read_text("utf-8", errors="replace").partition("\n")[0] != MARKER:
+        raise ConfigError(
+            "another description is there", where=path, fix="Convert it by its path, or choose another --name"
+        )
+
+
+@contextmanager
+def staged(made: Draft, source_folder: Path, folder: Path) -> Iterator[SourceFiles]:
+    """The description read back, and the network's files where they are: to be converted before anything is written.
+
+    Args:
+        folder: where all will be written; errors name it.
+
+    Raises:
+        ConfigError: the description is none, or does not say what it is to say.
+    """
+    description = made.description
+    with tempfile.TemporaryDirectory(prefix="ov-mobilenet-") as place:
+        copy = Path(place) / description.name
+        copy.mkdir()
+        _write_description(made, copy)
+        try:
+            config = load_config(copy)
+            plan = plan_conversion(config)
+            geometry = from_dataset(config.dataset) if config.dataset is not None else None
+        except ConfigError as error:
+            where = (error.where or "").replace(str(copy), str(folder))
+            raise type(error)(error.what, where=where, expected=error.expected, got=error.got, fix=error.fix) from error
+        wanted = (description.network, description.input, description.output, description.normalisation)
+        found = (plan.source.path, plan.input, plan.output, plan.normalisation)
+        if found != wanted or geometry != description.geometry:
+            raise ConfigError(
+                "the network cannot be described", where=folder / "model.yml",
+                expected=", ".join(map(str, (*wanted, description.geometry))),
+                got=", ".join(map(str, (*found, geometry))),
+                fix="Plain names for the file, the input and the output",
+            )  # fmt: skip
+        digests = {
+            file.name: f"{file.checksum.algorithm}:{file.checksum.value}" for file in config.files if file.checksum
+        }
+        yield SourceFiles(config, source_folder, digests)
 
 
 def write(made: Draft, source_folder: Path, folder: Path) -> Path:
     """Put the network's files and its description into a folder; returns the `model.yml`, which is written last.
 
     Raises:
-        ConfigError: a description is there that was not written by this toolkit, or was edited since.
         OSError: something cannot be read or written.
     """
-    text = model_yml(made.description)
-    path = folder / "model.yml"
-    if path.is_file():
-        there = path.read_text("utf-8", errors="replace")
-        if there != text and there.partition("\n")[0] != text.partition("\n")[0]:
-            raise ConfigError(
-                "another description is there", where=path, fix="Convert it by its path, or choose another --name"
-            )
     for file in made.description.files:
         target = folder / file.name
         if not cache.is_valid(target, file):
             cache.write_verified(cache.read_chunks(source_folder / file.name), target, file)
-    if made.labels_file is not None:
-        _replace(folder / LABELS_FILE, made.labels_file.read_text("utf-8-sig"))
+    return _write_description(made, folder)
+
+
+def _write_description(made: Draft, folder: Path) -> Path:
+    if made.labels_text is not None:
+        _replace(folder / LABELS_FILE, made.labels_text)
     _replace(folder / "accuracy-check.yml", accuracy_check_yml(made.description))
-    _replace(path, text)
-    return path
+    _replace(folder / "model.yml", model_yml(made.description))
+    return folder / "model.yml"
 
 
 def _replace(path: Path, text: str) -> None:
@@ -169,8 +226,20 @@ def _check_wishes(found: Found, wishes: Wishes) -> None:
     for what, wanted, got in (("classes", wishes.classes, found.classes), ("width", wishes.width, found.width)):
         if wanted is not None and got is None:
             raise UsageError(f"--{what} is for bare weights", got="a network that has it built in")
-        if wanted is not None and got is not None and abs(wanted - got) > 1e-6:
-            raise UsageError(f"the network has another {what}", expected=f"{wanted:g}", got=f"{got:g}")
+        if wanted is not None and got is not None and not abs(wanted - got) <= 1e-6:  # so that nan is another
+            has = "another width" if what == "width" else "another number of classes"
+            raise UsageError(f"the network has {has}", expected=f"{wanted:g}", got=f"{got:g}")
+
+
+def _check_names(found: Found) -> None:
+    """Refuse files whose names a description cannot hold, or has itself."""
+    for name in found.files:
+        if name in RESERVED or name != name.strip() or re.search(r'[\\:*?"<>|$\x00-\x1f\x7f]', name):
+            raise UsageError(
+                "a description cannot name this file", where=found.folder / name,
+                expected=f"a name without control characters and any of \\ : * ? \" < > | $, and not {RESERVED[0]}",
+                fix="Rename it",
+            )  # fmt: skip
 
 
 def _guess_layout(found: Found, guesses: list[Guess]) -> str:
@@ -199,16 +268,23 @@ def _shape(found: Found, wishes: Wishes, layout: str, guesses: list[Guess]) -> t
     return shape
 
 
-def _normalisation(wishes: Wishes, guesses: list[Guess]) -> Normalisation:
-    mean, scale, reverse = wishes.mean, wishes.scale, wishes.reverse
-    if mean is None and scale is None:
-        guesses.append(
-            Guess("normalisation", "none, the network takes 0..255", "--preset, --mean-values, --scale-values")
-        )
+def _normalisation(found: Found, wishes: Wishes, guesses: list[Guess]) -> Normalisation:
+    reverse = wishes.reverse
+    if wishes.mean is None and wishes.scale is None:
+        value = "none, the network takes 0..255" + (f": {found.codes}" if found.codes else "")
+        guesses.append(Guess("normalisation", value, "--preset, --mean-values, --scale-values"))
     if reverse is None:
         reverse = True
         guesses.append(Guess("channel order", "RGB, so BGR pixels are reversed", "--no-reverse-input-channels"))
-    return Normalisation(mean=mean or (), scale=scale or (), reverse_input_channels=reverse)
+    given = Normalisation(mean=wishes.mean or (), scale=wishes.scale or (), reverse_input_channels=reverse)
+    if found.rescales and (given.mean or given.scale):
+        value = "mean and scale as given, though the network has a layer that rescales inside: is this twice?"
+        guesses.append(Guess("normalisation", value, "leave out --preset, --mean-values and --scale-values"))
+    left = left_to_bake(found.codes, given, found.folder / found.network) if found.codes else given
+    if left != given:
+        value = f"left out, the input's quantisation does this already: {found.codes}"
+        guesses.append(Guess("mean and scale", value, "--preset, --mean-values, --scale-values"))
+    return left
 
 
 def _labels(found: Found, wishes: Wishes, guesses: list[Guess]) -> tuple[str | None, Path | None]:
@@ -224,6 +300,8 @@ def _labels(found: Found, wishes: Wishes, guesses: list[Guess]) -> tuple[str | N
         count, file = {name: n for n, name in IMAGENET_SETS.items()}[wanted], None
     else:
         file = Path(wanted)
+        if file.exists() and not file.is_file():
+            raise UsageError("no file", where=file, expected="a text file, a name a line")
         count = len(read_labels(file))
     if count != found.classes:
         raise UsageError("the labels are not as many as the classes", where=wanted, expected=found.classes, got=count)

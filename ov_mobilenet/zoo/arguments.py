@@ -15,6 +15,10 @@ from msgspec import Struct
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.model import InputInfo, ModelConfig
 
+# Of mean and scale. What is beyond overflows in float16 or float32, and is a slip of the pen.
+NUMBERS_BELOW = 1e6
+LEAST_SCALE = 1e-6
+
 
 class Normalisation(Struct, frozen=True, kw_only=True):
     """What happens to a pixel before the network: (x - mean) / scale.
@@ -237,7 +241,7 @@ def _numbers(config: ModelConfig, argument: str, text: str) -> tuple[float, ...]
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
         raise _bad(config, argument, "bad value", "numbers") from None
-    if any(abs(number) >= 1e6 or number != number for number in numbers):
+    if any(abs(number) >= NUMBERS_BELOW or number != number for number in numbers):
         raise _bad(config, argument, "bad value", "finite numbers below a million")
     return numbers
 
@@ -250,8 +254,10 @@ def _scale(config: ModelConfig, arguments: Mapping[str, str], input_name: str) -
         scale = _numbers(config, f"--scale={arguments['scale']}", arguments["scale"])
         if len(scale) != 1:
             raise _bad(config, f"--scale={arguments['scale']}", "bad value", "one number")
-    if 0.0 in scale:
-        raise _bad(config, f"--scale_values={list(scale)}", "bad value", "a scale other than 0")
+    if any(abs(value) < LEAST_SCALE for value in scale):
+        raise _bad(
+            config, f"--scale_values={list(scale)}", "bad value", f"a scale other than 0, of at least {LEAST_SCALE:g}"
+        )
     return scale
 
 

@@ -49,6 +49,23 @@ def model_names(pattern: str = "*", *, config_dirs: Iterable[Path] = ()) -> list
     return list(find_folders(pattern, config_dirs=config_dirs))
 
 
+def matching_folders(*patterns: str, config_dirs: Iterable[Path] = ()) -> list[Path]:
+    """The folders of the models whose names match any of the wildcards (all without one), sorted by name.
+
+    Raises:
+        UnknownModelError: a pattern matches nothing.
+        ConfigError: two have the same name.
+    """
+    config_dirs = tuple(config_dirs)
+    folders: dict[str, Path] = {}
+    for pattern in patterns or ("*",):
+        found = find_folders(pattern, config_dirs=config_dirs)
+        if not found:
+            raise _unknown(pattern, config_dirs)
+        folders.update(found)
+    return [folder for _, folder in sorted(folders.items())]
+
+
 def list_models(*patterns: str, config_dirs: Iterable[Path] = ()) -> list[ModelConfig]:
     """The descriptions whose names match any of the wildcards (all without one), sorted by name.
 
@@ -59,14 +76,7 @@ def list_models(*patterns: str, config_dirs: Iterable[Path] = ()) -> list[ModelC
         UnknownModelError: a pattern matches nothing.
         ConfigError: a description has a mistake, or two have the same name.
     """
-    config_dirs = tuple(config_dirs)
-    folders: dict[str, Path] = {}
-    for pattern in patterns or ("*",):
-        found = find_folders(pattern, config_dirs=config_dirs)
-        if not found:
-            raise _unknown(pattern, config_dirs)
-        folders.update(found)
-    return [load_config(folder) for _, folder in sorted(folders.items())]
+    return [load_config(folder) for folder in matching_folders(*patterns, config_dirs=config_dirs)]
 
 
 def find_config(model: str | Path, *, config_dirs: Iterable[Path] = ()) -> ModelConfig:

@@ -81,6 +81,15 @@ def test_the_description_reaches_the_program(network: Path, mo: Path, tmp_path: 
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+def test_it_is_given_a_path_without_commas(network: Path, mo: Path, tmp_path: Path) -> None:
+    yml = small.describe(network.with_name("small.onnx").rename(network.with_name("a,b.onnx")))
+    yml.write_text(yml.read_text().replace("path: a,b.onnx", "path: 'a,b.onnx'"))
+    assert convert(network, tmp_path / "out", mo) == 0
+    given = next(word for word in fake.arguments_of(mo) if word.startswith("--input_model="))
+    assert "," not in given
+    assert given.endswith("/a_b.onnx")
+
+
 def test_it_sends_no_telemetry_and_sees_none_of_our_packages(
     network: Path, mo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""`convert --source`, `-j` and `--dry-run`: networks of the user's own, many at a time, and nothing at all."""
+"""`convert --source`: networks of the user's own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import small_networks as small
 from signs import held_out, network_pictures
 
 import ov_mobilenet as ovm
-from ov_mobilenet.cli.conversion_job import Job, run_apart
 from ov_mobilenet.cli.demo import SAMPLE
 from ov_mobilenet.cli.main import main
 
@@ -141,8 +140,17 @@ def test_the_shape_may_be_another(tmp_path: Path, capsys: Capture) -> None:
         (["--geometry", "resize 99"], "does not lead to the network's input size"),
         (["--labels", "imagenet_1000_classes"], "labels are not as many as the classes: expected 16, got 1000"),
         (["--output-kind", "probabilities"], "the network ends otherwise"),
-        (["--classes", "15"], "another classes: expected 15, got 16"),
+        (["--classes", "15"], "another number of classes: expected 15, got 16"),
         (["--width", "1.0"], "--width is for bare weights"),
+        (["--scale-values", "1e-50"], "bad --scale-values"),
+        (["--scale-values", "1e39"], "bad --scale-values"),
+        (["--mean-values", "nan"], "bad --mean-values"),
+        (["--name", "mine.xml"], "needs a name"),
+        (["--name", SAMPLE], "another model has this name"),
+        (["--source", ""], "it is empty"),
+        (["--batch", "4097"], "bad --batch"),
+        (["--input-shape", "1,3,8193,224"], "bad --input-shape"),
+        (["--input-shape", "4097,3,224,224"], "bad --input-shape"),
         (["--architecture", "mobilenet_v2"], "the network has another architecture: expected mobilenet_v2"),
         (["--name", "a/b"], "needs a name"),
         (["--all"], "--source converts one network"),
@@ -171,16 +179,166 @@ def test_what_is_no_network_is_named(make, message: str, tmp_path: Path, capsys:
     assert message in capsys.readouterr().err
 
 
-def test_options_of_a_source_without_a_source_are_refused(capsys: Capture) -> None:
-    assert main(["convert", SAMPLE, "--preset", "tensorflow"]) == 2
-    assert "--preset describes a network given by --source" in capsys.readouterr().err
+@pytest.mark.parametrize("option", [["--preset", "tensorflow"], ["--no-reverse-input-channels"]])
+def test_options_of_a_source_without_a_source_are_refused(option: list[str], capsys: Capture) -> None:
+    assert main(["convert", SAMPLE, *option]) == 2
+    assert f"{option[0]} describes a network given by --source" in capsys.readouterr().err
+
+
+def test_a_network_without_source_is_told_the_option(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(sign_network(".onnx"), "my net.onnx")
+    assert main(["convert", "my net.onnx"]) == 2
+    assert "ov-mobilenet convert --source 'my net.onnx' --name NAME" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_no_network_and_no_labels(tmp_path: Path, capsys: Capture) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    assert main(source("mine", tmp_path / "pipe.onnx", tmp_path / "out")) == 2
+    assert "neither file nor folder" in capsys.readouterr().err
+    assert main(source("mine", sign_network(".onnx"), tmp_path / "out", "--labels", str(tmp_path / "pipe.onnx"))) == 2
+    assert "no file: expected a text file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--width", "nan"], "another width: expected nan, got 0.25"),
+        (["--output", "prob"], "--output is for networks, and these are weights"),
+        (["--classes", "9"], "another number of classes: expected 9, got 16"),
+        (["--weights-key", "nope"], "it is a state dict itself"),
+    ],
+)
+def test_what_weights_are_not(option: list[str], message: str, tmp_path: Path, capsys: Capture) -> None:
+    pytest.importorskip("torch")
+    assert main(source("mine", sign_network(".pth"), tmp_path / "out", *option)) != 0
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--for", "npu", "--batch", "-1"],
+        ["--input-shape", "1,3,16,16", "--color-format", "nv12", "--output", "nowhere"],
+        ["--color-format", "nv12", "--input-shape", "1,3,127,129"],  # found out when all is read
+        ["--backend", "mo", "--mo", "no/such/program"],
+    ],
+)
+def test_what_fails_changes_nothing_and_leaves_nothing(option: list[str], tmp_path: Path) -> None:
+    arguments = source("mine", sign_network(".onnx"), tmp_path / "out", "--preset", "tensorflow")
+    assert main([*arguments, *option]) != 0
+    assert not (tmp_path / "out").exists()
+    assert main(arguments) == 0
+    before = everything(tmp_path / "out")
+    assert main([*arguments, "--preset", "torchvision", *option]) != 0
+    assert everything(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("name", ["a$b.onnx", "a\nb.onnx", "a*b.onnx", " ab.onnx"])
+def test_a_file_name_that_no_description_can_hold(name: str, tmp_path: Path, capsys: Capture) -> None:
+    shutil.copy(sign_network(".onnx"), tmp_path / name)
+    assert main(source("mine", tmp_path / name, tmp_path / "out")) == 2
+    assert "a description cannot name this file" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".pth.tar", ".PT"])
+def test_checkpoints_have_many_suffixes(suffix: str, tmp_path: Path, capsys: Capture) -> None:
+    pytest.importorskip("torch")
+    shutil.copy(sign_network(".pth"), tmp_path / f"net{suffix}")
+    assert main([*source("mine", tmp_path / f"net{suffix}", tmp_path / "out"), "--dry-run"]) == 0
+    assert "guess: architecture: mobilenet_v1, width 0.25" in capsys.readouterr().err
+
+
+def test_weights_under_other_keys_are_judged_by_our_own_module_and_that_is_said_once(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    torch = pytest.importorskip("torch")
+    state = torch.load(sign_network(".pth"), weights_only=True)
+    torch.save({key.replace("classifier", "top"): value for key, value in state.items()}, tmp_path / "net.pth")
+    arguments = source("mine", tmp_path / "net.pth", tmp_path / "out", "--input-shape", "1,3,128,128")
+    assert main([*arguments, "--preset", "tensorflow", "--verify"]) == 0
+    err = capsys.readouterr().err
+    assert err.count("matched by shape and order") == 1
+    assert err.count("not covered: padding, activations and batch-norm epsilon") == 2  # FP16 and FP32
+    assert main([*arguments, "--dry-run"]) == 0
+    assert capsys.readouterr().err.count("matched by shape and order") == 1
+    small_one = ["--input-shape", "1,3,64,64", "--precisions", "FP32"]
+    assert main([*source("own", sign_network(".pth"), tmp_path / "out"), "--verify", *small_one]) == 0
+    assert "not covered" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pb", ".tflite"])
+def test_a_comma_is_a_letter_like_any_other(suffix: str, tmp_path: Path) -> None:
+    folder = tmp_path / "mine, yours"
+    folder.mkdir()
+    network = Path(shutil.copy(sign_network(suffix), folder / f"a,b{suffix}"))
+    assert main(source("mine", network, tmp_path / "out,put", "--preset", "tensorflow")) == 0
+    assert main(source("mine", sign_network(suffix), tmp_path / "plain", "--preset", "tensorflow")) == 0
+    ir = Path("public", "mine", "FP32", "mine.bin")
+    assert (tmp_path / "out,put" / ir).read_bytes() == (tmp_path / "plain" / ir).read_bytes()
+
+
+def with_data_beside(folder: Path, location: str = "small.data") -> Path:
+    onnx = pytest.importorskip("onnx")
+    network = small.write_onnx(folder).with_name("small.onnx")
+    model = onnx.load(network)
+    onnx.save(model, network, save_as_external_data=True, location=location, size_threshold=0)
+    return network
+
+
+@pytest.mark.parametrize("folder", ["net", "net,work"])
+def test_the_data_files_of_an_onnx_network_belong_to_it(folder: str, tmp_path: Path) -> None:
+    network = with_data_beside(tmp_path / folder)
+    options = ["--mean-values", "123.675,116.28,103.53", "--scale-values", "58.395,57.12,57.375", "--verify"]
+    assert main(source("mine", network, tmp_path / "out", *options)) == 0
+    there = tmp_path / "out" / "public" / "mine"
+    assert {file.name for file in described(there).files} == {"small.onnx", "small.data"}
+    for file in network.parent.iterdir():
+        file.unlink()
+    # The folder is whole: it converts again from what lies in it, and a changed data file is noticed.
+    again = ["convert", str(there), "-o", str(tmp_path / "again"), "-d", str(tmp_path / "again"), "--offline"]
+    assert main(again) == 0
+    classifier = ovm.load_classifier(tmp_path / "again" / "public" / "mine" / "FP32" / "mine.xml", device="CPU")
+    expected = np.stack([small.by_hand(frame) for frame in small.frames()])
+    assert (classifier.probabilities(small.frames()).argmax(1) == expected.argmax(1)).all()
+    data = bytearray((there / "small.data").read_bytes())
+    data[5] ^= 1
+    (there / "small.data").write_bytes(data)
+    assert main([*again[:2], "-o", str(tmp_path / "third"), "-d", str(tmp_path / "third"), "--offline"]) == 3
+
+
+def test_data_files_that_lie_elsewhere_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    onnx = pytest.importorskip("onnx")
+    network = with_data_beside(tmp_path / "net")
+    (tmp_path / "net" / "small.data").rename(tmp_path / "small.data")
+    assert main(source("mine", network, tmp_path / "out")) == 1
+    assert "a data file of the network is not there: expected 'small.data'" in capsys.readouterr().err
+    for location in ("../small.data", str(tmp_path / "small.data")):
+        model = onnx.load(network, load_external_data=False)
+        for tensor in model.graph.initializer:
+            tensor.external_data[0].value = location
+        network.write_bytes(model.SerializeToString())
+        assert main(source("mine", network, tmp_path / "out")) == 1
+        assert f"data lies elsewhere: expected files in its own folder, got '{location}'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_edited_description_is_not_written_over(tmp_path: Path, capsys: Capture) -> None:
     arguments = source("mine", sign_network(".onnx"), tmp_path, "--preset", "tensorflow")
     assert main(arguments) == 0
     yml = tmp_path / "public" / "mine" / "model.yml"
+    yml.write_text(yml.read_text() + "# a remark below the marker\n")
     assert main([*arguments, "--geometry", "crop 0.9, resize 128"]) == 0  # its own file is written anew
+    assert "a remark" not in yml.read_text()
     mine = yml.read_text().partition("\n")[2]
     yml.write_text(mine)
     assert main(arguments) == 1
@@ -194,71 +352,6 @@ def test_a_dry_run_shows_the_description_and_writes_nothing(tmp_path: Path, caps
     assert "--reverse_input_channels" in out
     assert "accuracy-check.yml" in out
     assert not (tmp_path / "out").exists()
-
-
-def test_a_dry_run_of_the_zoo_names_every_ir_and_fetches_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(["convert", "--all", "--dry-run", "-o", "irs", "--format", "json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
-    names = {config.name for config in ovm.list_models()}
-    assert {row["model"] for row in rows} == names
-    assert {row["xml"] for row in rows} >= {f"irs/public/{name}/FP16/{name}.xml" for name in names}
-    assert main(["convert", "mobilenet-v2-pytorch", "--dry-run"]) == 0
-    assert "14.2 MB to fetch" in capsys.readouterr().out
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.fixture
-def three(tmp_path: Path) -> Path:
-    """Three descriptions, the second of which cannot be converted."""
-    for name in ("a", "b", "c"):
-        yml = small.write_onnx(tmp_path / "zoo" / name)
-        if name == "b":
-            yml.write_text(yml.read_text().replace("--output=scores", "--output=nowhere"))
-    return tmp_path / "zoo"
-
-
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_one_model_that_fails_does_not_stop_the_others(jobs: str, three: Path, tmp_path: Path, capsys: Capture) -> None:
-    out = tmp_path / "out"
-    arguments = ["convert", "--name", "[abc]", "--config-dir", str(three), "-o", str(out), "-d", str(out), "-j", jobs]
-    assert main([*arguments, "--format", "json"]) == 1
-    printed, err = capsys.readouterr()
-    rows = json.loads(printed)
-    assert [(row["model"], "error" in row) for row in rows] == [
-        ("a", False), ("a", False), ("b", True), ("c", False), ("c", False),
-    ]  # fmt: skip
-    assert "no such output" in err
-    assert "1 of 3 models failed: b" in err
-    for row in rows:
-        assert "xml" not in row or Path(row["xml"]).with_suffix(".bin").is_file()
-
-
-def test_models_converted_beside_each_other_are_the_same_bytes(three: Path, tmp_path: Path) -> None:
-    for out, jobs in (("one", "1"), ("two", "3")):
-        names = ["--name", "a,c", "--config-dir", str(three)]
-        assert main(["convert", *names, "-o", str(tmp_path / out), "-d", str(tmp_path / out), "-j", jobs]) == 0
-    for file in sorted((tmp_path / "one").rglob("*.bin")) + sorted((tmp_path / "one").rglob("*.xml")):
-        assert file.read_bytes() == (tmp_path / "two" / file.relative_to(tmp_path / "one")).read_bytes()
-
-
-class Bomb:
-    """Source files that end the process in which they are unpacked, as running out of memory would."""
-
-    config = ovm.find_config(SAMPLE)
-
-    def __reduce__(self) -> tuple:
-        return os._exit, (9,)
-
-
-def test_a_process_that_dies_is_one_models_failure(tmp_path: Path) -> None:
-    job = Job(Bomb(), tmp_path, None, ovm.Form(), verify=False, pictures=None, quiet=True)
-    outcome = run_apart(job)
-    assert outcome.rows[0]["model"] == SAMPLE
-    assert "the converting process died: got exit code 9" in outcome.rows[0]["error"]
-    assert outcome.failure.exit_code == 1
 
 
 @pytest.mark.full
@@ -288,3 +381,38 @@ def test_keras_files_and_saved_models_go_through_the_same_door(kind: str, tmp_pa
     again = tmp_path / "again"
     assert main(["convert", str(xml.parents[1] / "model.yml"), "-o", str(again), "-d", str(again)]) == 0
     assert (again / "public" / "mine" / "FP32" / "mine.bin").read_bytes() == xml.with_suffix(".bin").read_bytes()
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_size_that_weights_do_not_say_is_guessed_and_said(tmp_path: Path, capsys: Capture) -> None:
+    pytest.importorskip("keras")
+    import keras_networks
+
+    path = tmp_path / "net.h5"
+    keras_networks.write_published(keras_networks.build("MobileNetV2", 96, alpha=0.35, classes=5), path)
+    assert main([*source("mine", path, tmp_path / "out", "--preset", "tensorflow"), "--dry-run"]) == 0
+    assert "guess: input shape: 1,224,224,3 (--input-shape)" in capsys.readouterr().err
+    assert main([*source("mine", path, tmp_path / "out", "--output", "x"), "--dry-run"]) == 2
+    assert "--output is for networks, and these are weights" in capsys.readouterr().err
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_network_that_rescales_inside_is_not_rescaled_twice_in_silence(
+    nested: bool, tmp_path: Path, capsys: Capture
+) -> None:
+    keras = pytest.importorskip("keras")
+    layers = [
+        keras.layers.Rescaling(1 / 127.5, offset=-1), keras.layers.Conv2D(4, 3, strides=2),
+        keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax"),
+    ]  # fmt: skip
+    inside = keras.Sequential([keras.Input((32, 32, 3)), *layers])
+    network = keras.Sequential([keras.Input((32, 32, 3)), inside]) if nested else inside
+    network.save(tmp_path / "net.keras")
+    arguments = [*source("mine", tmp_path / "net.keras", tmp_path / "out"), "--dry-run"]
+    assert main([*arguments, "--preset", "tensorflow"]) == 0
+    assert "the network has a layer that rescales inside" in capsys.readouterr().err
+    assert main([*arguments, "--preset", "keras-v3"]) == 0
+    assert "rescales inside" not in capsys.readouterr().err

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ov_mobilenet.conversion.architectures import Identified, build
-from ov_mobilenet.conversion.sources.pytorch import fit_weights, load_module
+from ov_mobilenet.conversion.sources.pytorch import fit_plan, fit_weights, load_module
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
 from ov_mobilenet.zoo.model import InputInfo
@@ -47,7 +47,8 @@ def rename_modules(tensors: Tensors, rename: Callable[[int, str], str]) -> Tenso
 def answers_like(path: Path, tensors: Tensors, architecture: str = "mobilenet_v2", **plan: str) -> None:
     """The module that is loaded from the file computes what a module with these tensors computes."""
     source = SourceNetwork(root="dl_dir", path=path.name)
-    found = load_module(ConversionPlan(source=source, input=InputInfo(""), model_name=architecture, **plan), path)
+    wanted_plan = ConversionPlan(source=source, input=InputInfo(""), model_name=architecture, **plan)
+    found = load_module(fit_plan(wanted_plan, path), path)
     wanted = build(SMALLEST[architecture])
     wanted.load_state_dict(tensors)
     picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -71,6 +72,8 @@ def test_architecture_width_and_classes_are_found(architecture: str, tmp_path: P
         lambda w: prefixed("_orig_mod.module.", w),
         lambda w: {"n_averaged": torch.tensor(7), **prefixed("module.", w)},
         lambda w: {key: value for key, value in w.items() if "num_batches" not in key},
+        lambda w: {key: value.float() if "num_batches" in key else value for key, value in w.items()},
+        lambda w: {key: value.to(torch.uint8) if "num_batches" in key else value for key, value in w.items()},
         lambda w: {"a": {"b": {"state_dict": w}}},
     ],
 )
@@ -91,6 +94,19 @@ def test_of_weights_and_their_moving_average_the_average_is_taken_and_said(name:
     assert fit_weights(path, where="model").remarks() == ()
 
 
+def test_an_average_of_another_network_does_not_beat_the_weights(tmp_path: Path) -> None:
+    path = saved({"model": weights(), "ema": weights("mobilenet_v1")}, tmp_path / "net.pth")
+    with pytest.raises(ConversionError, match=r"several entries.*'model', 'ema'.*--weights-key"):
+        fit_weights(path)
+    assert fit_weights(path, architecture="mobilenet_v2").where == "model"
+
+
+def test_a_state_dict_itself_has_no_entry_to_name(tmp_path: Path) -> None:
+    path = saved(weights(), tmp_path / "net.pth")
+    with pytest.raises(ConversionError, match=r"no entries: it is a state dict itself: expected no weights key"):
+        fit_weights(path, where="nope")
+
+
 def test_two_sets_of_weights_are_not_chosen_from_by_chance(tmp_path: Path) -> None:
     path = saved({"student": weights(seed=1), "teacher": weights(seed=2)}, tmp_path / "net.pth")
     with pytest.raises(ConversionError, match=r"several entries.*'student', 'teacher'.*--weights-key"):
@@ -109,6 +125,13 @@ def test_other_keys_in_the_order_of_the_data_are_matched_and_said(architecture: 
     (remark,) = fit_weights(path).remarks()
     assert "shape and order" in remark
     assert "layer_a0.op.weight is taken for features.0.0.weight" in remark
+
+
+def test_the_pair_of_keys_that_is_named_really_differs(tmp_path: Path) -> None:
+    """Only the head has another name."""
+    tensors = {key.replace("classifier.1.", "head."): value for key, value in weights().items()}
+    (remark,) = fit_weights(saved(tensors, tmp_path / "net.pth")).remarks()
+    assert "(head.bias is taken for classifier.1.bias" in remark
 
 
 def test_safetensors_need_no_pickle_and_no_order(tmp_path: Path) -> None:

@@ -163,6 +163,12 @@ def classes(config: dict[str, Any]) -> int | None:
     return None
 
 
+def rescales(config: dict[str, Any]) -> bool:
+    """Whether the model has a layer that rescales pixels, in itself or in a model within."""
+    layers = _inner_layers(config)
+    return any(layer.get("class_name") in ("Rescaling", "Normalization") or rescales(layer) for layer in layers)
+
+
 def _inner_layers(config: dict[str, Any]) -> list[dict[str, Any]]:
     inner = config.get("config")
     layers = inner.get("layers") if isinstance(inner, dict) else inner

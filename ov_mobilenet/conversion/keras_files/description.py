@@ -14,7 +14,7 @@ from ov_mobilenet.conversion.keras_files.architectures import (
     canonical_layers,
     identify,
 )
-from ov_mobilenet.conversion.keras_files.config import checked_config, classes, input_shape
+from ov_mobilenet.conversion.keras_files.config import checked_config, classes, input_shape, rescales
 from ov_mobilenet.conversion.keras_files.hdf5 import MAX_BYTES, Hdf5Contents, Variable, read_hdf5
 from ov_mobilenet.errors import ConversionError
 
@@ -76,7 +76,7 @@ def describe_keras(path: Path) -> KerasDescription:
     if found is not None:
         return KerasDescription(found.name, found.width, found.classes, None, found.name.startswith("MobileNetV3"))
     config = file.config or {}
-    return KerasDescription(None, None, classes(config), input_shape(config), None)
+    return KerasDescription(None, None, classes(config), input_shape(config), rescales(config) or None)
 
 
 def read_keras_file(path: Path) -> KerasFile:

@@ -38,7 +38,7 @@ def read_state_dicts(path: Path) -> list[StateDict]:
         ConversionError: the file cannot be loaded without running what is in it, or holds no weights.
         MissingDependencyError: safetensors is not installed.
     """
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         return [StateDict("", _load_safetensors(path), in_order=False)]
     content = _load_pickle(path)
     found = list(_state_dicts(content, ""))

@@ -40,8 +40,9 @@ class Fit:
         if self.passed_over:
             others = ", ".join(map(repr, self.passed_over))
             said.append(f"the EMA copy {self.where!r} of the weights is taken, not {others} (--weights-key)")
-        if self.taken_for:
-            ours, theirs = next(iter(self.taken_for.items()))
+        differing = [(ours, theirs) for ours, theirs in self.taken_for.items() if ours != theirs]
+        if differing:
+            ours, theirs = differing[0]
             said.append(
                 f"the keys are matched by shape and order ({theirs} is taken for {ours}, and so on); padding, "
                 f"activations and batch-norm epsilon are those of our {self.network.architecture}. If the network "
@@ -85,6 +86,11 @@ def _below(where: str, candidates: Sequence[StateDict], path: Path) -> list[Stat
     found = [c for c in candidates if c.where == where or c.where.startswith(f"{where}.")]
     if not found:
         known = [fitting.where for fitting in _exact(candidates, KNOWN)] or [c.where for c in candidates]
+        if known == [""]:
+            raise ConversionError(
+                "the checkpoint has no entries: it is a state dict itself", where=path, expected="no weights key",
+                got=repr(where),
+            )  # fmt: skip
         raise ConversionError(
             "the checkpoint has no such entry with weights", where=path,
             expected=" or ".join(map(repr, known)), got=repr(where),
@@ -157,9 +163,10 @@ def _one_of(fits: Sequence[Fit], path: Path) -> Fit:
     if len(fits) == 1:
         return fits[0]
     copies = [found for found in fits if re.search(r"(^|[._])ema([._]|$)", found.where)]
-    if len(copies) != 1:
+    if len(copies) != 1 or any(found.network != copies[0].network for found in fits):
         raise ConversionError(
-            "several entries of the checkpoint hold weights", where=path, expected="one, or one EMA copy beside it",
+            "several entries of the checkpoint hold weights", where=path,
+            expected="one, or one EMA copy of it beside it",
             got=", ".join(repr(found.where) for found in fits), fix="Name one with --weights-key",
         )  # fmt: skip
     return replace(copies[0], passed_over=tuple(found.where for found in fits if found is not copies[0]))

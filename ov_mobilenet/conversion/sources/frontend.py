@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +15,41 @@ from ov_mobilenet.errors import ConversionError
 
 if TYPE_CHECKING:
     import openvino as ov
+
+
+def convert_file(path: Path, beside: Iterable[str] = ()) -> ov.Model:
+    """The network of a file or folder.
+
+    Args:
+        beside: further files that it reads, relative to its folder.
+
+    Raises:
+        ConversionError: OpenVINO cannot read it.
+    """
+    with path_without_commas(path, beside) as plain:
+        return run_converter(plain, path)
+
+
+@contextmanager
+def path_without_commas(path: Path, beside: Iterable[str] = ()) -> Iterator[Path]:
+    """A path of the same file or folder without commas, at which OpenVINO's converters split: a link, if need be."""
+    if "," not in str(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="ov-mobilenet-") as folder:
+        network = Path(folder) / path.name.replace(",", "_")
+        try:
+            network.symlink_to(path.absolute(), target_is_directory=path.is_dir())
+            for name in beside:  # copied: OpenVINO follows no link out of the network's folder
+                copy = Path(folder) / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path.parent / name, copy)
+        except OSError as error:
+            raise ConversionError(
+                "OpenVINO takes a comma in a path for the end of it", where=path, expected="a path without commas",
+                got=f"no link or copy could be made ({error.strerror})",
+            ) from error  # fmt: skip
+        yield network
 
 
 def run_converter(network: Any, path: Path, **options: Any) -> ov.Model:

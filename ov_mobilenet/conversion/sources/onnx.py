@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.conversion.sources.frontend import run_converter
+from ov_mobilenet.conversion.sources.frontend import convert_file
+from ov_mobilenet.conversion.sources.onnx_data import data_files
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo.arguments import ConversionPlan
 
@@ -17,8 +18,9 @@ _INTEGER_OPERATIONS = ("QLinearConv", "QLinearMatMul", "QLinearAdd", "ConvIntege
 
 def read_onnx(plan: ConversionPlan, path: Path) -> ov.Model:
     """Read an ONNX file. Raises: ConversionError."""
+    beside = data_files(path)
     try:
-        return run_converter(path, path)
+        return convert_file(path, beside)
     except ConversionError as error:
         if any(name in error.what for name in _INTEGER_OPERATIONS):
             raise ConversionError(

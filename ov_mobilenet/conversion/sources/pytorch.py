@@ -31,7 +31,10 @@ def read_pytorch(plan: ConversionPlan, path: Path) -> ov.Model:
         ConversionError: unknown architecture, a checkpoint that is no plain state dict, keys or shapes that differ.
         MissingDependencyError: torch is not installed.
     """
-    module = load_module(plan, path)
+    fitted = fit_plan(plan, path)
+    for remark in fitted.remarks():
+        log.warning("%s: %s", path, remark)
+    module = load_module(fitted, path)
     import torch
 
     shape = tuple(max(size, 1) for size in plan.input.shape or DEFAULT_SHAPE)
@@ -47,18 +50,26 @@ def read_pytorch(plan: ConversionPlan, path: Path) -> ov.Model:
     return model
 
 
-def load_module(plan: ConversionPlan, path: Path) -> torch.nn.Module:
-    """The module with its weights, ready to infer. Raises: as `read_pytorch`."""
+def fit_plan(plan: ConversionPlan, path: Path) -> Fit:
+    """The weights as a description asks for them. Raises: as `fit_weights`."""
+    return fit_weights(path, architecture=plan.model_name or "", where=plan.weights_key)
+
+
+def load_module(fitted: Fit, path: Path) -> torch.nn.Module:
+    """The module with its weights, ready to infer.
+
+    Batch norm's counters are the module's own: nothing infers with them, and `half()` makes floats of them.
+
+    Raises:
+        ConversionError: keys, shapes or values that are not those of the module.
+    """
     from ov_mobilenet.conversion.architectures import build
 
-    fitted = fit_weights(path, architecture=plan.model_name or "", where=plan.weights_key)
-    for remark in fitted.remarks():
-        log.warning("%s: %s", path, remark)
-    _check_tensors(fitted.tensors, path)
+    given = {key: tensor for key, tensor in fitted.tensors.items() if not key.endswith(COUNTER)}
+    _check_tensors(given, path)
     module = build(fitted.network)
     wanted = module.state_dict()
-    counters = {key: tensor for key, tensor in wanted.items() if key.endswith(COUNTER)}  # not used to infer
-    state = {**counters, **fitted.tensors}
+    state = {**given, **{key: tensor for key, tensor in wanted.items() if key.endswith(COUNTER)}}
     _check_state(state, wanted, path)
     module.load_state_dict(state, strict=True)
     return module.eval()

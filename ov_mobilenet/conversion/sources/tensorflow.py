@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.conversion.sources.frontend import run_converter
+from ov_mobilenet.conversion.sources.frontend import convert_file
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo.arguments import ConversionPlan
 
@@ -22,4 +22,4 @@ def read_tensorflow(plan: ConversionPlan, path: Path) -> ov.Model:
             expected="a SavedModel folder" if plan.source.folder else "a frozen graph file",
             got="a folder" if path.is_dir() else "a file",
         )
-    return run_converter(path, path)
+    return convert_file(path)
