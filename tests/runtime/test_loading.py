@@ -15,7 +15,8 @@ from PIL import Image, ImageOps
 
 from ov_mobilenet.errors import ImageError, UsageError
 from ov_mobilenet.runtime.geometry import apply, reduction
-from ov_mobilenet.runtime.images import read_image
+from ov_mobilenet.runtime.image_files import open_picture
+from ov_mobilenet.runtime.images import decode_picture, read_image, to_frame
 from ov_mobilenet.runtime.loading import DECODES, load
 from ov_mobilenet.zoo.geometry import parse_words
 
@@ -194,6 +195,28 @@ def test_large_jpegs_are_decoded_at_a_fraction(geometry: object, form: str) -> N
         assert noisy.frame.std() < 0.5 * exact.frame.std()
 
 
+@pytest.mark.parametrize("reader", ["opencv", "pillow"])
+@pytest.mark.parametrize("factor", [1, 2, 4, 8])
+@pytest.mark.parametrize("size", [(160, 240), (161, 247), (15, 9)])
+def test_sides_are_divided_rounding_up(size: tuple[int, int], factor: int, reader: str) -> None:
+    data = jpeg(noise(*size))
+    header, _ = open_picture(data)
+    frame = to_frame(decode_picture(data, header, reader, reduction=factor))
+    assert frame.shape == (-(-size[0] // factor), -(-size[1] // factor), 3)
+
+
+def test_opencv_never_sees_an_incomplete_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Some versions of it fill up with grey.
+    monkeypatch.setattr(cv2, "imdecode", lambda *args: pytest.fail("OpenCV decodes it"))
+    exif = Image.Exif()
+    exif[0x9286] = jpeg(noise(16, 16))  # a thumbnail with an end of its own
+    buffer = io.BytesIO()
+    Image.fromarray(noise(300, 300)).save(buffer, "JPEG", exif=exif)
+    for data in (jpeg(noise(300, 300)), buffer.getvalue()):
+        with pytest.raises(ImageError, match="truncated"):
+            load(data[:-200], V1)
+
+
 def test_orientation_decides_which_side_is_which() -> None:
     # 64 high and 32 wide of a picture stored 64 high and 128 wide, lying on its side: twice as large only once turned.
     geometry = parse_words("resize 64x32")
@@ -219,11 +242,14 @@ def test_fast_frames_and_pngs_look_the_same() -> None:
         for source in (frame, png(frame)):
             assert difference(load(source, V2, "fast").frame, exact) <= 6
         # OpenCV's resizes are not slow.
+        assert np.array_equal(load(png(frame), V1, "fast").frame, load(frame, V1, "exact").frame)
         assert np.array_equal(load(frame, V1, "fast").frame, load(frame, V1, "exact").frame)
 
 
 @pytest.mark.parametrize("decode", DECODES)
-@pytest.mark.parametrize("geometry", [V1, V2, parse_words("crop 0.5"), parse_words("resize 60"), None], ids=str)
+@pytest.mark.parametrize(
+    "geometry", [V1, V2, *map(parse_words, ("crop 0.5", "crop 40x60", "resize 60")), None], ids=str
+)
 def test_the_frame_is_ours(geometry: object, decode: str) -> None:
     frame = noise(60, 60)
     wide = noise(60, 90)
