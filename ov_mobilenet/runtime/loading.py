@@ -3,7 +3,7 @@
 Three ways to decode:
 
 - `exact`: bit for bit as the model's accuracy was measured.
-- `auto`: a JPEG much larger than the first resize needs (four times for Pillow's, six times for OpenCV's) is decoded
+- `auto`: a JPEG much larger than the first resize needs (four times for Pillow's, 5.5 times for OpenCV's) is decoded
   at a half, a quarter or an eighth of its size, which saves most of the work; all else comes within 2 grey levels.
 - `fast`: as `auto`; before one of Pillow's slow resizes, frames and pictures in other formats are shrunk as well.
 """

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 REDUCTIONS = (8, 4, 2)  # by which JPEG decoders divide a picture's sides
 # How many times as large as the resized picture the reduced one still must be. Pillow averages over what it skips;
-# OpenCV picks single pixels, and shows what a reduction has blurred.
-_LEAST_LEFT = {"pillow": 2, "opencv": 3}
+# OpenCV picks single pixels, and shows what a reduction has blurred; see tools/bench/README.md.
+_LEAST_LEFT = {"pillow": 2, "opencv": 2.75}
 
 
 def reduction(geometry: Geometry, height: int, width: int) -> int:
