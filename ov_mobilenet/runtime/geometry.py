@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ov_mobilenet.runtime.images import Frame, Picture
 
 MAX_RESULT_SIDE = 32_768
-REDUCTIONS = (8, 4, 2)  # by which JPEG decoders divide a picture's sides
 
 
 def apply(geometry: Geometry, picture: Picture, *, exact: bool = True) -> Frame:
@@ -59,42 +58,6 @@ def resized_size(step: Resize, height: int, width: int) -> tuple[int, int]:
     return step.height, step.width * width // height
 
 
-def reduction(geometry: Geometry, height: int, width: int) -> int:
-    """By how much a picture's sides may be divided beforehand: 8, 4 or 2 if as much as the first resize needs is left.
-
-    1 if the picture is less than twice as large, and if pixels are counted before the first resize.
-    """
-    for step in geometry.steps:
-        if isinstance(step, Crop):
-            if step.fraction is None:
-                return 1
-            height, width = _crop_size(step, height, width)
-            continue
-        resized_height, resized_width = resized_size(step, height, width)
-        for factor in REDUCTIONS:
-            if height >= factor * resized_height and width >= factor * resized_width:
-                return factor
-        return 1
-    return 1
-
-
-def shrink(picture: Picture, factor: int) -> Picture:
-    """Divide a picture's sides by 2, 4 or 8; each pixel is the mean of those that it takes the place of."""
-    import numpy as np
-
-    if not isinstance(picture, np.ndarray):
-        return picture.reduce(factor)
-    opencv = cv2()
-    frame: Frame = picture
-    while factor > 1:
-        # By two, of even sides, OpenCV is ten times faster than otherwise; the last odd row or column is left out.
-        height, width = frame.shape[0] // 2, frame.shape[1] // 2
-        even = frame[: height * 2, : width * 2]
-        frame = opencv.resize(even, (width, height), interpolation=opencv.INTER_AREA)
-        factor //= 2
-    return frame
-
-
 def size_of(picture: Picture) -> tuple[int, int]:
     """Height and width in pixels."""
     import numpy as np
@@ -130,32 +93,33 @@ def _resize(step: Resize, picture: Picture) -> Picture:
 def _resize_and_crop(step: Resize, crop: Crop, picture: Picture) -> Picture:
     """Both steps at once: what the crop cuts off is not computed."""
     size = _checked_size(step, picture)
-    kept = _crop_size(crop, *size)
+    kept = crop_size(crop, *size)
     if size_of(picture) == size or kept[0] > size[0] or kept[1] > size[1]:
         return _crop(crop, _resize(step, picture))
-    start = _crop_start(crop, size, kept)
+    start = crop_start(crop, size, kept)
     return pillow_window.resize(picture, source=size_of(picture), size=size, start=start, kept=kept)
 
 
 def _crop(step: Crop, picture: Picture) -> Picture:
     import numpy as np
 
-    kept = _crop_size(step, *size_of(picture))
+    kept = crop_size(step, *size_of(picture))
     if step.fraction is None:
         picture = _cover(picture, *kept)
-    top, left = _crop_start(step, size_of(picture), kept)
+    top, left = crop_start(step, size_of(picture), kept)
     if isinstance(picture, np.ndarray):
         return picture[top : top + kept[0], left : left + kept[1]]
     return picture.crop((left, top, left + kept[1], top + kept[0]))
 
 
-def _crop_size(step: Crop, height: int, width: int) -> tuple[int, int]:
+def crop_size(step: Crop, height: int, width: int) -> tuple[int, int]:
+    """Height and width after a crop."""
     if step.fraction is not None:
         return max(1, int(height * step.fraction)), max(1, int(width * step.fraction))
     return step.height or height, step.width or width
 
 
-def _crop_start(step: Crop, size: tuple[int, int], kept: tuple[int, int]) -> tuple[int, int]:
+def crop_start(step: Crop, size: tuple[int, int], kept: tuple[int, int]) -> tuple[int, int]:
     """Top and left. Both libraries centre the crop; they differ in how they round half a pixel."""
     if step.library == "pillow":
         return round((size[0] - kept[0]) / 2), round((size[1] - kept[1]) / 2)

@@ -16,7 +16,6 @@ from ov_mobilenet.runtime.image_files import (
     MAX_PIXELS,
     broken,
     damage_errors,
-    is_jpeg,
     is_plain,
     open_picture,
     read_file,
@@ -81,8 +80,8 @@ def decode_picture(
     Args:
         header: what `open_picture` gave; decoded in place if Pillow decodes.
         orientation: how to turn the picture, 1 to 8 as in EXIF.
-        reduction: 1, 2, 4 or 8; a JPEG's sides are divided by it, rounding up, while it is decoded. Other formats
-            come as large as they are.
+        reduction: 1, 2, 4 or 8; a JPEG's sides are divided by it, rounding up, while it is decoded. Only 1 for other
+            formats.
 
     Returns:
         A frame, uint8 (H, W, 3) BGR, or Pillow's picture of mode RGB, whichever decoded it.
@@ -90,8 +89,6 @@ def decode_picture(
     Raises:
         ImageError: damaged, or floating-point pixels.
     """
-    if not is_jpeg(header):
-        reduction = 1
     # Files that OpenCV reads otherwise than Pillow means them: palettes with transparency, floats, odd containers.
     picture: Picture | None = None
     if reader == "opencv" and is_plain(header, data):

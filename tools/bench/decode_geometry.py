@@ -1,0 +1,188 @@
+"""What it costs to bring a picture to the network's size: Pillow's own way against ours, exact against fast.
+
+    python tools/bench/decode_geometry.py [--pictures FOLDER] [--models MODEL.yml …] [--pairs 5] [--threads 2]
+
+1000 JPEGs (those of the folder repeated; without one, drawings of signs at 500x375) go through each of two ways in
+turn; the median of the ratios is printed. 12-megapixel JPEGs are made by enlarging some of them. With models, each
+network's own geometry and top-1 agreement between exact and the other ways of decoding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import PIL
+from PIL import Image, ImageOps
+
+import ov_mobilenet as ovm
+from ov_mobilenet.runtime.loading import DECODES, Decode, load
+from ov_mobilenet.zoo.geometry import Geometry, parse_words
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from signs import HELD_OUT
+from signs.scenes import numbered_drawing
+
+V1 = parse_words("crop 0.875, resize 224")
+V2 = parse_words("resize 256 greater pillow, crop 224")
+COUNT = 1000
+WAYS: tuple[Decode, Decode] = ("exact", "auto")
+LARGE_COUNT = 24
+LARGE_SIZE = (4000, 3000)
+Work = Callable[[bytes], object]
+
+
+def pillow_geometry(image: Image.Image) -> np.ndarray:
+    """V2's geometry as torchvision writes it: resize the whole, crop, to an array."""
+    width, height = image.size
+    size = (256, 256 * height // width) if height > width else (256 * width // height, 256)
+    left, top = round((size[0] - 224) / 2), round((size[1] - 224) / 2)
+    resized = image.resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(resized.crop((left, top, left + 224, top + 224)))
+
+
+def pillow_decode(data: bytes) -> Image.Image:
+    """As a dataset's reader does it."""
+    return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+
+
+def pillow_whole(data: bytes) -> np.ndarray:
+    """Decode and geometry, all by Pillow."""
+    return pillow_geometry(pillow_decode(data))
+
+
+def opencv_whole(data: bytes) -> object:
+    """V1's geometry as a loop in OpenCV does it."""
+    frame: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    height, width = int(frame.shape[0] * 0.875), int(frame.shape[1] * 0.875)
+    top, left = (frame.shape[0] - height) // 2, (frame.shape[1] - width) // 2
+    return cv2.resize(frame[top : top + height, left : left + width], (224, 224))
+
+
+def ours(data: bytes, geometry: Geometry, decode: Decode) -> object:
+    """The function that `classify` calls."""
+    return load(data, geometry, decode)
+
+
+def pictures(folder: Path | None) -> list[bytes]:
+    """The folder's JPEGs, or drawings."""
+    if folder is not None:
+        return [path.read_bytes() for path in sorted(folder.rglob("*.[jJ][pP]*[gG]"))]
+    drawn = []
+    for index in range(50):
+        frame, _ = numbered_drawing(HELD_OUT, 7, index)
+        frame = cv2.resize(frame, (500, 375), interpolation=cv2.INTER_CUBIC)
+        drawn.append(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
+    return drawn
+
+
+def enlarged(data: bytes, quality: int) -> bytes:
+    """A JPEG of 12 megapixels, upright if the picture is."""
+    image = pillow_decode(data)
+    size = LARGE_SIZE if image.width >= image.height else LARGE_SIZE[::-1]
+    buffer = io.BytesIO()
+    image.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def rate(work: Work, data: Sequence[bytes], threads: int) -> float:
+    """Pictures a second."""
+    with ThreadPoolExecutor(threads) as pool:
+        begun = time.perf_counter()
+        for _ in pool.map(work, data):
+            pass
+        return len(data) / (time.perf_counter() - begun)
+
+
+def compare(name: str, one: Work, other: Work, data: Sequence[bytes], options: argparse.Namespace) -> None:
+    """Print by how much the second is faster."""
+    for threads in sorted({1, options.threads}):
+        pairs = [(rate(one, data, threads), rate(other, data, threads)) for _ in range(options.pairs)]
+        ratio = statistics.median(after / before for before, after in pairs)
+        before, after = (statistics.median(side) for side in zip(*pairs, strict=True))
+        print(f"{name}, {threads} thread(s): {ratio:.2f}x ({before:.0f} -> {after:.0f} pictures/s)", flush=True)
+
+
+def compare_geometry(data: Sequence[bytes], pairs: int) -> None:
+    """Print how V2's geometry alone compares, on pictures that Pillow has decoded; and how the results differ."""
+    from ov_mobilenet.runtime.geometry import apply
+
+    images = [pillow_decode(item) for item in data]
+    fast = partial(apply, V2, exact=False)
+    ratios = []
+    for _ in range(pairs):
+        seconds = []
+        for work in (pillow_geometry, fast):
+            begun = time.perf_counter()
+            for image in images:
+                work(image)
+            seconds.append(time.perf_counter() - begun)
+        ratios.append(seconds[0] / seconds[1])
+    largest = max(int(np.abs(pillow_geometry(image).astype(int) - fast(image)[:, :, ::-1]).max()) for image in images)
+    print(f"V2's geometry alone: {statistics.median(ratios):.2f}x Pillow's; within {largest} grey level(s)", flush=True)
+
+
+def agreement(model: str, data: Sequence[bytes], large: Sequence[bytes]) -> None:
+    """Print on how many pictures top-1 is that of exact decoding."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = ovm.find_config(model)
+        sources = ovm.download(config, Path(folder) / "sources", cache_root=Path(folder) / "cache", offline=True)
+        (converted,) = ovm.convert(sources, Path(folder) / "ir", precisions=("FP32",))
+        classifier = ovm.load_classifier(converted.xml, device="CPU", inference_precision="f32")
+        assert classifier.geometry is not None
+        for name, items in (("as they are", data), ("12 megapixels", large)):
+            best = {
+                decode: [
+                    int(classifier.probabilities(load(item, classifier.geometry, decode).frame[None])[0].argmax())
+                    for item in items
+                ]
+                for decode in DECODES
+            }
+            for decode in ("auto", "fast"):
+                same = statistics.mean(a == b for a, b in zip(best["exact"], best[decode], strict=True))
+                print(f"{config.name}, {name}: {decode} agrees with exact on {same:.1%} of {len(items)}", flush=True)
+
+
+def main() -> None:
+    """Measure, and print a line a comparison."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--models", nargs="*", default=[])
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    cv2.setNumThreads(1)  # the pictures keep the threads busy
+    print(f"{os.cpu_count()} CPUs, Pillow {PIL.__version__}, OpenCV {cv2.__version__}, NumPy {np.__version__}")
+    distinct = pictures(options.pictures)
+    data = list(islice(cycle(distinct), COUNT))
+    compare_geometry(distinct[:200], options.pairs)
+    auto_v2, exact_v2 = partial(ours, geometry=V2, decode="auto"), partial(ours, geometry=V2, decode="exact")
+    compare("V2, Pillow's own way -> auto", pillow_whole, auto_v2, data, options)
+    compare("V2, Pillow's own way -> exact", pillow_whole, exact_v2, data, options)
+    compare("V1, OpenCV's own way -> auto", opencv_whole, partial(ours, geometry=V1, decode="auto"), data, options)
+    for quality in (75, 90):
+        large = [enlarged(item, quality) for item in distinct[:LARGE_COUNT]]
+        for name, geometry in (("V1", V1), ("V2", V2)):
+            exact, auto = (partial(ours, geometry=geometry, decode=decode) for decode in WAYS)
+            compare(f"{name}, 12 megapixels at quality {quality}, exact -> auto", exact, auto, large, options)
+    if options.models:
+        large = [enlarged(item, 90) for item in distinct]
+        for model in options.models:
+            agreement(model, distinct, large)
+
+
+if __name__ == "__main__":
+    main()
