@@ -18,8 +18,8 @@ from ov_mobilenet.runtime.load import load_classifier
 from ov_mobilenet.runtime.loading import DECODES, Decode
 from ov_mobilenet.runtime.results import Failure, Result
 
-# A CPU does eight pictures at a time in less time than one after another; for a few it is not worth the wait.
-MANY, CPU_BATCH = 100, 8
+# A CPU does several pictures at a time in less time than one after another; see tools/bench/README.md.
+MANY, CPU_BATCH = 100, 4
 
 
 @click.command("classify")

@@ -174,6 +174,12 @@ class InferQueue:
             else:
                 self._changed.notify_all()  # a batch has begun: its time to wait runs
 
+    def wait_until_hungry(self, least: int) -> None:
+        """Wait until fewer than `least` pictures are submitted and not yet answered, or the queue is closed."""
+        with self._lock:
+            while self._submitted - self._taken - len(self._done) >= least and self._is_open():
+                self._changed.wait(WAIT_SLICE_MS / 1e3)
+
     def close(self, *, cancel: bool = False) -> None:
         """Take no more pictures; results can still be iterated over, and end.
 

@@ -58,7 +58,7 @@ class _Feed:
         # As many as may be on their way: decoded, in the queue, or done and waiting for an earlier one.
         self._room = threading.Semaphore(queue.capacity + workers)
         self._working = workers
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
+        self._threads = [threading.Thread(target=self._work, args=(place,), daemon=True) for place in range(workers)]
 
     def start(self) -> None:
         for thread in self._threads:
@@ -79,9 +79,9 @@ class _Feed:
         for thread in self._threads:
             thread.join(max(0.0, deadline - monotonic()))
 
-    def _work(self) -> None:
+    def _work(self, place: int) -> None:
         try:
-            while (found := self._next()) is not None:
+            while (found := self._next(place)) is not None:
                 number, image = found
                 name = source_name(image, f"image {number}")
                 self.queue.submit_prepared(self._classifier.prepare_or_fail(image, name), number)
@@ -94,8 +94,11 @@ class _Feed:
             if last:
                 self.queue.close()
 
-    def _next(self) -> tuple[int, Image] | None:
+    def _next(self, place: int) -> tuple[int, Image] | None:
         """The next input and its number; one thread at a time asks the iterator."""
+        if place:
+            # One thread always decodes; more of them only take the cores from a device that has enough to do.
+            self.queue.wait_until_hungry(self.queue.batch_size * self.queue.requests)
         self._room.acquire()
         with self._lock:
             if self._stop or self.error is not None:
