@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -40,24 +39,21 @@ def benchmark_app_rate(xml: Path, seconds: float) -> float:
 
 
 def queue_rate(classifier: ovm.Classifier, batch: int, seconds: float) -> float:
-    """Results a second that come out of the queue while another thread feeds it."""
+    """Results a second that come out of the queue, fed and read by one thread."""
     assert classifier.input_size is not None
     pixels = np.random.default_rng(0).integers(0, 256, (32, *classifier.input_size, 3), dtype=np.uint8)
     frames = [Prepared("noise", frame, 0.0, 0.0, 0.0) for frame in pixels]
-    queue = InferQueue(classifier, batch_size=batch, ordered=False)
+    queue = InferQueue(classifier, batch_size=batch)
+    submitted = done = 0
     begun = time.perf_counter()
-
-    def feed() -> None:
-        number = 0
-        while time.perf_counter() - begun < seconds:
-            queue.submit_prepared(frames[number % len(frames)], number)
-            number += 1
-        queue.close()
-
-    thread = threading.Thread(target=feed)
-    thread.start()
-    done = sum(1 for _ in queue)
-    thread.join()
+    while time.perf_counter() - begun < seconds:
+        queue.submit_prepared(frames[submitted % len(frames)], submitted)
+        submitted += 1
+        if submitted - done > queue.requests * batch:
+            next(queue)
+            done += 1
+    queue.close()
+    done += sum(1 for _ in queue)
     return done / (time.perf_counter() - begun)
 
 
