@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.errors import OvMobilenetError
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.device_settings import DeviceSettings
+    from ov_mobilenet.runtime.infer_queue import InferQueue
     from ov_mobilenet.runtime.load import load_classifier
     from ov_mobilenet.runtime.results import Classification, Failure, Prediction, Timings
     from ov_mobilenet.zoo.config import load_config
@@ -35,6 +36,7 @@ _HOMES = {
     "DeviceSettings": "runtime.device_settings",
     "Failure": "runtime.results",
     "Form": "conversion.form",
+    "InferQueue": "runtime.infer_queue",
     "IrModel": "conversion.converter",
     "ModelConfig": "zoo.model",
     "OvMobilenetError": "errors",
@@ -56,6 +58,7 @@ __all__ = [
     "DeviceSettings",
     "Failure",
     "Form",
+    "InferQueue",
     "IrModel",
     "ModelConfig",
     "OvMobilenetError",

@@ -171,7 +171,7 @@ class InferQueue:
             self._pending.append(_Waiting(number, key, prepared, self._clock()))
             if len(self._pending) >= self.batch_size:
                 self._start()
-            else:
+            elif len(self._pending) == 1:
                 self._changed.notify_all()  # a batch has begun: its time to wait runs
 
     def wait_until_hungry(self, least: int) -> None:
