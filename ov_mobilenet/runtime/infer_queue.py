@@ -64,6 +64,9 @@ class _Answered:
     inference_ms: float
 
 
+_ABANDONED: list[_Slot] = []
+
+
 class InferQueue:
     """Classify many pictures at the speed of the device, in bounded memory.
 
@@ -282,7 +285,7 @@ class InferQueue:
             self._feed(slot)
             slot.started = self._clock()
             slot.request.start_async()
-        except RuntimeError as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is these pictures' result)
             self._failed(slot, error)
         else:
             self._busy.append(slot)
@@ -306,9 +309,9 @@ class InferQueue:
     def _advance(self) -> None:
         """Wait for whatever comes first: an answer, a batch that has waited long enough, another thread."""
         patience = None
-        if self._pending and self._lost is None:
+        if self._pending and self._idle and self._lost is None:
             patience = max(0.0, self._pending[0].queued + self._max_wait - self._clock())
-            if patience == 0.0 and self._idle:
+            if patience == 0.0 or self._closed:
                 self._start()
                 return
         if self._busy:
@@ -351,20 +354,24 @@ class InferQueue:
             self._failed(slot, error)
         elif done:
             self._busy.remove(slot)
-            self._harvest(slot)
+            try:
+                self._harvest(slot)
+            except Exception as problem:  # noqa: BLE001 (as in _start)
+                self._failed(slot, problem)
         elif self._clock() - slot.started > self._timeout:
             self._lose(f"no answer within {self._timeout:g} s")
 
     def _harvest(self, slot: _Slot) -> None:
-        self._failures = 0
         # The tensor is written again by the request's next run.
         rows = slot.request.get_output_tensor(0).data[: len(slot.items)].copy()
+        latency = slot.request.latency
         for item, row in zip(slot.items, rows, strict=True):
-            self._finish(item.number, item.key, _Answered(item, row, slot.started, slot.request.latency))
+            self._finish(item.number, item.key, _Answered(item, row, slot.started, latency))
+        self._failures = 0
         slot.items = []
         self._idle.append(slot)
 
-    def _failed(self, slot: _Slot, error: RuntimeError) -> None:
+    def _failed(self, slot: _Slot, error: Exception) -> None:
         reason = _short(error)
         self._fail(slot.items, f"the device failed ({reason})")
         self._idle.append(slot)
@@ -388,8 +395,8 @@ class InferQueue:
             except RuntimeError as error:
                 reason = f"{reason}; {_short(error)}"
             self._fail(slot.items, reason)
-            if not forget:
-                self._idle.append(slot)
+            # To let go of a request that runs waits for it, which a device that hangs never ends.
+            (_ABANDONED if forget else self._idle).append(slot)
         self._busy.clear()
         self._fail(self._pending, reason)
 

@@ -6,6 +6,7 @@ import faulthandler
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +218,20 @@ def test_single_failures_and_nans_are_results_of_their_own() -> None:
     assert "not finite" in results[3].error
     assert all("this request failed" in results[number].error for number in (5, 9))
     assert sum(right(key, result) for key, result in results.items()) == 17
+
+
+def test_whatever_goes_wrong_with_a_batch_is_its_pictures_result() -> None:
+    queue = InferQueue(classifier(), batch_size=2, requests=1, max_wait_ms=1)
+    wrong = np.zeros((SIDE + 1, SIDE, 3), np.uint8)
+    for mark in range(6):
+        prepared = queue._classifier.prepare(frame(mark), str(mark))
+        if mark == 3:
+            prepared = replace(prepared, frame=wrong)  # does not fit beside the others
+        queue.submit_prepared(prepared, mark)
+    queue.close()
+    results = dict(queue)
+    assert [mark for mark in range(6) if isinstance(results[mark], Failure)] == [2, 3]
+    assert all(right(m, results[m]) for m in (0, 1, 4, 5))
 
 
 def test_closing_drains_or_cancels() -> None:
