@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.conversion.ir import IrRecord
 from ov_mobilenet.errors import ImageError, IrError, UsageError, printable
+from ov_mobilenet.runtime.in_flight import NOT_FINITE
 from ov_mobilenet.runtime.loading import Decode, load
 from ov_mobilenet.runtime.pixels import check_pixels
 from ov_mobilenet.runtime.planes import to_planes
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     Image = str | Path | bytes | Frame
 
 DEFAULT_TOP_K = 5
-_NOT_FINITE = "the network gave values that are not finite (NaN or infinity)"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Classifier:
         prepared = self.prepare(image, source_name(image, "image 0"))
         (result,) = self._infer([prepared], top_k)
         if isinstance(result, Failure):
-            raise IrError(_NOT_FINITE)
+            raise IrError(NOT_FINITE)
         return result
 
     def classify_batch(self, images: Iterable[Image], *, top_k: int = DEFAULT_TOP_K) -> list[Result]:
@@ -196,7 +196,7 @@ class Classifier:
             rows.append(self._run(chunk))
         answers = np.concatenate(rows)
         if not np.isfinite(answers).all():
-            raise IrError(_NOT_FINITE)
+            raise IrError(NOT_FINITE)
         return answers
 
     def stream(
@@ -285,7 +285,7 @@ class Classifier:
         results: list[Result] = []
         for picture, row in zip(prepared, rows, strict=True):
             if not np.isfinite(row).all():
-                results.append(Failure(picture.source, _NOT_FINITE))
+                results.append(Failure(picture.source, NOT_FINITE))
                 continue
             predictions = top_predictions(row, self.labels, top_k)
             queued = (begun - picture.started) * 1e3 - picture.decode_ms - picture.geometry_ms

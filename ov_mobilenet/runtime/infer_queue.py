@@ -10,22 +10,18 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import DeviceError, UsageError, printable
-from ov_mobilenet.runtime.results import Classification, Failure, Result, Timings, source_name, top_predictions
+from ov_mobilenet.runtime.in_flight import Answered, Slot, Waiting
+from ov_mobilenet.runtime.results import Failure, Result, source_name
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ov_mobilenet.runtime.classifier import Classifier, Image, Prepared
 
 DEFAULT_TOP_K = 5
-NOT_FINITE = "the network gave values that are not finite (NaN or infinity)"
 CANCELLED = "cancelled before it was classified"
 # A device that fails so often without an answer in between will not come back.
 FATAL_FAILURES = 3
@@ -33,38 +29,7 @@ FATAL_FAILURES = 3
 WAIT_SLICE_MS = 200
 
 
-@dataclass
-class _Waiting:
-    """One picture on its way."""
-
-    number: int
-    key: Hashable
-    prepared: Prepared
-    queued: float
-
-
-@dataclass
-class _Slot:
-    """One infer request, and the pictures that it is busy with."""
-
-    request: Any
-    items: list[_Waiting] = field(default_factory=list)
-    tensor: Any = None  # keeps the pixels alive while the request reads them
-    started: float = 0.0
-    waited_for: bool = False
-
-
-@dataclass(frozen=True)
-class _Answered:
-    """What a request gave for one picture; made into a result by whoever takes it."""
-
-    item: _Waiting
-    row: NDArray[np.float32]
-    started: float
-    inference_ms: float
-
-
-_ABANDONED: list[_Slot] = []
+_ABANDONED: list[Slot] = []
 
 
 class InferQueue:
@@ -129,10 +94,10 @@ class InferQueue:
         self._ordered = ordered
         self._timeout = timeout_s
         self._clock = clock
-        self._idle = [_Slot(compiled.model.create_infer_request()) for _ in range(self.requests)]
-        self._busy: deque[_Slot] = deque()
-        self._pending: list[_Waiting] = []
-        self._done: dict[int, tuple[Hashable, Result | _Answered]] = {}
+        self._idle = [Slot(compiled.model.create_infer_request()) for _ in range(self.requests)]
+        self._busy: deque[Slot] = deque()
+        self._pending: list[Waiting] = []
+        self._done: dict[int, tuple[Hashable, Result | Answered]] = {}
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._submitted = self._taken = self._failures = 0
@@ -171,7 +136,7 @@ class InferQueue:
             if isinstance(prepared, Failure):
                 self._finish(number, key, prepared)
                 return
-            self._pending.append(_Waiting(number, key, prepared, self._clock()))
+            self._pending.append(Waiting(number, key, prepared, self._clock()))
             if len(self._pending) >= self.batch_size:
                 self._start()
             elif len(self._pending) == 1:
@@ -226,7 +191,9 @@ class InferQueue:
             key, found = self._done.pop(number)
             self._taken += 1
             self._changed.notify_all()
-        return key, found if isinstance(found, Classification | Failure) else self._result(found)
+        return key, found if isinstance(found, Classification | Failure) else found.result(
+            self._classifier.labels, self._top_k
+        )
 
     def _next_done(self) -> int | None:
         if self._ordered:
@@ -242,33 +209,16 @@ class InferQueue:
         if self._closed or self._lost is not None:
             raise StopIteration
 
-    def _result(self, answered: _Answered) -> Result:
-        """The classes of a row; runs in the thread that takes the result, without the lock."""
-        import numpy as np
-
-        item, prepared = answered.item, answered.item.prepared
-        if not np.isfinite(answered.row).all():
-            return Failure(prepared.source, NOT_FINITE)
-        predictions = top_predictions(answered.row, self._classifier.labels, self._top_k)
-        timings = Timings(
-            decode=prepared.decode_ms,
-            geometry=prepared.geometry_ms,
-            queue=(answered.started - item.queued) * 1e3,
-            inference=answered.inference_ms,
-            total=(answered.started - prepared.started) * 1e3 + answered.inference_ms,
-        )
-        return Classification(prepared.source, predictions, timings)
-
     # Moving along; all of this holds the lock, and lets go of it only to wait
 
     def _is_open(self) -> bool:
         return not self._closed and self._lost is None
 
-    def _finish(self, number: int, key: Hashable, result: Result | _Answered) -> None:
+    def _finish(self, number: int, key: Hashable, result: Result | Answered) -> None:
         self._done[number] = (key, result)
         self._changed.notify_all()
 
-    def _fail(self, items: list[_Waiting], reason: str) -> None:
+    def _fail(self, items: list[Waiting], reason: str) -> None:
         for item in items:
             self._finish(item.number, item.key, Failure(item.prepared.source, reason))
         items.clear()
@@ -291,7 +241,7 @@ class InferQueue:
             self._busy.append(slot)
             self._changed.notify_all()  # somebody may wait for results and have had nothing to wait for
 
-    def _feed(self, slot: _Slot) -> None:
+    def _feed(self, slot: Slot) -> None:
         """Hand the pixels to the request: one picture as it is, several beside each other."""
         import numpy as np
         import openvino as ov
@@ -320,7 +270,7 @@ class InferQueue:
         else:
             self._changed.wait(patience)
 
-    def _ready(self) -> _Slot | None:
+    def _ready(self) -> Slot | None:
         """A request that is done though an older one is not."""
         for slot in self._busy:
             try:
@@ -330,7 +280,7 @@ class InferQueue:
                 return slot
         return None
 
-    def _wait_for(self, slot: _Slot, patience: float | None = None) -> None:
+    def _wait_for(self, slot: Slot, patience: float | None = None) -> None:
         """Wait for a request, or as long as the patience is, and take what it gave; one thread at a time for each."""
         if slot.waited_for:
             self._changed.wait(WAIT_SLICE_MS / 1e3 if patience is None else patience)
@@ -361,17 +311,17 @@ class InferQueue:
         elif self._clock() - slot.started > self._timeout:
             self._lose(f"no answer within {self._timeout:g} s")
 
-    def _harvest(self, slot: _Slot) -> None:
+    def _harvest(self, slot: Slot) -> None:
         # The tensor is written again by the request's next run.
         rows = slot.request.get_output_tensor(0).data[: len(slot.items)].copy()
         latency = slot.request.latency
         for item, row in zip(slot.items, rows, strict=True):
-            self._finish(item.number, item.key, _Answered(item, row, slot.started, latency))
+            self._finish(item.number, item.key, Answered(item, row, slot.started, latency))
         self._failures = 0
         slot.items = []
         self._idle.append(slot)
 
-    def _failed(self, slot: _Slot, error: Exception) -> None:
+    def _failed(self, slot: Slot, error: Exception) -> None:
         reason = _short(error)
         self._fail(slot.items, f"the device failed ({reason})")
         self._idle.append(slot)
