@@ -191,9 +191,9 @@ class InferQueue:
             key, found = self._done.pop(number)
             self._taken += 1
             self._changed.notify_all()
-        return key, found if isinstance(found, Classification | Failure) else found.result(
-            self._classifier.labels, self._top_k
-        )
+        if isinstance(found, Answered):  # made into a result here, without the lock
+            return key, found.result(self._classifier.labels, self._top_k)
+        return key, found
 
     def _next_done(self) -> int | None:
         if self._ordered:
