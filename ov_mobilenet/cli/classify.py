@@ -73,7 +73,7 @@ def classify_command(
 
         names = read_labels(labels)
     settings = device_options.settings()
-    if len(paths) > 1 and settings.hint is None and settings.streams is None:
+    if len(paths) > 1 and not {"PERFORMANCE_HINT", "NUM_STREAMS"} & settings.asked().keys():
         settings = replace(settings, hint="throughput")
     classifier = load_classifier(
         model,

@@ -242,6 +242,28 @@ def test_a_command_runs_on_the_device_that_was_asked_for(
     assert [device for device, _, _ in core.compiled] == ["GPU"]
 
 
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ([], {"PERFORMANCE_HINT": "THROUGHPUT"}),
+        (["--hint", "latency"], {"PERFORMANCE_HINT": "LATENCY"}),
+        (["--property", "PERFORMANCE_HINT=LATENCY"], {"PERFORMANCE_HINT": "LATENCY"}),
+        (["--streams", "2"], {"NUM_STREAMS": "2"}),
+        (["--property", "NUM_STREAMS=2"], {"NUM_STREAMS": "2"}),
+    ],
+)
+def test_several_pictures_are_for_throughput_unless_the_user_says_otherwise(
+    options: list[str], asked: dict[str, str], network: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert classify(network, picture) == 0  # converts, with a core of its own
+    core = FakeCore()
+    fake(monkeypatch, core)
+    assert classify(network, picture, str(picture), "-d", "CPU", *options) == 0
+    assert core.compiled
+    for _, properties, _ in core.compiled:
+        assert {name: properties[name] for name in ("PERFORMANCE_HINT", "NUM_STREAMS") if name in properties} == asked
+
+
 def test_the_fallback_is_said_on_stderr(network: Path, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert classify(network, picture, "-d", "GPU.97", "--fallback", "CPU") == 0
     out, err = capsys.readouterr()
