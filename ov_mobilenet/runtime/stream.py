@@ -31,7 +31,7 @@ def stream(
     workers: int | None = None,
 ) -> Iterator[Result]:
     """See `Classifier.stream`."""
-    workers = workers or os.cpu_count() or 1
+    workers = (os.cpu_count() or 1) if workers is None else workers
     if workers < 1:
         raise UsageError("bad workers", expected="at least 1", got=workers)
     queue = InferQueue(

@@ -298,6 +298,12 @@ def test_inputs_that_raise_end_the_stream_after_what_they_gave() -> None:
     assert len(results) == 10
 
 
+@pytest.mark.parametrize("wishes", [{"workers": 0}, {"workers": -1}, {"requests": 0}, {"batch_size": 0}, {"top_k": 0}])
+def test_bad_numbers_of_a_stream_are_usage_errors(wishes: dict) -> None:
+    with pytest.raises(UsageError, match="expected at least 1, got"):
+        classifier().stream([], **wishes)
+
+
 def test_a_stream_that_nobody_reads_to_its_end_stops_its_threads() -> None:
     taken = []
 
