@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.conversion.ir import IrRecord
-from ov_mobilenet.errors import ImageError, IrError, UsageError, printable
+from ov_mobilenet.errors import ImageError, IrError, MissingDependencyError, UsageError, printable
 from ov_mobilenet.runtime.in_flight import NOT_FINITE
 from ov_mobilenet.runtime.loading import Decode, load
 from ov_mobilenet.runtime.pixels import check_pixels
@@ -223,6 +223,7 @@ class Classifier:
         Raises:
             UsageError: a number is out of range.
             DeviceError: the device failed for good; after the results of all that was under way.
+            MissingDependencyError: what reads pictures cannot be imported; after the results of what needed none.
             Exception: whatever the iterator of the inputs raises, after the results of what it gave before.
         """
         from ov_mobilenet.runtime.stream import stream
@@ -268,11 +269,17 @@ class Classifier:
         return Prepared(name, frame, started, loaded.decode_ms, loaded.geometry_ms)
 
     def prepare_or_fail(self, image: Image, name: str) -> Prepared | Failure:
-        """As `prepare`, the error as a value: one bad input is its own result, whatever a library raises for it."""
+        """As `prepare`, the error as a value: one bad input is its own result, whatever a library raises for it.
+
+        Raises:
+            MissingDependencyError: what reads pictures cannot be imported, which is no input's fault.
+        """
         try:
             return self.prepare(image, name)
         except ImageError as error:
             return Failure(name, str(error))
+        except MissingDependencyError:
+            raise
         except Exception as error:  # noqa: BLE001
             return Failure(name, printable(f"cannot be prepared ({type(error).__name__}: {error})"))
 

@@ -120,6 +120,7 @@ class InferQueue:
         Raises:
             UsageError: the queue is closed.
             DeviceError: the device failed for good.
+            MissingDependencyError: what reads pictures cannot be imported.
         """
         name = source_name(image, "a frame" if key is None else str(key))
         self.submit_prepared(self._classifier.prepare_or_fail(image, name), key)

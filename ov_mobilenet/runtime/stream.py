@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.errors import DeviceError, UsageError
+from ov_mobilenet.errors import DeviceError, OvMobilenetError, UsageError
 from ov_mobilenet.runtime.infer_queue import DEFAULT_TOP_K, InferQueue
 from ov_mobilenet.runtime.results import Result, source_name
 
@@ -44,7 +44,7 @@ class _Feed:
     """The threads that take inputs, decode them and submit them.
 
     Attributes:
-        error: what the inputs themselves raised; no more are taken then.
+        error: what the inputs themselves raised, or what keeps all of them from being read; no more are taken then.
     """
 
     def __init__(self, classifier: Classifier, inputs: Iterator[Image], queue: InferQueue, workers: int) -> None:
@@ -87,6 +87,12 @@ class _Feed:
                 self.queue.submit_prepared(self._classifier.prepare_or_fail(image, name), number)
         except (DeviceError, UsageError):
             pass  # the queue tells whoever takes its results
+        except OvMobilenetError as error:
+            with self._lock:
+                self.error = self.error or error
+            # The picture has no result, so those after it do not go out: nobody else makes room for the other threads.
+            for _ in self._threads:
+                self._room.release()
         finally:
             with self._lock:
                 self._working -= 1

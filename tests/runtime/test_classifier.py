@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import threading
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ov_mobilenet.errors import (
     DeviceError,
     ImageError,
     IrError,
+    MissingDependencyError,
     UnknownModelError,
     UsageError,
 )
@@ -99,6 +101,15 @@ def test_a_bad_picture_among_good_ones_is_an_error_in_its_place(classifier: ovm.
         assert "empty" in results[1].error
         assert results[3].source == "not/there.jpg"
         assert [results[i].best.class_id for i in (0, 2, 4)] == list(EXPECTED[:3].argmax(1))
+
+
+@pytest.mark.parametrize("way", ["classify_each", "classify_batch", "stream"])
+def test_a_missing_library_is_one_error_and_no_failure_a_picture(
+    classifier: ovm.Classifier, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)  # as without libGL: importing it fails
+    with pytest.raises(MissingDependencyError, match="opencv-python-headless"):
+        list(getattr(classifier, way)([png(FRAMES[0]), png(FRAMES[1])]))
 
 
 def test_many_threads_share_one_classifier(classifier: ovm.Classifier) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import faulthandler
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -17,7 +19,7 @@ from fake_device import CPU, Behaviour, FakeClock, FakeCompiledModel
 from PIL import Image
 
 import ov_mobilenet as ovm
-from ov_mobilenet.errors import DeviceError, UsageError
+from ov_mobilenet.errors import DeviceError, MissingDependencyError, UsageError
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.device import Compiled
 from ov_mobilenet.runtime.infer_queue import FATAL_FAILURES, InferQueue
@@ -298,10 +300,47 @@ def test_inputs_that_raise_end_the_stream_after_what_they_gave() -> None:
     assert len(results) == 10
 
 
+def test_a_missing_library_ends_a_stream_once_after_what_was_done_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bad,) = pictures(tmp_path, 1)
+    model = classifier()
+    monkeypatch.setitem(sys.modules, "cv2", None)  # as without libGL: importing it fails
+    for workers in (1, 4):
+        results = []
+        with pytest.raises(MissingDependencyError, match="OpenCV cannot be imported"):
+            for result in model.stream([*map(frame, range(10)), *[bad] * 5], workers=workers):
+                results.append(result)
+        assert [right(mark, result) for mark, result in enumerate(results)] == [True] * 10
+
+
 @pytest.mark.parametrize("wishes", [{"workers": 0}, {"workers": -1}, {"requests": 0}, {"batch_size": 0}, {"top_k": 0}])
 def test_bad_numbers_of_a_stream_are_usage_errors(wishes: dict) -> None:
     with pytest.raises(UsageError, match="expected at least 1, got"):
         classifier().stream([], **wishes)
+
+
+def test_a_missing_library_ends_a_stream_whose_other_threads_wait_for_room() -> None:
+    model, real, workers = classifier(), Classifier.prepare, 2
+    room = InferQueue(model).capacity + workers
+    full = threading.Event()
+
+    def inputs() -> Iterator[np.ndarray | bytes]:
+        yield b"needs what is missing"
+        for mark in range(1000):
+            if mark == room - 2:  # the other thread went on, and this is the last that there is room for
+                full.set()
+            yield frame(mark)
+
+    def prepare(image: Any, name: str) -> Any:
+        if isinstance(image, bytes):
+            full.wait()
+            raise MissingDependencyError("OpenCV cannot be imported")
+        return real(model, image, name)
+
+    model.prepare = prepare  # type: ignore[method-assign]
+    with pytest.raises(MissingDependencyError):
+        list(model.stream(inputs(), workers=workers))
 
 
 def test_a_stream_that_nobody_reads_to_its_end_stops_its_threads() -> None:
