@@ -85,7 +85,7 @@ test: $(STAMP)
 test-full: venv-full
 	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest -m "full and not omz" $(PYTEST_ARGS)
 
-# Only the tests marked `omz`: our conversion against the classic Model Optimizer's.
+# Only the tests marked `omz`: our conversion against the classic Model Optimizer's, our `info` against omz_info_dumper.
 test-omz: $(STAMP) $(OMZ_STAMP)
 	OV_MOBILENET_TEST_MO=$(abspath $(OMZ)/bin/mo) OMZ_INFO_DUMPER=$(abspath $(OMZ)/bin/omz_info_dumper) \
 	  $(BIN)/python -m pytest -m omz $(PYTEST_ARGS)

@@ -12,7 +12,7 @@ import pytest
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.zoo.registry import model_names
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.omz
 
 ROOT = Path(__file__).resolve().parents[2]
 FAMILY = (
