@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import openvino as ov
 
+    from ov_mobilenet.conversion.form import Planes
 
-def take_planes(model: ov.Model, color_format: Literal["nv12", "i420"]) -> ov.Model:
+
+def take_planes(model: ov.Model, color_format: Planes) -> ov.Model:
     """Let a model that takes uint8 (N, H, W, 3) BGR frames take uint8 (N, 3/2 H, W, 1) planes.
 
     Args:

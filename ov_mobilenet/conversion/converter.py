@@ -239,8 +239,8 @@ def _front(model: ov.Model, layout: str, plan: ConversionPlan, record: ir.IrReco
         model = bake_geometry(
             model, record.geometry, layout=form.layout or "NHWC", input_type=form.input_type or "u8", path=path
         )
-    if record.color_format in ("nv12", "i420"):
-        model = take_planes(model, record.color_format)
+    if record.planes is not None:
+        model = take_planes(model, record.planes)
     return model
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from ov_mobilenet.conversion.normalisation import InputType
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.zoo.geometry import Geometry
 
 ColorFormat = Literal["bgr", "rgb", "nv12", "i420"]
+Planes = Literal["nv12", "i420"]
 Purpose = Literal["npu", "ovms"]
 COLOR_FORMATS: tuple[ColorFormat, ...] = ("bgr", "rgb", "nv12", "i420")
 PURPOSES: tuple[Purpose, ...] = ("npu", "ovms")
-YUV = ("nv12", "i420")
+YUV: tuple[Planes, ...] = get_args(Planes)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from msgspec import Struct
 
+from ov_mobilenet.conversion.form import YUV, ColorFormat, Planes
 from ov_mobilenet.errors import IrError
 from ov_mobilenet.zoo.arguments import Normalisation
 from ov_mobilenet.zoo.geometry import Geometry, Resize
@@ -68,7 +69,12 @@ class IrRecord(Struct, frozen=True, kw_only=True):
     calibration: dict[str, Any] | None = None
     accuracy: dict[str, Any] | None = None
     geometry_baked: bool = False
-    color_format: Literal["bgr", "rgb", "nv12", "i420"] = "bgr"
+    color_format: ColorFormat = "bgr"
+
+    @property
+    def planes(self) -> Planes | None:
+        """The planes that the model takes; None if it takes frames."""
+        return self.color_format if self.color_format in YUV else None
 
 
 def describe(model: ov.Model, record: IrRecord) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ov_mobilenet.conversion.form import YUV
 from ov_mobilenet.errors import ImageError, VerificationError
 from ov_mobilenet.zoo.geometry import Geometry
 
@@ -87,11 +86,11 @@ def verify(
     gives_probabilities, quantised = _graph_facts(sources.config, plan, path)
     classifier = load_classifier(model.xml, device="CPU", inference_precision="f32")
     tolerance, agreement = QUANTISED_TOLERANCE if quantised else TOLERANCE[model.precision]
-    if classifier.input_size is None or classifier.geometry is None or model.record.color_format in YUV:
+    if classifier.input_size is None or classifier.geometry is None or model.record.planes is not None:
         raise VerificationError(
             "the IR cannot be fed what its source network is fed", where=model.xml,
             expected="frames of the network's own size",
-            got="frames of any size" if classifier.input_size is None else f"{model.record.color_format} planes",
+            got="frames of any size" if classifier.input_size is None else f"{model.record.planes} planes",
             fix="Verify the plain form; geometry and planes come before the network and change nothing in it",
         )  # fmt: skip
     height, width = classifier.input_size

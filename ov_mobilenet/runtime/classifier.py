@@ -15,7 +15,7 @@ from ov_mobilenet.errors import ImageError, IrError, MissingDependencyError, Usa
 from ov_mobilenet.runtime.in_flight import NOT_FINITE
 from ov_mobilenet.runtime.loading import Decode, load
 from ov_mobilenet.runtime.pixels import check_pixels
-from ov_mobilenet.runtime.planes import to_planes
+from ov_mobilenet.runtime.planes import frame_height, to_planes
 from ov_mobilenet.runtime.results import Classification, Failure, Result, Timings, source_name, top_predictions
 from ov_mobilenet.zoo.geometry import Geometry
 
@@ -99,10 +99,9 @@ class Classifier:
         shape = compiled.model.inputs[0].get_partial_shape()
         self._batch = None if shape[0].is_dynamic else shape[0].get_length()
         self.input_size = None if geometry is None else (shape[1].get_length(), shape[2].get_length())
-        color_format = record.color_format if record is not None else "bgr"
-        self._planes = color_format if color_format in ("nv12", "i420") else None
+        self._planes = record.planes if record is not None else None
         if self._planes is not None and self.input_size is not None:
-            self.input_size = (self.input_size[0] // 3 * 2, self.input_size[1])
+            self.input_size = (frame_height(self.input_size[0]), self.input_size[1])
 
     def classify(self, image: Image, *, top_k: int = DEFAULT_TOP_K) -> Classification:
         """Classify one picture.

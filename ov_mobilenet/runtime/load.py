@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet._version import __version__
 from ov_mobilenet.conversion import ir
-from ov_mobilenet.conversion.form import YUV
 from ov_mobilenet.conversion.ir import IrRecord
 from ov_mobilenet.errors import ConfigError, IrError, UnknownModelError, UsageError
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.device import Compiled, compile_model
 from ov_mobilenet.runtime.device_settings import DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.runtime.loading import Decode
+from ov_mobilenet.runtime.planes import frame_height
 from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_words, whole
 
 if TYPE_CHECKING:
@@ -230,8 +230,8 @@ def _layout(network: ov.Model, xml: Path) -> str:
 def _size(network: ov.Model, record: IrRecord | None, xml: Path) -> tuple[int, int]:
     """Height and width of the frames."""
     shape = network.inputs[0].get_partial_shape()
-    if _takes_planes(record):
-        return shape[1].get_length() // 3 * 2, shape[2].get_length()
+    if record is not None and record.planes is not None:
+        return frame_height(shape[1].get_length()), shape[2].get_length()
     layout = _layout(network, xml)
     height, width = shape[layout.index("H")], shape[layout.index("W")]
     if height.is_dynamic or width.is_dynamic:
@@ -239,16 +239,12 @@ def _size(network: ov.Model, record: IrRecord | None, xml: Path) -> tuple[int, i
     return height.get_length(), width.get_length()
 
 
-def _takes_planes(record: IrRecord | None) -> bool:
-    return record is not None and record.color_format in YUV
-
-
 def _take_frames(network: ov.Model, record: IrRecord | None, *, reverse: bool) -> ov.Model:
     """Let the network take uint8 NHWC BGR frames: type, layout and channels are turned in the graph."""
     import openvino as ov
     from openvino.preprocess import PrePostProcessor
 
-    if _takes_planes(record):
+    if record is not None and record.planes is not None:
         return network
     layout = _layout(network, Path(network.get_friendly_name()))
     element = network.inputs[0].get_element_type()

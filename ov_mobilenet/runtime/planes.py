@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import ImageError
 from ov_mobilenet.runtime.images import cv2
 
 if TYPE_CHECKING:
+    from ov_mobilenet.conversion.form import Planes
     from ov_mobilenet.runtime.images import Frame
 
 
-def to_planes(frame: Frame, color_format: Literal["nv12", "i420"]) -> Frame:
+def to_planes(frame: Frame, color_format: Planes) -> Frame:
     """Convert a frame; colours lose three quarters of their resolution, as in a camera.
 
     Args:
@@ -34,3 +35,8 @@ def to_planes(frame: Frame, color_format: Literal["nv12", "i420"]) -> Frame:
         chroma = planes[height:].reshape(2, -1)
         planes = np.concatenate([planes[:height], np.stack([chroma[0], chroma[1]], axis=1).reshape(height // 2, width)])
     return planes[..., None]
+
+
+def frame_height(rows: int) -> int:
+    """Height of the frames, in pixels, whose planes have so many rows."""
+    return rows // 3 * 2
