@@ -16,7 +16,7 @@ from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.load import load_classifier
 from ov_mobilenet.runtime.loading import DECODES, Decode
-from ov_mobilenet.runtime.results import Failure, Result
+from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Failure, Result
 
 # A CPU does several pictures at a time in less time than one after another; see tools/bench/README.md.
 MANY, CPU_BATCH = 100, 4
@@ -25,7 +25,9 @@ MANY, CPU_BATCH = 100, 4
 @click.command("classify")
 @click.argument("model")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT…")
-@click.option("-k", "--top-k", type=click.IntRange(min=1), default=5, show_default=True, help="Classes a picture.")
+@click.option(
+    "-k", "--top-k", type=click.IntRange(min=1), default=DEFAULT_TOP_K, show_default=True, help="Classes a picture."
+)
 @click.option("--format", "form", type=click.Choice(sorted(SINKS)), default="table", show_default=True)
 @click.option("--geometry", metavar="STEPS", help="Crop and resize instead of the model's own, such as 'resize 224'.")
 @click.option(

@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.conversion.ir import IrRecord
 from ov_mobilenet.errors import ImageError, IrError, MissingDependencyError, UsageError, printable
-from ov_mobilenet.runtime.in_flight import NOT_FINITE
 from ov_mobilenet.runtime.loading import Decode, load
 from ov_mobilenet.runtime.pixels import check_pixels
 from ov_mobilenet.runtime.planes import frame_height, to_planes
-from ov_mobilenet.runtime.results import Classification, Failure, Result, Timings, source_name, top_predictions
+from ov_mobilenet.runtime.results import (
+    DEFAULT_TOP_K,
+    NOT_FINITE,
+    Classification,
+    Failure,
+    Result,
+    result_of,
+    source_name,
+)
 from ov_mobilenet.zoo.geometry import Geometry
 
 if TYPE_CHECKING:
@@ -28,8 +35,6 @@ if TYPE_CHECKING:
     from ov_mobilenet.runtime.images import Frame
 
     Image = str | Path | bytes | Frame
-
-DEFAULT_TOP_K = 5
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,6 @@ class Classifier:
         self.device = compiled.device
         self.inference_precision = compiled.inference_precision
         self._own = compiled
-        self._model = compiled.model
         self._compile = compile_batch
         self._decode: Decode = decode
         self._compiling = threading.Lock()
@@ -285,25 +289,21 @@ class Classifier:
     def _infer(self, prepared: list[Prepared], top_k: int) -> list[Result]:
         import numpy as np
 
-        begun = perf_counter()
+        started = perf_counter()
         rows = self._run(np.stack([picture.frame for picture in prepared]))
-        ended = perf_counter()
-        results: list[Result] = []
-        for picture, row in zip(prepared, rows, strict=True):
-            if not np.isfinite(row).all():
-                results.append(Failure(picture.source, NOT_FINITE))
-                continue
-            predictions = top_predictions(row, self.labels, top_k)
-            queued = (begun - picture.started) * 1e3 - picture.decode_ms - picture.geometry_ms
-            timings = Timings(
-                decode=picture.decode_ms,
-                geometry=picture.geometry_ms,
-                queue=max(0.0, queued),
-                inference=(ended - begun) * 1e3,
-                total=(perf_counter() - picture.started) * 1e3,
+        inference_ms = (perf_counter() - started) * 1e3
+        return [
+            result_of(
+                picture,
+                row,
+                self.labels,
+                top_k,
+                started=started,
+                queue_ms=max(0.0, (started - picture.started) * 1e3 - picture.decode_ms - picture.geometry_ms),
+                inference_ms=inference_ms,
             )
-            results.append(Classification(picture.source, predictions, timings))
-        return results
+            for picture, row in zip(prepared, rows, strict=True)
+        ]
 
     def _run(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """One request; a batch that is not full is filled up with black."""
@@ -315,7 +315,7 @@ class Classifier:
         try:
             request = self._requests.get_nowait()
         except queue.Empty:
-            request = self._model.create_infer_request()
+            request = self._own.model.create_infer_request()
         try:
             request.infer([frames], share_inputs=True)
             # The output tensor is written again by the request's next run.

@@ -6,15 +6,13 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ov_mobilenet.runtime.results import Classification, Failure, Result, Timings, top_predictions
+from ov_mobilenet.runtime.results import Result, result_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from ov_mobilenet.runtime.classifier import Prepared
-
-NOT_FINITE = "the network gave values that are not finite (NaN or infinity)"
 
 
 @dataclass
@@ -49,17 +47,12 @@ class Answered:
 
     def result(self, labels: tuple[str, ...] | None, top_k: int) -> Result:
         """The most probable classes; a failure if the network gave no numbers."""
-        import numpy as np
-
-        item, prepared = self.item, self.item.prepared
-        if not np.isfinite(self.row).all():
-            return Failure(prepared.source, NOT_FINITE)
-        predictions = top_predictions(self.row, labels, top_k)
-        timings = Timings(
-            decode=prepared.decode_ms,
-            geometry=prepared.geometry_ms,
-            queue=(self.started - item.queued) * 1e3,
-            inference=self.inference_ms,
-            total=(self.started - prepared.started) * 1e3 + self.inference_ms,
+        return result_of(
+            self.item.prepared,
+            self.row,
+            labels,
+            top_k,
+            started=self.started,
+            queue_ms=(self.started - self.item.queued) * 1e3,
+            inference_ms=self.inference_ms,
         )
-        return Classification(prepared.source, predictions, timings)

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import DeviceError, UsageError, printable
 from ov_mobilenet.runtime.in_flight import Answered, Slot, Waiting
-from ov_mobilenet.runtime.results import Failure, Result, source_name
+from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Failure, Result, source_name
 
 if TYPE_CHECKING:
     from ov_mobilenet.runtime.classifier import Classifier, Image, Prepared
 
-DEFAULT_TOP_K = 5
 CANCELLED = "cancelled before it was classified"
 # A device that fails so often without an answer in between will not come back.
 FATAL_FAILURES = 3

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ov_mobilenet.runtime.classifier import Prepared
+
+DEFAULT_TOP_K = 5
+NOT_FINITE = "the network gave values that are not finite (NaN or infinity)"
+
 
 class Prediction(Struct, frozen=True):
     """One class with its probability in [0, 1], taken from the softmax over all classes."""
@@ -28,7 +33,7 @@ class Prediction(Struct, frozen=True):
 
 
 class Timings(Struct, frozen=True, kw_only=True):
-    """Milliseconds of each stage; `total` from the file's first byte to the prediction, waits included."""
+    """Milliseconds of each stage; `total` from the file's first byte to the network's answer, waits included."""
 
     decode: float = 0.0
     geometry: float = 0.0
@@ -73,6 +78,37 @@ Result = Classification | Failure
 def source_name(image: object, otherwise: str) -> str:
     """What a result calls its source: a path as it was given, and another name for what is no file."""
     return str(image) if isinstance(image, str | Path) else otherwise
+
+
+def result_of(
+    prepared: Prepared,
+    probabilities: NDArray[np.float32],
+    labels: tuple[str, ...] | None,
+    top_k: int,
+    *,
+    started: float,
+    queue_ms: float,
+    inference_ms: float,
+) -> Result:
+    """The most probable classes of a picture and what it took; a failure if the network gave no numbers.
+
+    Args:
+        probabilities: float32 (classes,), in [0, 1].
+        labels: class names; without any, a class is called by its number.
+        started: when its request began, in seconds of the clock that `prepared.started` is of.
+    """
+    import numpy as np
+
+    if not np.isfinite(probabilities).all():
+        return Failure(prepared.source, NOT_FINITE)
+    timings = Timings(
+        decode=prepared.decode_ms,
+        geometry=prepared.geometry_ms,
+        queue=queue_ms,
+        inference=inference_ms,
+        total=(started - prepared.started) * 1e3 + inference_ms,
+    )
+    return Classification(prepared.source, top_predictions(probabilities, labels, top_k), timings)
 
 
 def top_predictions(

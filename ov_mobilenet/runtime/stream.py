@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import DeviceError, OvMobilenetError, UsageError
-from ov_mobilenet.runtime.infer_queue import DEFAULT_TOP_K, InferQueue
-from ov_mobilenet.runtime.results import Result, source_name
+from ov_mobilenet.runtime.infer_queue import InferQueue
+from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Result, source_name
 
 if TYPE_CHECKING:
     from ov_mobilenet.runtime.classifier import Classifier, Image
@@ -123,12 +123,12 @@ class _Feed:
 
 def _run(feed: _Feed) -> Iterator[Result]:
     """Results in the order of the inputs."""
-    early: dict[int, Result] = {}
+    early: dict[Hashable, Result] = {}
     wanted = 0
     feed.start()
     try:
         for key, result in feed.queue:
-            early[int(str(key))] = result
+            early[key] = result
             while wanted in early:
                 yield early.pop(wanted)
                 wanted += 1
