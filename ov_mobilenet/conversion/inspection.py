@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ov_mobilenet.conversion.integer_input import Codes, input_codes
+from ov_mobilenet.conversion.network_files import FRAMEWORKS, network_ending
 from ov_mobilenet.conversion.sources.onnx_data import data_files
 from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
@@ -15,18 +16,6 @@ from ov_mobilenet.zoo.model import InputInfo
 if TYPE_CHECKING:
     import openvino as ov
 
-FRAMEWORKS = {
-    ".onnx": "onnx",
-    ".pb": "tf",
-    ".tflite": "tflite",
-    ".pth": "pytorch",
-    ".pt": "pytorch",
-    ".ckpt": "pytorch",
-    ".pth.tar": "pytorch",
-    ".safetensors": "pytorch",
-    ".h5": "keras",
-    ".keras": "keras",
-}
 KERAS_NAMES = {
     "MobileNet": "mobilenet_v1",
     "MobileNetV2": "mobilenet_v2",
@@ -149,11 +138,7 @@ def is_network(path: Path) -> bool:
     """Whether a network lies at a path, as far as names tell."""
     if path.is_dir():
         return (path / "saved_model.pb").is_file() and not (path / "model.yml").is_file()
-    return path.is_file() and _framework(path) is not None
-
-
-def _framework(path: Path) -> str | None:
-    return next((FRAMEWORKS[end] for end in FRAMEWORKS if path.name.lower().endswith(end)), None)
+    return path.is_file() and network_ending(path) is not None
 
 
 def _kind(source: Path) -> tuple[str, str, tuple[str, ...]]:
@@ -167,12 +152,13 @@ def _kind(source: Path) -> tuple[str, str, tuple[str, ...]]:
         raise UsageError("neither file nor folder" if source.exists() else "no such file or folder", where=source)
     if source.name == "saved_model.pb":
         raise UsageError("a file of a SavedModel", where=source, expected=f"its folder, {source.parent}")
-    framework = _framework(source)
-    if framework is None:
+    ending = network_ending(source)
+    if ending is None:
         raise UsageError(
             "unknown kind of network", where=source,
             expected=", ".join(FRAMEWORKS) + " or the folder of a SavedModel", got=source.suffix or "no suffix",
         )  # fmt: skip
+    framework = FRAMEWORKS[ending]
     beside = data_files(source) if framework == "onnx" else ()
     return framework, source.name, (source.name, *beside)
 

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from ov_mobilenet.zoo.model import ModelConfig
 
-# Of source networks, which are converted before they run.
-SOURCE_SUFFIXES = (".onnx", ".pb", ".tflite", ".pth", ".pt", ".safetensors", ".h5", ".keras")
-
 log = logging.getLogger(__name__)
 
 
@@ -130,12 +127,14 @@ def ir_path(
         if not path.is_file():
             raise IrError("no such IR", where=path)
         return path
+    from ov_mobilenet.conversion.network_files import network_ending
     from ov_mobilenet.zoo.registry import find_config
 
-    if path.suffix in SOURCE_SUFFIXES:
+    ending = network_ending(path)
+    if ending is not None:
         raise UnknownModelError(
             "a source network cannot be run as it is", where=path, expected="an IR, a model.yml or a zoo name",
-            fix=f"Convert it: ov-mobilenet convert --source {path} --name {path.stem}",
+            fix=f"Convert it: ov-mobilenet convert --source {path} --name {path.name[: -len(ending)]}",
         )  # fmt: skip
     return _converted(find_config(model, config_dirs=config_dirs), cache_dir, offline=offline)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import threading
 from pathlib import Path
@@ -213,6 +214,12 @@ def test_models_that_are_not_there(tmp_path: Path) -> None:
         ovm.load_classifier("mobilenet-v2-pytorhc")
     with pytest.raises(IrError, match="no such IR"):
         ovm.load_classifier(tmp_path / "none.xml")
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "net.PTH", "net.pth.tar", "net.ckpt", "net.keras"])
+def test_a_source_network_is_to_be_converted_first(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UnknownModelError, match=f"convert --source .*{re.escape(name)} --name net$"):
+        ovm.load_classifier(tmp_path / name)
 
 
 def test_broken_irs(small_ir: Path, tmp_path: Path) -> None:
