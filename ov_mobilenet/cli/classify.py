@@ -14,6 +14,7 @@ from ov_mobilenet.cli.inputs import expand_inputs
 from ov_mobilenet.cli.sinks import SINKS
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.runtime.classifier import Classifier
+from ov_mobilenet.runtime.device_names import parse_device
 from ov_mobilenet.runtime.load import load_classifier
 from ov_mobilenet.runtime.loading import DECODES, Decode
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Failure, Result
@@ -111,8 +112,7 @@ def _results(classifier: Classifier, paths: list[str], top_k: int) -> Iterator[R
 
 
 def _is_cpu(device: str) -> bool:
-    if device != "AUTO":
-        return device == "CPU"
     import openvino as ov
 
-    return list(ov.Core().available_devices) == ["CPU"]
+    name = parse_device(device)
+    return name.plugin in (None, "AUTO") and name.candidates(ov.Core()) == ("CPU",)

@@ -88,11 +88,11 @@ def load_classifier(
         formed.reshape([batch, *list(network.inputs[0].get_partial_shape())[1:]])
         return compile_model(formed, wanted)
 
-    if chosen is None:
-        batch_size = None  # frames of any size do not fit beside each other
     own = network.inputs[0].get_partial_shape()[0]
-    as_it_is = batch_size is None or (own.is_static and own.get_length() == batch_size)
-    compiled = compile_model(network, wanted) if as_it_is or batch_size is None else compile_batch(batch_size)
+    if batch_size is None or chosen is None or (own.is_static and own.get_length() == batch_size):
+        compiled = compile_model(network, wanted)  # without a geometry: frames of any size do not fit beside each other
+    else:
+        compiled = compile_batch(batch_size)
     return Classifier(
         compiled, geometry=chosen, labels=names, record=record, compile_batch=compile_batch, decode=decode
     )
