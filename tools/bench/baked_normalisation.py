@@ -13,12 +13,10 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import openvino as ov
+from infer_rate import runs_per_second
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
@@ -42,29 +40,6 @@ def networks(config: ovm.ModelConfig, folder: Path) -> dict[str, ov.Model]:
     return found
 
 
-def frames_per_second(compiled: Any, seconds: float) -> float:
-    """Throughput of a few requests waited for in turn."""
-    shape = compiled.inputs[0].shape
-    bytes_wanted = compiled.inputs[0].get_element_type() == ov.Type.u8
-    pixels = np.random.default_rng(0).integers(0, 256, tuple(shape))
-    data = pixels.astype(np.uint8 if bytes_wanted else np.float32)
-    requests = [compiled.create_infer_request() for _ in range(REQUESTS)]
-    for request in requests:
-        request.set_input_tensor(ov.Tensor(data))
-        request.infer()
-    for request in requests:
-        request.start_async()
-    done, begun = 0, time.perf_counter()
-    while time.perf_counter() - begun < seconds:
-        requests[done % REQUESTS].wait()
-        requests[done % REQUESTS].start_async()
-        done += 1
-    elapsed = time.perf_counter() - begun
-    for request in requests:
-        request.wait()
-    return done / elapsed
-
-
 def main() -> None:
     """Measure, and print a line a network and precision."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -86,8 +61,8 @@ def main() -> None:
                 ratios: dict[str, list[float]] = {name: [] for name in FORMS}
                 for _ in range(options.pairs):
                     for name in FORMS:
-                        raw = frames_per_second(compiled["raw"], options.seconds)
-                        ratios[name].append(frames_per_second(compiled[name], options.seconds) / raw)
+                        raw = runs_per_second(compiled["raw"], REQUESTS, options.seconds)
+                        ratios[name].append(runs_per_second(compiled[name], REQUESTS, options.seconds) / raw)
                 text = ", ".join(f"{name} {statistics.median(values):.3f}" for name, values in ratios.items())
                 print(f"{config.name} at {precision}: {text} of the raw network's throughput")
 

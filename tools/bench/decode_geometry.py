@@ -13,7 +13,6 @@ import argparse
 import io
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -26,15 +25,12 @@ from typing import Any
 import cv2
 import numpy as np
 import PIL
+from pictures import drawings
 from PIL import Image, ImageOps
 
 import ov_mobilenet as ovm
 from ov_mobilenet.runtime.loading import DECODES, Decode, load
 from ov_mobilenet.zoo.geometry import Geometry, parse_words
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from signs import HELD_OUT
-from signs.scenes import numbered_drawing
 
 V1 = parse_words("crop 0.875, resize 224")
 V2 = parse_words("resize 256 greater pillow, crop 224")
@@ -81,12 +77,7 @@ def pictures(folder: Path | None) -> list[bytes]:
     """The folder's JPEGs, or drawings."""
     if folder is not None:
         return [path.read_bytes() for path in sorted(folder.rglob("*.[jJ][pP]*[gG]"))]
-    drawn = []
-    for index in range(50):
-        frame, _ = numbered_drawing(HELD_OUT, 7, index)
-        frame = cv2.resize(frame, (500, 375), interpolation=cv2.INTER_CUBIC)
-        drawn.append(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
-    return drawn
+    return list(drawings(7, 50))
 
 
 def enlarged(data: bytes, quality: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,12 +19,18 @@ def folder_of_pictures(folder: Path, count: int = 1000) -> list[Path]:
         for number in range(count):
             shutil.copyfile(real[number % len(real)], folder / f"{number:05}.jpg")
     else:
-        import cv2
-
-        sys.path.insert(0, str(ROOT / "tools"))
-        from signs import held_out
-
-        for number, (frame, _) in enumerate(held_out(1, count)):
-            picture = cv2.resize(frame, (500, 375), interpolation=cv2.INTER_CUBIC)
-            cv2.imwrite(str(folder / f"{number:05}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        for number, data in enumerate(drawings(1, count)):
+            (folder / f"{number:05}.jpg").write_bytes(data)
     return sorted(folder.iterdir())
+
+
+def drawings(seed: int, count: int) -> Iterator[bytes]:
+    """JPEGs of 500x375 with drawn road signs."""
+    import cv2
+
+    sys.path.insert(0, str(ROOT / "tools"))
+    from signs import held_out
+
+    for frame, _ in held_out(seed, count):
+        picture = cv2.resize(frame, (500, 375), interpolation=cv2.INTER_CUBIC)
+        yield cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+from infer_rate import runs_per_second
 from pictures import ROOT, folder_of_pictures
 
 import ov_mobilenet as ovm
@@ -80,20 +81,7 @@ def decode_rate(classifier: ovm.Classifier, files: list[Path]) -> float:
 def infer_rate(classifier: ovm.Classifier, batch: int, seconds: float = 2.0) -> float:
     """Pictures a second of the network when nothing else is done."""
     made = classifier.compiled(batch)
-    requests = [made.model.create_infer_request() for _ in range(made.requests)]
-    for request in requests:
-        request.get_input_tensor().data[:] = np.random.default_rng(0).integers(0, 256, request.get_input_tensor().shape)
-        request.infer()
-        request.start_async()
-    done, begun = 0, time.perf_counter()
-    while time.perf_counter() - begun < seconds:
-        requests[done % len(requests)].wait()
-        requests[done % len(requests)].start_async()
-        done += 1
-    elapsed = time.perf_counter() - begun
-    for request in requests:
-        request.wait()
-    return done * batch / elapsed
+    return batch * runs_per_second(made.model, made.requests, seconds)
 
 
 def onnxruntime_rate(onnx: Path, classifier: ovm.Classifier, files: list[Path]) -> float:
