@@ -55,11 +55,25 @@ class Prepared:
 
 @dataclass(frozen=True)
 class QueueModel:
-    """A compiled model, the pictures that one of its requests takes, and how many requests to use."""
+    """A compiled model, and how to feed it.
+
+    Attributes:
+        batch: pictures a request.
+        streams: how many requests are worked on at a time.
+        optimal_nireq: how many requests keep the device busy.
+        nireq: how many were asked for, or None.
+    """
 
     model: Any
     batch: int
-    requests: int
+    streams: int
+    optimal_nireq: int
+    nireq: int | None
+
+    @property
+    def requests(self) -> int:
+        """How many requests to use: one for each that is worked on to follow it at once."""
+        return self.nireq or 2 * self.optimal_nireq
 
 
 class Classifier:
@@ -220,7 +234,8 @@ class Classifier:
                 must not be written over until its result is there.
             top_k: how many classes to give, at least 1.
             batch_size: pictures a request; None for the model's own.
-            requests: infer requests at a time; None for twice what the device finds best.
+            requests: infer requests at a time; None for what was asked when the model was loaded, else for eight a
+                stream on the CPU, which takes turns with decoding, and twice what the device finds best elsewhere.
             workers: threads that decode; None for one a core.
 
         Raises:
@@ -246,7 +261,9 @@ class Classifier:
         with self._compiling:
             if wanted not in self._by_batch:
                 made = self._own if wanted == self._batch else self._compile(wanted)
-                self._by_batch[wanted] = QueueModel(made.model, wanted, made.nireq or 2 * made.optimal_nireq)
+                self._by_batch[wanted] = QueueModel(
+                    made.model, wanted, made.num_streams or 1, made.optimal_nireq, made.nireq
+                )
             return self._by_batch[wanted]
 
     def prepare(self, image: Image, name: str) -> Prepared:

@@ -55,6 +55,7 @@ class InferQueue:
         *,
         requests: int | None = None,
         batch_size: int | None = None,
+        gather: int = 0,
         max_wait_ms: float = 5.0,
         top_k: int = DEFAULT_TOP_K,
         ordered: bool = True,
@@ -67,7 +68,8 @@ class InferQueue:
         Args:
             requests: how many work at a time; None for what the model was compiled for.
             batch_size: pictures a request; None for the classifier's own.
-            max_wait_ms: how long a picture waits for others to fill the batch.
+            gather: how many pictures wait for each other before requests are started; at least a batch.
+            max_wait_ms: how long a picture waits for others.
             top_k: how many classes a result has, at least 1.
             ordered: give results in the order of submission; else as they are done.
             capacity: see the class; None for some batches more than the requests hold.
@@ -84,9 +86,10 @@ class InferQueue:
         compiled = classifier.compiled(batch_size)
         self.batch_size = compiled.batch
         self.requests = requests or compiled.requests
-        self.capacity = capacity or self.batch_size * (2 * self.requests + 2)
-        if self.capacity < self.batch_size:
-            raise UsageError("bad capacity", expected=f"at least a batch of {self.batch_size}", got=self.capacity)
+        self.capacity = self.batch_size * (2 * self.requests + 2) if capacity is None else capacity
+        if self.capacity < max(gather, self.batch_size):
+            raise UsageError("bad capacity", expected=f"at least {max(gather, self.batch_size)}", got=self.capacity)
+        self._gather = max(gather, self.batch_size)
         self._classifier = classifier
         self._max_wait = max_wait_ms / 1e3
         self._top_k = top_k
@@ -99,6 +102,7 @@ class InferQueue:
         self._done: dict[int, tuple[Hashable, Result | Answered]] = {}
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
+        self._calmer = threading.Condition(self._lock)  # fewer requests run, or the queue is closed
         self._submitted = self._taken = self._failures = 0
         self._closed = False
         self._lost: DeviceError | None = None
@@ -137,16 +141,17 @@ class InferQueue:
                 self._finish(number, key, prepared)
                 return
             self._pending.append(Waiting(number, key, prepared, self._clock()))
-            if len(self._pending) >= self.batch_size:
-                self._start()
+            if len(self._pending) >= self._gather:
+                while len(self._pending) >= self.batch_size and self._lost is None:
+                    self._start()
             elif len(self._pending) == 1:
                 self._changed.notify_all()  # a batch has begun: its time to wait runs
 
-    def wait_until_hungry(self, least: int) -> None:
-        """Wait until fewer than `least` pictures are submitted and not yet answered, or the queue is closed."""
+    def wait_until_calm(self, most: int) -> None:
+        """Wait until no more than `most` requests run, or the queue is closed."""
         with self._lock:
-            while self._submitted - self._taken - len(self._done) >= least and self._is_open():
-                self._changed.wait(WAIT_SLICE_MS / 1e3)
+            while len(self._busy) > most and self._is_open():
+                self._calmer.wait(WAIT_SLICE_MS / 1e3)
 
     def close(self, *, cancel: bool = False) -> None:
         """Take no more pictures; results can still be iterated over, and end.
@@ -158,9 +163,10 @@ class InferQueue:
             self._closed = True
             if cancel:
                 self._give_up(CANCELLED)
-            elif self._pending and self._lost is None:
+            while self._pending and self._lost is None:
                 self._start()
             self._changed.notify_all()
+            self._calmer.notify_all()
 
     def __enter__(self) -> InferQueue:
         return self
@@ -297,6 +303,7 @@ class InferQueue:
             self._lock.acquire()
             slot.waited_for = False
             self._changed.notify_all()
+            self._calmer.notify_all()
         if slot not in self._busy:  # given up meanwhile
             return
         if error is not None:
@@ -339,15 +346,18 @@ class InferQueue:
 
     def _give_up(self, reason: str, *, forget: bool = False) -> None:
         """Fail all that waits and all that runs; requests of a device that does not answer are never used again."""
-        for slot in self._busy:
+        busy, self._busy = self._busy, deque()
+        for slot in busy:
             try:
+                if not slot.waited_for and slot.request.wait_for(0):  # done, and only not taken yet
+                    self._harvest(slot)
+                    continue
                 slot.request.cancel()
             except RuntimeError as error:
                 reason = f"{reason}; {_short(error)}"
             self._fail(slot.items, reason)
             # To let go of a request that runs waits for it, which a device that hangs never ends.
             (_ABANDONED if forget else self._idle).append(slot)
-        self._busy.clear()
         self._fail(self._pending, reason)
 
 

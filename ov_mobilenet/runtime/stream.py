@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # A batch that is not full costs as much as a full one: it is not given up while pictures are still being decoded.
 MAX_WAIT_MS = 200.0
+# On the CPU decoding and inference take turns, so many requests a stream at a time: side by side on the same cores
+# each takes the caches from the other. See tools/bench/README.md.
+TURN = 8
 GOODBYE_S = 2.0
 
 
@@ -34,31 +37,47 @@ def stream(
     workers = (os.cpu_count() or 1) if workers is None else workers
     if workers < 1:
         raise UsageError("bad workers", expected="at least 1", got=workers)
+    model = classifier.compiled(batch_size)
+    takes_turns = classifier.device == "CPU"
+    if takes_turns and requests is None:
+        requests = model.nireq or TURN * model.streams
     queue = InferQueue(
-        classifier, top_k=top_k, batch_size=batch_size, requests=requests, ordered=False, max_wait_ms=MAX_WAIT_MS
+        classifier,
+        top_k=top_k,
+        batch_size=batch_size,
+        requests=requests,
+        gather=model.batch * (requests or 0) if takes_turns else 0,
+        ordered=False,
+        max_wait_ms=MAX_WAIT_MS,
     )
-    return _run(_Feed(classifier, iter(inputs), queue, workers))
+    return _run(_Feed(classifier, iter(inputs), queue, workers, model.streams if takes_turns else None))
 
 
 class _Feed:
     """The threads that take inputs, decode them and submit them.
 
+    Args:
+        calm: decode only while no more requests than these run; None on a device with cores of its own.
+
     Attributes:
         error: what the inputs themselves raised, or what keeps all of them from being read; no more are taken then.
     """
 
-    def __init__(self, classifier: Classifier, inputs: Iterator[Image], queue: InferQueue, workers: int) -> None:
+    def __init__(
+        self, classifier: Classifier, inputs: Iterator[Image], queue: InferQueue, workers: int, calm: int | None
+    ) -> None:
         self.queue = queue
         self.error: BaseException | None = None
         self._classifier = classifier
         self._inputs = inputs
+        self._calm = calm
         self._taken = 0
         self._lock = threading.Lock()
         self._stop = False
         # As many as may be on their way: decoded, in the queue, or done and waiting for an earlier one.
         self._room = threading.Semaphore(queue.capacity + workers)
         self._working = workers
-        self._threads = [threading.Thread(target=self._work, args=(place,), daemon=True) for place in range(workers)]
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
 
     def start(self) -> None:
         for thread in self._threads:
@@ -79,9 +98,9 @@ class _Feed:
         for thread in self._threads:
             thread.join(max(0.0, deadline - monotonic()))
 
-    def _work(self, place: int) -> None:
+    def _work(self) -> None:
         try:
-            while (found := self._next(place)) is not None:
+            while (found := self._next()) is not None:
                 number, image = found
                 name = source_name(image, f"image {number}")
                 self.queue.submit_prepared(self._classifier.prepare_or_fail(image, name), number)
@@ -100,11 +119,10 @@ class _Feed:
             if last:
                 self.queue.close()
 
-    def _next(self, place: int) -> tuple[int, Image] | None:
+    def _next(self) -> tuple[int, Image] | None:
         """The next input and its number; one thread at a time asks the iterator."""
-        if place:
-            # One thread always decodes; more of them only take the cores from a device that has enough to do.
-            self.queue.wait_until_hungry(self.queue.batch_size * self.queue.requests)
+        if self._calm is not None:
+            self.queue.wait_until_calm(self._calm)
         self._room.acquire()
         with self._lock:
             if self._stop or self.error is not None:

@@ -1,32 +1,23 @@
-"""The queue and the pipeline: every picture accounted for, in order, in bounds, whatever the device does."""
+"""The queue: every picture accounted for, in order, in bounds, whatever the device does."""
 
 from __future__ import annotations
 
 import faulthandler
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 import pytest
 import small_networks as small
-from fake_device import CPU, Behaviour, FakeClock, FakeCompiledModel
-from PIL import Image
+from fake_classifier import SIDE, classifier, frame, right
+from fake_device import Behaviour, FakeClock
 
 import ov_mobilenet as ovm
-from ov_mobilenet.errors import DeviceError, MissingDependencyError, UsageError
-from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.runtime.device import Compiled
+from ov_mobilenet.errors import DeviceError, UsageError
 from ov_mobilenet.runtime.infer_queue import FATAL_FAILURES, InferQueue
 from ov_mobilenet.runtime.results import Classification, Failure
-from ov_mobilenet.zoo.geometry import parse_words
-
-SIDE, CLASSES = 4, 8
 
 
 @pytest.fixture(autouse=True)
@@ -35,30 +26,6 @@ def watchdog() -> Iterator[None]:
     faulthandler.dump_traceback_later(120, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
-
-
-def fake(batch: int, behaviour: Behaviour, requests: int = 2) -> Compiled:
-    parameter = ops.parameter([batch, SIDE, SIDE, 3], ov.Type.u8)
-    row = ops.reduce_mean(ops.convert(parameter, "f32"), np.array([1, 2, 3]))
-    network = ov.Model([ops.result(ops.matmul(ops.reshape(row, [batch, 1], False), np.ones((1, CLASSES), np.float32),
-                                              False, False))], [parameter], "fake")  # fmt: skip
-    values = {"CPU": {**CPU.writable, "NUM_STREAMS": requests, "OPTIMAL_NUMBER_OF_INFER_REQUESTS": requests}}
-    compiled = FakeCompiledModel(network, "CPU", values, behaviour)
-    return Compiled(compiled, "CPU", "f32", requests, requests, None, {})
-
-
-def classifier(behaviour: Behaviour = Behaviour(), batch: int = 1) -> Classifier:  # noqa: B008
-    return Classifier(
-        fake(batch, behaviour), geometry=parse_words(f"resize {SIDE}"), labels=None, record=None,
-        compile_batch=lambda size: fake(size, behaviour),
-    )  # fmt: skip
-
-
-def frame(mark: int) -> np.ndarray:
-    """The fake device's answer is the first byte, modulo the classes."""
-    found = np.zeros((SIDE, SIDE, 3), np.uint8)
-    found[0, 0, 0] = mark % 256
-    return found
 
 
 def feed(queue: InferQueue, marks: range, *, close: bool = True) -> threading.Thread:
@@ -74,10 +41,6 @@ def feed(queue: InferQueue, marks: range, *, close: bool = True) -> threading.Th
     thread = threading.Thread(target=work)
     thread.start()
     return thread
-
-
-def right(key: object, result: object) -> bool:
-    return isinstance(result, Classification) and result.best.class_id == int(str(key)) % CLASSES
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8])
@@ -262,151 +225,26 @@ def test_bad_numbers_are_usage_errors(wishes: dict) -> None:
         InferQueue(classifier(), **wishes)
 
 
-# The pipeline on top
-
-
-def pictures(folder: Path, count: int) -> list[Path]:
-    files = []
-    for mark in range(count):
-        files.append(folder / f"{mark:03}.png")
-        Image.fromarray(frame(mark)[:, :, ::-1]).save(files[-1])
-    return files
-
-
-def test_a_stream_keeps_the_order_and_survives_bad_pictures(tmp_path: Path) -> None:
-    files = pictures(tmp_path, 60)
-    files[7].write_bytes(files[7].read_bytes()[:40])  # truncated
-    files[20].write_bytes(b"")
-    inputs: list = [*files]
-    inputs[33] = tmp_path / "vanished.png"
-    inputs[40] = np.zeros((3, 3), np.float32)
-    inputs[41] = None
-    results = list(classifier().stream(inputs, workers=4, batch_size=4))
-    bad = {7, 20, 33, 40, 41}
-    assert [index for index, result in enumerate(results) if isinstance(result, Failure)] == sorted(bad)
-    assert [r.source for r in results[:7]] == [str(f) for f in files[:7]]
-    assert all(right(i, r) for i, r in enumerate(results) if i not in bad)
-
-
-def test_inputs_that_raise_end_the_stream_after_what_they_gave() -> None:
-    def inputs() -> Iterator[np.ndarray]:
-        yield from (frame(mark) for mark in range(10))
-        raise ConnectionError("camera unplugged")
-
-    results = []
-    with pytest.raises(ConnectionError, match="unplugged"):
-        for result in classifier().stream(inputs()):
-            results.append(result)
-    assert len(results) == 10
-
-
-def test_a_missing_library_ends_a_stream_once_after_what_was_done_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (bad,) = pictures(tmp_path, 1)
+def test_gathered_pictures_start_together(tmp_path: Path) -> None:
     model = classifier()
-    monkeypatch.setitem(sys.modules, "cv2", None)  # as without libGL: importing it fails
-    for workers in (1, 4):
-        results = []
-        with pytest.raises(MissingDependencyError, match="OpenCV cannot be imported"):
-            for result in model.stream([*map(frame, range(10)), *[bad] * 5], workers=workers):
-                results.append(result)
-        assert [right(mark, result) for mark, result in enumerate(results)] == [True] * 10
+    queue = InferQueue(model, batch_size=2, requests=4, gather=6, max_wait_ms=60_000)
+    tally = model.compiled(2).model.tally
+    for mark in range(5):
+        queue.submit(frame(mark), mark)
+    assert tally.started == 0
+    queue.submit(frame(5), 5)
+    assert tally.started == 3
+    queue.submit(frame(6), 6)
+    assert tally.started == 3
+    queue.close()  # what is too little to be gathered is done all the same
+    assert [key for key, result in queue if right(key, result)] == list(range(7))
 
 
-@pytest.mark.parametrize("wishes", [{"workers": 0}, {"workers": -1}, {"requests": 0}, {"batch_size": 0}, {"top_k": 0}])
-def test_bad_numbers_of_a_stream_are_usage_errors(wishes: dict) -> None:
-    with pytest.raises(UsageError, match="expected at least 1, got"):
-        classifier().stream([], **wishes)
-
-
-def test_a_missing_library_ends_a_stream_whose_other_threads_wait_for_room() -> None:
-    model, real, workers = classifier(), Classifier.prepare, 2
-    room = InferQueue(model).capacity + workers
-    full = threading.Event()
-
-    def inputs() -> Iterator[np.ndarray | bytes]:
-        yield b"needs what is missing"
-        for mark in range(1000):
-            if mark == room - 2:  # the other thread went on, and this is the last that there is room for
-                full.set()
-            yield frame(mark)
-
-    def prepare(image: Any, name: str) -> Any:
-        if isinstance(image, bytes):
-            full.wait()
-            raise MissingDependencyError("OpenCV cannot be imported")
-        return real(model, image, name)
-
-    model.prepare = prepare  # type: ignore[method-assign]
-    with pytest.raises(MissingDependencyError):
-        list(model.stream(inputs(), workers=workers))
-
-
-def test_a_stream_that_nobody_reads_to_its_end_stops_its_threads() -> None:
-    taken = []
-
-    def inputs() -> Iterator[np.ndarray]:
-        for mark in range(10**9):
-            taken.append(mark)
-            yield frame(mark % 256)
-
-    before = threading.active_count()
-    results = classifier().stream(inputs(), workers=3)
-    for _ in range(5):
-        next(results)
-    results.close()
-    assert threading.active_count() == before
-    seen = len(taken)
-    assert seen < 100
-    assert list(classifier().stream([])) == []
-
-
-def test_a_slow_consumer_holds_the_inputs_back() -> None:
-    model, taken = classifier(), []
-
-    def inputs() -> Iterator[np.ndarray]:
-        for mark in range(300):
-            taken.append(mark)
-            yield frame(mark % 256)
-
-    for number, _ in enumerate(model.stream(inputs(), workers=2)):
-        assert len(taken) <= number + 60
-    assert len(taken) == 300
-
-
-def test_a_device_that_dies_ends_a_stream_with_its_error() -> None:
-    results = []
-    with pytest.raises(DeviceError, match="stopped working"):
-        for result in classifier(Behaviour(dies_after=10)).stream((frame(m % 256) for m in range(10**6)), workers=3):
-            results.append(result)
-    assert 10 - 4 <= sum(isinstance(result, Classification) for result in results) <= 10
-
-
-def test_twenty_thousand_inputs_need_no_more_memory_than_a_thousand() -> None:
-    resource = pytest.importorskip("resource")
-    model = classifier()
-    one = frame(3)
-    for _ in model.stream((one for _ in range(1000)), batch_size=8):
-        pass
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    count = sum(1 for _ in model.stream((one for _ in range(20_000)), batch_size=8))
-    assert count == 20_000
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kilobytes
-
-
-def test_threads_share_one_classifier(tmp_path: Path) -> None:
-    model = classifier()
-    wrong = []
-
-    def work(start: int) -> None:
-        for mark in range(start, start + 50):
-            if not right(mark, model.classify(frame(mark))):
-                wrong.append(mark)
-
-    threads = [threading.Thread(target=work, args=(start,)) for start in range(0, 200, 25)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+def test_what_the_device_has_done_is_kept_when_the_queue_is_cancelled() -> None:
+    queue = InferQueue(classifier(Behaviour(hangs=[1])), requests=4)
+    for mark in range(4):
+        queue.submit(frame(mark), mark)
+    queue.close(cancel=True)
+    results = dict(queue)
+    assert "cancelled" in results[1].error
+    assert all(right(mark, results[mark]) for mark in (0, 2, 3))

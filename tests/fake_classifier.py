@@ -1,0 +1,43 @@
+"""A classifier on a device that does not exist, and frames whose right answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as ops
+from fake_device import CPU, Behaviour, FakeCompiledModel
+
+from ov_mobilenet.runtime.classifier import Classifier
+from ov_mobilenet.runtime.device import Compiled
+from ov_mobilenet.runtime.results import Classification
+from ov_mobilenet.zoo.geometry import parse_words
+
+SIDE, CLASSES = 4, 8
+
+
+def fake(batch: int, behaviour: Behaviour, requests: int = 2) -> Compiled:
+    parameter = ops.parameter([batch, SIDE, SIDE, 3], ov.Type.u8)
+    row = ops.reduce_mean(ops.convert(parameter, "f32"), np.array([1, 2, 3]))
+    network = ov.Model([ops.result(ops.matmul(ops.reshape(row, [batch, 1], False), np.ones((1, CLASSES), np.float32),
+                                              False, False))], [parameter], "fake")  # fmt: skip
+    values = {"CPU": {**CPU.writable, "NUM_STREAMS": requests, "OPTIMAL_NUMBER_OF_INFER_REQUESTS": requests}}
+    compiled = FakeCompiledModel(network, "CPU", values, behaviour)
+    return Compiled(compiled, "CPU", "f32", requests, requests, None, {})
+
+
+def classifier(behaviour: Behaviour = Behaviour(), batch: int = 1) -> Classifier:  # noqa: B008
+    return Classifier(
+        fake(batch, behaviour), geometry=parse_words(f"resize {SIDE}"), labels=None, record=None,
+        compile_batch=lambda size: fake(size, behaviour),
+    )  # fmt: skip
+
+
+def frame(mark: int) -> np.ndarray:
+    """The fake device's answer is the first byte, modulo the classes."""
+    found = np.zeros((SIDE, SIDE, 3), np.uint8)
+    found[0, 0, 0] = mark % 256
+    return found
+
+
+def right(key: object, result: object) -> bool:
+    return isinstance(result, Classification) and result.best.class_id == int(str(key)) % CLASSES
