@@ -6,12 +6,12 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.conversion.ir import IrRecord
 from ov_mobilenet.errors import ImageError, IrError, MissingDependencyError, UsageError, printable
+from ov_mobilenet.runtime.items import Item, as_item
 from ov_mobilenet.runtime.loading import Decode, load
 from ov_mobilenet.runtime.pixels import check_pixels
 from ov_mobilenet.runtime.planes import frame_height, to_planes
@@ -22,7 +22,6 @@ from ov_mobilenet.runtime.results import (
     Failure,
     Result,
     result_of,
-    source_name,
 )
 from ov_mobilenet.zoo.geometry import Geometry
 
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
 
     from ov_mobilenet.runtime.device import Compiled
     from ov_mobilenet.runtime.images import Frame
-
-    Image = str | Path | bytes | Frame
+    from ov_mobilenet.runtime.items import Image
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Prepared:
         started: when reading began, in seconds of `perf_counter`.
     """
 
-    source: str
+    item: Item
     frame: Frame
     started: float
     decode_ms: float
@@ -121,7 +119,7 @@ class Classifier:
         if self._planes is not None and self.input_size is not None:
             self.input_size = (frame_height(self.input_size[0]), self.input_size[1])
 
-    def classify(self, image: Image, *, top_k: int = DEFAULT_TOP_K) -> Classification:
+    def classify(self, image: Image | Item, *, top_k: int = DEFAULT_TOP_K) -> Classification:
         """Classify one picture.
 
         Args:
@@ -134,13 +132,13 @@ class Classifier:
             UsageError: `top_k` is below 1.
         """
         _check_top_k(top_k)
-        prepared = self.prepare(image, source_name(image, "image 0"))
+        prepared = self.prepare(as_item(image, "image 0"))
         (result,) = self._infer([prepared], top_k)
         if isinstance(result, Failure):
             raise IrError(NOT_FINITE)
         return result
 
-    def classify_batch(self, images: Iterable[Image], *, top_k: int = DEFAULT_TOP_K) -> list[Result]:
+    def classify_batch(self, images: Iterable[Image | Item], *, top_k: int = DEFAULT_TOP_K) -> list[Result]:
         """Classify many pictures, as many at a time as the model's batch takes (32 for any batch).
 
         A picture that cannot be read, or to which the network's answer is not finite, gives a `Failure` in its place;
@@ -161,10 +159,11 @@ class Classifier:
 
         for index, image in enumerate(images):
             results.append(None)
+            item = as_item(image, f"image {index}")
             try:
-                prepared = self.prepare(image, source_name(image, f"image {index}"))
+                prepared = self.prepare(item)
             except ImageError as error:
-                results[index] = Failure(source_name(image, f"image {index}"), str(error))
+                results[index] = item.failure(str(error))
                 continue
             if pending and pending[0][1].frame.shape != prepared.frame.shape:  # any size, but one size a batch
                 flush()
@@ -175,7 +174,7 @@ class Classifier:
             flush()
         return [result for result in results if result is not None]
 
-    def classify_each(self, images: Iterable[Image], *, top_k: int = DEFAULT_TOP_K) -> Iterator[Result]:
+    def classify_each(self, images: Iterable[Image | Item], *, top_k: int = DEFAULT_TOP_K) -> Iterator[Result]:
         """Classify pictures one after another; one that fails gives a `Failure` in its place, as in `classify_batch`.
 
         Raises:
@@ -183,10 +182,11 @@ class Classifier:
         """
         _check_top_k(top_k)
         for index, image in enumerate(images):
+            item = as_item(image, f"image {index}")
             try:
-                yield self._infer([self.prepare(image, source_name(image, f"image {index}"))], top_k)[0]
+                yield self._infer([self.prepare(item)], top_k)[0]
             except ImageError as error:
-                yield Failure(source_name(image, f"image {index}"), str(error))
+                yield item.failure(str(error))
 
     def probabilities(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's answer for frames of its own size.
@@ -218,7 +218,7 @@ class Classifier:
 
     def stream(
         self,
-        inputs: Iterable[Image],
+        inputs: Iterable[Image | Item],
         *,
         top_k: int = DEFAULT_TOP_K,
         batch_size: int | None = None,
@@ -230,8 +230,8 @@ class Classifier:
         Pictures are decoded in threads while the device works. One that fails gives a `Failure` in its place.
 
         Args:
-            inputs: paths, bytes of picture files, or frames; taken as they are needed, one thread at a time. A frame
-                must not be written over until its result is there.
+            inputs: paths, bytes of picture files, frames, or `Item`s of these; taken as they are needed, one thread at
+                a time. A frame must not be written over until its result is there.
             top_k: how many classes to give, at least 1.
             batch_size: pictures a request; None for the model's own.
             requests: infer requests at a time; None for what was asked when the model was loaded, else for eight a
@@ -266,17 +266,16 @@ class Classifier:
                 )
             return self._by_batch[wanted]
 
-    def prepare(self, image: Image, name: str) -> Prepared:
+    def prepare(self, item: Item) -> Prepared:
         """Read a picture and bring it to what the model takes.
-
-        Args:
-            name: the result's source.
 
         Raises:
             ImageError: it cannot be read, or is no frame.
         """
         started = perf_counter()
-        loaded = load(image, self.geometry, self._decode, reader=self._reader)
+        if isinstance(item.image, ImageError):
+            raise item.image
+        loaded = load(item.image, self.geometry, self._decode, reader=self._reader)
         frame = loaded.frame
         if self.geometry is not None and frame.shape[:2] != self.input_size:
             raise ImageError(
@@ -286,22 +285,22 @@ class Classifier:
             )
         if self._planes is not None:
             frame = to_planes(frame, self._planes)
-        return Prepared(name, frame, started, loaded.decode_ms, loaded.geometry_ms)
+        return Prepared(item, frame, started, loaded.decode_ms, loaded.geometry_ms)
 
-    def prepare_or_fail(self, image: Image, name: str) -> Prepared | Failure:
+    def prepare_or_fail(self, item: Item) -> Prepared | Failure:
         """As `prepare`, the error as a value: one bad input is its own result, whatever a library raises for it.
 
         Raises:
             MissingDependencyError: what reads pictures cannot be imported, which is no input's fault.
         """
         try:
-            return self.prepare(image, name)
+            return self.prepare(item)
         except ImageError as error:
-            return Failure(name, str(error))
+            return item.failure(str(error))
         except MissingDependencyError:
             raise
         except Exception as error:  # noqa: BLE001
-            return Failure(name, printable(f"cannot be prepared ({type(error).__name__}: {error})"))
+            return item.failure(printable(f"cannot be prepared ({type(error).__name__}: {error})"))
 
     def _infer(self, prepared: list[Prepared], top_k: int) -> list[Result]:
         import numpy as np

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import DeviceError, UsageError, printable
 from ov_mobilenet.runtime.in_flight import Answered, Slot, Waiting
-from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Failure, Result, source_name
+from ov_mobilenet.runtime.items import Item, as_item
+from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Failure, Result
 
 if TYPE_CHECKING:
-    from ov_mobilenet.runtime.classifier import Classifier, Image, Prepared
+    from ov_mobilenet.runtime.classifier import Classifier, Prepared
+    from ov_mobilenet.runtime.items import Image
 
 CANCELLED = "cancelled before it was classified"
 # A device that fails so often without an answer in between will not come back.
@@ -110,7 +112,7 @@ class InferQueue:
 
     # Submitting
 
-    def submit(self, image: Image, key: Hashable = None) -> None:
+    def submit(self, image: Image | Item, key: Hashable = None) -> None:
         """Classify a picture; waits while `capacity` results are not yet taken.
 
         A picture that cannot be read is its own result, not an error here.
@@ -125,8 +127,8 @@ class InferQueue:
             DeviceError: the device failed for good.
             MissingDependencyError: what reads pictures cannot be imported.
         """
-        name = source_name(image, "a frame" if key is None else str(key))
-        self.submit_prepared(self._classifier.prepare_or_fail(image, name), key)
+        item = as_item(image, "a frame" if key is None else str(key))
+        self.submit_prepared(self._classifier.prepare_or_fail(item), key)
 
     def submit_prepared(self, prepared: Prepared | Failure, key: Hashable = None) -> None:
         """As `submit`, for what `Classifier.prepare` gave, or for a failure that is to come back in its place."""
@@ -226,7 +228,7 @@ class InferQueue:
 
     def _fail(self, items: list[Waiting], reason: str) -> None:
         for item in items:
-            self._finish(item.number, item.key, Failure(item.prepared.source, reason))
+            self._finish(item.number, item.key, item.prepared.item.failure(reason))
         items.clear()
 
     def _start(self) -> None:

@@ -9,7 +9,6 @@ One JSON line a picture, either of
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -42,17 +41,23 @@ class Timings(Struct, frozen=True, kw_only=True):
     total: float = 0.0
 
 
-class Classification(Struct, frozen=True):
+class Classification(Struct, frozen=True, omit_defaults=True):
     """The answer for one picture.
 
     Attributes:
         source: the path as it was given, or a name for what is no file.
         predictions: the most probable classes, best first.
+        frame: number of a video's frame, from 0.
+        time_s: when that frame is shown, in seconds from the video's beginning.
+        age_ms: for live sources, from the moment the frame was taken to its answer.
     """
 
     source: str
     predictions: tuple[Prediction, ...]
     timings_ms: Timings
+    frame: int | None = None
+    time_s: float | None = None
+    age_ms: float | None = None
 
     @property
     def top_k(self) -> tuple[Prediction, ...]:
@@ -65,19 +70,16 @@ class Classification(Struct, frozen=True):
         return self.predictions[0]
 
 
-class Failure(Struct, frozen=True):
-    """Why one picture has no answer."""
+class Failure(Struct, frozen=True, omit_defaults=True):
+    """Why one picture has no answer; `frame` and `time_s` as in `Classification`."""
 
     source: str
     error: str
+    frame: int | None = None
+    time_s: float | None = None
 
 
 Result = Classification | Failure
-
-
-def source_name(image: object, otherwise: str) -> str:
-    """What a result calls its source: a path as it was given, and another name for what is no file."""
-    return str(image) if isinstance(image, str | Path) else otherwise
 
 
 def result_of(
@@ -100,7 +102,7 @@ def result_of(
     import numpy as np
 
     if not np.isfinite(probabilities).all():
-        return Failure(prepared.source, NOT_FINITE)
+        return prepared.item.failure(NOT_FINITE)
     timings = Timings(
         decode=prepared.decode_ms,
         geometry=prepared.geometry_ms,
@@ -108,7 +110,10 @@ def result_of(
         inference=inference_ms,
         total=(started - prepared.started) * 1e3 + inference_ms,
     )
-    return Classification(prepared.source, top_predictions(probabilities, labels, top_k), timings)
+    item = prepared.item
+    age = None if item.captured is None else (started - item.captured) * 1e3 + inference_ms
+    predictions = top_predictions(probabilities, labels, top_k)
+    return Classification(item.source, predictions, timings, item.frame, item.time_s, age)
 
 
 def top_predictions(

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import DeviceError, OvMobilenetError, UsageError
 from ov_mobilenet.runtime.infer_queue import InferQueue
-from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Result, source_name
+from ov_mobilenet.runtime.items import Item, as_item
+from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Result
 
 if TYPE_CHECKING:
-    from ov_mobilenet.runtime.classifier import Classifier, Image
+    from ov_mobilenet.runtime.classifier import Classifier
+    from ov_mobilenet.runtime.items import Image
 
 
 # A batch that is not full costs as much as a full one: it is not given up while pictures are still being decoded.
@@ -26,7 +28,7 @@ GOODBYE_S = 2.0
 
 def stream(
     classifier: Classifier,
-    inputs: Iterable[Image],
+    inputs: Iterable[Image | Item],
     *,
     top_k: int = DEFAULT_TOP_K,
     batch_size: int | None = None,
@@ -64,7 +66,7 @@ class _Feed:
     """
 
     def __init__(
-        self, classifier: Classifier, inputs: Iterator[Image], queue: InferQueue, workers: int, calm: int | None
+        self, classifier: Classifier, inputs: Iterator[Image | Item], queue: InferQueue, workers: int, calm: int | None
     ) -> None:
         self.queue = queue
         self.error: BaseException | None = None
@@ -102,8 +104,8 @@ class _Feed:
         try:
             while (found := self._next()) is not None:
                 number, image = found
-                name = source_name(image, f"image {number}")
-                self.queue.submit_prepared(self._classifier.prepare_or_fail(image, name), number)
+                item = as_item(image, f"image {number}")
+                self.queue.submit_prepared(self._classifier.prepare_or_fail(item), number)
         except (DeviceError, UsageError):
             pass  # the queue tells whoever takes its results
         except OvMobilenetError as error:
@@ -119,7 +121,7 @@ class _Feed:
             if last:
                 self.queue.close()
 
-    def _next(self) -> tuple[int, Image] | None:
+    def _next(self) -> tuple[int, Image | Item] | None:
         """The next input and its number; one thread at a time asks the iterator."""
         if self._calm is not None:
             self.queue.wait_until_calm(self._calm)

@@ -17,6 +17,7 @@ from fake_device import Behaviour, FakeClock
 import ov_mobilenet as ovm
 from ov_mobilenet.errors import DeviceError, UsageError
 from ov_mobilenet.runtime.infer_queue import FATAL_FAILURES, InferQueue
+from ov_mobilenet.runtime.items import Item
 from ov_mobilenet.runtime.results import Classification, Failure
 
 
@@ -188,7 +189,7 @@ def test_whatever_goes_wrong_with_a_batch_is_its_pictures_result() -> None:
     queue = InferQueue(classifier(), batch_size=2, requests=1, max_wait_ms=1)
     wrong = np.zeros((SIDE + 1, SIDE, 3), np.uint8)
     for mark in range(6):
-        prepared = queue._classifier.prepare(frame(mark), str(mark))
+        prepared = queue._classifier.prepare(Item(frame(mark), str(mark)))
         if mark == 3:
             prepared = replace(prepared, frame=wrong)  # does not fit beside the others
         queue.submit_prepared(prepared, mark)

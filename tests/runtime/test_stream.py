@@ -96,11 +96,11 @@ def test_a_missing_library_ends_a_stream_whose_other_threads_wait_for_room() -> 
                 full.set()
             yield frame(mark)
 
-    def prepare(image: Any, name: str) -> Any:
-        if isinstance(image, bytes):
+    def prepare(item: Any) -> Any:
+        if isinstance(item.image, bytes):
             full.wait()
             raise MissingDependencyError("OpenCV cannot be imported")
-        return real(model, image, name)
+        return real(model, item)
 
     model.prepare = prepare  # type: ignore[method-assign]
     with pytest.raises(MissingDependencyError):

@@ -25,6 +25,7 @@ import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
 from ov_mobilenet.runtime.classifier import Prepared
 from ov_mobilenet.runtime.infer_queue import InferQueue
+from ov_mobilenet.runtime.items import Item
 
 BATCHES = (1, 8)
 
@@ -42,7 +43,7 @@ def queue_rate(classifier: ovm.Classifier, batch: int, seconds: float) -> float:
     """Results a second that come out of the queue, fed and read by one thread."""
     assert classifier.input_size is not None
     pixels = np.random.default_rng(0).integers(0, 256, (32, *classifier.input_size, 3), dtype=np.uint8)
-    frames = [Prepared("noise", frame, 0.0, 0.0, 0.0) for frame in pixels]
+    frames = [Prepared(Item(frame, "noise"), frame, 0.0, 0.0, 0.0) for frame in pixels]
     queue = InferQueue(classifier, batch_size=batch)
     submitted = done = 0
     begun = time.perf_counter()
