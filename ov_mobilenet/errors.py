@@ -14,7 +14,8 @@
      ├─ MissingDependencyError     1   an optional package is not installed
      ├─ IrError                    1   an IR is broken or from a newer toolkit
      ├─ DeviceError                1   the device or a setting of it is not there
-     └─ ImageError                 1   one picture cannot be read
+     ├─ ImageError                 1   one picture cannot be read
+     └─ OutputError                1   the results cannot be written
 
 The number is the exit code of the command line.
 """
@@ -137,3 +138,7 @@ class DeviceError(OvMobilenetError):
 
 class ImageError(OvMobilenetError):
     """One picture cannot be read or has a form the network cannot take."""
+
+
+class OutputError(OvMobilenetError):
+    """The results cannot be written where they should go, or what is there is no such output."""

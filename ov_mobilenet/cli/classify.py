@@ -11,13 +11,14 @@ import click
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.device import DeviceOptions, device_options
 from ov_mobilenet.cli.inputs import expand_inputs
-from ov_mobilenet.cli.sinks import SINKS
+from ov_mobilenet.cli.outputs import OutputOptions, output_options
+from ov_mobilenet.cli.run_progress import Run, shown
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.device_names import parse_device
 from ov_mobilenet.runtime.load import load_classifier
 from ov_mobilenet.runtime.loading import DECODES, Decode
-from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Failure, Result
+from ov_mobilenet.runtime.results import Failure, Result
 
 # A CPU does several pictures at a time in less time than one after another; see tools/bench/README.md.
 MANY, CPU_BATCH = 100, 4
@@ -26,10 +27,7 @@ MANY, CPU_BATCH = 100, 4
 @click.command("classify")
 @click.argument("model")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT…")
-@click.option(
-    "-k", "--top-k", type=click.IntRange(min=1), default=DEFAULT_TOP_K, show_default=True, help="Classes a picture."
-)
-@click.option("--format", "form", type=click.Choice(sorted(SINKS)), default="table", show_default=True)
+@output_options
 @click.option("--geometry", metavar="STEPS", help="Crop and resize instead of the model's own, such as 'resize 224'.")
 @click.option(
     "--labels",
@@ -48,8 +46,7 @@ def classify_command(
     context: click.Context,
     model: str,
     inputs: tuple[str, ...],
-    top_k: int,
-    form: str,
+    output_options: OutputOptions,
     geometry: str | None,
     labels: Path | None,
     decode: Decode,
@@ -66,6 +63,7 @@ def classify_command(
     Examples:
       ov-mobilenet classify mobilenet-v2-pytorch cat.jpg
       ov-mobilenet classify public/mine/FP16/mine.xml pictures/ --format jsonl > results.jsonl
+      ov-mobilenet classify mobilenet-v2-pytorch pictures/ -o results.parquet --resume
     """
     paths = expand_inputs(inputs)
     if not paths:
@@ -75,6 +73,13 @@ def classify_command(
         from ov_mobilenet.zoo.labels import read_labels
 
         names = read_labels(labels)
+    destination = context.with_resource(output_options.open())
+    given, paths = len(paths), list(destination.left(paths))
+    if len(paths) < given and not options.quiet(context):
+        click.echo(f"{given - len(paths)} of {given} pictures are in {output_options.output} already", err=True)
+    if not paths:
+        output_options.sink(destination).close()
+        return 0
     settings = device_options.settings()
     if len(paths) > 1 and not {"PERFORMANCE_HINT", "NUM_STREAMS"} & settings.asked().keys():
         settings = replace(settings, hint="throughput")
@@ -90,13 +95,15 @@ def classify_command(
         offline=offline,
     )
     failed = 0
-    sink = SINKS[form]()
+    results = output_options.trimmed(_results(classifier, paths, output_options.classes))
+    sink = output_options.sink(destination)
     try:
-        for result in _results(classifier, paths, top_k):
-            sink.put(result)
-            if isinstance(result, Failure):
-                failed += 1
-                click.echo(f"error: {printable(result.source)}: {printable(result.error)}", err=True)
+        with shown(results, Run(len(paths)), context, to_stdout=destination.is_stdout) as results:
+            for result in results:
+                sink.put(result)
+                if isinstance(result, Failure):
+                    failed += 1
+                    click.echo(f"error: {printable(result.source)}: {printable(result.error)}", err=True)
     finally:
         sink.close()
     if failed and not options.quiet(context):
