@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 from ov_mobilenet.errors import OutputError
 
-FIX = "Free some space or choose another place with -o; --resume goes on from what is there"
+FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def cannot_write(where: object, error: OSError) -> Exception:
@@ -16,7 +17,10 @@ def cannot_write(where: object, error: OSError) -> Exception:
     if isinstance(error, BrokenPipeError):
         return error
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return OutputError("the results cannot be written", where=where, got=reason, fix=FIX)
+    fix = "Choose another place with -o FILE"
+    if error.errno in FULL:
+        fix = "What was written is kept: make room, then --resume goes on from a FILE given with -o"
+    return OutputError("the results cannot be written", where=where, got=reason, fix=fix)
 
 
 class OutputFile:

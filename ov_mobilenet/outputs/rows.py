@@ -22,10 +22,10 @@ Cell = str | int | float | None
 def rows_of(result: Result) -> list[tuple[Cell, ...]]:
     """The rows of one result, a cell for each of `COLUMNS`."""
     result = encodable(result)
-    origin = (result.source, result.frame, result.time_s)
+    origin: tuple[Cell, ...] = (result.source, result.frame, result.time_s)
     if isinstance(result, Failure):
         return [(*origin, *NO_PREDICTION, result.error, *NO_TIMINGS)]
     t = result.timings_ms
-    rest = (None, t.decode, t.geometry, t.queue, t.inference, t.total, result.age_ms)
-    found = [(*origin, rank, p.class_id, p.label, p.probability, *rest) for rank, p in enumerate(result.predictions, 1)]
-    return found or [(*origin, *NO_PREDICTION, *rest)]
+    rest: tuple[Cell, ...] = (None, t.decode, t.geometry, t.queue, t.inference, t.total, result.age_ms)
+    rows = [(*origin, rank, p.class_id, p.label, p.probability, *rest) for rank, p in enumerate(result.predictions, 1)]
+    return rows or [(*origin, *NO_PREDICTION, *rest)]
