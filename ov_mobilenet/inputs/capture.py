@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ov_mobilenet.errors import ImageError
-from ov_mobilenet.inputs.kinds import Source, masked
+from ov_mobilenet.inputs.kinds import Source
 from ov_mobilenet.runtime.images import cv2
 
 if TYPE_CHECKING:
@@ -121,8 +121,7 @@ def _open_url(url: str, expected: str) -> OpenCvCapture:
     if not capture.isOpened():
         raise ImageError(
             "the stream cannot be opened: not there, refused, or its codec is missing",
-            expected=expected,
-            got=f"nothing from {masked(url)} within {OPEN_TIMEOUT_S:g} s",
+            expected=f"{expected} within {OPEN_TIMEOUT_S:g} s",
         )
     return OpenCvCapture(capture)
 
