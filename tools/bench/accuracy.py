@@ -91,6 +91,7 @@ def measure(xml: Path, files: list[Path], pairs: int) -> None:
         if abs(top1 - same) > 2 / len(files):
             raise SystemExit(f"{xml}: accuracy {top1} against {same} in the plain loop")
         found.append((a, b, a / b))
+        print(f"    {a:.0f}/s, {b:.0f}/s: {a / b:.2f}", flush=True)
     a, b, ratio = (statistics.median(column) for column in zip(*found, strict=True))
     print(f"{xml.stem}: accuracy {a:.0f}/s, plain loop {b:.0f}/s: {ratio:.2f}x", flush=True)
 
