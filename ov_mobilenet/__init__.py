@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.downloads.fetch import SourceFiles, download
     from ov_mobilenet.errors import OvMobilenetError
     from ov_mobilenet.inputs.opening import Inputs, open_inputs
+    from ov_mobilenet.measure.accuracy import measure_accuracy
+    from ov_mobilenet.measure.report import AccuracyReport
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.device_settings import DeviceSettings
     from ov_mobilenet.runtime.infer_queue import InferQueue
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.zoo.registry import find_config, list_models
 
 _HOMES = {
+    "AccuracyReport": "measure.report",
     "Classification": "runtime.results",
     "Classifier": "runtime.classifier",
     "DeviceSettings": "runtime.device_settings",
@@ -51,11 +54,13 @@ _HOMES = {
     "list_models": "zoo.registry",
     "load_classifier": "runtime.load",
     "load_config": "zoo.config",
+    "measure_accuracy": "measure.accuracy",
     "open_inputs": "inputs.opening",
     "verify": "conversion.verification",
 }
 
 __all__ = [
+    "AccuracyReport",
     "Classification",
     "Classifier",
     "DeviceSettings",
@@ -76,6 +81,7 @@ __all__ = [
     "list_models",
     "load_classifier",
     "load_config",
+    "measure_accuracy",
     "open_inputs",
     "verify",
 ]

@@ -11,6 +11,8 @@
      ├─ ConversionError            1   the network cannot be converted
      │   └─ AlreadyNormalisedError 1   mean, scale or channel order would be applied twice
      ├─ VerificationError          3   the IR and its source network differ
+     ├─ AccuracyError              3   an accuracy is not what was asked for
+     ├─ DatasetError               1   pictures with their classes, or a file about them, cannot be used
      ├─ MissingDependencyError     1   an optional package is not installed
      ├─ IrError                    1   an IR is broken or from a newer toolkit
      ├─ DeviceError                1   the device or a setting of it is not there
@@ -122,6 +124,16 @@ class VerificationError(OvMobilenetError):
     """The IR and its source network differ by more than the tolerance."""
 
     exit_code = 3
+
+
+class AccuracyError(OvMobilenetError):
+    """An accuracy lies below the floor, or too far from its reference."""
+
+    exit_code = 3
+
+
+class DatasetError(OvMobilenetError):
+    """Pictures with their classes, or a file about them, cannot be used."""
 
 
 class MissingDependencyError(OvMobilenetError):

@@ -29,6 +29,7 @@ RESULTS: tuple[Result, ...] = (
     Classification("v.mp4", (Prediction(1, "café", 5e-324),), TIMINGS, 0, 0.0, 12.25),
     Classification("v.mp4", (Prediction(1, "café", 1.0),), TIMINGS, 1, 0.04),
     Failure("v.mp4", "no frame", 2, 0.08),
+    Failure("bare\rreturn", "broken"),
 )
 FORMS = ("jsonl", "csv", "parquet")
 TIMING_NAMES = ("decode", "geometry", "queue", "inference", "total")
@@ -78,7 +79,7 @@ def test_all_formats_hold_the_same_values(tmp_path: Path) -> None:
     for form in FORMS:
         write(tmp_path / f"r.{form}", RESULTS)
     expected = read(tmp_path / "r.jsonl")
-    assert [row["source"] for row in expected] == ["a.png", "a.png", AWKWARD, AWKWARD, *["v.mp4"] * 3]
+    assert [row["source"] for row in expected] == ["a.png", "a.png", AWKWARD, AWKWARD, *["v.mp4"] * 3, "bare\rreturn"]
     assert expected[0]["probability"] == 0.30000000000000004
     for form in ("csv", "parquet"):
         assert read(tmp_path / f"r.{form}") == expected, form
