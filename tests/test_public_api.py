@@ -24,6 +24,8 @@ def test_the_public_names() -> None:
         "ModelConfig",
         "OvMobilenetError",
         "Prediction",
+        "QuantizeSettings",
+        "Quantized",
         "SourceFiles",
         "Timings",
         "__version__",
@@ -33,6 +35,7 @@ def test_the_public_names() -> None:
         "list_models",
         "load_classifier",
         "load_config",
+        "quantize",
         "verify",
     ]
 

@@ -64,7 +64,8 @@ def read_frames(
     from ov_mobilenet.runtime.loading import load
 
     wanted = len(pictures) if most is None else min(most, len(pictures))
-    frames, kept, skipped = [], [], 0
+    frames: list[NDArray[np.uint8]] = []
+    kept, skipped = [], 0
     for index, picture in enumerate(pictures):
         if len(frames) == wanted:
             break

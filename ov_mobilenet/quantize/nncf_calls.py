@@ -112,11 +112,13 @@ def run_controlled(
         return float(np.mean(hits))
 
     def unlabelled(item: tuple[NDArray[np.uint8], int]) -> NDArray[Any]:
-        return feed(item[0])
+        fed: NDArray[Any] = feed(item[0])
+        return fed
 
     frames, labels = labelled
     checked = [(feed(frame), int(label)) for frame, label in zip(frames.pixels, labels, strict=True)]
     options = _options(scheme, len(pixels))
+    options["advanced_quantization_parameters"] = options.pop("advanced_parameters")
     with _quiet(), _surgery(record):
         made = nncf.quantize_with_accuracy_control(
             model,
@@ -165,7 +167,8 @@ def _feeder(model: ov.Model, record: IrRecord) -> Any:
 
     def feed(frame: NDArray[np.uint8]) -> NDArray[Any]:
         ordered = frame[..., ::-1] if record.channel_order == "RGB" else frame
-        return np.ascontiguousarray(ordered.transpose(2, 0, 1) if planar else ordered)[None].astype(dtype)
+        fed: NDArray[Any] = np.ascontiguousarray(ordered.transpose(2, 0, 1) if planar else ordered)[None].astype(dtype)
+        return fed
 
     return feed
 

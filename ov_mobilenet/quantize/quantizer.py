@@ -39,7 +39,7 @@ PRECISION = "FP16-INT8"
 
 
 @dataclass(frozen=True)
-class Settings:
+class QuantizeSettings:
     """What is asked of a quantisation.
 
     Attributes:
@@ -82,7 +82,7 @@ def quantize(
     calibration: Sequence[Path],
     target: Path | None = None,
     *,
-    settings: Settings = Settings(),  # noqa: B008 (frozen)
+    settings: QuantizeSettings = QuantizeSettings(),
     dataset: Path | None = None,
     device: str = "CPU",
     on_picture: OnPicture = lambda done, of: None,
@@ -119,6 +119,7 @@ def quantize(
     if frames.skipped:
         log.warning("%d calibration pictures could not be read and were skipped", frames.skipped)
     before = _classifier(xml)
+    frames = _sorted(frames, ordered)
     pictures = [ordered[index] for index in frames.kept]
     turned = frames.pixels[..., ::-1].copy()
     for sentence in doubts(pictures, before.probabilities(frames.pixels), before.probabilities(turned)):
@@ -156,6 +157,12 @@ def quantize(
     return Quantized(IrModel(target, PRECISION, made), frames.skipped, put_back, accuracy, ratio)
 
 
+def _sorted(frames: Frames, ordered: Sequence[Path]) -> Frames:
+    """By path: sums of floats depend on their order, so a picture that fails must not change it."""
+    places = sorted(range(len(frames.kept)), key=lambda place: ordered[frames.kept[place]])
+    return Frames(frames.pixels[places], tuple(frames.kept[place] for place in places), frames.skipped)
+
+
 def _record(network: ov.Model, xml: Path) -> ir.IrRecord:
     """The record of an IR that can be quantised. Raises: IrError."""
     record = ir.read_record(network, xml)
@@ -180,7 +187,7 @@ def _record(network: ov.Model, xml: Path) -> ir.IrRecord:
     return record
 
 
-def _scheme(network: ov.Model, settings: Settings, xml: Path) -> Scheme:
+def _scheme(network: ov.Model, settings: QuantizeSettings, xml: Path) -> Scheme:
     import re
 
     chosen = choose_scheme(network)
@@ -270,7 +277,7 @@ def _float_layers(model: ov.Model, but: tuple[str, ...] = ()) -> tuple[str, ...]
 def _finish(
     quantised: ov.Model,
     record: ir.IrRecord,
-    settings: Settings,
+    settings: QuantizeSettings,
     scheme: Scheme,
     frames: Frames,
     facts: dict[str, Any],
