@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.conversion.verification import verify
     from ov_mobilenet.downloads.fetch import SourceFiles, download
     from ov_mobilenet.errors import OvMobilenetError
-    from ov_mobilenet.quantize.quantizer import Quantized, QuantizeSettings, quantize
+    from ov_mobilenet.quantization.quantizer import Quantized, QuantizeSettings, quantize
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.device_settings import DeviceSettings
     from ov_mobilenet.runtime.infer_queue import InferQueue
@@ -42,8 +42,8 @@ _HOMES = {
     "ModelConfig": "zoo.model",
     "OvMobilenetError": "errors",
     "Prediction": "runtime.results",
-    "QuantizeSettings": "quantize.quantizer",
-    "Quantized": "quantize.quantizer",
+    "QuantizeSettings": "quantization.quantizer",
+    "Quantized": "quantization.quantizer",
     "SourceFiles": "downloads.fetch",
     "Timings": "runtime.results",
     "convert": "conversion.converter",
@@ -52,7 +52,7 @@ _HOMES = {
     "list_models": "zoo.registry",
     "load_classifier": "runtime.load",
     "load_config": "zoo.config",
-    "quantize": "quantize.quantizer",
+    "quantize": "quantization.quantizer",
     "verify": "conversion.verification",
 }
 

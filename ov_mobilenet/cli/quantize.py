@@ -14,8 +14,8 @@ from ov_mobilenet.cli.inputs import expand_inputs
 from ov_mobilenet.errors import UsageError
 
 if TYPE_CHECKING:
-    from ov_mobilenet.quantize.calibration import OnPicture
-    from ov_mobilenet.quantize.quantizer import Quantized
+    from ov_mobilenet.quantization.calibration import OnPicture
+    from ov_mobilenet.quantization.quantizer import Quantized
 
 SCHEMA_VERSION = 1
 
@@ -83,8 +83,8 @@ def quantize_command(
       ov-mobilenet quantize mobilenet-v2-pytorch --calibration pictures/
       ov-mobilenet quantize public/mine/FP32/mine.xml --calibration train/ --dataset val/ --max-drop 0.01
     """
-    from ov_mobilenet.quantize import nncf_calls
-    from ov_mobilenet.quantize.quantizer import QuantizeSettings, quantize
+    from ov_mobilenet.quantization import nncf_calls
+    from ov_mobilenet.quantization.quantizer import QuantizeSettings, quantize
     from ov_mobilenet.runtime.load import ir_path
 
     nncf_calls.require()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.errors import ConversionError, MissingDependencyError
-from ov_mobilenet.quantize.topology import Scheme
+from ov_mobilenet.quantization.topology import Scheme
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ov_mobilenet.conversion.ir import IrRecord
-    from ov_mobilenet.quantize.calibration import Frames
+    from ov_mobilenet.quantization.calibration import Frames
 
 OLDEST_OPENVINO = 2026
 _INSTALL = 'Install it: pip install "ov-mobilenet[quantize]"'

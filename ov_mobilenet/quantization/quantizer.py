@@ -13,8 +13,8 @@ import msgspec
 from ov_mobilenet.conversion import ir
 from ov_mobilenet.conversion.converter import IrModel
 from ov_mobilenet.errors import ConversionError, IrError, UsageError, VerificationError
-from ov_mobilenet.quantize import nncf_calls
-from ov_mobilenet.quantize.calibration import (
+from ov_mobilenet.quantization import nncf_calls
+from ov_mobilenet.quantization.calibration import (
     Frames,
     OnPicture,
     check_enough,
@@ -23,7 +23,7 @@ from ov_mobilenet.quantize.calibration import (
     read_dataset,
     read_frames,
 )
-from ov_mobilenet.quantize.topology import Scheme, choose_scheme
+from ov_mobilenet.quantization.topology import Scheme, choose_scheme
 from ov_mobilenet.zoo.geometry import Geometry, whole
 
 if TYPE_CHECKING:
@@ -286,7 +286,7 @@ def _finish(
     """The model as it is saved: the faster graph, the other weights at FP16, canonical names, our record."""
     from ov_mobilenet.conversion.compression import halve_weights
     from ov_mobilenet.conversion.naming import make_canonical
-    from ov_mobilenet.quantize.faster_graph import normalise_by_rows, shift_to_unsigned
+    from ov_mobilenet.quantization.faster_graph import normalise_by_rows, shift_to_unsigned
 
     model = quantised.clone()
     normalise_by_rows(model)
