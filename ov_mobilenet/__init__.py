@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.inputs.opening import Inputs, open_inputs
     from ov_mobilenet.measure.accuracy import measure_accuracy
     from ov_mobilenet.measure.report import AccuracyReport
+    from ov_mobilenet.quantization.quantizer import Quantized, QuantizeSettings, quantize
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.device_settings import DeviceSettings
     from ov_mobilenet.runtime.infer_queue import InferQueue
@@ -46,6 +47,8 @@ _HOMES = {
     "ModelConfig": "zoo.model",
     "OvMobilenetError": "errors",
     "Prediction": "runtime.results",
+    "QuantizeSettings": "quantization.quantizer",
+    "Quantized": "quantization.quantizer",
     "SourceFiles": "downloads.fetch",
     "Timings": "runtime.results",
     "convert": "conversion.converter",
@@ -56,6 +59,7 @@ _HOMES = {
     "load_config": "zoo.config",
     "measure_accuracy": "measure.accuracy",
     "open_inputs": "inputs.opening",
+    "quantize": "quantization.quantizer",
     "verify": "conversion.verification",
 }
 
@@ -72,6 +76,8 @@ __all__ = [
     "ModelConfig",
     "OvMobilenetError",
     "Prediction",
+    "QuantizeSettings",
+    "Quantized",
     "SourceFiles",
     "Timings",
     "__version__",
@@ -83,6 +89,7 @@ __all__ = [
     "load_config",
     "measure_accuracy",
     "open_inputs",
+    "quantize",
     "verify",
 ]
 

@@ -26,6 +26,8 @@ def test_the_public_names() -> None:
         "ModelConfig",
         "OvMobilenetError",
         "Prediction",
+        "QuantizeSettings",
+        "Quantized",
         "SourceFiles",
         "Timings",
         "__version__",
@@ -37,6 +39,7 @@ def test_the_public_names() -> None:
         "load_config",
         "measure_accuracy",
         "open_inputs",
+        "quantize",
         "verify",
     ]
 
