@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.conversion.verification import verify
     from ov_mobilenet.downloads.fetch import SourceFiles, download
     from ov_mobilenet.errors import OvMobilenetError
+    from ov_mobilenet.measure.benchmark import Workload, benchmark
+    from ov_mobilenet.measure.measurement import Measurement
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.device_settings import DeviceSettings
     from ov_mobilenet.runtime.infer_queue import InferQueue
@@ -38,11 +40,14 @@ _HOMES = {
     "Form": "conversion.form",
     "InferQueue": "runtime.infer_queue",
     "IrModel": "conversion.converter",
+    "Measurement": "measure.measurement",
     "ModelConfig": "zoo.model",
     "OvMobilenetError": "errors",
     "Prediction": "runtime.results",
     "SourceFiles": "downloads.fetch",
     "Timings": "runtime.results",
+    "Workload": "measure.benchmark",
+    "benchmark": "measure.benchmark",
     "convert": "conversion.converter",
     "download": "downloads.fetch",
     "find_config": "zoo.registry",
@@ -60,12 +65,15 @@ __all__ = [
     "Form",
     "InferQueue",
     "IrModel",
+    "Measurement",
     "ModelConfig",
     "OvMobilenetError",
     "Prediction",
     "SourceFiles",
     "Timings",
+    "Workload",
     "__version__",
+    "benchmark",
     "convert",
     "download",
     "find_config",

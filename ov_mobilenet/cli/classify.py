@@ -103,4 +103,3 @@ def _results(classifier: Classifier, paths: list[str], top_k: int) -> Iterator[R
     if len(paths) == 1:
         return classifier.classify_each(paths, top_k=top_k)
     return classifier.stream(paths, top_k=top_k)
-
