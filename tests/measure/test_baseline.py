@@ -25,9 +25,18 @@ def reported(present: float, ways: str) -> float:
             a, b = (throughputs(random_, mean, PAIRS) for mean in (present, 1000.0))
             found += of_pairs(a, b).regressed(0.05)
         else:
-            a, b = (throughputs(random_, mean, 10) for mean in (present, 1000.0))
+            a, b = (throughputs(random_, mean, 21) for mean in (present, 1000.0))
             found += of_samples(a, b).regressed(0.05)
     return found / 300
+
+
+def test_half_a_run_disturbed_is_no_regression() -> None:
+    random_ = random.Random(2)
+    quiet = throughputs(random_, 1000.0, 21)
+    disturbed = throughputs(random_, 1000.0, 10) + throughputs(random_, 600.0, 11)
+    assert not of_samples(disturbed, quiet).regressed(0.05)
+    slower = throughputs(random_, 900.0, 10) + throughputs(random_, 540.0, 11)
+    assert of_samples(slower, quiet).regressed(0.05)
 
 
 @pytest.mark.parametrize("ways", ["pairs", "samples"])

@@ -45,13 +45,13 @@ def test_a_histogram_puts_each_where_it_belongs() -> None:
 
 
 def test_throughput_of_intervals() -> None:
-    # 100 a second for 5 s, then 50 a second for 5 s, in requests of 2.
-    ends = [0.02 * n for n in range(1, 251)] + [5 + 0.04 * n for n in range(1, 126)]
+    # 100 a second for 15 s, then 50 a second for 15 s, in requests of 2.
+    ends = [0.02 * n for n in range(1, 751)] + [15 + 0.04 * n for n in range(1, 376)]
     found = spread(ends, 0.0, [2] * len(ends))
     assert found.interval_s == 1.0
-    assert found.fps == pytest.approx([100] * 5 + [50] * 5, rel=1e-6)
+    assert found.fps == pytest.approx(expected := [100] * 15 + [50] * 15, rel=1e-6)
     assert (found.min, found.median, found.max) == pytest.approx((50, 75, 100))
-    assert found.variation == pytest.approx(np.std([100] * 5 + [50] * 5, ddof=1) / 75)
+    assert found.variation == pytest.approx(np.std(expected, ddof=1) / 75)
 
 
 def test_intervals_are_not_rounded_to_whole_requests() -> None:
