@@ -75,7 +75,7 @@ def scale(axis: Axis, values: Sequence[float], *, logarithmic: bool | None = Non
     if low > 0 and (factor > 5 if logarithmic is None else logarithmic):
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})  # type: ignore[attr-defined]  # missing from the stubs
         subs = (1.0,) if factor > 1000 else (1.0, 2.0, 5.0) if factor < 100 else (1.0, 3.0)
-        axis.set_major_locator(LogLocator(subs=subs) if factor > 8 else MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axis.set_major_locator(LogLocator(subs=subs) if factor > 8 else MaxNLocator(6, steps=[1, 2, 5, 10]))
         axis.set_minor_locator(NullLocator())
     else:
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))

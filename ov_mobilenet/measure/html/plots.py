@@ -48,7 +48,7 @@ def throughput_against_latency(measurements: Sequence[Measurement], groups: Sequ
         measurements: all of them; the point of `measurements[n]` is labelled n + 1.
         groups: indices into `measurements`; a group has a colour and a shape.
     """
-    drawn, ax = axes(440, 320)
+    drawn, ax = axes(380, 300)
     for number, group in enumerate(groups):
         colour, marker = series(number)
         points = [measurements[index] for index in group]
@@ -116,7 +116,7 @@ def _overlap(place: tuple[float, float, float], taken: Sequence[tuple[float, flo
 
 def latency_histogram(histogram: Histogram, latency: Latency, key: str) -> Markup:
     """How often each latency came, on a logarithmic axis, and where p50, p95 and p99 lie."""
-    drawn, ax = axes(400, 190)
+    drawn, ax = axes(350, 180)
     edges, counts = histogram.edges_ms, histogram.counts
     ax.stairs(counts, edges, fill=True, color=SERIES[0], alpha=0.55)
     ax.stairs(counts, edges, color=SERIES[0])
@@ -144,7 +144,7 @@ def latency_histogram(histogram: Histogram, latency: Latency, key: str) -> Marku
 
 def throughput_over_time(spread: Spread, key: str) -> Markup:
     """Throughput of each interval, from 0, and the median."""
-    drawn, ax = axes(400, 190)
+    drawn, ax = axes(350, 180)
     edges = [number * spread.interval_s for number in range(len(spread.fps) + 1)]
     ax.stairs(spread.fps, edges, fill=True, color=SERIES[1], alpha=0.3)
     ax.stairs(spread.fps, edges, color=SERIES[1], baseline=None)
@@ -172,7 +172,7 @@ def _few_ticks() -> Locator:
 
 def stage_bars(rows: Sequence[tuple[str, Mapping[str, float]]], names: Sequence[str]) -> Markup:
     """A bar a measurement: its number and the mean milliseconds of its stages, one after the other."""
-    drawn, ax = axes(440, 70 + 30 * len(rows))
+    drawn, ax = axes(380, 64 + 30 * len(rows))
     for place, (_, stages) in enumerate(rows):
         begin = 0.0
         for number, name in enumerate(names):
@@ -190,7 +190,7 @@ def stage_bars(rows: Sequence[tuple[str, Mapping[str, float]]], names: Sequence[
 
 def ratios(rows: Sequence[tuple[str, Comparison]]) -> Markup:
     """A point a comparison: present throughput by the baseline's, its confidence interval, the limit allowed."""
-    drawn, ax = axes(440, 70 + 30 * len(rows))
+    drawn, ax = axes(380, 64 + 30 * len(rows))
     shown = [1.0]
     for place, (_, one) in enumerate(rows):
         colour = BAD if one.regressed else SERIES[0]

@@ -212,8 +212,8 @@ def distributions(all_of_them: Sequence[Measurement], words: Words) -> Markup | 
             drawn.append(_figure(plots.latency_histogram(one.histogram, late, key), said))
         if spread.fps:
             said = (
-                f"Over {_count(len(spread.fps), 'interval')} of {figure(spread.interval_s)} s: {figure(spread.min)} to "
-                f"{figure(spread.max)} FPS, dashed the median {figure(spread.median)}, spread {percent(spread.variation)}."
+                f"{_count(len(spread.fps), 'interval')} of {figure(spread.interval_s)} s: {figure(spread.min)} to "
+                f"{figure(spread.max)} FPS, spread {percent(spread.variation)}; dashed: the median, {figure(spread.median)}."
             )
             drawn.append(_figure(plots.throughput_over_time(spread, key), said))
         if drawn:
@@ -240,9 +240,9 @@ def stages(all_of_them: Sequence[Measurement], words: Words) -> Markup | None:
     legend = [element("li", _coloured(number, "■"), name) for number, name in enumerate(names)]
     columns = [*names, "total"]
     cells = [
-        [key, label, *(
+        [key, *(
             Number(f"{figure(its[name].mean)} / {figure(its[name].p95)}" if name in its else NONE) for name in columns
-        )]
+        ), label]
         for key, label, its in rows
     ]  # fmt: skip
     said = "Mean of each stage of a picture, from its file's first byte to its classes, one after the other."
@@ -256,7 +256,7 @@ def stages(all_of_them: Sequence[Measurement], words: Words) -> Markup | None:
                 class_="beside",
             ),
             element("p", "Milliseconds a picture: mean / p95.", class_="muted"),
-            table("Stages", ["no.", "measurement", *map(Number, columns)], cells),
+            table("Stages", ["no.", *map(Number, columns), "measurement"], cells),
         ]
     )
 
@@ -273,16 +273,13 @@ def start_up(all_of_them: Sequence[Measurement], words: Words) -> Markup | None:
     longest = max(max(its.compile, its.first_inference, its.cached_compile or 0.0) for *_, its in taken) or 1.0
     rows: list[list[str]] = []
     for key, label, its in taken:
-        for what, value in (
-            ("compile", its.compile),
-            ("compile from the cache", its.cached_compile),
-            ("first inference", its.first_inference),
-        ):
-            if value is not None:
-                rows.append([key, label, what, Number(figure(value)), bar(value / longest)])
-    return joined(
-        [element("h2", "Start-up"), table("Start-up", ["no.", "measurement", "what", Number("ms"), ""], rows)]
-    )
+        row: list[str] = [key]
+        for value in (its.compile, its.cached_compile, its.first_inference):
+            row += [Number(figure(value)), NONE if value is None else bar(value / longest)]
+        rows.append([*row, label])
+    columns = ("compile ms", "from the cache ms", "first inference ms")
+    heads = ["no.", *(cell for name in columns for cell in (Number(name), "")), "measurement"]
+    return joined([element("h2", "Start-up"), table("Start-up", heads, rows)])
 
 
 def open_loop(all_of_them: Sequence[Measurement], words: Words) -> Markup | None:
@@ -295,8 +292,8 @@ def open_loop(all_of_them: Sequence[Measurement], words: Words) -> Markup | None
         kept_up = element("span", "saturated", class_="bad") if its.saturated else Markup("yes")
         figures = (its.rate_fps, one.throughput_fps, one.latency_ms.p50, one.latency_ms.p99)
         rows.append(
-            [key, label, kept_up, *(Number(figure(value)) for value in figures), Number(f"{its.longest_queue:,}"),
-             Number(f"{its.left:,}")]
+            [key, kept_up, *(Number(figure(value)) for value in figures), Number(f"{its.longest_queue:,}"),
+             Number(f"{its.left:,}"), label]
         )  # fmt: skip
     if not rows:
         return None
@@ -304,9 +301,9 @@ def open_loop(all_of_them: Sequence[Measurement], words: Words) -> Markup | None
         "Latency counts from the picture's arrival, so it holds the time in the queue. Where the device was saturated "
         "the queue grew, and the latencies say how long it was measured."
     )
-    heads = ["no.", "measurement", "kept up", *map(Number, (
+    heads = ["no.", "kept up", *map(Number, (
         "FPS that came", "FPS answered", "p50 ms", "p99 ms", "longest queue", "left",
-    ))]  # fmt: skip
+    )), "measurement"]  # fmt: skip
     return joined(
         [
             element("h2", "Pictures at a given rate"),
@@ -361,15 +358,17 @@ def comparisons(report: Report, words: Words) -> Markup | None:
     rows = []
     for key, one in known:
         verdict = element("span", "slower than allowed", class_="bad") if one.regressed else Markup("within the limit")
-        interval = NONE if one.low is None or one.high is None else f"{one.low:.3f} to {one.high:.3f}"
+        interval = NONE
+        if one.low is not None and one.high is not None:
+            interval = f"{one.low:.3f} to {one.high:.3f} ({100 * one.confidence:g} %)"
         rows.append(
-            [key, _nth(words.labels, one.measurement), one.baseline, one.way, Number(figure(one.baseline_fps)),
-             Number(figure(one.present_fps)), Number(f"{one.ratio:.3f}"), Number(interval),
-             Number(percent(one.confidence)), Number(str(one.pairs)), Number(percent(one.max_regression)), verdict]
+            [key, verdict, Number(f"{one.ratio:.3f}"), Number(interval), Number(figure(one.baseline_fps)),
+             Number(figure(one.present_fps)), Number(percent(one.max_regression)), Number(str(one.pairs)), one.way,
+             one.baseline, _nth(words.labels, one.measurement)]
         )  # fmt: skip
-    heads = ["no.", "measurement", "baseline", "way", *map(Number, (
-        "baseline FPS", "FPS", "ratio", "interval", "confidence", "pairs", "allowed loss",
-    )), "verdict"]  # fmt: skip
+    heads = ["no.", "verdict", *map(Number, (
+        "ratio", "interval", "baseline FPS", "FPS", "allowed loss", "pairs",
+    )), "way", "baseline", "measurement"]  # fmt: skip
     said = (
         "Throughput by the baseline's, with its confidence interval: below 1 it has become slower. Dotted: what is "
         "allowed. A cross: slower than that."

@@ -72,12 +72,12 @@ th:first-child, td:first-child { padding-left: 0; }
 thead th { color: var(--muted); font-weight: 600; vertical-align: bottom; }
 tbody th { font-weight: 600; }
 th.number, td.number { text-align: right; white-space: nowrap; }
-td:not([class]) { min-width: 15rem; max-width: 28rem; overflow-wrap: break-word; }
+td:not([class]), tbody th:not([class]) { min-width: 13rem; max-width: 28rem; overflow-wrap: anywhere; }
 .short { white-space: nowrap; }
 .bar { display: block; width: 7rem; height: .75rem; margin-top: .3rem; background: var(--panel); border-radius: 2px; }
 .bar span { display: block; height: 100%; min-width: 1px; background: var(--series-1); border-radius: 2px; }
 figure { margin: .75rem 0; min-width: 0; }
-svg.plot { display: block; width: 100%; height: auto; max-width: calc(var(--width) * 1.3px); overflow: visible; }
+svg.plot { display: block; width: 100%; height: auto; max-width: calc(var(--width) * 1.4px); overflow: visible; }
 svg.plot * { stroke-linejoin: round; stroke-linecap: butt; }
 svg.plot text { font-family: inherit !important; font-variant-numeric: tabular-nums; }
 .beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: .5rem 2rem;
