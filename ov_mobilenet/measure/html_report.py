@@ -5,7 +5,7 @@ What it shows is what the report holds: a section without data is left out. The 
 
 from __future__ import annotations
 
-from ov_mobilenet.measure.html import sections
+from ov_mobilenet.measure.html import details, sections
 from ov_mobilenet.measure.html.drawing import style
 from ov_mobilenet.measure.html.markup import LINE_END, Markup, element, joined
 from ov_mobilenet.measure.html.style_sheet import style_sheet
@@ -30,12 +30,12 @@ def html_report(report: Report) -> str:
             sections.failures(report.failures),
             sections.measurements(measured, words),
             sections.front(measured, words),
-            sections.comparisons(report, words),
-            sections.distributions(measured, words),
-            sections.stages(measured, words),
-            sections.open_loop(measured, words),
-            sections.start_up(measured, words),
-            sections.layers(measured, words),
+            details.comparisons(report, words),
+            details.distributions(measured, words),
+            details.stages(measured, words),
+            details.open_loop(measured, words),
+            details.start_up(measured, words),
+            details.layers(measured, words),
             sections.machine(report.machine),
         ]
     title = ", ".join(dict.fromkeys(one.network.name for one in measured))

@@ -16,7 +16,16 @@ from measure import browser as browsers
 from ov_mobilenet.errors import MissingDependencyError
 from ov_mobilenet.measure.html import plots
 from ov_mobilenet.measure.html_report import html_report
-from ov_mobilenet.measure.measurement import Load, Measurement, OpenLoop, Report, read_report
+from ov_mobilenet.measure.measurement import (
+    Histogram,
+    Latency,
+    Load,
+    Measurement,
+    OpenLoop,
+    Report,
+    Spread,
+    read_report,
+)  # fmt: skip
 
 pytest.importorskip("matplotlib")
 replace = msgspec.structs.replace
@@ -135,6 +144,30 @@ def test_what_a_reader_must_not_miss_is_said_in_words() -> None:
     for words in ("was busy before", "saturated", "slower than allowed", "device NPU is not here"):
         assert words in loud
         assert words not in quiet
+
+
+def test_figures_at_the_edge_are_drawn_too() -> None:
+    """All latencies alike, none at all, a device that answered nothing, and nine decades on one axis."""
+    usual = REPORT.measurements[0]
+    names = Latency.__struct_fields__
+
+    def measured(latency: float, longest: float, histogram: Histogram, fps: tuple[float, ...]) -> Measurement:
+        low, high = min(fps, default=None), max(fps, default=None)
+        return replace(
+            usual, throughput_fps=high or 0.0, histogram=histogram, spread=Spread(1.0, fps, low, high, high, None),
+            latency_ms=Latency(**{**dict.fromkeys(names, latency), "p99": longest, "max": longest}),
+        )  # fmt: skip
+
+    cases = (
+        measured(2.5, 2.5, Histogram((2.5,) * 25, (0,) * 23 + (5,)), (5.0,)),
+        measured(0.0, 0.0, Histogram((0.0, 0.0, 0.0), (0, 5)), (0.0, 0.0)),
+        measured(0.0, 0.0, Histogram((), ()), ()),
+        measured(1e-5, 1e4, Histogram((1e-5, 0.1, 1e4), (99_999, 1)), (1e5, 1.0)),
+    )
+    for case in (*((each,) for each in cases), cases):
+        page = Page(html_report(replace(REPORT, measurements=case, comparisons=REPORT.comparisons[:1])))
+        assert page.tags["svg"] >= 2
+        assert not re.search(r"\b(nan|inf)\b", page.all_text())
 
 
 def test_no_text_becomes_markup() -> None:

@@ -16,7 +16,7 @@ from ov_mobilenet.measure.html.drawing import (
     scale,
     svg,
 )  # fmt: skip
-from ov_mobilenet.measure.html.markup import Markup
+from ov_mobilenet.measure.html.markup import Markup, element
 from ov_mobilenet.measure.html.words import figure
 from ov_mobilenet.measure.measurement import Comparison, Histogram, Latency, Measurement, Spread
 
@@ -30,6 +30,12 @@ _SHAPES = tuple(MARKERS)
 def series(number: int) -> tuple[str, str]:
     """Colour and marker of the so-manieth group; the pairs differ for the first 36."""
     return SERIES[number % len(SERIES)], _SHAPES[(number + number // len(SERIES)) % len(_SHAPES)]
+
+
+def coloured(number: int, character: str) -> Markup:
+    """The mark of a legend, in the colour of a series."""
+    style = f"color:var(--series-{number % len(SERIES) + 1})"
+    return element("span", character, class_="mark", style=style, aria_hidden="true")
 
 
 def front(points: Sequence[Measurement]) -> list[Measurement]:
@@ -118,16 +124,18 @@ def latency_histogram(histogram: Histogram, latency: Latency, key: str) -> Marku
     """How often each latency came, on a logarithmic axis, and where p50, p95 and p99 lie."""
     drawn, ax = axes(350, 180)
     edges, counts = histogram.edges_ms, histogram.counts
+    if edges[0] == edges[-1]:  # all alike: one bin around them
+        edges, counts = (0.95 * edges[0], 1.05 * edges[0] or 1.0), (sum(counts),)
     ax.stairs(counts, edges, fill=True, color=SERIES[0], alpha=0.55)
     ax.stairs(counts, edges, color=SERIES[0])
     scale(ax.xaxis, edges, logarithmic=True)
     top = max(counts) or 1
     ax.set_ylim(0, 1.5 * top)
-    low, high = edges[0], edges[-1]
+    share_of_axis = ax.transData + ax.transAxes.inverted()
     for level, (name, value) in enumerate((("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))):
         height = (1.42 - 0.16 * level) * top
         ax.plot([value, value], [0, height], color=INK, linewidth=1, linestyle=(0, (3, 2)))
-        right = value * value > low * high * (high / low) ** 0.6  # beyond four fifths of the axis
+        right = share_of_axis.transform((value, 0.0))[0] > 0.8
         ax.annotate(
             name, (value, height), (-4 if right else 4, 0), textcoords="offset pixels", va="center",
             ha="right" if right else "left", fontsize=10,

@@ -23,6 +23,11 @@ def percent(share: float | None) -> str:
     return NONE if share is None else f"{100 * share:.1f} %"
 
 
+def count(number: int, what: str) -> str:
+    """1 network, 2 networks."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def settings(one: Measurement) -> dict[str, str]:
     """All that may tell one measurement from another, in the order in which it is read."""
     asked = one.asked
