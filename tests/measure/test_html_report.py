@@ -271,6 +271,16 @@ def test_a_browser_shows_it(browser: str, report: Report, scheme: browsers.Schem
             assert text["left"] >= 0 and text["right"] <= probe["width"] + 1, text
 
 
+def test_on_paper_the_tables_fit_and_the_colours_are_those_of_light(browser: str, tmp_path: Path) -> None:
+    assert crowded().count("@media print") == 1
+    printed = crowded().replace("@media print", "@media all")
+    across = 1031  # A4 across, 297 mm at 96 pixels an inch, less two margins of 12 mm
+    probe = browsers.look(browser, printed, tmp_path, scheme="dark", width=across).probe
+    assert probe["paper"] in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
+    assert max(text["right"] for text in probe["texts"]) <= across
+    assert min(browsers.contrast(text["colour"], text["behind"]) for text in probe["texts"]) >= 4.5
+
+
 def test_the_browser_would_tell_of_a_request_a_script_and_an_overflow(browser: str, tmp_path: Path) -> None:
     """The test above proves something: a page that does wrong is seen to."""
     wrong = '<p style="width:900px">x</p><img src="https://example.invalid/a.png"><script>nowhere()</script>'

@@ -25,9 +25,16 @@ def style_sheet() -> str:
 @media (prefers-color-scheme: dark) {{ :root {{ {_variables(DARK)} }} }}
 {_RULES}
 @media print {{
+  @page {{ size: landscape; margin: 12mm; }}
   :root {{ color-scheme: light; {_variables(LIGHT)} }}
   body {{ max-width: none; padding: 0; font-size: 10pt; }}
   .scroll {{ overflow: visible; }}
+  table {{ font-size: 6.5pt; }}
+  th, td {{ padding: .15rem .3rem; }}
+  td:not([class]), tbody th:not([class]) {{ min-width: 0; }}
+  .short {{ white-space: normal; }}
+  .bar {{ width: 3rem; height: .4rem; margin-top: .15rem; print-color-adjust: exact; }}
+  .bar span {{ print-color-adjust: exact; }}
   figure, .card, tr {{ break-inside: avoid; }}
   h2, h3 {{ break-after: avoid; }}
   details::details-content {{ content-visibility: visible; height: auto; }}
