@@ -1,4 +1,5 @@
-# Needs Python >= 3.10 and make; everything else goes into .venv.
+# Needs Python >= 3.10 and make; everything else goes into .venv. Tests of the HTML report want a Chromium on the PATH
+# (Debian: apt-get install chromium) and are skipped without.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

@@ -22,6 +22,7 @@ from ov_mobilenet.measure.measurement import Comparison, Failed, Measurement, Mo
 from ov_mobilenet.measure.pictures import RANDOM
 from ov_mobilenet.measure.sweep import Done, Sweep, measurements
 from ov_mobilenet.measure.tables import HEADS, as_csv, as_markdown, layer_rows, row, sentence, type_rows
+from ov_mobilenet.outputs.whole import write_whole
 from ov_mobilenet.runtime.device_settings import HINTS, INFERENCE_PRECISIONS, Hint, InferencePrecision
 from ov_mobilenet.runtime.loading import DECODES, Decode
 
@@ -141,7 +142,7 @@ def _more(function: options.F) -> options.F:
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv", "markdown"]), default="table",
               show_default=True)  # fmt: skip
 @click.option("--report", "reports", multiple=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Write a report as well: .json, .csv, .md; repeatable.")  # fmt: skip
+              help="Write a report as well: .json, .csv, .md, .html; repeatable.")  # fmt: skip
 @options.config_dirs
 @options.cache_dir
 @click.pass_context
@@ -213,6 +214,13 @@ def benchmark_command(
     for file in reports:
         if file.suffix not in WRITERS:
             raise UsageError("unknown kind of report", expected=", ".join(WRITERS), got=file)
+        if not file.parent.is_dir():
+            raise UsageError("the report's folder is not there", where=file.parent)
+        if file.suffix == ".html":  # said before the time is spent
+            from ov_mobilenet.measure.html.drawing import style
+
+            with style():
+                pass
     earlier = read_report(baseline) if baseline is not None else None
     load = current_load()
     if load.busy and not options.quiet(context):
@@ -286,13 +294,26 @@ def _json(report: Report) -> str:
     return msgspec.json.format(msgspec.json.encode(as_json(report)), indent=2).decode() + "\n"
 
 
-WRITERS: dict[str, Callable[[Report], str]] = {".json": _json, ".csv": as_csv, ".md": as_markdown}
+def _html(report: Report) -> str:
+    from ov_mobilenet.measure.html_report import html_report
+
+    return html_report(report)
+
+
+WRITERS: dict[str, Callable[[Report], str]] = {
+    ".json": _json,
+    ".csv": as_csv,
+    ".md": as_markdown,
+    ".html": _html,
+}
 _FORMS = {"json": ".json", "csv": ".csv", "markdown": ".md"}
 
 
 def _put_out(report: Report, form: str, files: tuple[Path, ...]) -> None:
     from ov_mobilenet.cli.tables import print_table
 
+    for file in files:  # first: whoever reads stdout may have gone
+        write_whole(file, WRITERS[file.suffix](report))
     if form in _FORMS:
         sys.stdout.write(WRITERS[_FORMS[form]](report))
     else:
@@ -303,8 +324,6 @@ def _put_out(report: Report, form: str, files: tuple[Path, ...]) -> None:
                             type_rows(one.layers), numbers_from=2)  # fmt: skip
                 click.echo()
                 print_table(("layer", "type", "runs at", "by", "ms", "share"), layer_rows(one.layers), numbers_from=4)
-    for file in files:
-        file.write_text(WRITERS[file.suffix](report), "utf-8")
 
 
 def _line(cells: tuple[str, ...]) -> str:
