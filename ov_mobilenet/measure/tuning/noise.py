@@ -3,8 +3,9 @@
 Ratios are taken as logarithms, in pairs that were measured one after the other, so that what slows the machine down for
 a while slows both.
 
-    centre and interval of the differences   Hodges and Lehmann's estimate and the interval of Wilcoxon's signed rank
-        test: Hollander, Wolfe, Chicken, "Nonparametric Statistical Methods", 3rd edition, 2014, sections 3.2 and 3.3.
+    ratio and its interval   the median of the differences between two order statistics of them, by the binomial
+        distribution: Conover, "Practical Nonparametric Statistics", 3rd edition, 1999, section 3.2. Wilcoxon's interval
+        is shorter for clean figures, but three rounds in twenty that others disturb already spoil it.
     spread    the median absolute deviation times 1.4826: Rousseeuw and Croux, "Alternatives to the Median Absolute
         Deviation", Journal of the American Statistical Association 88 (1993).
     bound of a further value   one-sided prediction bound of a normal sample, mean + t s sqrt(1 + 1/n): Hahn and Meeker,
@@ -48,14 +49,13 @@ class Ratio:
 
 def ratio_of(logs: Sequence[float], others: Sequence[float]) -> Ratio:
     """The ratio of values that were measured in pairs, given as logarithms."""
-    differences = [one - other for one, other in zip(logs, others, strict=True)]
+    differences = sorted(one - other for one, other in zip(logs, others, strict=True))
     count = len(differences)
-    walsh = sorted((differences[i] + differences[j]) / 2 for i in range(count) for j in range(i, count))
-    centre = math.exp(statistics.median(walsh))
-    outside = _ranks_outside(count)
-    if outside == 0:
+    centre = math.exp(statistics.median(differences))
+    place = _place_of_interval(count)
+    if place == 0:
         return Ratio(centre, 0.0, math.inf, count)
-    return Ratio(centre, math.exp(walsh[outside - 1]), math.exp(walsh[-outside]), count)
+    return Ratio(centre, math.exp(differences[place - 1]), math.exp(differences[-place]), count)
 
 
 def spread(logs: Sequence[float]) -> float:
@@ -74,19 +74,13 @@ def further_value_below(logs: Sequence[float]) -> float:
     return statistics.fmean(logs) + quantile * statistics.stdev(logs) * math.sqrt(1 + 1 / len(logs))
 
 
-def _ranks_outside(count: int) -> int:
-    """Which Walsh average, from either end, ends the interval; 0 if there are too few."""
-    # How many of the 2^count signs give each sum of ranks.
-    ways = [1]
-    for rank in range(1, count + 1):
-        ways = [a + b for a, b in zip(ways + [0] * rank, [0] * rank + ways, strict=True)]
-    tail, found = 0, 0
-    for number in ways:
-        tail += number
-        if tail > (1 - CONFIDENCE) / 2 * 2**count:
-            return found
-        found += 1
-    return found
+def _place_of_interval(count: int) -> int:
+    """Which of so many sorted values, from either end and counted from 1, ends the interval; 0 if there are too few."""
+    outside, place = 1, 0
+    while outside <= (1 - CONFIDENCE) / 2 * 2**count:
+        place += 1
+        outside += math.comb(count, place)
+    return place
 
 
 def _student(probability: float, freedom: int) -> float:

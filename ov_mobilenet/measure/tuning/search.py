@@ -11,18 +11,18 @@ from ov_mobilenet.measure.tuning.ledger import Clock, Ledger, Measure, Step
 from ov_mobilenet.measure.tuning.noise import spread
 from ov_mobilenet.measure.tuning.space import Goal, Precision, Sample, Setting, Space
 
-# Of the time limit: until when settings are tried; the rest is for the finals.
-SEARCH_SHARE = 0.5
+# Of the time limit: until when settings are tried, and until when once more; the rest is for the finals.
+SEARCH_SHARE, AGAIN_SHARE = 0.45, 0.55
 SLICES_IN_LIMIT = 100
 LONGEST_S = 1.0
 NOISE_SAMPLES = 5
 # More than this, and whoever reads the figures should know.
 BUSY_NOISE = 0.05
-# A first short look goes on only where it is not worse than the best by more than this, or four times the noise.
-HOPELESS = 0.10
+# A first short look goes on only where it is not worse than the best by more than four times the noise, within these.
+HOPELESS = (0.10, 0.25)
 MOST_FINALISTS = 4
-# Worse than the best by less than this, or three times the noise, may be as good.
-EQUAL = 0.02
+# Worse than the best by less than three times the noise, within these, may be as good.
+EQUAL = (0.02, 0.10)
 
 Accuracy = Callable[[Precision], float]
 
@@ -96,12 +96,15 @@ def search(
     slice_s = min(LONGEST_S, max(SHORTEST_S, time_limit_s / SLICES_IN_LIMIT))
     noise, noise_p95 = _noise(ledger, space.start, slice_s)
     judge = _Judge(accuracy, space, ledger)
-    search_s = (time_limit_s - judge.expected_s) * SEARCH_SHARE
-    near = _Near(max(EQUAL, 3 * noise), max(HOPELESS, 4 * noise), min(0.3, 2 * noise_p95))
-    for setting in _places(ledger, space, judge, near):
-        if ledger.elapsed_s - judge.spent_s + ledger.cost_s(setting, slice_s) > search_s:
-            break
-        _look(ledger, setting, slice_s, near)
+    measuring_s = time_limit_s - judge.expected_s
+    near = _Near(_between(3 * noise, EQUAL), _between(4 * noise, HOPELESS), _between(2 * noise_p95, (0.0, 0.3)))
+    route = _Route(ledger, space, judge, near)
+    for share, places in ((SEARCH_SHARE, (route.new, route.again)), (AGAIN_SHARE, (route.again, route.new))):
+        while (setting := next(filter(None, (place() for place in places)), None)) is not None:
+            if ledger.elapsed_s - judge.spent_s + ledger.cost_s(setting, slice_s) > measuring_s * share:
+                break
+            route.gone(setting)
+            _look(ledger, setting, slice_s, near)
     finalists = _finalists(ledger, space, judge, near)
     allowed = tuple(precision for precision in space.precisions if precision not in judge.refused)
     verdict = run_finals(ledger, replace(space, precisions=allowed), finalists, slice_s)
@@ -130,25 +133,43 @@ def _noise(ledger: Ledger, start: Setting, slice_s: float) -> tuple[float, float
     )
 
 
-def _places(ledger: Ledger, space: Space, judge: _Judge, near: _Near) -> Iterator[Setting]:
-    """Where to look next: points far apart, then around the best, and those near to it."""
-    asked = {space.start}
-    for setting in space.coarse():
-        if setting not in asked:
-            asked.add(setting)
-            yield setting
-    while True:
+def _between(value: float, limits: tuple[float, float]) -> float:
+    return min(limits[1], max(limits[0], value))
+
+
+class _Route:
+    """Where to look next."""
+
+    def __init__(self, ledger: Ledger, space: Space, judge: _Judge, near: _Near) -> None:
+        self._ledger, self._space, self._judge, self._near = ledger, space, judge, near
+        self._far_apart = list(space.coarse())
+        self._looks = {space.start: 2}
+
+    def gone(self, setting: Setting) -> None:
+        """It is looked at."""
+        self._looks[setting] = self._looks.get(setting, 0) + 1
+
+    def new(self) -> Setting | None:
+        """One of the points far apart, then around the best, and those near to it."""
+        return next((one for one in self._candidates() if one not in self._looks), None)
+
+    def again(self) -> Setting | None:
+        """The best of those that seemed too far from the best: the machine may have been busy just then."""
+        near = self._best(self._near.equal)
+        ranked = self._ledger.ranked(self._near.margin)
+        return next((one for one in ranked if self._looks.get(one) == 1 and one not in near), None)
+
+    def _candidates(self) -> Iterator[Setting]:
+        yield from self._far_apart
         # Of what seems equal the simplest first: else noise leads the way.
-        equal = _near(ledger, judge, near.equal, near.margin)
-        if ledger.fits(equal[0], near.margin) if equal else False:
-            equal.sort(key=space.complexity)
-        heads = dict.fromkeys((*equal, *_near(ledger, judge, near.hopeless, near.margin)))
-        around = (one for head in heads for one in space.neighbours(head))
-        nearest = next((one for one in around if one not in asked), None)
-        if nearest is None:
-            return
-        asked.add(nearest)
-        yield nearest
+        equal = self._best(self._near.equal)
+        if equal and self._ledger.fits(equal[0], self._near.margin):
+            equal.sort(key=self._space.complexity)
+        for head in dict.fromkeys((*equal, *self._best(self._near.hopeless))):
+            yield from self._space.neighbours(head)
+
+    def _best(self, by: float) -> list[Setting]:
+        return _near(self._ledger, self._judge, by, self._near.margin)
 
 
 def _look(ledger: Ledger, setting: Setting, slice_s: float, near: _Near) -> None:

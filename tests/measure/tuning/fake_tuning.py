@@ -33,6 +33,7 @@ class FakeRig:
         noise: standard deviation of the logarithm, for a measurement of a second; less for longer ones.
         drift: the machine becomes slower by this fraction an hour of its clock.
         compile_s: what the first measurement of a setting takes beforehand.
+        busy: at which moments others take two thirds of the machine.
         broken: settings that cannot be run.
     """
 
@@ -41,6 +42,7 @@ class FakeRig:
     noise: float = 0.01
     drift: float = 0.0
     compile_s: Callable[[Setting], float] = lambda setting: 0.3
+    busy: Callable[[float], bool] = lambda now: False
     broken: Callable[[Setting], bool] = lambda setting: False
     seed: int = 0
     now: float = 0.0
@@ -60,7 +62,7 @@ class FakeRig:
         if self.broken(setting):
             raise DeviceError("the device does not take this", got=setting)
         self.measured.append((setting, seconds))
-        slower = 1 + self.drift * self.now / 3600
+        slower = (1 + self.drift * self.now / 3600) * (3 if self.busy(self.now) else 1)
         self.now += seconds + 0.02
         width = self.noise / math.sqrt(seconds)
         fps = self.fps(setting) / slower * math.exp(self._random.gauss(0, width))

@@ -31,9 +31,7 @@ def queued(setting: Setting) -> float:
 
 
 def run(rig: FakeRig, goal: Goal | None = None, limit: float = 120, **more: object) -> Outcome:
-    found = search(
-        rig.measure, more.pop("space", space()), goal or Goal(), time_limit_s=limit, clock=rig.clock, **more
-    )  # type: ignore[arg-type]
+    found = search(rig.measure, more.pop("space", space()), goal or Goal(), time_limit_s=limit, clock=rig.clock, **more)  # type: ignore[arg-type]
     return found
 
 
@@ -53,6 +51,16 @@ def test_the_top_of_a_hill_is_found(seed: int, noise: float) -> None:
 def test_the_machine_growing_slower_does_not_favour_what_is_measured_early(seed: int) -> None:
     found = run(FakeRig(hill, queued, noise=0.01, drift=10.0, seed=seed))
     assert found.verdict.chosen == Setting(OWN, 8, 2, 4)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_spells_of_work_for_others_hide_nothing(seed: int) -> None:
+    rng = random.Random(seed)
+    spells = [(begin, begin + rng.uniform(0.5, 4)) for begin in (rng.uniform(0, 120) for _ in range(6))]
+    rig = FakeRig(hill, queued, seed=seed, busy=lambda now: any(begin < now < end for begin, end in spells))
+    found = run(rig)
+    assert found.verdict.chosen is not None
+    assert hill(found.verdict.chosen) > 0.95 * hill(Setting(OWN, 8, 2, 4))
 
 
 def test_equal_finalists_are_told_and_the_simplest_is_taken() -> None:
