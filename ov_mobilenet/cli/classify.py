@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,13 +13,10 @@ from ov_mobilenet.cli.inputs import expand_inputs
 from ov_mobilenet.cli.sinks import SINKS
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.runtime.device_names import parse_device
 from ov_mobilenet.runtime.load import load_classifier
 from ov_mobilenet.runtime.loading import DECODES, Decode
+from ov_mobilenet.runtime.many import choices
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Failure, Result
-
-# A CPU does several pictures at a time in less time than one after another; see tools/bench/README.md.
-MANY, CPU_BATCH = 100, 4
 
 
 @click.command("classify")
@@ -75,14 +71,12 @@ def classify_command(
         from ov_mobilenet.zoo.labels import read_labels
 
         names = read_labels(labels)
-    settings = device_options.settings()
-    if len(paths) > 1 and not {"PERFORMANCE_HINT", "NUM_STREAMS"} & settings.asked().keys():
-        settings = replace(settings, hint="throughput")
+    settings, batch_size = choices(device_options.settings(), len(paths))
     classifier = load_classifier(
         model,
         settings=settings,
         decode=decode,
-        batch_size=CPU_BATCH if len(paths) >= MANY and _is_cpu(settings.device) else None,
+        batch_size=batch_size,
         geometry=geometry,
         labels=names,
         config_dirs=config_dirs,
@@ -110,9 +104,3 @@ def _results(classifier: Classifier, paths: list[str], top_k: int) -> Iterator[R
         return classifier.classify_each(paths, top_k=top_k)
     return classifier.stream(paths, top_k=top_k)
 
-
-def _is_cpu(device: str) -> bool:
-    import openvino as ov
-
-    name = parse_device(device)
-    return name.plugin in (None, "AUTO") and name.candidates(ov.Core()) == ("CPU",)

@@ -107,8 +107,8 @@ class OpenLoop(Struct, frozen=True):
         rate_fps: at which pictures came.
         saturated: the device did not keep up: the queue grew, and the latencies say how long it was measured, not how
             long a picture takes.
-        longest_queue: most pictures that had come and were not answered.
-        left: how many still waited when the time was over; they are not in the latencies.
+        longest_queue: most pictures that had come and that no request had taken.
+        left: how many of these there were when the time was over; they are not in the latencies.
     """
 
     rate_fps: float
@@ -124,7 +124,7 @@ class LayerTime(Struct, frozen=True):
         type: as in the network: Convolution.
         implementation: the device's name for what it ran: brgconv_avx512_1x1_bf16; None where it gives none.
         precision: that it ran in; None where the device does not say.
-        time_ms: a request.
+        time_ms: a request, median.
         share: of the time of all layers, in [0, 1].
     """
 
@@ -150,7 +150,7 @@ class Layers(Struct, frozen=True):
     """Where the time of a request goes, by the device's own account; measured apart, for it slows a device down.
 
     Attributes:
-        requests: over how many they are averaged.
+        requests: how many were run.
         total_ms: of all layers.
         top: the longest, longest first.
         by_type: likewise.
@@ -187,6 +187,7 @@ class Asked(Struct, frozen=True, kw_only=True):
         properties: names and values.
         input: a folder of pictures, or "random".
         pictures: how many different ones were used.
+        warmup_s: for how long it ran before it was timed.
     """
 
     device: str
@@ -200,7 +201,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     batch: int | None
     time_s: float | None
     iterations: int | None
-    warmup: int
+    warmup_s: float
     max_rate: float | None
     input: str
     pictures: int
@@ -223,7 +224,7 @@ class Measurement(Struct, frozen=True, kw_only=True):
         failed: pictures that could not be read.
         duration_s: from the first start to the last answer.
         latency_ms: closed loop: from a request's start to its answer; open loop: from the picture's arrival; end to
-            end: from the file's first byte to its classes.
+            end: from the file's first byte to the network's answer, or from its arrival.
         stages_ms: end to end only, a picture: decode, geometry, queue, inference, total. Inference is that of the
             request the picture was in.
         exec_graph: path of the graph that the device really ran, as an IR; None where it was not asked for.

@@ -14,7 +14,7 @@ from ov_mobilenet.runtime.items import Item, as_item
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Result
 
 if TYPE_CHECKING:
-    from ov_mobilenet.runtime.classifier import Classifier
+    from ov_mobilenet.runtime.classifier import Classifier, QueueModel
     from ov_mobilenet.runtime.items import Image
 
 
@@ -41,8 +41,7 @@ def stream(
         raise UsageError("bad workers", expected="at least 1", got=workers)
     model = classifier.compiled(batch_size)
     takes_turns = classifier.device == "CPU"
-    if takes_turns and requests is None:
-        requests = model.nireq or TURN * model.streams
+    requests = default_requests(classifier, model) if requests is None else requests
     queue = InferQueue(
         classifier,
         top_k=top_k,
@@ -53,6 +52,11 @@ def stream(
         max_wait_ms=MAX_WAIT_MS,
     )
     return _run(_Feed(classifier, iter(inputs), queue, workers, model.streams if takes_turns else None))
+
+
+def default_requests(classifier: Classifier, model: QueueModel) -> int | None:
+    """How many infer requests a stream has at a time if nobody says; None for the queue's own choice."""
+    return model.nireq or TURN * model.streams if classifier.device == "CPU" else None
 
 
 class _Feed:
