@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.conversion.verification import verify
     from ov_mobilenet.downloads.fetch import SourceFiles, download
     from ov_mobilenet.errors import OvMobilenetError
+    from ov_mobilenet.measure.tuning.profile import Profile, load_profile
+    from ov_mobilenet.measure.tuning.tuner import tune
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.device_settings import DeviceSettings
     from ov_mobilenet.runtime.infer_queue import InferQueue
@@ -41,6 +43,7 @@ _HOMES = {
     "ModelConfig": "zoo.model",
     "OvMobilenetError": "errors",
     "Prediction": "runtime.results",
+    "Profile": "measure.tuning.profile",
     "SourceFiles": "downloads.fetch",
     "Timings": "runtime.results",
     "convert": "conversion.converter",
@@ -49,6 +52,8 @@ _HOMES = {
     "list_models": "zoo.registry",
     "load_classifier": "runtime.load",
     "load_config": "zoo.config",
+    "load_profile": "measure.tuning.profile",
+    "tune": "measure.tuning.tuner",
     "verify": "conversion.verification",
 }
 
@@ -63,6 +68,7 @@ __all__ = [
     "ModelConfig",
     "OvMobilenetError",
     "Prediction",
+    "Profile",
     "SourceFiles",
     "Timings",
     "__version__",
@@ -72,6 +78,8 @@ __all__ = [
     "list_models",
     "load_classifier",
     "load_config",
+    "load_profile",
+    "tune",
     "verify",
 ]
 

@@ -24,6 +24,7 @@ def test_the_public_names() -> None:
         "ModelConfig",
         "OvMobilenetError",
         "Prediction",
+        "Profile",
         "SourceFiles",
         "Timings",
         "__version__",
@@ -33,6 +34,8 @@ def test_the_public_names() -> None:
         "list_models",
         "load_classifier",
         "load_config",
+        "load_profile",
+        "tune",
         "verify",
     ]
 

@@ -13,6 +13,7 @@ from ov_mobilenet.cli.inputs import expand_inputs
 from ov_mobilenet.cli.sinks import SINKS
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.runtime.classifier import Classifier
+from ov_mobilenet.runtime.device_settings import DeviceSettings
 from ov_mobilenet.runtime.load import load_classifier
 from ov_mobilenet.runtime.loading import DECODES, Decode
 from ov_mobilenet.runtime.many import choices
@@ -36,6 +37,10 @@ from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Failure, Result
     "--decode", type=click.Choice(DECODES), default="auto", show_default=True,
     help="auto: large JPEGs at a fraction of their size, the rest within 2 grey levels of exact.",
 )  # fmt: skip
+@click.option(
+    "--profile", type=click.Path(path_type=Path, dir_okay=False),
+    help="What `tune` found for this model, instead of the device options.",
+)  # fmt: skip
 @options.config_dirs
 @device_options
 @options.cache_dir
@@ -49,6 +54,7 @@ def classify_command(
     geometry: str | None,
     labels: Path | None,
     decode: Decode,
+    profile: Path | None,
     config_dirs: tuple[Path, ...],
     device_options: DeviceOptions,
     cache_dir: Path | None,
@@ -71,10 +77,16 @@ def classify_command(
         from ov_mobilenet.zoo.labels import read_labels
 
         names = read_labels(labels)
-    settings, batch_size = choices(device_options.settings(), len(paths))
+    settings: DeviceSettings | None = device_options.settings()
+    batch_size = None
+    if profile is None:
+        settings, batch_size = choices(device_options.settings(), len(paths))
+    elif settings == DeviceSettings():
+        settings = None
     classifier = load_classifier(
         model,
         settings=settings,
+        profile=profile,
         decode=decode,
         batch_size=batch_size,
         geometry=geometry,
@@ -103,4 +115,3 @@ def _results(classifier: Classifier, paths: list[str], top_k: int) -> Iterator[R
     if len(paths) == 1:
         return classifier.classify_each(paths, top_k=top_k)
     return classifier.stream(paths, top_k=top_k)
-
