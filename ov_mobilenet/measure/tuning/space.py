@@ -103,7 +103,9 @@ class Space:
     threads: tuple[int | None, ...] = (None,)
 
     def coarse(self) -> Iterator[Setting]:
-        """Points far apart: each precision with every other batch, and with the fewest streams."""
+        """Points far apart: each precision as it starts, then with every other batch, and with the fewest streams."""
+        for precision in self.precisions:
+            yield replace(self.start, precision=precision)
         batches = self.batches[:: 2 if len(self.batches) > 2 else 1]
         streams = dict.fromkeys((self.start.streams, self.streams[0]))
         for precision, few, batch in product(self.precisions, streams, batches):

@@ -43,7 +43,7 @@ class Tuned:
     """What tuning found.
 
     Attributes:
-        profile: to save and to load classifiers with; None where nothing keeps the latency budget.
+        profile: to save and to load classifiers with; None where nothing keeps the budget, or is accurate enough.
         xml: the IR that the profile is for: an INT8 one beside that which was given, if it won.
         device: that was tuned.
         measurements: medians of all settings, highest throughput first.
@@ -66,7 +66,7 @@ class Tuned:
             OSError: it cannot be written.
         """
         if self.profile is None:
-            raise UsageError("there is no profile to save", expected="a setting that keeps the latency budget")
+            raise UsageError("there is no profile to save", expected="a setting that keeps budget and accuracy")
         save_profile(self.profile, Path(path))
 
 
@@ -231,12 +231,7 @@ def _sentences(outcome: Outcome, goal: Goal, *, given: Path) -> Iterator[str]:
         more = f", and {len(outcome.failures) - 1} more" if len(outcome.failures) > 1 else ""
         yield f"could not be run: {describe(first)}{more} ({reason})"
     if verdict.chosen is None or verdict.best is None:
-        nearest = min(outcome.samples, key=lambda setting: outcome.samples[setting].p95_ms)
-        p95 = outcome.samples[nearest].p95_ms
-        yield (
-            f"nothing is sure to stay within {goal.budget_ms:g} ms; "
-            f"the shortest p95 was {p95:.2f} ms, with {describe(nearest)}"
-        )
+        yield _nothing(outcome, goal)
         return
     for one in verdict.finalists:
         if one.setting in verdict.equals and one.best_by is not None:
@@ -251,6 +246,15 @@ def _sentences(outcome: Outcome, goal: Goal, *, given: Path) -> Iterator[str]:
         yield "there was no time to measure the best again; give it more"
     if verdict.chosen.precision.xml != given:
         yield f"the profile is for {verdict.chosen.precision.xml}"
+
+
+def _nothing(outcome: Outcome, goal: Goal) -> str:
+    accurate = {one: sample for one, sample in outcome.samples.items() if one.precision not in outcome.refused}
+    if goal.budget_ms is None or not accurate:
+        return "nothing that there was time to measure is accurate enough"
+    nearest = min(accurate, key=lambda setting: accurate[setting].p95_ms)
+    shortest = f"the shortest p95 was {accurate[nearest].p95_ms:.2f} ms, with {describe(nearest)}"
+    return f"nothing is sure to stay within {goal.budget_ms:g} ms; {shortest}"
 
 
 def _text(ratio: Ratio) -> str:
