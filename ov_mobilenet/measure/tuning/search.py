@@ -154,10 +154,12 @@ class _Route:
         return next((one for one in self._candidates() if one not in self._looks), None)
 
     def again(self) -> Setting | None:
-        """The best of those that seemed too far from the best: the machine may have been busy just then."""
+        """The best of those that seemed far from it, after a short look or else a long one: the machine may have been
+        busy just then."""
         near = self._best(self._near.equal)
-        ranked = self._ledger.ranked(self._near.margin)
-        return next((one for one in ranked if self._looks.get(one) == 1 and one not in near), None)
+        ranked = [one for one in self._ledger.ranked(self._near.margin) if self._looks.get(one) == 1]
+        ranked.sort(key=lambda setting: len(self._ledger.samples[setting]) > 1)
+        return next((one for one in ranked if one not in near), None)
 
     def _candidates(self) -> Iterator[Setting]:
         yield from self._far_apart
