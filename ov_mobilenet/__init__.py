@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.conversion.verification import verify
     from ov_mobilenet.downloads.fetch import SourceFiles, download
     from ov_mobilenet.errors import OvMobilenetError
+    from ov_mobilenet.measure.benchmark import Workload, benchmark
+    from ov_mobilenet.measure.measurement import Measurement
     from ov_mobilenet.measure.tuning.profile import Profile, load_profile
     from ov_mobilenet.measure.tuning.tuner import tune
     from ov_mobilenet.runtime.classifier import Classifier
@@ -40,12 +42,15 @@ _HOMES = {
     "Form": "conversion.form",
     "InferQueue": "runtime.infer_queue",
     "IrModel": "conversion.converter",
+    "Measurement": "measure.measurement",
     "ModelConfig": "zoo.model",
     "OvMobilenetError": "errors",
     "Prediction": "runtime.results",
     "Profile": "measure.tuning.profile",
     "SourceFiles": "downloads.fetch",
     "Timings": "runtime.results",
+    "Workload": "measure.benchmark",
+    "benchmark": "measure.benchmark",
     "convert": "conversion.converter",
     "download": "downloads.fetch",
     "find_config": "zoo.registry",
@@ -65,13 +70,16 @@ __all__ = [
     "Form",
     "InferQueue",
     "IrModel",
+    "Measurement",
     "ModelConfig",
     "OvMobilenetError",
     "Prediction",
     "Profile",
     "SourceFiles",
     "Timings",
+    "Workload",
     "__version__",
+    "benchmark",
     "convert",
     "download",
     "find_config",

@@ -31,6 +31,12 @@ COMMANDS = {
     "cache": ("ov_mobilenet.cli.cache", "cache_group", "What the download, IR and model caches hold."),
     "demo": ("ov_mobilenet.cli.demo", "demo_command", "The whole chain offline, on the built-in sample model."),
     "classify": ("ov_mobilenet.cli.classify", "classify_command", "Classify pictures."),
+    "benchmark": ("ov_mobilenet.cli.benchmark", "benchmark_command", "Throughput and latency, of the whole path too."),
+    "benchmark-app": (
+        "ov_mobilenet.cli.benchmark_app",
+        "benchmark_app_command",
+        "`benchmark` with the options of OpenVINO's benchmark_app.",
+    ),
     "tune": ("ov_mobilenet.cli.tune", "tune_command", "The best settings for a model on a device, as a profile."),
     "devices": ("ov_mobilenet.cli.devices", "devices_command", "What there is to run on, and what is missing."),
 }

@@ -1,9 +1,9 @@
 """Whether something has become slower: ratios of throughput, their interval of confidence, and the rule.
 
-Ratios of interleaved pairs: the Hodges-Lehmann estimate (median of all averages of two log ratios) with the interval of
-the signed rank test. Figures of two separate runs: the median of all differences of their logarithms, with the interval of
-the rank sum test. Both make no assumption on how times are distributed, and single disturbances do not move them:
-Hollander, Wolfe and Chicken, "Nonparametric Statistical Methods", 3rd edition (2014), chapters 3 and 4.
+Ratios of interleaved pairs: the Hodges-Lehmann estimate (median of all averages of two log ratios) with the interval
+of the signed rank test. Figures of two separate runs: the median of all differences of their logarithms, with the
+interval of the rank sum test. Both make no assumption on how times are distributed, and single disturbances
+do not move them: Hollander, Wolfe and Chicken, "Nonparametric Statistical Methods", 3rd edition (2014), chapters 3, 4.
 
 A regression is reported when the ratio lies beyond what is allowed and the whole interval below 1. Two runs of the same
 differ by noise: it must both be large and not be chance.

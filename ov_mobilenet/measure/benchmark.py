@@ -112,7 +112,7 @@ def _from_kinds(
 ) -> tuple[DeviceSettings, Workload]:
     found: list[Any] = []
     for given, kind in ((settings, DeviceSettings), (workload, Workload)):
-        own = {name: kinds.pop(name) for name in list(kinds) if name in kind.__dataclass_fields__}  # type: ignore[attr-defined]
+        own = {name: kinds.pop(name) for name in list(kinds) if name in kind.__dataclass_fields__}
         if given is not None and own:
             raise UsageError("settings are given twice", expected=kind.__name__, got=", ".join(own))
         found.append(given if given is not None else kind(**own))

@@ -1,7 +1,7 @@
 """Latencies to percentiles, bins and intervals.
 
-Percentiles are by nearest rank: of n sorted values the one at place ceil(p / 100 * n), counted from 1; each is a latency
-that really was, none lies between two. It is definition 1 of Hyndman and Fan, "Sample quantiles in statistical
+Percentiles are by nearest rank: of n sorted values the one at place ceil(p / 100 * n), counted from 1; each is a
+latency that really was, none lies between two. It is definition 1 of Hyndman and Fan, "Sample quantiles in statistical
 packages", The American Statistician 50 (1996), and what OpenVINO's `benchmark_app` does.
 """
 

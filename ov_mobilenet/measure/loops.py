@@ -65,9 +65,7 @@ class Run:
         return self.count / self.duration_s if self.duration_s > 0 else 0.0
 
 
-def closed_loop(
-    requests: Sequence[Any], limit: Limit, *, batch: int, clock: Callable[[], float] = perf_counter
-) -> Run:
+def closed_loop(requests: Sequence[Any], limit: Limit, *, batch: int, clock: Callable[[], float] = perf_counter) -> Run:
     """Start each request again as soon as it is done: how much the device can do.
 
     Args:
@@ -120,8 +118,8 @@ def open_loop(
 ) -> Run:
     """Let pictures come at a given rate: how long each takes under that load, counted from when it came.
 
-    A request is started when its last picture has come. One that comes while all requests are busy waits, and the wait is
-    part of its latency: a closed loop leaves that out, which is called coordinated omission.
+    A request is started when its last picture has come. One that comes while all requests are busy waits, and the
+    wait is part of its latency: a closed loop leaves that out, which is called coordinated omission.
 
     Args:
         rate: pictures a second, above 0; the first comes at once, and the rest at equal distances.

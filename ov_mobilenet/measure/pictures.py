@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+
 from ov_mobilenet.errors import UsageError
 
 RANDOM = "random"
@@ -49,4 +50,3 @@ def made_up_files() -> list[bytes]:
         assert done
         found.append(data.tobytes())
     return found
-

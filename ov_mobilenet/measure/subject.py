@@ -186,7 +186,7 @@ class _Arrivals:
 
 
 def _frames(classifier: Classifier, inputs: Sequence[Any], wanted: int) -> list[Any]:
-    found = []
+    found: list[Any] = []
     trouble: ImageError | None = None
     for number, image in enumerate(inputs):
         if len(found) == wanted:
