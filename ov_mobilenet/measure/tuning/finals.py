@@ -105,7 +105,7 @@ def decide(ledger: Ledger, space: Space, rounds: dict[Setting, list[Sample]]) ->
         for setting in candidates
         if best is not None and setting != best
     }  # fmt: skip
-    equals = tuple(setting for setting, ratio in by.items() if not ratio.told_apart and ratio.pairs >= FEWEST_ROUNDS)
+    equals = tuple(one for one in running if one in by and not by[one].told_apart and most >= FEWEST_ROUNDS)
     chosen = None if best is None else min((best, *equals), key=space.complexity)
     gain = None
     if chosen is not None and chosen != space.start and rounds.get(space.start):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,17 @@ def test_classify_takes_a_profile(small_ir: Path, tmp_path: Path, capsys: pytest
     assert main([*plain, "--profile", str(path), "--threads", "2"]) == 2
     assert "given twice" in capsys.readouterr().err
     assert main([*plain, "--profile", str(tmp_path / "none.yml")]) == 1
+
+
+def test_benchmark_takes_a_profile(small_ir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, document(small_ir))
+    plain = ["benchmark", str(small_ir), "--profile", str(path), "--iterations", "4", "--warmup", "0"]
+    assert main([*plain, "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["batch"], told["num_streams"], told["infer_requests"], told["device"]) == (2, 1, 3, "CPU")
+    for more in (["--batch", "4"], ["-d", "CPU"], ["--threads", "2"], [str(small_ir)]):
+        assert main([*plain, *more]) == 2
+        assert "given twice" in capsys.readouterr().err
 
 
 def test_a_profile_says_what_is_in_it(small_ir: Path, tmp_path: Path) -> None:
