@@ -13,6 +13,8 @@ from ov_mobilenet.measure.tuning.space import Sample, Setting, Space
 
 # Fewer pairs give no interval; many more than these tell differences that nobody cares for.
 FEWEST_ROUNDS, MOST_ROUNDS = 7, 20
+# Rare long latencies want to be met before a budget is called kept.
+BUDGET_ROUNDS = 12
 SHORTEST_S = 0.25
 # As good as equal.
 SAME = 0.01
@@ -76,7 +78,7 @@ def run_finals(ledger: Ledger, space: Space, finalists: Sequence[Setting], slice
             sample = ledger.take(setting, seconds, "final")
             if sample is not None:
                 rounds[setting].append(sample)
-        if number + 1 < FEWEST_ROUNDS:
+        if number + 1 < (FEWEST_ROUNDS if ledger.goal.budget_ms is None else BUDGET_ROUNDS):
             continue
         whole = {setting: rounds[setting] for setting in running if len(rounds[setting]) == number + 1}
         verdict = decide(ledger, space, whole)
@@ -120,7 +122,8 @@ def decide(ledger: Ledger, space: Space, rounds: dict[Setting, list[Sample]]) ->
 def _slice(ledger: Ledger, running: Sequence[Setting], longest_s: float) -> float:
     """Seconds a measurement, so that the fewest rounds fit."""
     again = ledger.cost_s(running[0], 0.0)
-    return max(SHORTEST_S, min(longest_s, ledger.left_s / ((FEWEST_ROUNDS + 1) * len(running)) - again))
+    fewest = FEWEST_ROUNDS if ledger.goal.budget_ms is None else BUDGET_ROUNDS
+    return max(SHORTEST_S, min(longest_s, ledger.left_s / ((fewest + 1) * len(running)) - again))
 
 
 def _is_open(one: Finalist, verdict: Verdict) -> bool:

@@ -9,7 +9,8 @@ a while slows both.
     spread    the median absolute deviation times 1.4826: Rousseeuw and Croux, "Alternatives to the Median Absolute
         Deviation", Journal of the American Statistical Association 88 (1993).
     bound of a further value   one-sided prediction bound of a normal sample, mean + t s sqrt(1 + 1/n): Hahn and Meeker,
-        "Statistical Intervals", 1991, chapter 4; of logarithms here, for latencies are skewed.
+        "Statistical Intervals", 1991, chapter 4; of logarithms here, for latencies are skewed. Of any distribution the
+        largest of n is exceeded by one more value with probability 1 / (n + 1): chapter 5 there.
     quantile of Student's t   Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.7.5.
 """
 
@@ -68,10 +69,13 @@ def spread(logs: Sequence[float]) -> float:
 
 def further_value_below(logs: Sequence[float]) -> float:
     """What one more value stays below at `CONFIDENCE`; infinite of fewer than three."""
-    if len(logs) < 3:
+    count = len(logs)
+    if count < 3:
         return math.inf
-    quantile = _student(CONFIDENCE, len(logs) - 1)
-    return statistics.fmean(logs) + quantile * statistics.stdev(logs) * math.sqrt(1 + 1 / len(logs))
+    quantile = _student(CONFIDENCE, count - 1)
+    bound = statistics.fmean(logs) + quantile * statistics.stdev(logs) * math.sqrt(1 + 1 / count)
+    # The largest of so many is one too, and single spoilt values do not push it beyond themselves.
+    return min(bound, max(logs)) if count / (count + 1) >= CONFIDENCE else bound
 
 
 def _place_of_interval(count: int) -> int:

@@ -21,6 +21,8 @@ BUSY_NOISE = 0.05
 # A first short look goes on only where it is not worse than the best by more than four times the noise, within these.
 HOPELESS = (0.10, 0.25)
 MOST_FINALISTS = 4
+# Under a budget a finalist each for so much more of it kept free: spells of work for others double latencies.
+FURTHER_BELOW = (0.0, 0.2, 0.45, 0.7)
 # Worse than the best by less than three times the noise, within these, may be as good.
 EQUAL = (0.02, 0.10)
 
@@ -191,7 +193,7 @@ def _finalists(ledger: Ledger, space: Space, judge: _Judge, near: _Near) -> list
     orders = [orders[1][:1], sorted(orders[0], key=space.complexity)[:1], sorted(orders[1], key=space.complexity)[:2],
               orders[1]]  # fmt: skip
     if ledger.goal.budget_ms is not None:
-        orders = [_near(ledger, judge, math.inf, near.margin + more) for more in (0.0, 0.15, 0.35)]
+        orders = [_near(ledger, judge, math.inf, near.margin + more) for more in FURTHER_BELOW]
     found: dict[Setting, None] = {}
     while len(found) < most and any(orders):
         for order in orders:

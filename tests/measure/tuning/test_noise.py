@@ -48,6 +48,16 @@ def test_a_further_value_stays_below_the_bound_as_often_as_it_says() -> None:
     assert further_value_below([1.0, 1.0]) == math.inf
 
 
+def test_of_many_values_one_spoilt_one_does_not_push_the_bound_beyond_itself() -> None:
+    spoilt = [0.0] * 18 + [1.0]
+    assert further_value_below(spoilt) <= 1.0
+    rng = random.Random(4)
+    below = sum(
+        rng.expovariate(1.0) <= further_value_below([rng.expovariate(1.0) for _ in range(20)]) for _ in range(2000)
+    )
+    assert below / 2000 >= 0.9  # nine runs of ten, however skewed
+
+
 @pytest.mark.parametrize(("freedom", "table"), [(2, 2.920), (3, 2.353), (6, 1.943), (10, 1.812), (30, 1.697)])
 def test_students_t(freedom: int, table: float) -> None:
     assert _student(0.95, freedom) == pytest.approx(table, rel=0.003)

@@ -150,6 +150,17 @@ def every_setting() -> list[Setting]:
     ]  # fmt: skip
 
 
+def test_a_budget_is_kept_on_a_machine_whose_latencies_double_now_and_then() -> None:
+    kept = []
+    for seed in range(20):
+        rng = random.Random(seed)
+        rig = FakeRig(hill, lambda setting, rng=rng: queued(setting) * rng.choice((1, 1, 2.5)), noise=0.02, seed=seed)  # type: ignore[misc]
+        chosen = run(rig, Goal(budget_ms=60)).verdict.chosen
+        assert chosen is not None
+        kept.append(queued(chosen) * 2.5 <= 60)
+    assert sum(kept) >= 19
+
+
 def test_a_budget_that_nothing_keeps_leaves_nothing_chosen() -> None:
     found = run(FakeRig(hill, queued), Goal(budget_ms=0.5))
     assert found.verdict.chosen is None
