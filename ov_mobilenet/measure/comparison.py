@@ -2,8 +2,8 @@
 
 What slows a build down slows everything that runs in it, an earlier run's settings as well. So figures of the same
 network with the same settings are compared as they were recorded, interval by interval; those of another network or of
-other settings are measured anew, in turn with the present ones, where the IR still is as it was. To compare two builds in
-turn, let the other one be a command.
+other settings are measured anew, in turn with the present ones, where the IR still is as it was. To compare two builds
+in turn, let the other one be a command.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ov_mobilenet.runtime.device_settings import DeviceSettings, Hint, Inference
 from ov_mobilenet.runtime.load import read_runnable
 
 # Of a repetition: shorter ones measure how they begin and end.
-SHORTEST_S = 0.5
+SHORTEST_S = 0.3
 
 
 def find_earlier(present: Measurement, earlier: Report, *, alone: bool) -> Measurement | None:

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from ov_mobilenet.measure.measurement import Histogram, Latency, Spread
 
 BINS = 40
-# Enough intervals for an interval of confidence, and no more than a plot shows.
-FEWEST, MOST = 7, 60
+# Enough that a third of them gives an interval of confidence, and no more than a plot shows.
+FEWEST, MOST = 21, 60
 # Fewer requests than these in an interval, and its throughput says nothing.
 REQUESTS_AN_INTERVAL = 4
 

@@ -301,7 +301,7 @@ class Comparison(Struct, frozen=True):
         baseline: the file or the command.
         pairs: how many ratios there are, 1 for a recorded one.
         baseline_fps, present_fps: medians.
-        ratio: present throughput by the baseline's; below 1 it has become slower.
+        ratio: present throughput by the baseline's, estimated as `baseline` tells; below 1 it has become slower.
         low, high: the confidence interval of the ratio; None where it cannot be told.
         confidence: of the interval, in (0, 1).
         max_regression: that is allowed, 0.05 for 5 %.
