@@ -27,6 +27,7 @@ def test_the_public_names() -> None:
         "ModelConfig",
         "OvMobilenetError",
         "Prediction",
+        "Profile",
         "QuantizeSettings",
         "Quantized",
         "SourceFiles",
@@ -40,9 +41,11 @@ def test_the_public_names() -> None:
         "list_models",
         "load_classifier",
         "load_config",
+        "load_profile",
         "measure_accuracy",
         "open_inputs",
         "quantize",
+        "tune",
         "verify",
     ]
 

@@ -23,7 +23,8 @@ from ov_mobilenet.measure.pictures import RANDOM
 from ov_mobilenet.measure.sweep import Done, Sweep, measurements
 from ov_mobilenet.measure.tables import HEADS, as_csv, as_markdown, layer_rows, row, sentence, type_rows
 from ov_mobilenet.outputs.whole import write_whole
-from ov_mobilenet.runtime.device_settings import HINTS, INFERENCE_PRECISIONS, Hint, InferencePrecision
+from ov_mobilenet.runtime.device_settings import HINTS, INFERENCE_PRECISIONS, DeviceSettings, Hint, InferencePrecision
+from ov_mobilenet.runtime.load import ir_path
 from ov_mobilenet.runtime.loading import DECODES, Decode
 
 EXIT_FAILED, EXIT_REGRESSED = 1, 3
@@ -127,6 +128,8 @@ def _more(function: options.F) -> options.F:
     metavar="FPS,…",
     help="Pictures come at this rate, and latency counts from when they came; 0: as fast as they are taken.",
 )
+@click.option("--profile", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="What `tune` found, instead of device, hint, precision, batch and the like.")  # fmt: skip
 @click.option("--input", "source", default=RANDOM, show_default=True, metavar="DIR|random",
               help="Folder of pictures, or made up ones.")  # fmt: skip
 @click.option("--decode", type=click.Choice(DECODES), default="auto", show_default=True, help="As in classify.")
@@ -165,6 +168,7 @@ def benchmark_command(
     iterations: int | None,
     warmup: float,
     rates: tuple[float, ...],
+    profile: Path | None,
     source: str,
     decode: Decode,
     per_layer: bool,
@@ -204,6 +208,19 @@ def benchmark_command(
         rates or (0.0,),
         _MODES[mode],
     )
+    if profile is not None:
+        if (devices, hints, precisions, batches) != ((), (), (), ()) or settings != DeviceSettings() or len(models) > 1:
+            raise UsageError(
+                "settings are given twice", expected="one model with --profile, or device, hint and the like"
+            )
+        from ov_mobilenet.measure.tuning.profile import apply_profile
+
+        xml = ir_path(models[0], cache_dir, config_dirs=config_dirs, offline=offline)
+        settings, batch = apply_profile(profile, xml)
+        sweep = Sweep(
+            (str(xml),), (settings.device,), (settings.hint,), (settings.inference_precision,), (batch,),
+            rates or (0.0,), _MODES[mode],
+        )  # fmt: skip
     how = Workload(
         time_s=time_s if time_s is not None or iterations is not None else 10.0, iterations=iterations,
         warmup_s=warmup, input=source, decode=decode, per_layer=per_layer,
