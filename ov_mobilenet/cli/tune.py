@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import click
 
@@ -14,6 +14,7 @@ from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.measure.measurement import Mode
 from ov_mobilenet.measure.pictures import RANDOM
 from ov_mobilenet.measure.tuning.space import Objective
+from ov_mobilenet.runtime.device_settings import DeviceSettings, InferencePrecision
 
 if TYPE_CHECKING:
     from ov_mobilenet.measure.tuning.ledger import Step
@@ -49,6 +50,22 @@ SHOWN = 12
     "--time-limit", type=click.FloatRange(min=1), default=120.0, show_default=True, metavar="S", help="For all of it."
 )
 @click.option(
+    "--max-accuracy-drop", type=click.FloatRange(min=0, max=1), metavar="D",
+    help="Leave out precisions that lose more top-1 than this fraction (0.01: one point); needs --dataset.",
+)  # fmt: skip
+@click.option(
+    "--dataset", type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Labelled pictures for --max-accuracy-drop, as `accuracy --dataset` takes them.",
+)  # fmt: skip
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="Measure accuracy on so many of them.",
+)
+@click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="The profile (default: NAME.profile.yml in the current folder); one that is there is replaced.",
 )  # fmt: skip
@@ -66,6 +83,9 @@ def tune_command(
     mode: Mode,
     pictures: str,
     time_limit: float,
+    max_accuracy_drop: float | None,
+    dataset: Path | None,
+    limit: int,
     output: Path | None,
     form: str,
     config_dirs: tuple[Path, ...],
@@ -85,10 +105,20 @@ def tune_command(
 
     if output is not None and not output.absolute().parent.is_dir():
         raise UsageError("no such folder", where="--output", got=output.parent)
+    if (max_accuracy_drop is None) != (dataset is None):
+        raise UsageError("--max-accuracy-drop and --dataset go together", expected="both, or none")
+
+    def top1(xml: Path, precision: str | None) -> float:
+        from ov_mobilenet.measure.accuracy import measure_accuracy
+
+        settings = DeviceSettings(device=device, inference_precision=cast("InferencePrecision | None", precision))
+        return measure_accuracy(xml, cast(Path, dataset), settings=settings, limit=limit).top1
+
     with _progress(context) as on_step:
         found = tune(
             model, device=device, objective=objective, latency_budget_ms=latency_budget_ms, precision=precision,
-            mode=mode, pictures=pictures, time_limit_s=time_limit, config_dirs=config_dirs, cache_dir=cache_dir,
+            mode=mode, pictures=pictures, time_limit_s=time_limit, max_accuracy_drop=max_accuracy_drop,
+            accuracy=None if dataset is None else top1, config_dirs=config_dirs, cache_dir=cache_dir,
             offline=offline, on_step=on_step,
         )  # fmt: skip
     path = None

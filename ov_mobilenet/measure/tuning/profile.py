@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -165,16 +164,13 @@ def load_profile(path: Path | str) -> Profile:
 
 
 def save_profile(profile: Profile, path: Path) -> None:
-    """Write a profile; one that is there is replaced, as a whole or not at all. Raises: OSError."""
+    """Write a profile; one that is there is replaced, as a whole or not at all. Raises: OutputError."""
     import yaml
 
+    from ov_mobilenet.outputs.whole import write_whole
+
     text = yaml.safe_dump(msgspec.to_builtins(profile), sort_keys=False, allow_unicode=True, width=100)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(text, "utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, text)
 
 
 def check_profile(profile: Profile, where: Path | str, xml: Path) -> None:

@@ -155,3 +155,21 @@ def test_end_to_end_and_accuracy_by_a_function(small_ir: Path, tmp_path: Path) -
 def test_values_out_of_range_are_told_before_anything_runs(wrong: dict[str, object], tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         ovm.tune(tmp_path / "none.xml", **wrong)  # type: ignore[arg-type]
+
+
+def test_accuracy_is_measured_on_a_dataset(
+    small_ir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The class that each picture's folder names is the one computed by hand, but for every fourth picture."""
+    monkeypatch.chdir(tmp_path)
+    for number, frame in enumerate(small.frames(12)):
+        answer = int(np.argmax(small.by_hand(frame)))
+        folder = tmp_path / "pictures" / str(answer if number % 4 else (answer + 1) % small.CLASSES)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(frame[:, :, ::-1]).save(folder / f"{number}.png")
+    plain = ["tune", str(small_ir), "-d", "CPU", "--time-limit", "4", "--precision", "f32"]
+    assert main([*plain, "--max-accuracy-drop", "0.01", "--dataset", "pictures"]) == 0
+    (top1,) = {row.top1 for row in ovm.load_profile(tmp_path / "small.profile.yml").measurements}
+    assert top1 == pytest.approx(9 / 12)
+    assert main([*plain, "--dataset", "pictures"]) == 2
+    assert "go together" in capsys.readouterr().err
