@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import small_networks as small
 from fake_device import CPU, GPU, NPU, FakeCore
