@@ -76,15 +76,18 @@ $(OMZ_STAMP): tools/omz-requirements.txt
 omz-python:
 	@echo $(OMZ_PYTHON)
 
+# A process a core, a file of tests at a time: many of them wait for processes of their own.
+SHARED_OUT := -n auto --maxprocesses 4 --dist loadfile
+
 demo: $(STAMP)
 	$(BIN)/ov-mobilenet demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not full and not omz" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(SHARED_OUT) -m "not full and not omz" $(PYTEST_ARGS)
 
 # Only the tests marked `full`. Whatever else they come to need is one more target for `venv-full` to depend on.
 test-full: venv-full
-	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest -m "full and not omz" $(PYTEST_ARGS)
+	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest $(SHARED_OUT) -m "full and not omz" $(PYTEST_ARGS)
 
 # Only the tests marked `omz`: our conversion against the classic Model Optimizer's, our `info` against omz_info_dumper.
 test-omz: $(STAMP) $(OMZ_STAMP)
