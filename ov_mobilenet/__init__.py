@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.runtime.infer_queue import InferQueue
     from ov_mobilenet.runtime.load import load_classifier
     from ov_mobilenet.runtime.results import Classification, Failure, Prediction, Timings
+    from ov_mobilenet.zoo.arguments import Normalisation
     from ov_mobilenet.zoo.config import load_config
     from ov_mobilenet.zoo.model import ModelConfig
     from ov_mobilenet.zoo.registry import find_config, list_models
@@ -39,6 +40,7 @@ _HOMES = {
     "InferQueue": "runtime.infer_queue",
     "IrModel": "conversion.converter",
     "ModelConfig": "zoo.model",
+    "Normalisation": "zoo.arguments",
     "OvMobilenetError": "errors",
     "Prediction": "runtime.results",
     "SourceFiles": "downloads.fetch",
@@ -61,6 +63,7 @@ __all__ = [
     "InferQueue",
     "IrModel",
     "ModelConfig",
+    "Normalisation",
     "OvMobilenetError",
     "Prediction",
     "SourceFiles",
