@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.conversion.verification import verify
     from ov_mobilenet.downloads.fetch import SourceFiles, download
     from ov_mobilenet.errors import OvMobilenetError
+    from ov_mobilenet.inputs.opening import Inputs, open_inputs
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.device_settings import DeviceSettings
     from ov_mobilenet.runtime.infer_queue import InferQueue
@@ -38,6 +39,7 @@ _HOMES = {
     "Failure": "runtime.results",
     "Form": "conversion.form",
     "InferQueue": "runtime.infer_queue",
+    "Inputs": "inputs.opening",
     "IrModel": "conversion.converter",
     "ModelConfig": "zoo.model",
     "Normalisation": "zoo.arguments",
@@ -51,6 +53,7 @@ _HOMES = {
     "list_models": "zoo.registry",
     "load_classifier": "runtime.load",
     "load_config": "zoo.config",
+    "open_inputs": "inputs.opening",
     "verify": "conversion.verification",
 }
 
@@ -61,6 +64,7 @@ __all__ = [
     "Failure",
     "Form",
     "InferQueue",
+    "Inputs",
     "IrModel",
     "ModelConfig",
     "Normalisation",
@@ -75,6 +79,7 @@ __all__ = [
     "list_models",
     "load_classifier",
     "load_config",
+    "open_inputs",
     "verify",
 ]
 

@@ -20,6 +20,7 @@ def test_the_public_names() -> None:
         "Failure",
         "Form",
         "InferQueue",
+        "Inputs",
         "IrModel",
         "ModelConfig",
         "Normalisation",
@@ -34,6 +35,7 @@ def test_the_public_names() -> None:
         "list_models",
         "load_classifier",
         "load_config",
+        "open_inputs",
         "verify",
     ]
 

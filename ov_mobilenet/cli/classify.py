@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.device import DeviceOptions, device_options
-from ov_mobilenet.cli.inputs import expand_inputs
+from ov_mobilenet.cli.inputs import InputOptions, input_options
 from ov_mobilenet.cli.sinks import SINKS
-from ov_mobilenet.errors import UsageError, printable
+from ov_mobilenet.errors import printable
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.device_names import parse_device
 from ov_mobilenet.runtime.load import load_classifier
 from ov_mobilenet.runtime.loading import DECODES, Decode
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Failure, Result
+
+if TYPE_CHECKING:
+    from ov_mobilenet.inputs.opening import Inputs
 
 # A CPU does several pictures at a time in less time than one after another; see tools/bench/README.md.
 MANY, CPU_BATCH = 100, 4
@@ -40,6 +45,7 @@ MANY, CPU_BATCH = 100, 4
     "--decode", type=click.Choice(DECODES), default="auto", show_default=True,
     help="auto: large JPEGs at a fraction of their size, the rest within 2 grey levels of exact.",
 )  # fmt: skip
+@input_options
 @options.config_dirs
 @device_options
 @options.cache_dir
@@ -53,12 +59,18 @@ def classify_command(
     geometry: str | None,
     labels: Path | None,
     decode: Decode,
+    input_options: InputOptions,
     config_dirs: tuple[Path, ...],
     device_options: DeviceOptions,
     cache_dir: Path | None,
     offline: bool,
 ) -> int:
-    """Classify pictures: files, folders (with all below them) and wildcards.
+    """Classify pictures, videos, cameras and streams.
+
+    INPUT is a picture; a folder, with all below it; a wildcard; @LIST.txt with a path a line, taken from the working
+    directory, where empty lines and lines beginning with # are left out; - for paths on stdin; a tar shard; a video;
+    a camera (0, /dev/video0); or a stream (rtsp, http). A camera or stream comes last: of its frames only the newest
+    is classified, so that results do not lag behind, and the others are dropped and counted.
 
     A picture that cannot be read gets an error in its place; the others are done, and the exit code is 1.
 
@@ -66,49 +78,60 @@ def classify_command(
     Examples:
       ov-mobilenet classify mobilenet-v2-pytorch cat.jpg
       ov-mobilenet classify public/mine/FP16/mine.xml pictures/ --format jsonl > results.jsonl
+      ov-mobilenet classify mobilenet-v2-pytorch rtsp://camera/1 --max-fps 5 --format jsonl
     """
-    paths = expand_inputs(inputs)
-    if not paths:
-        raise UsageError("no pictures", expected="files, or folders with pictures", got=", ".join(inputs))
+    pictures = input_options.open(inputs)
     names = None
     if labels is not None:
         from ov_mobilenet.zoo.labels import read_labels
 
         names = read_labels(labels)
     settings = device_options.settings()
-    if len(paths) > 1 and not {"PERFORMANCE_HINT", "NUM_STREAMS"} & settings.asked().keys():
+    if _at_least(2, pictures) and not {"PERFORMANCE_HINT", "NUM_STREAMS"} & settings.asked().keys():
         settings = replace(settings, hint="throughput")
     classifier = load_classifier(
         model,
         settings=settings,
         decode=decode,
-        batch_size=CPU_BATCH if len(paths) >= MANY and _is_cpu(settings.device) else None,
+        batch_size=CPU_BATCH if _at_least(MANY, pictures) and _is_cpu(settings.device) else None,
         geometry=geometry,
         labels=names,
         config_dirs=config_dirs,
         cache_dir=cache_dir,
         offline=offline,
     )
-    failed = 0
+    done = failed = 0
     sink = SINKS[form]()
     try:
-        for result in _results(classifier, paths, top_k):
+        for result in _results(classifier, pictures, top_k):
             sink.put(result)
+            if pictures.live:
+                sys.stdout.flush()
+            done += 1
             if isinstance(result, Failure):
                 failed += 1
                 click.echo(f"error: {printable(result.source)}: {printable(result.error)}", err=True)
     finally:
+        pictures.close()
         sink.close()
+        if pictures.live and not options.quiet(context):
+            lost = f", {pictures.reconnections} reconnections" if pictures.reconnections else ""
+            click.echo(f"{done} classified, {pictures.dropped} frames dropped{lost}", err=True)
     if failed and not options.quiet(context):
-        click.echo(f"{failed} of {len(paths)} pictures could not be classified", err=True)
+        click.echo(f"{failed} of {done} pictures could not be classified", err=True)
     return 1 if failed else 0
 
 
-def _results(classifier: Classifier, paths: list[str], top_k: int) -> Iterator[Result]:
+def _results(classifier: Classifier, pictures: Inputs, top_k: int) -> Iterator[Result]:
     """One picture as it comes; many through the pipeline."""
-    if len(paths) == 1:
-        return classifier.classify_each(paths, top_k=top_k)
-    return classifier.stream(paths, top_k=top_k)
+    if pictures.count == 1:
+        return classifier.classify_each(pictures, top_k=top_k)
+    return classifier.stream(pictures, top_k=top_k)
+
+
+def _at_least(number: int, pictures: Inputs) -> bool:
+    """Whether there are so many pictures, or it is not known how many; frames of a camera come one at a time."""
+    return not pictures.live and (pictures.count is None or pictures.count >= number)
 
 
 def _is_cpu(device: str) -> bool:

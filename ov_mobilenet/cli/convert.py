@@ -246,11 +246,11 @@ def _refuse_ir(xml: Path) -> None:
 
 def _pictures(folder: Path | None) -> list[Path] | None:
     """The pictures to verify on; None for drawn noise. Raises: UsageError if there is none where one was named."""
-    from ov_mobilenet.cli.inputs import expand_inputs
+    from ov_mobilenet.inputs.kinds import sources
 
     if folder is None:
         return None
-    found = [Path(file) for file in expand_inputs((str(folder),))]
+    found = [Path(file) for source in sources((str(folder),)) for file in source.pictures]
     if not found:
         raise UsageError("no pictures to verify on", expected="a folder with pictures", got=folder)
     return found

@@ -1,30 +1,67 @@
-"""From INPUT arguments to picture paths: files, folders, wildcards."""
+"""Options of the commands that read pictures: which of them are taken."""
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ov_mobilenet.runtime.images import IMAGE_SUFFIXES
+import click
+
+from ov_mobilenet.cli import options
+
+if TYPE_CHECKING:
+    from ov_mobilenet.inputs.opening import Inputs
 
 
-def expand_inputs(inputs: Iterable[str]) -> list[str]:
-    """Paths in the order given; a folder stands for the pictures below it, sorted by path.
+@dataclass(frozen=True)
+class InputOptions:
+    """What was given of the input options."""
 
-    A file that is named is taken whatever its suffix; one that is not there is kept, so that it gets its error in
-    its place among the results. The same for a wildcard that matches nothing.
-    """
-    paths: list[str] = []
-    for text in inputs:
-        path = Path(text)
-        # Not Path.is_dir(): a name that the system refuses must get its own error, not stop the run.
-        if os.path.isdir(text):  # noqa: PTH112
-            found = (file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
-            paths += sorted(str(file) for file in found)
-        elif not os.path.exists(text) and glob.has_magic(text):  # noqa: PTH110
-            paths += sorted(glob.glob(text, recursive=True)) or [text]  # noqa: PTH207 (keeps the user's spelling)
-        else:
-            paths.append(text)
-    return paths
+    every: int
+    max_fps: float | None
+    limit: int | None
+    loop: bool
+    recursive: bool
+
+    def open(self, texts: Iterable[str]) -> Inputs:
+        """The pictures that the arguments mean. Raises: UsageError."""
+        from ov_mobilenet.inputs.opening import open_inputs
+
+        # We say what is wrong with a video; what FFmpeg and OpenCV think of it would be written between the results.
+        os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+        return open_inputs(
+            texts,
+            every=self.every,
+            max_fps=self.max_fps,
+            limit=self.limit,
+            loop=self.loop,
+            recursive=self.recursive,
+        )
+
+
+def input_options(function: options.F) -> options.F:
+    """`--every`, `--max-fps`, … as one `InputOptions` called `input_options`."""
+    function = options.gathered(InputOptions, "input_options")(function)
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+_OPTIONS = (
+    click.option(
+        "--every", type=click.IntRange(min=1), default=1, metavar="N",
+        help="Take each Nth picture, and each Nth frame of a video or camera.",
+    ),
+    click.option(
+        "--max-fps", type=click.FloatRange(min=0, min_open=True, max=10_000), metavar="F",
+        help="Take at most so many frames a second of a video or camera.",
+    ),
+    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="End after so many results."),
+    click.option("--loop", is_flag=True, help="Begin again at the end, until Ctrl-C or --limit."),
+    click.option(
+        "--recursive/--no-recursive", default=True, help="With or without the folders below a folder (default: with)."
+    ),
+)  # fmt: skip

@@ -224,6 +224,7 @@ class Classifier:
         batch_size: int | None = None,
         requests: int | None = None,
         workers: int | None = None,
+        live: bool | None = None,
     ) -> Iterator[Result]:
         """Classify any number of pictures, at the speed of the device and in bounded memory; results in input order.
 
@@ -237,6 +238,9 @@ class Classifier:
             requests: infer requests at a time; None for what was asked when the model was loaded, else for eight a
                 stream on the CPU, which takes turns with decoding, and twice what the device finds best elsewhere.
             workers: threads that decode; None for one a core.
+            live: whether the inputs go on by themselves, as a camera does: then each is taken only when the device can
+                start on it at once, `batch_size` is 1, and there is one worker and one request a stream where nothing
+                else is asked. None for what `open_inputs` found of them, else no.
 
         Raises:
             UsageError: a number is out of range.
@@ -246,7 +250,7 @@ class Classifier:
         """
         from ov_mobilenet.runtime.stream import stream
 
-        return stream(self, inputs, top_k=top_k, batch_size=batch_size, requests=requests, workers=workers)
+        return stream(self, inputs, top_k=top_k, batch_size=batch_size, requests=requests, workers=workers, live=live)
 
     def compiled(self, batch_size: int | None = None) -> QueueModel:
         """The model compiled for requests of so many pictures, once each; None for its own batch.

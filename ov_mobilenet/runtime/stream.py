@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Hashable, Iterable, Iterator
-from time import monotonic
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import DeviceError, OvMobilenetError, UsageError
@@ -34,11 +34,19 @@ def stream(
     batch_size: int | None = None,
     requests: int | None = None,
     workers: int | None = None,
+    live: bool | None = None,
+    clock: Callable[[], float] = perf_counter,
 ) -> Iterator[Result]:
-    """See `Classifier.stream`."""
-    workers = (os.cpu_count() or 1) if workers is None else workers
-    if workers < 1:
+    """See `Classifier.stream`.
+
+    Args:
+        clock: seconds, for timings and ages.
+    """
+    if workers is not None and workers < 1:
         raise UsageError("bad workers", expected="at least 1", got=workers)
+    if getattr(inputs, "live", False) if live is None else live:
+        return _run(_live_feed(classifier, inputs, top_k, requests, workers, clock))
+    workers = workers or os.cpu_count() or 1
     model = classifier.compiled(batch_size)
     takes_turns = classifier.device == "CPU"
     if takes_turns and requests is None:
@@ -51,8 +59,28 @@ def stream(
         gather=model.batch * (requests or 0) if takes_turns else 0,
         ordered=False,
         max_wait_ms=MAX_WAIT_MS,
+        clock=clock,
     )
-    return _run(_Feed(classifier, iter(inputs), queue, workers, model.streams if takes_turns else None))
+    calm, room = model.streams if takes_turns else None, queue.capacity + workers
+    return _run(_Feed(classifier, iter(inputs), queue, workers, calm, room))
+
+
+def _live_feed(
+    classifier: Classifier,
+    inputs: Iterable[Image | Item],
+    top_k: int,
+    requests: int | None,
+    workers: int | None,
+    clock: Callable[[], float],
+) -> _Feed:
+    """Frames that must not wait: none is taken before the device can start on it at once.
+
+    One thread takes and prepares, or else one more frame would be on its way for each; one result may wait.
+    """
+    model = classifier.compiled(1)
+    requests = requests or model.nireq or model.streams
+    queue = InferQueue(classifier, top_k=top_k, batch_size=1, requests=requests, ordered=False, clock=clock)
+    return _Feed(classifier, iter(inputs), queue, workers or 1, queue.requests - 1, queue.requests + 1)
 
 
 class _Feed:
@@ -60,13 +88,20 @@ class _Feed:
 
     Args:
         calm: decode only while no more requests than these run; None on a device with cores of its own.
+        room: how many may be on their way: decoded, in the queue, or done and waiting for an earlier one.
 
     Attributes:
         error: what the inputs themselves raised, or what keeps all of them from being read; no more are taken then.
     """
 
     def __init__(
-        self, classifier: Classifier, inputs: Iterator[Image | Item], queue: InferQueue, workers: int, calm: int | None
+        self,
+        classifier: Classifier,
+        inputs: Iterator[Image | Item],
+        queue: InferQueue,
+        workers: int,
+        calm: int | None,
+        room: int,
     ) -> None:
         self.queue = queue
         self.error: BaseException | None = None
@@ -76,8 +111,7 @@ class _Feed:
         self._taken = 0
         self._lock = threading.Lock()
         self._stop = False
-        # As many as may be on their way: decoded, in the queue, or done and waiting for an earlier one.
-        self._room = threading.Semaphore(queue.capacity + workers)
+        self._room = threading.Semaphore(room)
         self._working = workers
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
 
@@ -123,9 +157,9 @@ class _Feed:
 
     def _next(self) -> tuple[int, Image | Item] | None:
         """The next input and its number; one thread at a time asks the iterator."""
+        self._room.acquire()
         if self._calm is not None:
             self.queue.wait_until_calm(self._calm)
-        self._room.acquire()
         with self._lock:
             if self._stop or self.error is not None:
                 return None
