@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.device_settings import DeviceSettings
     from ov_mobilenet.runtime.infer_queue import InferQueue
+    from ov_mobilenet.runtime.items import Item
     from ov_mobilenet.runtime.load import load_classifier
     from ov_mobilenet.runtime.results import Classification, Failure, Prediction, Timings
     from ov_mobilenet.zoo.arguments import Normalisation
@@ -41,6 +42,7 @@ _HOMES = {
     "InferQueue": "runtime.infer_queue",
     "Inputs": "inputs.opening",
     "IrModel": "conversion.converter",
+    "Item": "runtime.items",
     "ModelConfig": "zoo.model",
     "Normalisation": "zoo.arguments",
     "OvMobilenetError": "errors",
@@ -66,6 +68,7 @@ __all__ = [
     "InferQueue",
     "Inputs",
     "IrModel",
+    "Item",
     "ModelConfig",
     "Normalisation",
     "OvMobilenetError",
