@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from time import perf_counter
 
-from ending import say, to_the_end  # first of all that import cv2: it quietens FFmpeg
+from ending import finish, open_outputs, say, to_the_end  # first of all that import cv2: it quietens FFmpeg
 
 # isort: split
 import cv2
@@ -24,7 +24,7 @@ import numpy as np
 from metrics import Metrics
 from options import classification_options
 from overlay import Frame, fit, put_lines
-from screen import VideoFile, Window, why_no_window
+from screen import VideoFile, Window
 
 import ov_mobilenet as ovm
 
@@ -122,20 +122,8 @@ def main() -> int:
     """Run the demo; the report is printed however it ends."""
     given = classification_options(__doc__ or "")
     metrics = Metrics()
-    hidden = given.no_show or why_no_window()
-    if hidden and not given.no_show:
-        say(f"{hidden}: going on as with --no_show")
-    window = None if hidden else Window("classification demo")
-    video = None if given.output is None else VideoFile(given.output, limit=given.output_limit)
-
-    def last() -> None:
-        say(metrics.report())
-        if window is not None:
-            window.close()
-        if video is not None:
-            video.close()
-
-    return to_the_end(lambda: run(given, metrics, window, video), last=last)
+    window, video = open_outputs(given, "classification demo")
+    return to_the_end(lambda: run(given, metrics, window, video), last=lambda: finish(metrics, window, video))
 
 
 if __name__ == "__main__":

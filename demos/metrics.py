@@ -8,6 +8,7 @@ from time import perf_counter
 import ov_mobilenet as ovm
 
 STAGES = ("decode", "geometry", "queue", "inference", "draw and show", "latency")
+KEPT = 100_000  # times of each stage: a camera may run for months
 _PERCENTILES = (50, 90, 99)
 
 
@@ -15,6 +16,7 @@ class Metrics:
     """Counts results and keeps their times.
 
     Attributes:
+        done: pictures with an answer.
         failed: pictures without an answer.
         latency_ms: of the last result, from its reading (a camera's: from its capture) to its answer.
     """
@@ -22,7 +24,8 @@ class Metrics:
     def __init__(self) -> None:
         self.failed = 0
         self.latency_ms = 0.0
-        self._stages: dict[str, list[float]] = defaultdict(list)
+        self.done = 0
+        self._stages: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=KEPT))
         self._ends: deque[float] = deque()
         self._begun = self._last = perf_counter()
 
@@ -36,6 +39,7 @@ class Metrics:
         if isinstance(result, ovm.Failure):
             self.failed += 1
             return
+        self.done += 1
         times = result.timings_ms
         self.latency_ms = times.total + read_ms if result.age_ms is None else result.age_ms
         values = (times.decode + read_ms, times.geometry, times.queue, times.inference)
@@ -57,12 +61,11 @@ class Metrics:
         return (len(self._ends) - 1) / passed if passed > 0 else 0.0
 
     def report(self) -> str:
-        """A table, milliseconds; percentiles by nearest rank."""
-        done = len(self._stages["latency"])
+        """A table, milliseconds over the last `KEPT` results; percentiles by nearest rank."""
         seconds = self._last - self._begun
-        rate = f", {done / seconds:.1f} FPS" if done and seconds > 0 else ""
-        lines = [f"Metrics report: {done} classified, {self.failed} failed, {seconds:.2f} s{rate}"]
-        if done:
+        rate = f", {self.done / seconds:.1f} FPS" if self.done and seconds > 0 else ""
+        lines = [f"Metrics report: {self.done} classified, {self.failed} failed, {seconds:.2f} s{rate}"]
+        if self.done:
             head = ("mean", *(f"p{percentile}" for percentile in _PERCENTILES), "max")
             lines.append(f"{'ms':<14}" + "".join(f"{name:>10}" for name in head))
         for stage in STAGES:
