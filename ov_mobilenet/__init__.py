@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ov_mobilenet.downloads.fetch import SourceFiles, download
     from ov_mobilenet.errors import OvMobilenetError
     from ov_mobilenet.inputs.opening import Inputs, open_inputs
+    from ov_mobilenet.measure.accuracy import measure_accuracy
+    from ov_mobilenet.measure.report import AccuracyReport
+    from ov_mobilenet.quantization.quantizer import Quantized, QuantizeSettings, quantize
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.device_settings import DeviceSettings
     from ov_mobilenet.runtime.infer_queue import InferQueue
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.zoo.registry import find_config, list_models
 
 _HOMES = {
+    "AccuracyReport": "measure.report",
     "Classification": "runtime.results",
     "Classifier": "runtime.classifier",
     "DeviceSettings": "runtime.device_settings",
@@ -47,6 +51,8 @@ _HOMES = {
     "Normalisation": "zoo.arguments",
     "OvMobilenetError": "errors",
     "Prediction": "runtime.results",
+    "QuantizeSettings": "quantization.quantizer",
+    "Quantized": "quantization.quantizer",
     "SourceFiles": "downloads.fetch",
     "Timings": "runtime.results",
     "convert": "conversion.converter",
@@ -55,11 +61,14 @@ _HOMES = {
     "list_models": "zoo.registry",
     "load_classifier": "runtime.load",
     "load_config": "zoo.config",
+    "measure_accuracy": "measure.accuracy",
     "open_inputs": "inputs.opening",
+    "quantize": "quantization.quantizer",
     "verify": "conversion.verification",
 }
 
 __all__ = [
+    "AccuracyReport",
     "Classification",
     "Classifier",
     "DeviceSettings",
@@ -73,6 +82,8 @@ __all__ = [
     "Normalisation",
     "OvMobilenetError",
     "Prediction",
+    "QuantizeSettings",
+    "Quantized",
     "SourceFiles",
     "Timings",
     "__version__",
@@ -82,7 +93,9 @@ __all__ = [
     "list_models",
     "load_classifier",
     "load_config",
+    "measure_accuracy",
     "open_inputs",
+    "quantize",
     "verify",
 ]
 

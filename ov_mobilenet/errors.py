@@ -11,10 +11,13 @@
      ├─ ConversionError            1   the network cannot be converted
      │   └─ AlreadyNormalisedError 1   mean, scale or channel order would be applied twice
      ├─ VerificationError          3   the IR and its source network differ
+     ├─ AccuracyError              3   an accuracy is not what was asked for
+     ├─ DatasetError               1   pictures with their classes, or a file about them, cannot be used
      ├─ MissingDependencyError     1   an optional package is not installed
      ├─ IrError                    1   an IR is broken or from a newer toolkit
      ├─ DeviceError                1   the device or a setting of it is not there
-     └─ ImageError                 1   one picture cannot be read
+     ├─ ImageError                 1   one picture cannot be read
+     └─ OutputError                1   the results cannot be written
 
 The number is the exit code of the command line.
 """
@@ -123,6 +126,16 @@ class VerificationError(OvMobilenetError):
     exit_code = 3
 
 
+class AccuracyError(OvMobilenetError):
+    """An accuracy lies below the floor, or too far from its reference."""
+
+    exit_code = 3
+
+
+class DatasetError(OvMobilenetError):
+    """Pictures with their classes, or a file about them, cannot be used."""
+
+
 class MissingDependencyError(OvMobilenetError):
     """An optional package is needed and not installed."""
 
@@ -137,3 +150,7 @@ class DeviceError(OvMobilenetError):
 
 class ImageError(OvMobilenetError):
     """One picture cannot be read or has a form the network cannot take."""
+
+
+class OutputError(OvMobilenetError):
+    """The results cannot be written where they should go, or what is there is no such output."""

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def test_the_public_names() -> None:
     # Others build on these: taking one away, or adding one by accident, must be seen.
     assert sorted(ovm.__all__) == [
+        "AccuracyReport",
         "Classification",
         "Classifier",
         "DeviceSettings",
@@ -27,6 +28,8 @@ def test_the_public_names() -> None:
         "Normalisation",
         "OvMobilenetError",
         "Prediction",
+        "QuantizeSettings",
+        "Quantized",
         "SourceFiles",
         "Timings",
         "__version__",
@@ -36,7 +39,9 @@ def test_the_public_names() -> None:
         "list_models",
         "load_classifier",
         "load_config",
+        "measure_accuracy",
         "open_inputs",
+        "quantize",
         "verify",
     ]
 

@@ -14,6 +14,7 @@ import generate_readme_tables as tables
 import pytest
 
 from ov_mobilenet.cli.main import COMMANDS, cli, main
+from ov_mobilenet.measure.networks import parse_entry
 from ov_mobilenet.zoo.registry import model_names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,10 +43,13 @@ def parse(line: str) -> click.Context:
 
 @pytest.mark.parametrize("line", commands())
 def test_commands_parse_and_name_models_of_the_zoo(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "pictures").mkdir()  # --verify-images wants it to be there
+    for folder in ("pictures", "val"):  # --verify-images and --dataset want them to be there
+        (tmp_path / folder).mkdir()
+    (tmp_path / "val.txt").touch()
     monkeypatch.chdir(tmp_path)
     given = parse(line).params
     for model in [*given.get("models", ()), *given.get("patterns", ()), *filter(None, [given.get("model")])]:
+        model = parse_entry(model).model  # `compare` takes MODEL@FORM
         path = Path(model)
         if path.suffix == ".xml":
             assert path.match(f"public/{path.stem}/FP??/{path.stem}.xml"), line

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +12,18 @@ import click
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.device import DeviceOptions, device_options
 from ov_mobilenet.cli.inputs import InputOptions, input_options
-from ov_mobilenet.cli.sinks import SINKS
+from ov_mobilenet.cli.outputs import OutputOptions, output_options
+from ov_mobilenet.cli.run_progress import Run, shown
 from ov_mobilenet.errors import printable
-from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.device_names import parse_device
 from ov_mobilenet.runtime.load import load_classifier
 from ov_mobilenet.runtime.loading import DECODES, Decode
-from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Failure, Result
+from ov_mobilenet.runtime.results import Failure
 
 if TYPE_CHECKING:
     from ov_mobilenet.inputs.opening import Inputs
+    from ov_mobilenet.outputs.destination import Destination
+    from ov_mobilenet.runtime.items import Item
 
 # A CPU does several pictures at a time in less time than one after another; see tools/bench/README.md.
 MANY, CPU_BATCH = 100, 4
@@ -31,10 +32,7 @@ MANY, CPU_BATCH = 100, 4
 @click.command("classify")
 @click.argument("model")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT…")
-@click.option(
-    "-k", "--top-k", type=click.IntRange(min=1), default=DEFAULT_TOP_K, show_default=True, help="Classes a picture."
-)
-@click.option("--format", "form", type=click.Choice(sorted(SINKS)), default="table", show_default=True)
+@output_options
 @click.option("--geometry", metavar="STEPS", help="Crop and resize instead of the model's own, such as 'resize 224'.")
 @click.option(
     "--labels",
@@ -54,8 +52,7 @@ def classify_command(
     context: click.Context,
     model: str,
     inputs: tuple[str, ...],
-    top_k: int,
-    form: str,
+    output_options: OutputOptions,
     geometry: str | None,
     labels: Path | None,
     decode: Decode,
@@ -78,6 +75,7 @@ def classify_command(
     Examples:
       ov-mobilenet classify mobilenet-v2-pytorch cat.jpg
       ov-mobilenet classify public/mine/FP16/mine.xml pictures/ --format jsonl > results.jsonl
+      ov-mobilenet classify mobilenet-v2-pytorch pictures/ -o results.parquet --resume
       ov-mobilenet classify mobilenet-v2-pytorch rtsp://camera/1 --max-fps 5 --format jsonl
     """
     pictures = input_options.open(inputs)
@@ -86,14 +84,24 @@ def classify_command(
         from ov_mobilenet.zoo.labels import read_labels
 
         names = read_labels(labels)
+    destination = context.with_resource(output_options.open())
+    left, count = _left(pictures, destination)
+    if count is not None and pictures.count is not None and count < pictures.count and not options.quiet(context):
+        click.echo(
+            f"{pictures.count - count} of {pictures.count} pictures are in {output_options.output} already", err=True
+        )
+    if count == 0:
+        output_options.sink(destination).close()
+        return 0
+    several = not pictures.live and (count is None or count > 1)
     settings = device_options.settings()
-    if _at_least(2, pictures) and not {"PERFORMANCE_HINT", "NUM_STREAMS"} & settings.asked().keys():
+    if several and not {"PERFORMANCE_HINT", "NUM_STREAMS"} & settings.asked().keys():
         settings = replace(settings, hint="throughput")
     classifier = load_classifier(
         model,
         settings=settings,
         decode=decode,
-        batch_size=CPU_BATCH if _at_least(MANY, pictures) and _is_cpu(settings.device) else None,
+        batch_size=CPU_BATCH if several and (count is None or count >= MANY) and _is_cpu(settings.device) else None,
         geometry=geometry,
         labels=names,
         config_dirs=config_dirs,
@@ -101,16 +109,21 @@ def classify_command(
         offline=offline,
     )
     done = failed = 0
-    sink = SINKS[form]()
+    found = (
+        classifier.stream(left, top_k=output_options.classes, live=pictures.live)
+        if several or pictures.live
+        else classifier.classify_each(left, top_k=output_options.classes)
+    )
+    sink = output_options.sink(destination)
+    run = Run(count, (lambda: pictures.dropped) if pictures.live else None)
     try:
-        for result in _results(classifier, pictures, top_k):
-            sink.put(result)
-            if pictures.live:
-                sys.stdout.flush()
-            done += 1
-            if isinstance(result, Failure):
-                failed += 1
-                click.echo(f"error: {printable(result.source)}: {printable(result.error)}", err=True)
+        with shown(output_options.trimmed(found), run, context, to_stdout=destination.is_stdout) as results:
+            for result in results:
+                sink.put(result)
+                done += 1
+                if isinstance(result, Failure):
+                    failed += 1
+                    click.echo(f"error: {printable(result.source)}: {printable(result.error)}", err=True)
     finally:
         pictures.close()
         sink.close()
@@ -122,16 +135,14 @@ def classify_command(
     return 1 if failed else 0
 
 
-def _results(classifier: Classifier, pictures: Inputs, top_k: int) -> Iterator[Result]:
-    """One picture as it comes; many through the pipeline."""
-    if pictures.count == 1:
-        return classifier.classify_each(pictures, top_k=top_k)
-    return classifier.stream(pictures, top_k=top_k)
-
-
-def _at_least(number: int, pictures: Inputs) -> bool:
-    """Whether there are so many pictures, or it is not known how many; frames of a camera come one at a time."""
-    return not pictures.live and (pictures.count is None or pictures.count >= number)
+def _left(pictures: Inputs, destination: Destination) -> tuple[Iterable[Item], int | None]:
+    """The pictures that have no result yet, and how many; None if nobody knows."""
+    if not destination.done:
+        return pictures, pictures.count
+    if pictures.count is None:
+        return destination.left(pictures), None
+    left = list(destination.left(pictures))
+    return left, len(left)
 
 
 def _is_cpu(device: str) -> bool:

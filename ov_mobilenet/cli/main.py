@@ -28,9 +28,16 @@ COMMANDS = {
         "convert_command",
         "Convert to OpenVINO IR, normalisation baked in.",
     ),
+    "quantize": ("ov_mobilenet.cli.quantize", "quantize_command", "Make an INT8 IR, calibrated on pictures."),
     "cache": ("ov_mobilenet.cli.cache", "cache_group", "What the download, IR and model caches hold."),
     "demo": ("ov_mobilenet.cli.demo", "demo_command", "The whole chain offline, on the built-in sample model."),
     "classify": ("ov_mobilenet.cli.classify", "classify_command", "Classify pictures."),
+    "accuracy": (
+        "ov_mobilenet.cli.accuracy",
+        "accuracy_command",
+        "Top-1 and top-5 on labelled pictures.",
+    ),
+    "compare": ("ov_mobilenet.cli.compare", "compare_command", "IRs and source networks side by side."),
     "devices": ("ov_mobilenet.cli.devices", "devices_command", "What there is to run on, and what is missing."),
 }
 

@@ -70,6 +70,24 @@ def _with_user_folder(context: click.Context, parameter: click.Parameter, given:
     return (*given, own) if own.is_dir() else given
 
 
+def other_protocol(function: F) -> F:
+    """`--geometry` and `--labels`, in place of the model's own."""
+    function = click.option(
+        "--labels", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+        help="Class names, one a line, instead of the model's own.",
+    )(function)  # fmt: skip
+    return click.option(
+        "--geometry", metavar="STEPS", help="Crop and resize instead of the model's own, such as 'resize 224'."
+    )(function)
+
+
+def read_label_file(path: Path | None) -> tuple[str, ...] | None:
+    """The names of `--labels`. Raises: ConfigError."""
+    from ov_mobilenet.zoo.labels import read_labels
+
+    return None if path is None else read_labels(path)
+
+
 def allow_unverified(function: F) -> F:
     """`--allow-unverified`."""
     return click.option("--allow-unverified", is_flag=True, help="Take files for which the description has no digest.")(

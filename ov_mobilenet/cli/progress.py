@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
@@ -30,6 +30,21 @@ def download_progress(context: click.Context, progress_format: str = "text") -> 
             yield show
     else:
         yield events.ignore
+
+
+@contextmanager
+def count_progress(context: click.Context, what: str) -> Iterator[Callable[[int, int], None]]:
+    """What to call with how many are done and how many there are, from one thread."""
+    if not options.show_progress(context):
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task(what, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 @contextmanager

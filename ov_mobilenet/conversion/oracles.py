@@ -49,7 +49,7 @@ def source_oracle(config: ModelConfig, plan: ConversionPlan, path: Path) -> Orac
     except ImportError as error:
         package = PACKAGES[framework]
         raise MissingDependencyError(
-            f"verification runs the source network, and {package} is not installed",
+            f"the source network is run in its own framework, and {package} is not installed",
             fix=f"pip install {package}",
         ) from error
 

@@ -83,7 +83,7 @@ def verify(
     plan = plan_conversion(sources.config)
     path = network_path(sources.config, plan, sources.folder)
     oracle = source_oracle(sources.config, plan, path)
-    gives_probabilities, quantised = _graph_facts(sources.config, plan, path)
+    gives_probabilities, quantised = graph_facts(sources.config, plan, path)
     classifier = load_classifier(model.xml, device="CPU", inference_precision="f32")
     tolerance, agreement = QUANTISED_TOLERANCE if quantised else TOLERANCE[model.precision]
     if classifier.input_size is None or classifier.geometry is None or model.record.planes is not None:
@@ -101,7 +101,7 @@ def verify(
             skipped += 1
             continue
         ours = classifier.probabilities(frame[None])[0]
-        theirs = _as_probabilities(oracle(frame), probabilities=gives_probabilities)
+        theirs = as_probabilities(oracle(frame), probabilities=gives_probabilities)
         if ours.shape != theirs.shape:
             raise VerificationError(
                 "the IR differs from its source network", where=model.xml,
@@ -160,7 +160,7 @@ def draw_noise(height: int, width: int) -> Iterator[NDArray[np.uint8]]:
         yield np.clip(large + fine, 0, 255).astype(np.uint8)
 
 
-def _graph_facts(config: ModelConfig, plan: ConversionPlan, path: Path) -> tuple[bool, bool]:
+def graph_facts(config: ModelConfig, plan: ConversionPlan, path: Path) -> tuple[bool, bool]:
     """Whether the graph ends in softmax, which its values do not say (logits can lie in [0, 1]); if it is quantised."""
     from ov_mobilenet.conversion.outputs import ends_in_softmax
     from ov_mobilenet.conversion.sources import network_framework, read_network
@@ -195,7 +195,7 @@ def _holds_integers(network: ov.Model) -> bool:
     return False
 
 
-def _as_probabilities(answer: NDArray[np.float32], *, probabilities: bool) -> NDArray[np.float32]:
+def as_probabilities(answer: NDArray[np.float32], *, probabilities: bool) -> NDArray[np.float32]:
     """The source network's answer, through a softmax if it is not one already."""
     import numpy as np
 

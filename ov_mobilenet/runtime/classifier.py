@@ -23,7 +23,7 @@ from ov_mobilenet.runtime.results import (
     Result,
     result_of,
 )
-from ov_mobilenet.zoo.geometry import Geometry
+from ov_mobilenet.zoo.geometry import Geometry, Library
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,6 +86,8 @@ class Classifier:
         device: what executes, as OpenVINO names it.
         inference_precision: f32, bf16 or f16; None where the device does not say.
         input_size: height and width of the frames that the model takes, in pixels; None for any size.
+        classes: how many classes the network tells apart, background included.
+        reader: the library that decodes picture files.
     """
 
     def __init__(
@@ -97,13 +99,15 @@ class Classifier:
         record: IrRecord | None,
         compile_batch: Callable[[int], Compiled],
         decode: Decode = "auto",
+        exif_orientation: bool = True,
     ) -> None:
         self.record = record
         self.labels = labels
         self.geometry = geometry
         baked = record.geometry if record is not None else None
         chosen = geometry or baked
-        self._reader = chosen.reader if chosen is not None else "opencv"
+        self.reader: Library = chosen.reader if chosen is not None else "opencv"
+        self._exif_orientation = exif_orientation
         self.device = compiled.device
         self.inference_precision = compiled.inference_precision
         self._own = compiled
@@ -113,6 +117,7 @@ class Classifier:
         self._by_batch: dict[int, QueueModel] = {}
         self._requests: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
         shape = compiled.model.inputs[0].get_partial_shape()
+        self.classes: int = compiled.model.outputs[0].get_partial_shape()[1].get_length()
         self._batch = None if shape[0].is_dynamic else shape[0].get_length()
         self.input_size = None if geometry is None else (shape[1].get_length(), shape[2].get_length())
         self._planes = record.planes if record is not None else None
@@ -279,7 +284,9 @@ class Classifier:
         started = perf_counter()
         if isinstance(item.image, ImageError):
             raise item.image
-        loaded = load(item.image, self.geometry, self._decode, reader=self._reader)
+        loaded = load(
+            item.image, self.geometry, self._decode, reader=self.reader, exif_orientation=self._exif_orientation
+        )
         frame = loaded.frame
         if self.geometry is not None and frame.shape[:2] != self.input_size:
             raise ImageError(

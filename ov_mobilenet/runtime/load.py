@@ -26,6 +26,7 @@ from ov_mobilenet.zoo.labels import read_labels
 if TYPE_CHECKING:
     import openvino as ov
 
+    from ov_mobilenet.downloads.fetch import SourceFiles
     from ov_mobilenet.zoo.model import ModelConfig
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def load_classifier(
     layout: str | None = None,
     batch_size: int | None = None,
     decode: Decode = "auto",
+    exif_orientation: bool = True,
     config_dirs: Iterable[Path] = (),
     cache_dir: Path | None = None,
     offline: bool = False,
@@ -64,6 +66,7 @@ def load_classifier(
         layout: of the input of an IR that does not say it, such as NCHW.
         batch_size: pictures a request; None for the model's own, which one that takes frames of any size keeps.
         decode: how picture files are read, see `loading`: `exact` bit for bit as the accuracy was measured.
+        exif_orientation: turn picture files as their camera says; the published accuracies were measured without.
         config_dirs: folders with descriptions of your own, `NAME/model.yml` each.
         cache_dir: for downloads and converted models; None for the user's.
         offline: take nothing over the network.
@@ -111,7 +114,13 @@ def load_classifier(
     else:
         compiled = compile_batch(batch_size)
     return Classifier(
-        compiled, geometry=chosen, labels=names, record=record, compile_batch=compile_batch, decode=decode
+        compiled,
+        geometry=chosen,
+        labels=names,
+        record=record,
+        compile_batch=compile_batch,
+        decode=decode,
+        exif_orientation=exif_orientation,
     )
 
 
@@ -159,18 +168,14 @@ def ir_path(
 def _converted(config: ModelConfig, cache_dir: Path | None, *, offline: bool) -> Path:
     """The FP32 IR of a description in the cache, made there if it is not; one process makes it, others wait."""
     import filelock
-    import openvino as ov
 
     from ov_mobilenet.conversion.converter import convert
     from ov_mobilenet.downloads.cache import default_root
     from ov_mobilenet.downloads.fetch import download
 
     root = cache_dir or default_root()
-    # The files' digests stand in the description, so its digest covers them.
-    identity = "\0".join((config.name, config.digest, __version__, ov.get_version()))
-    folder = root / "ir" / hashlib.sha256(identity.encode()).hexdigest()[:24]
+    folder = _cached_folder(config, root)
     xml = folder / "FP32" / f"{config.name}.xml"
-    folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / ".lock"):
         if not _is_readable(xml):
             log.info("%s: downloading and converting into %s", config.name, folder)
@@ -178,6 +183,34 @@ def _converted(config: ModelConfig, cache_dir: Path | None, *, offline: bool) ->
             sources = download(config, folder / "sources", cache_root=root, offline=offline)
             convert(sources, folder, precisions=("FP32",))
     return xml
+
+
+def source_files(config: ModelConfig, cache_dir: Path | None = None, *, offline: bool = False) -> SourceFiles:
+    """The verified source files of a description, in the cache beside the IR that is made from them.
+
+    Raises:
+        DownloadError: one could not be had.
+    """
+    import filelock
+
+    from ov_mobilenet.downloads.cache import default_root
+    from ov_mobilenet.downloads.fetch import download
+
+    root = cache_dir or default_root()
+    folder = _cached_folder(config, root)
+    with filelock.FileLock(folder / ".lock"):
+        return download(config, folder / "sources", cache_root=root, offline=offline)
+
+
+def _cached_folder(config: ModelConfig, root: Path) -> Path:
+    """Where a description's files and IR are kept, for this version of the toolkit and of OpenVINO."""
+    import openvino as ov
+
+    # The files' digests stand in the description, so its digest covers them.
+    identity = "\0".join((config.name, config.digest, __version__, ov.get_version()))
+    folder = root / "ir" / hashlib.sha256(identity.encode()).hexdigest()[:24]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _is_readable(xml: Path) -> bool:

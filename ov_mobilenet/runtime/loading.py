@@ -51,6 +51,7 @@ def load(
     decode: Decode = "auto",
     *,
     reader: Library | None = None,
+    exif_orientation: bool = True,
 ) -> Loaded:
     """Read a picture and bring it to the network's size. Safe in many threads.
 
@@ -58,6 +59,7 @@ def load(
         source: a path, the bytes of a picture file, or a frame: uint8 (H, W, 3) in BGR.
         geometry: what leads to the network's size; None leaves the picture as large as it is.
         reader: the library that decodes; the geometry's own unless given.
+        exif_orientation: turn a file's picture as its camera says.
 
     Raises:
         ImageError: the picture cannot be read or resized, or the array is no such frame.
@@ -67,7 +69,7 @@ def load(
         raise UsageError("bad decode", expected=", ".join(DECODES), got=repr(decode))
     started = perf_counter()
     if isinstance(source, str | Path | bytes):
-        picture, size, factor = _decode(source, geometry, decode, reader)
+        picture, size, factor = _decode(source, geometry, decode, reader, turned=exif_orientation)
     else:
         check_pixels(source, dimensions=3)
         picture, size, factor = source, size_of(source), 1
@@ -78,11 +80,12 @@ def load(
 
 
 def _decode(
-    source: str | Path | bytes, geometry: Geometry | None, decode: Decode, reader: Library | None
+    source: str | Path | bytes, geometry: Geometry | None, decode: Decode, reader: Library | None, *, turned: bool
 ) -> tuple[Picture, tuple[int, int], int]:
     """The picture, height and width of the whole, and by what its sides were divided."""
     data = source if isinstance(source, bytes) else read_file(Path(source))
     header, orientation = open_picture(data)
+    orientation = orientation if turned else 1
     is_on_its_side = orientation in (5, 6, 7, 8)
     size = (header.width, header.height) if is_on_its_side else (header.height, header.width)
     factor = 1

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,6 +69,10 @@ class Classification(Struct, frozen=True, omit_defaults=True):
     def best(self) -> Prediction:
         """The most probable class."""
         return self.predictions[0]
+
+    def at_least(self, probability: float) -> Classification:
+        """The same without the classes that are less probable; there may be none left."""
+        return replace(self, predictions=tuple(p for p in self.predictions if p.probability >= probability))
 
 
 class Failure(Struct, frozen=True, omit_defaults=True):

@@ -24,6 +24,11 @@ def imagenet_classes(*, background: bool) -> tuple[str, ...]:
     return tuple(["background", *names] if background else names)
 
 
+def imagenet_synsets() -> tuple[str, ...]:
+    """The 1000 WordNet numbers, such as `n01440764`, in the order of the classes."""
+    return tuple(line.split("\t")[0] for line in _IMAGENET.read_text("utf-8").splitlines())
+
+
 def read_labels(path: Path) -> tuple[str, ...]:
     """Class names from a UTF-8 text file, one a line; empty lines at the end are dropped.
 

@@ -105,13 +105,13 @@ def test_pictures_that_are_given_and_cannot_be_read_are_no_noise(tmp_path: Path)
 
 
 def test_an_oracle_that_gives_no_number_once_is_no_agreement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = verification._as_probabilities
+    right = verification.as_probabilities
     numbers = iter(range(verification.DRAWN_PICTURES))
 
     def broken(answer: np.ndarray, *, probabilities: bool) -> np.ndarray:
         return right(answer, probabilities=probabilities) * np.float32(np.nan if next(numbers) == 3 else 1)
 
-    monkeypatch.setattr(verification, "_as_probabilities", broken)
+    monkeypatch.setattr(verification, "as_probabilities", broken)
     sources, model = converted(small.write_onnx(tmp_path / "net"), tmp_path)
     result = ovm.verify(sources, model)
     assert np.isnan(result.max_difference)

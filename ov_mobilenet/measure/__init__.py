@@ -1,0 +1,1 @@
+"""How well a model does: accuracy on labelled pictures, and models side by side."""

@@ -1,0 +1,1 @@
+"""From float IRs to INT8 ones."""

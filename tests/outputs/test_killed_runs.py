@@ -1,0 +1,223 @@
+"""Real processes of `classify -o FILE`: killed, interrupted, without space, on a terminal."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ov_mobilenet.cli.main import main
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = "mobilenet-v1-0.25-128-signs"
+PICTURES, KILLS = 200, 20
+FORMS = ("jsonl", "csv", "parquet")
+# Parquet takes its steps after every picture, so that a run has many moments to be killed at.
+PROGRAM = (
+    "import sys; import ov_mobilenet.outputs.parquet as p; p.STEP_S = 0.0; p.REST = 0;"
+    "from ov_mobilenet.cli.main import run; run()"
+)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    assert main(["convert", SAMPLE, "-o", str(folder), "-d", str(folder), "--precisions", "FP32", "-q"]) == 0
+    return folder / "public" / SAMPLE / "FP32" / f"{SAMPLE}.xml"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Many names of one picture that takes some milliseconds to read."""
+    folder = tmp_path_factory.mktemp("pictures")
+    ramp = np.linspace(0, 255, 1000).astype(np.uint8)
+    Image.fromarray(np.stack(np.broadcast_arrays(ramp, ramp[:, None], ramp[::-1]), axis=-1)).save(folder / "000.png")
+    for number in range(1, PICTURES):
+        os.link(folder / "000.png", folder / f"{number:03}.png")
+    return folder
+
+
+def start(network: Path, pictures: Path, output: Path, *more: str, **options: object) -> subprocess.Popen[str]:
+    arguments = ["classify", str(network), str(pictures), "-o", str(output), "-d", "CPU", "-k", "3", *more]
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def ranks(path: Path) -> Counter[tuple[str, int]]:
+    """How often each rank of each picture is there, read by other means than ours; a torn last line is left out."""
+    if path.suffix == ".parquet":
+        pq = pytest.importorskip("pyarrow.parquet")
+        rows = pq.ParquetFile(path).read(["source", "rank"]).to_pylist()
+        return Counter((Path(row["source"]).name, row["rank"]) for row in rows)
+    lines = path.read_text().split("\n")[:-1]
+    if path.suffix == ".csv":
+        return Counter((Path(row["source"]).name, int(row["rank"])) for row in csv.DictReader(lines))
+    rows = [json.loads(line) for line in lines]
+    return Counter((Path(r["source"]).name, rank) for r in rows for rank in range(1, len(r["predictions"]) + 1))
+
+
+def state(path: Path) -> tuple[int, int]:
+    """Changes whenever something was added."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_ino, found.st_size
+
+
+def wait_for(changes: int, path: Path, process: subprocess.Popen[str]) -> bool:
+    """Until the file has changed so often; whether the process still ran by then."""
+    before = state(path)
+    while changes > 0:
+        try:
+            process.wait(timeout=0.001)
+            return False
+        except subprocess.TimeoutExpired:
+            now = state(path)
+            changes -= now != before
+            before = now
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+def test_killed_at_random_moments_each_input_is_there_once(
+    form: str, network: Path, pictures: Path, tmp_path: Path
+) -> None:
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    rng = random.Random(form)
+    output = tmp_path / f"r.{form}"
+    right = Counter((f"{n:03}.png", rank) for n in range(PICTURES) for rank in (1, 2, 3))
+    kills = 0
+    there = 0
+    while kills < KILLS:
+        process = start(network, pictures, output, "--resume")
+        if wait_for(rng.randint(1, 5), output, process):
+            process.kill()
+            kills += 1
+        _, err = process.communicate(timeout=60)
+        if process.returncode != -signal.SIGKILL:
+            assert process.returncode == 0, err
+            assert ranks(output) == right
+            output.unlink()  # there was nothing left to kill: once more from the beginning
+            there = 0
+            continue
+        found = ranks(output)
+        assert not found - right, "a picture is there twice"
+        assert len(found) >= there - 3, "a kill has cost what was there"
+        there = len(found)
+    process = start(network, pictures, output, "--resume")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert ranks(output) == right
+    assert sorted(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.parametrize(
+    ("form", "signum", "code"),
+    [*((form, signal.SIGINT, 130) for form in FORMS), ("parquet", signal.SIGTERM, 143)],
+)
+def test_interrupted_the_file_holds_all_that_was_done(
+    form: str, signum: int, code: int, network: Path, pictures: Path, tmp_path: Path
+) -> None:
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    # Nobody writes to the named pipe, so the run stays there until the signal comes.
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(20):
+        os.link(pictures / f"{number:03}.png", folder / f"{number:03}.png")
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    output = tmp_path / f"r.{form}"
+    process = start(network, folder, output, str(pipe))
+    writer = os.open(pipe, os.O_WRONLY)
+    while output.stat().st_size == 0 or len(ranks(output)) < 60:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.01)
+    process.send_signal(signum)
+    _, err = process.communicate(timeout=60)
+    os.close(writer)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    assert ranks(output) == Counter((f"{n:03}.png", rank) for n in range(20) for rank in (1, 2, 3))
+    assert not output.with_name(output.name + ".partial").exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "more", "message"),
+    [
+        ("/dev/full", ("--format", "jsonl"), "/dev/full: the results cannot be written: got No space left on device"),
+        ("{tmp}/none/r.jsonl", (), "none/r.jsonl: the results cannot be written: got No such file"),
+        ("{tmp}/none/r.parquet", (), "none: there is no such folder"),
+        ("{tmp}", ("--format", "csv"), "the results cannot be written: got Is a directory"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_one_message(
+    output: str, more: tuple[str, ...], message: str, network: Path, pictures: Path, tmp_path: Path
+) -> None:
+    process = start(network, pictures, Path(output.format(tmp=tmp_path)), *more)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert len(err.splitlines()) == 1
+    assert message in err
+
+
+def test_a_full_stdout_is_one_message(network: Path, pictures: Path) -> None:
+    command = [sys.executable, "-m", "ov_mobilenet", "classify", str(network), str(pictures / "000.png")]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "stdout: the results cannot be written: got No space left on device" in done.stderr
+
+
+def test_resumed_with_nothing_left_no_model_is_loaded(network: Path, pictures: Path, tmp_path: Path,
+                                                      capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"x")
+    output = tmp_path / "r.jsonl"
+    inputs = [str(pictures / "000.png"), str(bad)]
+    assert main(["classify", str(network), *inputs, "-o", str(output)]) == 1
+    before = output.read_bytes()
+    assert "error" in json.loads(before.splitlines()[1])
+    assert main(["classify", "no-such-model", *inputs, "-o", str(output), "--resume"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"2 of 2 pictures are in {output} already" in err
+    assert output.read_bytes() == before
+
+
+def test_all_scores_and_a_least_probability(network: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def predictions(*more: str) -> list[dict]:
+        assert main(["classify", str(network), str(pictures / "000.png"), "--format", "jsonl", *more]) == 0
+        return json.loads(capsys.readouterr().out)["predictions"]
+
+    every = predictions("--scores", "all")
+    assert sorted(p["class_id"] for p in every) == list(range(len(every)))
+    assert len(every) > 5
+    assert sum(p["probability"] for p in every) == pytest.approx(1, abs=1e-5)
+    assert [p["probability"] for p in every] == sorted((p["probability"] for p in every), reverse=True)
+    third = every[2]["probability"]
+    kept = predictions("--scores", "all", "--min-probability", repr(third))
+    assert [p["class_id"] for p in kept] == [p["class_id"] for p in every if p["probability"] >= third]
+    assert predictions("--min-probability", "1") == [p for p in every if p["probability"] >= 1]
+    assert main(["classify", str(network), "x.png", "--scores", "all", "-k", "5"]) == 2

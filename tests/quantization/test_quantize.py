@@ -1,0 +1,238 @@
+"""INT8 on the built-in sample model: drawn signs carry their labels, so accuracy has an oracle of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import openvino as ov
+import pytest
+from signs import held_out, training
+
+import ov_mobilenet as ovm
+from ov_mobilenet.cli.main import main
+from ov_mobilenet.errors import ImageError, IrError, MissingDependencyError, UsageError, VerificationError
+from ov_mobilenet.quantization.faster_graph import normalise_by_rows, shift_to_unsigned
+
+pytest.importorskip("nncf")
+
+SAMPLE = "mobilenet-v1-0.25-128-signs"
+
+
+@pytest.fixture(scope="module")
+def xml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample")
+    sources = ovm.download(ovm.find_config(SAMPLE), folder / "sources", cache_root=folder / "cache", offline=True)
+    return ovm.convert(sources, folder, precisions=("FP32",))[0].xml
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("training")
+    paths = []
+    for index, (frame, _) in enumerate(training(5, 60)):
+        paths.append(folder / f"{index:03}.png")
+        cv2.imwrite(str(paths[-1]), frame)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def made(xml: Path, pictures: list[Path]) -> ovm.Quantized:
+    return ovm.quantize(xml, pictures)
+
+
+def test_held_out_drawings_are_told_apart_as_well_as_before(xml: Path, made: ovm.Quantized) -> None:
+    drawn = list(held_out(3, 200))
+    labels = np.array([label for _, label in drawn])
+    top1 = []
+    for path in (xml, made.model.xml):
+        classifier = ovm.load_classifier(path, device="CPU", inference_precision="f32")
+        found = classifier.classify_batch([frame for frame, _ in drawn], top_k=1)
+        top1.append(np.mean([result.predictions[0].class_id for result in found] == labels))
+    assert top1[0] > 0.95
+    assert top1[1] >= top1[0] - 0.01
+
+
+def test_it_lies_beside_the_float_one_is_smaller_and_says_how_it_was_made(xml: Path, made: ovm.Quantized) -> None:
+    assert made.model.xml == xml.parent.parent / "FP16-INT8" / xml.name
+    assert made.bytes_ratio <= 0.30
+    network = ov.Core().read_model(made.model.xml)
+    calibration = json.loads(network.get_rt_info(["ov_mobilenet", "calibration"]).astype(str))
+    assert calibration["images"] == 60
+    assert calibration["preset"] == "performance"
+    assert network.get_rt_info(["ov_mobilenet", "precision"]).astype(str) == "FP16-INT8"
+    assert network.get_rt_info(["model_info", "model_type"]).astype(str) == "Classification"
+
+
+def test_the_same_pictures_in_another_order_give_the_same_bytes(
+    xml: Path, pictures: list[Path], made: ovm.Quantized, tmp_path: Path
+) -> None:
+    again = ovm.quantize(xml, pictures[::-1], tmp_path / xml.name)
+    for suffix in (".xml", ".bin"):
+        assert again.model.xml.with_suffix(suffix).read_bytes() == made.model.xml.with_suffix(suffix).read_bytes()
+
+
+def test_every_convolution_computes_in_integers(made: ovm.Quantized) -> None:
+    compiled = ov.Core().compile_model(made.model.xml, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    kinds = {}
+    for node in compiled.get_runtime_model().get_ops():
+        facts = {key: node.rt_info[key].astype(str) for key in ("layerType", "primitiveType", "runtimePrecision")}
+        if facts["layerType"] in ("Convolution", "GroupConvolution"):
+            kinds[node.get_friendly_name()] = facts["runtimePrecision"]
+    assert len(kinds) == 27
+    assert set(kinds.values()) <= {"u8", "i8"}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_broken_pictures_are_skipped_and_too_few_are_an_error(
+    xml: Path, pictures: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(pictures[0].read_bytes()[:100])
+    settings = ovm.QuantizeSettings(fast_bias_correction=True)
+    result = ovm.quantize(xml, [*pictures[:20], broken], tmp_path / xml.name, settings=settings)
+    assert result.skipped == 1
+    assert "20 calibration pictures" in caplog.text
+    with pytest.raises(ImageError, match="3 of 4"):
+        ovm.quantize(xml, [*pictures[:3], broken])
+    with pytest.raises(UsageError, match="no calibration pictures"):
+        ovm.quantize(xml, [])
+
+
+def test_one_class_and_swapped_channels_are_warned_about(
+    xml: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    frames = [frame for frame, label in training(8, 160) if label == 2][:12]
+    paths = []
+    for index, frame in enumerate(frames):
+        paths.append(tmp_path / f"{index}.png")
+        cv2.imwrite(str(paths[-1]), frame)
+    ovm.quantize(xml, paths, tmp_path / "out.xml", settings=ovm.QuantizeSettings(fast_bias_correction=True))
+    assert "one class for all" in caplog.text
+    assert "channel order" not in caplog.text
+
+
+def test_doubts_on_the_channel_order() -> None:
+    from ov_mobilenet.quantization.calibration import doubts
+
+    sure, unsure = np.eye(4, dtype=np.float32).repeat(20, 0), np.full((80, 4), 0.25, np.float32)
+    paths = [Path(f"{index}.jpg") for index in range(80)]
+    assert any("channel order" in text for text in doubts(paths, unsure, sure))
+    assert not any("channel order" in text for text in doubts(paths, sure, unsure))
+
+
+def test_an_int8_ir_and_one_without_a_record_are_refused(
+    xml: Path, made: ovm.Quantized, pictures: list[Path], tmp_path: Path
+) -> None:
+    with pytest.raises(IrError, match="quantised already"):
+        ovm.quantize(made.model.xml, pictures)
+    network = ov.Core().read_model(xml)
+    bare = ov.Model(network.get_results(), network.get_parameters(), "bare")
+    ov.save_model(bare, tmp_path / "bare.xml", compress_to_fp16=False)
+    with pytest.raises(IrError, match="no record"):
+        ovm.quantize(tmp_path / "bare.xml", pictures)
+
+
+def test_a_drop_that_cannot_be_held_is_exit_code_3_and_nothing_is_written(
+    xml: Path, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ov_mobilenet.quantization import nncf_calls, quantizer
+
+    dataset = tmp_path / "val"
+    for index, (frame, label) in enumerate(held_out(4, 12)):
+        folder = dataset / f"{label:02}"
+        folder.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f"{index}.png"), frame)
+    monkeypatch.setattr(quantizer, "_drop", lambda accuracy: 0.5)
+    monkeypatch.setattr(nncf_calls, "run_controlled", lambda *args: nncf_calls.run(*args[:5]))
+    target = tmp_path / "out" / "net.xml"
+    with pytest.raises(VerificationError, match="loses too much") as raised:
+        ovm.quantize(
+            xml,
+            pictures[:12],
+            target,
+            settings=ovm.QuantizeSettings(max_drop=0.01, fast_bias_correction=True),
+            dataset=dataset,
+        )
+    assert raised.value.exit_code == 3
+    assert not target.exists()
+
+
+def test_the_command_prints_json_alone_on_stdout(
+    xml: Path, pictures: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "quantize",
+        str(xml),
+        "--calibration",
+        str(pictures[0].parent),
+        "-o",
+        str(tmp_path),
+        "--format",
+        "json",
+    ]
+    assert main([*arguments, "--subset-size", "30", "--fast-bias-correction"]) == 0
+    facts = json.loads(capfd.readouterr().out)
+    assert Path(facts["xml"]) == tmp_path / "public" / SAMPLE / "FP16-INT8" / f"{SAMPLE}.xml"
+    assert facts["calibration"]["images"] == 30
+    assert facts["calibration"]["bias_correction"] == "fast"
+
+
+def test_an_ignored_scope_stays_in_float_and_one_without_a_match_is_refused(
+    xml: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    kinds = ((node.get_type_name(), node.get_friendly_name()) for node in ov.Core().read_model(xml).get_ordered_ops())
+    name = [name for kind, name in kinds if kind == "Convolution"][3]
+    settings = ovm.QuantizeSettings(ignored_scope=(name,), fast_bias_correction=True)
+    result = ovm.quantize(xml, pictures, tmp_path / "net.xml", settings=settings)
+    assert name in result.model.record.calibration["in_float"]
+    with pytest.raises(UsageError, match="no operation"):
+        ovm.quantize(xml, pictures, settings=ovm.QuantizeSettings(ignored_scope=("Nothing",)))
+
+
+def test_without_nncf_the_extra_is_named(xml: Path, pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openvino.get_version", lambda: "2025.4.0-1")
+    with pytest.raises(MissingDependencyError, match=r"ov-mobilenet\[quantize\]"):
+        ovm.quantize(xml, pictures)
+
+
+def test_rows_and_unsigned_activations_give_the_same_numbers() -> None:
+    """A signed activation between a padded convolution and one of a pixel, and a residual addition."""
+    import openvino.opset13 as ops
+
+    rng = np.random.default_rng(0)
+
+    def layer(port: ov.Output, size: int, inputs: int, outputs: int) -> ov.Node:
+        weights = rng.integers(-127, 128, (outputs, inputs, size, size)).astype(np.float32)
+        scaled = ops.multiply(ops.convert(ops.constant(weights.astype(np.int8)), "f32"), np.float32(2**-9))
+        pads = [size // 2] * 2
+        summed = ops.convolution(port, scaled, [1, 1], pads, pads, [1, 1])
+        return ops.add(summed, rng.normal(0, 1, (1, outputs, 1, 1)).astype(np.float32))
+
+    def rounded(port: ov.Node, high: float) -> ov.Node:
+        low = np.float32(-high * 128 / 127)
+        return ops.fake_quantize(port, low, np.float32(high), low, np.float32(high), 256)
+
+    pixels = ops.parameter([1, 3, 16, 16], ov.Type.f32)
+    pixels.layout = ov.Layout("NCHW")
+    mean = np.array([100, 110, 120], np.float32).reshape(1, 3, 1, 1)
+    first = rounded(ops.subtract(pixels, mean), 127.0)
+    narrow = rounded(layer(first, 3, 3, 8), 400.0)
+    added = rounded(ops.add(narrow, rounded(layer(narrow, 1, 8, 8), 300.0)), 500.0)
+    model = ov.Model([ops.result(layer(added, 1, 8, 4))], [pixels], "net")
+    changed = model.clone()
+    assert normalise_by_rows(changed)
+    assert shift_to_unsigned(changed) == 3
+    lows = [
+        n.input_value(3).get_node().get_data().min() for n in changed.get_ops() if n.get_type_name() == "FakeQuantize"
+    ]
+    assert sorted(low >= 0 for low in lows) == [False, True, True, True]
+    frame = rng.integers(0, 256, (1, 3, 16, 16)).astype(np.float32)
+    answers = [
+        ov.Core().compile_model(net, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(frame)[0] for net in (model, changed)
+    ]
+    step = 2 * 500.0 / 255 * 127 / 512
+    assert np.abs(answers[0] - answers[1]).max() <= 2 * step
+    assert np.abs(answers[0] - answers[1]).mean() < 0.02 * np.abs(answers[0]).mean()
