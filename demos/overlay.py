@@ -17,7 +17,7 @@ Colour = tuple[int, int, int]  # red, green, blue
 WHITE, GREEN, RED = (255, 255, 255), (120, 255, 120), (255, 110, 100)
 SMALLEST = 11  # pixels; below that no letter can be told from the next
 # What is left of the picture behind the text: enough to see through, dark enough to read on.
-_BEHIND = 0.4
+_BEHIND = 0.3
 
 
 def put_lines(

@@ -18,7 +18,9 @@ SAMPLES = ROOT / "model_configs" / "mobilenet-v1-0.25-128-signs" / "samples"
 def environment(display: str | None = None) -> dict[str, str]:
     """No display but the given one, and no network: whatever would fetch meets a proxy that is not there."""
     kept = {name: text for name, text in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9") | {
+        "no_proxy": "127.0.0.1"
+    }
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return kept | nowhere | {"PYTHONPATH": path} | ({} if display is None else {"DISPLAY": display})
 
