@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.errors import OvMobilenetError
     from ov_mobilenet.inputs.opening import Inputs, open_inputs
     from ov_mobilenet.measure.accuracy import measure_accuracy
+    from ov_mobilenet.measure.benchmark import Workload, benchmark
+    from ov_mobilenet.measure.measurement import Measurement
     from ov_mobilenet.measure.report import AccuracyReport
     from ov_mobilenet.quantization.quantizer import Quantized, QuantizeSettings, quantize
     from ov_mobilenet.runtime.classifier import Classifier
@@ -47,6 +49,7 @@ _HOMES = {
     "Inputs": "inputs.opening",
     "IrModel": "conversion.converter",
     "Item": "runtime.items",
+    "Measurement": "measure.measurement",
     "ModelConfig": "zoo.model",
     "Normalisation": "zoo.arguments",
     "OvMobilenetError": "errors",
@@ -55,6 +58,8 @@ _HOMES = {
     "Quantized": "quantization.quantizer",
     "SourceFiles": "downloads.fetch",
     "Timings": "runtime.results",
+    "Workload": "measure.benchmark",
+    "benchmark": "measure.benchmark",
     "convert": "conversion.converter",
     "download": "downloads.fetch",
     "find_config": "zoo.registry",
@@ -78,6 +83,7 @@ __all__ = [
     "Inputs",
     "IrModel",
     "Item",
+    "Measurement",
     "ModelConfig",
     "Normalisation",
     "OvMobilenetError",
@@ -86,7 +92,9 @@ __all__ = [
     "Quantized",
     "SourceFiles",
     "Timings",
+    "Workload",
     "__version__",
+    "benchmark",
     "convert",
     "download",
     "find_config",

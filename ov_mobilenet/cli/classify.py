@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,18 +14,15 @@ from ov_mobilenet.cli.inputs import InputOptions, input_options
 from ov_mobilenet.cli.outputs import OutputOptions, output_options
 from ov_mobilenet.cli.run_progress import Run, shown
 from ov_mobilenet.errors import printable
-from ov_mobilenet.runtime.device_names import parse_device
 from ov_mobilenet.runtime.load import load_classifier
 from ov_mobilenet.runtime.loading import DECODES, Decode
+from ov_mobilenet.runtime.many import choices
 from ov_mobilenet.runtime.results import Failure
 
 if TYPE_CHECKING:
     from ov_mobilenet.inputs.opening import Inputs
     from ov_mobilenet.outputs.destination import Destination
     from ov_mobilenet.runtime.items import Item
-
-# A CPU does several pictures at a time in less time than one after another; see tools/bench/README.md.
-MANY, CPU_BATCH = 100, 4
 
 
 @click.command("classify")
@@ -93,15 +89,13 @@ def classify_command(
     if count == 0:
         output_options.sink(destination).close()
         return 0
-    several = not pictures.live and (count is None or count > 1)
-    settings = device_options.settings()
-    if several and not {"PERFORMANCE_HINT", "NUM_STREAMS"} & settings.asked().keys():
-        settings = replace(settings, hint="throughput")
+    # Frames of a camera come one at a time.
+    settings, batch_size = choices(device_options.settings(), 1 if pictures.live else count)
     classifier = load_classifier(
         model,
         settings=settings,
         decode=decode,
-        batch_size=CPU_BATCH if several and (count is None or count >= MANY) and _is_cpu(settings.device) else None,
+        batch_size=batch_size,
         geometry=geometry,
         labels=names,
         config_dirs=config_dirs,
@@ -111,7 +105,7 @@ def classify_command(
     done = failed = 0
     found = (
         classifier.stream(left, top_k=output_options.classes, live=pictures.live)
-        if several or pictures.live
+        if pictures.live or count != 1
         else classifier.classify_each(left, top_k=output_options.classes)
     )
     sink = output_options.sink(destination)
@@ -143,10 +137,3 @@ def _left(pictures: Inputs, destination: Destination) -> tuple[Iterable[Item], i
         return destination.left(pictures), None
     left = list(destination.left(pictures))
     return left, len(left)
-
-
-def _is_cpu(device: str) -> bool:
-    import openvino as ov
-
-    name = parse_device(device)
-    return name.plugin in (None, "AUTO") and name.candidates(ov.Core()) == ("CPU",)

@@ -12,7 +12,7 @@ from ov_mobilenet.cli.device import DeviceOptions, device_options
 from ov_mobilenet.cli.progress import count_progress
 from ov_mobilenet.cli.tables import print_table
 from ov_mobilenet.errors import printable
-from ov_mobilenet.measure.comparison import SECONDS, Compared, Comparison, compare
+from ov_mobilenet.measure.side_by_side import SECONDS, Compared, Comparison, compare
 from ov_mobilenet.runtime.results import Failure
 
 HEADS = ("model", "runs in", "top-1", "top-5", "agreement", "max diff", "MB", "FPS", "p50 ms")

@@ -55,7 +55,7 @@ class DeviceOptions:
 def device_options(function: options.F) -> options.F:
     """`-d/--device`, `--hint`, … as one `DeviceOptions` called `device_options`."""
     function = options.gathered(DeviceOptions, "device_options")(function)
-    for option in reversed(_OPTIONS):
+    for option in reversed((*_CHOICES, *MORE)):
         function = option(function)
     return function
 
@@ -70,7 +70,7 @@ def _split(context: click.Context, parameter: click.Parameter, given: tuple[str,
     return tuple(pairs)
 
 
-_OPTIONS = (
+_CHOICES = (
     click.option(
         "-d", "--device", default="AUTO", show_default=True,
         help="CPU, GPU, GPU.1, NPU, AUTO, AUTO:GPU,CPU, MULTI:…, HETERO:… or BATCH:GPU(8); see `devices`.",
@@ -80,6 +80,9 @@ _OPTIONS = (
         "--inference-precision", type=click.Choice(INFERENCE_PRECISIONS),
         help="Precision the device computes in (default: its own choice).",
     ),
+)  # fmt: skip
+# Of these one value each, also where several devices, hints and precisions are taken at once.
+MORE = (
     click.option("--streams", type=click.IntRange(min=1), metavar="N", help="Requests worked on at a time; no --hint."),
     click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads for inference."),
     click.option("--nireq", type=click.IntRange(min=1), metavar="N", help="Infer requests (default: its own wish)."),

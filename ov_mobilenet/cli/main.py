@@ -38,6 +38,12 @@ COMMANDS = {
         "Top-1 and top-5 on labelled pictures.",
     ),
     "compare": ("ov_mobilenet.cli.compare", "compare_command", "IRs and source networks side by side."),
+    "benchmark": ("ov_mobilenet.cli.benchmark", "benchmark_command", "Throughput and latency, of the whole path too."),
+    "benchmark-app": (
+        "ov_mobilenet.cli.benchmark_app",
+        "benchmark_app_command",
+        "`benchmark` with the options of OpenVINO's benchmark_app.",
+    ),
     "devices": ("ov_mobilenet.cli.devices", "devices_command", "What there is to run on, and what is missing."),
 }
 

@@ -1,1 +1,1 @@
-"""How well a model does: accuracy on labelled pictures, and models side by side."""
+"""What a model does, in numbers: accuracy, networks side by side, speed."""

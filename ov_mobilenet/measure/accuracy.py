@@ -21,13 +21,12 @@ from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.device_settings import DeviceSettings, InferencePrecision
 from ov_mobilenet.runtime.items import Item
 from ov_mobilenet.runtime.load import ir_path, load_classifier
+from ov_mobilenet.runtime.many import CPU_BATCH
 from ov_mobilenet.runtime.results import Failure, Prediction
 from ov_mobilenet.zoo.geometry import Geometry
 from ov_mobilenet.zoo.model import ModelConfig
 
 WORST = 10
-# A CPU does several pictures at a time in less time than one after another; see tools/bench/README.md.
-CPU_BATCH = 4
 
 OnProgress = Callable[[int, int], None]
 """Told after each picture how many are done, and of how many."""

@@ -1,311 +1,211 @@
-"""Networks side by side on the same pictures: accuracy, agreement, size, speed."""
+"""A measurement against an earlier one: measured in turn where that tells something, else as it was recorded.
+
+What slows a build down slows everything that runs in it, an earlier run's settings as well. So figures of the same
+network with the same settings are compared as they were recorded, interval by interval; those of another network or of
+other settings are measured anew, in turn with the present ones, where the IR still is as it was. To compare two builds
+in turn, let the other one be a command.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
-from itertools import islice
+import json
+import shlex
+import statistics
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, cast
 
-import msgspec
-import numpy as np
-from msgspec import Struct
+from ov_mobilenet.errors import OvMobilenetError, UsageError, printable
+from ov_mobilenet.measure.baseline import CONFIDENCE, MAX_REGRESSION, PAIRS, Ratio, of_pairs, of_samples
+from ov_mobilenet.measure.benchmark import Bench, Workload, described
+from ov_mobilenet.measure.measurement import Comparison, Measurement, Report
+from ov_mobilenet.runtime.device_settings import DeviceSettings, Hint, InferencePrecision
+from ov_mobilenet.runtime.load import read_runnable
 
-from ov_mobilenet.errors import DatasetError, ImageError, OvMobilenetError, UsageError
-from ov_mobilenet.measure.accuracy import OnProgress, versions
-from ov_mobilenet.measure.dataset import Dataset, Example, read_dataset, subset
-from ov_mobilenet.measure.figures import TOP, Interval, Tally, wilson
-from ov_mobilenet.measure.networks import Entry, Network, load_network, parse_entry
-from ov_mobilenet.measure.report import SCHEMA_VERSION, GeometryFrom
-from ov_mobilenet.measure.speed import frame_of
-from ov_mobilenet.runtime.device_settings import DeviceSettings
-from ov_mobilenet.runtime.results import Failure, top_predictions
-from ov_mobilenet.zoo.geometry import Geometry, Library
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from ov_mobilenet.runtime.images import Frame
-
-    Kind = tuple[Geometry | None, Library]  # what two networks have in common that take the same frames
-    Frames = dict[Kind, Frame]
-
-SECONDS = 2.0
-CHUNK = 32  # pictures in memory at a time
-SPEED_PICTURES = 32
+# Of a repetition: shorter ones measure how they begin and end.
+SHORTEST_S = 0.3
 
 
-class Compared(Struct, frozen=True, kw_only=True):
-    """One network; figures are None where they were not measured, or `error` says why.
+def find_earlier(present: Measurement, earlier: Report, *, alone: bool) -> Measurement | None:
+    """The measurement of the earlier report that is the present one's; None if there is none or no single one.
 
-    Attributes:
-        runs_in: OpenVINO, or the source network's framework.
-        top1, top5: fractions in [0, 1].
-        agreement: fraction of pictures with the same first class as the first network.
-        max_difference: the largest difference of a probability from the first network; None where they do not have
-            the same number of classes.
-        size_mb: of the weights on disk, 10^6 bytes.
-        throughput_fps: pictures a second from memory; through the queue in OpenVINO, elsewhere one after another.
-        p50_ms: median latency of one picture alone.
-    """
-
-    model: str
-    runs_in: str | None = None
-    device: str | None = None
-    inference_precision: str | None = None
-    geometry: str | None = None
-    geometry_from: GeometryFrom | None = None
-    top1: float | None = None
-    top5: float | None = None
-    top1_interval: Interval | None = None
-    top5_interval: Interval | None = None
-    agreement: float | None = None
-    max_difference: float | None = None
-    size_mb: float | None = None
-    throughput_fps: float | None = None
-    p50_ms: float | None = None
-    error: str | None = None
-
-
-class Comparison(Struct, frozen=True, kw_only=True):
-    """Networks on the same pictures, in the order in which they were named.
-
-    Attributes:
-        images: pictures that every figure is of; those that could not be read are `failures`.
-    """
-
-    schema_version: int = SCHEMA_VERSION
-    dataset: str
-    annotations: str | None
-    exif_orientation: Literal["ignored"] = "ignored"
-    limit: int | None
-    seed: int | None
-    images: int
-    failed: int
-    models: tuple[Compared, ...]
-    failures: tuple[Failure, ...]
-    versions: dict[str, str]
-
-
-@dataclass
-class _Running:
-    """A network, and what was counted of it so far."""
-
-    network: Network
-    tally: Tally = field(default_factory=Tally)
-    same: int = 0
-    difference: float = 0.0
-    speed: tuple[float, float] | None = None
-    error: str | None = None
-
-
-def compare(
-    entries: Sequence[str],
-    dataset: str | Path,
-    *,
-    annotations: str | Path | None = None,
-    settings: DeviceSettings = DeviceSettings(),  # noqa: B008 (frozen)
-    geometry: str | None = None,
-    limit: int | None = None,
-    seed: int = 0,
-    seconds: float = SECONDS,
-    config_dirs: Iterable[Path] = (),
-    cache_dir: Path | None = None,
-    offline: bool = False,
-    on_progress: OnProgress = lambda done, total: None,
-    on_failure: Callable[[Failure], None] = lambda failure: None,
-) -> Comparison:
-    """Run networks on the same pictures, each by its own protocol, and measure how fast they are.
-
-    One that cannot be run has its error in its place; the others are measured. OpenVINO computes in f32 unless an entry
-    or the settings say otherwise. EXIF orientation is ignored, pixels are exact, as in `measure_accuracy`.
+    The same network (by its bytes, else by its name) in the same mode; of several the one with the same settings.
 
     Args:
-        entries: `MODEL[@f32|bf16|f16|source]` each, see `networks`; agreement is with the first.
-        dataset, annotations: as in `measure_accuracy`.
-        geometry: crop and resize for all, instead of each one's own.
-        limit, seed: as in `measure_accuracy`.
-        seconds: how long each figure of speed is measured; 0 leaves them out.
-        on_progress: called as pictures are done, with how many are and of how many.
-        on_failure: called for each picture that cannot be read.
+        alone: the present one is the only one of its report: any single one of its mode will do.
+    """
+    same_mode = [one for one in earlier.measurements if one.mode == present.mode and one.open_loop is None]
+    tests: tuple[Callable[[Measurement], bool], ...] = (
+        lambda one: _is_same(one, present),
+        lambda one: one.network.name == present.network.name and _settings(one) == _settings(present),
+        lambda one: one.network.digest == present.network.digest,
+        lambda one: one.network.name == present.network.name,
+        lambda one: alone,
+    )
+    for test in tests:
+        found = [one for one in same_mode if test(one)]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def compare_with_earlier(
+    number: int, bench: Bench, present: Measurement, earlier: Measurement, name: str, max_regression: float
+) -> Comparison:
+    """See the module.
+
+    Args:
+        number: of the present one in its report.
+        name: of the file.
+    """
+    if not _is_same(earlier, present):
+        other = _again(earlier)
+        if other is not None:
+            return _in_turn(number, bench, other, name, max_regression)
+    if earlier.throughput_fps <= 0 or not present.spread.fps:
+        raise UsageError("a baseline without figures", where=name, expected="throughput above 0")
+    found = of_samples(_above_0(present.spread.fps), _above_0(earlier.spread.fps or (earlier.throughput_fps,)))
+    return _told(
+        number, "recorded", name, 1, earlier.throughput_fps, present.throughput_fps, found, max_regression
+    )  # fmt: skip
+
+
+def compare_with_command(
+    number: int, bench: Bench, command: str, *, pairs: int = PAIRS, max_regression: float = MAX_REGRESSION
+) -> Comparison:
+    """Run a command that prints a report as JSON, in turn with the present network.
+
+    Args:
+        command: split as a shell does, but run without one.
 
     Raises:
-        UsageError: fewer than two entries, or networks that do not have the same number of classes.
-        DatasetError: pictures or classes cannot be made out, or no picture could be read.
-        OvMobilenetError: not one network can be run; the first one's error.
+        UsageError: the command cannot be run, fails, or prints no report of one measurement.
     """
-    if len(entries) < 2:
-        raise UsageError("too few models to compare", expected="two or more", got=len(entries))
-    config_dirs = tuple(config_dirs)
 
-    def load(entry: Entry) -> _Running | OvMobilenetError:
-        try:
-            found = load_network(
-                entry, settings=settings, geometry=geometry, config_dirs=config_dirs, cache_dir=cache_dir,
-                offline=offline,
-            )  # fmt: skip
-        except OvMobilenetError as error:
-            return error
-        return _Running(found)
+    def theirs() -> float:
+        return command_fps(command, bench.how.mode)
 
-    loaded = [load(parse_entry(entry)) for entry in entries]
-    running = [found for found in loaded if isinstance(found, _Running)]
-    if not running:
-        raise next(error for error in loaded if isinstance(error, OvMobilenetError))
-    _check_classes([found.network for found in running])
-    found = read_dataset(Path(dataset), running[0].network.classes, None if annotations is None else Path(annotations))
-    chosen = subset(found, limit, seed)
-    judge = loaded[0] if isinstance(loaded[0], _Running) else None
-    failures, readable = _run_all(running, judge, chosen, on_progress, on_failure)
-    if not readable:
-        raise DatasetError("no picture could be read", where=found.folder, got=failures[0].error)
-    if seconds:
-        _measure_speed(running, readable[:SPEED_PICTURES], seconds)
-    return Comparison(
-        dataset=str(found.folder),
-        annotations=None if found.annotations is None else str(found.annotations),
-        limit=limit,
-        seed=None if limit is None else seed,
-        images=len(chosen.examples) - len(failures),
-        failed=len(failures),
-        models=tuple(_compared(text, entry, judge) for text, entry in zip(entries, loaded, strict=True)),
-        failures=tuple(failures),
-        versions=versions(),
-    )
+    return _pairs(number, "command", bench, theirs, command, pairs, max_regression)
 
 
-def _check_classes(networks: Sequence[Network]) -> None:
-    counts = {network.classes.of_dataset for network in networks}
-    if len(counts) > 1:
+def command_fps(command: str, mode: str) -> float:
+    """The throughput that a command tells: of its only measurement, or its only one of that mode."""
+    try:
+        done = subprocess.run(shlex.split(command), capture_output=True, check=False)
+    except (OSError, ValueError) as error:
+        raise UsageError("the baseline command cannot be run", got=error) from error
+    if done.returncode != 0:
+        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
+        raise UsageError("the baseline command failed", expected="exit code 0", got=f"{done.returncode}: {last[0]}")
+    try:
+        document = json.loads(done.stdout)
+        found = [float(one["throughput_fps"]) for one in document["measurements"] if one["mode"] == mode]
+    except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            "the networks do not have the same number of classes",
-            got=", ".join(f"{network.name} {network.classes.of_dataset}" for network in networks),
+            "the baseline command prints no report", expected="JSON as of benchmark --format json",
+            got=printable(str(error)),
+        ) from error  # fmt: skip
+    if len(found) != 1 or found[0] <= 0:
+        raise UsageError(f"the baseline command's report holds {len(found)} measurements of mode {mode}", expected="1")
+    return found[0]
+
+
+def _in_turn(number: int, bench: Bench, other: Bench, name: str, max_regression: float) -> Comparison:
+    other.warm_up()
+    seconds = _part(other.how, PAIRS)
+    return _pairs(number, "interleaved", bench, lambda: other.run(seconds).fps, name, PAIRS, max_regression)
+
+
+def _pairs(
+    number: int,
+    way: Literal["interleaved", "command"],
+    bench: Bench,
+    theirs: Callable[[], float],
+    name: str,
+    pairs: int,
+    max_regression: float,
+) -> Comparison:
+    seconds = _part(bench.how, pairs)
+
+    def ours() -> float:
+        return bench.run(seconds).fps
+
+    bench.warm_up()
+    present: list[float] = []
+    baseline: list[float] = []
+    for turn in range(pairs):
+        # Whoever comes second finds a warmer machine: they take turns in that too.
+        for mine in (True, False) if turn % 2 else (False, True):
+            (present if mine else baseline).append(ours() if mine else theirs())
+    found = of_pairs(present, baseline)
+    return _told(
+        number, way, name, pairs, statistics.median(baseline), statistics.median(present), found, max_regression
+    )
+
+
+def _told(
+    number: int,
+    way: Literal["interleaved", "recorded", "command"],
+    name: str,
+    pairs: int,
+    baseline: float,
+    present: float,
+    found: Ratio,
+    max_regression: float,
+) -> Comparison:
+    return Comparison(
+        number, way, name, pairs, baseline, present, found.ratio, found.low, found.high, CONFIDENCE, max_regression,
+        found.regressed(max_regression),
+    )  # fmt: skip
+
+
+def _part(how: Workload, pairs: int) -> float:
+    """Seconds of each repetition: all together as long as one measurement."""
+    return max(SHORTEST_S, (how.time_s or 0.0) / pairs)
+
+
+def _is_same(one: Measurement, other: Measurement) -> bool:
+    return one.network.digest == other.network.digest and _settings(one) == _settings(other)
+
+
+def _settings(one: Measurement) -> tuple[object, ...]:
+    """What decides how fast it is, of what was asked."""
+    asked = one.asked
+    pictures = "" if one.mode == "inference" else asked.input
+    return (
+        asked.device, asked.hint, asked.inference_precision, asked.streams, asked.threads, asked.nireq, asked.pinning,
+        tuple(sorted(asked.properties.items())), one.batch, asked.decode, pictures,
+    )  # fmt: skip
+
+
+def _again(earlier: Measurement) -> Bench | None:
+    """What was measured, made ready anew; None where the IR is not there as it was, or the machine cannot run it."""
+    xml, asked = Path(earlier.network.xml), earlier.asked
+    if xml.suffix != ".xml":
+        return None
+    try:
+        network = read_runnable(xml)
+        if described(network).digest != earlier.network.digest:
+            return None
+        settings = DeviceSettings(
+            device=asked.device,
+            hint=cast("Hint | None", asked.hint),  # which it checks
+            inference_precision=cast("InferencePrecision | None", asked.inference_precision),
+            streams=asked.streams,
+            threads=asked.threads,
+            nireq=asked.nireq,
+            pinning=asked.pinning,
+            properties=tuple(asked.properties.items()),
         )
-
-
-def _run_all(
-    running: Sequence[_Running],
-    judge: _Running | None,
-    dataset: Dataset,
-    on_progress: OnProgress,
-    on_failure: Callable[[Failure], None],
-) -> tuple[list[Failure], list[Path]]:
-    """Count all answers. Returns: pictures that could not be read, and some that could."""
-    failures: list[Failure] = []
-    readable: list[Path] = []
-    done = 0
-    kinds = tuple(dict.fromkeys((one.network.geometry, one.network.reader) for one in running))
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for chunk in _chunks(dataset.examples):
-            truths: list[int] = []
-            pictures: list[Frames] = []
-            for example, frames in zip(chunk, pool.map(partial(_read, kinds), chunk), strict=True):
-                if isinstance(frames, ImageError):
-                    failures.append(Failure(example.image, str(frames)))
-                    on_failure(Failure(str(example.path), str(frames)))
-                    continue
-                truths.append(example.index)
-                pictures.append(frames)
-                if len(readable) < SPEED_PICTURES:
-                    readable.append(example.path)
-            judged = None
-            for one in running:  # the judge is the first of them
-                answers = _answers(one, pictures, pool)
-                if answers is None:
-                    continue
-                judged = answers if one is judge else judged
-                _count(one, truths, answers, judge, judged)
-            done += len(chunk)
-            on_progress(done, len(dataset.examples))
-    return failures, readable
-
-
-def _chunks(examples: Sequence[Example]) -> Iterator[list[Example]]:
-    iterator = iter(examples)
-    while chunk := list(islice(iterator, CHUNK)):
-        yield chunk
-
-
-def _read(kinds: Iterable[Kind], example: Example) -> Frames | ImageError:
-    """The picture at every size that is needed, or why it cannot be read."""
-    try:
-        return {kind: frame_of(example.path, *kind) for kind in kinds}
-    except ImageError as error:
-        return error
-
-
-def _answers(one: _Running, pictures: Sequence[Frames], pool: ThreadPoolExecutor) -> list[NDArray[np.float32]] | None:
-    """The network's probabilities; None once it has failed."""
-    if one.error is not None:
-        return None
-    network = one.network
-    frames = [picture[network.geometry, network.reader] for picture in pictures]
-    try:
-        return list((pool.map if network.in_threads else map)(network.answer, frames))
-    except OvMobilenetError as error:
-        one.error = str(error)
+        how = Workload(mode=earlier.mode, batch=asked.batch, time_s=asked.time_s, iterations=asked.iterations,
+                       warmup_s=asked.warmup_s, input=asked.input, start_up=False)  # fmt: skip
+        return Bench(network, settings, replace(how, max_rate=None))
+    except (OvMobilenetError, OSError):
         return None
 
 
-def _count(
-    one: _Running,
-    truths: Sequence[int],
-    answers: Sequence[NDArray[np.float32]],
-    judge: _Running | None,
-    judged: Sequence[NDArray[np.float32]] | None,
-) -> None:
-    classes = one.network.classes
-    for place, (truth, answer) in enumerate(zip(truths, answers, strict=True)):
-        best = [prediction.class_id for prediction in top_predictions(answer, None, TOP)]
-        one.tally.add(classes.to_network(truth), best)
-        if judge is None or judged is None:
-            continue
-        other = judged[place]
-        same = judge.network.classes.to_dataset(int(other.argmax())) == classes.to_dataset(best[0])
-        one.same += same
-        if other.shape == answer.shape:
-            one.difference = float(np.maximum(one.difference, np.abs(other - answer).max()))  # max would drop a NaN
-
-
-def _measure_speed(running: Sequence[_Running], files: list[Path], seconds: float) -> None:
-    for one in running:
-        if one.error is None:
-            try:
-                one.speed = one.network.measure_speed(files, seconds)
-            except OvMobilenetError as error:
-                one.error = str(error)
-
-
-def _compared(text: str, entry: _Running | OvMobilenetError, judge: _Running | None) -> Compared:
-    if isinstance(entry, OvMobilenetError):
-        return Compared(model=text, error=str(entry))
-    network, tally = entry.network, entry.tally
-    known = Compared(
-        model=text,
-        runs_in=network.runs_in,
-        device=network.device,
-        inference_precision=network.inference_precision,
-        geometry=network.geometry_words,
-        geometry_from=network.geometry_from,
-        size_mb=network.size_bytes / 1e6,
-        error=entry.error,
-    )
-    if entry.error is not None:
-        return known
-    is_judged = judge is not None and judge.error is None
-    same_classes = judge is not None and judge.network.classes.count == network.classes.count
-    return msgspec.structs.replace(
-        known,
-        top1=tally.top1 / tally.images,
-        top5=tally.top5 / tally.images,
-        top1_interval=wilson(tally.top1, tally.images),
-        top5_interval=wilson(tally.top5, tally.images),
-        agreement=entry.same / tally.images if is_judged else None,
-        max_difference=entry.difference if is_judged and same_classes else None,
-        throughput_fps=entry.speed[0] if entry.speed else None,
-        p50_ms=entry.speed[1] if entry.speed else None,
-    )
+def _above_0(values: Sequence[float]) -> list[float]:
+    """An interval in which nothing came out has no logarithm."""
+    return [max(value, 1e-9) for value in values]

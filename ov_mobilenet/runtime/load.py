@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,69 @@ def load_classifier(
     asked = DeviceSettings(device=device, hint=hint, inference_precision=inference_precision)
     if settings is not None and asked != DeviceSettings():
         raise UsageError("device settings are given twice", expected="settings, or device, hint, inference_precision")
+    runnable = read_runnable(
+        model, geometry=geometry, labels=labels, normalisation=normalisation, layout=layout, config_dirs=config_dirs,
+        cache_dir=cache_dir, offline=offline,
+    )  # fmt: skip
+    return runnable.on(
+        compile_model, settings or asked, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation
+    )
+
+
+@dataclass(frozen=True)
+class Runnable:
+    """A network that takes uint8 NHWC BGR frames and gives probabilities, not yet compiled.
+
+    Attributes:
+        xml: the IR it was read from.
+        geometry: what is left to do before a frame is fed; None if the network crops and resizes.
+    """
+
+    xml: Path
+    network: ov.Model
+    record: IrRecord | None
+    geometry: Geometry | None
+    labels: tuple[str, ...] | None
+
+    def on(
+        self,
+        compiler: Callable[[ov.Model, DeviceSettings], Compiled],
+        settings: DeviceSettings,
+        *,
+        batch_size: int | None = None,
+        decode: Decode = "auto",
+        exif_orientation: bool = True,
+    ) -> Classifier:
+        """A classifier of it; `compiler` is `compile_model`, or what does the same and more."""
+
+        def compile_batch(batch: int) -> Compiled:
+            formed = self.network.clone()
+            formed.reshape([batch, *list(self.network.inputs[0].get_partial_shape())[1:]])
+            return compiler(formed, settings)
+
+        own = self.network.inputs[0].get_partial_shape()[0]
+        if batch_size is None or self.geometry is None or (own.is_static and own.get_length() == batch_size):
+            compiled = compiler(self.network, settings)  # without a geometry: frames of any size do not fit together
+        else:
+            compiled = compile_batch(batch_size)
+        return Classifier(
+            compiled, geometry=self.geometry, labels=self.labels, record=self.record, compile_batch=compile_batch,
+            decode=decode, exif_orientation=exif_orientation,
+        )  # fmt: skip
+
+
+def read_runnable(
+    model: str | Path,
+    *,
+    geometry: str | Geometry | None = None,
+    labels: tuple[str, ...] | Path | None = None,
+    normalisation: Normalisation | None = None,
+    layout: str | None = None,
+    config_dirs: Iterable[Path] = (),
+    cache_dir: Path | None = None,
+    offline: bool = False,
+) -> Runnable:
+    """All of `load_classifier` before a device is needed; arguments and errors as there."""
     xml = ir_path(model, cache_dir, config_dirs=config_dirs, offline=offline)
     network = ir.read_ir(xml)
     record = ir.read_record(network, xml)
@@ -100,28 +164,7 @@ def load_classifier(
     classes = network.outputs[0].get_partial_shape()[1].get_length()
     if names is not None and len(names) != classes:
         raise ConfigError("labels do not match the classes", where=xml, expected=classes, got=len(names))
-    network = _take_frames(network, record, reverse=channel_order == "RGB")
-    wanted = settings or asked
-
-    def compile_batch(batch: int) -> Compiled:
-        formed = network.clone()
-        formed.reshape([batch, *list(network.inputs[0].get_partial_shape())[1:]])
-        return compile_model(formed, wanted)
-
-    own = network.inputs[0].get_partial_shape()[0]
-    if batch_size is None or chosen is None or (own.is_static and own.get_length() == batch_size):
-        compiled = compile_model(network, wanted)  # without a geometry: frames of any size do not fit beside each other
-    else:
-        compiled = compile_batch(batch_size)
-    return Classifier(
-        compiled,
-        geometry=chosen,
-        labels=names,
-        record=record,
-        compile_batch=compile_batch,
-        decode=decode,
-        exif_orientation=exif_orientation,
-    )
+    return Runnable(xml, _take_frames(network, record, reverse=channel_order == "RGB"), record, chosen, names)
 
 
 def _host_geometry(

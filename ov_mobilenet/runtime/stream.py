@@ -14,7 +14,7 @@ from ov_mobilenet.runtime.items import Item, as_item
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Result
 
 if TYPE_CHECKING:
-    from ov_mobilenet.runtime.classifier import Classifier
+    from ov_mobilenet.runtime.classifier import Classifier, QueueModel
     from ov_mobilenet.runtime.items import Image
 
 
@@ -49,8 +49,7 @@ def stream(
     workers = workers or os.cpu_count() or 1
     model = classifier.compiled(batch_size)
     takes_turns = classifier.device == "CPU"
-    if takes_turns and requests is None:
-        requests = model.nireq or TURN * model.streams
+    requests = default_requests(classifier, model) if requests is None else requests
     queue = InferQueue(
         classifier,
         top_k=top_k,
@@ -81,6 +80,11 @@ def _live_feed(
     requests = requests or model.nireq or model.streams
     queue = InferQueue(classifier, top_k=top_k, batch_size=1, requests=requests, ordered=False, clock=clock)
     return _Feed(classifier, iter(inputs), queue, workers or 1, queue.requests - 1, queue.requests + 1)
+
+
+def default_requests(classifier: Classifier, model: QueueModel) -> int | None:
+    """How many infer requests a stream has at a time if nobody says; None for the queue's own choice."""
+    return model.nireq or TURN * model.streams if classifier.device == "CPU" else None
 
 
 class _Feed:

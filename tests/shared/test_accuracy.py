@@ -9,7 +9,7 @@ import pytest
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.measure.comparison import compare
+from ov_mobilenet.measure.side_by_side import compare
 
 pytestmark = pytest.mark.shared
 

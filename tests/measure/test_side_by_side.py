@@ -12,8 +12,8 @@ from small_networks import by_hand, describe, write_onnx
 
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import MissingDependencyError, UsageError
-from ov_mobilenet.measure.comparison import compare
 from ov_mobilenet.measure.networks import parse_entry
+from ov_mobilenet.measure.side_by_side import compare
 
 pytest.importorskip("onnxruntime")
 

@@ -1,0 +1,205 @@
+"""`benchmark` and `benchmark-app`, short and on a small network."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import ov_mobilenet as ovm
+from ov_mobilenet.cli.main import main
+from ov_mobilenet.errors import UsageError
+from ov_mobilenet.measure import comparison
+from ov_mobilenet.measure.measurement import SCHEMA_VERSION, read_report
+
+SAMPLE = "mobilenet-v1-0.25-128-signs"
+SHORT = ("--iterations", "20", "--warmup", "0", "-d", "CPU", "--inference-precision", "f32")
+
+
+@pytest.fixture(scope="module")
+def xml(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("ir")
+    sources = ovm.download(ovm.find_config(SAMPLE), folder / "sources", offline=True)
+    return str(ovm.convert(sources, folder, precisions=("FP16",))[0].xml)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    capsys.readouterr()
+    assert main([*arguments]) == code
+    return capsys.readouterr().out
+
+
+def report(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> Any:
+    return json.loads(run(capsys, "benchmark", *arguments, "--format", "json", code=code))
+
+
+def test_json_tells_what_ran(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = report(capsys, xml, *SHORT, "--nireq", "3")
+    (one,) = found["measurements"]
+    assert found["schema_version"] == SCHEMA_VERSION
+    for key in ("throughput_fps", "latency_ms", "count", "device", "inference_precision", "num_streams",
+                "infer_requests", "batch", "mode"):  # fmt: skip
+        assert found[key] == one[key]
+    assert (one["count"], one["infer_requests"], one["batch"], one["mode"]) == (20, 3, 1, "inference")
+    assert (one["device"], one["inference_precision"], one["network"]["precision"]) == ("CPU", "f32", "FP16")
+    assert one["asked"]["hint"] == "throughput"
+    assert one["properties"]["PERFORMANCE_HINT"] == "THROUGHPUT"
+    assert all(value > 0 for value in one["start_up_ms"].values())
+    assert found["machine"]["versions"]["ov_mobilenet"] == ovm.__version__
+    assert sum(one["histogram"]["counts"]) == 20
+
+
+def test_a_sweep_is_every_combination(xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    files = [tmp_path / f"r.{ending}" for ending in ("csv", "json", "md")]
+    out = run(capsys, "benchmark", xml, *SHORT, "--batch", "1,2", "--hint", "latency,throughput", "--mode", "both",
+              *(word for file in files for word in ("--report", str(file))))  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(files[0].read_text())))
+    assert {(row["batch"], row["hint"], row["mode"]) for row in rows} == {
+        (batch, hint, mode)
+        for batch in "12" for hint in ("latency", "throughput") for mode in ("inference", "end-to-end")
+    }  # fmt: skip
+    assert len(rows) == 8
+    assert len(out.splitlines()) == 9  # the head and a line each
+    assert len(read_report(files[1]).measurements) == 8
+    assert files[2].read_text().count("| mobilenet") == 8
+    by_kind = {(row["mode"], row["hint"], row["batch"]): row for row in rows}
+    assert by_kind["inference", "latency", "1"]["infer_requests"] == "1"
+    assert by_kind["inference", "throughput", "2"]["count"] == "40"  # 20 requests of 2
+    assert by_kind["end-to-end", "throughput", "2"]["count"] == "20"  # 20 pictures
+
+
+def test_end_to_end_has_its_stages_and_passes_over_broken_pictures(
+    xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((50, 60, 3), 80 * number, np.uint8))
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    found = report(capsys, xml, *SHORT, "--mode", "end-to-end", "--input", str(tmp_path))
+    (one,) = found["measurements"]
+    assert (one["count"], one["failed"]) == (15, 5)
+    assert set(one["stages_ms"]) == {"decode", "geometry", "queue", "inference", "total"}
+    assert one["stages_ms"]["total"] == one["latency_ms"]
+    assert one["asked"]["pictures"] == 4
+
+
+def test_a_given_rate(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = report(capsys, xml, *SHORT, "--max-rate", "0,200", "--mode", "both")
+    assert [one["open_loop"] and one["open_loop"]["rate_fps"] for one in found["measurements"]] == [
+        None,
+        200,
+        None,
+        200,
+    ]
+    # 20 pictures at 200 a second come within 95 ms: it cannot be done sooner, whatever the device.
+    assert all(one["duration_s"] >= 0.095 for one in found["measurements"] if one["open_loop"])
+
+
+def test_layers(xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    found = report(capsys, xml, *SHORT, "--per-layer", "--exec-graph", str(tmp_path / "graphs"))
+    (one,) = found["measurements"]
+    layers = one["layers"]
+    assert sum(kind["share"] for kind in layers["by_type"]) == pytest.approx(1)
+    assert layers["top"][0]["time_ms"] == max(layer["time_ms"] for layer in layers["top"])
+    assert {layer["precision"] for layer in layers["top"] if "Convolution" in layer["type"]} == {"f32"}
+    assert "<net" in Path(one["exec_graph"]).read_text()
+
+
+def test_one_that_fails_stops_no_other(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = report(capsys, xml, *SHORT, "-d", "NPU", code=1)
+    assert len(found["measurements"]) == 1
+    assert found["failures"][0]["device"] == "NPU"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("--precision", "f64"), ("--batch", "0"), ("--hint", "fast"), ("--max-rate", "x"), ("--report", "r.doc"),
+     ("--input", "no-such-folder"), ("--hint", "latency", "--streams", "2"), ("--baseline", "no-such-file"),
+     ("--max-rate", "5", "--baseline-command", "x")],
+)  # fmt: skip
+def test_wrong_usage(wrong: tuple[str, ...], xml: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "benchmark", xml, *SHORT, *wrong, code=2)
+
+
+def rewritten(file: Path, change: float) -> None:
+    """As if the earlier run had been so much faster."""
+    document = json.loads(file.read_text())
+    for one in document["measurements"]:
+        one["throughput_fps"] *= change
+        one["spread"]["fps"] = [value * change for value in one["spread"]["fps"]]
+    file.write_text(json.dumps(document))
+
+
+def test_a_baseline_file(xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "before.json"
+    timed = ("--time", "0.3", "--warmup", "0", "-d", "CPU")
+    run(capsys, "benchmark", xml, *timed, "--report", str(file))
+    rewritten(file, 0.01)
+    (one,) = report(capsys, xml, *timed, "--baseline", str(file))["comparisons"]
+    assert (one["way"], one["regressed"], one["measurement"]) == ("recorded", False, 0)
+    assert one["low"] <= one["ratio"] <= one["high"]
+    rewritten(file, 1e4)
+    (one,) = report(capsys, xml, *timed, "--baseline", str(file), code=3)["comparisons"]
+    assert one["regressed"]
+
+
+def test_other_settings_are_measured_in_turn(
+    xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "SHORTEST_S", 0.01)
+    file = tmp_path / "before.json"
+    run(capsys, "benchmark", xml, *SHORT, "--hint", "latency", "--report", str(file))
+    rewritten(file, 1e6)  # what was recorded plays no part
+    (one,) = report(capsys, xml, *SHORT, "--baseline", str(file), "--max-regression", "0.99")["comparisons"]
+    assert (one["way"], one["pairs"]) == ("interleaved", comparison.PAIRS)
+    assert 0.05 < one["ratio"] < 20
+
+
+def test_a_baseline_command(xml: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "their.py"
+    document = {"measurements": [{"throughput_fps": 123.5, "mode": "inference"}]}
+    script.write_text(f"import sys; print({json.dumps(document)!r} if sys.argv[1] == 'a b; c' else '')")
+    command = f"{shlex.quote(sys.executable)} {shlex.quote(str(script))} 'a b; c'"
+    assert comparison.command_fps(command, "inference") == 123.5
+    for wrong in (f"{shlex.quote(sys.executable)} -c 'print(1)'", "no-such-program", f"{sys.executable} -c 'exit(4)'",
+                  f"{sys.executable} {script} other", "unbalanced '"):  # fmt: skip
+        with pytest.raises(UsageError, match="baseline command"):
+            comparison.command_fps(wrong, "inference")
+    with pytest.raises(UsageError, match="0 measurements of mode end-to-end"):
+        comparison.command_fps(command, "end-to-end")
+
+
+def test_benchmark_app_takes_openvinos_spellings(xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = run(capsys, "benchmark-app", "-m", xml, "-d", "CPU", "-hint", "none", "-niter=20", "-nireq", "2", "-b", "2",
+              "-nstreams", "1", "-nthreads", "1", "-infer_precision", "f32", "-pin", "NO", "-no_warmup",
+              "-cdir", str(tmp_path / "cache"), "-report_folder", str(tmp_path / "r"), "-json_stats",
+              "-pc")  # fmt: skip
+    assert "[ INFO ] Count:            20 iterations" in out
+    fps = float(out.split("Throughput:")[1].split()[0])
+    milliseconds = float(out.split("Duration:")[1].split()[0])
+    assert fps == pytest.approx(40 / milliseconds * 1e3, rel=1e-3)
+    results = json.loads((tmp_path / "r" / "benchmark_report.json").read_text())["execution_results"]
+    assert results["throughput"] == f"{fps:.2f}"
+    assert list((tmp_path / "cache").iterdir())
+    assert "Convolution" in out
+
+
+def test_benchmark_app_names_what_takes_the_place_of_an_option(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark-app", "-m", xml, "-shape", "[1,3,224,224]"]) == 2
+    assert "convert --input-shape" in capsys.readouterr().err
+
+
+def test_in_python(xml: str) -> None:
+    found = ovm.benchmark(xml, device="CPU", iterations=10, time_s=None, warmup_s=0.0, start_up=False)
+    assert (found.count, found.device, found.start_up_ms) == (10, "CPU", None)
+    with pytest.raises(UsageError, match="no such setting"):
+        ovm.benchmark(xml, devise="CPU")
+    with pytest.raises(UsageError, match="bad batch"):
+        ovm.benchmark(xml, batch=0)

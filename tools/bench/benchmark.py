@@ -1,0 +1,115 @@
+"""Whether `benchmark` tells the truth: against OpenVINO's `benchmark_app`, against `classify`, against itself.
+
+python tools/bench/benchmark.py app|classify|same|slow IR.xml … [--pairs 7] [--seconds 5]
+
+app       ratio of `benchmark --mode inference` to benchmark_app, same IR, hint and time, in turn
+classify  ratio of `benchmark --mode end-to-end` to `classify` on the same folder, start-up taken off
+same      how often `--baseline` of an identical run reports a regression
+slow      how often it reports one where each request takes a tenth longer (a wrapper around the process)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from infer_queue import benchmark_app_rate
+from pictures import ROOT, folder_of_pictures
+from pipeline import classify_rate
+
+# The sitecustomize of a process: whoever has waited for a request works on for a tenth of the time since the last one.
+SLOWER = """
+import time
+import openvino as ov
+_wait = ov.InferRequest.wait_for
+_last = {}
+def _spin(request):
+    now = time.perf_counter()
+    begun = _last.get("t", now)
+    until = now + min(0.05, 0.1 * (now - begun))
+    while time.perf_counter() < until:
+        pass
+    _last["t"] = time.perf_counter()
+def wait_for(self, timeout):
+    done = _wait(self, timeout)
+    if done and timeout:
+        _spin(self)
+    return done
+ov.InferRequest.wait_for = wait_for
+"""
+
+
+def benchmark(xml: Path, *extra: str, path: Path = ROOT) -> tuple[float, int]:
+    """FPS and the exit code of the command in a process of its own."""
+    command = [sys.executable, "-m", "ov_mobilenet", "benchmark", str(xml), "-d", "CPU", "--format", "json", *extra]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys((str(path), str(ROOT))))}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode in (0, 3), done.stderr
+    return float(json.loads(done.stdout)["throughput_fps"]), done.returncode
+
+
+def ratios(pairs: int, ours: Callable[[], float], theirs: Callable[[], float]) -> list[float]:
+    """Of interleaved pairs; who is first takes turns."""
+    found = []
+    for turn in range(pairs):
+        a, b = (ours(), theirs()) if turn % 2 else (theirs(), ours())[::-1]
+        found.append(a / b)
+        print(f"    {a:.0f}/s, {b:.0f}/s: {a / b:.3f}", flush=True)
+    return found
+
+
+def against_itself(xml: Path, pairs: int, timed: list[str], slower: Path | None) -> None:
+    """Print how often a second run is reported as a regression of the first."""
+    reported = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(pairs):
+            name = str(Path(folder) / "before.json")
+            before, _ = benchmark(xml, *timed, "--report", name)
+            after, code = benchmark(xml, *timed, "--baseline", name, path=slower or ROOT)
+            reported += code == 3
+            print(f"    {before:.0f}/s, then {after:.0f}/s ({after / before:.3f}): exit {code}", flush=True)
+    print(f"  {xml.stem}: {'slow' if slower else 'same'}, reported in {reported} of {pairs}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["app", "classify", "same", "slow"])
+    parser.add_argument("xml", nargs="+", type=Path)
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    options = parser.parse_args()
+    timed = ["--time", str(options.seconds)]
+    with tempfile.TemporaryDirectory() as folder:
+        slower = Path(folder) / "slower"
+        slower.mkdir()
+        (slower / "sitecustomize.py").write_text(SLOWER)
+        files = folder_of_pictures(Path(folder) / "pictures") if options.what == "classify" else []
+        whole = ["--mode", "end-to-end", "--input", str(Path(folder) / "pictures"), *timed]
+        for xml in options.xml:
+            if options.what in ("same", "slow"):
+                against_itself(xml, options.pairs, timed, slower if options.what == "slow" else None)
+                continue
+            extra = timed if options.what == "app" else whole
+
+            def ours(xml: Path = xml, extra: list[str] = extra) -> float:
+                return benchmark(xml, *extra)[0]
+
+            def theirs(xml: Path = xml) -> float:
+                if options.what == "app":
+                    return benchmark_app_rate(xml, options.seconds)
+                return classify_rate(xml, files)
+
+            found = ratios(options.pairs, ours, theirs)
+            print(f"  {xml.stem}: {options.what}, median {statistics.median(found):.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
