@@ -58,7 +58,7 @@ class Window:
             key = cv2.waitKey(max(1, round(left * 1e3)))
             if key & 0xFF in (ord("q"), ord("Q"), 27) and key != -1:
                 return None
-            if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+            if not self._is_there():
                 return None
             if key in (ord("p"), ord("P")):
                 paused = not paused
@@ -69,8 +69,14 @@ class Window:
 
     def close(self) -> None:
         """Close it."""
-        if self._opened:
+        if self._opened and self._is_there():
             cv2.destroyAllWindows()
+
+    def _is_there(self) -> bool:
+        try:
+            return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1)
+        except cv2.error:  # with Qt: the last window was closed
+            return False
 
 
 class VideoFile:
