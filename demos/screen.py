@@ -51,9 +51,9 @@ class Window:
             scale = min(1280 / frame.shape[1], 720 / frame.shape[0])
             cv2.resizeWindow(self._title, round(frame.shape[1] * scale), round(frame.shape[0] * scale))
             self._opened = True
-        cv2.imshow(self._title, frame)
         paused, pressed = False, -1
         while True:
+            cv2.imshow(self._title, frame)  # each time: a window that has just come may not have been painted
             left = min(until - perf_counter(), 0.05)  # closing it is seen in between
             key = cv2.waitKey(max(1, round(left * 1e3)))
             if key & 0xFF in (ord("q"), ord("Q"), 27) and key != -1:
