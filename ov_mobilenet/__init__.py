@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.device_settings import DeviceSettings
     from ov_mobilenet.runtime.infer_queue import InferQueue
+    from ov_mobilenet.runtime.items import Item
     from ov_mobilenet.runtime.load import load_classifier
     from ov_mobilenet.runtime.results import Classification, Failure, Prediction, Timings
+    from ov_mobilenet.zoo.arguments import Normalisation
     from ov_mobilenet.zoo.config import load_config
     from ov_mobilenet.zoo.model import ModelConfig
     from ov_mobilenet.zoo.registry import find_config, list_models
@@ -48,8 +50,10 @@ _HOMES = {
     "InferQueue": "runtime.infer_queue",
     "Inputs": "inputs.opening",
     "IrModel": "conversion.converter",
+    "Item": "runtime.items",
     "Measurement": "measure.measurement",
     "ModelConfig": "zoo.model",
+    "Normalisation": "zoo.arguments",
     "OvMobilenetError": "errors",
     "Prediction": "runtime.results",
     "Profile": "measure.tuning.profile",
@@ -83,8 +87,10 @@ __all__ = [
     "InferQueue",
     "Inputs",
     "IrModel",
+    "Item",
     "Measurement",
     "ModelConfig",
+    "Normalisation",
     "OvMobilenetError",
     "Prediction",
     "Profile",

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 from ov_mobilenet._version import __version__
 from ov_mobilenet.conversion import ir
 from ov_mobilenet.conversion.ir import IrRecord
+from ov_mobilenet.conversion.normalisation import bake
 from ov_mobilenet.errors import ConfigError, IrError, UnknownModelError, UsageError
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.device import Compiled, compile_model
 from ov_mobilenet.runtime.device_settings import DeviceSettings, Hint, InferencePrecision
+from ov_mobilenet.runtime.late_normalisation import refuse_second, set_layout
 from ov_mobilenet.runtime.loading import Decode
 from ov_mobilenet.runtime.planes import frame_height
+from ov_mobilenet.zoo.arguments import Normalisation
 from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_words, whole
+from ov_mobilenet.zoo.labels import read_labels
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -38,7 +42,9 @@ def load_classifier(
     inference_precision: InferencePrecision | None = None,
     settings: DeviceSettings | None = None,
     geometry: str | Geometry | None = None,
-    labels: tuple[str, ...] | None = None,
+    labels: tuple[str, ...] | Path | None = None,
+    normalisation: Normalisation | None = None,
+    layout: str | None = None,
     batch_size: int | None = None,
     decode: Decode = "auto",
     exif_orientation: bool = True,
@@ -58,7 +64,9 @@ def load_classifier(
         inference_precision: None for the device's own choice.
         settings: all that can be asked of a device, instead of these three.
         geometry: crop and resize in words, instead of what the IR records.
-        labels: class names, instead of what the IR records.
+        labels: class names, or a file with one a line, instead of what the IR records.
+        normalisation: of an IR that was made without one; it is put in front of the network.
+        layout: of the input of an IR that does not say it, such as NCHW.
         batch_size: pictures a request; None for the model's own, which one that takes frames of any size keeps.
         decode: how picture files are read, see `loading`: `exact` bit for bit as the accuracy was measured.
         exif_orientation: turn picture files as their camera says; the published accuracies were measured without.
@@ -72,7 +80,10 @@ def load_classifier(
         DownloadError, ConversionError, IrError, DeviceError: a step of the way failed.
         UsageError: the given geometry does not lead to the network's size, or is not understood; no such device,
             setting or property.
-        ConfigError: the labels do not match the classes; the profile is none, or for another IR or device.
+        ConfigError: the labels do not match the classes, or cannot be read; the profile is none, or for another IR or
+            device.
+        AlreadyNormalisedError: `normalisation` is given, and a record says that one is in the network.
+        ConversionError: the layout does not fit the network's input.
     """
     asked = DeviceSettings(device=device, hint=hint, inference_precision=inference_precision)
     if settings is not None and asked != DeviceSettings():
@@ -88,8 +99,9 @@ def load_classifier(
         model = ir_path(model, cache_dir, config_dirs=config_dirs, offline=offline)
         settings, batch_size = apply_profile(profile, model)
     runnable = read_runnable(
-        model, geometry=geometry, labels=labels, config_dirs=config_dirs, cache_dir=cache_dir, offline=offline
-    )
+        model, geometry=geometry, labels=labels, normalisation=normalisation, layout=layout, config_dirs=config_dirs,
+        cache_dir=cache_dir, offline=offline,
+    )  # fmt: skip
     return runnable.on(
         compile_model, settings or asked, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation
     )
@@ -141,7 +153,9 @@ def read_runnable(
     model: str | Path,
     *,
     geometry: str | Geometry | None = None,
-    labels: tuple[str, ...] | None = None,
+    labels: tuple[str, ...] | Path | None = None,
+    normalisation: Normalisation | None = None,
+    layout: str | None = None,
     config_dirs: Iterable[Path] = (),
     cache_dir: Path | None = None,
     offline: bool = False,
@@ -150,10 +164,17 @@ def read_runnable(
     xml = ir_path(model, cache_dir, config_dirs=config_dirs, offline=offline)
     network = ir.read_ir(xml)
     record = ir.read_record(network, xml)
-    network, channel_order = _usable(network, record, xml)
+    if normalisation:
+        refuse_second(network, normalisation, xml)
+    network, channel_order = _usable(network, record, xml, normalised_here=bool(normalisation))
     ir.check_ends(network, xml)
+    if layout is not None:
+        set_layout(network, layout, xml)
+    if normalisation:
+        network = bake(network, normalisation, layout=_layout(network, xml), path=xml)
     chosen = _host_geometry(network, record, geometry, xml)
-    names = labels or (record.labels if record is not None else _model_info_labels(network))
+    given = read_labels(labels) if isinstance(labels, Path) else labels
+    names = given or (record.labels if record is not None else _model_info_labels(network))
     classes = network.outputs[0].get_partial_shape()[1].get_length()
     if names is not None and len(names) != classes:
         raise ConfigError("labels do not match the classes", where=xml, expected=classes, got=len(names))
@@ -262,14 +283,14 @@ def _is_readable(xml: Path) -> bool:
     return True
 
 
-def _usable(network: ov.Model, record: IrRecord | None, xml: Path) -> tuple[ov.Model, str]:
+def _usable(network: ov.Model, record: IrRecord | None, xml: Path, *, normalised_here: bool) -> tuple[ov.Model, str]:
     """The network with one input and probabilities as output, and the channel order it takes."""
     if record is not None:
         return network, record.channel_order
     from ov_mobilenet.conversion.outputs import end_in_probabilities
     from ov_mobilenet.conversion.sources.frontend import find_output, single_input
 
-    for doubt in _doubts(network):
+    for doubt in [] if normalised_here else _doubts(network):
         log.warning("%s: %s", xml, doubt)
     layout = network.get_parameters()[0].layout
     port = single_input(network, "", xml)
