@@ -1,7 +1,7 @@
 """A measurement against an earlier one: measured in turn where that tells something, else as it was recorded.
 
 What slows a build down slows everything that runs in it, an earlier run's settings as well. So figures of the same
-network with the same settings are compared as they were recorded, interval by interval, and once more where they have
+network with the same settings are compared as they were recorded, interval by interval, and again where they have
 become slower; those of another network or of
 other settings are measured anew, in turn with the present ones, where the IR still is as it was. To compare two builds
 in turn, let the other one be a command.
