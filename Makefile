@@ -1,4 +1,5 @@
-# Needs Python >= 3.10 and make; everything else goes into .venv.
+# Needs Python >= 3.10 and make; everything else goes into .venv. Tests of the HTML report want a Chromium on the PATH
+# (Debian: apt-get install chromium) and are skipped without.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -75,15 +76,18 @@ $(OMZ_STAMP): tools/omz-requirements.txt
 omz-python:
 	@echo $(OMZ_PYTHON)
 
+# A process a core, a file of tests at a time: many of them wait for processes of their own.
+SHARED_OUT := -n auto --maxprocesses 4 --dist loadfile
+
 demo: $(STAMP)
 	$(BIN)/ov-mobilenet demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not full and not omz" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(SHARED_OUT) -m "not full and not omz" $(PYTEST_ARGS)
 
 # Only the tests marked `full`. Whatever else they come to need is one more target for `venv-full` to depend on.
 test-full: venv-full
-	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest -m "full and not omz" $(PYTEST_ARGS)
+	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest $(SHARED_OUT) -m "full and not omz" $(PYTEST_ARGS)
 
 # Only the tests marked `omz`: our conversion against the classic Model Optimizer's, our `info` against omz_info_dumper.
 test-omz: $(STAMP) $(OMZ_STAMP)

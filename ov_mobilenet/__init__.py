@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.measure.benchmark import Workload, benchmark
     from ov_mobilenet.measure.measurement import Measurement
     from ov_mobilenet.measure.report import AccuracyReport
+    from ov_mobilenet.measure.tuning.profile import Profile, load_profile
+    from ov_mobilenet.measure.tuning.tuner import tune
     from ov_mobilenet.quantization.quantizer import Quantized, QuantizeSettings, quantize
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.device_settings import DeviceSettings
@@ -54,6 +56,7 @@ _HOMES = {
     "Normalisation": "zoo.arguments",
     "OvMobilenetError": "errors",
     "Prediction": "runtime.results",
+    "Profile": "measure.tuning.profile",
     "QuantizeSettings": "quantization.quantizer",
     "Quantized": "quantization.quantizer",
     "SourceFiles": "downloads.fetch",
@@ -66,9 +69,11 @@ _HOMES = {
     "list_models": "zoo.registry",
     "load_classifier": "runtime.load",
     "load_config": "zoo.config",
+    "load_profile": "measure.tuning.profile",
     "measure_accuracy": "measure.accuracy",
     "open_inputs": "inputs.opening",
     "quantize": "quantization.quantizer",
+    "tune": "measure.tuning.tuner",
     "verify": "conversion.verification",
 }
 
@@ -88,6 +93,7 @@ __all__ = [
     "Normalisation",
     "OvMobilenetError",
     "Prediction",
+    "Profile",
     "QuantizeSettings",
     "Quantized",
     "SourceFiles",
@@ -101,9 +107,11 @@ __all__ = [
     "list_models",
     "load_classifier",
     "load_config",
+    "load_profile",
     "measure_accuracy",
     "open_inputs",
     "quantize",
+    "tune",
     "verify",
 ]
 

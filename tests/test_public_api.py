@@ -29,6 +29,7 @@ def test_the_public_names() -> None:
         "Normalisation",
         "OvMobilenetError",
         "Prediction",
+        "Profile",
         "QuantizeSettings",
         "Quantized",
         "SourceFiles",
@@ -42,9 +43,11 @@ def test_the_public_names() -> None:
         "list_models",
         "load_classifier",
         "load_config",
+        "load_profile",
         "measure_accuracy",
         "open_inputs",
         "quantize",
+        "tune",
         "verify",
     ]
 

@@ -71,11 +71,6 @@ def test_a_wrong_command_would_be_seen(line: str) -> None:
         parse(line)
 
 
-def test_commands_called_missing_are_missing() -> None:
-    (sentence,) = re.findall(r"There is no ((?:`\w+`[,\sor]+)+)command", PROSE)
-    assert not set(re.findall(r"`(\w+)`", sentence)) & set(COMMANDS)
-
-
 def test_the_python_block_prints_what_stands_below_it(tmp_path: Path) -> None:
     (index,) = (index for index, (kind, _) in enumerate(BLOCKS) if kind == "python")
     code, (kind, shown) = BLOCKS[index][1], BLOCKS[index + 1]

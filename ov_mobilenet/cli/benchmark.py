@@ -22,7 +22,9 @@ from ov_mobilenet.measure.measurement import Comparison, Failed, Measurement, Mo
 from ov_mobilenet.measure.pictures import RANDOM
 from ov_mobilenet.measure.sweep import Done, Sweep, measurements
 from ov_mobilenet.measure.tables import HEADS, as_csv, as_markdown, layer_rows, row, sentence, type_rows
-from ov_mobilenet.runtime.device_settings import HINTS, INFERENCE_PRECISIONS, Hint, InferencePrecision
+from ov_mobilenet.outputs.whole import write_whole
+from ov_mobilenet.runtime.device_settings import HINTS, INFERENCE_PRECISIONS, DeviceSettings, Hint, InferencePrecision
+from ov_mobilenet.runtime.load import ir_path
 from ov_mobilenet.runtime.loading import DECODES, Decode
 
 EXIT_FAILED, EXIT_REGRESSED = 1, 3
@@ -126,6 +128,8 @@ def _more(function: options.F) -> options.F:
     metavar="FPS,…",
     help="Pictures come at this rate, and latency counts from when they came; 0: as fast as they are taken.",
 )
+@click.option("--profile", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="What `tune` found, instead of device, hint, precision, batch and the like.")  # fmt: skip
 @click.option("--input", "source", default=RANDOM, show_default=True, metavar="DIR|random",
               help="Folder of pictures, or made up ones.")  # fmt: skip
 @click.option("--decode", type=click.Choice(DECODES), default="auto", show_default=True, help="As in classify.")
@@ -141,7 +145,7 @@ def _more(function: options.F) -> options.F:
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv", "markdown"]), default="table",
               show_default=True)  # fmt: skip
 @click.option("--report", "reports", multiple=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Write a report as well: .json, .csv, .md; repeatable.")  # fmt: skip
+              help="Write a report as well: .json, .csv, .md, .html; repeatable.")  # fmt: skip
 @options.config_dirs
 @options.cache_dir
 @click.pass_context
@@ -164,6 +168,7 @@ def benchmark_command(
     iterations: int | None,
     warmup: float,
     rates: tuple[float, ...],
+    profile: Path | None,
     source: str,
     decode: Decode,
     per_layer: bool,
@@ -203,6 +208,19 @@ def benchmark_command(
         rates or (0.0,),
         _MODES[mode],
     )
+    if profile is not None:
+        if (devices, hints, precisions, batches) != ((), (), (), ()) or settings != DeviceSettings() or len(models) > 1:
+            raise UsageError(
+                "settings are given twice", expected="one model with --profile, or device, hint and the like"
+            )
+        from ov_mobilenet.measure.tuning.profile import apply_profile
+
+        xml = ir_path(models[0], cache_dir, config_dirs=config_dirs, offline=offline)
+        settings, batch = apply_profile(profile, xml)
+        sweep = Sweep(
+            (str(xml),), (settings.device,), (settings.hint,), (settings.inference_precision,), (batch,),
+            rates or (0.0,), _MODES[mode],
+        )  # fmt: skip
     how = Workload(
         time_s=time_s if time_s is not None or iterations is not None else 10.0, iterations=iterations,
         warmup_s=warmup, input=source, decode=decode, per_layer=per_layer,
@@ -213,6 +231,13 @@ def benchmark_command(
     for file in reports:
         if file.suffix not in WRITERS:
             raise UsageError("unknown kind of report", expected=", ".join(WRITERS), got=file)
+        if not file.parent.is_dir():
+            raise UsageError("the report's folder is not there", where=file.parent)
+        if file.suffix == ".html":  # said before the time is spent
+            from ov_mobilenet.measure.html.drawing import style
+
+            with style():
+                pass
     earlier = read_report(baseline) if baseline is not None else None
     load = current_load()
     if load.busy and not options.quiet(context):
@@ -286,13 +311,26 @@ def _json(report: Report) -> str:
     return msgspec.json.format(msgspec.json.encode(as_json(report)), indent=2).decode() + "\n"
 
 
-WRITERS: dict[str, Callable[[Report], str]] = {".json": _json, ".csv": as_csv, ".md": as_markdown}
+def _html(report: Report) -> str:
+    from ov_mobilenet.measure.html_report import html_report
+
+    return html_report(report)
+
+
+WRITERS: dict[str, Callable[[Report], str]] = {
+    ".json": _json,
+    ".csv": as_csv,
+    ".md": as_markdown,
+    ".html": _html,
+}
 _FORMS = {"json": ".json", "csv": ".csv", "markdown": ".md"}
 
 
 def _put_out(report: Report, form: str, files: tuple[Path, ...]) -> None:
     from ov_mobilenet.cli.tables import print_table
 
+    for file in files:  # first: whoever reads stdout may have gone
+        write_whole(file, WRITERS[file.suffix](report))
     if form in _FORMS:
         sys.stdout.write(WRITERS[_FORMS[form]](report))
     else:
@@ -303,8 +341,6 @@ def _put_out(report: Report, form: str, files: tuple[Path, ...]) -> None:
                             type_rows(one.layers), numbers_from=2)  # fmt: skip
                 click.echo()
                 print_table(("layer", "type", "runs at", "by", "ms", "share"), layer_rows(one.layers), numbers_from=4)
-    for file in files:
-        file.write_text(WRITERS[file.suffix](report), "utf-8")
 
 
 def _line(cells: tuple[str, ...]) -> str:

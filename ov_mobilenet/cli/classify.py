@@ -14,6 +14,7 @@ from ov_mobilenet.cli.inputs import InputOptions, input_options
 from ov_mobilenet.cli.outputs import OutputOptions, output_options
 from ov_mobilenet.cli.run_progress import Run, shown
 from ov_mobilenet.errors import printable
+from ov_mobilenet.runtime.device_settings import DeviceSettings
 from ov_mobilenet.runtime.load import load_classifier
 from ov_mobilenet.runtime.loading import DECODES, Decode
 from ov_mobilenet.runtime.many import choices
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     "--decode", type=click.Choice(DECODES), default="auto", show_default=True,
     help="auto: large JPEGs at a fraction of their size, the rest within 2 grey levels of exact.",
 )  # fmt: skip
+@click.option(
+    "--profile", type=click.Path(path_type=Path, dir_okay=False),
+    help="What `tune` found for this model, instead of the device options.",
+)  # fmt: skip
 @input_options
 @options.config_dirs
 @device_options
@@ -53,6 +58,7 @@ def classify_command(
     labels: Path | None,
     decode: Decode,
     input_options: InputOptions,
+    profile: Path | None,
     config_dirs: tuple[Path, ...],
     device_options: DeviceOptions,
     cache_dir: Path | None,
@@ -89,11 +95,17 @@ def classify_command(
     if count == 0:
         output_options.sink(destination).close()
         return 0
-    # Frames of a camera come one at a time.
-    settings, batch_size = choices(device_options.settings(), 1 if pictures.live else count)
+    settings: DeviceSettings | None = device_options.settings()
+    batch_size = None
+    if profile is None:
+        # Frames of a camera come one at a time.
+        settings, batch_size = choices(device_options.settings(), 1 if pictures.live else count)
+    elif settings == DeviceSettings():
+        settings = None
     classifier = load_classifier(
         model,
         settings=settings,
+        profile=profile,
         decode=decode,
         batch_size=batch_size,
         geometry=geometry,

@@ -44,6 +44,7 @@ COMMANDS = {
         "benchmark_app_command",
         "`benchmark` with the options of OpenVINO's benchmark_app.",
     ),
+    "tune": ("ov_mobilenet.cli.tune", "tune_command", "The best settings for a model on a device, as a profile."),
     "devices": ("ov_mobilenet.cli.devices", "devices_command", "What there is to run on, and what is missing."),
 }
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.cli.inputs import expand_inputs
-from ov_mobilenet.errors import UsageError
 
 if TYPE_CHECKING:
     from ov_mobilenet.quantization.calibration import OnPicture
@@ -23,8 +21,9 @@ SCHEMA_VERSION = 1
 @click.command("quantize")
 @click.argument("model")
 @click.option(
-    "--calibration", multiple=True, required=True, metavar="DIR",
-    help="Pictures to calibrate on: a folder with all below it, a file, a wildcard, or @LIST of such; repeatable.",
+    "--calibration", multiple=True, required=True, metavar="INPUT",
+    help="Pictures to calibrate on: folders with all below them, files, wildcards, @LIST, - for stdin, tar shards, "
+    "videos; repeatable.",
 )  # fmt: skip
 @click.option("--subset-size", type=click.IntRange(min=1), default=300, show_default=True, help="Pictures to use.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which pictures make the subset.")
@@ -88,7 +87,6 @@ def quantize_command(
     from ov_mobilenet.runtime.load import ir_path
 
     nncf_calls.require()
-    pictures = _pictures(calibration)
     xml = ir_path(model, cache_dir, config_dirs=config_dirs, offline=offline)
     settings = QuantizeSettings(
         subset_size=subset_size,
@@ -102,30 +100,15 @@ def quantize_command(
     if output_dir is not None or not model.endswith(".xml"):
         target = (output_dir or Path()) / "public" / xml.stem / "FP16-INT8" / xml.name
     with _progress(context) as on_picture:
-        made = quantize(xml, pictures, target, settings=settings, dataset=dataset, device=device, on_picture=on_picture)
+        made = quantize(
+            xml, calibration, target, settings=settings, dataset=dataset, device=device, on_picture=on_picture
+        )
     if form == "json":
         options.print_json(_facts(made))
     else:
         click.echo(made.model.xml)
         if not options.quiet(context):
             click.echo(_summary(made), err=True)
-
-
-def _pictures(given: tuple[str, ...]) -> list[Path]:
-    """Picture files of folders, files, wildcards and lists. Raises: UsageError."""
-    found: list[str] = []
-    for text in given:
-        if text.startswith("@"):
-            listed = Path(text[1:])
-            if not listed.is_file():
-                raise UsageError("no such list", where=listed, expected="a text file with a path a line")
-            lines = [line.strip() for line in listed.read_text("utf-8").splitlines()]
-            found += expand_inputs(
-                line if Path(line).is_absolute() else str(listed.parent / line) for line in lines if line
-            )
-        else:
-            found += expand_inputs([text])
-    return [Path(path) for path in dict.fromkeys(found)]
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from ov_mobilenet.errors import OutputError, UsageError
-from ov_mobilenet.outputs.done import Done, Key, read_csv, read_json_lines, read_parquet
+from ov_mobilenet.outputs.done import Done, read_csv, read_json_lines, read_parquet
 from ov_mobilenet.outputs.files import OutputFile, cannot_write
 from ov_mobilenet.outputs.parquet import Parquet, schema
+from ov_mobilenet.outputs.rows import Key
 from ov_mobilenet.outputs.sink import Sink, encodable_source
 from ov_mobilenet.outputs.text import Csv, Json, JsonLines, Table, TextOut
 from ov_mobilenet.runtime.items import Item, as_item

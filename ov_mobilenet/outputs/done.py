@@ -17,9 +17,8 @@ from typing import BinaryIO
 import msgspec
 
 from ov_mobilenet.errors import OutputError
+from ov_mobilenet.outputs.rows import Key
 from ov_mobilenet.outputs.text import CSV_HEADER
-
-Key = tuple[str, int | None]
 
 JSON_BEGINNING = b'{"source":"'
 

@@ -19,9 +19,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import MissingDependencyError, OutputError
-from ov_mobilenet.outputs.done import Key
 from ov_mobilenet.outputs.files import cannot_write
-from ov_mobilenet.outputs.rows import COLUMNS, Cell, rows_of
+from ov_mobilenet.outputs.rows import COLUMNS, Cell, Key, rows_of
 from ov_mobilenet.outputs.sink import Sink
 
 if TYPE_CHECKING:

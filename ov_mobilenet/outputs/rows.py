@@ -17,6 +17,8 @@ NO_PREDICTION = (None, None, None, None)
 NO_TIMINGS = (None,) * 6
 
 Cell = str | int | float | None
+# What tells results apart: the source, and the number of a video's frame.
+Key = tuple[str, int | None]
 
 
 def rows_of(result: Result) -> list[tuple[Cell, ...]]:

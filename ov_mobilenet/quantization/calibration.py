@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.errors import ConfigError, ImageError, UsageError
+from ov_mobilenet.errors import DatasetError, ImageError, UsageError
 from ov_mobilenet.zoo.geometry import Geometry
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from ov_mobilenet.runtime.classifier import Classifier
+    from ov_mobilenet.runtime.items import Item
 
 FEWEST = 10
 ENOUGH = 50
@@ -28,83 +33,141 @@ class Frames:
 
     Attributes:
         pixels: uint8 (N, height, width, 3) in BGR.
-        kept: position of each among the pictures that were given.
+        sources: what each is called.
         skipped: how many could not be read.
     """
 
     pixels: NDArray[np.uint8]
-    kept: tuple[int, ...]
+    sources: tuple[str, ...]
     skipped: int
 
 
-def choose(pictures: Sequence[Path], subset_size: int, seed: int) -> list[Path]:
-    """All pictures in an order drawn from the seed; the first `subset_size` that can be read are the subset.
+def read_calibration(
+    inputs: str | Path | Iterable[str | Path], geometry: Geometry, subset_size: int, seed: int, on_picture: OnPicture
+) -> Frames:
+    """A random subset of the pictures of all inputs, in the order of their names.
 
-    The order does not depend on that in which they were given.
+    The inputs are gone through twice, first for the names, so that no more than the subset is in memory and the subset
+    does not depend on the order of the inputs. Those that cannot be read are skipped, and others take their place.
+
+    Args:
+        inputs: as `open_inputs` takes them, but for live sources; what is named twice counts once.
+        on_picture: called after each picture with how many were looked at, of how many.
+
+    Raises:
+        UsageError: no pictures, or a live source.
+        ImageError: too few can be read.
     """
     import numpy as np
 
     if subset_size < 1:
         raise UsageError("bad subset size", expected="at least 1", got=subset_size)
-    ordered = sorted(pictures)
-    return [ordered[index] for index in np.random.default_rng(seed).permutation(len(ordered))]
+    again = _opener(inputs)
+    names = sorted({_name(item) for item in again()})
+    drawn = np.random.default_rng(seed).permutation(len(names)).tolist()
+    places = dict(zip((names[index] for index in drawn), range(len(names)), strict=True))
+    taken: dict[int, tuple[str, NDArray[np.uint8]]] = {}
+    worst = len(names)
+    seen: set[int] = set()
+    skipped = 0
+    for item in again():
+        place = places.get(_name(item))
+        if place is None or place in seen:
+            continue
+        seen.add(place)
+        if place <= worst:
+            frame = _frame(item, geometry)
+            if frame is None:
+                skipped += 1
+            else:
+                taken[place] = (item.source, frame)
+            if len(taken) > subset_size:
+                del taken[max(taken)]
+            if len(taken) == subset_size:
+                worst = max(taken)
+        on_picture(len(seen), len(names))
+    if len(taken) < FEWEST:
+        raise ImageError(
+            "too few calibration pictures can be read", expected=f"at least {FEWEST}",
+            got=f"{len(taken)} of {len(names)}",
+        )  # fmt: skip
+    # By name: sums of floats depend on their order, so a picture that fails must not change it.
+    chosen = [taken[place] for place in map(places.__getitem__, names) if place in taken]
+    return Frames(np.stack([frame for _, frame in chosen]), tuple(source for source, _ in chosen), skipped)
 
 
-def read_frames(
-    pictures: Sequence[Path], geometry: Geometry, on_picture: OnPicture, *, most: int | None = None
-) -> Frames:
-    """Read pictures bit for bit as the model's accuracy was measured; those that cannot be read are counted.
+def _opener(inputs: str | Path | Iterable[str | Path]) -> Callable[[], Iterator[Item]]:
+    """What goes through the inputs, again at each call. Raises: UsageError."""
+    from ov_mobilenet.inputs.opening import open_inputs
 
-    Args:
-        on_picture: called after each with how many were read and how many it will be at most.
-        most: stop at so many; None for all.
+    texts = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    if not texts:
+        raise UsageError("no calibration pictures", expected="pictures, folders, wildcards, shards or videos")
+    listed = sys.stdin.buffer.read() if any(str(text) == "-" for text in texts) else b""
+
+    def again() -> Iterator[Item]:
+        with open_inputs(texts, stdin=io.BytesIO(listed)) as opened:
+            if opened.live:
+                raise UsageError("a live source cannot be gone through twice", expected="files")
+            yield from opened
+
+    return again
+
+
+def _name(item: Item) -> tuple[str, int]:
+    return item.source, -1 if item.frame is None else item.frame
+
+
+def _frame(item: Item, geometry: Geometry) -> NDArray[np.uint8] | None:
+    """Bit for bit as the model's accuracy is measured; None if the picture cannot be read."""
+    from ov_mobilenet.runtime.loading import load
+
+    if isinstance(item.image, ImageError):
+        return None
+    try:
+        return load(item.image, geometry, "exact", exif_orientation=False).frame
+    except ImageError:
+        return None
+
+
+def read_labelled(folder: Path, classifier: Classifier, geometry: Geometry) -> tuple[Frames, NDArray[np.int64]]:
+    """The pictures of a dataset, and the network's class of each.
+
+    Raises:
+        UsageError: there is no such folder.
+        DatasetError: as `measure.dataset.read_dataset`; no picture can be read.
     """
     import numpy as np
 
-    from ov_mobilenet.runtime.loading import load
+    from ov_mobilenet.measure.classes import classes_of
+    from ov_mobilenet.measure.dataset import read_dataset
+    from ov_mobilenet.runtime.items import Item
 
-    wanted = len(pictures) if most is None else min(most, len(pictures))
-    frames: list[NDArray[np.uint8]] = []
-    kept, skipped = [], 0
-    for index, picture in enumerate(pictures):
-        if len(frames) == wanted:
-            break
-        try:
-            frames.append(load(picture, geometry, "exact").frame)
-        except ImageError:
-            skipped += 1
-            continue
-        kept.append(index)
-        on_picture(len(frames), wanted)
-    pixels = np.stack(frames) if frames else np.zeros((0, 1, 1, 3), np.uint8)
-    return Frames(pixels, tuple(kept), skipped)
+    classes = classes_of(classifier)
+    examples = read_dataset(folder, classes).examples
+    tried = ((example, _frame(Item(example.path, example.image), geometry)) for example in examples)
+    read = [(example, frame) for example, frame in tried if frame is not None]
+    if not read:
+        raise DatasetError("no labelled picture can be read", where=folder)
+    labels = np.array([classes.to_network(example.index) for example, _ in read], np.int64)
+    pixels = np.stack([frame for _, frame in read])
+    return Frames(pixels, tuple(example.image for example, _ in read), len(examples) - len(read)), labels
 
 
-def check_enough(frames: Frames, given: int) -> None:
-    """Raises: UsageError if there was no picture, ImageError if too few could be read."""
-    if not given:
-        raise UsageError("no calibration pictures", expected="a folder, files or a wildcard with pictures")
-    if len(frames.pixels) < FEWEST:
-        raise ImageError(
-            "too few calibration pictures can be read", expected=f"at least {FEWEST}",
-            got=f"{len(frames.pixels)} of {given}",
-        )  # fmt: skip
-
-
-def doubts(pictures: Sequence[Path], answers: NDArray[np.float32], swapped: NDArray[np.float32]) -> list[str]:
+def doubts(sources: Sequence[str], answers: NDArray[np.float32], swapped: NDArray[np.float32]) -> list[str]:
     """Sentences on what makes the pictures a poor choice.
 
     Args:
-        pictures: those that were read.
+        sources: what the pictures are called.
         answers: the float model's probabilities for them, (N, classes).
         swapped: the same with red and blue exchanged.
     """
     found = []
-    if len(pictures) < ENOUGH:
+    if len(sources) < ENOUGH:
         found.append(
-            f"{len(pictures)} calibration pictures: with fewer than {ENOUGH} the ranges of activations are guesses"
+            f"{len(sources)} calibration pictures: with fewer than {ENOUGH} the ranges of activations are guesses"
         )
-    folders = {picture.parent for picture in pictures}
+    folders = {Path(source).parent for source in sources}
     classes = set(answers.argmax(1).tolist())
     if len(classes) == 1:
         found.append(
@@ -133,42 +196,3 @@ def _has_siblings(folder: Path) -> bool:
         return any(file.suffix.lower() in IMAGE_SUFFIXES for other in siblings for file in other.iterdir())
     except OSError:
         return False
-
-
-def read_dataset(
-    folder: Path, *, classes: int, background: int | None, labels: Sequence[str] | None
-) -> list[tuple[Path, int]]:
-    """Pictures and the model's class of each: from `val.txt` (file, class without background), else a folder a class.
-
-    Folders are matched with the labels by name where all of them are labels, otherwise in alphabetical order.
-
-    Raises:
-        ConfigError: there is neither, or a class that the model does not have.
-    """
-    shift = 1 if background == 0 else 0
-    rows: list[tuple[Path, int]] = []
-    listed = folder / "val.txt"
-    if listed.is_file():
-        base = folder / "images" if (folder / "images").is_dir() else folder
-        for line in listed.read_text("utf-8").splitlines():
-            name, _, number = line.strip().rpartition(" ")
-            if not number.isdigit():
-                raise ConfigError("bad line", where=listed, expected="FILE CLASS", got=repr(line[:80]))
-            rows.append((base / name.strip(), int(number) + shift))
-    else:
-        from ov_mobilenet.runtime.images import IMAGE_SUFFIXES
-
-        folders = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-        numbers = {name: index for index, name in enumerate(labels or ())}
-        by_name = bool(folders) and all(path.name in numbers for path in folders)
-        for index, path in enumerate(folders):
-            number_of = numbers[path.name] if by_name else index + shift
-            rows += [(file, number_of) for file in sorted(path.iterdir()) if file.suffix.lower() in IMAGE_SUFFIXES]
-    if not rows:
-        raise ConfigError("no labelled pictures", where=folder, expected="val.txt, or a folder with pictures a class")
-    highest = max(number for _, number in rows)
-    if highest >= classes:
-        raise ConfigError(
-            "a class that the model does not have", where=folder, expected=f"0 to {classes - 1}", got=highest
-        )
-    return rows

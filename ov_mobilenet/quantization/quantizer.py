@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,15 +14,7 @@ from ov_mobilenet.conversion import ir
 from ov_mobilenet.conversion.converter import IrModel
 from ov_mobilenet.errors import ConversionError, IrError, UsageError, VerificationError
 from ov_mobilenet.quantization import nncf_calls
-from ov_mobilenet.quantization.calibration import (
-    Frames,
-    OnPicture,
-    check_enough,
-    choose,
-    doubts,
-    read_dataset,
-    read_frames,
-)
+from ov_mobilenet.quantization.calibration import Frames, OnPicture, doubts, read_calibration, read_labelled
 from ov_mobilenet.quantization.topology import Scheme, choose_scheme
 from ov_mobilenet.zoo.geometry import Geometry, whole
 
@@ -79,7 +71,7 @@ class Quantized:
 
 def quantize(
     xml: Path,
-    calibration: Sequence[Path],
+    calibration: str | Path | Iterable[str | Path],
     target: Path | None = None,
     *,
     settings: QuantizeSettings = QuantizeSettings(),
@@ -91,17 +83,17 @@ def quantize(
 
     Args:
         xml: an FP32 or FP16 IR of `convert`, in its plain form: frames of the network's own size.
-        calibration: picture files.
+        calibration: pictures, folders, wildcards, lists, shards and videos, as `open_inputs` takes them.
         target: the `.xml` to write; by default `FP16-INT8/NAME.xml` beside the folder of `xml`.
-        dataset: labelled pictures, `val.txt` or a folder a class, for the accuracy and for `max_drop`.
+        dataset: labelled pictures, as `measure_accuracy` takes them, for the accuracy and for `max_drop`.
         device: where it will run: what it lacks for INT8 is said in a warning, before the work.
-        on_picture: called after each calibration picture with how many are read, of how many.
+        on_picture: called after each calibration picture with how many were looked at, of how many.
 
     Raises:
         MissingDependencyError: NNCF is not installed or OpenVINO too old for it.
         IrError: no IR, none of ours, or an INT8 one already.
         ImageError: too few pictures can be read.
-        UsageError: no pictures; `max_drop` without a dataset; an ignored scope that matches nothing.
+        UsageError: no pictures, or a live source; `max_drop` without a dataset; an ignored scope that matches nothing.
         VerificationError: `max_drop` cannot be held; nothing is written.
     """
     nncf_calls.require()
@@ -113,18 +105,14 @@ def quantize(
         log.warning("%s", sentence)
     scheme = _scheme(network, settings, xml)
     geometry = record.geometry or _whole(network)
-    ordered = choose(calibration, settings.subset_size, settings.seed)
-    frames = read_frames(ordered, geometry, on_picture, most=settings.subset_size)
-    check_enough(frames, len(ordered))
+    frames = read_calibration(calibration, geometry, settings.subset_size, settings.seed, on_picture)
     if frames.skipped:
         log.warning("%d calibration pictures could not be read and were skipped", frames.skipped)
     before = _classifier(xml)
-    frames = _sorted(frames, ordered)
-    pictures = [ordered[index] for index in frames.kept]
     turned = frames.pixels[..., ::-1].copy()
-    for sentence in doubts(pictures, before.probabilities(frames.pixels), before.probabilities(turned)):
+    for sentence in doubts(frames.sources, before.probabilities(frames.pixels), before.probabilities(turned)):
         log.warning("%s: %s", xml, sentence)
-    labelled = _labelled(dataset, record, before, geometry) if dataset is not None else None
+    labelled = read_labelled(dataset, before, geometry) if dataset is not None else None
     quantised = nncf_calls.run(network, record, frames.pixels, scheme, settings.fast_bias_correction)
     target = target or xml.parent.parent / PRECISION / xml.name
     put_back: tuple[str, ...] = ()
@@ -155,12 +143,6 @@ def quantize(
     ir.save_ir(model, target)
     ratio = target.with_suffix(".bin").stat().st_size / xml.with_suffix(".bin").stat().st_size
     return Quantized(IrModel(target, PRECISION, made), frames.skipped, put_back, accuracy, ratio)
-
-
-def _sorted(frames: Frames, ordered: Sequence[Path]) -> Frames:
-    """By path: sums of floats depend on their order, so a picture that fails must not change it."""
-    places = sorted(range(len(frames.kept)), key=lambda place: ordered[frames.kept[place]])
-    return Frames(frames.pixels[places], tuple(frames.kept[place] for place in places), frames.skipped)
 
 
 def _record(network: ov.Model, xml: Path) -> ir.IrRecord:
@@ -223,19 +205,6 @@ def _classifier(xml: Path) -> Classifier:
     from ov_mobilenet.runtime.load import load_classifier
 
     return load_classifier(xml, device="CPU", inference_precision="f32")
-
-
-def _labelled(
-    dataset: Path, record: ir.IrRecord, before: Classifier, geometry: Geometry
-) -> tuple[Frames, NDArray[np.int64]]:
-    import numpy as np
-
-    classes = before.compiled(1).model.outputs[0].get_partial_shape()[1].get_length()
-    rows = read_dataset(dataset, classes=classes, background=record.background_class, labels=record.labels)
-    frames = read_frames([path for path, _ in rows], geometry, lambda done, of: None)
-    if not frames.kept:
-        raise UsageError("no labelled picture can be read", where=dataset)
-    return frames, np.array([rows[index][1] for index in frames.kept], np.int64)
 
 
 def _accuracy(

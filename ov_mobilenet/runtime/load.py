@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import openvino as ov
 
     from ov_mobilenet.downloads.fetch import SourceFiles
+    from ov_mobilenet.measure.tuning.profile import Profile
     from ov_mobilenet.zoo.model import ModelConfig
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def load_classifier(
     config_dirs: Iterable[Path] = (),
     cache_dir: Path | None = None,
     offline: bool = False,
+    profile: Profile | Path | str | None = None,
 ) -> Classifier:
     """Make a classifier ready to run.
 
@@ -71,19 +73,31 @@ def load_classifier(
         config_dirs: folders with descriptions of your own, `NAME/model.yml` each.
         cache_dir: for downloads and converted models; None for the user's.
         offline: take nothing over the network.
+        profile: what `tune` found, or its file, instead of device, hint, precision, settings and batch size.
 
     Raises:
         UnknownModelError: no such name, no such file.
         DownloadError, ConversionError, IrError, DeviceError: a step of the way failed.
         UsageError: the given geometry does not lead to the network's size, or is not understood; no such device,
             setting or property.
-        ConfigError: the labels do not match the classes, or cannot be read.
+        ConfigError: the labels do not match the classes, or cannot be read; the profile is none, or for
+            another IR or device.
         AlreadyNormalisedError: `normalisation` is given, and a record says that one is in the network.
         ConversionError: the layout does not fit the network's input.
     """
     asked = DeviceSettings(device=device, hint=hint, inference_precision=inference_precision)
     if settings is not None and asked != DeviceSettings():
         raise UsageError("device settings are given twice", expected="settings, or device, hint, inference_precision")
+    if profile is not None:
+        if settings is not None or batch_size is not None or asked != DeviceSettings():
+            raise UsageError(
+                "device settings are given twice",
+                expected="a profile, or device, hint, precision, settings, batch size",
+            )
+        from ov_mobilenet.measure.tuning.profile import apply_profile
+
+        model = ir_path(model, cache_dir, config_dirs=config_dirs, offline=offline)
+        settings, batch_size = apply_profile(profile, model)
     runnable = read_runnable(
         model, geometry=geometry, labels=labels, normalisation=normalisation, layout=layout, config_dirs=config_dirs,
         cache_dir=cache_dir, offline=offline,

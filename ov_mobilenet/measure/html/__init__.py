@@ -1,0 +1,1 @@
+"""The parts of the HTML report: markup, words, plots, style sheet, sections."""

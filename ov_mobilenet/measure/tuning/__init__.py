@@ -1,0 +1,1 @@
+"""The search for the settings that suit a model and a device best."""
