@@ -32,6 +32,11 @@ class Screen:
         image = self._root.get_image(0, 0, WIDTH, HEIGHT, X.ZPixmap, 0xFFFFFFFF)
         return np.frombuffer(image.data, np.uint8).reshape(HEIGHT, WIDTH, 4)[:, :, :3].copy()
 
+    def titles(self) -> list[tuple[str, int]]:
+        """Of all windows, and whether each is shown (2)."""
+        windows = self._root.query_tree().children
+        return [(str(window.get_wm_name()), window.get_attributes().map_state) for window in windows]
+
     def window(self, title: str) -> Any:
         """The window of that title; None if there is none."""
         from Xlib import error
@@ -75,7 +80,7 @@ def wait_for(true: Callable[[], Any], seconds: float = 40.0) -> Any:
     end = monotonic() + seconds
     while (found := true()) is None or found is False:
         assert monotonic() < end, "it never came"
-        sleep(0.02)
+        sleep(0.1)  # not more often: whole pictures keep the X server from the demo's
     return found
 
 

@@ -71,7 +71,14 @@ def shown(screen: Screen, title: str) -> np.ndarray:
         keep(title, picture)
         return picture if picture.size and picture.max() > 100 else None
 
-    found: np.ndarray = wait_for(look)
+    try:
+        found: np.ndarray = wait_for(look)
+    except AssertionError as error:
+        for process in _RUNNING:
+            process.send_signal(signal.SIGINT)
+        raise AssertionError(
+            f"no window {title!r} among {screen.titles()}, {[p.communicate() for p in _RUNNING]}"
+        ) from error
     return found
 
 
