@@ -6,6 +6,7 @@ app       ratio of `benchmark --mode inference` to benchmark_app, same IR, hint 
 classify  ratio of `benchmark --mode end-to-end` to `classify` on the same folder, start-up taken off
 same      how often `--baseline` of an identical run reports a regression
 slow      how often it reports one where each request takes a tenth longer (a wrapper around the process)
+          both with --turns: by `--baseline-command` instead of the file of an earlier run
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -60,6 +62,19 @@ def ratios(pairs: int, ours: Callable[[], float], theirs: Callable[[], float]) -
     return found
 
 
+def in_turns_with_itself(xml: Path, runs: int, timed: list[str], slower: Path | None) -> None:
+    """Print how often a run is reported as a regression of the same command, the two in turn."""
+    timed = [*timed, "--hint", "latency"]
+    plain = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "ov_mobilenet", "benchmark", str(xml), "-d", "CPU"]
+    command = shlex.join([*plain, *timed, "--format", "json"])
+    reported = 0
+    for _ in range(runs):
+        code = benchmark(xml, *timed, "--baseline-command", command, path=slower or ROOT)[1]
+        reported += code == 3
+        print(f"    exit {code}", flush=True)
+    print(f"  {xml.stem}: {'slow' if slower else 'same'} in turns, reported in {reported} of {runs}")
+
+
 def against_itself(xml: Path, pairs: int, timed: list[str], slower: Path | None) -> None:
     """Print how often a second run is reported as a regression of the first."""
     reported = 0
@@ -79,6 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["app", "classify", "same", "slow"])
     parser.add_argument("xml", nargs="+", type=Path)
+    parser.add_argument("--turns", action="store_true")
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
@@ -91,7 +107,8 @@ def main() -> None:
         whole = ["--mode", "end-to-end", "--input", str(Path(folder) / "pictures"), *timed]
         for xml in options.xml:
             if options.what in ("same", "slow"):
-                against_itself(xml, options.pairs, timed, slower if options.what == "slow" else None)
+                judge = in_turns_with_itself if options.turns else against_itself
+                judge(xml, options.pairs, timed, slower if options.what == "slow" else None)
                 continue
             extra = timed if options.what == "app" else whole
 
