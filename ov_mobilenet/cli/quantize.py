@@ -141,6 +141,7 @@ def _facts(made: Quantized) -> dict[str, Any]:
         "skipped": made.skipped,
         "put_back": list(made.put_back),
         "accuracy": made.accuracy,
+        "report": None if made.report is None else str(made.report),
         "bytes_ratio": made.bytes_ratio,
     }
 

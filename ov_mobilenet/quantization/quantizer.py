@@ -13,6 +13,7 @@ import msgspec
 from ov_mobilenet.conversion import ir
 from ov_mobilenet.conversion.converter import IrModel
 from ov_mobilenet.errors import ConversionError, IrError, UsageError, VerificationError
+from ov_mobilenet.outputs.whole import write_whole
 from ov_mobilenet.quantization import nncf_calls
 from ov_mobilenet.quantization.calibration import Frames, OnPicture, doubts, read_calibration, read_labelled
 from ov_mobilenet.quantization.topology import Scheme, choose_scheme
@@ -59,6 +60,7 @@ class Quantized:
         skipped: calibration pictures that could not be read.
         put_back: layers that stayed in float because of `max_drop`.
         accuracy: top-1 before and after, agreement and number of pictures, fractions in [0, 1]; None without a dataset.
+        report: the accuracy as JSON, `NAME.accuracy.json` beside the IR; None without a dataset.
         bytes_ratio: its `.bin` over that of the IR it was made from.
     """
 
@@ -66,6 +68,7 @@ class Quantized:
     skipped: int
     put_back: tuple[str, ...]
     accuracy: dict[str, Any] | None
+    report: Path | None
     bytes_ratio: float
 
 
@@ -141,8 +144,27 @@ def quantize(
     if made is None:
         raise IrError("the record was not written", where=target)
     ir.save_ir(model, target)
+    report = _write_report(target, made)
     ratio = target.with_suffix(".bin").stat().st_size / xml.with_suffix(".bin").stat().st_size
-    return Quantized(IrModel(target, PRECISION, made), frames.skipped, put_back, accuracy, ratio)
+    return Quantized(IrModel(target, PRECISION, made), frames.skipped, put_back, accuracy, report, ratio)
+
+
+def _write_report(target: Path, record: ir.IrRecord) -> Path | None:
+    """The accuracy, and the calibration that it holds for; a report of an earlier IR does not outlive it."""
+    report = target.with_suffix(".accuracy.json")
+    if record.accuracy is None:
+        report.unlink(missing_ok=True)
+        return None
+    facts = {
+        "schema_version": 1,
+        "model": record.config_name,
+        "precision": record.precision,
+        **record.accuracy,
+        "calibration": record.calibration,
+        "versions": record.versions,
+    }
+    write_whole(report, msgspec.json.format(msgspec.json.encode(facts)).decode() + "\n")
+    return report
 
 
 def _record(network: ov.Model, xml: Path) -> ir.IrRecord:
