@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 import openvino as ov
 import pytest
+from inputs.media import shard
 from signs import held_out, training
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import ImageError, IrError, MissingDependencyError, UsageError, VerificationError
+from ov_mobilenet.quantization.calibration import read_calibration
 from ov_mobilenet.quantization.faster_graph import normalise_by_rows, shift_to_unsigned
 
 pytest.importorskip("nncf")
@@ -99,6 +101,50 @@ def test_broken_pictures_are_skipped_and_too_few_are_an_error(
         ovm.quantize(xml, [*pictures[:3], broken])
     with pytest.raises(UsageError, match="no calibration pictures"):
         ovm.quantize(xml, [])
+
+
+def test_a_shard_gives_what_its_pictures_give_and_a_corrupt_member_is_skipped(
+    xml: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    names = [f"{index:03}.png" for index in range(21)]
+    members = dict(zip(names, [path.read_bytes() for path in pictures[:20]] + [b"no picture"], strict=True))
+    packed = shard(tmp_path / "a.tar", dict(reversed(members.items())))
+    settings = ovm.QuantizeSettings(fast_bias_correction=True)
+    made = ovm.quantize(xml, packed, tmp_path / "a.xml", settings=settings)
+    of_files = ovm.quantize(xml, pictures[:20], tmp_path / "b.xml", settings=settings)
+    assert (made.skipped, of_files.skipped) == (1, 0)
+    digests = [result.model.record.calibration["digest"] for result in (made, of_files)]
+    assert digests[0] == digests[1]
+
+
+def test_what_the_models_crop_leaves_out_does_not_matter(xml: Path, pictures: list[Path], tmp_path: Path) -> None:
+    frames = []
+    for name, colour in (("a", 0), ("b", 255)):
+        folder = tmp_path / name
+        folder.mkdir()
+        for path in pictures[:12]:
+            inner = cv2.resize(cv2.imread(str(path)), (280, 280))
+            sides = cv2.copyMakeBorder(inner, 0, 0, 100, 100, cv2.BORDER_REPLICATE)
+            sides[:, :6] = sides[:, -6:] = sides[:6] = sides[-6:] = colour
+            cv2.imwrite(str(folder / path.name), sides)
+        geometry = ovm.load_classifier(xml, device="CPU").geometry
+        frames.append(read_calibration(folder, geometry, 12, 0, lambda done, of: None).pixels)
+    assert np.array_equal(*frames)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_subset_of_a_shard_depends_on_the_seed_and_not_on_the_order(
+    xml: Path, pictures: list[Path], tmp_path: Path, seed: int
+) -> None:
+    members = {path.name: path.read_bytes() for path in pictures[:30]}
+    geometry = ovm.load_classifier(xml, device="CPU").geometry
+    found = []
+    for order in (members, dict(reversed(members.items()))):
+        packed = shard(tmp_path / "a.tar", order)
+        found.append(read_calibration(packed, geometry, 12, seed, lambda done, of: None).sources)
+    other = read_calibration(packed, geometry, 12, seed + 5, lambda done, of: None).sources
+    assert found[0] == found[1] != other
+    assert len(found[0]) == len(set(found[0])) == 12
 
 
 def test_one_class_and_swapped_channels_are_warned_about(
