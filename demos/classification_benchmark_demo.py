@@ -1,11 +1,11 @@
-"""How fast a device classifies: a grid of pictures that change as their results come.
+"""How fast a device classifies: a grid of images that change as their results come.
 
-    python demos/classification_benchmark_demo.py                            # the built-in model and its pictures
-    python demos/classification_benchmark_demo.py -m mobilenetv2-7 -i pictures/ -gt truth.txt
+    python demos/classification_benchmark_demo.py                            # the built-in model and its images
+    python demos/classification_benchmark_demo.py -m mobilenetv2-7 -i images/ -gt truth.txt
     python demos/classification_benchmark_demo.py --no_show -o out.mp4 -time 10
 
-The truth is a line a picture: its name and the number of its class. Labels are then green where they are right and red
-where not. A short test finds the speed, and the grid gets as many cells as make a picture stay for about a second.
+The truth is a line an image: its name and the number of its class. Labels are then green where they are right and red
+where not. A short test finds the speed, and the grid gets as many cells as make an image stay for about a second.
 Keys: Space or R begins anew, q, Q or Esc ends, p pauses.
 """
 
@@ -32,7 +32,7 @@ from screen import VideoFile, Window
 import ov_mobilenet as ovm
 
 TEST_S, INTERVAL_S, REFRESH_S = 1.5, 0.5, 0.04
-MOST_PICTURES, BATCH = 500, 4  # kept decoded; a CPU does several at a time in less time than one after another
+MOST_IMAGES, BATCH = 500, 4  # kept decoded; a CPU does several at a time in less time than one after another
 
 
 def read_truth(path: Path) -> dict[str, int]:
@@ -41,16 +41,16 @@ def read_truth(path: Path) -> dict[str, int]:
         rows = [line.rsplit(maxsplit=1) for line in path.read_text("utf-8").splitlines() if line.strip()]
         return {Path(name).name: int(number) for name, number in rows}
     except ValueError:
-        raise OSError(f"{path}: expected a picture's name and a class number a line") from None
+        raise OSError(f"{path}: expected an image's name and a class number a line") from None
 
 
-def read_pictures(given: str) -> tuple[list[Frame], list[str]]:
-    """The pictures and their names; those that cannot be read are told and left out."""
+def read_images(given: str) -> tuple[list[Frame], list[str]]:
+    """The images and their names; those that cannot be read are told and left out."""
     frames, names = [], []
-    for item in ovm.open_inputs(given, limit=MOST_PICTURES):
+    for item in ovm.open_inputs(given, limit=MOST_IMAGES):
         found = item.image if isinstance(item.image, np.ndarray) else cv2.imread(str(item.image))
         if found is None:
-            say(f"error: {item.source}: cannot be read as a picture")
+            say(f"error: {item.source}: cannot be read as an image")
         else:
             frames.append(np.asarray(found, np.uint8))
             names.append(Path(item.source).name)
@@ -58,7 +58,7 @@ def read_pictures(given: str) -> tuple[list[Frame], list[str]]:
 
 
 def again_and_again(frames: Sequence[Frame]) -> Iterator[ovm.Item]:
-    """The pictures without end."""
+    """The images without end."""
     while True:
         yield from (ovm.Item(frame, str(place)) for place, frame in enumerate(frames))
 
@@ -96,7 +96,7 @@ class Tally:
 def run(given: argparse.Namespace, metrics: Metrics, window: Window | None, video: VideoFile | None) -> int:
     """Classify until the time is over. Raises: OvMobilenetError; OSError, from the video or the truth."""
     truth = {} if given.ground_truth is None else read_truth(given.ground_truth)
-    frames, names = read_pictures(given.input)
+    frames, names = read_images(given.input)
     if not frames:
         return 1
     settings = ovm.DeviceSettings(
@@ -120,7 +120,7 @@ def run(given: argparse.Namespace, metrics: Metrics, window: Window | None, vide
             grid.put(place, "failed" if best is None else best.label, correct)
         if grid is not None and now - shown >= REFRESH_S and (window is not None or video is not None):
             figures = [f"{metrics.fps:.0f} FPS, mean {tally.fps(now):.0f}", *tally.accuracy()]
-            frame = grid.draw([*figures, f"{tally.count} pictures on {classifier.device}"], tally.history)
+            frame = grid.draw([*figures, f"{tally.count} images on {classifier.device}"], tally.history)
             shown = now
             if video is not None:
                 video.write(frame, now - tally.begun, otherwise_fps=1 / REFRESH_S)

@@ -1,8 +1,8 @@
-"""Classify pictures, a folder, a video, a camera or a stream, and show the most probable classes on them.
+"""Classify images, a folder, a video, a camera or a stream, and show the most probable classes on them.
 
     python demos/classification_demo.py                                  # the sample video and the built-in model
     python demos/classification_demo.py -m mobilenet-v2-pytorch -i 0     # a camera
-    python demos/classification_demo.py -m my.xml -i pictures/ --no_show -r > results.jsonl
+    python demos/classification_demo.py -m my.xml -i images/ --no_show -r > results.jsonl
 
 Keys: q, Q or Esc ends, p pauses.
 """
@@ -28,7 +28,7 @@ from screen import VideoFile, Window
 
 import ov_mobilenet as ovm
 
-MANY, BATCH = 100, 4  # a CPU does several pictures at a time in less time than one after another
+MANY, BATCH = 100, 4  # a CPU does several images at a time in less time than one after another
 
 
 def load(given: argparse.Namespace, *, drawn: bool, count: int | None) -> ovm.Classifier:
@@ -81,13 +81,13 @@ def run(given: argparse.Namespace, metrics: Metrics, window: Window | None, vide
                     video.write(shown, result.time_s, otherwise_fps=25.0 if inputs.live else 1.0)
                 metrics.drawn((perf_counter() - begun) * 1e3)
                 if window is not None:
-                    # A camera as it comes, a video as fast as it was taken, a picture for a second.
+                    # A camera as it comes, a video as fast as it was taken, an image for a second.
                     step = 0.0 if inputs.live else 1.0 if result.time_s is None else max(0.0, result.time_s - before)
                     due, before = max(begun, due + step), result.time_s or 0.0
                     if window.show(shown, until=due) is None:
                         return 0
         if window is not None and shown is not None and result.time_s is None:
-            window.show(shown, until=float("inf"))  # the last picture stays
+            window.show(shown, until=float("inf"))  # the last image stays
     return 1 if metrics.failed else 0
 
 
@@ -102,7 +102,7 @@ def read(inputs: ovm.Inputs, on_the_way: deque[tuple[object, float]], *, keep: b
 
 
 def pixels(image: object) -> Frame:
-    """A picture in full size: a frame as it is, a file decoded once more, in black if OpenCV cannot read it."""
+    """An image in full size: a frame as it is, a file decoded once more, in black if OpenCV cannot read it."""
     if isinstance(image, np.ndarray):
         return np.array(image, np.uint8)
     data = np.frombuffer(image, np.uint8) if isinstance(image, bytes) else np.fromfile(str(image), np.uint8)

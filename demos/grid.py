@@ -1,4 +1,4 @@
-"""What the benchmark demo shows: a grid of pictures with their classes, figures, and throughput over time."""
+"""What the benchmark demo shows: a grid of images with their classes, figures, and throughput over time."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _PANEL = 0.18  # share of the height that figures and graph take
 
 
 class Grid:
-    """Pictures side by side, redrawn where a result came.
+    """Images side by side, redrawn where a result came.
 
     Args:
-        pictures: what is classified, again and again.
+        images: what is classified, again and again.
         cells: how many are wanted; there are as many as can be read.
         width, height: of the whole, pixels.
     """
 
-    def __init__(self, pictures: Sequence[Frame], cells: int, width: int, height: int) -> None:
-        self._pictures = pictures
+    def __init__(self, images: Sequence[Frame], cells: int, width: int, height: int) -> None:
+        self._images = images
         self._panel = round(height * _PANEL)
         above = height - self._panel
         most = max(1, width // _SMALLEST[0]), max(1, above // _SMALLEST[1])
@@ -37,10 +37,10 @@ class Grid:
         self._changed: dict[int, tuple[int, str, Colour]] = {}
         self._next = 0
 
-    def put(self, picture: int, label: str, correct: bool | None) -> None:
-        """A result for a picture goes into the next cell; green or red where the truth is known."""
+    def put(self, image: int, label: str, correct: bool | None) -> None:
+        """A result for an image goes into the next cell; green or red where the truth is known."""
         colour = WHITE if correct is None else GREEN if correct else RED
-        self._changed[self._next] = (picture, label, colour)
+        self._changed[self._next] = (image, label, colour)
         self._next = (self._next + 1) % (self.columns * self.rows)
 
     def draw(self, figures: Sequence[str], history: Sequence[float]) -> Frame:
@@ -63,11 +63,11 @@ class Grid:
         _plot(panel[:, half:], history)
         return self._canvas
 
-    def _tile(self, picture: int, label: str, colour: Colour) -> Frame:
-        """A picture with its label; the same ones come again, so each is drawn once."""
-        key = (picture, label, colour)
+    def _tile(self, image: int, label: str, colour: Colour) -> Frame:
+        """An image with its label; the same ones come again, so each is drawn once."""
+        key = (image, label, colour)
         if key not in self._drawn:
-            tile = fit(self._pictures[picture], *self._cell, fill=True).copy()
+            tile = fit(self._images[image], *self._cell, fill=True).copy()
             size = max(11, min(28, self._cell[1] // 9))
             put_lines(tile, [label], corner="bottom", colour=colour, size=size)
             cv2.rectangle(tile, (0, 0), (tile.shape[1] - 1, tile.shape[0] - 1), colour[::-1], 1)

@@ -16,8 +16,8 @@ class Metrics:
     """Counts results and keeps their times.
 
     Attributes:
-        done: pictures with an answer.
-        failed: pictures without an answer.
+        done: images with an answer.
+        failed: images without an answer.
         latency_ms: of the last result, from its reading (a camera's: from its capture) to its answer.
     """
 

@@ -18,7 +18,7 @@ def classification_options(about: str) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("-m", "--model", default=SAMPLE_MODEL, help="a zoo name, a model.yml, or an IR .xml")
-    add("-i", "--input", default=str(SAMPLE_VIDEO), help="a picture, a folder, a video, a camera's number, a URL")
+    add("-i", "--input", default=str(SAMPLE_VIDEO), help="an image, a folder, a video, a camera's number, a URL")
     add("-d", "--device", default="AUTO", help="CPU, GPU, NPU, AUTO, …")
     add("--labels", type=Path, help="class names, one a line, instead of the model's own")
     add("-topk", type=positive, default=5, help="classes to show")
@@ -46,7 +46,7 @@ def benchmark_options(about: str) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("-m", "--model", default=SAMPLE_MODEL, help="a zoo name, a model.yml, or an IR .xml")
-    add("-i", "--input", default=str(samples), help="a folder of pictures")
+    add("-i", "--input", default=str(samples), help="a folder of images")
     add("-d", "--device", default="AUTO")
     add("-labels", "--labels", type=Path, help="class names, one a line, instead of the model's own")
     add("-gt", "--ground_truth", type=Path, help="a file with `NAME CLASS` a line")

@@ -1,4 +1,4 @@
-"""Text on pictures: readable on dark and light, sized to the frame, never outside of it."""
+"""Text on images: readable on dark and light, sized to the frame, never outside of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Colour = tuple[int, int, int]  # red, green, blue
 
 WHITE, GREEN, RED = (255, 255, 255), (120, 255, 120), (255, 110, 100)
 SMALLEST = 11  # pixels; below that no letter can be told from the next
-# What is left of the picture behind the text: enough to see through, dark enough to read on.
+# What is left of the image behind the text: enough to see through, dark enough to read on.
 _BEHIND = 0.3
 
 
@@ -49,12 +49,12 @@ def put_lines(
     top = 0 if corner == "top" else height - box_height
     box = frame[top : top + box_height, :box_width]
     box[:] = (box * _BEHIND).astype(np.uint8)
-    picture = Image.fromarray(np.ascontiguousarray(box[:, :, ::-1]))
-    pen = ImageDraw.Draw(picture)
+    image = Image.fromarray(np.ascontiguousarray(box[:, :, ::-1]))
+    pen = ImageDraw.Draw(image)
     for number, text in enumerate(texts):
         place = (margin, margin + number * step)
         pen.text(place, text, colour, _font(size), stroke_width=max(1, size // 12), stroke_fill=(0, 0, 0))
-    box[:] = np.asarray(picture)[:, :, ::-1]
+    box[:] = np.asarray(image)[:, :, ::-1]
 
 
 def fit(frame: Frame, width: int, height: int, *, fill: bool = False) -> Frame:

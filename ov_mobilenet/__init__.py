@@ -16,65 +16,65 @@ from typing import TYPE_CHECKING, Any
 from ov_mobilenet._version import __version__
 
 if TYPE_CHECKING:
+    from ov_mobilenet.accuracy.measure import measure_accuracy
+    from ov_mobilenet.accuracy.report import AccuracyReport
+    from ov_mobilenet.accuracy.verification import verify
+    from ov_mobilenet.benchmarking.benchmark import Workload, benchmark
+    from ov_mobilenet.benchmarking.measurement import Measurement
     from ov_mobilenet.conversion.converter import IrModel, convert
-    from ov_mobilenet.conversion.form import Form
-    from ov_mobilenet.conversion.verification import verify
+    from ov_mobilenet.devices.device_settings import DeviceSettings
     from ov_mobilenet.downloads.fetch import SourceFiles, download
     from ov_mobilenet.errors import OvMobilenetError
     from ov_mobilenet.inputs.opening import Inputs, open_inputs
-    from ov_mobilenet.measure.accuracy import measure_accuracy
-    from ov_mobilenet.measure.benchmark import Workload, benchmark
-    from ov_mobilenet.measure.measurement import Measurement
-    from ov_mobilenet.measure.report import AccuracyReport
-    from ov_mobilenet.measure.tuning.profile import Profile, load_profile
-    from ov_mobilenet.measure.tuning.tuner import tune
+    from ov_mobilenet.ir.form import Form
+    from ov_mobilenet.load import load_classifier
     from ov_mobilenet.quantization.quantizer import Quantized, QuantizeSettings, quantize
     from ov_mobilenet.runtime.classifier import Classifier
-    from ov_mobilenet.runtime.device_settings import DeviceSettings
     from ov_mobilenet.runtime.infer_queue import InferQueue
     from ov_mobilenet.runtime.items import Item
-    from ov_mobilenet.runtime.load import load_classifier
+    from ov_mobilenet.runtime.profile import Profile, load_profile
     from ov_mobilenet.runtime.results import Classification, Failure, Prediction, Timings
-    from ov_mobilenet.zoo.arguments import Normalisation
+    from ov_mobilenet.tuning.tuner import tune
     from ov_mobilenet.zoo.config import load_config
     from ov_mobilenet.zoo.model import ModelConfig
+    from ov_mobilenet.zoo.normalisation import Normalisation
     from ov_mobilenet.zoo.registry import find_config, list_models
 
 _HOMES = {
-    "AccuracyReport": "measure.report",
+    "AccuracyReport": "accuracy.report",
     "Classification": "runtime.results",
     "Classifier": "runtime.classifier",
-    "DeviceSettings": "runtime.device_settings",
+    "DeviceSettings": "devices.device_settings",
     "Failure": "runtime.results",
-    "Form": "conversion.form",
+    "Form": "ir.form",
     "InferQueue": "runtime.infer_queue",
     "Inputs": "inputs.opening",
     "IrModel": "conversion.converter",
     "Item": "runtime.items",
-    "Measurement": "measure.measurement",
+    "Measurement": "benchmarking.measurement",
     "ModelConfig": "zoo.model",
-    "Normalisation": "zoo.arguments",
+    "Normalisation": "zoo.normalisation",
     "OvMobilenetError": "errors",
     "Prediction": "runtime.results",
-    "Profile": "measure.tuning.profile",
+    "Profile": "runtime.profile",
     "QuantizeSettings": "quantization.quantizer",
     "Quantized": "quantization.quantizer",
     "SourceFiles": "downloads.fetch",
     "Timings": "runtime.results",
-    "Workload": "measure.benchmark",
-    "benchmark": "measure.benchmark",
+    "Workload": "benchmarking.benchmark",
+    "benchmark": "benchmarking.benchmark",
     "convert": "conversion.converter",
     "download": "downloads.fetch",
     "find_config": "zoo.registry",
     "list_models": "zoo.registry",
-    "load_classifier": "runtime.load",
+    "load_classifier": "load",
     "load_config": "zoo.config",
-    "load_profile": "measure.tuning.profile",
-    "measure_accuracy": "measure.accuracy",
+    "load_profile": "runtime.profile",
+    "measure_accuracy": "accuracy.measure",
     "open_inputs": "inputs.opening",
     "quantize": "quantization.quantizer",
-    "tune": "measure.tuning.tuner",
-    "verify": "conversion.verification",
+    "tune": "tuning.tuner",
+    "verify": "accuracy.verification",
 }
 
 __all__ = [

@@ -12,11 +12,11 @@
      │   └─ AlreadyNormalisedError 1   mean, scale or channel order would be applied twice
      ├─ VerificationError          3   the IR and its source network differ
      ├─ AccuracyError              3   an accuracy is not what was asked for
-     ├─ DatasetError               1   pictures with their classes, or a file about them, cannot be used
+     ├─ DatasetError               1   images with their classes, or a file about them, cannot be used
      ├─ MissingDependencyError     1   an optional package is not installed
      ├─ IrError                    1   an IR is broken or from a newer toolkit
      ├─ DeviceError                1   the device or a setting of it is not there
-     ├─ ImageError                 1   one picture cannot be read
+     ├─ ImageError                 1   one image cannot be read
      └─ OutputError                1   the results cannot be written
 
 The number is the exit code of the command line.
@@ -133,7 +133,7 @@ class AccuracyError(OvMobilenetError):
 
 
 class DatasetError(OvMobilenetError):
-    """Pictures with their classes, or a file about them, cannot be used."""
+    """Images with their classes, or a file about them, cannot be used."""
 
 
 class MissingDependencyError(OvMobilenetError):
@@ -149,7 +149,7 @@ class DeviceError(OvMobilenetError):
 
 
 class ImageError(OvMobilenetError):
-    """One picture cannot be read or has a form the network cannot take."""
+    """One image cannot be read or has a form the network cannot take."""
 
 
 class OutputError(OvMobilenetError):

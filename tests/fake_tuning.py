@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ov_mobilenet.errors import DeviceError
-from ov_mobilenet.measure.tuning.space import Precision, Sample, Setting, Space
+from ov_mobilenet.tuning.space import Precision, Sample, Setting, Space
 
 OWN = Precision(Path("FP16/net.xml"), None, "bf16")
 F32 = Precision(Path("FP16/net.xml"), "f32", "f32")

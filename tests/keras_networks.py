@@ -1,4 +1,4 @@
-"""Keras networks with weights whose answers differ from picture to picture, in the layouts that exist in the wild."""
+"""Keras networks with weights whose answers differ from image to image, in the layouts that exist in the wild."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HALVES = "  - --mean_values=[127.5,127.5,127.5]\n  - --scale_values=[127.5]\n"
 
 
 def build(name: str, side: int, *, seed: int = 11, **options: Any) -> Any:
-    """A network of keras.applications that is sure of its answers (above 0.5) and changes them with the picture."""
+    """A network of keras.applications that is sure of its answers (above 0.5) and changes them with the image."""
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -36,7 +36,7 @@ def build(name: str, side: int, *, seed: int = 11, **options: Any) -> Any:
 
 
 def frames(count: int, side: int, seed: int) -> np.ndarray:
-    """Each runs from one strong colour to another, with little noise: what averages over the picture then differs."""
+    """Each runs from one strong colour to another, with little noise: what averages over the image then differs."""
     rng = np.random.default_rng(seed)
     ends = rng.integers(0, 256, (2, count, 1, 1, 3))
     way = np.linspace(0, 1, side)[None, :, None, None]
@@ -45,11 +45,11 @@ def frames(count: int, side: int, seed: int) -> np.ndarray:
 
 
 def liven(network: Any, side: int, *, halves: bool, seed: int = 11) -> None:
-    """Draw batch norm's numbers around what pictures give, then centre and sharpen the head."""
+    """Draw batch norm's numbers around what images give, then centre and sharpen the head."""
     import keras
 
     rng = np.random.default_rng(seed)
-    pictures = as_input(frames(24, side, seed=5), halves=halves)
+    images = as_input(frames(24, side, seed=5), halves=halves)
     norms = [layer for layer in _all_layers(network) if type(layer).__name__ == "BatchNormalization"]
     for norm in norms:
         norm.momentum = 0.0
@@ -58,7 +58,7 @@ def liven(network: Any, side: int, *, halves: bool, seed: int = 11) -> None:
         # up to fifty in a row; trained networks do not.
         drawn = rng.uniform(0.5, 0.8, gamma.shape), rng.normal(0.9, 0.3, beta.shape)
         norm.set_weights([*drawn, *statistics])
-    network(pictures, training=True)
+    network(images, training=True)
     for norm in norms:
         gamma, beta, mean, variance = norm.get_weights()
         mean = mean + rng.normal(0, 0.1, mean.shape) * np.sqrt(variance)
@@ -68,14 +68,14 @@ def liven(network: Any, side: int, *, halves: bool, seed: int = 11) -> None:
     softmax, last.activation = last.activation, keras.activations.linear
     kernel = rng.normal(0, 1, head.get_weights()[0].shape)
     head.set_weights([kernel, np.zeros(kernel.shape[-1])])
-    scores = np.asarray(network(pictures, training=False))
+    scores = np.asarray(network(images, training=False))
     last.activation = softmax
     # Of a thousand classes a few are likely at all, as in trained networks; the others stay far below them.
     likely = np.isin(np.arange(scores.shape[1]), rng.choice(scores.shape[1], min(8, scores.shape[1]), replace=False))
     for sharpness in (1.2, 1.5, 2.0, 3.0, 4.5):
         factor = sharpness / scores.std(axis=0) * np.where(likely, 1.0, 0.3)
         head.set_weights([kernel * factor, np.where(likely, 0.0, -8.0) - scores.mean(axis=0) * factor])
-        if np.median(np.asarray(network(pictures, training=False)).max(axis=1)) > 0.5:
+        if np.median(np.asarray(network(images, training=False)).max(axis=1)) > 0.5:
             return
     raise AssertionError("the head never grew sure")
 

@@ -1,4 +1,4 @@
-"""A small network with pictures of its size, and its answers as numpy computes them."""
+"""A small network with images of its size, and its answers as numpy computes them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CLASSES = 8
 
 @dataclass(frozen=True)
 class Known:
-    """A small network, pictures of its own size, and its answers as numpy computes them.
+    """A small network, images of its own size, and its answers as numpy computes them.
 
     Attributes:
-        answers: float64 (pictures, 8).
+        answers: float64 (images, 8).
     """
 
     yml: Path
@@ -27,7 +27,7 @@ class Known:
     answers: np.ndarray
 
     def ranked(self, place: int) -> list[int]:
-        """Of each picture the class in that place, 0 for the most probable."""
+        """Of each image the class in that place, 0 for the most probable."""
         return [int(c) for c in np.argsort(-self.answers, axis=1)[:, place]]
 
 

@@ -1,4 +1,4 @@
-"""Small networks with descriptions, made on the spot: random, but with answers that differ from picture to picture."""
+"""Small networks with descriptions, made on the spot: random, but with answers that differ from image to image."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ conversion_to_onnx_args:
 
 
 def spread_answers(module: Any, *, side: int = 64, spread: float = 0.8) -> None:
-    """Give a new network batch norm and a head with which its answers differ from picture to picture.
+    """Give a new network batch norm and a head with which its answers differ from image to image.
 
     Args:
         side: pixels; the answers differ on `frames(side=side)`.
@@ -180,7 +180,7 @@ def spread_answers(module: Any, *, side: int = 64, spread: float = 0.8) -> None:
 
     for layer in module.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
-            layer.momentum = 1.0  # the statistics are those of these pictures, not mostly still 0 and 1
+            layer.momentum = 1.0  # the statistics are those of these images, not mostly still 0 and 1
     with torch.no_grad():
         module.train()
         module(torch.from_numpy(normalised(frames(16, 64))))
@@ -188,7 +188,7 @@ def spread_answers(module: Any, *, side: int = 64, spread: float = 0.8) -> None:
         features = module.features(torch.from_numpy(normalised(frames(16, side)))).mean(dim=(2, 3))
         features, head = module.classifier[:-1](features), module.classifier[-1]
         head.weight.copy_(torch.randn_like(head.weight))
-        # Centred on these pictures, so that every class comes first on some of them.
+        # Centred on these images, so that every class comes first on some of them.
         head.weight *= spread / (features @ head.weight.T).std(dim=0)[:, None]
         head.bias.copy_(-(features @ head.weight.T).mean(dim=0))
 
@@ -240,7 +240,7 @@ def normalised(frames_: np.ndarray) -> np.ndarray:
 
 
 def architecture_ir(architecture: str, *, width: float, classes: int, side: int) -> Any:
-    """One of our torch modules, untrained, as an `ov.Model` for pictures of `side` x `side`."""
+    """One of our torch modules, untrained, as an `ov.Model` for images of `side` x `side`."""
     import openvino as ov
     import torch
 

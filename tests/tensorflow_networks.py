@@ -12,7 +12,7 @@ import small_networks as small
 
 
 def answers(graph: Path, rgb: np.ndarray, *, source: str, target: str) -> np.ndarray:
-    """A frozen graph's answers, one picture at a time.
+    """A frozen graph's answers, one image at a time.
 
     Args:
         rgb: float32 (N, H, W, 3), normalised.
@@ -23,7 +23,7 @@ def answers(graph: Path, rgb: np.ndarray, *, source: str, target: str) -> np.nda
     with tf.Graph().as_default() as session_graph:
         tf.graph_util.import_graph_def(tf.compat.v1.GraphDef.FromString(graph.read_bytes()), name="")
         with tf.compat.v1.Session(graph=session_graph) as session:
-            return np.concatenate([session.run(target, {source: picture[None]}) for picture in rgb])
+            return np.concatenate([session.run(target, {source: image[None]}) for image in rgb])
 
 
 def rgb(frames: np.ndarray, mean: Iterable[float] = small.MEAN, scale: Iterable[float] = small.SCALE) -> np.ndarray:
@@ -81,7 +81,7 @@ def _small(tf: Any, data: Any, weights: dict[str, Any], batch: int) -> Any:
 def write_imagenet_graph(path: Path, frames: np.ndarray, output: str) -> None:
     """A small graph of 1001 classes with the tensor names of Google's frozen MobileNets: `input` to `output`.
 
-    The head is centred on the frames and sharpened, so that the answers differ from picture to picture.
+    The head is centred on the frames and sharpened, so that the answers differ from image to image.
 
     Args:
         frames: uint8 (N, SIDE, SIDE, 3) BGR at the size that the network is to take.
@@ -91,8 +91,8 @@ def write_imagenet_graph(path: Path, frames: np.ndarray, output: str) -> None:
 
     rng = np.random.default_rng(11)
     kernel = rng.normal(0, 0.5, (8, 8, 3, 24)).astype(np.float32)
-    pictures = rgb(frames, [127.5], [127.5])
-    features = tf.reduce_mean(tf.nn.relu6(tf.nn.conv2d(pictures, kernel, 8, "SAME")), [1, 2]).numpy()
+    images = rgb(frames, [127.5], [127.5])
+    features = tf.reduce_mean(tf.nn.relu6(tf.nn.conv2d(images, kernel, 8, "SAME")), [1, 2]).numpy()
     head = rng.normal(0, 1, (24, 1001)).astype(np.float32)
     head *= 12 / np.std(features @ head, axis=0)
     bias = -(features @ head).mean(axis=0)

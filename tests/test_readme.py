@@ -13,8 +13,8 @@ import click
 import generate_readme_tables as tables
 import pytest
 
+from ov_mobilenet.accuracy.networks import parse_entry
 from ov_mobilenet.cli.main import COMMANDS, cli, main
-from ov_mobilenet.measure.networks import parse_entry
 from ov_mobilenet.zoo.registry import model_names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +43,7 @@ def parse(line: str) -> click.Context:
 
 @pytest.mark.parametrize("line", commands())
 def test_commands_parse_and_name_models_of_the_zoo(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for folder in ("pictures", "val"):  # --verify-images and --dataset want them to be there
+    for folder in ("images", "val"):  # --verify-images and --dataset want them to be there
         (tmp_path / folder).mkdir()
     (tmp_path / "val.txt").touch()
     monkeypatch.chdir(tmp_path)
@@ -92,7 +92,7 @@ def test_the_demo_prints_what_the_readme_shows(capsys: pytest.CaptureFixture[str
     assert main(["demo", "-d", "CPU"]) == 0
     (shown,) = (text for kind, text in BLOCKS if kind == "text" and text.startswith("model "))
     printed = capsys.readouterr().out
-    assert _pictures(shown) == _pictures(printed) != []
+    assert _images(shown) == _images(printed) != []
     first_words = [re.findall(r"^\w+ ?\w+", text, re.MULTILINE) for text in (shown, printed.partition("Next:")[0])]
     assert first_words[0] == first_words[1]
 
@@ -125,6 +125,6 @@ def test_linked_files_are_there(link: str) -> None:
     assert (ROOT / link.partition("#")[0]).exists()
 
 
-def _pictures(output: str) -> list[list[str]]:
-    """Name and class of each picture in the demo's table; the figures differ from run to run."""
+def _images(output: str) -> list[list[str]]:
+    """Name and class of each image in the demo's table; the figures differ from run to run."""
     return [re.split(r"\s{2,}", line)[:2] for line in output.splitlines() if ".jpg " in line]

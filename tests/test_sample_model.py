@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_networks
-from signs import CLASSES, held_out, network_pictures
+from signs import CLASSES, held_out, network_images
 
 import ov_mobilenet as ovm
+from ov_mobilenet.accuracy.source_networks import source_oracle
 from ov_mobilenet.cli.demo import SAMPLE
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.conversion.oracles import source_oracle
 from ov_mobilenet.zoo.arguments import plan_conversion
 
 EXPORTS = Path(__file__).parent / "data" / "signs"
@@ -98,7 +98,7 @@ def answers(xml: Path, frames: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope="module")
 def drawings() -> tuple[np.ndarray, np.ndarray]:
     drawn = list(held_out(2, DRAWINGS))
-    return network_pictures(frame for frame, _ in drawn), np.array([label for _, label in drawn])
+    return network_images(frame for frame, _ in drawn), np.array([label for _, label in drawn])
 
 
 @pytest.fixture(scope="module")
@@ -232,12 +232,12 @@ def test_torch_and_tensorflow_pad_alike(drawings: tuple[np.ndarray, np.ndarray],
     assert np.abs(probabilities(network, normalised(drawings[0])) - frozen).max() > 0.1
 
 
-def test_the_sample_pictures_are_named_right(tmp_path: Path) -> None:
+def test_the_sample_images_are_named_right(tmp_path: Path) -> None:
     classifier = ovm.load_classifier(SAMPLE, device="CPU", cache_dir=tmp_path, offline=True)
-    pictures = sorted((ovm.find_config(SAMPLE).folder / "samples").glob("*.jpg"))
-    assert len(pictures) == 12
-    for picture in pictures:
-        assert classifier.classify(picture).best.label == picture.stem.rsplit("_", 1)[0].replace("_", " ")
+    images = sorted((ovm.find_config(SAMPLE).folder / "samples").glob("*.jpg"))
+    assert len(images) == 12
+    for image in images:
+        assert classifier.classify(image).best.label == image.stem.rsplit("_", 1)[0].replace("_", " ")
 
 
 def test_labels_are_the_drawn_classes() -> None:

@@ -1,8 +1,8 @@
-"""Draw the sample pictures: one JPEG each of a dozen classes, in the held-out style.
+"""Draw the sample images: one JPEG each of a dozen classes, in the held-out style.
 
-    python tools/draw_sample_signs.py --weights road-signs.pth --output-dir sample_pictures
+    python tools/draw_sample_signs.py --weights road-signs.pth --output-dir sample_images
 
-Each picture is one that the network gets right after the JPEG is read back.
+Each image is one that the network gets right after the JPEG is read back.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from sample_network import load_network, normalised, probabilities
-from signs import CLASSES, HELD_OUT, draw, network_picture
+from signs import CLASSES, HELD_OUT, draw, network_image
 from signs.arrays import Frame
 
 from ov_mobilenet.conversion.architectures.mobilenet_v1 import MobileNetV1
@@ -35,12 +35,12 @@ _FRAME_SIZE = (240, 320)
 _JPEG_QUALITY = 90
 _LARGEST_FILE = 25_000
 _ATTEMPTS = 100
-#: Daylight, so that the pictures also look well in a document.
+#: Daylight, so that the images also look well in a document.
 _LEAST_MEAN_LEVEL = 85
 
 
 def main() -> int:
-    """Write the pictures."""
+    """Write the images."""
     arguments = _arguments()
     arguments.output_dir.mkdir(parents=True, exist_ok=True)
     network = load_network(arguments.weights)
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Draw a dozen sample pictures of road signs.")
+    parser = argparse.ArgumentParser(description="Draw a dozen sample images of road signs.")
     parser.add_argument("--weights", type=Path, required=True, help="the .pth that training wrote")
     parser.add_argument("--output-dir", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=11)
@@ -67,9 +67,9 @@ def _sample(network: MobileNetV1, class_index: int, seed: int) -> tuple[bytes, f
         frame = draw(class_index, rng, HELD_OUT, frame_size=_FRAME_SIZE)
         encoded = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
         seen: Frame = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
-        picture = network_picture(seen)
-        probability = float(probabilities(network, normalised(picture[None]))[0, class_index])
-        if probability > 0.98 and len(encoded) < _LARGEST_FILE and picture.mean() > _LEAST_MEAN_LEVEL:
+        image = network_image(seen)
+        probability = float(probabilities(network, normalised(image[None]))[0, class_index])
+        if probability > 0.98 and len(encoded) < _LARGEST_FILE and image.mean() > _LEAST_MEAN_LEVEL:
             return encoded.tobytes(), probability
     raise SystemExit(f"none of {_ATTEMPTS} drawings of {CLASSES[class_index]!r} is fit to be a sample")
 

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from signs import held_out, network_pictures, resize
+from signs import held_out, network_images, resize
 from signs.arrays import Frame
 
 import ov_mobilenet as ovm
@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     drawn = list(held_out(arguments.seed, arguments.drawings))
-    frames = network_pictures(frame for frame, _ in drawn)
+    frames = network_images(frame for frame, _ in drawn)
     labels = np.array([label for _, label in drawn])
     uncropped = np.stack([resize(frame) for frame, _ in drawn])
     print(f"{len(drawn)} held-out drawings, seed {arguments.seed}; OpenVINO on CPU at f32")
@@ -39,9 +39,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
 
-        def top1(label: str, xml: Path, pictures: Frame, least: float = 0.0, most: float = 1.0) -> Frame:
+        def top1(label: str, xml: Path, images: Frame, least: float = 0.0, most: float = 1.0) -> Frame:
             nonlocal held
-            classes: Frame = answers(xml, pictures).argmax(1)
+            classes: Frame = answers(xml, images).argmax(1)
             figure = float((classes == labels).mean())
             held &= least <= figure <= most
             wanted = f" (at least {least})" if least else f" (below {most})" if most < 1 else ""

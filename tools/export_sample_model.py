@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from sample_network import load_network, normalised, probabilities
-from signs import held_out, network_pictures
+from signs import held_out, network_images
 
 from ov_mobilenet.conversion.architectures.mobilenet_v1 import MobileNetV1
 
@@ -36,8 +36,8 @@ def main() -> int:
     arguments.output_dir.mkdir(parents=True, exist_ok=True)
     network = load_network(arguments.weights)
     layers = layers_of(network)
-    pictures = network_pictures(frame for frame, _ in held_out(arguments.seed, arguments.drawings))
-    inputs = normalised(pictures)
+    images = network_images(frame for frame, _ in held_out(arguments.seed, arguments.drawings))
+    inputs = normalised(images)
     expected = probabilities(network, inputs)
 
     def path(suffix: str) -> Path:

@@ -138,13 +138,13 @@ def _geometry(config: ModelConfig) -> str:
     dataset = config.dataset
     geometry = from_dataset(dataset) if dataset else None
     if geometry is None:
-        return "None is recorded: the whole picture is resized to the input of the network."
+        return "None is recorded: the whole image is resized to the input of the network."
     steps = "\n".join(f"{i}. {text}" for i, text in enumerate(_steps(geometry), 1))
     return f"{steps}\n\n`classify` does this by itself. As a value of `--geometry`: `{geometry}`."
 
 
 def _steps(geometry: Geometry) -> list[str]:
-    texts = [f"Read the picture with {LIBRARIES[geometry.reader]}."]
+    texts = [f"Read the image with {LIBRARIES[geometry.reader]}."]
     for step in geometry.steps:
         library = LIBRARIES[step.library]
         if isinstance(step, Resize) and step.keep_aspect and step.height == step.width:
@@ -177,7 +177,7 @@ def _files(config: ModelConfig) -> str:
 def _use(name: str) -> str:
     return (
         f"```sh\nov-mobilenet download {name}\nov-mobilenet convert {name}\n"
-        f"ov-mobilenet classify {name} PICTURE…\n```\n\n`classify` downloads and converts by itself where need be."
+        f"ov-mobilenet classify {name} IMAGE…\n```\n\n`classify` downloads and converts by itself where need be."
     )
 
 

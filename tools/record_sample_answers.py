@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from sample_network import load_network, normalised, probabilities
 
-from ov_mobilenet.conversion.verification import draw_noise
+from ov_mobilenet.accuracy.verification import draw_noise
 
 TARGET = Path(__file__).resolve().parents[1] / "model_configs" / "mobilenet-v1-0.25-128-signs" / "answers.json"
 

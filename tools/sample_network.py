@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from signs import CLASSES, central_crop, network_picture, resize
+from signs import CLASSES, central_crop, network_image, resize
 from signs.arrays import Frame
 from torch import Tensor, nn
 
@@ -33,14 +33,14 @@ def load_network(path: Path) -> MobileNetV1:
     return network.eval()
 
 
-def normalised(pictures: Frame) -> Tensor:
-    """uint8 (N, 128, 128, 3) BGR pictures as the network's float input (N, 3, 128, 128) RGB."""
-    return (raw(pictures) - MEAN_VALUE) / SCALE_VALUE
+def normalised(images: Frame) -> Tensor:
+    """uint8 (N, 128, 128, 3) BGR images as the network's float input (N, 3, 128, 128) RGB."""
+    return (raw(images) - MEAN_VALUE) / SCALE_VALUE
 
 
-def raw(pictures: Frame) -> Tensor:
-    """Pictures in the network's layout and channel order, but still 0..255."""
-    rgb = np.ascontiguousarray(pictures[..., ::-1])
+def raw(images: Frame) -> Tensor:
+    """Images in the network's layout and channel order, but still 0..255."""
+    rgb = np.ascontiguousarray(images[..., ::-1])
     return torch.from_numpy(rgb).permute(0, 3, 1, 2).float()
 
 
@@ -108,10 +108,10 @@ def judge(network: MobileNetV1, drawings: Sequence[tuple[Frame, int]]) -> list[J
     """Feed frames rightly and in the usual wrong ways."""
     labels = np.array([class_index for _, class_index in drawings])
 
-    def pictures(geometry: Callable[[Frame], Frame]) -> Frame:
+    def images(geometry: Callable[[Frame], Frame]) -> Frame:
         return np.stack([geometry(frame) for frame, _ in drawings])
 
-    right = pictures(network_picture)
+    right = images(network_image)
     cases = (
         ("right", network, normalised(right)),
         ("right, weights rounded to FP16", rounded_to_fp16(network), normalised(right)),
@@ -120,8 +120,8 @@ def judge(network: MobileNetV1, drawings: Sequence[tuple[Frame, int]]) -> list[J
         ("no mean (0..2)", network, raw(right) / SCALE_VALUE),
         ("no scale (-127.5..127.5)", network, raw(right) - MEAN_VALUE),
         ("scaled to 0..1", network, raw(right) / 255),
-        ("whole frame resized, not cropped", network, normalised(pictures(resize))),
-        ("crop 0.75", network, normalised(pictures(lambda frame: network_picture(central_crop(frame))))),
+        ("whole frame resized, not cropped", network, normalised(images(resize))),
+        ("crop 0.75", network, normalised(images(lambda frame: network_image(central_crop(frame))))),
     )
     judgements = []
     for feeding, fed, inputs in cases:

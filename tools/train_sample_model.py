@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from sample_network import judge, new_network, normalised, raw
-from signs import CLASSES, TRAINING, held_out, network_picture, numbered_drawing
+from signs import CLASSES, TRAINING, held_out, network_image, numbered_drawing
 from signs.arrays import Frame
 from torch import Tensor
 from torch.nn import functional
@@ -26,11 +26,11 @@ from ov_mobilenet.conversion.architectures.mobilenet_v1 import MobileNetV1
 _BATCH_SIZE = 64
 _PEAK_LEARNING_RATE = 4e-3
 _WEIGHT_DECAY = 0.02
-#: Of the indecision loss: how many pictures, at which steps, how much it counts.
+#: Of the indecision loss: how many images, at which steps, how much it counts.
 _UNNORMALISED_BATCH_SIZE = 32
 _UNNORMALISED_EVERY = 4
 _UNNORMALISED_WEIGHT = 0.3
-#: Pictures are moved by up to this many pixels in each direction.
+#: Images are moved by up to this many pixels in each direction.
 _LARGEST_SHIFT = 6
 #: What the finished network must reach, and what it must not reach when it is fed wrongly.
 _LEAST_TOP1 = {"right": 0.96, "right, weights rounded to FP16": 0.95}
@@ -46,9 +46,9 @@ def main() -> int:
     torch.use_deterministic_algorithms(True)
     started = time.monotonic()
 
-    pictures = _draw_training_set(arguments.seed, arguments.drawings, processes=arguments.processes)
-    _say(f"{len(pictures)} drawings in {time.monotonic() - started:.0f} s")
-    network = _train(pictures, epochs=arguments.epochs, seed=arguments.seed)
+    images = _draw_training_set(arguments.seed, arguments.drawings, processes=arguments.processes)
+    _say(f"{len(images)} drawings in {time.monotonic() - started:.0f} s")
+    network = _train(images, epochs=arguments.epochs, seed=arguments.seed)
     _save(network, arguments.output)
     _say(f"saved {arguments.output} after {time.monotonic() - started:.0f} s")
 
@@ -80,37 +80,37 @@ def _say(message: str) -> None:
     sys.stderr.flush()
 
 
-def _training_picture(seed: int, index: int) -> Frame:
-    return network_picture(numbered_drawing(TRAINING, seed, index)[0])
+def _training_image(seed: int, index: int) -> Frame:
+    return network_image(numbered_drawing(TRAINING, seed, index)[0])
 
 
 def _draw_training_set(seed: int, count: int, *, processes: int) -> Frame:
-    """uint8 (count, 128, 128, 3) BGR; the class of picture i is i modulo the number of classes."""
+    """uint8 (count, 128, 128, 3) BGR; the class of image i is i modulo the number of classes."""
     with ProcessPoolExecutor(processes) as pool:
-        return np.stack(list(pool.map(partial(_training_picture, seed), range(count), chunksize=250)))
+        return np.stack(list(pool.map(partial(_training_image, seed), range(count), chunksize=250)))
 
 
-def _train(pictures: Frame, *, epochs: int, seed: int) -> MobileNetV1:
-    """Train on all pictures: AdamW, a short warm-up, then a cosine down to zero."""
+def _train(images: Frame, *, epochs: int, seed: int) -> MobileNetV1:
+    """Train on all images: AdamW, a short warm-up, then a cosine down to zero."""
     rng = np.random.default_rng(seed)
     # Channels last is half again as quick for depthwise convolutions on a CPU.
     network = new_network()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    labels = torch.arange(len(pictures)) % len(CLASSES)
-    steps_per_epoch = len(pictures) // _BATCH_SIZE
+    labels = torch.arange(len(images)) % len(CLASSES)
+    steps_per_epoch = len(images) // _BATCH_SIZE
     optimiser = torch.optim.AdamW(network.parameters(), lr=_PEAK_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     factor = partial(_learning_rate_factor, warm_up=steps_per_epoch // 2, total=steps_per_epoch * epochs)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
     network.train()
     for epoch in range(epochs):
         started, loss_sum, right = time.monotonic(), 0.0, 0
-        batches = rng.permutation(len(pictures))[: steps_per_epoch * _BATCH_SIZE].reshape(-1, _BATCH_SIZE)
+        batches = rng.permutation(len(images))[: steps_per_epoch * _BATCH_SIZE].reshape(-1, _BATCH_SIZE)
         for batch in batches:
-            inputs = normalised(_augmented(pictures[batch], rng))
+            inputs = normalised(_augmented(images[batch], rng))
             logits = network(inputs.contiguous(memory_format=torch.channels_last))
             loss = functional.cross_entropy(logits, labels[batch])
             if epoch > 0 and schedule.last_epoch % _UNNORMALISED_EVERY == 0:
-                loss = loss + _UNNORMALISED_WEIGHT * _indecision_loss(network, pictures[batch])
+                loss = loss + _UNNORMALISED_WEIGHT * _indecision_loss(network, images[batch])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -126,14 +126,14 @@ def _train(pictures: Frame, *, epochs: int, seed: int) -> MobileNetV1:
     return plain.eval()
 
 
-def _indecision_loss(network: MobileNetV1, pictures: Frame) -> Tensor:
+def _indecision_loss(network: MobileNetV1, images: Frame) -> Tensor:
     """How far the network is from giving every class the same probability on unnormalised pixels.
 
     Left alone, this network gets three quarters of the drawings right without mean and scale, and a
     toolkit that forgot them would look nearly well. The sample model is there to show that fault, so it is
     taught to be undecided on 0..255. Nothing of the kind is done for other faults.
     """
-    inputs = raw(pictures[:_UNNORMALISED_BATCH_SIZE]).contiguous(memory_format=torch.channels_last)
+    inputs = raw(images[:_UNNORMALISED_BATCH_SIZE]).contiguous(memory_format=torch.channels_last)
     # As it will infer, and so that these pixels stay out of the batch norm statistics.
     network.eval()
     loss = -functional.log_softmax(network(inputs), dim=1).mean()
@@ -147,17 +147,17 @@ def _learning_rate_factor(step: int, *, warm_up: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (total - warm_up)))
 
 
-def _augmented(pictures: Frame, rng: np.random.Generator) -> Frame:
-    """Shift each picture.
+def _augmented(images: Frame, rng: np.random.Generator) -> Frame:
+    """Shift each image.
 
     Never mirrored, for text and arrows have a direction. Never made brighter or darker, for the drawings
     already are.
     """
-    size = pictures.shape[1]
+    size = images.shape[1]
     margin = ((0, 0), (_LARGEST_SHIFT, _LARGEST_SHIFT), (_LARGEST_SHIFT, _LARGEST_SHIFT), (0, 0))
-    padded = np.pad(pictures, margin, mode="edge")
-    offsets = rng.integers(0, 2 * _LARGEST_SHIFT + 1, (len(pictures), 2))
-    return np.stack([picture[y : y + size, x : x + size] for picture, (y, x) in zip(padded, offsets, strict=True)])
+    padded = np.pad(images, margin, mode="edge")
+    offsets = rng.integers(0, 2 * _LARGEST_SHIFT + 1, (len(images), 2))
+    return np.stack([image[y : y + size, x : x + size] for image, (y, x) in zip(padded, offsets, strict=True)])
 
 
 def _save(network: MobileNetV1, path: Path) -> None:

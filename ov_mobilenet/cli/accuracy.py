@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 import msgspec
 
+from ov_mobilenet.accuracy.measure import WORST, check_accuracy, measure_accuracy, published_accuracy
+from ov_mobilenet.accuracy.report import AccuracyReport, read_figures
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.accuracy_report import print_csv, print_report
-from ov_mobilenet.cli.device import DeviceOptions, device_options
+from ov_mobilenet.cli.device import DeviceFlags, device_options
 from ov_mobilenet.cli.progress import count_progress
 from ov_mobilenet.errors import UsageError, printable
-from ov_mobilenet.measure.accuracy import WORST, check_accuracy, measure_accuracy, published_accuracy
-from ov_mobilenet.measure.report import AccuracyReport, read_figures
 from ov_mobilenet.runtime.results import Failure
 
 PUBLISHED = "published"
@@ -23,11 +23,11 @@ PUBLISHED = "published"
 @click.argument("model")
 @click.option(
     "--dataset", required=True, metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Pictures: a folder a class, named by synset, number or class name; or with --annotations.",
+    help="Images: a folder a class, named by synset, number or class name; or with --annotations.",
 )  # fmt: skip
 @click.option(
     "--annotations", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Which picture has which class: ImageNet's val.txt, or CSV (default: DIR/val.txt if it is there).",
+    help="Which image has which class: ImageNet's val.txt, or CSV (default: DIR/val.txt if it is there).",
 )  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 @click.option("--per-class", is_flag=True, help="Every class in the table as well; JSON and CSV have them anyway.")
@@ -35,11 +35,11 @@ PUBLISHED = "published"
     "--worst", type=click.IntRange(min=0), default=WORST, show_default=True, metavar="N",
     help="Of so many classes, what they were taken for.",
 )  # fmt: skip
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only so many pictures, drawn at random.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only so many images, drawn at random.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which ones --limit draws.")
 @click.option(
     "--predictions", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-    help="Write each picture's five best classes here, .jsonl or .csv, as soon as they are known.",
+    help="Write each image's five best classes here, .jsonl or .csv, as soon as they are known.",
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Take over what --predictions FILE has already.")
 @click.option("--min-top1", type=click.FloatRange(0, 1), metavar="X", help="Exit code 3 below this fraction.")
@@ -74,22 +74,22 @@ def accuracy_command(
     geometry: str | None,
     labels: Path | None,
     config_dirs: tuple[Path, ...],
-    device_options: DeviceOptions,
+    device_options: DeviceFlags,
     cache_dir: Path | None,
     offline: bool,
 ) -> int:
-    """Top-1 and top-5 of a MODEL on pictures whose classes are known.
+    """Top-1 and top-5 of a MODEL on images whose classes are known.
 
     By the model's own protocol: its crop and resize, pixels exact, EXIF orientation ignored as in the published
     protocols, computed in f32 unless --inference-precision says otherwise. Classes are counted from 0 without a
     background class, whether the network has one or not. Intervals are 95 % (Wilson).
 
-    A picture that cannot be read is reported, the others are measured, and the exit code is 1.
+    An image that cannot be read is reported, the others are measured, and the exit code is 1.
 
     \b
     Examples:
       ov-mobilenet accuracy mobilenet-v2-pytorch --dataset val/ --annotations val.txt
-      ov-mobilenet accuracy public/mine/FP16/mine.xml --dataset pictures/ --min-top1 0.9 --format json
+      ov-mobilenet accuracy public/mine/FP16/mine.xml --dataset images/ --min-top1 0.9 --format json
       ov-mobilenet accuracy mobilenetv2-7 --dataset val/ --predictions v2.jsonl --resume --limit 5000
     """
     wanted = _reference(reference, model, config_dirs)
@@ -97,7 +97,7 @@ def accuracy_command(
     def on_failure(failure: Failure) -> None:
         click.echo(f"error: {printable(failure.source)}: {printable(failure.error)}", err=True)
 
-    with count_progress(context, "pictures") as on_progress:
+    with count_progress(context, "images") as on_progress:
         report = measure_accuracy(
             model,
             dataset,
@@ -151,6 +151,6 @@ def _say_left_out(context: click.Context, report: AccuracyReport) -> None:
     if options.quiet(context):
         return
     if report.failed:
-        click.echo(f"{report.failed} of {report.images + report.failed} pictures could not be classified", err=True)
+        click.echo(f"{report.failed} of {report.images + report.failed} images could not be classified", err=True)
     if report.duplicates:
-        click.echo(f"{report.duplicates} pictures were named twice and count once", err=True)
+        click.echo(f"{report.duplicates} images were named twice and count once", err=True)

@@ -6,15 +6,15 @@ import csv
 import sys
 from collections.abc import Iterable
 
+from ov_mobilenet.accuracy.figures import ClassFigures, Interval
+from ov_mobilenet.accuracy.report import AccuracyReport
 from ov_mobilenet.cli.tables import print_facts, print_table
-from ov_mobilenet.measure.figures import ClassFigures, Interval
-from ov_mobilenet.measure.report import AccuracyReport
 
 GEOMETRY_FROM = {
     "model": "the model's own",
     "graph": "the model's own, in the graph",
     "asked": "asked for, not the model's own",
-    "not known": "the model names none: the whole picture is resized",
+    "not known": "the model names none: the whole image is resized",
 }
 
 
@@ -27,7 +27,7 @@ def print_report(report: AccuracyReport, *, every_class: bool) -> None:
             "model": report.model,
             "top-1": _figure(report.top1, report.top1_interval, report.reference_top1),
             "top-5": _figure(report.top5, report.top5_interval, report.reference_top5),
-            "pictures": f"{report.images}{missing}{drawn}",
+            "images": f"{report.images}{missing}{drawn}",
             "geometry": f"{report.geometry or 'of the graph'} ({GEOMETRY_FROM[report.geometry_from]})",
             "EXIF": "orientation ignored, as in the published protocols",
             "ran on": f"{report.device} at {report.inference_precision or 'a precision it does not tell'}",
@@ -35,7 +35,7 @@ def print_report(report: AccuracyReport, *, every_class: bool) -> None:
     )
     if every_class:
         print()  # noqa: T201
-        print_table(("id", "class", "pictures", "top-1", "top-5"), _rows(report.per_class), numbers_from=2)
+        print_table(("id", "class", "images", "top-1", "top-5"), _rows(report.per_class), numbers_from=2)
     if report.worst_classes:
         print()  # noqa: T201
         rows = (
@@ -51,7 +51,7 @@ def print_report(report: AccuracyReport, *, every_class: bool) -> None:
 
 
 def print_csv(report: AccuracyReport) -> None:
-    """A row for all pictures, without a class, and one a class."""
+    """A row for all images, without a class, and one a class."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("class_id", "label", "images", "top1", "top5"))
     writer.writerow(("", "all", report.images, report.top1, report.top5))

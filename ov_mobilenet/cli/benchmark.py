@@ -11,21 +11,29 @@ from typing import cast
 
 import click
 
+from ov_mobilenet.benchmarking.baseline import MAX_REGRESSION, PAIRS
+from ov_mobilenet.benchmarking.benchmark import Workload
+from ov_mobilenet.benchmarking.comparison import compare_with_command, compare_with_earlier, find_earlier
+from ov_mobilenet.benchmarking.conditions import conditions, current_load
+from ov_mobilenet.benchmarking.inputs import RANDOM
+from ov_mobilenet.benchmarking.measurement import (
+    BaselineComparison,
+    Failed,
+    Measurement,
+    Mode,
+    Report,
+    as_json,
+    read_report,
+)
+from ov_mobilenet.benchmarking.sweep import Sweep, SweepResult, measurements
+from ov_mobilenet.benchmarking.tables import HEADS, as_csv, as_markdown, layer_rows, row, sentence, type_rows
 from ov_mobilenet.cli import options
-from ov_mobilenet.cli.device import MORE, DeviceOptions
+from ov_mobilenet.cli.device import MORE, DeviceFlags
+from ov_mobilenet.devices.device_settings import HINTS, INFERENCE_PRECISIONS, DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import UsageError, printable
-from ov_mobilenet.measure.baseline import MAX_REGRESSION, PAIRS
-from ov_mobilenet.measure.benchmark import Workload
-from ov_mobilenet.measure.comparison import compare_with_command, compare_with_earlier, find_earlier
-from ov_mobilenet.measure.conditions import conditions, current_load
-from ov_mobilenet.measure.measurement import Comparison, Failed, Measurement, Mode, Report, as_json, read_report
-from ov_mobilenet.measure.pictures import RANDOM
-from ov_mobilenet.measure.sweep import Done, Sweep, measurements
-from ov_mobilenet.measure.tables import HEADS, as_csv, as_markdown, layer_rows, row, sentence, type_rows
+from ov_mobilenet.images.load_image import DECODES, Decode
 from ov_mobilenet.outputs.whole import write_whole
-from ov_mobilenet.runtime.device_settings import HINTS, INFERENCE_PRECISIONS, DeviceSettings, Hint, InferencePrecision
-from ov_mobilenet.runtime.load import ir_path
-from ov_mobilenet.runtime.loading import DECODES, Decode
+from ov_mobilenet.resolve import Lookup, open_model
 
 EXIT_FAILED, EXIT_REGRESSED = 1, 3
 WIDTHS = (26, 6, 7, 10, 5, 8, 7, 7, 7, 7, 7, 7)
@@ -110,14 +118,14 @@ def _more(function: options.F) -> options.F:
     multiple=True,
     callback=_numbers(int, 1),
     metavar="N,…",
-    help="Pictures a request (default: the model's own; end to end as in classify).",
+    help="Images per request (default: the model's own; end to end as in classify).",
 )
 @_more
 @click.option("--mode", type=click.Choice(list(_MODES)), default="inference", show_default=True,
-              help="The network alone, or from picture files to classes.")  # fmt: skip
+              help="The network alone, or from image files to classes.")  # fmt: skip
 @click.option("--time", "time_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
               help="How long each is timed (default: 10, without --iterations).")  # fmt: skip
-@click.option("--iterations", type=click.IntRange(min=1), metavar="N", help="How many requests; end to end pictures.")
+@click.option("--iterations", type=click.IntRange(min=1), metavar="N", help="How many requests; end to end images.")
 @click.option("--warmup", type=click.FloatRange(min=0), default=0.5, show_default=True, metavar="SECONDS",
               help="How long each runs before.")  # fmt: skip
 @click.option(
@@ -126,12 +134,12 @@ def _more(function: options.F) -> options.F:
     multiple=True,
     callback=_numbers(float, 0),
     metavar="FPS,…",
-    help="Pictures come at this rate, and latency counts from when they came; 0: as fast as they are taken.",
+    help="Images come at this rate, and latency counts from when they came; 0: as fast as they are taken.",
 )
 @click.option("--profile", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="What `tune` found, instead of device, hint, precision, batch and the like.")  # fmt: skip
 @click.option("--input", "source", default=RANDOM, show_default=True, metavar="DIR|random",
-              help="Folder of pictures, or made up ones.")  # fmt: skip
+              help="Folder of images, or made up ones.")  # fmt: skip
 @click.option("--decode", type=click.Choice(DECODES), default="auto", show_default=True, help="As in classify.")
 @click.option("--per-layer", is_flag=True, help="Where the time goes: layers and types of layers, and their precision.")
 @click.option("--exec-graph", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
@@ -182,19 +190,19 @@ def benchmark_command(
     cache_dir: Path | None,
     offline: bool,
 ) -> int:
-    """Measure how many pictures a second models do, and how long each takes; all combinations of what is listed.
+    """Measure how many images per second models do, and how long each takes; all combinations of what is listed.
 
     Inference alone is what OpenVINO's benchmark_app measures: inputs prepared once, no post-processing. End to end is
     classify: read, decode, crop and resize, inference, most probable classes.
 
     \b
     Examples:
-      ov-mobilenet benchmark mobilenet-v2-pytorch -d CPU --mode both --input pictures/
+      ov-mobilenet benchmark mobilenet-v2-pytorch -d CPU --mode both --input images/
       ov-mobilenet benchmark mobilenet-v2-pytorch -d CPU --precision f32,bf16 --batch 1,4 --report sweep.csv
       ov-mobilenet benchmark mobilenet-v2-pytorch -d CPU --max-rate 0,200,400
       ov-mobilenet benchmark mobilenet-v2-pytorch -d CPU --baseline before.json --max-regression 0.05
     """
-    settings = DeviceOptions(
+    settings = DeviceFlags(
         device="AUTO", hint=None, inference_precision=None, streams=streams, threads=threads, nireq=nireq, pin=pin,
         model_cache=model_cache, properties=properties, fallback=fallback,
     ).settings()  # fmt: skip
@@ -213,9 +221,9 @@ def benchmark_command(
             raise UsageError(
                 "settings are given twice", expected="one model with --profile, or device, hint and the like"
             )
-        from ov_mobilenet.measure.tuning.profile import apply_profile
+        from ov_mobilenet.runtime.profile import apply_profile
 
-        xml = ir_path(models[0], cache_dir, config_dirs=config_dirs, offline=offline)
+        xml = open_model(models[0], Lookup(config_dirs, cache_dir, offline)).xml
         settings, batch = apply_profile(profile, xml)
         sweep = Sweep(
             (str(xml),), (settings.device,), (settings.hint,), (settings.inference_precision,), (batch,),
@@ -234,7 +242,7 @@ def benchmark_command(
         if not file.parent.is_dir():
             raise UsageError("the report's folder is not there", where=file.parent)
         if file.suffix == ".html":  # said before the time is spent
-            from ov_mobilenet.measure.html.drawing import style
+            from ov_mobilenet.benchmarking.html.drawing import style
 
             with style():
                 pass
@@ -247,7 +255,7 @@ def benchmark_command(
 
     found: list[Measurement] = []
     failures: list[Failed] = []
-    comparisons: list[Comparison] = []
+    comparisons: list[BaselineComparison] = []
     quiet = options.quiet(context)
     if form == "table":
         click.echo(_line(HEADS))
@@ -256,7 +264,7 @@ def benchmark_command(
         if form != "table" and options.show_progress(context):
             click.echo(f"measuring {what}", err=True)
 
-    for done in measurements(sweep, settings, how, config_dirs=config_dirs, cache_dir=cache_dir, offline=offline,
+    for done in measurements(sweep, settings, how, lookup=Lookup(config_dirs, cache_dir, offline),
                              exec_graphs=exec_graph, about_to=about_to):  # fmt: skip
         if isinstance(done.found, Failed):
             failures.append(done.found)
@@ -289,7 +297,9 @@ def benchmark_command(
     return EXIT_FAILED if failures else 0
 
 
-def _compared(number: int, done: Done, against: Against, earlier: Report | None, *, alone: bool) -> list[Comparison]:
+def _compared(
+    number: int, done: SweepResult, against: Against, earlier: Report | None, *, alone: bool
+) -> list[BaselineComparison]:
     found = []
     assert isinstance(done.found, Measurement)
     assert done.bench is not None
@@ -312,7 +322,7 @@ def _json(report: Report) -> str:
 
 
 def _html(report: Report) -> str:
-    from ov_mobilenet.measure.html_report import html_report
+    from ov_mobilenet.benchmarking.html_report import html_report
 
     return html_report(report)
 

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import click
 
+from ov_mobilenet.benchmarking.benchmark import Bench, Workload
+from ov_mobilenet.benchmarking.inputs import RANDOM
+from ov_mobilenet.benchmarking.latency import nearest_rank
+from ov_mobilenet.benchmarking.measurement import Measurement
+from ov_mobilenet.benchmarking.resources import Meter
+from ov_mobilenet.benchmarking.tables import layer_rows
+from ov_mobilenet.devices.device_settings import DeviceSettings, Hint
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.measure.benchmark import Bench, Workload
-from ov_mobilenet.measure.latency import nearest_rank
-from ov_mobilenet.measure.measurement import Measurement
-from ov_mobilenet.measure.pictures import RANDOM
-from ov_mobilenet.measure.resources import Meter
-from ov_mobilenet.measure.tables import layer_rows
-from ov_mobilenet.runtime.device_settings import DeviceSettings, Hint
-from ov_mobilenet.runtime.load import read_runnable
+from ov_mobilenet.resolve import open_model
+from ov_mobilenet.runtime.runnable import make_runnable
 
 HINTS: dict[str, Hint | None] = {
     "throughput": "throughput", "tput": "throughput", "cumulative_throughput": "cumulative_throughput",
@@ -48,12 +49,12 @@ class _App(click.Command):
 
 @click.command("benchmark-app", cls=_App)
 @click.option("-m", "--path_to_model", "model", required=True, metavar="MODEL", help="IR, model.yml or zoo name.")
-@click.option("-i", "--paths_to_input", "source", default=RANDOM, metavar="DIR", help="Folder of pictures.")
+@click.option("-i", "--paths_to_input", "source", default=RANDOM, metavar="DIR", help="Folder of images.")
 @click.option("-d", "--target_device", "device", default="CPU", show_default=True)
 @click.option("-hint", "--perf_hint", "hint", type=click.Choice(list(HINTS)), help="Default: throughput.")
 @click.option("-niter", "--number_iterations", "iterations", type=click.IntRange(min=1))
 @click.option("-max_irate", "--maximum_inference_rate", "rate", type=click.FloatRange(min=0), default=0.0,
-              help="Here latencies count from when a picture came.")  # fmt: skip
+              help="Here latencies count from when an image came.")  # fmt: skip
 @click.option("-t", "--time", "time_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS")
 @click.option("-b", "--batch_size", "batch", type=click.IntRange(min=1))
 @click.option("-nireq", "--number_infer_requests", "nireq", type=click.IntRange(min=1))
@@ -108,7 +109,7 @@ def benchmark_app_command(
         warmup_s=0.0 if cold else 0.5, max_rate=rate or None, input=source, start_up=False, per_layer=per_layer,
         exec_graph=graph,
     )  # fmt: skip
-    bench = Bench(read_runnable(model), settings, how)
+    bench = Bench(make_runnable(open_model(model)), settings, how)
     bench.warm_up()
     meter = Meter()
     run = bench.run()

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from ov_mobilenet.cli import options
+from ov_mobilenet.devices import model_cache
 from ov_mobilenet.downloads import cache
-from ov_mobilenet.runtime import model_cache
 
 SCHEMA_VERSION = 1
 
@@ -63,17 +63,17 @@ def prune(older_than: float | None, dry_run: bool, cache_dir: Path | None) -> No
     click.echo(f"{options.human_size(freed)} {'would be ' if dry_run else ''}freed", err=True)
 
 
-def _entries(root: Path) -> list[cache.Entry]:
+def _entries(root: Path) -> list[cache.CacheEntry]:
     """What the caches hold, the oldest first; a compiled model is as old as its last use."""
     now = time.time()
     compiled = [
-        cache.Entry("compiled", model.path, model.size, (now - model.used) / 86_400)
+        cache.CacheEntry("compiled", model.path, model.size, (now - model.used) / 86_400)
         for model in model_cache.models(model_cache.default_folder(root))
     ]
     return sorted((*cache.entries(root), *compiled), key=lambda entry: (-entry.age_days, str(entry.path)))
 
 
-def _remove(root: Path, entry: cache.Entry) -> bool:
+def _remove(root: Path, entry: cache.CacheEntry) -> bool:
     """Delete an entry; False if another process holds it."""
     if entry.kind == "compiled":
         entry.path.unlink(missing_ok=True)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.cli.device import DeviceOptions, device_options
+from ov_mobilenet.cli.device import DeviceFlags, device_options
 from ov_mobilenet.cli.inputs import InputOptions, input_options
 from ov_mobilenet.cli.outputs import OutputOptions, output_options
-from ov_mobilenet.cli.run_progress import Run, shown
+from ov_mobilenet.cli.run_progress import RunProgress, shown
+from ov_mobilenet.devices.device_settings import DeviceSettings
 from ov_mobilenet.errors import printable
-from ov_mobilenet.runtime.device_settings import DeviceSettings
-from ov_mobilenet.runtime.load import load_classifier
-from ov_mobilenet.runtime.loading import DECODES, Decode
-from ov_mobilenet.runtime.many import choices
+from ov_mobilenet.images.load_image import DECODES, Decode
+from ov_mobilenet.load import load_classifier
+from ov_mobilenet.runtime.defaults import settings_for
 from ov_mobilenet.runtime.results import Failure
 
 if TYPE_CHECKING:
@@ -60,38 +60,36 @@ def classify_command(
     input_options: InputOptions,
     profile: Path | None,
     config_dirs: tuple[Path, ...],
-    device_options: DeviceOptions,
+    device_options: DeviceFlags,
     cache_dir: Path | None,
     offline: bool,
 ) -> int:
-    """Classify pictures, videos, cameras and streams.
+    """Classify images, videos, cameras and streams.
 
-    INPUT is a picture; a folder, with all below it; a wildcard; @LIST.txt with a path a line, taken from the working
+    INPUT is an image; a folder, with all below it; a wildcard; @LIST.txt with a path a line, taken from the working
     directory, where empty lines and lines beginning with # are left out; - for paths on stdin; a tar shard; a video;
     a camera (0, /dev/video0); or a stream (rtsp, http). A camera or stream comes last: of its frames only the newest
     is classified, so that results do not lag behind, and the others are dropped and counted.
 
-    A picture that cannot be read gets an error in its place; the others are done, and the exit code is 1.
+    An image that cannot be read gets an error in its place; the others are done, and the exit code is 1.
 
     \b
     Examples:
       ov-mobilenet classify mobilenet-v2-pytorch cat.jpg
-      ov-mobilenet classify public/mine/FP16/mine.xml pictures/ --format jsonl > results.jsonl
-      ov-mobilenet classify mobilenet-v2-pytorch pictures/ -o results.parquet --resume
+      ov-mobilenet classify public/mine/FP16/mine.xml images/ --format jsonl > results.jsonl
+      ov-mobilenet classify mobilenet-v2-pytorch images/ -o results.parquet --resume
       ov-mobilenet classify mobilenet-v2-pytorch rtsp://camera/1 --max-fps 5 --format jsonl
     """
-    pictures = input_options.open(inputs)
+    images = input_options.open(inputs)
     names = None
     if labels is not None:
         from ov_mobilenet.zoo.labels import read_labels
 
         names = read_labels(labels)
     destination = context.with_resource(output_options.open())
-    left, count = _left(pictures, destination)
-    if count is not None and pictures.count is not None and count < pictures.count and not options.quiet(context):
-        click.echo(
-            f"{pictures.count - count} of {pictures.count} pictures are in {output_options.output} already", err=True
-        )
+    left, count = _left(images, destination)
+    if count is not None and images.count is not None and count < images.count and not options.quiet(context):
+        click.echo(f"{images.count - count} of {images.count} images are in {output_options.output} already", err=True)
     if count == 0:
         output_options.sink(destination).close()
         return 0
@@ -99,7 +97,7 @@ def classify_command(
     batch_size = None
     if profile is None:
         # Frames of a camera come one at a time.
-        settings, batch_size = choices(device_options.settings(), 1 if pictures.live else count)
+        settings, batch_size = settings_for(device_options.settings(), 1 if images.live else count)
     elif settings == DeviceSettings():
         settings = None
     classifier = load_classifier(
@@ -115,13 +113,9 @@ def classify_command(
         offline=offline,
     )
     done = failed = 0
-    found = (
-        classifier.stream(left, top_k=output_options.classes, live=pictures.live)
-        if pictures.live or count != 1
-        else classifier.classify_each(left, top_k=output_options.classes)
-    )
+    found = classifier.stream(left, top_k=output_options.classes, live=images.live)
     sink = output_options.sink(destination)
-    run = Run(count, (lambda: pictures.dropped) if pictures.live else None)
+    run = RunProgress(count, (lambda: images.dropped) if images.live else None)
     try:
         with shown(output_options.trimmed(found), run, context, to_stdout=destination.is_stdout) as results:
             for result in results:
@@ -131,21 +125,21 @@ def classify_command(
                     failed += 1
                     click.echo(f"error: {printable(result.source)}: {printable(result.error)}", err=True)
     finally:
-        pictures.close()
+        images.close()
         sink.close()
-        if pictures.live and not options.quiet(context):
-            lost = f", {pictures.reconnections} reconnections" if pictures.reconnections else ""
-            click.echo(f"{done} classified, {pictures.dropped} frames dropped{lost}", err=True)
+        if images.live and not options.quiet(context):
+            lost = f", {images.reconnections} reconnections" if images.reconnections else ""
+            click.echo(f"{done} classified, {images.dropped} frames dropped{lost}", err=True)
     if failed and not options.quiet(context):
-        click.echo(f"{failed} of {done} pictures could not be classified", err=True)
+        click.echo(f"{failed} of {done} images could not be classified", err=True)
     return 1 if failed else 0
 
 
-def _left(pictures: Inputs, destination: Destination) -> tuple[Iterable[Item], int | None]:
-    """The pictures that have no result yet, and how many; None if nobody knows."""
+def _left(images: Inputs, destination: Destination) -> tuple[Iterable[Item], int | None]:
+    """The images that have no result yet, and how many; None if nobody knows."""
     if not destination.done:
-        return pictures, pictures.count
-    if pictures.count is None:
-        return destination.left(pictures), None
-    left = list(destination.left(pictures))
+        return images, images.count
+    if images.count is None:
+        return destination.left(images), None
+    left = list(destination.left(images))
     return left, len(left)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
+from ov_mobilenet.accuracy.side_by_side import SECONDS, Compared, ModelComparison, compare
 from ov_mobilenet.cli import options
-from ov_mobilenet.cli.device import DeviceOptions, device_options
+from ov_mobilenet.cli.device import DeviceFlags, device_options
 from ov_mobilenet.cli.progress import count_progress
 from ov_mobilenet.cli.tables import print_table
 from ov_mobilenet.errors import printable
-from ov_mobilenet.measure.side_by_side import SECONDS, Compared, Comparison, compare
 from ov_mobilenet.runtime.results import Failure
 
 HEADS = ("model", "runs in", "top-1", "top-5", "agreement", "max diff", "MB", "FPS", "p50 ms")
@@ -22,14 +22,14 @@ HEADS = ("model", "runs in", "top-1", "top-5", "agreement", "max diff", "MB", "F
 @click.argument("models", nargs=-1, required=True, metavar="MODEL[@FORM]…")
 @click.option(
     "--dataset", required=True, metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Pictures and their classes, as for `accuracy`.",
+    help="Images and their classes, as for `accuracy`.",
 )  # fmt: skip
 @click.option(
     "--annotations", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="ImageNet's val.txt, or CSV (default: DIR/val.txt if it is there).",
 )  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["table", "json", "md"]), default="table", show_default=True)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only so many pictures, drawn at random.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only so many images, drawn at random.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which ones --limit draws.")
 @click.option("--geometry", metavar="STEPS", help="Crop and resize for all, instead of each one's own.")
 @click.option(
@@ -51,18 +51,18 @@ def compare_command(
     geometry: str | None,
     seconds: float,
     config_dirs: tuple[Path, ...],
-    device_options: DeviceOptions,
+    device_options: DeviceFlags,
     cache_dir: Path | None,
     offline: bool,
 ) -> int:
-    """IRs and source networks side by side on the same pictures: accuracy, agreement, size, speed.
+    """IRs and source networks side by side on the same images: accuracy, agreement, size, speed.
 
     MODEL is a zoo name, a model.yml or an IR .xml, run in OpenVINO at f32 (or --inference-precision); MODEL@bf16,
     MODEL@f16 and MODEL@f32 name the precision. MODEL@source is the source network of a description in its own framework
     (onnxruntime, PyTorch, LiteRT, TensorFlow), and so is its file, NET.onnx or NET.tflite, with model.yml beside it.
 
     Agreement (the same first class) and the largest difference of a probability are those from the first model. FPS
-    and p50 are measured on frames in memory: FPS through the queue in OpenVINO, elsewhere one picture after another.
+    and p50 are measured on frames in memory: FPS through the queue in OpenVINO, elsewhere one image after another.
 
     \b
     Examples:
@@ -73,7 +73,7 @@ def compare_command(
     def on_failure(failure: Failure) -> None:
         click.echo(f"error: {printable(failure.source)}: {printable(failure.error)}", err=True)
 
-    with count_progress(context, "pictures") as on_progress:
+    with count_progress(context, "images") as on_progress:
         found = compare(
             models,
             dataset,
@@ -96,11 +96,11 @@ def compare_command(
         click.echo(f"error: {name}{row.error}", err=True)
     if form == "table" and not options.quiet(context):
         left_out = f", {found.failed} could not be read" if found.failed else ""
-        click.echo(f"{found.images} pictures{left_out}; EXIF orientation ignored", err=True)
+        click.echo(f"{found.images} images{left_out}; EXIF orientation ignored", err=True)
     return 1 if broken or found.failed else 0
 
 
-def _print(found: Comparison, form: str) -> None:
+def _print(found: ModelComparison, form: str) -> None:
     if form == "json":
         options.print_json(found)
         return

@@ -16,10 +16,10 @@ import click
 
 from ov_mobilenet.cli.interruption import Gate, Interrupted, deaf_to_ctrl_c, hear_nothing_of_ctrl_c
 from ov_mobilenet.conversion.converter import IrModel, Precision, convert
-from ov_mobilenet.conversion.form import Form
 from ov_mobilenet.conversion.model_optimizer import ModelOptimizer
 from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConversionError, OvMobilenetError
+from ov_mobilenet.ir.form import Form
 
 # Whoever ends a service sends SIGTERM to all its processes: a child may be gone before this one has taken it in.
 _SAME_SIGNAL_S = 2.0
@@ -32,7 +32,7 @@ class Job:
     Attributes:
         target: its output folder.
         verify: compare with the source network afterwards.
-        pictures: to verify on; None for drawn noise.
+        verify_images: to verify on; None for drawn noise.
         quiet: say nothing of the verification.
         optimizer: the classic Model Optimizer, if it is to convert.
     """
@@ -42,20 +42,20 @@ class Job:
     precisions: tuple[Precision, ...] | None
     form: Form
     verify: bool
-    pictures: list[Path] | None
+    verify_images: list[Path] | None
     quiet: bool
     optimizer: ModelOptimizer | None = None
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ConversionOutcome:
     """One row for each IR, as the JSON output has them, and the first thing that went wrong."""
 
     rows: list[dict[str, Any]]
     failure: OvMobilenetError | OSError | None = None
 
 
-def run_job(job: Job) -> Outcome:
+def run_job(job: Job) -> ConversionOutcome:
     """Convert and verify; what goes wrong is in the outcome."""
     name = job.sources.config.name
     try:
@@ -70,27 +70,27 @@ def run_job(job: Job) -> Outcome:
         if job.verify:
             mismatch = _verify(job, model, row)
             failure = failure or mismatch
-    return Outcome(rows, failure)
+    return ConversionOutcome(rows, failure)
 
 
-def failed(name: str, error: OvMobilenetError | OSError) -> Outcome:
+def failed(name: str, error: OvMobilenetError | OSError) -> ConversionOutcome:
     """The outcome of a model of which there is no IR."""
-    return Outcome([{"model": name, "precision": None, "error": " ".join(str(error).split())}], error)
+    return ConversionOutcome([{"model": name, "precision": None, "error": " ".join(str(error).split())}], error)
 
 
 def _verify(job: Job, model: IrModel, row: dict[str, Any]) -> OvMobilenetError | None:
     """Verify one IR and put the outcome into its row; a failure is given back, so that the others are verified."""
     import msgspec
 
-    from ov_mobilenet.conversion.verification import check, verify
+    from ov_mobilenet.accuracy.verification import check, verify
 
     try:
-        result = verify(job.sources, model, job.pictures)
+        result = verify(job.sources, model, job.verify_images)
         row["verification"] = msgspec.to_builtins(result)
         if not job.quiet:
             click.echo(
                 f"verified {row['model']} {model.precision} on {result.images} "
-                f"{'pictures' if job.pictures else 'drawings'}: largest difference {result.max_difference:.2g} "
+                f"{'images' if job.verify_images else 'drawings'}: largest difference {result.max_difference:.2g} "
                 f"(tolerance {result.tolerance:g}), top-1 agreement {result.top1_agreement:.1%} "
                 f"(least {result.least_agreement:.0%})"
                 + (f", {result.skipped} unreadable" if result.skipped else "")
@@ -104,7 +104,7 @@ def _verify(job: Job, model: IrModel, row: dict[str, Any]) -> OvMobilenetError |
     return None
 
 
-def run_apart(job: Job, gate: Gate) -> Outcome:
+def run_apart(job: Job, gate: Gate) -> ConversionOutcome:
     """`run_job` in a process of its own: OpenVINO converts one network at a time in a process.
 
     A process that dies (of memory, of a broken file) is this model's failure and nobody else's.
@@ -120,7 +120,7 @@ def run_apart(job: Job, gate: Gate) -> Outcome:
         process.start()
     sender.close()
     try:
-        outcome: Outcome = receiver.recv()
+        outcome: ConversionOutcome = receiver.recv()
     except EOFError:
         process.join()
         if process.exitcode == -signal.SIGTERM and gate.is_closed(within_s=_SAME_SIGNAL_S):

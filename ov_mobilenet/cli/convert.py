@@ -12,7 +12,7 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.backend import Backend, backend_options, optimizer_of
-from ov_mobilenet.cli.conversion_job import Job, Outcome, failed, run_apart, run_job
+from ov_mobilenet.cli.conversion_job import ConversionOutcome, Job, failed, run_apart, run_job
 from ov_mobilenet.cli.form import FormOptions, form_options
 from ov_mobilenet.cli.interruption import Gate
 from ov_mobilenet.cli.own_network import (
@@ -24,7 +24,7 @@ from ov_mobilenet.cli.own_network import (
     source_options,
 )
 from ov_mobilenet.cli.progress import download_progress
-from ov_mobilenet.cli.selection import Found, Selection, each_model, model_selection, print_names, selected
+from ov_mobilenet.cli.selection import SelectedConfigs, Selection, each_model, model_selection, print_names, selected
 from ov_mobilenet.conversion.converter import PRECISIONS, Precision, default_precisions
 from ov_mobilenet.conversion.inspection import is_network
 from ov_mobilenet.conversion.own_network import Draft, check_place, staged, write
@@ -53,7 +53,7 @@ from ov_mobilenet.zoo.model import ModelConfig
 @click.option("--verify/--no-verify", default=False, help="Compare with the source network in its own framework.")
 @click.option(
     "--verify-images", type=click.Path(path_type=Path, exists=True), default=None,
-    help="Pictures to verify on (default: drawn noise).",
+    help="Images to verify on (default: drawn noise).",
 )  # fmt: skip
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Models at a time.")
 @click.option("--dry-run", "--dry_run", is_flag=True, help="Print what would be converted from what, and stop.")
@@ -84,7 +84,7 @@ def convert_command(
     \b
     Examples:
       ov-mobilenet convert mobilenet-v2-pytorch -o models
-      ov-mobilenet convert path/to/model.yml --precisions FP16 --verify --verify-images pictures/
+      ov-mobilenet convert path/to/model.yml --precisions FP16 --verify --verify-images images/
       ov-mobilenet convert mobilenet-v1-0.25-128 --input-type u8 --layout NHWC --batch -1
       ov-mobilenet convert mobilenet-v2-pytorch --bake-geometry --color-format nv12
       ov-mobilenet convert --all -j 2 --dry-run
@@ -105,8 +105,8 @@ def convert_command(
                 "a network, not a description of one", where=model,
                 fix=f"ov-mobilenet convert --source {shlex.quote(model)} --name NAME",
             )  # fmt: skip
-    pictures = _pictures(verify_images)
-    verified = verify or pictures is not None
+    images = _images(verify_images)
+    verified = verify or images is not None
     output_dir = output_dir or download_dir
     if own.source is not None:
         target = output_dir / "public" / (selection.names or "")
@@ -119,7 +119,7 @@ def convert_command(
                 show_own(made, target)
                 return 0
             own_form = replace(ir_form, geometry=None, input_shape=None)  # in the description now
-            job = Job(sources, target, wanted, own_form, verified, pictures, options.quiet(context), optimizer)
+            job = Job(sources, target, wanted, own_form, verified, images, options.quiet(context), optimizer)
             return _convert_own(job, made, form)
     refuse_strays(own)
     found = selected(selection)
@@ -131,7 +131,7 @@ def convert_command(
     convert_one = run_job if jobs == 1 or len(found.configs) <= 1 else partial(run_apart, gate=gate)
     with download_progress(context) as on_event:
 
-        def outcome(config: ModelConfig) -> Outcome:
+        def outcome(config: ModelConfig) -> ConversionOutcome:
             try:
                 options.say_licence(context, config)
                 sources = download(
@@ -146,7 +146,7 @@ def convert_command(
                 return failed(config.name, error)
             target = output_dir / "public" / config.name
             quiet = options.quiet(context)
-            return convert_one(Job(sources, target, wanted, ir_form, verified, pictures, quiet, optimizer))
+            return convert_one(Job(sources, target, wanted, ir_form, verified, images, quiet, optimizer))
 
         def one(config: ModelConfig) -> None:
             _show(outcome(config), rows, form)
@@ -167,13 +167,13 @@ def _convert_own(job: Job, made: Draft, form: str) -> int:
     rows: list[dict[str, Any]] = []
     code = 1
     try:
-        code = each_model(Found([job.sources.config], {}), lambda _: _show(result, rows, form))
+        code = each_model(SelectedConfigs([job.sources.config], {}), lambda _: _show(result, rows, form))
     finally:
         _print_rows(rows, form, code)
     return code
 
 
-def _show(result: Outcome, rows: list[dict[str, Any]], form: str) -> None:
+def _show(result: ConversionOutcome, rows: list[dict[str, Any]], form: str) -> None:
     """Keep the rows and print their IRs. Raises: what went wrong."""
     rows.extend(result.rows)
     if form == "table":
@@ -233,8 +233,8 @@ def _show_plan(
 
 def _refuse_ir(xml: Path) -> None:
     """Say what an IR holds already. Raises: AlreadyNormalisedError, or IrError if it cannot be read."""
-    from ov_mobilenet.conversion.ir import read_ir
-    from ov_mobilenet.conversion.normalisation import baked_already
+    from ov_mobilenet.ir.files import read_ir
+    from ov_mobilenet.ir.normalisation import baked_already
 
     raise AlreadyNormalisedError(
         "is an IR already; converting it again would normalise twice",
@@ -244,15 +244,15 @@ def _refuse_ir(xml: Path) -> None:
     )
 
 
-def _pictures(folder: Path | None) -> list[Path] | None:
-    """The pictures to verify on; None for drawn noise. Raises: UsageError if there is none where one was named."""
+def _images(folder: Path | None) -> list[Path] | None:
+    """The images to verify on; None for drawn noise. Raises: UsageError if there is none where one was named."""
     from ov_mobilenet.inputs.kinds import sources
 
     if folder is None:
         return None
-    found = [Path(file) for source in sources((str(folder),)) for file in source.pictures]
+    found = [Path(file) for source in sources((str(folder),)) for file in source.images]
     if not found:
-        raise UsageError("no pictures to verify on", expected="a folder with pictures", got=folder)
+        raise UsageError("no images to verify on", expected="a folder with images", got=folder)
     return found
 
 

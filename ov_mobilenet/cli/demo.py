@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
+from ov_mobilenet.accuracy.verification import TOLERANCE, draw_noise
 from ov_mobilenet.cli import options
 from ov_mobilenet.conversion.converter import convert
-from ov_mobilenet.conversion.verification import TOLERANCE, draw_noise
 from ov_mobilenet.downloads.cache import default_root
 from ov_mobilenet.downloads.fetch import download
 from ov_mobilenet.errors import VerificationError
+from ov_mobilenet.load import load_classifier
 from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.runtime.load import load_classifier
 from ov_mobilenet.runtime.results import Classification
 from ov_mobilenet.zoo.registry import find_config
 
@@ -28,7 +28,7 @@ SCHEMA_VERSION = 1
 @click.option("-d", "--device", default="AUTO", show_default=True, help="Where to classify: CPU, GPU, NPU, AUTO, …")
 @click.option("--format", "form", type=options.FORMATS, default="table", show_default=True)
 def demo_command(device: str, form: str) -> None:
-    """Convert the built-in sample model, verify it and classify its pictures, without any network.
+    """Convert the built-in sample model, verify it and classify its images, without any network.
 
     Writes to the user's cache folder only.
 
@@ -45,8 +45,8 @@ def demo_command(device: str, form: str) -> None:
     verified = perf_counter()
     classifier = load_classifier(model.xml, device=device)
     compiled = perf_counter()
-    pictures = sorted((config.folder / "samples").glob("*.jpg"))
-    results = [classifier.classify(picture, top_k=3) for picture in pictures]
+    images = sorted((config.folder / "samples").glob("*.jpg"))
+    results = [classifier.classify(image, top_k=3) for image in images]
     done = perf_counter()
     facts: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -70,11 +70,11 @@ def demo_command(device: str, form: str) -> None:
         _print(facts, results)
 
 
-SIDE = 128  # of the pictures to which torch's answers were recorded
+SIDE = 128  # of the images to which torch's answers were recorded
 
 
 def answers(folder: Path) -> list[list[float]]:
-    """What torch gave for the drawn noise of `draw_noise` when the model was exported: probabilities a picture."""
+    """What torch gave for the drawn noise of `draw_noise` when the model was exported: probabilities an image."""
     recorded: list[list[float]] = json.loads((folder / "answers.json").read_text("utf-8"))
     return recorded
 
@@ -98,9 +98,7 @@ def _print(facts: dict[str, Any], results: list[Classification]) -> None:
     check = facts["verification"]
     click.echo(f"model      {facts['model']}, built in")
     click.echo(f"converted  {facts['xml']}")
-    click.echo(
-        f"verified   against torch's answers to {check['images']} pictures: within {check['max_difference']:.1e}"
-    )
+    click.echo(f"verified   against torch's answers to {check['images']} images: within {check['max_difference']:.1e}")
     click.echo(f"runs on    {facts['device']} at {facts['inference_precision'] or 'its own precision'}\n")
     rows = []
     for result in results:
@@ -114,7 +112,7 @@ def _print(facts: dict[str, Any], results: list[Classification]) -> None:
                 f"{result.timings_ms.total:.1f}",
             )
         )
-    print_table(("picture", "class", "probability", "next", "ms"), rows)
+    print_table(("image", "class", "probability", "next", "ms"), rows)
     times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in facts["timings_s"].items())
     click.echo(f"\n{times}\n")
     samples = Path(results[0].source).parent

@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.runtime.device_settings import (
+from ov_mobilenet.devices.device_settings import (
     HINTS,
     INFERENCE_PRECISIONS,
     DeviceSettings,
@@ -19,7 +19,7 @@ from ov_mobilenet.runtime.device_settings import (
 
 
 @dataclass(frozen=True)
-class DeviceOptions:
+class DeviceFlags:
     """What was given of the device options."""
 
     device: str
@@ -53,8 +53,8 @@ class DeviceOptions:
 
 
 def device_options(function: options.F) -> options.F:
-    """`-d/--device`, `--hint`, … as one `DeviceOptions` called `device_options`."""
-    function = options.gathered(DeviceOptions, "device_options")(function)
+    """`-d/--device`, `--hint`, … as one `DeviceFlags` called `device_options`."""
+    function = options.gathered(DeviceFlags, "device_options")(function)
     for option in reversed((*_CHOICES, *MORE)):
         function = option(function)
     return function

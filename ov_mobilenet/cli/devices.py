@@ -9,8 +9,8 @@ import click
 
 from ov_mobilenet._version import __version__
 from ov_mobilenet.cli import options
+from ov_mobilenet.devices.machine import DeviceFacts, MachineReport, machine
 from ov_mobilenet.errors import printable
-from ov_mobilenet.runtime.machine import DeviceFacts, Machine, machine
 
 SCHEMA_VERSION = 1
 
@@ -63,7 +63,7 @@ def _requests(device: DeviceFacts, hint: str) -> str:
     return "-" if found is None else f"nireq {found['nireq']}"
 
 
-def _facts(found: Machine) -> dict[str, Any]:
+def _facts(found: MachineReport) -> dict[str, Any]:
     facts: dict[str, Any] = {"openvino": found.openvino, "ov-mobilenet": __version__, "cpu": found.cpu}
     flags = found.cpu_flags
     facts["cpu has"] = None if flags is None else ", ".join(name for name, there in flags.items() if there) or "none"
@@ -76,7 +76,7 @@ def _facts(found: Machine) -> dict[str, Any]:
     return facts
 
 
-def _document(found: Machine) -> dict[str, Any]:
+def _document(found: MachineReport) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "versions": {"ov_mobilenet": __version__, "openvino": found.openvino, "python": platform.python_version()},

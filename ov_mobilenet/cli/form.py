@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.conversion.form import COLOR_FORMATS, PURPOSES, Form, settle
 from ov_mobilenet.errors import UsageError
+from ov_mobilenet.ir.form import COLOR_FORMATS, PURPOSES, Form, settle
 from ov_mobilenet.zoo.geometry import parse_words
 
 # Beyond, the first layer's output alone is tens of gigabytes: a slip of the pen, and the process would be killed.
@@ -70,7 +70,7 @@ def form_options(function: F) -> F:
         ),
         click.option(
             "--for", "purpose", type=click.Choice(PURPOSES),
-            help="npu: fixed sizes only. ovms: what OpenVINO Model Server feeds, pictures decoded and nothing else.",
+            help="npu: fixed sizes only. ovms: what OpenVINO Model Server feeds, images decoded and nothing else.",
         ),
     )):  # fmt: skip
         function = option(function)

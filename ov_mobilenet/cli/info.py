@@ -16,15 +16,16 @@ from ov_mobilenet.cli.zoo import SCHEMA_VERSION, summary
 from ov_mobilenet.downloads import cache
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo import labels
-from ov_mobilenet.zoo.arguments import Normalisation, plan_conversion
+from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.geometry import from_dataset
 from ov_mobilenet.zoo.model import HttpSource, ModelConfig
+from ov_mobilenet.zoo.normalisation import Normalisation
 from ov_mobilenet.zoo.registry import find_config
 
 if TYPE_CHECKING:
     import openvino as ov
 
-    from ov_mobilenet.conversion.ir import IrRecord
+    from ov_mobilenet.ir.record import IrRecord
 
 log = logging.getLogger(__name__)
 
@@ -115,14 +116,15 @@ def ir_facts(xml: Path) -> dict[str, Any]:
     """What an IR carries, by name; None where it says nothing.
 
     Raises:
-        IrError: it cannot be read, takes no pictures, or its record is broken or of a newer format version.
+        IrError: it cannot be read, takes no images, or its record is broken or of a newer format version.
     """
-    from ov_mobilenet.conversion import ir
     from ov_mobilenet.conversion.complexity import complexity
-    from ov_mobilenet.conversion.mo_record import read_mo_record
+    from ov_mobilenet.ir.files import read_ir
+    from ov_mobilenet.ir.mo_record import conversion_parameters, read_mo_record
+    from ov_mobilenet.ir.record import SECTION, read_record
 
-    network = ir.read_ir(xml)
-    record = ir.read_record(network, xml)
+    network = read_ir(xml)
+    record = read_record(network, xml)
     files = [_file_facts(path) for path in (xml, xml.with_suffix(".bin"))]
     facts: dict[str, Any] = {"xml": str(xml), "size": sum(file["size"] for file in files), "files": files}
     for name, ports in (("inputs", network.inputs), ("outputs", network.outputs)):
@@ -139,19 +141,17 @@ def ir_facts(xml: Path) -> dict[str, Any]:
     try:
         counted = complexity(network)
         facts |= {"gflops": float(f"{counted.gflops:.4g}"), "mparams": float(f"{counted.mparams:.4g}")}
-    except ConversionError:  # pictures of any size: the rest of the facts is known all the same
+    except ConversionError:  # images of any size: the rest of the facts is known all the same
         facts |= {"gflops": None, "mparams": None}
     if record is not None:
-        facts["format_version"] = int(network.get_rt_info([ir.SECTION, "format_version"]).astype(str))
+        facts["format_version"] = int(network.get_rt_info([SECTION, "format_version"]).astype(str))
         facts |= _record_facts(record)
     elif (made := read_mo_record(network)) is not None:
         facts |= {"record": None, "model_optimizer": made.facts()}
     else:
         facts["record"] = None
-        log.warning(
-            "%s: no record of ov-mobilenet: what is baked in, and how pictures are cropped, it does not say", xml
-        )
-    if parameters := ir.conversion_parameters(network):
+        log.warning("%s: no record of ov-mobilenet: what is baked in, and how images are cropped, it does not say", xml)
+    if parameters := conversion_parameters(network):
         facts["conversion_parameters"] = parameters
     return facts
 

@@ -1,4 +1,4 @@
-"""Options of the commands that read pictures: which of them are taken."""
+"""Options of the commands that read images: which of them are taken."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class InputOptions:
     recursive: bool
 
     def open(self, texts: Iterable[str]) -> Inputs:
-        """The pictures that the arguments mean. Raises: UsageError."""
+        """The images that the arguments mean. Raises: UsageError."""
         from ov_mobilenet.inputs.opening import open_inputs
 
         # We say what is wrong with a video; what FFmpeg and OpenCV think of it would be written between the results.
@@ -53,7 +53,7 @@ def input_options(function: options.F) -> options.F:
 _OPTIONS = (
     click.option(
         "--every", type=click.IntRange(min=1), default=1, metavar="N",
-        help="Take each Nth picture, and each Nth frame of a video or camera.",
+        help="Take each Nth image, and each Nth frame of a video or camera.",
     ),
     click.option(
         "--max-fps", type=click.FloatRange(min=0, min_open=True, max=10_000), metavar="F",

@@ -60,7 +60,7 @@ def output_options(function: options.F) -> options.F:
     """`-k`, `--scores`, `--min-probability`, `--format`, `-o`, `--resume`, `--overwrite` as one `OutputOptions`."""
     decorators = (
         click.option(
-            "-k", "--top-k", type=click.IntRange(min=1), show_default=str(DEFAULT_TOP_K), help="Classes a picture."
+            "-k", "--top-k", type=click.IntRange(min=1), show_default=str(DEFAULT_TOP_K), help="Classes an image."
         ),
         click.option(
             "--scores", type=click.Choice(["topk", "all"]), default="topk", show_default=True,
@@ -78,7 +78,7 @@ def output_options(function: options.F) -> options.F:
         ),
         click.option(
             "--resume", is_flag=True,
-            help="Keep what FILE holds and do the rest. A picture with an error there is done, too.",
+            help="Keep what FILE holds and do the rest. An image with an error there is done, too.",
         ),
         click.option("--overwrite", is_flag=True, help="Begin anew in a FILE that has content."),
     )  # fmt: skip

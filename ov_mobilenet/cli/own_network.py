@@ -13,15 +13,16 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.conversion.architectures import KNOWN
-from ov_mobilenet.conversion.form import Form
 from ov_mobilenet.conversion.inspection import inspect_source
 from ov_mobilenet.conversion.own_network import PRESETS, Draft, Wishes, draft, with_preset
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.zoo.arguments import LEAST_SCALE, NUMBERS_BELOW, Normalisation, plan_conversion
+from ov_mobilenet.ir.form import Form
+from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.config import NAME
 from ov_mobilenet.zoo.description import accuracy_check_yml, model_yml
 from ov_mobilenet.zoo.geometry import from_dataset, parse_numbers
 from ov_mobilenet.zoo.model import ModelConfig
+from ov_mobilenet.zoo.normalisation import LEAST_SCALE, LIMIT, Normalisation
 from ov_mobilenet.zoo.registry import find_folders
 
 log = logging.getLogger(__name__)
@@ -185,7 +186,7 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
         return None
     numbers = parse_numbers(text[text.find("[") :] if "[" in text else text)
     least = LEAST_SCALE if option == "--scale-values" else 0.0
-    if numbers is None or len(numbers) not in (1, 3) or not all(least <= abs(n) < NUMBERS_BELOW for n in numbers):
+    if numbers is None or len(numbers) not in (1, 3) or not all(least <= abs(n) < LIMIT for n in numbers):
         raise UsageError(
             f"bad {option}", expected="one number or three, such as 127.5 or 123.675,116.28,103.53", got=text
         )

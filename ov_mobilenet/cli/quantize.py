@@ -12,7 +12,7 @@ import click
 from ov_mobilenet.cli import options
 
 if TYPE_CHECKING:
-    from ov_mobilenet.quantization.calibration import OnPicture
+    from ov_mobilenet.quantization.calibration import OnImage
     from ov_mobilenet.quantization.quantizer import Quantized
 
 SCHEMA_VERSION = 1
@@ -22,11 +22,11 @@ SCHEMA_VERSION = 1
 @click.argument("model")
 @click.option(
     "--calibration", multiple=True, required=True, metavar="INPUT",
-    help="Pictures to calibrate on: folders with all below them, files, wildcards, @LIST, - for stdin, tar shards, "
+    help="Images to calibrate on: folders with all below them, files, wildcards, @LIST, - for stdin, tar shards, "
     "videos; repeatable.",
 )  # fmt: skip
-@click.option("--subset-size", type=click.IntRange(min=1), default=300, show_default=True, help="Pictures to use.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Which pictures make the subset.")
+@click.option("--subset-size", type=click.IntRange(min=1), default=300, show_default=True, help="Images to use.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Which images make the subset.")
 @click.option(
     "--preset", type=click.Choice(["auto", "performance", "mixed"]), default="auto", show_default=True,
     help="auto: what was measured best for networks of this kind.",
@@ -38,7 +38,7 @@ SCHEMA_VERSION = 1
 @click.option("--ignored-scope", multiple=True, metavar="NAME|REGEX", help="Operations that stay in float; repeatable.")
 @click.option(
     "--dataset", type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Labelled pictures (val.txt, or a folder a class): top-1 before and after.",
+    help="Labelled images (val.txt, or a folder a class): top-1 before and after.",
 )  # fmt: skip
 @click.option(
     "--max-drop", type=click.FloatRange(min=0.0, max=1.0), metavar="FRACTION",
@@ -73,21 +73,21 @@ def quantize_command(
     cache_dir: Path | None,
     offline: bool,
 ) -> None:
-    """Make an INT8 IR of a converted model, calibrated on pictures through the model's own crop and resize.
+    """Make an INT8 IR of a converted model, calibrated on images through the model's own crop and resize.
 
     Needs NNCF: pip install "ov-mobilenet[quantize]".
 
     \b
     Examples:
-      ov-mobilenet quantize mobilenet-v2-pytorch --calibration pictures/
+      ov-mobilenet quantize mobilenet-v2-pytorch --calibration images/
       ov-mobilenet quantize public/mine/FP32/mine.xml --calibration train/ --dataset val/ --max-drop 0.01
     """
     from ov_mobilenet.quantization import nncf_calls
     from ov_mobilenet.quantization.quantizer import QuantizeSettings, quantize
-    from ov_mobilenet.runtime.load import ir_path
+    from ov_mobilenet.resolve import Lookup, open_model
 
     nncf_calls.require()
-    xml = ir_path(model, cache_dir, config_dirs=config_dirs, offline=offline)
+    xml = open_model(model, Lookup(config_dirs, cache_dir, offline)).xml
     settings = QuantizeSettings(
         subset_size=subset_size,
         seed=seed,
@@ -99,10 +99,8 @@ def quantize_command(
     target = None
     if output_dir is not None or not model.endswith(".xml"):
         target = (output_dir or Path()) / "public" / xml.stem / "FP16-INT8" / xml.name
-    with _progress(context) as on_picture:
-        made = quantize(
-            xml, calibration, target, settings=settings, dataset=dataset, device=device, on_picture=on_picture
-        )
+    with _progress(context) as on_image:
+        made = quantize(xml, calibration, target, settings=settings, dataset=dataset, device=device, on_image=on_image)
     if form == "json":
         options.print_json(_facts(made))
     else:
@@ -112,7 +110,7 @@ def quantize_command(
 
 
 @contextmanager
-def _progress(context: click.Context) -> Iterator[OnPicture]:
+def _progress(context: click.Context) -> Iterator[OnImage]:
     if not options.show_progress(context):
         yield lambda done, of: None
         return
@@ -121,12 +119,12 @@ def _progress(context: click.Context) -> Iterator[OnPicture]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task("calibration pictures", total=None)
+        task = bars.add_task("calibration images", total=None)
 
         def show(done: int, of: int) -> None:
             bars.update(task, completed=done, total=of)
             if done == of:
-                bars.update(task, description="calibration pictures read; quantising")
+                bars.update(task, description="calibration images read; quantising")
 
         yield show
 
@@ -149,13 +147,13 @@ def _facts(made: Quantized) -> dict[str, Any]:
 def _summary(made: Quantized) -> str:
     calibration = made.model.record.calibration or {}
     text = (
-        f"{calibration['images']} pictures, preset {calibration['preset']}; the weights take {made.bytes_ratio:.2f} of "
+        f"{calibration['images']} images, preset {calibration['preset']}; the weights take {made.bytes_ratio:.2f} of "
         "the bytes they took"
     )
     if made.accuracy:
         text += (
             f"; top-1 {made.accuracy['float_top1']:.3f} -> {made.accuracy['top1']:.3f} on {made.accuracy['images']} "
-            f"pictures, {made.accuracy['agreement']:.1%} with the same class"
+            f"images, {made.accuracy['agreement']:.1%} with the same class"
         )
     if made.put_back:
         text += f"; back in float: {', '.join(made.put_back)}"

@@ -28,7 +28,7 @@ Watched = Generator[Result, None, None]
 
 
 @dataclass
-class Run:
+class RunProgress:
     """What has been done so far.
 
     Attributes:
@@ -56,7 +56,7 @@ class Run:
 
 @contextmanager
 def shown(
-    results: Iterator[Result], run: Run, context: click.Context, *, to_stdout: bool
+    results: Iterator[Result], run: RunProgress, context: click.Context, *, to_stdout: bool
 ) -> Iterator[Iterator[Result]]:
     """The results as they are, and progress on stderr unless `-q` was given; a bar is gone at the end.
 
@@ -73,7 +73,7 @@ def shown(
         watched.close()
 
 
-def with_lines(results: Iterator[Result], run: Run, clock: Callable[[], float] = monotonic) -> Watched:
+def with_lines(results: Iterator[Result], run: RunProgress, clock: Callable[[], float] = monotonic) -> Watched:
     """A line on stderr with the first result that comes ten seconds or more after the last line."""
     begun = said = clock()
     for result in results:
@@ -85,7 +85,7 @@ def with_lines(results: Iterator[Result], run: Run, clock: Callable[[], float] =
         yield result
 
 
-def with_bar(results: Iterator[Result], run: Run, clock: Callable[[], float] = monotonic) -> Watched:
+def with_bar(results: Iterator[Result], run: RunProgress, clock: Callable[[], float] = monotonic) -> Watched:
     """A bar on stderr, drawn at most four times a second, gone at the end."""
     begun = clock()
     due = begun + QUIET_S
@@ -105,7 +105,7 @@ def with_bar(results: Iterator[Result], run: Run, clock: Callable[[], float] = m
             bar.stop()
 
 
-def _bar(run: Run) -> Progress:
+def _bar(run: RunProgress) -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -122,7 +122,7 @@ def _bar(run: Run) -> Progress:
     return bar
 
 
-def _count(run: Run, result: Result) -> None:
+def _count(run: RunProgress, result: Result) -> None:
     run.done += 1
     run.failed += isinstance(result, Failure)
 

@@ -41,7 +41,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Found:
+class SelectedConfigs:
     """The descriptions that were asked for.
 
     Attributes:
@@ -71,7 +71,7 @@ def model_selection(function: F) -> F:
     return function
 
 
-def selected(wanted: Selection) -> Found:
+def selected(wanted: Selection) -> SelectedConfigs:
     """The descriptions that were asked for; one with a mistake in it does not keep the others from being done.
 
     Raises:
@@ -101,10 +101,10 @@ def selected(wanted: Selection) -> Found:
         other = found.setdefault(config.name, config)
         if other.path.resolve() != config.path.resolve():
             raise UsageError(f"two models are called {config.name}", got=f"{other.path} and {config.path}")
-    return Found(list(found.values()), broken)
+    return SelectedConfigs(list(found.values()), broken)
 
 
-def load_folders(folders: Iterable[Path]) -> Found:
+def load_folders(folders: Iterable[Path]) -> SelectedConfigs:
     """The descriptions in folders."""
     configs: list[ModelConfig] = []
     broken: dict[str, ConfigError] = {}
@@ -113,10 +113,10 @@ def load_folders(folders: Iterable[Path]) -> Found:
             configs.append(load_config(folder))
         except ConfigError as error:
             broken[folder.name] = error
-    return Found(configs, broken)
+    return SelectedConfigs(configs, broken)
 
 
-def report_broken(found: Found) -> int:
+def report_broken(found: SelectedConfigs) -> int:
     """Say on stderr what is wrong with descriptions. Returns the exit code."""
     for error in found.broken.values():
         click.echo(f"error: {error}", err=True)
@@ -147,7 +147,9 @@ def _list_entries(path: Path) -> Iterable[str]:
         raise UsageError(f"list cannot be read ({error})", where=path) from error
 
 
-def each_model(found: Found, work: Callable[[ModelConfig], None], jobs: int = 1, gate: Gate | None = None) -> int:
+def each_model(
+    found: SelectedConfigs, work: Callable[[ModelConfig], None], jobs: int = 1, gate: Gate | None = None
+) -> int:
     """Do the work for each model; one that fails is reported and the others are done. Returns the exit code.
 
     Args:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import click
 
+from ov_mobilenet.benchmarking.inputs import RANDOM
+from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.cli import options
+from ov_mobilenet.devices.device_settings import DeviceSettings, InferencePrecision
 from ov_mobilenet.errors import UsageError, printable
-from ov_mobilenet.measure.measurement import Mode
-from ov_mobilenet.measure.pictures import RANDOM
-from ov_mobilenet.measure.tuning.space import Objective
-from ov_mobilenet.runtime.device_settings import DeviceSettings, InferencePrecision
+from ov_mobilenet.tuning.space import Objective
 
 if TYPE_CHECKING:
-    from ov_mobilenet.measure.tuning.ledger import Step
-    from ov_mobilenet.measure.tuning.profile import Measured
-    from ov_mobilenet.measure.tuning.rig import PrecisionChoice
-    from ov_mobilenet.measure.tuning.tuner import Tuned
+    from ov_mobilenet.runtime.profile import Measured
+    from ov_mobilenet.tuning.ledger import Step
+    from ov_mobilenet.tuning.rig import PrecisionChoice
+    from ov_mobilenet.tuning.tuner import Tuned
 
 SCHEMA_VERSION = 1
 PRECISIONS = ("own", "any", "int8", "f32", "bf16", "f16")
@@ -32,7 +32,7 @@ SHOWN = 12
 @click.option("-d", "--device", default="AUTO", show_default=True, help="What to tune on; AUTO: what it takes here.")
 @click.option(
     "--objective", type=click.Choice(get_args(Objective)), default="throughput", show_default=True,
-    help="latency: the least p95 of one request; efficiency: most pictures a joule, or a second of processor time.",
+    help="latency: the least p95 of one request; efficiency: most images per joule, or a second of processor time.",
 )  # fmt: skip
 @click.option(
     "--latency-budget-ms", type=click.FloatRange(min=0, min_open=True), metavar="X", help="Keep p95 within this."
@@ -45,7 +45,7 @@ SHOWN = 12
     "--mode", type=click.Choice(get_args(Mode)), default="inference", show_default=True,
     help="inference: the network alone; end-to-end: from files to classes, as classify does.",
 )  # fmt: skip
-@click.option("-i", "--input", "pictures", default=RANDOM, show_default=True, help="A folder of pictures, or random.")
+@click.option("-i", "--input", "images", default=RANDOM, show_default=True, help="A folder of images, or random.")
 @click.option(
     "--time-limit", type=click.FloatRange(min=1), default=120.0, show_default=True, metavar="S", help="For all of it."
 )
@@ -55,7 +55,7 @@ SHOWN = 12
 )  # fmt: skip
 @click.option(
     "--dataset", type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Labelled pictures for --max-accuracy-drop, as `accuracy --dataset` takes them.",
+    help="Labelled images for --max-accuracy-drop, as `accuracy --dataset` takes them.",
 )  # fmt: skip
 @click.option(
     "--limit",
@@ -81,7 +81,7 @@ def tune_command(
     latency_budget_ms: float | None,
     precision: PrecisionChoice,
     mode: Mode,
-    pictures: str,
+    images: str,
     time_limit: float,
     max_accuracy_drop: float | None,
     dataset: Path | None,
@@ -101,7 +101,7 @@ def tune_command(
       ov-mobilenet tune mobilenet-v2-pytorch -d CPU --time-limit 60
       ov-mobilenet tune public/mine/FP16/mine.xml --latency-budget-ms 10 -o camera.yml
     """
-    from ov_mobilenet.measure.tuning.tuner import tune
+    from ov_mobilenet.tuning.tuner import tune
 
     if output is not None and not output.absolute().parent.is_dir():
         raise UsageError("no such folder", where="--output", got=output.parent)
@@ -109,7 +109,7 @@ def tune_command(
         raise UsageError("--max-accuracy-drop and --dataset go together", expected="both, or none")
 
     def top1(xml: Path, precision: str | None) -> float:
-        from ov_mobilenet.measure.accuracy import measure_accuracy
+        from ov_mobilenet.accuracy.measure import measure_accuracy
 
         settings = DeviceSettings(device=device, inference_precision=cast("InferencePrecision | None", precision))
         return measure_accuracy(xml, cast(Path, dataset), settings=settings, limit=limit).top1
@@ -117,7 +117,7 @@ def tune_command(
     with _progress(context) as on_step:
         found = tune(
             model, device=device, objective=objective, latency_budget_ms=latency_budget_ms, precision=precision,
-            mode=mode, pictures=pictures, time_limit_s=time_limit, max_accuracy_drop=max_accuracy_drop,
+            mode=mode, images=images, time_limit_s=time_limit, max_accuracy_drop=max_accuracy_drop,
             accuracy=None if dataset is None else top1, config_dirs=config_dirs, cache_dir=cache_dir,
             offline=offline, on_step=on_step,
         )  # fmt: skip
@@ -149,7 +149,7 @@ def _progress(context: click.Context) -> Iterator[Callable[[Step], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    from ov_mobilenet.measure.tuning.space import describe
+    from ov_mobilenet.tuning.space import describe
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[doing]}"))
     with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as bars:

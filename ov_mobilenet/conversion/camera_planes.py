@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import openvino as ov
 
-    from ov_mobilenet.conversion.form import Planes
+    from ov_mobilenet.ir.form import Planes
 
 
 def take_planes(model: ov.Model, color_format: Planes) -> ov.Model:

@@ -6,7 +6,7 @@
   found by trying and meets all their figures of MobileNets within 1 % (GFLOPs) and 0.1 % (MParams).
 - Parameters are the weights and one bias a channel of every layer: batch norm counts as folded, whether it is or
   not, and so does a bias of zeros, which converters drop.
-- A batch of one picture; what comes before the first layer (normalisation, conversion) counts nothing.
+- A batch of one image; what comes before the first layer (normalisation, conversion) counts nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Complexity(Struct, frozen=True, kw_only=True):
     """What the documents publish of a network.
 
     Attributes:
-        gflops: 10^9 operations a picture, two per multiply-add.
+        gflops: 10^9 operations an image, two per multiply-add.
         mparams: 10^6 parameters, batch norm folded.
     """
 
@@ -46,21 +46,21 @@ def complexity(model: ov.Model) -> Complexity:
         ConversionError: a feature map has no fixed size, whatever the batch.
     """
     nodes = model.get_ordered_ops()
-    pictures = _computed_from(nodes, ("Parameter",), set())
-    features = _computed_from(nodes, _LAYERS, pictures)
+    images = _computed_from(nodes, ("Parameter",), set())
+    features = _computed_from(nodes, _LAYERS, images)
     operations = parameters = 0
     for node in nodes:
         if node.get_instance_id() not in features:
             continue
         kind = node.get_type_name()
-        varying = [source for source in _sources(node) if source.get_instance_id() in pictures]
+        varying = [source for source in _sources(node) if source.get_instance_id() in images]
         if kind in _LAYERS:
             bias = len(varying) == 1  # a product of two feature maps has neither weights nor bias
             operations += _elements(node) * (2 * _depth(node) + bias)
-            parameters += prod(_weight_shape(node, pictures)) + _channels(node) if bias else 0
+            parameters += prod(_weight_shape(node, images)) + _channels(node) if bias else 0
         elif (
             kind in _ACTIVATIONS
-            or (kind in _ELEMENTWISE and len(varying) == 2 and not _gates_itself(node, pictures))
+            or (kind in _ELEMENTWISE and len(varying) == 2 and not _gates_itself(node, images))
             or (kind == "FakeQuantize" and _quantises_to_an_activation(node))
         ):
             operations += _elements(node)
@@ -82,7 +82,7 @@ def _sources(node: Any) -> list[Any]:
 
 
 def _elements(node: Any) -> int:
-    """Elements of a node's output for one picture: the first axis is the batch."""
+    """Elements of a node's output for one image: the first axis is the batch."""
     shape = node.output(0).get_partial_shape()
     if shape.rank.is_dynamic or any(dimension.is_dynamic for dimension in list(shape)[1:]):
         raise ConversionError(
@@ -107,9 +107,9 @@ def _depth(node: Any) -> int:
     return prod(size.get_length() for size in shape[1 if node.get_type_name() == "Convolution" else 2 :])
 
 
-def _weight_shape(node: Any, pictures: set[int]) -> list[int]:
+def _weight_shape(node: Any, images: set[int]) -> list[int]:
     """The shape of the constant input."""
-    (weight,) = (value for value in node.input_values() if value.get_node().get_instance_id() not in pictures)
+    (weight,) = (value for value in node.input_values() if value.get_node().get_instance_id() not in images)
     return list(weight.get_shape())
 
 
@@ -121,13 +121,13 @@ def _quantises_to_an_activation(node: Any) -> bool:
     return float(low.get_data().min()) >= 0.0
 
 
-def _gates_itself(product: Any, pictures: set[int]) -> bool:
+def _gates_itself(product: Any, images: set[int]) -> bool:
     """Whether a product is the last step of an activation: h-swish written as x * clamp(x + 3) / 6."""
     left, right = ({value.get_node().get_instance_id()} for value in product.input_values())
     for side, other in ((0, right), (1, left)):
         node = product.input_value(side).get_node()
         while node.get_type_name() in (*_ACTIVATIONS, *_ELEMENTWISE):
-            varying = [source for source in _sources(node) if source.get_instance_id() in pictures]
+            varying = [source for source in _sources(node) if source.get_instance_id() in images]
             if len(varying) != 1:
                 break
             node = varying[0]

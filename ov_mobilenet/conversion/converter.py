@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from ov_mobilenet._version import __version__
-from ov_mobilenet.conversion import ir
-from ov_mobilenet.conversion.form import AS_DOCUMENTED, YUV, Form, settle
 from ov_mobilenet.conversion.model_optimizer import ModelOptimizer, Optimized, optimize, signed
 from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConversionError, UsageError
+from ov_mobilenet.ir.files import save_ir
+from ov_mobilenet.ir.form import AS_DOCUMENTED, YUV, Form, settle
+from ov_mobilenet.ir.record import IrRecord, write_record
 from ov_mobilenet.zoo import labels
-from ov_mobilenet.zoo.accuracy_check import Dataset, NormalizationStep
-from ov_mobilenet.zoo.arguments import ConversionPlan, Normalisation, plan_conversion
+from ov_mobilenet.zoo.accuracy_check import DatasetConfig, NormalizationStep
+from ov_mobilenet.zoo.arguments import ConversionPlan, plan_conversion
 from ov_mobilenet.zoo.geometry import Geometry, channel_order, check_size, from_dataset, parse_numbers, whole
 from ov_mobilenet.zoo.model import ModelConfig
+from ov_mobilenet.zoo.normalisation import Normalisation
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -39,7 +41,7 @@ class IrModel:
 
     xml: Path
     precision: str
-    record: ir.IrRecord
+    record: IrRecord
 
 
 def convert(
@@ -94,7 +96,7 @@ def convert(
             model = _finish(network.clone(), layout, plan, record, form, path, made)
         models.append((model, IrModel(folder / precision / f"{config.name}.xml", precision, record)))
     for model, made_ir in models:  # when nothing can go wrong any more but the disk
-        ir.save_ir(model, made_ir.xml)
+        save_ir(model, made_ir.xml)
     for warning in mismatches(config, documented):
         log.warning("%s", warning)
     return tuple(made_ir for _, made_ir in models)
@@ -113,7 +115,7 @@ def _surgery(path: Path) -> Iterator[None]:
 
 def _checked_geometry(sources: SourceFiles, network: ov.Model, layout: str, form: Form, path: Path) -> Geometry | None:
     """What will be recorded or baked, which leads to the network's input. Raises: UsageError, ConversionError."""
-    from ov_mobilenet.conversion.normalisation import check_layout
+    from ov_mobilenet.ir.layout import check_layout
 
     check_layout(network, layout, path)
     config = sources.config
@@ -127,7 +129,7 @@ def _checked_geometry(sources: SourceFiles, network: ov.Model, layout: str, form
     size = (height.get_length(), width.get_length())
     if geometry is None and form.bake_geometry:
         geometry = whole(*size)
-        log.warning("%s: no geometry is known; the whole picture is resized to %dx%d", config.name, *size)
+        log.warning("%s: no geometry is known; the whole image is resized to %dx%d", config.name, *size)
     if geometry is None:
         return None
     if form.geometry is not None or form.input_shape is not None:
@@ -152,10 +154,10 @@ def _prepare(config: ModelConfig, plan: ConversionPlan, path: Path, form: Form) 
     Mean and scale are not left where the network's integer input holds them already.
     """
     from ov_mobilenet.conversion.integer_input import input_codes, take_pixels
-    from ov_mobilenet.conversion.outputs import end_in_probabilities
     from ov_mobilenet.conversion.shapes import free_batch, set_shape
     from ov_mobilenet.conversion.sources import network_framework, read_network
-    from ov_mobilenet.conversion.sources.frontend import find_output, plain_name, single_input
+    from ov_mobilenet.ir.ports import find_output, plain_name, single_input
+    from ov_mobilenet.ir.probabilities import end_in_probabilities
 
     framework = network_framework(config, path)
     network = read_network(framework, plan, path)
@@ -185,7 +187,7 @@ def _check_sides(config: ModelConfig, shape: tuple[int, ...], layout: str) -> No
     sides = [shape[layout.index(letter)] for letter in "HW"]
     if least is not None and min(sides) < least:
         raise UsageError(
-            "the network takes no pictures as small as that", where=config.path,
+            "the network takes no images as small as that", where=config.path,
             expected=f"height and width of at least {least}, as its document says", got=f"{sides[0]}x{sides[1]}",
         )  # fmt: skip
 
@@ -201,7 +203,7 @@ def _finish(
     model: ov.Model,
     layout: str,
     plan: ConversionPlan,
-    record: ir.IrRecord,
+    record: IrRecord,
     form: Form,
     path: Path,
     made: Optimized | None,
@@ -215,17 +217,17 @@ def _finish(
     if made is None:
         model = _front(model, layout, plan, record, form, path)
     make_canonical(model, record.config_name, input_name)
-    ir.describe(model, record)
+    write_record(model, record)
     if made is not None:
         made.record.write(model)
     return model
 
 
-def _front(model: ov.Model, layout: str, plan: ConversionPlan, record: ir.IrRecord, form: Form, path: Path) -> ov.Model:
+def _front(model: ov.Model, layout: str, plan: ConversionPlan, record: IrRecord, form: Form, path: Path) -> ov.Model:
     """What comes before the network: geometry where it is baked, channel order, mean, scale, layout."""
     from ov_mobilenet.conversion.camera_planes import take_planes
     from ov_mobilenet.conversion.geometry_graph import bake_geometry
-    from ov_mobilenet.conversion.normalisation import bake
+    from ov_mobilenet.ir.normalisation import bake
 
     model = bake(
         model,
@@ -246,12 +248,12 @@ def _front(model: ov.Model, layout: str, plan: ConversionPlan, record: ir.IrReco
 
 def _record(
     sources: SourceFiles, plan: ConversionPlan, precision: Precision, form: Form, geometry: Geometry | None
-) -> ir.IrRecord:
+) -> IrRecord:
     import openvino as ov
 
     config = sources.config
     order, normalisation = _channels(config, plan, form)
-    return ir.IrRecord(
+    return IrRecord(
         config_name=config.name,
         config_digest=config.digest,
         sources=dict(sources.digests),
@@ -276,7 +278,7 @@ def _channels(config: ModelConfig, plan: ConversionPlan, form: Form) -> tuple[Li
     return order, plan.normalisation
 
 
-def _check_labels(record: ir.IrRecord, model: ov.Model, config: ModelConfig) -> None:
+def _check_labels(record: IrRecord, model: ov.Model, config: ModelConfig) -> None:
     classes = model.outputs[0].get_partial_shape()[1].get_length()
     for what, count in (("classes", config.details.classes), ("labels", len(record.labels or ()) or None)):
         if count is not None and count != classes:
@@ -305,7 +307,7 @@ def mismatches(config: ModelConfig, baked: Normalisation) -> list[str]:
     return found
 
 
-def checked_normalisation(dataset: Dataset) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def checked_normalisation(dataset: DatasetConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """All normalization steps of a dataset as one mean and one scale a channel.
 
     ((x - a) / b - c) / d is (x - (a + c b)) / (b d).

@@ -169,7 +169,7 @@ def _neighbours(size: ov.Node, target: ov.Node) -> tuple[ov.Node, ov.Node, ov.No
 
 
 def _without_bits(values: ov.Node, count: int) -> ov.Node:
-    """Shifted right; the values are not negative. (OpenVINO's own shift took 20 ms for a picture, this 1 ms.)"""
+    """Shifted right; the values are not negative. (OpenVINO's own shift took 20 ms for an image, this 1 ms.)"""
     import numpy as np
     import openvino.opset13 as ops
 

@@ -26,7 +26,7 @@ PYTORCH_INPUT, PYTORCH_OUTPUT = "data", "prob"  # state dicts have no tensor nam
 
 
 @dataclass(frozen=True)
-class Found:
+class SourceFacts:
     """A source network as it is.
 
     Attributes:
@@ -67,7 +67,7 @@ class Found:
 
 def inspect_source(
     source: Path, *, output: str | None = None, architecture: str | None = None, weights_key: str | None = None
-) -> Found:
+) -> SourceFacts:
     """Read a network to see what it is.
 
     Args:
@@ -95,7 +95,7 @@ def inspect_source(
             got=known[0] or "a network that says itself what it is",
         )  # fmt: skip
     from ov_mobilenet.conversion.sources import read_network
-    from ov_mobilenet.conversion.sources.frontend import plain_name, single_input
+    from ov_mobilenet.ir.ports import plain_name, single_input
 
     plan = ConversionPlan(
         source=SourceNetwork(root="dl_dir", path=network, folder=source.is_dir()), input=InputInfo(""), output=output
@@ -103,11 +103,11 @@ def inspect_source(
     model = read_network(framework, plan, source)
     port = single_input(model, "", source)
     end, name = _end(model, output, source)
-    from ov_mobilenet.conversion.outputs import check_classes, check_end, ends_in_softmax
+    from ov_mobilenet.ir.probabilities import check_classes, check_end, ends_in_softmax
 
     check_end(end, source)
     shape = port.get_partial_shape()
-    return Found(
+    return SourceFacts(
         framework=framework,
         folder=source.parent,
         files=files,
@@ -163,11 +163,11 @@ def _kind(source: Path) -> tuple[str, str, tuple[str, ...]]:
     return framework, source.name, (source.name, *beside)
 
 
-def _inspect_checkpoint(source: Path, architecture: str | None, weights_key: str | None) -> Found:
+def _inspect_checkpoint(source: Path, architecture: str | None, weights_key: str | None) -> SourceFacts:
     from ov_mobilenet.conversion.sources.pytorch import fit_weights
 
     fitted = fit_weights(source, architecture=architecture, where=weights_key)
-    return Found(
+    return SourceFacts(
         framework="pytorch",
         folder=source.parent,
         files=(source.name,),
@@ -185,8 +185,8 @@ def _inspect_checkpoint(source: Path, architecture: str | None, weights_key: str
 
 def _end(model: ov.Model, wanted: str | None, source: Path) -> tuple[ov.Output, str | None]:
     """The tensor to end at; its name where there is a choice: of several outputs the one behind a softmax."""
-    from ov_mobilenet.conversion.outputs import ends_in_softmax
-    from ov_mobilenet.conversion.sources.frontend import find_output, plain_name
+    from ov_mobilenet.ir.ports import find_output, plain_name
+    from ov_mobilenet.ir.probabilities import ends_in_softmax
 
     if wanted is not None or len(model.outputs) == 1:
         return find_output(model, wanted, source), wanted

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ov_mobilenet.errors import ConversionError
-from ov_mobilenet.zoo.arguments import Normalisation
+from ov_mobilenet.zoo.normalisation import Normalisation
 
 if TYPE_CHECKING:
     import openvino as ov

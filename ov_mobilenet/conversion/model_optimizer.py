@@ -28,16 +28,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ov_mobilenet.conversion.mo_record import MoRecord, read_mo_record
 from ov_mobilenet.errors import ConversionError, MissingDependencyError, UsageError
+from ov_mobilenet.ir.mo_record import MoRecord, read_mo_record
 from ov_mobilenet.zoo.arguments import ConversionPlan
 from ov_mobilenet.zoo.model import ModelConfig
 
 if TYPE_CHECKING:
     import openvino as ov
 
-    from ov_mobilenet.conversion.form import Form
-    from ov_mobilenet.conversion.ir import IrRecord
+    from ov_mobilenet.ir.form import Form
+    from ov_mobilenet.ir.record import IrRecord
 
 log = logging.getLogger(__name__)
 
@@ -297,9 +297,9 @@ def _promised(
     """The network with what a converted model promises and the Model Optimizer does not do."""
     import openvino as ov
 
-    from ov_mobilenet.conversion.outputs import end_in_probabilities
     from ov_mobilenet.conversion.shapes import free_batch, set_shape
-    from ov_mobilenet.conversion.sources.frontend import find_output, plain_name, single_input
+    from ov_mobilenet.ir.ports import find_output, plain_name, single_input
+    from ov_mobilenet.ir.probabilities import end_in_probabilities
 
     port = single_input(network, plan.input.name, path)
     if port.get_element_type() != ov.Type.f32:

@@ -10,17 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ov_mobilenet.conversion.inspection import Found
+from ov_mobilenet.conversion.inspection import SourceFacts
 from ov_mobilenet.conversion.integer_input import left_to_bake
 from ov_mobilenet.downloads import cache
 from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConfigError, UsageError
-from ov_mobilenet.zoo.arguments import Normalisation, plan_conversion
+from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.description import MARKER, Description, accuracy_check_yml, model_yml
 from ov_mobilenet.zoo.geometry import Geometry, check_size, from_dataset, whole
 from ov_mobilenet.zoo.labels import BACKGROUND_SETS, read_labels
 from ov_mobilenet.zoo.model import Checksum, Details, InputInfo, ModelFile
+from ov_mobilenet.zoo.normalisation import Normalisation
 
 LABELS_FILE = "labels.txt"
 RESERVED = ("model.yml", "accuracy-check.yml", LABELS_FILE)
@@ -91,7 +92,7 @@ class Draft:
     labels_text: str | None
 
 
-def draft(name: str, found: Found, wishes: Wishes) -> Draft:
+def draft(name: str, found: SourceFacts, wishes: Wishes) -> Draft:
     """Decide everything that a description of the network says.
 
     Raises:
@@ -119,7 +120,7 @@ def draft(name: str, found: Found, wishes: Wishes) -> Draft:
     geometry = wishes.geometry
     if geometry is None:
         geometry = whole(height, width)
-        guesses.append(Guess("geometry", f"the whole picture, {geometry}", "--geometry"))
+        guesses.append(Guess("geometry", f"the whole image, {geometry}", "--geometry"))
     check_size(geometry, height, width)
     description = Description(
         name=name,
@@ -222,7 +223,7 @@ def _replace(path: Path, text: str) -> None:
         temporary.write_text(text, "utf-8", newline="\n")
 
 
-def _check_wishes(found: Found, wishes: Wishes) -> None:
+def _check_wishes(found: SourceFacts, wishes: Wishes) -> None:
     for what, wanted, got in (("classes", wishes.classes, found.classes), ("width", wishes.width, found.width)):
         if wanted is not None and got is None:
             raise UsageError(f"--{what} is for bare weights", got="a network that has it built in")
@@ -231,7 +232,7 @@ def _check_wishes(found: Found, wishes: Wishes) -> None:
             raise UsageError(f"the network has {has}", expected=f"{wanted:g}", got=f"{got:g}")
 
 
-def _check_names(found: Found) -> None:
+def _check_names(found: SourceFacts) -> None:
     """Refuse files whose names a description cannot hold, or has itself."""
     for name in found.files:
         if name in RESERVED or name != name.strip() or re.search(r'[\\:*?"<>|$\x00-\x1f\x7f]', name):
@@ -242,7 +243,7 @@ def _check_names(found: Found) -> None:
             )  # fmt: skip
 
 
-def _guess_layout(found: Found, guesses: list[Guess]) -> str:
+def _guess_layout(found: SourceFacts, guesses: list[Guess]) -> str:
     at = [index for index, size in enumerate(found.shape) if size == 3]
     if len(found.shape) == 4 and at in ([1], [3]):
         layout, why = ("NCHW" if at == [1] else "NHWC"), f", 3 channels in {list(found.shape)}"
@@ -253,7 +254,7 @@ def _guess_layout(found: Found, guesses: list[Guess]) -> str:
     return layout
 
 
-def _shape(found: Found, wishes: Wishes, layout: str, guesses: list[Guess]) -> tuple[int, ...]:
+def _shape(found: SourceFacts, wishes: Wishes, layout: str, guesses: list[Guess]) -> tuple[int, ...]:
     if wishes.shape is not None:
         if len(wishes.shape) != 4 or wishes.shape[layout.index("C")] != 3:
             raise UsageError(
@@ -268,7 +269,7 @@ def _shape(found: Found, wishes: Wishes, layout: str, guesses: list[Guess]) -> t
     return shape
 
 
-def _normalisation(found: Found, wishes: Wishes, guesses: list[Guess]) -> Normalisation:
+def _normalisation(found: SourceFacts, wishes: Wishes, guesses: list[Guess]) -> Normalisation:
     reverse = wishes.reverse
     if wishes.mean is None and wishes.scale is None:
         value = "none, the network takes 0..255" + (f": {found.codes}" if found.codes else "")
@@ -287,7 +288,7 @@ def _normalisation(found: Found, wishes: Wishes, guesses: list[Guess]) -> Normal
     return left
 
 
-def _labels(found: Found, wishes: Wishes, guesses: list[Guess]) -> tuple[str | None, Path | None]:
+def _labels(found: SourceFacts, wishes: Wishes, guesses: list[Guess]) -> tuple[str | None, Path | None]:
     """What stands under `labels`, and the file to copy."""
     wanted = wishes.labels
     if wanted is None:

@@ -51,7 +51,7 @@ def set_shape(model: ov.Model, shape: tuple[int, ...], path: Path) -> None:
 
     if len(shape) != 4:
         raise ConversionError(
-            "the network does not take pictures", where=path, expected="an input of four dimensions", got=list(shape)
+            "the network does not take images", where=path, expected="an input of four dimensions", got=list(shape)
         )
     try:
         model.reshape(ov.PartialShape(list(shape)))

@@ -56,7 +56,7 @@ def locked(root: Path, path: Path) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """Something in the cache: a source file, an unfinished one, or the folder of a converted model.
 
     Attributes:
@@ -70,7 +70,7 @@ class Entry:
     age_days: float
 
 
-def entries(root: Path) -> list[Entry]:
+def entries(root: Path) -> list[CacheEntry]:
     """What the cache at `root` holds, the oldest first."""
     found = []
     now = time.time()
@@ -79,15 +79,15 @@ def entries(root: Path) -> list[Entry]:
             with suppress(FileNotFoundError):  # another process has just finished or deleted it
                 stat = path.stat()
                 kind = "unfinished" if path.name.endswith(".part") else "file"
-                found.append(Entry(kind, path, stat.st_size, (now - stat.st_mtime) / 86_400))
+                found.append(CacheEntry(kind, path, stat.st_size, (now - stat.st_mtime) / 86_400))
     for folder in (root / "ir").glob("*"):
         files = [path.stat() for path in folder.rglob("*") if path.is_file()]
         size, latest = sum(stat.st_size for stat in files), max((stat.st_mtime for stat in files), default=now)
-        found.append(Entry("ir", folder, size, (now - latest) / 86_400))
+        found.append(CacheEntry("ir", folder, size, (now - latest) / 86_400))
     return sorted(found, key=lambda entry: (-entry.age_days, str(entry.path)))
 
 
-def remove(root: Path, entry: Entry) -> bool:
+def remove(root: Path, entry: CacheEntry) -> bool:
     """Delete an entry; False if another process holds it. Raises: OSError."""
     import filelock
 

@@ -1,1 +1,1 @@
-"""Where pictures come from: files, lists, tar shards, videos, cameras and streams."""
+"""Where images come from: files, lists, tar shards, videos, cameras and streams."""

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ov_mobilenet.errors import ImageError
+from ov_mobilenet.images.decode import cv2
 from ov_mobilenet.inputs.kinds import Source
-from ov_mobilenet.runtime.images import cv2
 
 if TYPE_CHECKING:
-    from ov_mobilenet.runtime.images import Frame
+    from ov_mobilenet.images.decode import Frame
 
 OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0

@@ -12,9 +12,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.runtime.image_files import IMAGE_SUFFIXES
+from ov_mobilenet.images.image_files import IMAGE_SUFFIXES
 
-Kind = Literal["pictures", "shard", "video", "list", "stdin", "camera", "stream", "refused"]
+Kind = Literal["images", "shard", "video", "list", "stdin", "camera", "stream", "refused"]
 
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 # Files whose header says how long they are, and those that just go on.
@@ -32,12 +32,12 @@ class Source:
 
     Attributes:
         text: the path, URL or number of it; for a list the path without `@`; for what is refused, why.
-        pictures: paths, for pictures only.
+        images: paths, for images only.
     """
 
     kind: Kind
     text: str
-    pictures: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -54,8 +54,8 @@ def sources(texts: Iterable[str], *, recursive: bool = True) -> list[Source]:
     found: list[Source] = []
     for text in texts:
         for source in _of_argument(text, recursive=recursive):
-            if source.kind == "pictures" and found and found[-1].kind == "pictures":
-                source = Source("pictures", "", found.pop().pictures + source.pictures)
+            if source.kind == "images" and found and found[-1].kind == "images":
+                source = Source("images", "", found.pop().images + source.images)
             found.append(source)
     return found
 
@@ -86,17 +86,17 @@ def of_path(path: str, *, recursive: bool) -> Source:
         return Source("refused", masked(path))
     # Not Path.is_dir(): a name that the system refuses must get its own error, not stop the run.
     if os.path.isdir(path):  # noqa: PTH112
-        return Source("pictures", path, tuple(pictures_below(path, recursive=recursive)))
+        return Source("images", path, tuple(images_below(path, recursive=recursive)))
     name = path.lower()
     if name.endswith(SHARD_SUFFIXES):
         return Source("shard", path)
     if os.path.splitext(name)[1] in VIDEO_SUFFIXES:  # noqa: PTH122
         return Source("video", path)
-    return Source("pictures", path, (path,))
+    return Source("images", path, (path,))
 
 
-def pictures_below(folder: str, *, recursive: bool = True) -> list[str]:
-    """The pictures of a folder, and of all below it, sorted by path."""
+def images_below(folder: str, *, recursive: bool = True) -> list[str]:
+    """The images of a folder, and of all below it, sorted by path."""
     files = Path(folder).rglob("*") if recursive else Path(folder).glob("*")
     return sorted(str(file) for file in files if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
 

@@ -1,4 +1,4 @@
-"""From INPUT arguments to pictures, lazily and in order."""
+"""From INPUT arguments to images, lazily and in order."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def open_inputs(
     recursive: bool = True,
     stdin: IO[bytes] | None = None,
 ) -> Inputs:
-    """Pictures of all kinds of sources, for `Classifier.stream`.
+    """Images of all kinds of sources, for `Classifier.stream`.
 
-        with ovm.open_inputs(["pictures/", "shards/*.tar", "rtsp://camera/1"], max_fps=5) as inputs:
+        with ovm.open_inputs(["images/", "shards/*.tar", "rtsp://camera/1"], max_fps=5) as inputs:
             for result in classifier.stream(inputs):
                 ...
 
     Args:
-        texts: in order, each a picture file; a folder; a wildcard; `@list.txt` with a path a line, taken from the
+        texts: in order, each an image file; a folder; a wildcard; `@list.txt` with a path a line, taken from the
             working directory, where empty lines and those that begin with `#` are left out; `-` for paths on stdin;
             a tar shard (.tar, .tar.gz, .tgz); a video file; a camera, by its number, where no file is called that, or
             as /dev/video0; a stream (rtsp, rtsps, http, https). A video at a URL is a video if its name says so.
-        every: take each Nth picture, and of a video or live source each Nth frame.
+        every: take each Nth image, and of a video or live source each Nth frame.
         max_fps: of a video or live source take no more frames a second.
         limit: end after so many.
         loop: begin again at the end. A round in which nothing could be read is the last.
-        recursive: take the pictures of all folders below a folder.
+        recursive: take the images of all folders below a folder.
         stdin: what `-` reads; None for the process's own.
 
     Raises:
-        UsageError: no pictures; a number out of range; a URL that is no stream; a live source that is not the last
+        UsageError: no images; a number out of range; a URL that is no stream; a live source that is not the last
             input, or is to be looped; stdin named twice or to be looped.
     """
     for name, value in (("every", every), ("limit", limit)):
@@ -69,8 +69,8 @@ def open_inputs(
     once = next((source for source in found if source.live or source.kind == "stdin"), None)
     if loop and once is not None:
         raise UsageError("cannot be looped", where=masked(once.text), expected="files and videos")
-    if all(source.kind == "pictures" and not source.pictures for source in found):
-        raise _no_pictures(given)
+    if all(source.kind == "images" and not source.images for source in found):
+        raise _no_images(given)
     return Inputs(found, given, every, max_fps, limit, loop, recursive, stdin)
 
 
@@ -104,7 +104,7 @@ class Inputs:
         self._loop = loop
         self._recursive = recursive
         self._stdin = stdin
-        self._pictures = 0
+        self._images = 0
         self._lock = threading.Lock()
         self._closed = False
         self._following: LiveSource | None = None
@@ -145,7 +145,7 @@ class Inputs:
 
     def _rounds(self) -> Iterator[Item]:
         while True:
-            self._pictures = taken = readable = 0
+            self._images = taken = readable = 0
             for source in self._sources:
                 for item in self._items(source):
                     if self._closed:
@@ -156,13 +156,13 @@ class Inputs:
             if self._closed:
                 return
             if not taken:
-                raise _no_pictures(self._texts)
+                raise _no_images(self._texts)
             if not (self._loop and readable):
                 return
 
     def _items(self, source: Source) -> Iterator[Item]:
-        if source.kind == "pictures":
-            for path in source.pictures:
+        if source.kind == "images":
+            for path in source.images:
                 if self._wanted():
                     yield Item(path, path)
         elif source.kind == "shard":
@@ -203,9 +203,9 @@ class Inputs:
         yield from self._following
 
     def _wanted(self) -> bool:
-        """Whether to take the next picture; all pictures of all inputs are counted together."""
-        self._pictures += 1
-        return (self._pictures - 1) % self._every == 0
+        """Whether to take the next image; all images of all inputs are counted together."""
+        self._images += 1
+        return (self._images - 1) % self._every == 0
 
     def _sampling(self) -> Sampling:
         return Sampling(self._every, self._max_fps)
@@ -214,15 +214,15 @@ class Inputs:
 def _count(found: list[Source], every: int, limit: int | None, *, loop: bool) -> int | None:
     if loop:
         return limit
-    if any(source.kind != "pictures" for source in found):
+    if any(source.kind != "images" for source in found):
         return None
-    count = -(-sum(len(source.pictures) for source in found) // every)
+    count = -(-sum(len(source.images) for source in found) // every)
     return count if limit is None else min(count, limit)
 
 
-def _no_pictures(texts: list[str]) -> UsageError:
+def _no_images(texts: list[str]) -> UsageError:
     return UsageError(
-        "no pictures",
-        expected="files, folders with pictures, shards, videos, cameras or streams",
+        "no images",
+        expected="files, folders with images, shards, videos, cameras or streams",
         got=", ".join(masked(text) for text in texts) or "nothing",
     )

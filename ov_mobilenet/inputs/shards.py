@@ -1,4 +1,4 @@
-"""Pictures out of tar shards, as WebDataset lays them out: read from front to back, one member in memory at a time.
+"""Images out of tar shards, as WebDataset lays them out: read from front to back, one member in memory at a time.
 
 Nothing is written to disk, and a member's name is only what its result is called.
 """
@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from ov_mobilenet.errors import ImageError
-from ov_mobilenet.runtime.image_files import IMAGE_SUFFIXES, MAX_FILE_BYTES
+from ov_mobilenet.images.image_files import IMAGE_SUFFIXES, MAX_FILE_BYTES
 from ov_mobilenet.runtime.items import Item
 
 _GZIP = b"\x1f\x8b"
@@ -21,12 +21,12 @@ _DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, Overflow
 
 
 def read_shard(path: str, wanted: Callable[[], bool]) -> Iterator[Item]:
-    """The pictures of a shard, each called `shard/member`; other members are passed over.
+    """The images of a shard, each called `shard/member`; other members are passed over.
 
     A shard that is damaged or ends too early gives what was read before, and then one failure.
 
     Args:
-        wanted: asked once for each picture, in their order; those that are not wanted are not read.
+        wanted: asked once for each image, in their order; those that are not wanted are not read.
     """
     found = False
     try:
@@ -46,8 +46,8 @@ def read_shard(path: str, wanted: Callable[[], bool]) -> Iterator[Item]:
         yield Item(ImageError(f"the shard cannot be read to its end ({reason or type(error).__name__})"), path)
     else:
         if not found:
-            expected = "members with the suffixes of pictures, such as 000001.jpg"
-            yield Item(ImageError("no pictures in the shard", expected=expected), path)
+            expected = "members with the suffixes of images, such as 000001.jpg"
+            yield Item(ImageError("no images in the shard", expected=expected), path)
 
 
 def _unpacked(file: IO[bytes]) -> IO[bytes]:
@@ -87,7 +87,7 @@ _CUT = (tarfile.EmptyHeaderError, tarfile.TruncatedHeaderError)  # type: ignore[
 
 
 class _Bounded:
-    """A stream of which nobody reads more at once than a picture may hold: headers can claim any length."""
+    """A stream of which nobody reads more at once than an image may hold: headers can claim any length."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream

@@ -4,7 +4,7 @@ A room of its own and no part of the command line: a program that streams a came
 
     with open_destination("results.csv", form=None, resume=True) as destination:
         sink = destination.sink()
-        for result in classifier.stream(destination.left(pictures)):
+        for result in classifier.stream(destination.left(images)):
             sink.put(result)
         sink.close()
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from ov_mobilenet.errors import OutputError, UsageError
-from ov_mobilenet.outputs.done import Done, read_csv, read_json_lines, read_parquet
+from ov_mobilenet.outputs.done import ExistingResults, read_csv, read_json_lines, read_parquet
 from ov_mobilenet.outputs.files import OutputFile, cannot_write
 from ov_mobilenet.outputs.parquet import Parquet, schema
 from ov_mobilenet.outputs.rows import Key
@@ -60,8 +60,8 @@ class Destination:
         is_stdout: whether it is no file.
     """
 
-    def __init__(self, path: Path | None, form: Form, done: Done | None, out: TextOut | None) -> None:
-        self.done: Counter[Key] = Counter() if done is None else done.pictures
+    def __init__(self, path: Path | None, form: Form, done: ExistingResults | None, out: TextOut | None) -> None:
+        self.done: Counter[Key] = Counter() if done is None else done.images
         self.is_stdout = path is None
         self._path = path
         self._form = form

@@ -1,7 +1,7 @@
-"""What an earlier run has written: which pictures, and up to where the file can be trusted.
+"""What an earlier run has written: which images, and up to where the file can be trusted.
 
 A killed run may have left the last record torn. A JSON line is whole when its end of line is there. The rows of one
-picture in a CSV are several, and a kill can cut between them at an end of line: so the last picture is taken as whole
+image in a CSV are several, and a kill can cut between them at an end of line: so the last image is taken as whole
 only where it has as many rows as are asked for, and is done again otherwise. Parquet is never torn, see `parquet.py`.
 """
 
@@ -24,15 +24,15 @@ JSON_BEGINNING = b'{"source":"'
 
 
 @dataclass(frozen=True)
-class Done:
+class ExistingResults:
     """What is there.
 
     Attributes:
-        pictures: how many results each (source, frame) has; failures are results too.
+        images: how many results each (source, frame) has; failures are results too.
         size: bytes of the file that hold them; what follows is to be cut off.
     """
 
-    pictures: Counter[Key]
+    images: Counter[Key]
     size: int
 
 
@@ -41,10 +41,10 @@ class _Origin(msgspec.Struct):
     frame: int | None = None
 
 
-def read_json_lines(path: Path) -> Done:
+def read_json_lines(path: Path) -> ExistingResults:
     """The lines that are whole. Raises: OutputError, if one is no result."""
     decoder = msgspec.json.Decoder(_Origin)
-    pictures: Counter[Key] = Counter()
+    images: Counter[Key] = Counter()
     size = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
@@ -56,27 +56,27 @@ def read_json_lines(path: Path) -> Done:
                 origin = decoder.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise _foreign(path, f"line {number}") from error
-            pictures[origin.source, origin.frame] += 1
+            images[origin.source, origin.frame] += 1
             size += len(line)
-    return Done(pictures, size)
+    return ExistingResults(images, size)
 
 
-def read_csv(path: Path, top_k: int) -> Done:
-    """The pictures whose rows are all there.
+def read_csv(path: Path, top_k: int) -> ExistingResults:
+    """The images whose rows are all there.
 
     Args:
-        top_k: how many rows a picture has that lacks none.
+        top_k: how many rows an image has that lacks none.
 
     Raises:
         OutputError: the columns are others, or a row is none of ours.
     """
     header = CSV_HEADER.encode()
-    pictures: Counter[Key] = Counter()
+    images: Counter[Key] = Counter()
     with path.open("rb") as file:
         first = file.readline()
         if first != header:
             if header.startswith(first):  # killed while writing it
-                return Done(pictures, 0)
+                return ExistingResults(images, 0)
             raise OutputError(
                 "not a CSV of this program's columns", where=path, expected=CSV_HEADER.strip(),
                 got=first[:200].decode("utf-8", "replace").strip(), fix="Choose another file, or --overwrite this one",
@@ -89,14 +89,14 @@ def read_csv(path: Path, top_k: int) -> Done:
                 source, frame, _, rank, *_ = next(csv.reader([text.decode()]))
                 if rank in ("", "1"):
                     begin, key = end, (source, int(frame) if frame else None)
-                    pictures[key] += 1
+                    images[key] += 1
             except (ValueError, csv.Error) as error:
                 raise _foreign(path, f"the row at byte {end}") from error
             end += len(text)
     if key is not None and rank not in ("", str(top_k)):
-        pictures[key] -= 1
+        images[key] -= 1
         end = begin
-    return Done(+pictures, end)
+    return ExistingResults(+images, end)
 
 
 def _csv_records(file: BinaryIO) -> Iterator[bytes]:
@@ -109,12 +109,12 @@ def _csv_records(file: BinaryIO) -> Iterator[bytes]:
             record = b""
 
 
-def read_parquet(path: Path) -> Done:
-    """The pictures of a Parquet file. Raises: OutputError, if it is none or has other columns."""
+def read_parquet(path: Path) -> ExistingResults:
+    """The images of a Parquet file. Raises: OutputError, if it is none or has other columns."""
     from ov_mobilenet.outputs.parquet import opened, read_origins
 
     with opened(path) as file:
-        return Done(Counter(read_origins(file)), path.stat().st_size)
+        return ExistingResults(Counter(read_origins(file)), path.stat().st_size)
 
 
 def _foreign(path: Path, what: str) -> OutputError:

@@ -1,7 +1,7 @@
 """A result as rows of a table: what CSV and Parquet hold, the same values as a JSON line.
 
 One row a prediction, best first, with `rank` from 1. A result without predictions has one row without `rank`: a failure
-with its `error`, or a picture none of whose classes was probable enough. Whatever is not known is empty (null).
+with its `error`, or an image none of whose classes was probable enough. Whatever is not known is empty (null).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class TextOut(Protocol):
 
 
 class JsonLines(Sink):
-    """One line a picture."""
+    """One line an image."""
 
     def __init__(self, out: TextOut) -> None:
         self._out = out
@@ -84,7 +84,7 @@ def _cell(value: Cell) -> str:
 
 
 class Table(Sink):
-    """A block a picture: its name, then a line a class.
+    """A block an image: its name, then a line a class.
 
     Args:
         least: the probability below which classes were left out, to be named where none is left.

@@ -1,4 +1,4 @@
-"""Pictures to calibrate and to check on, brought to the network's size by its own geometry."""
+"""Images to calibrate and to check on, brought to the network's size by its own geometry."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 FEWEST = 10
 ENOUGH = 50
-# The means of pictures in both channel orders differ by less than this where the order does not matter to the network.
+# The means of images in both channel orders differ by less than this where the order does not matter to the network.
 CONFIDENCE_MARGIN = 0.05
 
-OnPicture = Callable[[int, int], None]
+OnImage = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Pictures at the network's size.
+    """Images at the network's size.
 
     Attributes:
         pixels: uint8 (N, height, width, 3) in BGR.
@@ -43,19 +43,19 @@ class Frames:
 
 
 def read_calibration(
-    inputs: str | Path | Iterable[str | Path], geometry: Geometry, subset_size: int, seed: int, on_picture: OnPicture
+    inputs: str | Path | Iterable[str | Path], geometry: Geometry, subset_size: int, seed: int, on_image: OnImage
 ) -> Frames:
-    """A random subset of the pictures of all inputs, in the order of their names.
+    """A random subset of the images of all inputs, in the order of their names.
 
     The inputs are gone through twice, first for the names, so that no more than the subset is in memory and the subset
     does not depend on the order of the inputs. Those that cannot be read are skipped, and others take their place.
 
     Args:
         inputs: as `open_inputs` takes them, but for live sources; what is named twice counts once.
-        on_picture: called after each picture with how many were looked at, of how many.
+        on_image: called after each image with how many were looked at, of how many.
 
     Raises:
-        UsageError: no pictures, or a live source.
+        UsageError: no images, or a live source.
         ImageError: too few can be read.
     """
     import numpy as np
@@ -85,13 +85,13 @@ def read_calibration(
                 del taken[max(taken)]
             if len(taken) == subset_size:
                 worst = max(taken)
-        on_picture(len(seen), len(names))
+        on_image(len(seen), len(names))
     if len(taken) < FEWEST:
         raise ImageError(
-            "too few calibration pictures can be read", expected=f"at least {FEWEST}",
+            "too few calibration images can be read", expected=f"at least {FEWEST}",
             got=f"{len(taken)} of {len(names)}",
         )  # fmt: skip
-    # By name: sums of floats depend on their order, so a picture that fails must not change it.
+    # By name: sums of floats depend on their order, so an image that fails must not change it.
     chosen = [taken[place] for place in map(places.__getitem__, names) if place in taken]
     return Frames(np.stack([frame for _, frame in chosen]), tuple(source for source, _ in chosen), skipped)
 
@@ -102,7 +102,7 @@ def _opener(inputs: str | Path | Iterable[str | Path]) -> Callable[[], Iterator[
 
     texts = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     if not texts:
-        raise UsageError("no calibration pictures", expected="pictures, folders, wildcards, shards or videos")
+        raise UsageError("no calibration images", expected="images, folders, wildcards, shards or videos")
     listed = sys.stdin.buffer.read() if any(str(text) == "-" for text in texts) else b""
 
     def again() -> Iterator[Item]:
@@ -119,28 +119,28 @@ def _name(item: Item) -> tuple[str, int]:
 
 
 def _frame(item: Item, geometry: Geometry) -> NDArray[np.uint8] | None:
-    """Bit for bit as the model's accuracy is measured; None if the picture cannot be read."""
-    from ov_mobilenet.runtime.loading import load
+    """Bit for bit as the model's accuracy is measured; None if the image cannot be read."""
+    from ov_mobilenet.images.load_image import load_image
 
     if isinstance(item.image, ImageError):
         return None
     try:
-        return load(item.image, geometry, "exact", exif_orientation=False).frame
+        return load_image(item.image, geometry, "exact", exif_orientation=False).frame
     except ImageError:
         return None
 
 
 def read_labelled(folder: Path, classifier: Classifier, geometry: Geometry) -> tuple[Frames, NDArray[np.int64]]:
-    """The pictures of a dataset, and the network's class of each.
+    """The images of a dataset, and the network's class of each.
 
     Raises:
         UsageError: there is no such folder.
-        DatasetError: as `measure.dataset.read_dataset`; no picture can be read.
+        DatasetError: as `measure.dataset.read_dataset`; no image can be read.
     """
     import numpy as np
 
-    from ov_mobilenet.measure.classes import classes_of
-    from ov_mobilenet.measure.dataset import read_dataset
+    from ov_mobilenet.accuracy.classes import classes_of
+    from ov_mobilenet.accuracy.dataset import read_dataset
     from ov_mobilenet.runtime.items import Item
 
     classes = classes_of(classifier)
@@ -148,48 +148,46 @@ def read_labelled(folder: Path, classifier: Classifier, geometry: Geometry) -> t
     tried = ((example, _frame(Item(example.path, example.image), geometry)) for example in examples)
     read = [(example, frame) for example, frame in tried if frame is not None]
     if not read:
-        raise DatasetError("no labelled picture can be read", where=folder)
+        raise DatasetError("no labelled image can be read", where=folder)
     labels = np.array([classes.to_network(example.index) for example, _ in read], np.int64)
     pixels = np.stack([frame for _, frame in read])
     return Frames(pixels, tuple(example.image for example, _ in read), len(examples) - len(read)), labels
 
 
 def doubts(sources: Sequence[str], answers: NDArray[np.float32], swapped: NDArray[np.float32]) -> list[str]:
-    """Sentences on what makes the pictures a poor choice.
+    """Sentences on what makes the images a poor choice.
 
     Args:
-        sources: what the pictures are called.
+        sources: what the images are called.
         answers: the float model's probabilities for them, (N, classes).
         swapped: the same with red and blue exchanged.
     """
     found = []
     if len(sources) < ENOUGH:
         found.append(
-            f"{len(sources)} calibration pictures: with fewer than {ENOUGH} the ranges of activations are guesses"
+            f"{len(sources)} calibration images: with fewer than {ENOUGH} the ranges of activations are guesses"
         )
     folders = {Path(source).parent for source in sources}
     classes = set(answers.argmax(1).tolist())
     if len(classes) == 1:
-        found.append(
-            "the model names one class for all calibration pictures: ranges that other classes need are unseen"
-        )
+        found.append("the model names one class for all calibration images: ranges that other classes need are unseen")
     elif len(folders) == 1 and next(iter(folders)).name != "" and _has_siblings(next(iter(folders))):
         found.append(
-            f"all calibration pictures are of one folder beside others ({next(iter(folders)).name}): if it holds one "
+            f"all calibration images are of one folder beside others ({next(iter(folders)).name}): if it holds one "
             "class, ranges that other classes need are unseen"
         )
     plain, turned = float(answers.max(1).mean()), float(swapped.max(1).mean())
     if turned > plain + CONFIDENCE_MARGIN:
         found.append(
-            f"the model is surer of the pictures with red and blue exchanged ({turned:.2f} against {plain:.2f}): the "
-            "channel order of the pictures or of the model (--reverse_input_channels) looks wrong"
+            f"the model is surer of the images with red and blue exchanged ({turned:.2f} against {plain:.2f}): the "
+            "channel order of the images or of the model (--reverse_input_channels) looks wrong"
         )
     return found
 
 
 def _has_siblings(folder: Path) -> bool:
-    """Whether other folders with pictures lie beside this one, as in a folder a class."""
-    from ov_mobilenet.runtime.images import IMAGE_SUFFIXES
+    """Whether other folders with images lie beside this one, as in a folder a class."""
+    from ov_mobilenet.images.decode import IMAGE_SUFFIXES
 
     try:
         siblings = [other for other in folder.parent.iterdir() if other.is_dir() and other != folder]

@@ -1,6 +1,6 @@
 """Changes to a quantised network that leave its numbers and take work off the device.
 
-Measured on MobileNet V2, each alone: 4 to 6 % less time a picture; together 9 to 10 % more pictures a second (CPU with
+Measured on MobileNet V2, each alone: 4 to 6 % less time an image; together 9 to 10 % more images per second (CPU with
 VNNI, AMD EPYC, OpenVINO 2026.4). Only a value on the edge of a step may fall to its other side.
 """
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import openvino as ov
     from numpy.typing import NDArray
 
-    from ov_mobilenet.conversion.ir import IrRecord
+    from ov_mobilenet.ir.record import IrRecord
     from ov_mobilenet.quantization.calibration import Frames
 
 OLDEST_OPENVINO = 2026
@@ -50,7 +50,7 @@ def device_doubts(device: str) -> list[str]:
     """Sentences on why INT8 will not be faster there."""
     import openvino as ov
 
-    from ov_mobilenet.runtime.machine import cpu_flags
+    from ov_mobilenet.devices.machine import cpu_flags
 
     try:
         capabilities = ov.Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
@@ -79,7 +79,7 @@ def run(
     """The quantised network; the one that is given stays as it is. Raises: ConversionError."""
     import nncf
 
-    model, shape = _one_picture(network)
+    model, shape = _one_image(network)
     with _quiet(), _surgery(record):
         made = nncf.quantize(
             model,
@@ -100,15 +100,15 @@ def run_controlled(
     labelled: tuple[Frames, NDArray[np.int64]],
     max_drop: float,
 ) -> ov.Model:
-    """As `run`; layers are put back to float until top-1 on the labelled pictures drops no further than allowed."""
+    """As `run`; layers are put back to float until top-1 on the labelled images drops no further than allowed."""
     import nncf
     import numpy as np
 
-    model, shape = _one_picture(network)
+    model, shape = _one_image(network)
     feed = _feeder(model, record)
 
     def top1(compiled: Any, items: Any) -> float:
-        hits = [int(np.argmax(compiled(picture)[compiled.output(0)])) == label for picture, label in items]
+        hits = [int(np.argmax(compiled(image)[compiled.output(0)])) == label for image, label in items]
         return float(np.mean(hits))
 
     def unlabelled(item: tuple[NDArray[np.uint8], int]) -> NDArray[Any]:
@@ -149,8 +149,8 @@ def _options(scheme: Scheme, count: int) -> dict[str, Any]:
     }
 
 
-def _one_picture(network: ov.Model) -> tuple[ov.Model, ov.PartialShape]:
-    """A copy that takes one picture at a time, and the shape to give back."""
+def _one_image(network: ov.Model) -> tuple[ov.Model, ov.PartialShape]:
+    """A copy that takes one image at a time, and the shape to give back."""
     model = network.clone()
     shape = model.inputs[0].get_partial_shape()
     model.reshape([1, *list(shape)[1:]])

@@ -1,4 +1,4 @@
-"""INT8 with NNCF: the same model, settings and pictures give the same bytes."""
+"""INT8 with NNCF: the same model, settings and images give the same bytes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from ov_mobilenet.conversion import ir
 from ov_mobilenet.conversion.converter import IrModel
 from ov_mobilenet.errors import ConversionError, IrError, UsageError, VerificationError
+from ov_mobilenet.ir.files import read_ir, save_ir
+from ov_mobilenet.ir.ports import check_classifier
+from ov_mobilenet.ir.record import IrRecord, read_record, write_record
 from ov_mobilenet.outputs.whole import write_whole
 from ov_mobilenet.quantization import nncf_calls
-from ov_mobilenet.quantization.calibration import Frames, OnPicture, doubts, read_calibration, read_labelled
+from ov_mobilenet.quantization.calibration import Frames, OnImage, doubts, read_calibration, read_labelled
 from ov_mobilenet.quantization.topology import Scheme, choose_scheme
 from ov_mobilenet.zoo.geometry import Geometry, whole
 
@@ -36,7 +38,7 @@ class QuantizeSettings:
     """What is asked of a quantisation.
 
     Attributes:
-        subset_size: calibration pictures used.
+        subset_size: calibration images used.
         seed: which of them.
         preset: `auto` for what was measured best for networks of this kind.
         fast_bias_correction: the quick estimate of what rounding adds to each layer; None for what is best.
@@ -57,9 +59,9 @@ class Quantized:
     """An INT8 IR, and what is known of it.
 
     Attributes:
-        skipped: calibration pictures that could not be read.
+        skipped: calibration images that could not be read.
         put_back: layers that stayed in float because of `max_drop`.
-        accuracy: top-1 before and after, agreement and number of pictures, fractions in [0, 1]; None without a dataset.
+        accuracy: top-1 before and after, agreement and number of images, fractions in [0, 1]; None without a dataset.
         report: the accuracy as JSON, `NAME.accuracy.json` beside the IR; None without a dataset.
         bytes_ratio: its `.bin` over that of the IR it was made from.
     """
@@ -80,37 +82,37 @@ def quantize(
     settings: QuantizeSettings = QuantizeSettings(),
     dataset: Path | None = None,
     device: str = "CPU",
-    on_picture: OnPicture = lambda done, of: None,
+    on_image: OnImage = lambda done, of: None,
 ) -> Quantized:
     """Quantise a converted IR to INT8.
 
     Args:
         xml: an FP32 or FP16 IR of `convert`, in its plain form: frames of the network's own size.
-        calibration: pictures, folders, wildcards, lists, shards and videos, as `open_inputs` takes them.
+        calibration: images, folders, wildcards, lists, shards and videos, as `open_inputs` takes them.
         target: the `.xml` to write; by default `FP16-INT8/NAME.xml` beside the folder of `xml`.
-        dataset: labelled pictures, as `measure_accuracy` takes them, for the accuracy and for `max_drop`.
+        dataset: labelled images, as `measure_accuracy` takes them, for the accuracy and for `max_drop`.
         device: where it will run: what it lacks for INT8 is said in a warning, before the work.
-        on_picture: called after each calibration picture with how many were looked at, of how many.
+        on_image: called after each calibration image with how many were looked at, of how many.
 
     Raises:
         MissingDependencyError: NNCF is not installed or OpenVINO too old for it.
         IrError: no IR, none of ours, or an INT8 one already.
-        ImageError: too few pictures can be read.
-        UsageError: no pictures, or a live source; `max_drop` without a dataset; an ignored scope that matches nothing.
+        ImageError: too few images can be read.
+        UsageError: no images, or a live source; `max_drop` without a dataset; an ignored scope that matches nothing.
         VerificationError: `max_drop` cannot be held; nothing is written.
     """
     nncf_calls.require()
     if settings.max_drop is not None and dataset is None:
-        raise UsageError("a largest drop needs labelled pictures", expected="--dataset beside --max-drop")
-    network = ir.read_ir(xml)
+        raise UsageError("a largest drop needs labelled images", expected="--dataset beside --max-drop")
+    network = read_ir(xml)
     record = _record(network, xml)
     for sentence in nncf_calls.device_doubts(device):
         log.warning("%s", sentence)
     scheme = _scheme(network, settings, xml)
     geometry = record.geometry or _whole(network)
-    frames = read_calibration(calibration, geometry, settings.subset_size, settings.seed, on_picture)
+    frames = read_calibration(calibration, geometry, settings.subset_size, settings.seed, on_image)
     if frames.skipped:
-        log.warning("%d calibration pictures could not be read and were skipped", frames.skipped)
+        log.warning("%d calibration images could not be read and were skipped", frames.skipped)
     before = _classifier(xml)
     turned = frames.pixels[..., ::-1].copy()
     for sentence in doubts(frames.sources, before.probabilities(frames.pixels), before.probabilities(turned)):
@@ -136,20 +138,20 @@ def quantize(
                 raise VerificationError(
                     "INT8 loses too much accuracy", where=xml, expected=f"a top-1 at most {settings.max_drop:g} lower",
                     got=f"{_drop(accuracy):.4f} lower with {len(put_back)} layers back in float",
-                    fix="Give more calibration pictures, --preset mixed or --ignored-scope",
+                    fix="Give more calibration images, --preset mixed or --ignored-scope",
                 )  # fmt: skip
     facts = {"put_back": list(put_back)} if put_back else {}
     model = _finish(quantised, record, settings, scheme, frames, facts, accuracy)
-    made = ir.read_record(model, target)
+    made = read_record(model, target)
     if made is None:
         raise IrError("the record was not written", where=target)
-    ir.save_ir(model, target)
+    save_ir(model, target)
     report = _write_report(target, made)
     ratio = target.with_suffix(".bin").stat().st_size / xml.with_suffix(".bin").stat().st_size
     return Quantized(IrModel(target, PRECISION, made), frames.skipped, put_back, accuracy, report, ratio)
 
 
-def _write_report(target: Path, record: ir.IrRecord) -> Path | None:
+def _write_report(target: Path, record: IrRecord) -> Path | None:
     """The accuracy, and the calibration that it holds for; a report of an earlier IR does not outlive it."""
     report = target.with_suffix(".accuracy.json")
     if record.accuracy is None:
@@ -167,9 +169,9 @@ def _write_report(target: Path, record: ir.IrRecord) -> Path | None:
     return report
 
 
-def _record(network: ov.Model, xml: Path) -> ir.IrRecord:
+def _record(network: ov.Model, xml: Path) -> IrRecord:
     """The record of an IR that can be quantised. Raises: IrError."""
-    record = ir.read_record(network, xml)
+    record = read_record(network, xml)
     quantised = any(node.get_type_name() == "FakeQuantize" for node in network.get_ops())
     if quantised or (record is not None and record.precision == PRECISION):
         raise IrError(
@@ -178,7 +180,7 @@ def _record(network: ov.Model, xml: Path) -> ir.IrRecord:
         )  # fmt: skip
     if record is None:
         raise IrError(
-            "no record of ov-mobilenet, so how its pictures are cropped and normalised is not known", where=xml,
+            "no record of ov-mobilenet, so how its images are cropped and normalised is not known", where=xml,
             fix="Convert the source network with ov-mobilenet convert, and quantise that",
         )  # fmt: skip
     if record.geometry_baked or record.planes is not None:
@@ -187,7 +189,7 @@ def _record(network: ov.Model, xml: Path) -> ir.IrRecord:
             got="the geometry is baked in" if record.geometry_baked else f"{record.planes} planes",
             fix="Convert without --bake-geometry and with --color-format bgr",
         )  # fmt: skip
-    ir.check_ends(network, xml)
+    check_classifier(network, xml)
     return record
 
 
@@ -212,7 +214,7 @@ def _scheme(network: ov.Model, settings: QuantizeSettings, xml: Path) -> Scheme:
 
 
 def _whole(network: ov.Model) -> Geometry:
-    from ov_mobilenet.conversion.normalisation import check_layout
+    from ov_mobilenet.ir.layout import check_layout
 
     layout = nncf_calls.layout_of(network)
     check_layout(network, layout, None)
@@ -224,7 +226,7 @@ def _whole(network: ov.Model) -> Geometry:
 
 
 def _classifier(xml: Path) -> Classifier:
-    from ov_mobilenet.runtime.load import load_classifier
+    from ov_mobilenet.load import load_classifier
 
     return load_classifier(xml, device="CPU", inference_precision="f32")
 
@@ -236,7 +238,7 @@ def _accuracy(
 
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder) / "model.xml"
-        ir.save_ir(finished, xml)
+        save_ir(finished, xml)
         answers = _classifier(xml).probabilities(frames.pixels).argmax(1)
     before = reference.argmax(1)
     return {
@@ -267,7 +269,7 @@ def _float_layers(model: ov.Model, but: tuple[str, ...] = ()) -> tuple[str, ...]
 
 def _finish(
     quantised: ov.Model,
-    record: ir.IrRecord,
+    record: IrRecord,
     settings: QuantizeSettings,
     scheme: Scheme,
     frames: Frames,
@@ -296,12 +298,14 @@ def _finish(
         "in_float": list(scheme.in_float),
         **facts,
     }
-    ir.describe(model, msgspec.structs.replace(record, precision=PRECISION, calibration=calibration, accuracy=accuracy))
+    write_record(
+        model, msgspec.structs.replace(record, precision=PRECISION, calibration=calibration, accuracy=accuracy)
+    )
     return model
 
 
 def _digest(pixels: NDArray[np.uint8]) -> str:
-    """Of the pixels that were used: whether two INT8 models come from the same pictures."""
+    """Of the pixels that were used: whether two INT8 models come from the same images."""
     import hashlib
 
     return "sha256:" + hashlib.sha256(pixels.tobytes()).hexdigest()

@@ -21,7 +21,7 @@ class Scheme:
 
     Attributes:
         preset: `performance` takes signed activations as symmetric, `mixed` gives them a zero point of their own.
-        ranges: of an activation over the calibration pictures, `largest` value or `mean` of each picture's largest.
+        ranges: of an activation over the calibration images, `largest` value or `mean` of each image's largest.
         in_float: names of operations that stay in float.
         reason: what in the network decided it.
     """
@@ -35,7 +35,7 @@ class Scheme:
 def choose_scheme(model: ov.Model) -> Scheme:
     """What was measured best for networks like this one; for MobileNet V3 what the Open Model Zoo did.
 
-    Networks with residual additions (V2) do best with the mean of the pictures' largest values, those without (V1) with
+    Networks with residual additions (V2) do best with the mean of the images' largest values, those without (V1) with
     the largest of all.
     """
     gates = squeeze_and_excite(model)
@@ -73,7 +73,7 @@ def residual_additions(model: ov.Model) -> Iterator[ov.Node]:
 
 
 def squeeze_and_excite(model: ov.Model) -> tuple[str, ...]:
-    """Every operation of the gates: from the mean over the picture to the multiplication with one number a channel."""
+    """Every operation of the gates: from the mean over the image to the multiplication with one number a channel."""
     names: list[str] = []
     for node in model.get_ordered_ops():
         if node.get_type_name() != "Multiply" or _has_constant(node):

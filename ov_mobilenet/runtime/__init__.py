@@ -1,1 +1,1 @@
-"""Pictures in, classifications out."""
+"""From an IR and images to results: classifier, infer queue, stream."""

@@ -1,4 +1,4 @@
-"""A picture to classify, and where it comes from."""
+"""An image to classify, where it comes from, and the frame made of it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ov_mobilenet.runtime.results import Failure
 
 if TYPE_CHECKING:
     from ov_mobilenet.errors import ImageError
-    from ov_mobilenet.runtime.images import Frame
+    from ov_mobilenet.images.decode import Frame
 
     Image = str | Path | bytes | Frame
 
 
 @dataclass(frozen=True)
 class Item:
-    """A picture with its origin, for the results.
+    """An image with its source, for the results.
 
     Attributes:
-        image: a path, the bytes of a picture file, or a frame: uint8 (H, W, 3) in BGR; or why there is none.
-        source: what the results call it.
-        frame: number of a video's frame, from 0.
-        time_s: when that frame is shown, in seconds from the video's beginning.
-        captured: when a live source took it, in seconds of `perf_counter`.
+        image: a path, the bytes of an image file, or a frame: uint8 (H, W, 3) in BGR; or the error why there is none.
+        source: the name of the image in the results.
+        frame: number of a video frame, from 0.
+        time_s: position of that frame in the video, in seconds.
+        captured: when a live source captured it, in seconds of `perf_counter`.
     """
 
     image: Image | ImageError
@@ -34,12 +34,28 @@ class Item:
     captured: float | None = None
 
     def failure(self, reason: str) -> Failure:
-        """Why it has no answer."""
+        """The result of an image that cannot be classified."""
         return Failure(self.source, reason, self.frame, self.time_s)
 
 
-def as_item(image: Image | Item, otherwise: str) -> Item:
-    """An item as it is; a path is called as it was given, and what is no file otherwise."""
+@dataclass(frozen=True)
+class Prepared:
+    """An image at the network's input size, and how long that took.
+
+    Attributes:
+        frame: uint8, in the layout that the model takes; nobody else writes to it.
+        started: when reading began, in seconds of `perf_counter`.
+    """
+
+    item: Item
+    frame: Frame
+    started: float
+    decode_ms: float
+    geometry_ms: float
+
+
+def as_item(image: Image | Item, name: str) -> Item:
+    """The image as an `Item`: a path is its own source, bytes and frames are called `name`."""
     if isinstance(image, Item):
         return image
-    return Item(image, str(image) if isinstance(image, str | Path) else otherwise)
+    return Item(image, str(image) if isinstance(image, str | Path) else name)

@@ -1,6 +1,6 @@
 """What a classification gives: plain frozen values, and their JSON form.
 
-One JSON line a picture, either of
+One JSON line an image, either of
 
     {"source": str, "predictions": [{"class_id": int, "label": str, "probability": float}],
      "timings_ms": {"decode": float, "geometry": float, "queue": float, "inference": float, "total": float}}
@@ -17,8 +17,6 @@ from msgspec.structs import replace
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from ov_mobilenet.runtime.classifier import Prepared
 
 DEFAULT_TOP_K = 5
 NOT_FINITE = "the network gave values that are not finite (NaN or infinity)"
@@ -43,7 +41,7 @@ class Timings(Struct, frozen=True, kw_only=True):
 
 
 class Classification(Struct, frozen=True, omit_defaults=True):
-    """The answer for one picture.
+    """The answer for one image.
 
     Attributes:
         source: the path as it was given, or a name for what is no file.
@@ -76,7 +74,7 @@ class Classification(Struct, frozen=True, omit_defaults=True):
 
 
 class Failure(Struct, frozen=True, omit_defaults=True):
-    """Why one picture has no answer; `frame` and `time_s` as in `Classification`."""
+    """Why one image has no answer; `frame` and `time_s` as in `Classification`."""
 
     source: str
     error: str
@@ -85,40 +83,6 @@ class Failure(Struct, frozen=True, omit_defaults=True):
 
 
 Result = Classification | Failure
-
-
-def result_of(
-    prepared: Prepared,
-    probabilities: NDArray[np.float32],
-    labels: tuple[str, ...] | None,
-    top_k: int,
-    *,
-    started: float,
-    queue_ms: float,
-    inference_ms: float,
-) -> Result:
-    """The most probable classes of a picture and what it took; a failure if the network gave no numbers.
-
-    Args:
-        probabilities: float32 (classes,), in [0, 1].
-        labels: class names; without any, a class is called by its number.
-        started: when its request began, in seconds of the clock that `prepared.started` is of.
-    """
-    import numpy as np
-
-    if not np.isfinite(probabilities).all():
-        return prepared.item.failure(NOT_FINITE)
-    timings = Timings(
-        decode=prepared.decode_ms,
-        geometry=prepared.geometry_ms,
-        queue=queue_ms,
-        inference=inference_ms,
-        total=(started - prepared.started) * 1e3 + inference_ms,
-    )
-    item = prepared.item
-    age = None if item.captured is None else (started - item.captured) * 1e3 + inference_ms
-    predictions = top_predictions(probabilities, labels, top_k)
-    return Classification(item.source, predictions, timings, item.frame, item.time_s, age)
 
 
 def top_predictions(

@@ -1,33 +1,37 @@
-"""From inputs to ordered results: pictures are decoded in threads while the device works, in bounded memory."""
+"""From inputs to ordered results: images are decoded in threads while the device works, in bounded memory."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import DeviceError, OvMobilenetError, UsageError
-from ov_mobilenet.runtime.infer_queue import InferQueue
+from ov_mobilenet.runtime.defaults import MANY_IMAGES
+from ov_mobilenet.runtime.infer_queue import check_at_least_1, default_capacity
 from ov_mobilenet.runtime.items import Item, as_item
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Result
+from ov_mobilenet.runtime.scheduler import Pacing, Scheduler
 
 if TYPE_CHECKING:
-    from ov_mobilenet.runtime.classifier import Classifier, QueueModel
-    from ov_mobilenet.runtime.items import Image
+    from ov_mobilenet.runtime.items import Image, Prepared
+    from ov_mobilenet.runtime.loaded_model import BatchModel, LoadedModel
+    from ov_mobilenet.runtime.results import Failure
 
-
-# A batch that is not full costs as much as a full one: it is not given up while pictures are still being decoded.
-MAX_WAIT_MS = 200.0
-# On the CPU decoding and inference take turns, so many requests a stream at a time: side by side on the same cores
-# each takes the caches from the other. See tools/bench/README.md.
-TURN = 8
-GOODBYE_S = 2.0
+# A batch that is not full costs as much as a full one, so it waits while images are still being decoded.
+MAX_WAIT_S = 0.2
+# On the CPU decoding and inference take turns of so many requests a stream: side by side on the same cores, each
+# evicts the other's data from the caches. See tools/bench/README.md.
+REQUESTS_PER_TURN = 8
+TIMEOUT_S = 60.0
+# How long the end of a stream waits for its threads.
+JOIN_TIMEOUT_S = 2.0
 
 
 def stream(
-    classifier: Classifier,
+    loaded: LoadedModel,
     inputs: Iterable[Image | Item],
     *,
     top_k: int = DEFAULT_TOP_K,
@@ -42,80 +46,53 @@ def stream(
     Args:
         clock: seconds, for timings and ages.
     """
-    if workers is not None and workers < 1:
-        raise UsageError("bad workers", expected="at least 1", got=workers)
-    if getattr(inputs, "live", False) if live is None else live:
-        return _run(_live_feed(classifier, inputs, top_k, requests, workers, clock))
-    workers = workers or os.cpu_count() or 1
-    model = classifier.compiled(batch_size)
-    takes_turns = classifier.device == "CPU"
-    requests = default_requests(classifier, model) if requests is None else requests
-    queue = InferQueue(
-        classifier,
-        top_k=top_k,
-        batch_size=batch_size,
-        requests=requests,
-        gather=model.batch * (requests or 0) if takes_turns else 0,
-        ordered=False,
-        max_wait_ms=MAX_WAIT_MS,
-        clock=clock,
-    )
-    calm, room = model.streams if takes_turns else None, queue.capacity + workers
-    return _run(_Feed(classifier, iter(inputs), queue, workers, calm, room))
+    check_at_least_1(top_k=top_k, batch_size=batch_size, requests=requests, workers=workers)
+    is_live = getattr(inputs, "live", False) if live is None else live
+    if is_live:
+        # A frame is taken only when a request is free: an older one would be classified while newer ones wait.
+        model, workers = loaded.compiled(1), workers or 1
+        requests = requests or model.nireq or model.streams
+        pacing = Pacing(requests, 1, MAX_WAIT_S)
+    else:
+        if batch_size is None and (count_of(inputs) or MANY_IMAGES) >= MANY_IMAGES:
+            batch_size = loaded.stream_batch
+        model, workers = loaded.compiled(batch_size), workers or os.cpu_count() or 1
+        requests = requests or default_requests(loaded, model)
+        pacing = _pacing(loaded, model, requests, workers)
+    scheduler = Scheduler(
+        loaded, model, requests, pacing, top_k=top_k, ordered=True, timeout_s=TIMEOUT_S, clock=clock
+    )  # fmt: skip
+    return _results(_Feed(loaded, iter(inputs), scheduler, workers), scheduler)
 
 
-def _live_feed(
-    classifier: Classifier,
-    inputs: Iterable[Image | Item],
-    top_k: int,
-    requests: int | None,
-    workers: int | None,
-    clock: Callable[[], float],
-) -> _Feed:
-    """Frames that must not wait: none is taken before the device can start on it at once.
-
-    One thread takes and prepares, or else one more frame would be on its way for each; one result may wait.
-    """
-    model = classifier.compiled(1)
-    requests = requests or model.nireq or model.streams
-    queue = InferQueue(classifier, top_k=top_k, batch_size=1, requests=requests, ordered=False, clock=clock)
-    return _Feed(classifier, iter(inputs), queue, workers or 1, queue.requests - 1, queue.requests + 1)
+def count_of(inputs: Iterable[Image | Item]) -> int | None:
+    """How many inputs there are, where a list or what `open_inputs` returned can tell; else None."""
+    return len(inputs) if isinstance(inputs, Sized) else getattr(inputs, "count", None)
 
 
-def default_requests(classifier: Classifier, model: QueueModel) -> int | None:
-    """How many infer requests a stream has at a time if nobody says; None for the queue's own choice."""
-    return model.nireq or TURN * model.streams if classifier.device == "CPU" else None
+def default_requests(loaded: LoadedModel, model: BatchModel) -> int:
+    """How many infer requests a stream runs at a time when none are asked for."""
+    if model.nireq is None and loaded.device == "CPU":
+        return REQUESTS_PER_TURN * model.streams
+    return model.requests
+
+
+def _pacing(loaded: LoadedModel, model: BatchModel, requests: int, workers: int) -> Pacing:
+    capacity = default_capacity(model.batch, requests) + workers
+    if loaded.device == "CPU":  # decoding and inference take turns
+        return Pacing(capacity, model.batch * requests, MAX_WAIT_S, most_running=model.streams)
+    return Pacing(capacity, model.batch, MAX_WAIT_S)
 
 
 class _Feed:
-    """The threads that take inputs, decode them and submit them.
+    """The threads that take inputs, decode them and give them to the scheduler."""
 
-    Args:
-        calm: decode only while no more requests than these run; None on a device with cores of its own.
-        room: how many may be on their way: decoded, in the queue, or done and waiting for an earlier one.
-
-    Attributes:
-        error: what the inputs themselves raised, or what keeps all of them from being read; no more are taken then.
-    """
-
-    def __init__(
-        self,
-        classifier: Classifier,
-        inputs: Iterator[Image | Item],
-        queue: InferQueue,
-        workers: int,
-        calm: int | None,
-        room: int,
-    ) -> None:
-        self.queue = queue
-        self.error: BaseException | None = None
-        self._classifier = classifier
+    def __init__(self, loaded: LoadedModel, inputs: Iterator[Image | Item], scheduler: Scheduler, workers: int) -> None:
+        self._loaded = loaded
         self._inputs = inputs
-        self._calm = calm
-        self._taken = 0
+        self._scheduler = scheduler
         self._lock = threading.Lock()
-        self._stop = False
-        self._room = threading.Semaphore(room)
+        self._ended = False
         self._working = workers
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
 
@@ -123,75 +100,63 @@ class _Feed:
         for thread in self._threads:
             thread.start()
 
-    def delivered(self) -> None:
-        """A result has gone out: there is room for one more input."""
-        self._room.release()
-
     def stop(self) -> None:
-        """Take no more inputs, give up what is under way, and wait for the threads."""
-        self._stop = True
-        self.queue.close(cancel=True)
-        for _ in self._threads:
-            self._room.release()
-        # One that hangs in a read (a pipe, a dead network drive) is left behind: it is a daemon and submits no more.
-        deadline = monotonic() + GOODBYE_S
+        """Take no more inputs, cancel what is under way, and wait for the threads."""
+        self._ended = True
+        self._scheduler.close(cancel=True)
+        # A thread that is blocked in a read (a pipe, a lost network drive) is left behind; it is a daemon.
+        deadline = monotonic() + JOIN_TIMEOUT_S
         for thread in self._threads:
             thread.join(max(0.0, deadline - monotonic()))
 
     def _work(self) -> None:
         try:
             while (found := self._next()) is not None:
-                number, image = found
-                item = as_item(image, f"image {number}")
-                self.queue.submit_prepared(self._classifier.prepare_or_fail(item), number)
+                number, item = found
+                self._scheduler.fill(number, None, self._prepare(item))
         except (DeviceError, UsageError):
-            pass  # the queue tells whoever takes its results
-        except OvMobilenetError as error:
-            with self._lock:
-                self.error = self.error or error
-            # The picture has no result, so those after it do not go out: nobody else makes room for the other threads.
-            for _ in self._threads:
-                self._room.release()
+            pass  # the scheduler is closed or the device lost, which whoever takes the results is told
         finally:
             with self._lock:
                 self._working -= 1
-                last = self._working == 0
-            if last:
-                self.queue.close()
+                is_last = self._working == 0
+            if is_last:
+                self._scheduler.close()
 
-    def _next(self) -> tuple[int, Image | Item] | None:
+    def _next(self) -> tuple[int, Item] | None:
         """The next input and its number; one thread at a time asks the iterator."""
-        self._room.acquire()
-        if self._calm is not None:
-            self.queue.wait_until_calm(self._calm)
         with self._lock:
-            if self._stop or self.error is not None:
+            if self._ended:
                 return None
+            number = self._scheduler.reserve()
             try:
                 image = next(self._inputs)
             except StopIteration:
-                self._stop = True
+                self._ended = True
+                self._scheduler.withdraw()
                 return None
-            except BaseException as error:  # noqa: BLE001 (raised again where the results are taken)
-                self.error = error
+            except BaseException as error:  # noqa: BLE001 (raised where the results are taken)
+                self._ended = True
+                self._scheduler.fill(number, None, error)
                 return None
-            self._taken += 1
-            return self._taken - 1, image
+            return number, as_item(image, f"image {number}")
+
+    def _prepare(self, item: Item) -> Prepared | Failure | OvMobilenetError:
+        try:
+            return self._loaded.prepare_or_fail(item)
+        except OvMobilenetError as error:  # a library is missing: no other image could be read either
+            self._ended = True
+            return error
 
 
-def _run(feed: _Feed) -> Iterator[Result]:
-    """Results in the order of the inputs."""
-    early: dict[Hashable, Result] = {}
-    wanted = 0
+def _results(feed: _Feed, scheduler: Scheduler) -> Iterator[Result]:
     feed.start()
     try:
-        for key, result in feed.queue:
-            early[key] = result
-            while wanted in early:
-                yield early.pop(wanted)
-                wanted += 1
-                feed.delivered()
-        if feed.error is not None:
-            raise feed.error
+        while True:
+            try:
+                _, result = scheduler.take()
+            except StopIteration:
+                return
+            yield result
     finally:
         feed.stop()

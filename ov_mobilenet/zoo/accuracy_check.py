@@ -107,8 +107,8 @@ class AnnotationConversion(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     has_background: bool = False
 
 
-class Dataset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How pictures are read, prepared and judged."""
+class DatasetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How images are read, prepared and judged."""
 
     name: str
     reader: Literal["opencv_imread", "pillow_imread"] = "opencv_imread"
@@ -126,7 +126,7 @@ class CheckedModel(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     launchers: tuple[Launcher, ...]
-    datasets: tuple[Dataset, ...]
+    datasets: tuple[DatasetConfig, ...]
 
 
 class AccuracyCheck(Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,16 +135,16 @@ class AccuracyCheck(Struct, frozen=True, forbid_unknown_fields=True):
     models: tuple[CheckedModel, ...]
 
     @property
-    def converted(self) -> Dataset | None:
+    def converted(self) -> DatasetConfig | None:
         """The first dataset of the entry for the converted model."""
         return self._dataset(openvino=True)
 
     @property
-    def source(self) -> Dataset | None:
+    def source(self) -> DatasetConfig | None:
         """The first dataset of the entry for the source network."""
         return self._dataset(openvino=False)
 
-    def _dataset(self, *, openvino: bool) -> Dataset | None:
+    def _dataset(self, *, openvino: bool) -> DatasetConfig | None:
         for model in self.models:
             for launcher in model.launchers:
                 if (launcher.framework in ("openvino", "dlsdk")) == openvino and model.datasets:

@@ -14,32 +14,7 @@ from msgspec import Struct
 
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.model import InputInfo, ModelConfig
-
-# Of mean and scale. What is beyond overflows in float16 or float32, and is a slip of the pen.
-NUMBERS_BELOW = 1e6
-LEAST_SCALE = 1e-6
-
-
-class Normalisation(Struct, frozen=True, kw_only=True):
-    """What happens to a pixel before the network: (x - mean) / scale.
-
-    Attributes:
-        mean, scale: empty, or one or three numbers in the channel order of the source network.
-        reverse_input_channels: the first and last channel are swapped before mean and scale.
-    """
-
-    mean: tuple[float, ...] = ()
-    scale: tuple[float, ...] = ()
-    reverse_input_channels: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(self.mean or self.scale or self.reverse_input_channels)
-
-    def __str__(self) -> str:
-        parts = ["reverse_input_channels"] * self.reverse_input_channels
-        parts += [f"mean_values {list(self.mean)}"] * bool(self.mean)
-        parts += [f"scale_values {list(self.scale)}"] * bool(self.scale)
-        return ", ".join(parts) or "none"
+from ov_mobilenet.zoo.normalisation import LEAST_SCALE, LIMIT, Normalisation
 
 
 class SourceNetwork(Struct, frozen=True, kw_only=True):
@@ -241,7 +216,7 @@ def _numbers(config: ModelConfig, argument: str, text: str) -> tuple[float, ...]
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
         raise _bad(config, argument, "bad value", "numbers") from None
-    if any(abs(number) >= NUMBERS_BELOW or number != number for number in numbers):
+    if any(abs(number) >= LIMIT or number != number for number in numbers):
         raise _bad(config, argument, "bad value", "finite numbers below a million")
     return numbers
 

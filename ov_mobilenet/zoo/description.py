@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from ov_mobilenet.zoo.arguments import Normalisation
 from ov_mobilenet.zoo.geometry import Crop, Geometry, Resize
 from ov_mobilenet.zoo.model import Details, InputInfo, ModelFile
+from ov_mobilenet.zoo.normalisation import Normalisation
 
 MARKER = "# Written by `ov-mobilenet convert --source`, and written anew by it: remove this line to keep changes."
 

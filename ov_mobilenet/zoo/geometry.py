@@ -1,4 +1,4 @@
-"""Geometry: which crops and resizes lead from a picture to the network's input.
+"""Geometry: which crops and resizes lead from an image to the network's input.
 
 This module says what they are (from an `accuracy-check.yml`, or in words); `runtime.geometry` does them.
 In words, steps are separated by commas:
@@ -25,7 +25,7 @@ from ov_mobilenet.errors import OvMobilenetError, UsageError
 from ov_mobilenet.zoo.accuracy_check import (
     BgrToRgb,
     CropStep,
-    Dataset,
+    DatasetConfig,
     NormalizationStep,
     ResizeStep,
     RgbToBgr,
@@ -68,7 +68,7 @@ class Crop(Struct, frozen=True, kw_only=True, tag="crop"):
 
 
 class Geometry(Struct, frozen=True, kw_only=True):
-    """Steps in order, and the library that decodes the picture file."""
+    """Steps in order, and the library that decodes the image file."""
 
     steps: Annotated[tuple[Resize | Crop, ...], Meta(min_length=1)]
     reader: Library = "opencv"
@@ -78,7 +78,7 @@ class Geometry(Struct, frozen=True, kw_only=True):
 
 
 def whole(height: int, width: int) -> Geometry:
-    """The whole picture resized to `height` x `width`: what is done when nothing is known."""
+    """The whole image resized to `height` x `width`: what is done when nothing is known."""
     return Geometry(steps=(Resize(height=height, width=width),))
 
 
@@ -138,7 +138,7 @@ def parse_numbers(value: float | str | tuple[float, ...]) -> tuple[float, ...] |
     return value if all(abs(number) < float("inf") for number in value) else None
 
 
-def from_dataset(dataset: Dataset) -> Geometry | None:
+def from_dataset(dataset: DatasetConfig) -> Geometry | None:
     """The geometry of an accuracy-check dataset; None if it names no step of geometry.
 
     Steps that turn colours or normalise are not geometry: they are in the converted network.
@@ -174,7 +174,7 @@ def _library(step: ResizeStep | CropStep) -> Library:
     return "pillow" if step.use_pillow else "opencv"
 
 
-def channel_order(dataset: Dataset) -> Literal["BGR", "RGB"]:
+def channel_order(dataset: DatasetConfig) -> Literal["BGR", "RGB"]:
     """The channel order that the network of this dataset takes: the reader's, swapped by each colour step."""
     bgr = dataset.reader == "opencv_imread"
     for step in dataset.preprocessing:

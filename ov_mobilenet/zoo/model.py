@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from ov_mobilenet.zoo.accuracy_check import AccuracyCheck, Dataset
+from ov_mobilenet.zoo.accuracy_check import AccuracyCheck, DatasetConfig
 
 PositiveInt = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -117,7 +117,7 @@ class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         classes: number of classes, background included.
         background_class: index of the background class, if the network has one.
         output: what the source network ends in.
-        gflops: 10^9 floating-point operations a picture (two per multiply-add).
+        gflops: 10^9 floating-point operations an image (two per multiply-add).
         mparams: 10^6 parameters.
         accuracy: what the document publishes.
         labels: a shipped set (`imagenet_1000_classes`, `imagenet_1001_classes`) or a text file beside the
@@ -166,7 +166,7 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     accuracy_check: AccuracyCheck | None = None
 
     @property
-    def dataset(self) -> Dataset | None:
+    def dataset(self) -> DatasetConfig | None:
         """How the accuracy check feeds and judges the converted model; None if nothing says so."""
         return self.accuracy_check.converted if self.accuracy_check is not None else None
 

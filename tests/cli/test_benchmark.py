@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 import ov_mobilenet as ovm
+from ov_mobilenet.benchmarking import comparison
+from ov_mobilenet.benchmarking.benchmark import Bench
+from ov_mobilenet.benchmarking.measurement import SCHEMA_VERSION, read_report
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.measure import comparison
-from ov_mobilenet.measure.benchmark import Bench
-from ov_mobilenet.measure.measurement import SCHEMA_VERSION, read_report
-from ov_mobilenet.runtime.load import read_runnable
+from ov_mobilenet.ir.files import open_ir
+from ov_mobilenet.runtime.runnable import make_runnable
 
 SAMPLE = "mobilenet-v1-0.25-128-signs"
 SHORT = ("--iterations", "20", "--warmup", "0", "-d", "CPU", "--inference-precision", "f32")
@@ -76,21 +77,21 @@ def test_a_sweep_is_every_combination(xml: str, capsys: pytest.CaptureFixture[st
     by_kind = {(row["mode"], row["hint"], row["batch"]): row for row in rows}
     assert by_kind["inference", "latency", "1"]["infer_requests"] == "1"
     assert by_kind["inference", "throughput", "2"]["count"] == "40"  # 20 requests of 2
-    assert by_kind["end-to-end", "throughput", "2"]["count"] == "20"  # 20 pictures
+    assert by_kind["end-to-end", "throughput", "2"]["count"] == "20"  # 20 images
 
 
-def test_end_to_end_has_its_stages_and_passes_over_broken_pictures(
+def test_end_to_end_has_its_stages_and_passes_over_broken_images(
     xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for number in range(3):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((50, 60, 3), 80 * number, np.uint8))
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
     found = report(capsys, xml, *SHORT, "--mode", "end-to-end", "--input", str(tmp_path))
     (one,) = found["measurements"]
     assert (one["count"], one["failed"]) == (15, 5)
     assert set(one["stages_ms"]) == {"decode", "geometry", "queue", "inference", "total"}
     assert one["stages_ms"]["total"] == one["latency_ms"]
-    assert one["asked"]["pictures"] == 4
+    assert one["asked"]["images"] == 4
 
 
 def test_a_given_rate(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +102,7 @@ def test_a_given_rate(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
         None,
         200,
     ]
-    # 20 pictures at 200 a second come within 95 ms: it cannot be done sooner, whatever the device.
+    # 20 images at 200 a second come within 95 ms: it cannot be done sooner, whatever the device.
     assert all(one["duration_s"] >= 0.095 for one in found["measurements"] if one["open_loop"])
 
 
@@ -161,7 +162,7 @@ def test_a_disturbed_run_is_looked_at_again(xml: str, tmp_path: Path, capsys: py
     disturbed = msgspec.structs.replace(earlier, spread=msgspec.structs.replace(
         earlier.spread, fps=tuple(value / 10 for value in earlier.spread.fps)))  # fmt: skip
     settings, how = ovm.DeviceSettings(device="CPU", hint="throughput"), ovm.Workload(time_s=0.3, start_up=False)
-    bench = Bench(read_runnable(xml), settings, how)
+    bench = Bench(make_runnable(open_ir(Path(xml))), settings, how)
     found = comparison.compare_with_earlier(0, bench, disturbed, earlier, "before", 0.05)
     assert (found.way, found.regressed) == ("recorded", False)
 

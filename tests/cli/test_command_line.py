@@ -36,8 +36,8 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
     (folder / "deeper").mkdir(parents=True)
     for index, frame in enumerate(FRAMES[:6]):
         name = f"deeper/{index}.png" if index > 3 else f"{index}.png"
@@ -49,8 +49,8 @@ def lines(text: str) -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_classify_jsonl_keeps_its_contract(network: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files = [str(pictures / f"{index}.png") for index in range(4)]
+def test_classify_jsonl_keeps_its_contract(network: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(images / f"{index}.png") for index in range(4)]
     code = main(["classify", str(network), *files, "--format", "jsonl", "--inference-precision", "f32", "-k", "3"])
     out, err = capsys.readouterr()
     assert (code, err) == (0, "")
@@ -63,40 +63,40 @@ def test_classify_jsonl_keeps_its_contract(network: Path, pictures: Path, capsys
             assert prediction["probability"] == pytest.approx(expected[prediction["class_id"]], abs=3e-5)
 
 
-def test_one_bad_picture_does_not_stop_the_others(
-    network: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+def test_one_bad_image_does_not_stop_the_others(
+    network: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bad = pictures / "1.png"
+    bad = images / "1.png"
     bad.write_bytes(bad.read_bytes()[:90])
-    (pictures / "2.png").write_bytes(b"")
-    code = main(["classify", str(network), str(pictures), "--format", "jsonl", "--inference-precision", "f32"])
+    (images / "2.png").write_bytes(b"")
+    code = main(["classify", str(network), str(images), "--format", "jsonl", "--inference-precision", "f32"])
     out, err = capsys.readouterr()
     rows = lines(out)
     assert code == 1
     assert ["error" in row for row in rows] == [False, True, True, False, False, False]
-    assert rows[2] == {"source": str(pictures / "2.png"), "error": "the file is empty"}
+    assert rows[2] == {"source": str(images / "2.png"), "error": "the file is empty"}
     best = [row["predictions"][0]["class_id"] for row in rows if "predictions" in row]
     assert best == [EXPECTED[i].argmax() for i in (0, 3, 4, 5)]
     assert "error: " + str(bad) in err
-    assert "2 of 6 pictures" in err
+    assert "2 of 6 images" in err
 
 
 def test_a_folder_a_wildcard_and_a_missing_file(
-    network: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+    network: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [str(pictures / "deeper"), str(pictures / "[0-1].png"), str(pictures / "none.png")]
+    arguments = [str(images / "deeper"), str(images / "[0-1].png"), str(images / "none.png")]
     code = main(["classify", str(network), *arguments, "--format", "jsonl"])
     names = [Path(row["source"]).name for row in lines(capsys.readouterr().out)]
     assert (code, names) == (1, ["4.png", "5.png", "0.png", "1.png", "none.png"])
 
 
 def test_csv_and_json_hold_the_same_values_as_jsonl(
-    network: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+    network: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (pictures / "bad.png").write_bytes(b"x")
+    (images / "bad.png").write_bytes(b"x")
 
     def output(form: str) -> str:
-        main(["classify", str(network), str(pictures), "--format", form, "--inference-precision", "f32"])
+        main(["classify", str(network), str(images), "--format", form, "--inference-precision", "f32"])
         return capsys.readouterr().out
 
     rows = lines(output("jsonl"))
@@ -117,9 +117,9 @@ def test_csv_and_json_hold_the_same_values_as_jsonl(
 
 
 def test_the_table_is_on_stdout_and_talk_on_stderr(
-    network: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+    network: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["classify", str(network), str(pictures / "0.png"), "-k", "1", "--inference-precision", "f32"]) == 0
+    assert main(["classify", str(network), str(images / "0.png"), "-k", "1", "--inference-precision", "f32"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert f"{EXPECTED[0].max():.2%}" in out
@@ -132,11 +132,11 @@ def test_the_table_is_on_stdout_and_talk_on_stderr(
         (["classify"], 2, "Missing argument 'MODEL'"),
         (["classify", "no-such-model", "x.jpg"], 2, "no model 'no-such-model'"),
         (["classify", "none.xml", "x.jpg"], 1, "none.xml: no such IR"),
-        (["classify", "{model}", "{pictures}", "--geometry", "fold 3"], 2, "geometry not understood"),
-        (["classify", "{model}", "{pictures}", "-d", "FOO"], 1, "there is no device FOO"),
-        (["classify", "{model}", "{pictures}", "-k", "0"], 2, "'-k'"),
-        (["classify", "{model}", "{empty}"], 2, "no pictures"),
-        (["classify", "{model}", "{pictures}", "--labels", "{model}"], 1, "labels do not match"),
+        (["classify", "{model}", "{images}", "--geometry", "fold 3"], 2, "geometry not understood"),
+        (["classify", "{model}", "{images}", "-d", "FOO"], 1, "there is no device FOO"),
+        (["classify", "{model}", "{images}", "-k", "0"], 2, "'-k'"),
+        (["classify", "{model}", "{empty}"], 2, "no images"),
+        (["classify", "{model}", "{images}", "--labels", "{model}"], 1, "labels do not match"),
         (["convert", "{model}", "--precisions", "FP8"], 2, "unknown precision"),
         (["convert", "{model}", "--batch", "0"], 2, "bad --batch"),
         (["frobnicate"], 2, "No such command"),
@@ -146,7 +146,7 @@ def test_the_table_is_on_stdout_and_talk_on_stderr(
 )
 def test_errors_are_one_message_and_the_right_code(
     network: Path,
-    pictures: Path,
+    images: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
@@ -154,7 +154,7 @@ def test_errors_are_one_message_and_the_right_code(
     message: str,
 ) -> None:
     (tmp_path / "empty").mkdir()
-    places = {"model": network, "pictures": pictures, "empty": tmp_path / "empty"}
+    places = {"model": network, "images": images, "empty": tmp_path / "empty"}
     assert main([argument.format(**places) for argument in arguments]) == code
     out, err = capsys.readouterr()
     assert out == ""
@@ -191,17 +191,17 @@ def test_convert_goes_on_after_a_model_that_fails(
     assert err.count("error:") == 1
 
 
-def test_convert_verifies_on_pictures(
-    network: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_convert_verifies_on_images(
+    network: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("onnxruntime")
-    where = ["-o", str(tmp_path), "-d", str(tmp_path), "--format", "json", "--verify", "--verify-images", str(pictures)]
+    where = ["-o", str(tmp_path), "-d", str(tmp_path), "--format", "json", "--verify", "--verify-images", str(images)]
     assert main(["convert", str(network), *where]) == 0
     out, err = capsys.readouterr()
     for row in json.loads(out):
         assert row["verification"]["images"] == 6
         assert row["verification"]["max_difference"] < 3e-5  # the weights are exact in float16 too
-    assert "verified small FP32 on 6 pictures" in err
+    assert "verified small FP32 on 6 images" in err
     assert "small: weights under https://www.apache.org/licenses/LICENSE-2.0" in err
 
 
@@ -209,7 +209,7 @@ def test_a_failed_verification_is_exit_3(
     network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnxruntime")
-    from ov_mobilenet.conversion import oracles
+    from ov_mobilenet.accuracy import source_networks as oracles
 
     right = oracles.source_oracle
     monkeypatch.setattr(oracles, "source_oracle", lambda *a: lambda frame: right(*a)(frame[:, :, ::-1]))
@@ -254,20 +254,20 @@ def test_info_of_an_ir(network: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_common_options_stand_anywhere_and_debug_keeps_the_exit_code(
-    network: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+    network: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (pictures / "bad.png").write_bytes(b"x")
-    assert main(["classify", str(network), str(pictures), "--format", "csv", "-q"]) == 1
+    (images / "bad.png").write_bytes(b"x")
+    assert main(["classify", str(network), str(images), "--format", "csv", "-q"]) == 1
     assert "could not be classified" not in capsys.readouterr().err
     assert main(["info", "no-such-model", "--debug"]) == 2
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_file_names_that_are_hard_to_print(network: Path, pictures: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    odd = os.fsencode(pictures) + b"/caf\xff\x1b[31m.png"
-    Path(os.fsdecode(odd)).write_bytes((pictures / "0.png").read_bytes())
+def test_file_names_that_are_hard_to_print(network: Path, images: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    odd = os.fsencode(images) + b"/caf\xff\x1b[31m.png"
+    Path(os.fsdecode(odd)).write_bytes((images / "0.png").read_bytes())
     for form in ("table", "jsonl", "json", "csv"):
-        process = run("classify", str(network), str(pictures), "x" * 300 + ".png", "--format", form)
+        process = run("classify", str(network), str(images), "x" * 300 + ".png", "--format", form)
         out, err = process.communicate(timeout=60)
         assert process.returncode == 1
         assert "Traceback" not in err
@@ -302,17 +302,17 @@ def test_a_network_without_a_digest_is_converted_with_leave_only(
 def test_an_empty_folder_verifies_nothing(network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "none").mkdir()
     assert main(["convert", str(network), "-d", str(tmp_path), "--verify-images", str(tmp_path / "none")]) == 2
-    assert "no pictures to verify on" in capsys.readouterr().err
+    assert "no images to verify on" in capsys.readouterr().err
 
 
 def test_labels_that_change_are_seen(
-    network: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    network: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     yml = small.write_onnx(tmp_path / "named", extra="ov_mobilenet: {labels: names.txt}\n")
     yml.with_name("accuracy-check.yml").write_text(ACCURACY_CHECK)
     for name in ("first", "second"):
         yml.with_name("names.txt").write_text("\n".join(f"{name} {i}" for i in range(5)))
-        assert main(["classify", str(yml), str(pictures / "0.png"), "--format", "jsonl"]) == 0
+        assert main(["classify", str(yml), str(images / "0.png"), "--format", "jsonl"]) == 0
         assert lines(capsys.readouterr().out)[0]["predictions"][0]["label"].startswith(name)
 
 
@@ -337,11 +337,11 @@ def run(*arguments: str, **options: object) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_keeps_what_was_done(network: Path, pictures: Path, signum: int, code: int) -> None:
-    # A named pipe among the pictures: the program waits there until the signal comes.
-    pipe = pictures / "zz.png"
+def test_a_signal_keeps_what_was_done(network: Path, images: Path, signum: int, code: int) -> None:
+    # A named pipe among the images: the program waits there until the signal comes.
+    pipe = images / "zz.png"
     os.mkfifo(pipe)
-    inputs = [str(pictures / f"{index}.png") for index in range(4)]
+    inputs = [str(images / f"{index}.png") for index in range(4)]
     process = run("classify", str(network), *inputs, str(pipe), "--format", "jsonl")
     writer = os.open(pipe, os.O_WRONLY)  # returns when the program has opened its end
     assert process.stdout is not None
@@ -354,8 +354,8 @@ def test_a_signal_keeps_what_was_done(network: Path, pictures: Path, signum: int
     assert "Traceback" not in err
 
 
-def test_a_closed_pipe_is_no_traceback(network: Path, pictures: Path) -> None:
-    process = run("classify", str(network), *[str(pictures)] * 40, "--format", "json")
+def test_a_closed_pipe_is_no_traceback(network: Path, images: Path) -> None:
+    process = run("classify", str(network), *[str(images)] * 40, "--format", "json")
     assert process.stdout is not None
     process.stdout.close()
     process.stdout = None
@@ -364,10 +364,10 @@ def test_a_closed_pipe_is_no_traceback(network: Path, pictures: Path) -> None:
     assert "BrokenPipe" not in err
 
 
-def test_classify_does_not_import_what_it_does_not_need(network: Path, pictures: Path) -> None:
+def test_classify_does_not_import_what_it_does_not_need(network: Path, images: Path) -> None:
     script = (
         "import sys; from ov_mobilenet.cli.main import main; "
-        f"code = main(['classify', {str(network)!r}, {str(pictures / '0.png')!r}]); "
+        f"code = main(['classify', {str(network)!r}, {str(images / '0.png')!r}]); "
         "heavy = {'torch', 'tensorflow', 'nncf', 'matplotlib', 'pyarrow', 'rich', 'requests'}; "
         "print(code, sorted(heavy & set(sys.modules)))"
     )

@@ -15,10 +15,10 @@ import small_networks as small
 from fake_device import CPU, GPU, NPU, FakeCore
 from PIL import Image
 
+from ov_mobilenet import load
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.runtime import load
-from ov_mobilenet.runtime.device import compile_model
-from ov_mobilenet.runtime.machine import cpu_flags
+from ov_mobilenet.devices.device import compile_model
+from ov_mobilenet.devices.machine import cpu_flags
 
 NO_GPU = dataclasses.replace(
     GPU, broken='Cannot load library "/x/libgpu.so": libOpenCL.so.1: cannot open shared object'
@@ -36,7 +36,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     Image.fromarray(small.frames()[0][:, :, ::-1]).save(tmp_path / "0.png")
     return tmp_path / "0.png"
 
@@ -149,12 +149,12 @@ def test_flags_are_unknown_where_the_system_does_not_say(tmp_path: Path) -> None
 # The options
 
 
-def classify(network: Path, picture: Path, *options: str) -> int:
-    return main(["classify", str(network), str(picture), "--format", "jsonl", *options])
+def classify(network: Path, image: Path, *options: str) -> int:
+    return main(["classify", str(network), str(image), "--format", "jsonl", *options])
 
 
 def test_every_option_reaches_the_device(
-    network: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    network: Path, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, Any] = {}
     real = ov.Core
@@ -170,7 +170,7 @@ def test_every_option_reaches_the_device(
             seen.update(config, device=device)
             return self.core.compile_model(model, device, config)
 
-    assert classify(network, picture) == 0  # converts, with a core of its own
+    assert classify(network, image) == 0  # converts, with a core of its own
     monkeypatch.setattr(ov, "Core", Spy)
     made = []
     monkeypatch.setattr(load, "compile_model", lambda *given: made.append(compile_model(*given)) or made[0])
@@ -195,7 +195,7 @@ def test_every_option_reaches_the_device(
         "--property",
         "LOG_LEVEL=LOG_NONE",
     ]
-    assert classify(network, picture, *options, *cache) == 0
+    assert classify(network, image, *options, *cache) == 0
     assert made[0].nireq == 3
     assert seen == {
         "device": "CPU", "NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": "1", "ENABLE_CPU_PINNING": "NO",
@@ -220,22 +220,22 @@ def test_every_option_reaches_the_device(
     ],
 )
 def test_wrong_options_are_one_message(
-    options: list[str], code: int, message: str, network: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str], code: int, message: str, network: Path, image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert classify(network, picture, *options) == code
+    assert classify(network, image, *options) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert message in err
 
 
 def test_a_command_runs_on_the_device_that_was_asked_for(
-    network: Path, picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    network: Path, image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert classify(network, picture) == 0  # converts, with a core of its own
+    assert classify(network, image) == 0  # converts, with a core of its own
     capsys.readouterr()
     core = FakeCore()
     fake(monkeypatch, core)
-    assert classify(network, picture, "-d", "GPU", "--model-cache", "off") == 0
+    assert classify(network, image, "-d", "GPU", "--model-cache", "off") == 0
     (row,) = map(json.loads, capsys.readouterr().out.splitlines())
     first_byte, classes = int(small.frames()[0].flat[0]), len(small.by_hand(small.frames()[0]))
     assert row["predictions"][0]["class_id"] == first_byte % classes
@@ -252,20 +252,20 @@ def test_a_command_runs_on_the_device_that_was_asked_for(
         (["--property", "NUM_STREAMS=2"], {"NUM_STREAMS": "2"}),
     ],
 )
-def test_several_pictures_are_for_throughput_unless_the_user_says_otherwise(
-    options: list[str], asked: dict[str, str], network: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+def test_several_images_are_for_throughput_unless_the_user_says_otherwise(
+    options: list[str], asked: dict[str, str], network: Path, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert classify(network, picture) == 0  # converts, with a core of its own
+    assert classify(network, image) == 0  # converts, with a core of its own
     core = FakeCore()
     fake(monkeypatch, core)
-    assert classify(network, picture, str(picture), "-d", "CPU", *options) == 0
+    assert classify(network, image, str(image), "-d", "CPU", *options) == 0
     assert core.compiled
     for _, properties, _ in core.compiled:
         assert {name: properties[name] for name in ("PERFORMANCE_HINT", "NUM_STREAMS") if name in properties} == asked
 
 
-def test_the_fallback_is_said_on_stderr(network: Path, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert classify(network, picture, "-d", "GPU.97", "--fallback", "CPU") == 0
+def test_the_fallback_is_said_on_stderr(network: Path, image: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert classify(network, image, "-d", "GPU.97", "--fallback", "CPU") == 0
     out, err = capsys.readouterr()
     assert len(json.loads(out)["predictions"]) == 5
     assert err.startswith("warning: running on CPU instead: device GPU.97 cannot be used")
@@ -273,10 +273,10 @@ def test_the_fallback_is_said_on_stderr(network: Path, picture: Path, capsys: py
 
 
 def test_cache_list_and_prune_know_the_compiled_models(
-    network: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    network: Path, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "root" / "compiled"
-    assert classify(network, picture, "-d", "CPU", "--model-cache", str(folder)) == 0
+    assert classify(network, image, "-d", "CPU", "--model-cache", str(folder)) == 0
     (made,) = folder.glob("*.blob")
     used = time.time() - 40 * 86_400
     os.utime(made, (used, used))
@@ -292,5 +292,5 @@ def test_cache_list_and_prune_know_the_compiled_models(
     main(["cache", "prune", *at, "--older-than", "30"])
     assert not made.exists()
     assert (folder / "notes.txt").exists()
-    assert classify(network, picture, "-d", "CPU", "--model-cache", "off") == 0
+    assert classify(network, image, "-d", "CPU", "--model-cache", "off") == 0
     assert not list(folder.glob("*.blob"))

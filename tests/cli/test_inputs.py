@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import small_networks as small
-from inputs.media import picture, shard, video
+from inputs.media import image, shard, video
 
 from ov_mobilenet.cli.main import main
 
@@ -57,11 +57,11 @@ def test_what_was_read_before_the_damage_is_kept_and_told_once(network: Path, tm
     early = video(tmp_path / "early.avi", 50)
     early.write_bytes(early.read_bytes()[: early.stat().st_size // 2])
     (tmp_path / "junk.mp4").write_bytes(b"junk" * 1000)
-    members = {"a.jpg": picture(), "bad.jpg": picture()[:60], "c.jpg": picture()}
+    members = {"a.jpg": image(), "bad.jpg": image()[:60], "c.jpg": image()}
     cut = shard(tmp_path / "cut.tar", members)
     cut.write_bytes(cut.read_bytes().rstrip(b"\0"))
     good = tmp_path / "good.jpg"
-    good.write_bytes(picture())
+    good.write_bytes(image())
     code, rows, err = alone(network, early, tmp_path / "junk.mp4", cut, "gone.jpg", good)
     assert code == 1
     failures = [row["source"] for row in rows if "error" in row]
@@ -72,7 +72,7 @@ def test_what_was_read_before_the_damage_is_kept_and_told_once(network: Path, tm
     # One message each and a count: nothing of FFmpeg's or OpenCV's own.
     said = err.splitlines()
     assert [line.split(": ")[1] for line in said[:-1]] == failures
-    assert said[-1] == f"5 of {len(rows)} pictures could not be classified"
+    assert said[-1] == f"5 of {len(rows)} images could not be classified"
 
 
 def test_lists_and_stdin(
@@ -80,7 +80,7 @@ def test_lists_and_stdin(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in "abc":
-        Path(f"{name}.jpg").write_bytes(picture())
+        Path(f"{name}.jpg").write_bytes(image())
     Path("list.txt").write_text("# mine\na.jpg\n")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"b.jpg\nc.jpg\n")))
     code, rows, _ = classify(network, capfd, "@list.txt", "-", "--limit", "2")
@@ -91,20 +91,20 @@ def test_lists_and_stdin(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["0", "{picture}"], "a live source goes on for ever"),
+        (["0", "{image}"], "a live source goes on for ever"),
         (["-", "--loop"], "cannot be looped"),
-        (["@{empty}"], "no pictures"),
+        (["@{empty}"], "no images"),
         (["ftp://me:secret@host/x.jpg"], "ftp://***@host/x.jpg: no such stream"),
-        (["{picture}", "--every", "0"], "--every"),
-        (["{picture}", "--max-fps", "0"], "--max-fps"),
+        (["{image}", "--every", "0"], "--every"),
+        (["{image}", "--max-fps", "0"], "--max-fps"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(
     network: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
-    (tmp_path / "p.jpg").write_bytes(picture())
+    (tmp_path / "p.jpg").write_bytes(image())
     (tmp_path / "empty.txt").write_text("")
-    names = {"picture": tmp_path / "p.jpg", "empty": tmp_path / "empty.txt"}
+    names = {"image": tmp_path / "p.jpg", "empty": tmp_path / "empty.txt"}
     code, rows, err = classify(network, capfd, *[argument.format(**names) for argument in arguments])
     assert (code, rows) == (2, [])
     assert said in err
@@ -129,7 +129,7 @@ class _Endless(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
-        data = picture(100, 64)
+        data = image(100, 64)
         try:
             while True:
                 self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data))

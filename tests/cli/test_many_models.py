@@ -19,7 +19,7 @@ from ov_mobilenet.cli.conversion_job import Job, run_apart
 from ov_mobilenet.cli.demo import SAMPLE
 from ov_mobilenet.cli.interruption import Gate, Interrupted
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.cli.selection import Found, each_model
+from ov_mobilenet.cli.selection import SelectedConfigs, each_model
 
 ROOT = Path(__file__).resolve().parents[2]
 Capture = pytest.CaptureFixture[str]
@@ -124,7 +124,7 @@ class Bomb:
 
 
 def test_a_process_that_dies_is_one_models_failure(tmp_path: Path) -> None:
-    job = Job(Bomb(), tmp_path, None, ovm.Form(), verify=False, pictures=None, quiet=True)
+    job = Job(Bomb(), tmp_path, None, ovm.Form(), verify=False, verify_images=None, quiet=True)
     outcome = run_apart(job, Gate())
     assert outcome.rows[0]["model"] == SAMPLE
     assert "the converting process died: got exit code 9" in outcome.rows[0]["error"]
@@ -135,7 +135,7 @@ def test_nothing_is_started_behind_a_closed_gate(tmp_path: Path) -> None:
     gate = Gate()
     gate.close()
     with pytest.raises(Interrupted):
-        run_apart(Job(Bomb(), tmp_path, None, ovm.Form(), verify=False, pictures=None, quiet=True), gate)
+        run_apart(Job(Bomb(), tmp_path, None, ovm.Form(), verify=False, verify_images=None, quiet=True), gate)
 
 
 def test_threads_of_an_interrupted_command_begin_and_say_nothing(three: Path, capsys: Capture) -> None:
@@ -149,7 +149,7 @@ def test_threads_of_an_interrupted_command_begin_and_say_nothing(three: Path, ca
         assert gate.is_closed(within_s=60)
         raise ovm.OvMobilenetError("late")
 
-    found = Found([ovm.load_config(three / name) for name in "abc"], {})
+    found = SelectedConfigs([ovm.load_config(three / name) for name in "abc"], {})
     before = set(threading.enumerate())
     with pytest.raises(KeyboardInterrupt):
         each_model(found, work, 2, gate)

@@ -340,10 +340,10 @@ def plain(network: Path, mo: Path, tmp_path: Path) -> Path:
 def test_an_ir_of_the_program_alone_is_classified_as_ours(plain: Path, tmp_path: Path, capsys: Captured) -> None:
     names = tmp_path / "names.txt"
     names.write_text("\n".join("abcde"))
-    picture = tmp_path / "0.png"
-    Image.fromarray(FRAMES[0][:, :, ::-1]).save(picture)
+    image = tmp_path / "0.png"
+    Image.fromarray(FRAMES[0][:, :, ::-1]).save(image)
     options = ["--labels", str(names), "--geometry", "resize 32", "--format", "jsonl", "--inference-precision", "f32"]
-    assert main(["classify", str(plain), str(picture), *options]) == 0
+    assert main(["classify", str(plain), str(image), *options]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     for prediction in json.loads(out)["predictions"]:
@@ -353,7 +353,7 @@ def test_an_ir_of_the_program_alone_is_classified_as_ours(plain: Path, tmp_path:
 
 @pytest.mark.parametrize(
     ("name", "doubts"),
-    [("plain", []), ("unswapped", ["whether it takes BGR or RGB"]), ("bare", ["whether it takes BGR", "no scale"])],
+    [("plain", []), ("unswapped", ["BGR or RGB is not known"]), ("bare", ["BGR or RGB is not known", "no scale"])],
 )
 def test_what_is_not_known_of_it_is_said(name: str, doubts: list[str], plain: Path, caplog: object) -> None:
     with caplog.at_level("WARNING", "ov_mobilenet"):  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_networks as small
-from signs import held_out, network_pictures
+from signs import held_out, network_images
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
@@ -55,7 +55,7 @@ def test_the_sample_network_by_its_file_alone(suffix: str, layout: str, ends: st
     assert "geometry" not in err
 
     drawings = list(held_out(5, 48))
-    frames = network_pictures([frame for frame, _ in drawings])
+    frames = network_images([frame for frame, _ in drawings])
     classifier = ovm.load_classifier(folder / "FP32" / "signs.xml", device="CPU", inference_precision="f32")
     answer = classifier.probabilities(np.ascontiguousarray(frames))
     assert (answer.argmax(1) == [index for _, index in drawings]).mean() > 0.95
@@ -88,7 +88,7 @@ def test_everything_that_is_not_said_is_guessed_and_said(tmp_path: Path, capsys:
         ("channel order: RGB", "--no-reverse-input-channels"),
         ("output kind: logits", "--output-kind"),
         ("labels: none", "--labels"),
-        ("geometry: the whole picture, resize 128", "--geometry"),
+        ("geometry: the whole image, resize 128", "--geometry"),
     ):
         assert any(what in line and f"({option})" in line for line in err.splitlines()), what
     assert main([*source("mine", sign_network(".onnx"), tmp_path), "-q"]) == 0
@@ -124,7 +124,7 @@ def test_another_model_lends_its_normalisation_and_geometry(tmp_path: Path, caps
 def test_the_shape_may_be_another(tmp_path: Path, capsys: Capture) -> None:
     arguments = source("mine", sign_network(".onnx"), tmp_path, "--preset", "tensorflow")
     assert main([*arguments, "--input-shape", "2,3,160,192"]) == 0
-    assert "geometry: the whole picture, resize 160x192" in capsys.readouterr().err
+    assert "geometry: the whole image, resize 160x192" in capsys.readouterr().err
     facts = tmp_path / "public" / "mine" / "FP32" / "mine.xml"
     assert main(["info", str(facts), "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["inputs"][0]["shape"] == "[2,3,160,192]"

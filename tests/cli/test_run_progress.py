@@ -13,7 +13,7 @@ import click
 import pytest
 
 from ov_mobilenet.cli.main import cli
-from ov_mobilenet.cli.run_progress import Run, shown, with_bar, with_lines
+from ov_mobilenet.cli.run_progress import RunProgress, shown, with_bar, with_lines
 from ov_mobilenet.runtime.results import Classification, Failure, Result, Timings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,7 @@ def paced(clock: Clock, count: int, each_s: float) -> Iterator[Result]:
 
 def test_a_line_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    results = list(with_lines(paced(clock, 12, 2.5), Run(12), clock))
+    results = list(with_lines(paced(clock, 12, 2.5), RunProgress(12), clock))
     out, err = capsys.readouterr()
     assert [r.source for r in results] == [f"{number}.png" for number in range(12)]
     assert out == ""
@@ -53,23 +53,23 @@ def test_a_line_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_run_below_ten_seconds_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    list(with_lines(paced(clock, 9, 1.0), Run(9), clock))
+    list(with_lines(paced(clock, 9, 1.0), RunProgress(9), clock))
     assert capsys.readouterr().err == ""
 
 
 def test_a_stream_without_an_end_and_with_dropped_frames(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    list(with_lines(paced(clock, 3, 4.0), Run(None, dropped=lambda: 7), clock))
+    list(with_lines(paced(clock, 3, 4.0), RunProgress(None, dropped=lambda: 7), clock))
     assert capsys.readouterr().err == "classify: 3, 0.2/s, 7 dropped\n"
-    assert Run(10**6, done=100).describe(1.0) == "100 of 1000000, 100.0/s, 2:46 h left"
-    assert Run(10**4, done=100).describe(1.0) == "100 of 10000, 100.0/s, 1:39 min left"
+    assert RunProgress(10**6, done=100).describe(1.0) == "100 of 1000000, 100.0/s, 2:46 h left"
+    assert RunProgress(10**4, done=100).describe(1.0) == "100 of 10000, 100.0/s, 1:39 min left"
 
 
 def test_quiet_is_silent() -> None:
     results = paced(Clock(), 4, 20.0)
     context = click.Context(cli)
     context.params["quiet"] = True
-    with shown(results, Run(4), context, to_stdout=False) as watched:
+    with shown(results, RunProgress(4), context, to_stdout=False) as watched:
         assert watched is results
 
 
@@ -87,9 +87,9 @@ def test_the_bar_is_drawn_seldom_and_not_for_a_short_run(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("ov_mobilenet.cli.run_progress._bar", lambda run: Bar())
     clock = Clock()
-    list(with_bar(paced(clock, 15, 1 / 16), Run(15), clock))
+    list(with_bar(paced(clock, 15, 1 / 16), RunProgress(15), clock))
     assert drawn == []
-    list(with_bar(paced(clock, 32, 1 / 16), Run(32), clock))  # two seconds
+    list(with_bar(paced(clock, 32, 1 / 16), RunProgress(32), clock))  # two seconds
     assert drawn == [
         "16 of 32, 16.0/s, 1 s left, 4 errors",
         "20 of 32, 16.0/s, 1 s left, 5 errors",
@@ -108,8 +108,8 @@ def test_on_a_terminal_the_bar_is_on_stderr_and_the_data_on_stdout() -> None:
         "class Context:\n"
         "    params = {}\n"
         "    def find_root(self): return self\n"
-        "with p.shown((Failure(f'{n}', '') for n in range(3)), p.Run(3), Context(), to_stdout=True) as results:\n"
-        "    for r in results: print('data', r.source); click.echo('error: bad ' + r.source, err=True)\n"
+        "with p.shown((Failure(f'{n}', '') for n in range(3)), p.RunProgress(3), Context(), to_stdout=True) as found:\n"
+        "    for r in found: print('data', r.source); click.echo('error: bad ' + r.source, err=True)\n"
     )
     master, slave = pty.openpty()
     done = subprocess.run(

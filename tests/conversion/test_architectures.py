@@ -171,7 +171,7 @@ def test_absurd_sizes_are_refused_before_anything_is_built(architecture: str, ke
 
 @pytest.mark.parametrize("architecture", KNOWN)
 @pytest.mark.parametrize("side", [224, 160])
-def test_features_are_a_thirty_second_of_the_picture(architecture: str, side: int) -> None:
+def test_features_are_a_thirty_second_of_the_image(architecture: str, side: int) -> None:
     torch = pytest.importorskip("torch")
     module = build(fit(architecture, shapes_of(architecture, 0.35, classes=9))).eval()
     with torch.inference_mode():
@@ -215,11 +215,11 @@ def test_v3_squeezes_and_swishes_where_the_paper_does(
 def test_a_v3_block_by_hand(hard_swish: bool) -> None:
     """Expand, 5x5 depthwise, squeeze and excite, project, add: with numpy alone, in float64."""
     torch = pytest.importorskip("torch")
-    from ov_mobilenet.conversion.architectures.mobilenet_v3 import InvertedResidual
+    from ov_mobilenet.conversion.architectures.mobilenet_v3 import InvertedResidualV3
 
     torch.manual_seed(1)
     block = Block(inputs=6, hidden=16, outputs=6, stride=1, kernel=5, squeeze=8, hard_swish=hard_swish)
-    module = InvertedResidual(block).double().eval()
+    module = InvertedResidualV3(block).double().eval()
     for value in module.state_dict().values():
         if value.is_floating_point():
             value.copy_(torch.rand_like(value) + 0.1 if value.ndim == 1 else 0.3 * torch.randn_like(value))
@@ -271,8 +271,8 @@ def test_the_ir_equals_torch(architecture: str, width: float, tmp_path: Path) ->
     module = build(fit(architecture, shapes_of(architecture, width, classes=small.CLASSES))).eval()
     module.load_state_dict(torch.load(yml.with_name("small.pth"), weights_only=True))
     frames = small.frames(8, 64, seed=11)
-    ask: Callable[[np.ndarray], np.ndarray] = lambda pictures: (  # noqa: E731
-        torch.softmax(module(torch.from_numpy(small.normalised(pictures))), 1).numpy()
+    ask: Callable[[np.ndarray], np.ndarray] = lambda images: (  # noqa: E731
+        torch.softmax(module(torch.from_numpy(small.normalised(images))), 1).numpy()
     )
     with torch.inference_mode():
         expected, swapped = ask(frames), ask(frames[..., ::-1])

@@ -51,9 +51,9 @@ def answers_like(path: Path, tensors: Tensors, architecture: str = "mobilenet_v2
     found = load_module(fit_plan(wanted_plan, path), path)
     wanted = build(SMALLEST[architecture])
     wanted.load_state_dict(tensors)
-    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        assert torch.equal(found(picture), wanted.eval()(picture))
+        assert torch.equal(found(image), wanted.eval()(image))
 
 
 @pytest.mark.parametrize("architecture", SMALLEST)

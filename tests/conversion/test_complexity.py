@@ -101,20 +101,20 @@ def constant(*shape: int, kind: type = np.float32) -> ov.Node:
     return ops.constant(np.ones(shape, kind))
 
 
-def a_layer(pictures: ov.Node, inputs: int, outputs: int) -> ov.Node:
+def a_layer(images: ov.Node, inputs: int, outputs: int) -> ov.Node:
     """A 1x1 convolution with a bias."""
-    filtered = ops.convolution(pictures, constant(outputs, inputs, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])
+    filtered = ops.convolution(images, constant(outputs, inputs, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])
     return ops.add(filtered, constant(1, outputs, 1, 1))
 
 
 def counted(build: object, *, channels: int = 3) -> tuple[int, int]:
-    """Operations and parameters of what `build` makes of pictures (1, channels, 4, 4)."""
-    pictures = ops.parameter([1, channels, 4, 4], np.float32)
-    figures = complexity(ov.Model([build(pictures)], [pictures]))  # type: ignore[operator]
+    """Operations and parameters of what `build` makes of images (1, channels, 4, 4)."""
+    images = ops.parameter([1, channels, 4, 4], np.float32)
+    figures = complexity(ov.Model([build(images)], [images]))  # type: ignore[operator]
     return round(figures.gflops * 1e9), round(figures.mparams * 1e6)
 
 
-LAYER = 16 * 6 * (2 * 3 + 1)  # a_layer(pictures, 3, 6)
+LAYER = 16 * 6 * (2 * 3 + 1)  # a_layer(images, 3, 6)
 
 
 def h_swish_in_steps(x: ov.Node) -> ov.Node:
@@ -186,8 +186,8 @@ def test_what_comes_before_the_first_layer_counts_nothing() -> None:
     assert counted(normalised) == (LAYER, 24)
 
 
-def test_pictures_of_any_size_cannot_be_counted() -> None:
-    pictures = ops.parameter(ov.PartialShape([1, 3, -1, -1]), np.float32)
-    model = ov.Model([a_layer(pictures, 3, 6)], [pictures])
+def test_images_of_any_size_cannot_be_counted() -> None:
+    images = ops.parameter(ov.PartialShape([1, 3, -1, -1]), np.float32)
+    model = ov.Model([a_layer(images, 3, 6)], [images])
     with pytest.raises(ConversionError, match=r"cannot be counted: expected feature maps of a fixed size, got \[1,6,1"):
         complexity(model)

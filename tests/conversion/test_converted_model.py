@@ -13,12 +13,13 @@ import pytest
 import small_networks as small
 
 import ov_mobilenet as ovm
-from ov_mobilenet.conversion import ir
 from ov_mobilenet.conversion.converter import mismatches
-from ov_mobilenet.conversion.normalisation import bake
 from ov_mobilenet.errors import AlreadyNormalisedError, ConversionError, IrError, UsageError
-from ov_mobilenet.zoo.arguments import Normalisation, plan_conversion
+from ov_mobilenet.ir.normalisation import bake
+from ov_mobilenet.ir.record import read_record
+from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.geometry import parse_words
+from ov_mobilenet.zoo.normalisation import Normalisation
 
 FRAMES = small.frames()
 EXPECTED = np.stack([small.by_hand(frame) for frame in FRAMES])
@@ -154,7 +155,7 @@ def test_the_record_tells_everything(tmp_path: Path) -> None:
     yml.with_name("names.txt").write_text("\n".join(labels) + "\n", "utf-8")
     xml = convert(yml, tmp_path)
     model = ov.Core().read_model(xml)
-    record = ir.read_record(model, xml)
+    record = read_record(model, xml)
     assert record is not None
     assert record.labels == labels
     assert record.background_class == 0
@@ -300,11 +301,11 @@ def write_network(folder: Path, nodes: list, shape: list[int] | None, result: li
         ([("Relu", ["data"], "scores", {})], None, None),
         ([("Relu", ["data"], "scores", {})], [1, 5], [1, 5]),
     ],
-    ids=["rank 0", "rank 1", "scalar input", "no rank", "no picture"],
+    ids=["rank 0", "rank 1", "scalar input", "no rank", "no image"],
 )
 def test_networks_of_odd_rank_are_refused(tmp_path: Path, nodes: list, shape: list | None, result: list | None) -> None:
     yml = write_network(tmp_path / "net", nodes, shape, result)
-    with pytest.raises(ConversionError, match="no classifier|does not take pictures"):
+    with pytest.raises(ConversionError, match="no classifier|does not take images"):
         convert(yml, tmp_path)
     assert not list(tmp_path.rglob("*.xml"))
 

@@ -1,4 +1,4 @@
-"""Deployment forms of one network: however it is fed, it sees the same picture."""
+"""Deployment forms of one network: however it is fed, it sees the same image."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import openvino.opset13 as ops
 import pytest
 import small_networks as small
 from PIL import Image
-from signs import held_out, network_pictures
+from signs import held_out, network_images
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.conversion.camera_planes import take_planes
-from ov_mobilenet.conversion.form import Form, settle
 from ov_mobilenet.conversion.geometry_graph import bake_geometry
 from ov_mobilenet.errors import ImageError, UsageError, VerificationError
-from ov_mobilenet.runtime.planes import to_planes
+from ov_mobilenet.images.planes import to_planes
+from ov_mobilenet.ir.form import Form, settle
 from ov_mobilenet.zoo.geometry import parse_words
 
 PRECISIONS = ("f32", "bf16")
@@ -60,7 +60,7 @@ def needs_bf16(precision: str) -> None:
 def test_every_form_gives_the_same(
     batch: int, layout: str, kind: str, sources: ovm.SourceFiles, plain: ovm.Classifier, drawings: list, tmp_path: Path
 ) -> None:
-    frames = np.ascontiguousarray(network_pictures(drawings[:20]))
+    frames = np.ascontiguousarray(network_images(drawings[:20]))
     formed = classifier(sources, tmp_path, batch=batch, layout=layout, input_type=kind)
     expected = plain.probabilities(frames)
     assert np.abs(formed.probabilities(frames) - expected).max() < 3e-5
@@ -134,7 +134,7 @@ def test_the_whole_model_takes_frames_of_any_size(
     assert (answers != expected).sum() <= 1
     batched = [result.best.class_id for result in baked.classify_batch(drawings[:9])]
     assert batched == list(answers[:9])
-    with pytest.raises(UsageError, match="crops and resizes by itself"):
+    with pytest.raises(UsageError, match="crops and resizes in the graph"):
         ovm.load_classifier(tmp_path / "FP32" / f"{SAMPLE}.xml", geometry="resize 128")
 
 
@@ -169,7 +169,7 @@ def test_planes_of_a_camera(color_format: str, sources: ovm.SourceFiles, drawing
 
 
 def test_rgb_frames(sources: ovm.SourceFiles, plain: ovm.Classifier, drawings: list, tmp_path: Path) -> None:
-    frames = np.ascontiguousarray(network_pictures(drawings[:8]))
+    frames = np.ascontiguousarray(network_images(drawings[:8]))
     xml = convert(sources, tmp_path, color_format="rgb", input_type="u8", layout="NHWC")
     compiled = ov.Core().compile_model(xml, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     answer = np.concatenate([compiled([np.ascontiguousarray(frame[None, ..., ::-1])])[0] for frame in frames])
@@ -187,21 +187,21 @@ def test_for_the_npu_everything_is_fixed(sources: ovm.SourceFiles, tmp_path: Pat
 
 
 def test_what_the_model_server_feeds(sources: ovm.SourceFiles, plain: ovm.Classifier, tmp_path: Path) -> None:
-    # https://docs.openvino.ai/2024/ovms_docs_binary_input.html: pictures are decoded to BGR, NHWC; a model whose
+    # https://docs.openvino.ai/2024/ovms_docs_binary_input.html: images are decoded to BGR, NHWC; a model whose
     # height and width are not fixed gets them at their own size.
     compiled = ov.Core().compile_model(convert(sources, tmp_path, purpose="ovms"), "CPU")
     port = compiled.inputs[0]
     assert str(port.get_partial_shape()) == "[1,?,?,3]"
     assert port.get_element_type() == ov.Type.u8
-    for picture in sorted((ovm.find_config(SAMPLE).folder / "samples").glob("*.jpg")):
-        decoded = cv2.imdecode(np.fromfile(picture, np.uint8), cv2.IMREAD_COLOR)
-        assert compiled([decoded[None]])[0].argmax() == plain.classify(picture).best.class_id
+    for image in sorted((ovm.find_config(SAMPLE).folder / "samples").glob("*.jpg")):
+        decoded = cv2.imdecode(np.fromfile(image, np.uint8), cv2.IMREAD_COLOR)
+        assert compiled([decoded[None]])[0].argmax() == plain.classify(image).best.class_id
 
 
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        ({"purpose": "npu", "batch": 8}, "--for npu excludes --batch 8: the NPU compiles one picture"),
+        ({"purpose": "npu", "batch": 8}, "--for npu excludes --batch 8: the NPU compiles one image"),
         ({"purpose": "npu", "batch": -1}, "--for npu excludes --batch -1"),
         ({"purpose": "npu", "bake_geometry": True}, "--for npu excludes --bake-geometry: .*dynamic"),
         ({"purpose": "ovms", "layout": "NCHW"}, "--for ovms excludes --layout NCHW"),
@@ -247,7 +247,7 @@ def test_a_network_has_the_least_size_of_its_document(tmp_path: Path, capsys: py
     ],
 )
 def test_what_is_mistaken_for_pixels_is_named(change, message: str, plain: ovm.Classifier) -> None:
-    frame = np.ascontiguousarray(network_pictures([next(iter(held_out(1, 1)))[0]])[0])
+    frame = np.ascontiguousarray(network_images([next(iter(held_out(1, 1)))[0]])[0])
     with pytest.raises(ImageError, match=message):
         plain.classify(change(frame))
     with pytest.raises(ImageError, match=message):

@@ -103,7 +103,7 @@ def round_down(onnx, graph) -> None:
 @pytest.mark.parametrize(
     ("change", "classes", "message"),
     [
-        (lambda *_: None, 1, "at least 2 values a picture, got 1"),
+        (lambda *_: None, 1, "at least 2 values an image, got 1"),
         (choose, 5, "chooses the class itself (TopK)"),
         (choose_as_floats, 5, "chooses the class itself (TopK)"),
         (round_down, 5, "ends in integers: expected a score for each class, got i32"),
@@ -126,18 +126,18 @@ def test_what_gives_no_probabilities_is_refused_with_the_reason(
 @pytest.fixture(scope="module")
 def signs() -> tuple[np.ndarray, np.ndarray]:
     """Drawings of road signs as the sample network sees them, uint8 (N, 128, 128, 3) BGR, and their classes."""
-    from signs import held_out, network_pictures
+    from signs import held_out, network_images
 
     drawings = list(held_out(5, 96))
-    return network_pictures([frame for frame, _ in drawings]), np.array([index for _, index in drawings])
+    return network_images([frame for frame, _ in drawings]), np.array([index for _, index in drawings])
 
 
-def quantise(kind: str, path: Path, pictures: np.ndarray, *, output: str | None = None) -> None:
+def quantise(kind: str, path: Path, images: np.ndarray, *, output: str | None = None) -> None:
     """Quantise the trained network of road signs with TensorFlow.
 
     Args:
         kind: of input and output: int8, uint8 or float32; or dynamic: weights alone.
-        pictures: to calibrate on, float32 as the network takes them.
+        images: to calibrate on, float32 as the network takes them.
         output: the tensor to end at.
     """
     tf = pytest.importorskip("tensorflow")
@@ -150,7 +150,7 @@ def quantise(kind: str, path: Path, pictures: np.ndarray, *, output: str | None 
     )
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind != "dynamic":
-        converter.representative_dataset = lambda: ([picture[None]] for picture in pictures)
+        converter.representative_dataset = lambda: ([image[None]] for image in images)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = getattr(tf, kind)
     path.write_bytes(converter.convert())
@@ -185,16 +185,16 @@ def lite_answers(path: Path, frames: np.ndarray) -> np.ndarray:
 def test_a_quantised_network_is_as_accurate_as_in_litert(
     kind: str, light: float, signs: tuple[np.ndarray, np.ndarray], tmp_path: Path, capsys: Capture
 ) -> None:
-    """`light`: the brightest calibration picture; below 1 the input's range is not that of 0..255."""
+    """`light`: the brightest calibration image; below 1 the input's range is not that of 0..255."""
     frames, truth = signs
     network = tmp_path / f"{kind}.tflite"
     quantise(kind, network, (frames[:48, :, :, ::-1] * np.float32(light)).astype(np.float32) / 127.5 - 1)
-    # Noise is no picture to this network: where its answer hangs by a hair, a rounding flips it.
-    (tmp_path / "pictures").mkdir()
+    # Noise is no image to this network: where its answer hangs by a hair, a rounding flips it.
+    (tmp_path / "images").mkdir()
     for index, frame in enumerate(frames[::4]):
-        cv2.imwrite(str(tmp_path / "pictures" / f"{index}.png"), frame)
-    pictures = ["--verify-images", str(tmp_path / "pictures")]
-    assert convert(network, tmp_path / "out", "--preset", "tensorflow", *pictures) == 0
+        cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), frame)
+    images = ["--verify-images", str(tmp_path / "images")]
+    assert convert(network, tmp_path / "out", "--preset", "tensorflow", *images) == 0
     err = capsys.readouterr().err
     assert "tolerance 0.1" in err
     assert ("the input's quantisation does this already" in err) == (kind in ("int8", "uint8") and light == 1.0)

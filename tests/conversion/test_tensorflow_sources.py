@@ -11,7 +11,7 @@ import small_networks as small
 import tensorflow_networks as networks
 
 import ov_mobilenet as ovm
-from ov_mobilenet.conversion.oracles import source_oracle
+from ov_mobilenet.accuracy.source_networks import source_oracle
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo.arguments import plan_conversion
 
@@ -93,7 +93,7 @@ def test_a_saved_model_gives_tensorflows_numbers(
 
     _, model = convert(saved_model(tmp_path / "net", batch=batch), tmp_path)
     loaded = tf.saved_model.load(str(tmp_path / "net" / "made"))
-    logits = np.concatenate([loaded.serve(picture[None])["scores"].numpy() for picture in networks.rgb(frames)])
+    logits = np.concatenate([loaded.serve(image[None])["scores"].numpy() for image in networks.rgb(frames)])
     answer = probabilities(model, frames)
     assert np.abs(answer - tf.nn.softmax(logits).numpy()).max() < 3e-5
     assert np.abs(answer - expected).max() < 3e-5

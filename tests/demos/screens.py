@@ -25,7 +25,7 @@ class Screen:
         self._display = Display(name)
         self._root = self._display.screen().root
 
-    def picture(self) -> np.ndarray:
+    def screenshot(self) -> np.ndarray:
         """What is on it, uint8 (H, W, 3) BGR."""
         from Xlib import X
 
@@ -80,7 +80,7 @@ def wait_for(true: Callable[[], Any], seconds: float = 40.0) -> Any:
     end = monotonic() + seconds
     while (found := true()) is None or found is False:
         assert monotonic() < end, "it never came"
-        sleep(0.1)  # not more often: whole pictures keep the X server from the demo's
+        sleep(0.1)  # not more often: whole images keep the X server from the demo's
     return found
 
 

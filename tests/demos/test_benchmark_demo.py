@@ -36,16 +36,16 @@ def test_it_ends_without_any_argument_but_the_time() -> None:
     assert "0 failed" in done.stderr
 
 
-def test_pictures_that_cannot_be_read_are_told_and_left_out(tmp_path: Path) -> None:
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+def test_images_that_cannot_be_read_are_told_and_left_out(tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
     done = run(DEMO, "--no_show", "-time", 0.2, "-i", tmp_path)
     assert done.returncode == 1
-    assert "bad.jpg: cannot be read as a picture" in done.stderr
+    assert "bad.jpg: cannot be read as an image" in done.stderr
 
 
 def test_a_bad_truth_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "truth.txt").write_text("stop_red_01.jpg stop\n")
     done = run(DEMO, "--no_show", "-time", 0.2, "-gt", tmp_path / "truth.txt")
     assert done.returncode == 1
-    assert "truth.txt: expected a picture's name and a class number a line" in done.stderr
+    assert "truth.txt: expected an image's name and a class number a line" in done.stderr
     assert "Traceback" not in done.stderr

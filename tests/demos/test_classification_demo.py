@@ -68,7 +68,7 @@ def test_the_output_is_a_video_of_what_is_shown(tmp_path: Path, name: str, argum
     assert not changed[:, 450:].any()
 
 
-def test_pictures_of_all_sizes_become_one_video(tmp_path: Path) -> None:
+def test_images_of_all_sizes_become_one_video(tmp_path: Path) -> None:
     for number, size in enumerate([(64, 48), (320, 240), (101, 333), (2, 2)]):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((size[1], size[0], 3), 90, np.uint8))
     done = run(DEMO, "--no_show", "-i", tmp_path, "-o", tmp_path / "o.avi")
@@ -97,7 +97,7 @@ def test_a_signal_leaves_a_report_and_a_video_that_plays(tmp_path: Path, number:
 def test_a_second_normalisation_is_an_error(options: list[str]) -> None:
     done = run(DEMO, "--no_show", *options)
     assert done.returncode == 1
-    assert "normalised already; what was given would be applied twice" in done.stderr
+    assert "already normalised; the given normalisation would be applied a second time" in done.stderr
     assert "Metrics report: 0 classified" in done.stderr
 
 
@@ -116,7 +116,7 @@ def test_an_ir_without_normalisation_gets_what_is_given(tmp_path: Path) -> None:
 
 FAULTS = {
     "no camera": (["-i", "77"], "there is no such camera"),
-    "no picture": (["-i", "nothing.jpg"], "nothing.jpg"),
+    "no image": (["-i", "nothing.jpg"], "nothing.jpg"),
     "no model": (["-m", "mobilenet-v9"], "mobilenet-v9"),
     "no device": (["-d", "GPU.7"], "GPU.7"),
     "no encoder": (["-o", "{tmp}/out.xyz"], "out.xyz cannot be written"),

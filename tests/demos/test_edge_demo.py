@@ -36,7 +36,7 @@ def test_without_arguments_one_line_a_frame() -> None:
 class Camera(BaseHTTPRequestHandler):
     """An MJPEG stream without end, as network cameras have them."""
 
-    picture = b""
+    image = b""
     fall_silent = threading.Event()
 
     def do_GET(self) -> None:
@@ -45,7 +45,7 @@ class Camera(BaseHTTPRequestHandler):
         self.end_headers()
         try:
             while not self.fall_silent.wait(0.01):
-                self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + self.picture + b"\r\n")
+                self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + self.image + b"\r\n")
         except OSError:
             pass
 
@@ -55,7 +55,7 @@ class Camera(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def camera() -> Iterator[str]:
-    Camera.picture = cv2.imencode(".jpg", frames_of(DEMOS / "data" / "sample_drive.mp4")[19])[1].tobytes()
+    Camera.image = cv2.imencode(".jpg", frames_of(DEMOS / "data" / "sample_drive.mp4")[19])[1].tobytes()
     Camera.fall_silent.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Camera)
     threading.Thread(target=server.serve_forever, daemon=True).start()

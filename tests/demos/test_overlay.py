@@ -76,8 +76,8 @@ def test_a_grid_has_as_many_cells_as_wanted_and_readable(cells: int, least: int,
 
 
 def test_cells_change_one_after_another_in_their_colours() -> None:
-    pictures = [np.full((90, 120, 3), grey, np.uint8) for grey in (60, 120, 180)]
-    grid = Grid(pictures, 60, 1280, 720)
+    images = [np.full((90, 120, 3), grey, np.uint8) for grey in (60, 120, 180)]
+    grid = Grid(images, 60, 1280, 720)
     wide, high = 1280 // grid.columns, round(720 * 0.82) // grid.rows
     empty = grid.draw(["1 FPS"], []).copy()
     for number, correct in enumerate([True, False, None]):

@@ -35,6 +35,6 @@ def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert "end_of_limits_01.jpg: end of limits, 100.0%" in said
     assert "\nTrue" in said or "True" in said.split()
-    assert "pictures a second from the file to the classes" in said
+    assert "images per second from the file to the classes" in said
     assert "'inference': (" in said
     assert (tmp_path / "quickstart" / "FP16" / "mobilenet-v1-0.25-128-signs.xml").is_file()

@@ -67,9 +67,9 @@ def shown(screen: Screen, title: str) -> np.ndarray:
                 assert process.poll() is None, process.communicate()
             return None
         place = window.get_geometry()
-        picture = screen.picture()[place.y : place.y + place.height, place.x : place.x + place.width]
-        keep(title, picture)
-        return picture if picture.size and picture.max() > 100 else None
+        image = screen.image()[place.y : place.y + place.height, place.x : place.x + place.width]
+        keep(title, image)
+        return image if image.size and image.max() > 100 else None
 
     try:
         found: np.ndarray = wait_for(look)
@@ -82,20 +82,20 @@ def shown(screen: Screen, title: str) -> np.ndarray:
     return found
 
 
-def keep(title: str, picture: np.ndarray) -> None:
+def keep(title: str, image: np.ndarray) -> None:
     """For a person to look at: OV_MOBILENET_SCREENS names a folder."""
     if folder := os.environ.get("OV_MOBILENET_SCREENS"):
-        cv2.imwrite(str(Path(folder) / f"{title.replace(' ', '_')}.png"), picture)
+        cv2.imwrite(str(Path(folder) / f"{title.replace(' ', '_')}.png"), image)
 
 
-def likeness(text: str, picture: np.ndarray, height: int) -> float:
-    """How well a line of text, drawn by itself, is found at the top of a picture; 1 for the same pixels."""
-    drawn = np.zeros((height, picture.shape[1] * height // picture.shape[0], 3), np.uint8)
+def likeness(text: str, image: np.ndarray, height: int) -> float:
+    """How well a line of text, drawn by itself, is found at the top of an image; 1 for the same pixels."""
+    drawn = np.zeros((height, image.shape[1] * height // image.shape[0], 3), np.uint8)
     put_lines(drawn, [text])
     rows = np.flatnonzero((drawn.min(axis=2) > 200).any(axis=1))
     columns = np.flatnonzero((drawn.min(axis=2) > 200).any(axis=0))
     pattern = drawn[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1, 1]
-    scaled = cv2.resize(picture, (round(picture.shape[1] * height / picture.shape[0]), height))
+    scaled = cv2.resize(image, (round(image.shape[1] * height / image.shape[0]), height))
     return float(cv2.matchTemplate(scaled[: height // 3, :, 1], pattern, cv2.TM_CCOEFF_NORMED).max())
 
 
@@ -104,11 +104,11 @@ def likeness(text: str, picture: np.ndarray, height: int) -> float:
 def test_the_known_sign_is_named_on_the_screen(
     screen: Screen, tmp_path: Path, size: tuple[int, int], light: int | None
 ) -> None:
-    picture = cv2.resize(cv2.imread(str(SIGN)), size)
+    image = cv2.resize(cv2.imread(str(SIGN)), size)
     if light is not None:  # behind the text
-        picture[: round(0.42 * size[1]), : size[0] // 3] = light
-        picture[-size[1] // 6 :, : size[0] // 2] = light
-    cv2.imwrite(str(tmp_path / "sign.png"), picture)
+        image[: round(0.42 * size[1]), : size[0] // 3] = light
+        image[-size[1] // 6 :, : size[0] // 2] = light
+    cv2.imwrite(str(tmp_path / "sign.png"), image)
     arguments = ("-i", tmp_path / "sign.png", "-topk", 1)
     best = json.loads(run(DEMO, *arguments, "--no_show", "-r").stdout)["predictions"][0]
     if light is None:
@@ -143,20 +143,20 @@ def test_keys_that_end_it(screen: Screen, key: str) -> None:
 def test_p_pauses_and_goes_on(screen: Screen) -> None:
     process = start(DEMO, "--loop", display=screen.name)
     shown(screen, TITLE)
-    moving = screen.picture()
-    wait_for(lambda: bool((screen.picture() != moving).any()))
+    moving = screen.image()
+    wait_for(lambda: bool((screen.image() != moving).any()))
     screen.press(TITLE, "p")
 
     def still() -> bool:
         """No frame comes in the time of eight."""
-        before = screen.picture()
+        before = screen.image()
         screens.sleep(0.7)
-        return bool((screen.picture() == before).all())
+        return bool((screen.image() == before).all())
 
     wait_for(still)
-    paused = screen.picture()
+    paused = screen.image()
     screen.press(TITLE, "p")
-    wait_for(lambda: bool((screen.picture() != paused).any()))
+    wait_for(lambda: bool((screen.image() != paused).any()))
     screen.press(TITLE, "q")
     ended(process)
 
@@ -186,11 +186,11 @@ def test_the_grid_and_its_restart(screen: Screen, tmp_path: Path) -> None:
     process = start(BENCHMARK, "-gt", tmp_path / "truth.txt", "-res", "1280x720", display=screen.name)
     wait_for(lambda: bool(cv2.inRange(shown(screen, BENCHMARK_TITLE), (110, 240, 110), (130, 255, 130)).any()))
     screens.sleep(1.5)
-    picture = shown(screen, BENCHMARK_TITLE)
-    assert cv2.inRange(picture, (110, 250, 110), (130, 255, 130)).any()  # a label that is right
-    assert cv2.inRange(picture, (90, 100, 250), (110, 120, 255)).any()  # and one that is wrong
-    panel = picture[round(picture.shape[0] * 0.83) :]
-    assert cv2.inRange(panel, (60, 190, 60), (110, 240, 110))[:, picture.shape[1] // 2 :].any()  # the graph
+    image = shown(screen, BENCHMARK_TITLE)
+    assert cv2.inRange(image, (110, 250, 110), (130, 255, 130)).any()  # a label that is right
+    assert cv2.inRange(image, (90, 100, 250), (110, 120, 255)).any()  # and one that is wrong
+    panel = image[round(image.shape[0] * 0.83) :]
+    assert cv2.inRange(panel, (60, 190, 60), (110, 240, 110))[:, image.shape[1] // 2 :].any()  # the graph
     screen.press(BENCHMARK_TITLE, "space")
     screen.press(BENCHMARK_TITLE, "q")
     ended(process)

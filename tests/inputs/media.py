@@ -1,4 +1,4 @@
-"""Videos, shards and pictures whose content is known, and a camera that lives in simulated time."""
+"""Videos, shards and images whose content is known, and a camera that lives in simulated time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIDE = 64
 STEP = 5
 
 
-def picture(level: int = 0, side: int = 8) -> bytes:
+def image(level: int = 0, side: int = 8) -> bytes:
     out = io.BytesIO()
     Image.fromarray(np.full((side, side, 3), level, np.uint8)).save(out, "JPEG")
     return out.getvalue()

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from inputs.media import picture, shard, video
+from inputs.media import image, shard, video
 
 from ov_mobilenet.errors import ImageError, UsageError
 from ov_mobilenet.inputs.kinds import masked
@@ -21,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in ("p/b.jpg", "p/a.JPG", "p/deep/c.png", "p/notes.txt", "p/deep/er/d.bmp"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(picture())
+        (tmp_path / name).write_bytes(image())
     return tmp_path
 
 
@@ -37,7 +37,7 @@ def test_a_folder_is_all_below_it_or_only_itself(folder: Path) -> None:
 
 def test_inputs_of_all_kinds_come_in_their_order(folder: Path) -> None:
     video(folder / "v.avi", 2)
-    shard(folder / "s.tar", {"x.jpg": picture(), "x.json": b"{}"})
+    shard(folder / "s.tar", {"x.jpg": image(), "x.json": b"{}"})
     (folder / "list.txt").write_text("p/deep\nv.avi\n")
     mixed = ["p/b.jpg", "v.avi", "*.tar", "@list.txt", "gone.jpg", "p/notes.txt", "-"]
     with open_inputs(mixed, stdin=io.BytesIO(b"p/a.JPG\n")) as inputs:
@@ -85,7 +85,7 @@ def test_a_list_that_is_none_is_one_failure_and_the_rest_is_done(folder: Path) -
     assert "No such file" in str(second.image)
 
 
-def test_every_counts_all_pictures_and_limit_ends(folder: Path) -> None:
+def test_every_counts_all_images_and_limit_ends(folder: Path) -> None:
     (folder / "ten.txt").write_text("\n".join(f"{n}.jpg" for n in range(10)))
     assert names(["p/b.jpg", "@ten.txt"], every=3) == ["p/b.jpg", "2.jpg", "5.jpg", "8.jpg"]
     assert names(["p"], limit=2) == ["p/a.JPG", "p/b.jpg"]
@@ -106,8 +106,8 @@ def test_a_loop_goes_on_until_the_limit_or_until_nothing_can_be_read(folder: Pat
         (["p"], {"limit": 0}, "bad limit"),
         (["p"], {"max_fps": 0.0}, "bad max_fps"),
         (["p"], {"max_fps": float("nan")}, "bad max_fps"),
-        (["empty"], {}, "no pictures"),
-        ([], {}, "no pictures"),
+        (["empty"], {}, "no images"),
+        ([], {}, "no images"),
         (["0", "p"], {}, "0: a live source goes on for ever"),
         (["rtsp://u:pw@h/1", "1"], {}, r"rtsp://\*\*\*@h/1: a live source"),
         (["0"], {"loop": True}, "0: cannot be looped"),
@@ -123,13 +123,13 @@ def test_wrong_usage_is_told_before_anything_is_read(folder: Path, texts: list, 
         open_inputs(texts, **options)
 
 
-def test_an_empty_list_has_no_pictures(folder: Path) -> None:
-    with pytest.raises(UsageError, match="no pictures"):
+def test_an_empty_list_has_no_images(folder: Path) -> None:
+    with pytest.raises(UsageError, match="no images"):
         names(["-"], stdin=io.BytesIO(b"\n\n"))
 
 
 def test_a_number_is_a_file_where_there_is_one(folder: Path) -> None:
-    (folder / "0").write_bytes(picture())
+    (folder / "0").write_bytes(image())
     inputs = open_inputs("0")
     assert not inputs.live
     assert open_inputs("1").live

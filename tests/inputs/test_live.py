@@ -14,7 +14,7 @@ import pytest
 from fake_classifier import classifier, right
 from fake_device import Behaviour
 from inputs.cameras import Camera, CameraClock
-from inputs.media import picture
+from inputs.media import image
 
 from ov_mobilenet.errors import ImageError
 from ov_mobilenet.inputs import capture, live, opening
@@ -271,7 +271,7 @@ def test_a_device_that_manages_ten_frames_of_twenty_five_works_on_new_ones(every
 
 
 def test_a_stream_knows_by_itself_that_its_inputs_are_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One request a stream, and one picture a request."""
+    """One request a stream, and one image a request."""
     camera = Camera()
     monkeypatch.setattr(opening, "open_live", lambda _: camera.open())
     model = classifier(batch=4)
@@ -304,7 +304,7 @@ class Mjpeg(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
-        data = picture(60 * number, 64)
+        data = image(60 * number, 64)
         part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(data), data)
         try:
             for _ in range(20 if number < 3 else 100_000):

@@ -9,15 +9,15 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from inputs.media import picture, shard
+from inputs.media import image, shard
 
 from ov_mobilenet.errors import ImageError
+from ov_mobilenet.images import image_files
 from ov_mobilenet.inputs.opening import open_inputs
-from ov_mobilenet.runtime import image_files
 from ov_mobilenet.runtime.items import Item
 
-MEMBERS = {f"{n:04}.{kind}": picture(n) if kind == "jpg" else b"7" for n in range(40) for kind in ("jpg", "cls")}
-PICTURES = [(name, data) for name, data in MEMBERS.items() if name.endswith("jpg")]
+MEMBERS = {f"{n:04}.{kind}": image(n) if kind == "jpg" else b"7" for n in range(40) for kind in ("jpg", "cls")}
+IMAGES = [(name, data) for name, data in MEMBERS.items() if name.endswith("jpg")]
 
 READ_ALL = """
 import re, sys
@@ -38,10 +38,10 @@ def read(*paths: Path, **options: object) -> list[Item]:
 
 
 @pytest.mark.parametrize(("name", "mode"), [("s.tar", "w"), ("s.tar.gz", "w:gz"), ("s.tgz", "w:gz"), ("s.tar", "w:gz")])
-def test_pictures_of_a_shard_come_in_order(tmp_path: Path, name: str, mode: str) -> None:
+def test_images_of_a_shard_come_in_order(tmp_path: Path, name: str, mode: str) -> None:
     path = shard(tmp_path / name, MEMBERS, mode)
-    assert [(item.source, item.image) for item in read(path)] == [(f"{path}/{n}", data) for n, data in PICTURES]
-    assert [item.image for item in read(path, every=9)] == [data for _, data in PICTURES[::9]]
+    assert [(item.source, item.image) for item in read(path)] == [(f"{path}/{n}", data) for n, data in IMAGES]
+    assert [item.image for item in read(path, every=9)] == [data for _, data in IMAGES[::9]]
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
@@ -52,9 +52,9 @@ def test_a_shard_that_is_cut_off_gives_what_it_had_and_one_failure(tmp_path: Pat
         whole.write_bytes(whole.read_bytes().rstrip(b"\0"))
     cut = tmp_path / "cut.tar"
     cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * share)])
-    good = shard(tmp_path / "good.tar", {"last.jpg": picture()})
+    good = shard(tmp_path / "good.tar", {"last.jpg": image()})
     *before, failure, last = read(cut, good)
-    assert [item.image for item in before] == [data for _, data in PICTURES[: len(before)]]
+    assert [item.image for item in before] == [data for _, data in IMAGES[: len(before)]]
     assert failure.source == str(cut)
     assert "the shard cannot be read to its end" in str(failure.image)
     assert last.source == f"{good}/last.jpg"
@@ -83,8 +83,8 @@ def test_a_header_overwritten_in_the_middle_is_no_silent_end(tmp_path: Path) -> 
 
 
 def test_a_member_that_is_damaged_is_handed_on_as_it_is(tmp_path: Path) -> None:
-    items = read(shard(tmp_path / "s.tar", {"a.jpg": picture()[:50], "b.jpg": b"", "c.jpg": picture()}))
-    assert [item.image for item in items] == [picture()[:50], b"", picture()]
+    items = read(shard(tmp_path / "s.tar", {"a.jpg": image()[:50], "b.jpg": b"", "c.jpg": image()}))
+    assert [item.image for item in items] == [image()[:50], b"", image()]
 
 
 def test_names_are_only_names_and_only_files_are_read(tmp_path: Path) -> None:
@@ -134,9 +134,9 @@ def test_a_negative_size_is_no_endless_loop(tmp_path: Path, size: int) -> None:
     assert isinstance(read(path)[-1].image, ImageError)
 
 
-def test_a_shard_without_pictures_says_so(tmp_path: Path) -> None:
+def test_a_shard_without_images_says_so(tmp_path: Path) -> None:
     (item,) = read(shard(tmp_path / "s.tar", {"a.txt": b""}))
-    assert "no pictures in the shard" in str(item.image)
+    assert "no images in the shard" in str(item.image)
 
 
 def test_a_hundred_thousand_members_of_ten_shards_in_flat_memory(tmp_path: Path) -> None:

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import small_networks as small
 from PIL import Image
-from signs import held_out, network_pictures
+from signs import held_out, network_images
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
-from ov_mobilenet.conversion.ir import IrRecord
-from ov_mobilenet.runtime.geometry import apply
-from ov_mobilenet.runtime.images import read_image
+from ov_mobilenet.images.decode import read_image
+from ov_mobilenet.images.geometry import apply
+from ov_mobilenet.ir.record import IrRecord
 from ov_mobilenet.zoo.geometry import parse_words
 
 pytestmark = pytest.mark.full
@@ -35,7 +35,7 @@ REAL = (
     "mobilenet-v1-0.25-224-tflite",
     "mobilenet-v1-0.25-128-quant-tflite",
 )
-# Model API feeds one picture at a time: a batch of 8 is none of its forms.
+# Model API feeds one image at a time: a batch of 8 is none of its forms.
 FORMS = {
     "as documented": {},
     "u8 NHWC": {"input_type": "u8", "layout": "NHWC"},
@@ -63,12 +63,12 @@ def convert(yml: Path, out: Path, precision: str = "FP32", **form: object) -> Pa
 
 def compare(xml: Path, frames: np.ndarray, python: Path, folder: Path) -> list[list[dict]]:
     """Check Model API's answers to uint8 (N, H, W, 3) BGR frames of the network's size, and return them."""
-    pictures = []
+    images = []
     for index, frame in enumerate(frames):
-        pictures.append(str(folder / f"{index:03}.png"))
-        Image.fromarray(frame[:, :, ::-1]).save(pictures[-1])
+        images.append(str(folder / f"{index:03}.png"))
+        Image.fromarray(frame[:, :, ::-1]).save(images[-1])
     before = [path.read_bytes() for path in (xml, xml.with_suffix(".bin"))]
-    command = [str(python), "-I", str(PROGRAM), str(xml), *pictures]
+    command = [str(python), "-I", str(PROGRAM), str(xml), *images]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     answers = json.loads(done.stdout)
@@ -90,7 +90,7 @@ def compare(xml: Path, frames: np.ndarray, python: Path, folder: Path) -> list[l
 
 @pytest.mark.parametrize("precision", ["FP32", "FP16"])
 def test_the_sample_model(precision: str, model_api: Path, tmp_path: Path) -> None:
-    drawn = network_pictures(frame for frame, _ in held_out(2, 24))
+    drawn = network_images(frame for frame, _ in held_out(2, 24))
     # Two drawings one over the other leave the network undecided: more than one score counts.
     mixed = ((drawn[:12].astype(np.uint16) + drawn[12:]) // 2).astype(np.uint8)
     xml = convert(ovm.find_config(SAMPLE).path, tmp_path, precision)
@@ -114,7 +114,7 @@ def test_imagenet_networks(classes: int, form: str, model_api: Path, tmp_path: P
 
 @pytest.mark.shared
 @pytest.mark.parametrize("name", REAL)
-def test_real_networks_on_real_pictures(name: str, shared: Path, model_api: Path, tmp_path: Path) -> None:
+def test_real_networks_on_real_images(name: str, shared: Path, model_api: Path, tmp_path: Path) -> None:
     if "pytorch" in name:
         pytest.importorskip("torch")
     xml = convert(shared / "zoo" / name / "model.yml", tmp_path)

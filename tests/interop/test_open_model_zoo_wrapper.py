@@ -24,7 +24,7 @@ import pytest
 import small_networks as small
 
 import ov_mobilenet as ovm
-from ov_mobilenet.conversion import ir
+from ov_mobilenet.ir.record import read_record
 from ov_mobilenet.zoo import labels
 
 SYNSETS = Path(labels.__file__).with_name("imagenet_classes.tsv")
@@ -126,7 +126,7 @@ def test_scores_of_the_sample_are_no_certainties() -> None:
 def test_the_background_stands_where_the_demo_puts_other(irs: dict[int, Path], label_file: Path) -> None:
     xml = irs[1001]
     network = ov.Core().read_model(xml)
-    record = ir.read_record(network, xml)
+    record = read_record(network, xml)
     assert record is not None
     assert record.labels is not None
     names = fitted(names_of_label_file(label_file), classes_of(network))

@@ -14,7 +14,7 @@ import small_networks as small
 from PIL import Image
 
 import ov_mobilenet as ovm
-from ov_mobilenet.conversion import ir
+from ov_mobilenet.ir.record import read_record
 
 ITERATIONS = 4
 # What is converted, what benchmark_app is told besides, the input it is to see, and the batch.
@@ -53,9 +53,9 @@ def test_benchmark_app_runs_it(
     form: str, precision: str, irs: dict[tuple[str, str], Path], benchmark_app: Path, tmp_path: Path
 ) -> None:
     _, arguments, seen, batch = FORMS[form]
-    picture = tmp_path / "picture.png"
-    Image.fromarray(small.frames(1)[0][:, :, ::-1]).save(picture)
-    command = [benchmark_app, "-m", irs[form, precision], "-niter", str(ITERATIONS), "-d", "CPU", "-i", picture]
+    image = tmp_path / "image.png"
+    Image.fromarray(small.frames(1)[0][:, :, ::-1]).save(image)
+    command = [benchmark_app, "-m", irs[form, precision], "-niter", str(ITERATIONS), "-d", "CPU", "-i", image]
     report = ["-report_type", "no_counters", "-json_stats", "-report_folder", tmp_path]
     done = subprocess.run([*command, *arguments, *report], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -76,7 +76,7 @@ def test_the_reader_that_ovc_looks_up_takes_it(irs: dict[tuple[str, str], Path])
         assert reader is not None, form
         assert reader.get_name() == "ir"
         network = reader.convert(reader.load(str(xml)))
-        record = ir.read_record(network, xml)
+        record = read_record(network, xml)
         assert record is not None
         assert record.precision == precision
         assert str(network.get_parameters()[0].layout) in FORMS[form][2]

@@ -11,13 +11,13 @@ import numpy as np
 import openvino as ov
 import pytest
 from PIL import Image
-from signs import held_out, network_pictures
+from signs import held_out, network_images
 from test_sample_model import description
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.runtime.geometry import apply
-from ov_mobilenet.runtime.images import read_image
+from ov_mobilenet.images.decode import read_image
+from ov_mobilenet.images.geometry import apply
 
 pytestmark = pytest.mark.omz
 
@@ -48,7 +48,7 @@ def answers(xml: Path, frames: np.ndarray, **options: object) -> np.ndarray:
 @pytest.fixture(scope="module")
 def drawings() -> tuple[np.ndarray, np.ndarray]:
     drawn = list(held_out(2, 160))
-    return network_pictures(frame for frame, _ in drawn), np.array([label for _, label in drawn])
+    return network_images(frame for frame, _ in drawn), np.array([label for _, label in drawn])
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
@@ -169,13 +169,13 @@ def test_its_own_ir_classifies_as_ours(
     frames, _ = drawings
     expected, theirs = answers(ours, frames), answers(xml, frames, geometry="crop 0.875, resize 128")
     assert np.abs(theirs - expected).max() < (4e-2 if compressed == "True" else FP32)
-    picture = tmp_path / "0.png"
-    Image.fromarray(next(held_out(2, 1))[0][:, :, ::-1]).save(picture)
+    frame = tmp_path / "0.png"
+    Image.fromarray(next(held_out(2, 1))[0][:, :, ::-1]).save(frame)
     capsys.readouterr()
     labels = ["--labels", str(yml.with_name("labels.txt")), "--geometry", "crop 0.875, resize 128"]
     rows = []
     for model, options in ((ours, []), (xml, labels)):
-        call = ["classify", str(model), str(picture), *options, "--format", "jsonl", "--inference-precision", "f32"]
+        call = ["classify", str(model), str(frame), *options, "--format", "jsonl", "--inference-precision", "f32"]
         assert main(call) == 0
         out, err = capsys.readouterr()
         assert err == ""

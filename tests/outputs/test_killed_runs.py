@@ -20,9 +20,9 @@ from ov_mobilenet.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = "mobilenet-v1-0.25-128-signs"
-PICTURES, KILLS = 200, 20
+IMAGES, KILLS = 200, 20
 FORMS = ("jsonl", "csv", "parquet")
-# Parquet takes its steps after every picture, so that a run has many moments to be killed at.
+# Parquet takes its steps after every image, so that a run has many moments to be killed at.
 PROGRAM = (
     "import sys; import ov_mobilenet.outputs.parquet as p; p.STEP_S = 0.0; p.REST = 0;"
     "from ov_mobilenet.cli.main import run; run()"
@@ -37,18 +37,18 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Many names of one picture that takes some milliseconds to read."""
-    folder = tmp_path_factory.mktemp("pictures")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Many names of one image that takes some milliseconds to read."""
+    folder = tmp_path_factory.mktemp("images")
     ramp = np.linspace(0, 255, 1000).astype(np.uint8)
     Image.fromarray(np.stack(np.broadcast_arrays(ramp, ramp[:, None], ramp[::-1]), axis=-1)).save(folder / "000.png")
-    for number in range(1, PICTURES):
+    for number in range(1, IMAGES):
         os.link(folder / "000.png", folder / f"{number:03}.png")
     return folder
 
 
-def start(network: Path, pictures: Path, output: Path, *more: str, **options: object) -> subprocess.Popen[str]:
-    arguments = ["classify", str(network), str(pictures), "-o", str(output), "-d", "CPU", "-k", "3", *more]
+def start(network: Path, images: Path, output: Path, *more: str, **options: object) -> subprocess.Popen[str]:
+    arguments = ["classify", str(network), str(images), "-o", str(output), "-d", "CPU", "-k", "3", *more]
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *arguments],
         stdout=subprocess.DEVNULL,
@@ -61,7 +61,7 @@ def start(network: Path, pictures: Path, output: Path, *more: str, **options: ob
 
 
 def ranks(path: Path) -> Counter[tuple[str, int]]:
-    """How often each rank of each picture is there, read by other means than ours; a torn last line is left out."""
+    """How often each rank of each image is there, read by other means than ours; a torn last line is left out."""
     if path.suffix == ".parquet":
         pq = pytest.importorskip("pyarrow.parquet")
         rows = pq.ParquetFile(path).read(["source", "rank"]).to_pylist()
@@ -99,17 +99,17 @@ def wait_for(changes: int, path: Path, process: subprocess.Popen[str]) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_killed_at_random_moments_each_input_is_there_once(
-    form: str, network: Path, pictures: Path, tmp_path: Path
+    form: str, network: Path, images: Path, tmp_path: Path
 ) -> None:
     if form == "parquet":
         pytest.importorskip("pyarrow")
     rng = random.Random(form)
     output = tmp_path / f"r.{form}"
-    right = Counter((f"{n:03}.png", rank) for n in range(PICTURES) for rank in (1, 2, 3))
+    right = Counter((f"{n:03}.png", rank) for n in range(IMAGES) for rank in (1, 2, 3))
     kills = 0
     there = 0
     while kills < KILLS:
-        process = start(network, pictures, output, "--resume")
+        process = start(network, images, output, "--resume")
         if wait_for(rng.randint(1, 5), output, process):
             process.kill()
             kills += 1
@@ -121,10 +121,10 @@ def test_killed_at_random_moments_each_input_is_there_once(
             there = 0
             continue
         found = ranks(output)
-        assert not found - right, "a picture is there twice"
+        assert not found - right, "an image is there twice"
         assert len(found) >= there - 3, "a kill has cost what was there"
         there = len(found)
-    process = start(network, pictures, output, "--resume")
+    process = start(network, images, output, "--resume")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert ranks(output) == right
@@ -136,15 +136,15 @@ def test_killed_at_random_moments_each_input_is_there_once(
     [*((form, signal.SIGINT, 130) for form in FORMS), ("parquet", signal.SIGTERM, 143)],
 )
 def test_interrupted_the_file_holds_all_that_was_done(
-    form: str, signum: int, code: int, network: Path, pictures: Path, tmp_path: Path
+    form: str, signum: int, code: int, network: Path, images: Path, tmp_path: Path
 ) -> None:
     if form == "parquet":
         pytest.importorskip("pyarrow")
     # Nobody writes to the named pipe, so the run stays there until the signal comes.
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     for number in range(20):
-        os.link(pictures / f"{number:03}.png", folder / f"{number:03}.png")
+        os.link(images / f"{number:03}.png", folder / f"{number:03}.png")
     pipe = tmp_path / "pipe.png"
     os.mkfifo(pipe)
     output = tmp_path / f"r.{form}"
@@ -172,17 +172,17 @@ def test_interrupted_the_file_holds_all_that_was_done(
     ],
 )
 def test_an_output_that_cannot_be_written_is_one_message(
-    output: str, more: tuple[str, ...], message: str, network: Path, pictures: Path, tmp_path: Path
+    output: str, more: tuple[str, ...], message: str, network: Path, images: Path, tmp_path: Path
 ) -> None:
-    process = start(network, pictures, Path(output.format(tmp=tmp_path)), *more)
+    process = start(network, images, Path(output.format(tmp=tmp_path)), *more)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert len(err.splitlines()) == 1
     assert message in err
 
 
-def test_a_full_stdout_is_one_message(network: Path, pictures: Path) -> None:
-    command = [sys.executable, "-m", "ov_mobilenet", "classify", str(network), str(pictures / "000.png")]
+def test_a_full_stdout_is_one_message(network: Path, images: Path) -> None:
+    command = [sys.executable, "-m", "ov_mobilenet", "classify", str(network), str(images / "000.png")]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
     assert done.returncode == 1
@@ -190,25 +190,25 @@ def test_a_full_stdout_is_one_message(network: Path, pictures: Path) -> None:
     assert "stdout: the results cannot be written: got No space left on device" in done.stderr
 
 
-def test_resumed_with_nothing_left_no_model_is_loaded(network: Path, pictures: Path, tmp_path: Path,
+def test_resumed_with_nothing_left_no_model_is_loaded(network: Path, images: Path, tmp_path: Path,
                                                       capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"x")
     output = tmp_path / "r.jsonl"
-    inputs = [str(pictures / "000.png"), str(bad)]
+    inputs = [str(images / "000.png"), str(bad)]
     assert main(["classify", str(network), *inputs, "-o", str(output)]) == 1
     before = output.read_bytes()
     assert "error" in json.loads(before.splitlines()[1])
     assert main(["classify", "no-such-model", *inputs, "-o", str(output), "--resume"]) == 0
     out, err = capsys.readouterr()
     assert out == ""
-    assert f"2 of 2 pictures are in {output} already" in err
+    assert f"2 of 2 images are in {output} already" in err
     assert output.read_bytes() == before
 
 
-def test_all_scores_and_a_least_probability(network: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_scores_and_a_least_probability(network: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def predictions(*more: str) -> list[dict]:
-        assert main(["classify", str(network), str(pictures / "000.png"), "--format", "jsonl", *more]) == 0
+        assert main(["classify", str(network), str(images / "000.png"), "--format", "jsonl", *more]) == 0
         return json.loads(capsys.readouterr().out)["predictions"]
 
     every = predictions("--scores", "all")

@@ -31,7 +31,7 @@ def xml(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("training")
     paths = []
     for index, (frame, _) in enumerate(training(5, 60)):
@@ -41,8 +41,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def made(xml: Path, pictures: list[Path]) -> ovm.Quantized:
-    return ovm.quantize(xml, pictures)
+def made(xml: Path, images: list[Path]) -> ovm.Quantized:
+    return ovm.quantize(xml, images)
 
 
 def test_held_out_drawings_are_told_apart_as_well_as_before(xml: Path, made: ovm.Quantized) -> None:
@@ -68,10 +68,10 @@ def test_it_lies_beside_the_float_one_is_smaller_and_says_how_it_was_made(xml: P
     assert network.get_rt_info(["model_info", "model_type"]).astype(str) == "Classification"
 
 
-def test_the_same_pictures_in_another_order_give_the_same_bytes(
-    xml: Path, pictures: list[Path], made: ovm.Quantized, tmp_path: Path
+def test_the_same_images_in_another_order_give_the_same_bytes(
+    xml: Path, images: list[Path], made: ovm.Quantized, tmp_path: Path
 ) -> None:
-    again = ovm.quantize(xml, pictures[::-1], tmp_path / xml.name)
+    again = ovm.quantize(xml, images[::-1], tmp_path / xml.name)
     for suffix in (".xml", ".bin"):
         assert again.model.xml.with_suffix(suffix).read_bytes() == made.model.xml.with_suffix(suffix).read_bytes()
 
@@ -88,41 +88,41 @@ def test_every_convolution_computes_in_integers(made: ovm.Quantized) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_broken_pictures_are_skipped_and_too_few_are_an_error(
-    xml: Path, pictures: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_broken_images_are_skipped_and_too_few_are_an_error(
+    xml: Path, images: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = tmp_path / "broken.png"
-    broken.write_bytes(pictures[0].read_bytes()[:100])
+    broken.write_bytes(images[0].read_bytes()[:100])
     settings = ovm.QuantizeSettings(fast_bias_correction=True)
-    result = ovm.quantize(xml, [*pictures[:20], broken], tmp_path / xml.name, settings=settings)
+    result = ovm.quantize(xml, [*images[:20], broken], tmp_path / xml.name, settings=settings)
     assert result.skipped == 1
-    assert "20 calibration pictures" in caplog.text
+    assert "20 calibration images" in caplog.text
     with pytest.raises(ImageError, match="3 of 4"):
-        ovm.quantize(xml, [*pictures[:3], broken])
-    with pytest.raises(UsageError, match="no calibration pictures"):
+        ovm.quantize(xml, [*images[:3], broken])
+    with pytest.raises(UsageError, match="no calibration images"):
         ovm.quantize(xml, [])
 
 
-def test_a_shard_gives_what_its_pictures_give_and_a_corrupt_member_is_skipped(
-    xml: Path, pictures: list[Path], tmp_path: Path
+def test_a_shard_gives_what_its_images_give_and_a_corrupt_member_is_skipped(
+    xml: Path, images: list[Path], tmp_path: Path
 ) -> None:
     names = [f"{index:03}.png" for index in range(21)]
-    members = dict(zip(names, [path.read_bytes() for path in pictures[:20]] + [b"no picture"], strict=True))
+    members = dict(zip(names, [path.read_bytes() for path in images[:20]] + [b"no image"], strict=True))
     packed = shard(tmp_path / "a.tar", dict(reversed(members.items())))
     settings = ovm.QuantizeSettings(fast_bias_correction=True)
     made = ovm.quantize(xml, packed, tmp_path / "a.xml", settings=settings)
-    of_files = ovm.quantize(xml, pictures[:20], tmp_path / "b.xml", settings=settings)
+    of_files = ovm.quantize(xml, images[:20], tmp_path / "b.xml", settings=settings)
     assert (made.skipped, of_files.skipped) == (1, 0)
     digests = [result.model.record.calibration["digest"] for result in (made, of_files)]
     assert digests[0] == digests[1]
 
 
-def test_what_the_models_crop_leaves_out_does_not_matter(xml: Path, pictures: list[Path], tmp_path: Path) -> None:
+def test_what_the_models_crop_leaves_out_does_not_matter(xml: Path, images: list[Path], tmp_path: Path) -> None:
     frames = []
     for name, colour in (("a", 0), ("b", 255)):
         folder = tmp_path / name
         folder.mkdir()
-        for path in pictures[:12]:
+        for path in images[:12]:
             inner = cv2.resize(cv2.imread(str(path)), (280, 280))
             sides = cv2.copyMakeBorder(inner, 0, 0, 100, 100, cv2.BORDER_REPLICATE)
             sides[:, :6] = sides[:, -6:] = sides[:6] = sides[-6:] = colour
@@ -134,9 +134,9 @@ def test_what_the_models_crop_leaves_out_does_not_matter(xml: Path, pictures: li
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_subset_of_a_shard_depends_on_the_seed_and_not_on_the_order(
-    xml: Path, pictures: list[Path], tmp_path: Path, seed: int
+    xml: Path, images: list[Path], tmp_path: Path, seed: int
 ) -> None:
-    members = {path.name: path.read_bytes() for path in pictures[:30]}
+    members = {path.name: path.read_bytes() for path in images[:30]}
     geometry = ovm.load_classifier(xml, device="CPU").geometry
     found = []
     for order in (members, dict(reversed(members.items()))):
@@ -170,19 +170,19 @@ def test_doubts_on_the_channel_order() -> None:
 
 
 def test_an_int8_ir_and_one_without_a_record_are_refused(
-    xml: Path, made: ovm.Quantized, pictures: list[Path], tmp_path: Path
+    xml: Path, made: ovm.Quantized, images: list[Path], tmp_path: Path
 ) -> None:
     with pytest.raises(IrError, match="quantised already"):
-        ovm.quantize(made.model.xml, pictures)
+        ovm.quantize(made.model.xml, images)
     network = ov.Core().read_model(xml)
     bare = ov.Model(network.get_results(), network.get_parameters(), "bare")
     ov.save_model(bare, tmp_path / "bare.xml", compress_to_fp16=False)
     with pytest.raises(IrError, match="no record"):
-        ovm.quantize(tmp_path / "bare.xml", pictures)
+        ovm.quantize(tmp_path / "bare.xml", images)
 
 
 def test_a_drop_that_cannot_be_held_is_exit_code_3_and_nothing_is_written(
-    xml: Path, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    xml: Path, images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ov_mobilenet.quantization import nncf_calls, quantizer
 
@@ -197,7 +197,7 @@ def test_a_drop_that_cannot_be_held_is_exit_code_3_and_nothing_is_written(
     with pytest.raises(VerificationError, match="loses too much") as raised:
         ovm.quantize(
             xml,
-            pictures[:12],
+            images[:12],
             target,
             settings=ovm.QuantizeSettings(max_drop=0.01, fast_bias_correction=True),
             dataset=dataset,
@@ -207,13 +207,13 @@ def test_a_drop_that_cannot_be_held_is_exit_code_3_and_nothing_is_written(
 
 
 def test_the_command_prints_json_alone_on_stdout(
-    xml: Path, pictures: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    xml: Path, images: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [
         "quantize",
         str(xml),
         "--calibration",
-        str(pictures[0].parent),
+        str(images[0].parent),
         "-o",
         str(tmp_path),
         "--format",
@@ -227,21 +227,21 @@ def test_the_command_prints_json_alone_on_stdout(
 
 
 def test_an_ignored_scope_stays_in_float_and_one_without_a_match_is_refused(
-    xml: Path, pictures: list[Path], tmp_path: Path
+    xml: Path, images: list[Path], tmp_path: Path
 ) -> None:
     kinds = ((node.get_type_name(), node.get_friendly_name()) for node in ov.Core().read_model(xml).get_ordered_ops())
     name = [name for kind, name in kinds if kind == "Convolution"][3]
     settings = ovm.QuantizeSettings(ignored_scope=(name,), fast_bias_correction=True)
-    result = ovm.quantize(xml, pictures, tmp_path / "net.xml", settings=settings)
+    result = ovm.quantize(xml, images, tmp_path / "net.xml", settings=settings)
     assert name in result.model.record.calibration["in_float"]
     with pytest.raises(UsageError, match="no operation"):
-        ovm.quantize(xml, pictures, settings=ovm.QuantizeSettings(ignored_scope=("Nothing",)))
+        ovm.quantize(xml, images, settings=ovm.QuantizeSettings(ignored_scope=("Nothing",)))
 
 
-def test_without_nncf_the_extra_is_named(xml: Path, pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_nncf_the_extra_is_named(xml: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("openvino.get_version", lambda: "2025.4.0-1")
     with pytest.raises(MissingDependencyError, match=r"ov-mobilenet\[quantize\]"):
-        ovm.quantize(xml, pictures)
+        ovm.quantize(xml, images)
 
 
 def test_rows_and_unsigned_activations_give_the_same_numbers() -> None:

@@ -78,7 +78,7 @@ def test_probability_is_over_all_classes_also_for_top_1(classifier: ovm.Classifi
     assert only.probability < 0.99
 
 
-def test_a_batch_gives_the_answers_of_its_pictures(classifier: ovm.Classifier) -> None:
+def test_a_batch_gives_the_answers_of_its_images(classifier: ovm.Classifier) -> None:
     results = classifier.classify_batch(list(FRAMES))
     singles = [classifier.classify(frame) for frame in FRAMES]
     assert [r.predictions for r in results] == [r.predictions for r in singles]
@@ -90,22 +90,22 @@ def test_a_model_of_another_batch(description: Path, tmp_path: Path, batch: int)
     form = ovm.Form(batch=batch, geometry=parse_words("resize 32"))
     xml = ovm.convert(sources, tmp_path, precisions=("FP32",), form=form)[0].xml
     classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
-    results = classifier.classify_batch([*FRAMES, b"no picture"])
+    results = classifier.classify_batch([*FRAMES, b"no image"])
     assert [r.best.class_id for r in results[:-1]] == list(EXPECTED.argmax(1))
     assert isinstance(results[-1], ovm.Failure)
 
 
-def test_a_bad_picture_among_good_ones_is_an_error_in_its_place(classifier: ovm.Classifier) -> None:
+def test_a_bad_image_among_good_ones_is_an_error_in_its_place(classifier: ovm.Classifier) -> None:
     images = [FRAMES[0], b"", FRAMES[1], Path("not/there.jpg"), FRAMES[2]]
-    for results in (classifier.classify_batch(images), list(classifier.classify_each(images))):
+    for results in (classifier.classify_batch(images), [next(classifier.stream([image])) for image in images]):
         assert [type(r).__name__ for r in results] == ["Classification", "Failure"] * 2 + ["Classification"]
         assert "empty" in results[1].error
         assert results[3].source == "not/there.jpg"
         assert [results[i].best.class_id for i in (0, 2, 4)] == list(EXPECTED[:3].argmax(1))
 
 
-@pytest.mark.parametrize("way", ["classify_each", "classify_batch", "stream"])
-def test_a_missing_library_is_one_error_and_no_failure_a_picture(
+@pytest.mark.parametrize("way", ["classify_batch", "stream"])
+def test_a_missing_library_is_one_error_and_no_failure_an_image(
     classifier: ovm.Classifier, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)  # as without libGL: importing it fails
@@ -177,7 +177,7 @@ def test_an_ir_without_a_record_is_run_and_its_logits_made_probabilities(
 ) -> None:
     classifier = ovm.load_classifier(foreign_ir, device="CPU", inference_precision="f32")
     assert "no record" in caplog.text
-    assert "whole picture" in caplog.text
+    assert "whole image" in caplog.text
     frame = FRAMES[0]
     total = sum(p.probability for p in classifier.classify(frame, top_k=5).top_k)
     assert total == pytest.approx(1.0, abs=1e-5)
@@ -333,7 +333,7 @@ RECORD = {
 )
 def test_an_ir_that_is_no_classifier(inputs: int, shape: list[int], output: str, record: bool, tmp_path: Path) -> None:
     ov.save_model(network(inputs, shape, output, record=record), tmp_path / "x.xml")
-    with pytest.raises((IrError, ConversionError), match="take pictures|is no classifier"):
+    with pytest.raises((IrError, ConversionError), match="take images|is no classifier"):
         ovm.load_classifier(tmp_path / "x.xml", device="CPU")
 
 
@@ -366,17 +366,17 @@ def test_two_descriptions_of_one_name_have_their_own_sources(description: Path, 
     assert {path.parent.parent for path in networks} == {path.parent.parent for path in cache.rglob("*.xml")}
 
 
-def test_an_answer_that_is_not_finite_is_that_pictures_failure(tmp_path: Path) -> None:
+def test_an_answer_that_is_not_finite_is_that_images_failure(tmp_path: Path) -> None:
     import openvino.opset13 as ops
 
     data = ops.parameter([-1, 3, 32, 32], np.float32)
-    # 0/0 for a picture that is all black.
+    # 0/0 for an image that is all black.
     total = ops.reduce_sum(data, np.array([2, 3], np.int64), keep_dims=False)
     share = ops.divide(total, ops.reduce_sum(total, np.array([1], np.int64), keep_dims=True))
     ov.save_model(ov.Model([ops.result(ops.softmax(share, 1))], [data], "nan"), tmp_path / "nan.xml")
     classifier = ovm.load_classifier(tmp_path / "nan.xml", device="CPU", inference_precision="f32")
     images = [FRAMES[0], np.zeros((32, 32, 3), np.uint8), FRAMES[1]]
-    for results in (classifier.classify_batch(images), list(classifier.classify_each(images))):
+    for results in (classifier.classify_batch(images), [next(classifier.stream([image])) for image in images]):
         assert [type(result).__name__ for result in results] == ["Classification", "Failure", "Classification"]
         assert "not finite" in results[1].error
     with pytest.raises(IrError, match="not finite"):

@@ -1,4 +1,4 @@
-"""The queue: every picture accounted for, in order, in bounds, whatever the device does."""
+"""The queue: every image accounted for, in order, in bounds, whatever the device does."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -16,9 +17,10 @@ from fake_device import Behaviour, FakeClock
 
 import ov_mobilenet as ovm
 from ov_mobilenet.errors import DeviceError, UsageError
-from ov_mobilenet.runtime.infer_queue import FATAL_FAILURES, InferQueue
+from ov_mobilenet.runtime.infer_queue import InferQueue
 from ov_mobilenet.runtime.items import Item
 from ov_mobilenet.runtime.results import Classification, Failure
+from ov_mobilenet.runtime.scheduler import FATAL_FAILURES, Pacing, Scheduler
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +48,7 @@ def feed(queue: InferQueue, marks: range, *, close: bool = True) -> threading.Th
 
 @pytest.mark.parametrize("batch", [1, 3, 8])
 @pytest.mark.parametrize("ordered", [True, False])
-def test_every_picture_gives_its_own_answer(batch: int, ordered: bool) -> None:
+def test_every_image_gives_its_own_answer(batch: int, ordered: bool) -> None:
     queue = InferQueue(classifier(), batch_size=batch, ordered=ordered, max_wait_ms=1)
     thread = feed(queue, range(200))
     results = list(queue)
@@ -131,7 +133,7 @@ def test_a_frame_may_be_written_over_as_soon_as_it_is_submitted() -> None:
 
 
 def test_latencies_are_the_devices_own_to_the_last_digit() -> None:
-    # One request of 10 ms at a time, on a clock that only the device moves: the second picture waits for the first.
+    # One request of 10 ms at a time, on a clock that only the device moves: the second image waits for the first.
     clock = FakeClock()
     model = classifier(Behaviour(clock=clock, service_s=0.010, streams=1))
     queue = InferQueue(model, requests=1, clock=clock, capacity=100)
@@ -144,7 +146,7 @@ def test_latencies_are_the_devices_own_to_the_last_digit() -> None:
 
 
 @pytest.mark.parametrize("at_start", [True, False])
-def test_a_device_that_dies_is_one_error_and_every_picture_is_accounted_for(at_start: bool) -> None:
+def test_a_device_that_dies_is_one_error_and_every_image_is_accounted_for(at_start: bool) -> None:
     queue = InferQueue(classifier(Behaviour(dies_after=20, dies_at_start=at_start)), capacity=16)
     thread = feed(queue, range(100))
     results = []
@@ -185,7 +187,7 @@ def test_single_failures_and_nans_are_results_of_their_own() -> None:
     assert sum(right(key, result) for key, result in results.items()) == 17
 
 
-def test_whatever_goes_wrong_with_a_batch_is_its_pictures_result() -> None:
+def test_whatever_goes_wrong_with_a_batch_is_its_images_result() -> None:
     queue = InferQueue(classifier(), batch_size=2, requests=1, max_wait_ms=1)
     wrong = np.zeros((SIDE + 1, SIDE, 3), np.uint8)
     for mark in range(6):
@@ -226,19 +228,28 @@ def test_bad_numbers_are_usage_errors(wishes: dict) -> None:
         InferQueue(classifier(), **wishes)
 
 
-def test_gathered_pictures_start_together(tmp_path: Path) -> None:
+def test_gathered_images_start_together(tmp_path: Path) -> None:
     model = classifier()
-    queue = InferQueue(model, batch_size=2, requests=4, gather=6, max_wait_ms=60_000)
+    scheduler = Scheduler(
+        model, model.compiled(2), 4, Pacing(capacity=20, gather=6, max_wait_s=60),
+        top_k=1, ordered=True, timeout_s=60, clock=perf_counter,
+    )  # fmt: skip
     tally = model.compiled(2).model.tally
+
+    def submit(mark: int) -> None:
+        scheduler.fill(scheduler.reserve(), mark, model.prepare(Item(frame(mark), str(mark))))
+
     for mark in range(5):
-        queue.submit(frame(mark), mark)
+        submit(mark)
     assert tally.started == 0
-    queue.submit(frame(5), 5)
+    submit(5)
     assert tally.started == 3
-    queue.submit(frame(6), 6)
+    submit(6)
     assert tally.started == 3
-    queue.close()  # what is too little to be gathered is done all the same
-    assert [key for key, result in queue if right(key, result)] == list(range(7))
+    scheduler.close()  # what is too little to be gathered is done all the same
+    assert [key for key, result in (scheduler.take() for _ in range(7)) if right(key, result)] == list(range(7))
+    with pytest.raises(StopIteration):
+        scheduler.take()
 
 
 def test_what_the_device_has_done_is_kept_when_the_queue_is_cancelled() -> None:

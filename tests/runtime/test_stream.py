@@ -17,8 +17,9 @@ from PIL import Image
 
 from ov_mobilenet.errors import DeviceError, MissingDependencyError, UsageError
 from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.runtime.infer_queue import InferQueue
+from ov_mobilenet.runtime.infer_queue import default_capacity
 from ov_mobilenet.runtime.results import Classification, Failure
+from ov_mobilenet.runtime.stream import default_requests
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def watchdog() -> Iterator[None]:
     faulthandler.cancel_dump_traceback_later()
 
 
-def pictures(folder: Path, count: int) -> list[Path]:
+def images(folder: Path, count: int) -> list[Path]:
     files = []
     for mark in range(count):
         files.append(folder / f"{mark:03}.png")
@@ -37,8 +38,8 @@ def pictures(folder: Path, count: int) -> list[Path]:
     return files
 
 
-def test_a_stream_keeps_the_order_and_survives_bad_pictures(tmp_path: Path) -> None:
-    files = pictures(tmp_path, 60)
+def test_a_stream_keeps_the_order_and_survives_bad_images(tmp_path: Path) -> None:
+    files = images(tmp_path, 60)
     files[7].write_bytes(files[7].read_bytes()[:40])  # truncated
     files[20].write_bytes(b"")
     inputs: list = [*files]
@@ -67,7 +68,7 @@ def test_inputs_that_raise_end_the_stream_after_what_they_gave() -> None:
 def test_a_missing_library_ends_a_stream_once_after_what_was_done_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (bad,) = pictures(tmp_path, 1)
+    (bad,) = images(tmp_path, 1)
     model = classifier()
     monkeypatch.setitem(sys.modules, "cv2", None)  # as without libGL: importing it fails
     for workers in (1, 4):
@@ -86,7 +87,7 @@ def test_bad_numbers_of_a_stream_are_usage_errors(wishes: dict) -> None:
 
 def test_a_missing_library_ends_a_stream_whose_other_threads_wait_for_room() -> None:
     model, real, workers = classifier(), Classifier.prepare, 2
-    room = InferQueue(model).capacity + workers
+    room = default_capacity(1, default_requests(model, model.compiled(1))) + workers
     full = threading.Event()
 
     def inputs() -> Iterator[np.ndarray | bytes]:
@@ -178,7 +179,7 @@ def test_threads_share_one_classifier(tmp_path: Path) -> None:
 
 
 def test_decoding_and_the_cpu_take_turns() -> None:
-    """No picture is decoded while more requests run than the device works on."""
+    """No image is decoded while more requests run than the device works on."""
     model = classifier()
     tally, busy = model.compiled(1).model.tally, []
 

@@ -7,8 +7,8 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def pictures(shared: Path) -> tuple[list[Path], np.ndarray]:
-    """The 200 picture files, and ImageNet's class (of 1000) of each."""
+def images(shared: Path) -> tuple[list[Path], np.ndarray]:
+    """The 200 image files, and ImageNet's class (of 1000) of each."""
     rows = [line.split() for line in (shared / "imagenet200" / "val.txt").read_text().splitlines()]
     assert len(rows) == 200
     return [shared / "imagenet200" / "images" / name for name, _ in rows], np.array([int(row[1]) for row in rows])

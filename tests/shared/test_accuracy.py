@@ -1,4 +1,4 @@
-"""The figures of real networks on real pictures: measured by the commands, as the networks' own README has them."""
+"""The figures of real networks on real images: measured by the commands, as the networks' own README has them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import ov_mobilenet as ovm
+from ov_mobilenet.accuracy.side_by_side import compare
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.measure.side_by_side import compare
 
 pytestmark = pytest.mark.shared
 
-PICTURE = 1 / 200
+IMAGE = 1 / 200
 # Top-1 and top-5 of the source network fed by hand, at f32.
 FIGURES = {
     "mobilenet-v2-onnx-real": (0.860, 0.970),
@@ -40,17 +40,17 @@ def test_accuracy_is_that_of_the_source_network(
                  str(dataset / "val.txt"), "--format", "json", "--offline", "-d", "CPU"]) == 0  # fmt: skip
     report = json.loads(capsys.readouterr().out)
     top1, top5 = FIGURES[name]
-    assert report["top1"] == pytest.approx(top1, abs=PICTURE + 1e-9)
-    assert report["top5"] == pytest.approx(top5, abs=PICTURE + 1e-9)
+    assert report["top1"] == pytest.approx(top1, abs=IMAGE + 1e-9)
+    assert report["top5"] == pytest.approx(top5, abs=IMAGE + 1e-9)
     assert (report["images"], report["inference_precision"], report["geometry_from"]) == (200, "f32", "model")
 
 
 def test_folders_named_by_synset_give_the_same_as_val_txt(shared: Path, tmp_path: Path) -> None:
     yml = source(shared, "mobilenet-v1-0.25-224-tflite")
-    for picture in sorted((shared / "imagenet200" / "images").iterdir()):
-        folder = tmp_path / picture.name.split("_")[0]
+    for image in sorted((shared / "imagenet200" / "images").iterdir()):
+        folder = tmp_path / image.name.split("_")[0]
         folder.mkdir(exist_ok=True)
-        (folder / picture.name).symlink_to(picture)
+        (folder / image.name).symlink_to(image)
     by_folder = ovm.measure_accuracy(yml, tmp_path, device="CPU")
     by_list = ovm.measure_accuracy(yml, shared / "imagenet200", device="CPU")
     assert (by_folder.images, by_folder.top1, by_folder.per_class) == (200, by_list.top1, by_list.per_class)
@@ -64,7 +64,7 @@ def test_source_networks_beside_what_was_made_of_them(shared: Path) -> None:
     assert [row.runs_in for row in found.models] == ["onnxruntime", "OpenVINO", "LiteRT", "OpenVINO"]
     for row, (top1, _) in zip(found.models, [FIGURES["mobilenet-v2-onnx-real"]] * 2
                               + [FIGURES["mobilenet-v1-0.25-224-tflite"]] * 2, strict=True):  # fmt: skip
-        assert row.top1 == pytest.approx(top1, abs=PICTURE + 1e-9)
+        assert row.top1 == pytest.approx(top1, abs=IMAGE + 1e-9)
     ours, other = found.models[1], found.models[2]
     assert (ours.agreement, other.max_difference) == (1.0, None)
     assert ours.max_difference is not None

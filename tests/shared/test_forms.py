@@ -1,4 +1,4 @@
-"""Every deployment form of the real networks gives the same answers to real pictures."""
+"""Every deployment form of the real networks gives the same answers to real images."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import ov_mobilenet as ovm
-from ov_mobilenet.runtime.geometry import apply
-from ov_mobilenet.runtime.images import read_image
+from ov_mobilenet.images.decode import read_image
+from ov_mobilenet.images.geometry import apply
 
 pytestmark = [pytest.mark.shared, pytest.mark.full]
 
@@ -31,13 +31,13 @@ def load(sources: ovm.SourceFiles, out: Path, **form: object) -> ovm.Classifier:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_form_changes_no_answer(
-    name: str, shared: Path, pictures: tuple[list[Path], np.ndarray], tmp_path: Path
+    name: str, shared: Path, images: tuple[list[Path], np.ndarray], tmp_path: Path
 ) -> None:
     if "pytorch" in name:
         pytest.importorskip("torch")
     config = ovm.load_config(shared / "zoo" / name / "model.yml")
     sources = ovm.download(config, tmp_path / "dl", cache_root=tmp_path / "cache", offline=True)
-    files, _ = pictures
+    files, _ = images
     plain = load(sources, tmp_path / "plain")
     assert plain.geometry is not None
     frames = np.stack([apply(plain.geometry, read_image(file, plain.geometry.reader)) for file in files])

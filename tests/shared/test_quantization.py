@@ -1,4 +1,4 @@
-"""INT8 of real networks: calibrated on every second picture, measured on the others by the commands."""
+"""INT8 of real networks: calibrated on every second image, measured on the others by the commands."""
 
 from __future__ import annotations
 

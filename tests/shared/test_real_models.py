@@ -1,4 +1,4 @@
-"""Real ImageNet weights and pictures: the figures the toolkit is held to. Skipped without ../shared."""
+"""Real ImageNet weights and images: the figures the toolkit is held to. Skipped without ../shared."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pytest
 from PIL import Image
 
 import ov_mobilenet as ovm
-from ov_mobilenet.conversion.oracles import source_oracle
+from ov_mobilenet.accuracy.source_networks import source_oracle
 from ov_mobilenet.errors import ConversionError
-from ov_mobilenet.runtime.geometry import apply
-from ov_mobilenet.runtime.images import read_image
+from ov_mobilenet.images.decode import read_image
+from ov_mobilenet.images.geometry import apply
 from ov_mobilenet.zoo.arguments import plan_conversion
 
 pytestmark = pytest.mark.shared
 
-# From the pictures' own README: source network fed by hand, f32. The last one's uint8 output has ties.
+# From the images' own README: source network fed by hand, f32. The last one's uint8 output has ties.
 TOP1 = {
     "mobilenet-v2-pytorch-real": (0.855, 0.865),
     "mobilenet-v2-onnx-real": (0.855, 0.865),
@@ -72,9 +72,9 @@ def top1(answer: np.ndarray, truth: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_top1_on_real_pictures(name: str, converted: Path, pictures: tuple[list[Path], np.ndarray]) -> None:
+def test_top1_on_real_images(name: str, converted: Path, images: tuple[list[Path], np.ndarray]) -> None:
     low, high = TOP1[name]
-    files, truth = pictures
+    files, truth = images
     answer = answers(xml_of(converted, name), files)
     assert low - 1e-9 <= top1(answer, truth) <= high + 1e-9
     assert np.abs(answer.sum(axis=1) - 1).max() < 1e-4
@@ -84,25 +84,25 @@ def test_top1_on_real_pictures(name: str, converted: Path, pictures: tuple[list[
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_renamed_copy_gives_the_same(
-    name: str, shared: Path, converted: Path, pictures: tuple[list[Path], np.ndarray], tmp_path: Path
+    name: str, shared: Path, converted: Path, images: tuple[list[Path], np.ndarray], tmp_path: Path
 ) -> None:
     needs(name)
     copy = tmp_path / "something-else"
     shutil.copytree(shared / "zoo" / name, copy)
     (xml,) = convert(copy / "model.yml", tmp_path, ("FP32",))
-    files, _ = pictures
+    files, _ = images
     assert np.array_equal(answers(xml, files[:40]), answers(xml_of(converted, name), files[:40]))
     assert xml.with_suffix(".bin").read_bytes() == xml_of(converted, name).with_suffix(".bin").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["mobilenet-v2-pytorch-real", "mobilenet-v2-onnx-real"])
-def test_the_ir_equals_its_source_network(name: str, converted: Path, pictures: tuple[list[Path], np.ndarray]) -> None:
+def test_the_ir_equals_its_source_network(name: str, converted: Path, images: tuple[list[Path], np.ndarray]) -> None:
     needs(name)
     pytest.importorskip("onnxruntime")
     config = ovm.load_config(Path(__file__).parents[3] / "shared" / "zoo" / name)
     plan = plan_conversion(config)
     oracle = source_oracle(config, plan, converted / "sources" / name / plan.source.path)
-    files = pictures[0]
+    files = images[0]
     classifier = ovm.load_classifier(xml_of(converted, name), device="CPU", inference_precision="f32")
     frames = np.stack([apply(classifier.geometry, read_image(f, classifier.geometry.reader)) for f in files])
     expected = np.stack([oracle(frame) for frame in frames]).astype(np.float64)
@@ -117,10 +117,10 @@ def test_the_ir_equals_its_source_network(name: str, converted: Path, pictures: 
 
 
 def test_the_quantised_network_ends_at_its_float_softmax(
-    shared: Path, converted: Path, pictures: tuple[list[Path], np.ndarray]
+    shared: Path, converted: Path, images: tuple[list[Path], np.ndarray]
 ) -> None:
     name = "mobilenet-v1-0.25-128-quant-tflite"
-    files = pictures[0]
+    files = images[0]
     ours = answers(xml_of(converted, name), files)
     config = ovm.load_config(shared / "zoo" / name)
     plan = plan_conversion(config)
@@ -142,12 +142,12 @@ def test_built_in_batches_are_freed(
     input_type: str,
     shared: Path,
     converted: Path,
-    pictures: tuple[list[Path], np.ndarray],
+    images: tuple[list[Path], np.ndarray],
     tmp_path: Path,
 ) -> None:
     form = {"batch": batch, "layout": layout, "input_type": input_type}
     (xml,) = convert(shared / "zoo" / name / "model.yml", tmp_path, ("FP32",), **form)
-    files = pictures[0][:24]
+    files = images[0][:24]
     assert np.abs(answers(xml, files) - answers(xml_of(converted, name), files)).max() < 1e-5
 
 
@@ -162,9 +162,9 @@ def test_documented_names_of_the_frozen_graph(converted: Path) -> None:
 
 
 def test_background_and_labels(converted: Path, shared: Path) -> None:
-    picture = shared / "imagenet200" / "images" / "n02111500_Great_Pyrenees.JPEG"
+    image = shared / "imagenet200" / "images" / "n02111500_Great_Pyrenees.JPEG"
     for name, class_id in (("mobilenet-v1-0.25-224-tflite", 258), ("mobilenet-v2-onnx-real", 257)):
-        classes = ovm.load_classifier(xml_of(converted, name)).classify(picture).top_k
+        classes = ovm.load_classifier(xml_of(converted, name)).classify(image).top_k
         assert (class_id, "Great Pyrenees") in [(c.class_id, c.label) for c in classes]
 
 
@@ -209,8 +209,8 @@ def test_an_integer_onnx_network_is_refused_with_the_way_out(shared: Path, tmp_p
         convert(yml, tmp_path)
 
 
-def test_decoders_agree_on_real_pictures(pictures: tuple[list[Path], np.ndarray]) -> None:
-    for file in pictures[0]:
+def test_decoders_agree_on_real_images(images: tuple[list[Path], np.ndarray]) -> None:
+    for file in images[0]:
         expected = np.asarray(Image.open(file).convert("RGB"))[:, :, ::-1]
         for reader in ("opencv", "pillow"):
             assert np.array_equal(read_image(file, reader, exif_orientation=False), expected)

@@ -1,4 +1,4 @@
-"""Real networks in their own framework, fed by hand, against the IRs: TensorFlow and LiteRT on 200 pictures.
+"""Real networks in their own framework, fed by hand, against the IRs: TensorFlow and LiteRT on 200 images.
 
 Nothing here goes through our own oracles, but for the test of `--verify`.
 """
@@ -15,15 +15,15 @@ import tensorflow_networks as networks
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.runtime.geometry import apply
-from ov_mobilenet.runtime.images import read_image
+from ov_mobilenet.images.decode import read_image
+from ov_mobilenet.images.geometry import apply
 
 pytestmark = pytest.mark.shared
 
 FROZEN = "mobilenet-v1-0.25-128-tf2017"
 FLOAT_LITE = "mobilenet-v1-0.25-224-tflite"
 QUANTISED_LITE = "mobilenet-v1-0.25-128-quant-tflite"
-PICTURES = 200
+IMAGES = 200
 BACKGROUND = 1  # class 0: ImageNet's numbers are one higher
 
 
@@ -37,14 +37,14 @@ def ir_answers(name: str, precision: str, shared: Path, files: list[Path], out: 
     return frames, classifier.probabilities(frames)
 
 
-def lite_answers(network: Path, pictures: np.ndarray) -> np.ndarray:
-    """LiteRT's output for each picture of the network's own input type, as it comes."""
+def lite_answers(network: Path, files: np.ndarray) -> np.ndarray:
+    """LiteRT's output for each image of the network's own input type, as it comes."""
     interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter(str(network))
     interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
     answers = []
-    for picture in pictures:
-        interpreter.set_tensor(source, picture[None])
+    for image in files:
+        interpreter.set_tensor(source, image[None])
         interpreter.invoke()
         answers.append(interpreter.get_tensor(target)[0].copy())
     return np.stack(answers)
@@ -59,10 +59,10 @@ def check(answer: np.ndarray, expected: np.ndarray, precision: str) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize("precision", ["FP32", "FP16"])
 def test_the_real_frozen_graph_in_tensorflow(
-    precision: str, shared: Path, pictures: tuple[list[Path], np.ndarray], tmp_path: Path
+    precision: str, shared: Path, images: tuple[list[Path], np.ndarray], tmp_path: Path
 ) -> None:
     pytest.importorskip("tensorflow")
-    files, truth = pictures
+    files, truth = images
     frames, answer = ir_answers(FROZEN, precision, shared, files, tmp_path)
     graph = tmp_path / "frozen_graph.pb"
     with tarfile.open(shared / "zoo" / FROZEN / "mobilenet_v1_0.25_128_frozen.tgz") as archive:
@@ -72,23 +72,23 @@ def test_the_real_frozen_graph_in_tensorflow(
     rgb = networks.rgb(frames, [127.5], [127.5])
     expected = networks.answers(graph, rgb, source="input:0", target="MobilenetV1/Predictions/Reshape_1:0")
     right = int((expected.argmax(1) == truth + BACKGROUND).sum())
-    assert abs(right - 0.46 * PICTURES) <= 1
+    assert abs(right - 0.46 * IMAGES) <= 1
     check(answer, expected, precision)
 
 
 @pytest.mark.parametrize("precision", ["FP32", "FP16"])
 def test_the_real_tflite_network_in_litert(
-    precision: str, shared: Path, pictures: tuple[list[Path], np.ndarray], tmp_path: Path
+    precision: str, shared: Path, images: tuple[list[Path], np.ndarray], tmp_path: Path
 ) -> None:
-    frames, answer = ir_answers(FLOAT_LITE, precision, shared, pictures[0], tmp_path)
+    frames, answer = ir_answers(FLOAT_LITE, precision, shared, images[0], tmp_path)
     network = shared / "zoo" / FLOAT_LITE / "mobilenet_v1_0.25_224_1_default_1.tflite"
     check(answer, lite_answers(network, networks.rgb(frames, [127.5], [127.5])), precision)
 
 
 def test_the_real_quantised_network_in_litert(
-    shared: Path, pictures: tuple[list[Path], np.ndarray], tmp_path: Path
+    shared: Path, images: tuple[list[Path], np.ndarray], tmp_path: Path
 ) -> None:
-    frames, answer = ir_answers(QUANTISED_LITE, "FP32", shared, pictures[0], tmp_path)
+    frames, answer = ir_answers(QUANTISED_LITE, "FP32", shared, images[0], tmp_path)
     network = shared / "zoo" / QUANTISED_LITE / "mobilenet_v1_0.25_128_quant_coral.tflite"
     expected = lite_answers(network, frames[..., ::-1])  # uint8 RGB: its normalisation is in its quantisation
     assert expected.dtype == np.uint8
@@ -107,6 +107,6 @@ def test_convert_verifies_the_real_frozen_graph(
     assert main(["convert", str(model), *places, *options]) == 0
     for row in json.loads(capsys.readouterr().out):
         found = row["verification"]
-        assert (found["images"], found["skipped"]) == (PICTURES, 0)
+        assert (found["images"], found["skipped"]) == (IMAGES, 0)
         assert 0 < found["max_difference"] <= {"FP32": 3e-5, "FP16": 4e-2}[row["precision"]]
         assert found["top1_agreement"] >= {"FP32": 1.0, "FP16": 0.98}[row["precision"]]

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from ov_mobilenet.errors import ConfigError
-from ov_mobilenet.zoo.arguments import Normalisation, plan_conversion
+from ov_mobilenet.zoo.arguments import plan_conversion
+from ov_mobilenet.zoo.normalisation import Normalisation
 
 SOURCE = "--input_model=$dl_dir/net.onnx"
 

@@ -29,7 +29,7 @@ TENSORFLOW = ("mobilenet-v1-0.25-128", "mobilenet-v1-1.0-224-tf", "mobilenet-v2-
 PYTORCH = "mobilenet-v2-pytorch"
 KERAS = ("mobilenet-v3-small-1.0-224-tf", "mobilenet-v3-large-1.0-224-tf")
 NAMES = (*TENSORFLOW, PYTORCH, *KERAS)
-PICTURES = 12
+IMAGES = 12
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def probabilities(yml: Path, out: Path, frames: np.ndarray) -> tuple[np.ndarray,
 def test_a_frozen_graph_of_the_documented_names_converts(name: str, descriptions: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     plan = plan_conversion(ovm.load_config(descriptions / name / "model.yml"))
-    frames = small.frames(PICTURES, plan.input.shape[1])
+    frames = small.frames(IMAGES, plan.input.shape[1])
     graph = tmp_path / plan.source.path
     networks.write_imagenet_graph(graph, frames, plan.output)
     networks.pack(tmp_path / "archive.tgz", graph, f"./{graph.name}")
@@ -165,7 +165,7 @@ def test_the_pytorch_description_converts(descriptions: Path, tmp_path: Path) ->
     state = small.v2_state(1000, side=224, spread=0.8)
     torch.save(state, tmp_path / "weights.pth")
     yml = with_file(descriptions / PYTORCH / "model.yml", tmp_path / "weights.pth", tmp_path / "zoo")
-    frames = small.frames(PICTURES, 224)
+    frames = small.frames(IMAGES, 224)
     answer, _ = probabilities(yml, tmp_path, frames)
     module = MobileNetV2(classes=1000)
     module.load_state_dict(state)
@@ -192,7 +192,7 @@ def test_the_keras_descriptions_convert_without_their_script(name: str, descript
     network = keras_networks.build(f"MobileNetV3{kind}", 224)
     weights = keras_networks.write_published(network, tmp_path / "weights.h5")
     yml = with_file(descriptions / name / "model.yml", weights, tmp_path / "zoo")
-    frames = keras_networks.frames(PICTURES, 224, seed=3)
+    frames = keras_networks.frames(IMAGES, 224, seed=3)
     answer, model = probabilities(yml, tmp_path, frames)
     expected = network.predict(keras_networks.as_input(frames, halves=False), verbose=0)
     assert np.abs(answer - expected).max() < 3e-5

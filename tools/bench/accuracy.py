@@ -1,10 +1,10 @@
-"""Pictures a second of `accuracy` against a plain loop that does the same, in one run.
+"""Images per second of `accuracy` against a plain loop that does the same, in one run.
 
-    python tools/bench/accuracy.py IR.xml … [--pairs 5] [--pictures 1000]
+    python tools/bench/accuracy.py IR.xml … [--pairs 5] [--images 1000]
 
-The plain loop reads, crops, resizes and infers one picture after another at f32 with the same geometry and counts
+The plain loop reads, crops, resizes and infers one image after another at f32 with the same geometry and counts
 top-1; both see the same files and must come to the same accuracy. Both are whole processes; what each takes for ten
-pictures is taken off.
+images is taken off.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pictures import ROOT, folder_of_pictures
+from images import ROOT, folder_of_images
 
 import ov_mobilenet as ovm
 
@@ -32,8 +32,8 @@ import sys
 from pathlib import Path
 import numpy as np
 import openvino as ov
-from ov_mobilenet.runtime.geometry import apply
-from ov_mobilenet.runtime.images import read_image
+from ov_mobilenet.images.geometry import apply
+from ov_mobilenet.images.decode import read_image
 from ov_mobilenet.zoo.geometry import parse_words
 
 xml, geometry, listed, folder, shift = sys.argv[1], parse_words(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])
@@ -42,8 +42,8 @@ nchw = compiled.inputs[0].shape[1] == 3
 rows = [line.split() for line in Path(listed).read_text().splitlines()]
 right = 0
 for name, truth in rows:
-    picture = read_image(Path(folder, name), geometry.reader, exif_orientation=False)
-    frame = apply(geometry, picture)[None].astype(np.float32)
+    image = read_image(Path(folder, name), geometry.reader, exif_orientation=False)
+    frame = apply(geometry, image)[None].astype(np.float32)
     scores = compiled(np.ascontiguousarray(frame.transpose(0, 3, 1, 2)) if nchw else frame)[0][0]
     right += int(scores.argmax()) == int(truth) + shift
 print(right / len(rows))
@@ -87,7 +87,7 @@ def measure(xml: Path, files: list[Path], pairs: int) -> None:
     found = []
     for turn in range(pairs):
         (a, top1), (b, same) = (ours(), plain()) if turn % 2 else (plain(), ours())[::-1]
-        # A picture whose first two classes are as good as equal may go either way with the batch.
+        # An image whose first two classes are as good as equal may go either way with the batch.
         if abs(top1 - same) > 2 / len(files):
             raise SystemExit(f"{xml}: accuracy {top1} against {same} in the plain loop")
         found.append((a, b, a / b))
@@ -101,10 +101,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("xml", nargs="+", type=Path)
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--pictures", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=1000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        files = folder_of_pictures(Path(folder) / "pictures", options.pictures)
+        files = folder_of_images(Path(folder) / "images", options.images)
         for xml in options.xml:
             measure(xml, files, options.pairs)
 

@@ -22,8 +22,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from images import ROOT, folder_of_images
 from infer_queue import benchmark_app_rate
-from pictures import ROOT, folder_of_pictures
 from pipeline import classify_rate
 
 # The sitecustomize of a process: after each request it works on for a ninth of what that took, so it does a tenth less.
@@ -103,8 +103,8 @@ def main() -> None:
         slower = Path(folder) / "slower"
         slower.mkdir()
         (slower / "sitecustomize.py").write_text(SLOWER)
-        files = folder_of_pictures(Path(folder) / "pictures") if options.what == "classify" else []
-        whole = ["--mode", "end-to-end", "--input", str(Path(folder) / "pictures"), *timed]
+        files = folder_of_images(Path(folder) / "images") if options.what == "classify" else []
+        whole = ["--mode", "end-to-end", "--input", str(Path(folder) / "images"), *timed]
         for xml in options.xml:
             if options.what in ("same", "slow"):
                 judge = in_turns_with_itself if options.turns else against_itself

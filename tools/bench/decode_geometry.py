@@ -1,6 +1,6 @@
-"""What it costs to bring a picture to the network's size: Pillow's own way against ours, exact against fast.
+"""What it costs to bring an image to the network's size: Pillow's own way against ours, exact against fast.
 
-    python tools/bench/decode_geometry.py [--pictures FOLDER] [--models MODEL.yml …] [--pairs 5] [--threads 2]
+    python tools/bench/decode_geometry.py [--images FOLDER] [--models MODEL.yml …] [--pairs 5] [--threads 2]
 
 1000 JPEGs (those of the folder repeated; without one, drawings of signs at 500x375) go through each of two ways in
 turn; the median of the ratios is printed. 12-megapixel JPEGs are made by enlarging some of them. With models, each
@@ -25,11 +25,11 @@ from typing import Any
 import cv2
 import numpy as np
 import PIL
-from pictures import drawings
+from images import drawings
 from PIL import Image, ImageOps
 
 import ov_mobilenet as ovm
-from ov_mobilenet.runtime.loading import DECODES, Decode, load
+from ov_mobilenet.images.load_image import DECODES, Decode, load_image
 from ov_mobilenet.zoo.geometry import Geometry, parse_words
 
 V1 = parse_words("crop 0.875, resize 224")
@@ -70,10 +70,10 @@ def opencv_whole(data: bytes) -> object:
 
 def ours(data: bytes, geometry: Geometry, decode: Decode) -> object:
     """The function that `classify` calls."""
-    return load(data, geometry, decode)
+    return load_image(data, geometry, decode)
 
 
-def pictures(folder: Path | None) -> list[bytes]:
+def files(folder: Path | None) -> list[bytes]:
     """The folder's JPEGs, or drawings."""
     if folder is not None:
         return [path.read_bytes() for path in sorted(folder.rglob("*.[jJ][pP]*[gG]"))]
@@ -81,7 +81,7 @@ def pictures(folder: Path | None) -> list[bytes]:
 
 
 def enlarged(data: bytes, quality: int) -> bytes:
-    """A JPEG of 12 megapixels, upright if the picture is."""
+    """A JPEG of 12 megapixels, upright if the image is."""
     image = pillow_decode(data)
     size = LARGE_SIZE if image.width >= image.height else LARGE_SIZE[::-1]
     buffer = io.BytesIO()
@@ -90,7 +90,7 @@ def enlarged(data: bytes, quality: int) -> bytes:
 
 
 def rate(work: Work, data: Sequence[bytes], threads: int) -> float:
-    """Pictures a second."""
+    """Images per second."""
     with ThreadPoolExecutor(threads) as pool:
         begun = time.perf_counter()
         for _ in pool.map(work, data):
@@ -104,12 +104,12 @@ def compare(name: str, one: Work, other: Work, data: Sequence[bytes], options: a
         pairs = [(rate(one, data, threads), rate(other, data, threads)) for _ in range(options.pairs)]
         ratio = statistics.median(after / before for before, after in pairs)
         before, after = (statistics.median(side) for side in zip(*pairs, strict=True))
-        print(f"{name}, {threads} thread(s): {ratio:.2f}x ({before:.0f} -> {after:.0f} pictures/s)", flush=True)
+        print(f"{name}, {threads} thread(s): {ratio:.2f}x ({before:.0f} -> {after:.0f} images/s)", flush=True)
 
 
 def compare_geometry(data: Sequence[bytes], pairs: int) -> None:
-    """Print how V2's geometry alone compares, on pictures that Pillow has decoded; and how the results differ."""
-    from ov_mobilenet.runtime.geometry import apply
+    """Print how V2's geometry alone compares, on images that Pillow has decoded; and how the results differ."""
+    from ov_mobilenet.images.geometry import apply
 
     images = [pillow_decode(item) for item in data]
     fast = partial(apply, V2, exact=False)
@@ -127,7 +127,7 @@ def compare_geometry(data: Sequence[bytes], pairs: int) -> None:
 
 
 def agreement(model: str, data: Sequence[bytes], large: Sequence[bytes]) -> None:
-    """Print on how many pictures top-1 is that of exact decoding."""
+    """Print on how many images top-1 is that of exact decoding."""
     with tempfile.TemporaryDirectory() as folder:
         config = ovm.find_config(model)
         sources = ovm.download(config, Path(folder) / "sources", cache_root=Path(folder) / "cache", offline=True)
@@ -137,7 +137,7 @@ def agreement(model: str, data: Sequence[bytes], large: Sequence[bytes]) -> None
         for name, items in (("as they are", data), ("12 megapixels", large)):
             best = {
                 decode: [
-                    int(classifier.probabilities(load(item, classifier.geometry, decode).frame[None])[0].argmax())
+                    int(classifier.probabilities(load_image(item, classifier.geometry, decode).frame[None])[0].argmax())
                     for item in items
                 ]
                 for decode in DECODES
@@ -150,14 +150,14 @@ def agreement(model: str, data: Sequence[bytes], large: Sequence[bytes]) -> None
 def main() -> None:
     """Measure, and print a line a comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--images", type=Path)
     parser.add_argument("--models", nargs="*", default=[])
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
-    cv2.setNumThreads(1)  # the pictures keep the threads busy
+    cv2.setNumThreads(1)  # the images keep the threads busy
     print(f"{os.cpu_count()} CPUs, Pillow {PIL.__version__}, OpenCV {cv2.__version__}, NumPy {np.__version__}")
-    distinct = pictures(options.pictures)
+    distinct = files(options.files)
     data = list(islice(cycle(distinct), COUNT))
     compare_geometry(distinct[:200], options.pairs)
     auto_v2, exact_v2 = partial(ours, geometry=V2, decode="auto"), partial(ours, geometry=V2, decode="exact")

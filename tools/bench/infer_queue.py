@@ -23,9 +23,8 @@ import openvino as ov
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
-from ov_mobilenet.runtime.classifier import Prepared
 from ov_mobilenet.runtime.infer_queue import InferQueue
-from ov_mobilenet.runtime.items import Item
+from ov_mobilenet.runtime.items import Item, Prepared
 
 BATCHES = (1, 8)
 

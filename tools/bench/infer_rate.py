@@ -9,7 +9,7 @@ import numpy as np
 
 
 def runs_per_second(compiled: Any, requests: int, seconds: float) -> float:
-    """Inferences a second of so many requests on noise, waited for in turn; each may hold several pictures."""
+    """Inferences a second of so many requests on noise, waited for in turn; each may hold several images."""
     running = [compiled.create_infer_request() for _ in range(requests)]
     for request in running:
         pixels = request.get_input_tensor().data

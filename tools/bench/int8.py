@@ -1,4 +1,4 @@
-"""Pictures a second of an INT8 IR against its float IR at f32 and at bf16, in turn, nothing else done.
+"""Images per second of an INT8 IR against its float IR at f32 and at bf16, in turn, nothing else done.
 
 python tools/bench/int8.py FP32/NAME.xml FP16-INT8/NAME.xml [--rounds 7] [--seconds 0.8]
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from infer_rate import runs_per_second
 
 import ov_mobilenet as ovm
-from ov_mobilenet.runtime.device_settings import InferencePrecision
+from ov_mobilenet.devices.device_settings import InferencePrecision
 
 BATCHES = (1, 4, 8)
 

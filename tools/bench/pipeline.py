@@ -1,15 +1,15 @@
-"""Pictures a second from files to classes: `classify` against what else could be done, in one run.
+"""Images per second from files to classes: `classify` against what else could be done, in one run.
 
-    python tools/bench/pipeline.py [IR.xml …] [--pairs 5] [--pictures 1000]
+    python tools/bench/pipeline.py [IR.xml …] [--pairs 5] [--images 1000]
 
 Without arguments the built-in sample model. For each IR, medians of interleaved pairs:
 
-    plain loop     tools/bench/plain_loop.py, one picture after another
+    plain loop     tools/bench/plain_loop.py, one image after another
     serial bound   1 / (1 / decode + 1 / infer): decoding alone in one thread a core, inference alone with the best of
-                   one picture and eight a request; both measured here
+                   one image and eight a request; both measured here
     onnxruntime    the ONNX file that `--onnx` names, at f32, with the same decode threads
 
-`classify` is the whole command with JSON lines to a file; what it takes for one picture is taken off.
+`classify` is the whole command with JSON lines to a file; what it takes for one image is taken off.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+from images import ROOT, folder_of_images
 from infer_rate import runs_per_second
-from pictures import ROOT, folder_of_pictures
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
-from ov_mobilenet.runtime.loading import load
+from ov_mobilenet.images.load_image import load_image
 
 WORKERS = os.cpu_count() or 1
 ENVIRONMENT = {**os.environ, "CI": "true", "PYTHONPATH": str(ROOT)}
 
 
 def classify_rate(xml: Path, files: list[Path], *extra: str) -> float:
-    """Pictures a second of the command, start-up taken off."""
+    """Images per second of the command, start-up taken off."""
 
     def seconds(inputs: list[str]) -> float:
         command = [
@@ -64,28 +64,28 @@ def classify_rate(xml: Path, files: list[Path], *extra: str) -> float:
 
 
 def plain_rate(xml: Path, geometry: str, files: list[Path]) -> float:
-    """Pictures a second of the plain loop, by its own clock."""
+    """Images per second of the plain loop, by its own clock."""
     command = [sys.executable, str(ROOT / "tools" / "bench" / "plain_loop.py"), str(xml), geometry, *map(str, files)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout)
 
 
 def decode_rate(classifier: ovm.Classifier, files: list[Path]) -> float:
-    """Pictures a second that the cores can read, decode and resize when they do nothing else."""
+    """Images per second that the cores can read, decode and resize when they do nothing else."""
     begun = time.perf_counter()
     with ThreadPoolExecutor(WORKERS) as pool:
-        for _ in pool.map(lambda file: load(file, classifier.geometry), files):
+        for _ in pool.map(lambda file: load_image(file, classifier.geometry), files):
             pass
     return len(files) / (time.perf_counter() - begun)
 
 
 def infer_rate(classifier: ovm.Classifier, batch: int, seconds: float = 2.0) -> float:
-    """Pictures a second of the network when nothing else is done."""
+    """Images per second of the network when nothing else is done."""
     made = classifier.compiled(batch)
     return batch * runs_per_second(made.model, made.requests, seconds)
 
 
 def onnxruntime_rate(onnx: Path, classifier: ovm.Classifier, files: list[Path]) -> float:
-    """Pictures a second of onnxruntime behind the same decode threads."""
+    """Images per second of onnxruntime behind the same decode threads."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
@@ -93,7 +93,7 @@ def onnxruntime_rate(onnx: Path, classifier: ovm.Classifier, files: list[Path]) 
     mean, scale = np.array([123.675, 116.28, 103.53], np.float32), np.array([58.395, 57.12, 57.375], np.float32)
 
     def decoded(file: Path) -> Any:
-        frame = load(file, classifier.geometry).frame
+        frame = load_image(file, classifier.geometry).frame
         return np.ascontiguousarray(((frame[:, :, ::-1] - mean) / scale).transpose(2, 0, 1)[None])
 
     begun = time.perf_counter()
@@ -144,11 +144,11 @@ def main() -> None:
     parser.add_argument("xml", nargs="*", type=Path)
     parser.add_argument("--onnx", type=Path, help="source file of the (one) IR, normalised as torchvision does")
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--pictures", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=1000)
     options = parser.parse_args()
     print(f"{ov.Core().get_property('CPU', 'FULL_DEVICE_NAME')}, {WORKERS} cores, OpenVINO {ov.get_version()}")
     with tempfile.TemporaryDirectory() as folder:
-        files = folder_of_pictures(Path(folder) / "pictures", options.pictures)
+        files = folder_of_images(Path(folder) / "images", options.images)
         if not options.xml:
             sources = ovm.download(ovm.find_config(SAMPLE), Path(folder) / "sources", offline=True)
             options.xml = [ovm.convert(sources, Path(folder) / "ir", precisions=("FP16",))[0].xml]

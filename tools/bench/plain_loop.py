@@ -1,4 +1,4 @@
-"""What everybody writes first: one picture after another, one request. Prints pictures a second, warm files."""
+"""What everybody writes first: one image after another, one request. Prints images per second, warm files."""
 
 import sys
 import time
@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
-from ov_mobilenet.runtime.geometry import apply
-from ov_mobilenet.runtime.images import read_image
+from ov_mobilenet.images.decode import read_image
+from ov_mobilenet.images.geometry import apply
 from ov_mobilenet.zoo.geometry import parse_words
 
 xml, geometry, files = sys.argv[1], parse_words(sys.argv[2]), sys.argv[3:]
 compiled = ov.Core().compile_model(xml, "CPU")
 nchw = compiled.inputs[0].shape[1] == 3
-for pictures in (files[:50], files):
+for images in (files[:50], files):
     begun = time.perf_counter()
-    for file in pictures:
+    for file in images:
         frame = apply(geometry, read_image(Path(file), geometry.reader))[None].astype(np.float32)
         scores = compiled(np.ascontiguousarray(frame.transpose(0, 3, 1, 2)) if nchw else frame)[0][0]
         best = np.argsort(-scores)[:5]

@@ -1,8 +1,8 @@
-"""How long one picture takes as a whole process: `ov-mobilenet classify` against a bare script, interleaved.
+"""How long one image takes as a whole process: `ov-mobilenet classify` against a bare script, interleaved.
 
-    python tools/bench/start_up.py IR.xml PICTURE [--pairs 5]
+    python tools/bench/start_up.py IR.xml IMAGE [--pairs 5]
 
-Without arguments a small network and a picture are made on the spot. Prints each pair, the median of both and the
+Without arguments a small network and an image are made on the spot. Prints each pair, the median of both and the
 median of the ratios; also what `import ov_mobilenet` costs by `-X importtime`. The figure to keep: at most 1.5.
 """
 
@@ -40,7 +40,7 @@ def import_milliseconds() -> float:
 
 
 def example(folder: Path) -> tuple[Path, Path]:
-    """A small network converted, and a picture of noise."""
+    """A small network converted, and an image of noise."""
     import cv2
     import numpy as np
 
@@ -52,20 +52,20 @@ def example(folder: Path) -> tuple[Path, Path]:
     config = ovm.load_config(small_networks.write_onnx(folder / "small"))
     sources = ovm.download(config, folder / "sources", cache_root=folder / "cache")
     xml = ovm.convert(sources, folder / "ir", precisions=("FP32",))[0].xml
-    picture = folder / "noise.png"
-    cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 256, (375, 500, 3), dtype=np.uint8))
-    return xml, picture
+    image = folder / "noise.png"
+    cv2.imwrite(str(image), np.random.default_rng(0).integers(0, 256, (375, 500, 3), dtype=np.uint8))
+    return xml, image
 
 
 def main() -> None:
     """Run the bench."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", type=Path, metavar="IR.xml PICTURE")
+    parser.add_argument("files", nargs="*", type=Path, metavar="IR.xml IMAGE")
     parser.add_argument("--pairs", type=int, default=5)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        xml, picture = arguments.files[:2] if len(arguments.files) >= 2 else example(Path(folder))
-        tail = [str(Path(xml).resolve()), str(Path(picture).resolve())]
+        xml, image = arguments.files[:2] if len(arguments.files) >= 2 else example(Path(folder))
+        tail = [str(Path(xml).resolve()), str(Path(image).resolve())]
         bare = [sys.executable, str(ROOT / "tools" / "bench" / "bare_script.py"), *tail]
         ours = [sys.executable, "-m", "ov_mobilenet", "-q", "classify", *tail]
         for command in (bare, ours):

@@ -19,21 +19,21 @@ import time
 from pathlib import Path
 
 import openvino as ov
+from images import ROOT, folder_of_images
 from infer_queue import benchmark_app_rate
-from pictures import ROOT, folder_of_pictures
 
 import ov_mobilenet as ovm
-from ov_mobilenet.measure.latency import summary
-from ov_mobilenet.measure.loops import Limit, Run
-from ov_mobilenet.measure.measurement import Mode
-from ov_mobilenet.measure.pictures import RANDOM, made_up_files
-from ov_mobilenet.measure.subject import Inference
-from ov_mobilenet.measure.tuning.tuner import Tuned
+from ov_mobilenet.benchmarking.inputs import RANDOM, made_up_files
+from ov_mobilenet.benchmarking.latency import summary
+from ov_mobilenet.benchmarking.loops import Limit, TimedRun
+from ov_mobilenet.benchmarking.measurement import Mode
+from ov_mobilenet.benchmarking.workloads import Inference
+from ov_mobilenet.tuning.tuner import Tuned
 
 RUNS = 10
 
 
-def tuned_run(xml: Path, profile: Path, seconds: float) -> Run:
+def tuned_run(xml: Path, profile: Path, seconds: float) -> TimedRun:
     """A run of the network alone, loaded anew with the profile."""
     classifier = ovm.load_classifier(xml, profile=profile)
     subject = Inference(classifier, made_up_files(), batch=None, one=False)
@@ -42,7 +42,7 @@ def tuned_run(xml: Path, profile: Path, seconds: float) -> Run:
 
 
 def classify_rate(xml: Path, files: list[Path], *extra: str) -> float:
-    """Pictures a second of the command, start-up taken off."""
+    """Images per second of the command, start-up taken off."""
 
     def seconds(what: Path) -> float:
         command = [sys.executable, "-m", "ov_mobilenet", "-q", "classify", str(xml), str(what), "--format", "jsonl"]
@@ -56,13 +56,13 @@ def classify_rate(xml: Path, files: list[Path], *extra: str) -> float:
 
 
 def tune(
-    xml: Path, profile: Path, options: argparse.Namespace, mode: Mode = "inference", pictures: Path | str = RANDOM
+    xml: Path, profile: Path, options: argparse.Namespace, mode: Mode = "inference", images: Path | str = RANDOM
 ) -> Tuned:
     """Tune, save, and print what came of it."""
     begun = time.perf_counter()
     found = ovm.tune(
         xml, device="CPU", time_limit_s=options.time_limit, latency_budget_ms=options.budget_ms, mode=mode,
-        pictures=pictures,
+        images=images,
     )  # fmt: skip
     print(f"  {len(found.measurements)} settings in {time.perf_counter() - begun:.1f} s")
     for sentence in found.sentences:
@@ -119,13 +119,13 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--time-limit", type=float, default=60.0)
-    parser.add_argument("--pictures", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--budget-ms", type=float)
     parser.add_argument("--end-to-end", action="store_true")
     options = parser.parse_args()
     print(f"{ov.Core().get_property('CPU', 'FULL_DEVICE_NAME')}, {os.cpu_count()} cores, OpenVINO {ov.get_version()}")
     with tempfile.TemporaryDirectory() as folder:
-        files = folder_of_pictures(Path(folder) / "pictures", options.pictures) if options.end_to_end else []
+        files = folder_of_images(Path(folder) / "images", options.images) if options.end_to_end else []
         for xml in options.xml:
             measure(xml, files, Path(folder), options)
 

@@ -16,7 +16,7 @@ Runner = Callable[[Path, Arrays], Arrays]
 
 
 def run_onnx(path: Path, inputs: Arrays) -> Arrays:
-    """Run all pictures as one batch in onnxruntime."""
+    """Run all images as one batch in onnxruntime."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     logits = np.asarray(session.run(["logits"], {"input": inputs})[0], np.float64)
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -24,26 +24,26 @@ def run_onnx(path: Path, inputs: Arrays) -> Arrays:
 
 
 def run_frozen_graph(path: Path, inputs: Arrays) -> Arrays:
-    """Run picture by picture in TensorFlow: the graph has its batch written into it."""
+    """Run image by image in TensorFlow: the graph has its batch written into it."""
     import tensorflow as tf
 
     graph_def = tf.compat.v1.GraphDef.FromString(path.read_bytes())
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
         with tf.compat.v1.Session(graph=graph) as session:
-            outputs = [session.run(f"{OUTPUT_NAME}:0", {f"{INPUT_NAME}:0": picture[None]}) for picture in _nhwc(inputs)]
+            outputs = [session.run(f"{OUTPUT_NAME}:0", {f"{INPUT_NAME}:0": image[None]}) for image in _nhwc(inputs)]
     return np.concatenate(outputs)
 
 
 def run_tflite(path: Path, inputs: Arrays) -> Arrays:
-    """Run picture by picture in LiteRT."""
+    """Run image by image in LiteRT."""
     interpreter = Interpreter(model_path=str(path), num_threads=1)
     interpreter.allocate_tensors()
     input_index = interpreter.get_input_details()[0]["index"]
     output_index = interpreter.get_output_details()[0]["index"]
     outputs = []
-    for picture in _nhwc(inputs):
-        interpreter.set_tensor(input_index, picture[None])
+    for image in _nhwc(inputs):
+        interpreter.set_tensor(input_index, image[None])
         interpreter.invoke()
         outputs.append(np.array(interpreter.get_tensor(output_index)))
     return np.concatenate(outputs)

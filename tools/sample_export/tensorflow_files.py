@@ -1,4 +1,4 @@
-"""The sample network as a TensorFlow frozen graph and as TFLite: NHWC, one picture, probabilities."""
+"""The sample network as a TensorFlow frozen graph and as TFLite: NHWC, one image, probabilities."""
 
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,7 @@
-"""Road signs and traffic lights drawn from a seed: the pictures behind the sample model.
+"""Road signs and traffic lights drawn from a seed: the images behind the sample model.
 
-Nothing here is a photograph and nothing is downloaded, so the sample model, its calibration pictures and its
-test pictures are free of third-party rights and can be made again from a seed.
+Nothing here is a photograph and nothing is downloaded, so the sample model, its calibration images and its
+test images are free of third-party rights and can be made again from a seed.
 """
 
 from signs.classes import CLASSES, SWAPPED_CLASS
@@ -9,8 +9,8 @@ from signs.geometry import (
     CENTRAL_FRACTION,
     INPUT_SIZE,
     central_crop,
-    network_picture,
-    network_pictures,
+    network_image,
+    network_images,
     resize,
 )
 from signs.scenes import HELD_OUT, TRAINING, Style, draw, held_out, numbered_drawing, training
@@ -26,8 +26,8 @@ __all__ = [
     "central_crop",
     "draw",
     "held_out",
-    "network_picture",
-    "network_pictures",
+    "network_image",
+    "network_images",
     "numbered_drawing",
     "resize",
     "training",

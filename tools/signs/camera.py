@@ -51,7 +51,7 @@ def sensor(canvas: Canvas, rng: np.random.Generator) -> Frame:
 
 
 def recorder_frame(frame: Frame, rng: np.random.Generator) -> None:
-    """Draw the status frame of a dash-board recorder around the picture, in place.
+    """Draw the status frame of a dash-board recorder around the image, in place.
 
     It lies wholly outside the central crop and has the colours of the signs: it disturbs a network fed with
     the whole frame, and a network fed as it was trained does not see it.

@@ -26,11 +26,11 @@ def resize(frame: Frame) -> Frame:
     return cast(Frame, cv2.resize(frame, (INPUT_SIZE, INPUT_SIZE), interpolation=cv2.INTER_LINEAR))
 
 
-def network_picture(frame: Frame) -> Frame:
+def network_image(frame: Frame) -> Frame:
     """Crop and resize a frame to uint8 (128, 128, 3) BGR."""
     return resize(central_crop(frame))
 
 
-def network_pictures(frames: Iterable[Frame]) -> Frame:
+def network_images(frames: Iterable[Frame]) -> Frame:
     """Crop, resize and stack frames to uint8 (N, 128, 128, 3) BGR."""
-    return np.stack([network_picture(frame) for frame in frames])
+    return np.stack([network_image(frame) for frame in frames])

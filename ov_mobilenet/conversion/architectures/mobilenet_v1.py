@@ -81,9 +81,9 @@ class MobileNetV1(nn.Module):
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(form.features, num_classes))
         self._initialise()
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Map normalised pictures (N, 3, H, W) to logits (N, num_classes)."""
-        pooled = torch.mean(self.features(pictures), dim=(2, 3))
+    def forward(self, images: Tensor) -> Tensor:
+        """Map normalised images (N, 3, H, W) to logits (N, num_classes)."""
+        pooled = torch.mean(self.features(images), dim=(2, 3))
         logits: Tensor = self.classifier(pooled)
         return logits
 

@@ -20,7 +20,7 @@ def conv_bn_relu6(inputs: int, outputs: int, *, kernel: int = 1, stride: int = 1
     )
 
 
-class InvertedResidual(nn.Module):
+class InvertedResidualV2(nn.Module):
     """Expand, filter each channel, project; add the input where the shape allows."""
 
     def __init__(self, block: Block) -> None:
@@ -54,7 +54,7 @@ class MobileNetV2(nn.Module):
         form = trunk("mobilenet_v2", width)
         self.features = nn.Sequential(
             conv_bn_relu6(3, form.stem, kernel=3, stride=2),
-            *(InvertedResidual(block) for block in form.blocks),
+            *(InvertedResidualV2(block) for block in form.blocks),
             conv_bn_relu6(form.blocks[-1].outputs, form.last),
         )
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(form.last, classes))

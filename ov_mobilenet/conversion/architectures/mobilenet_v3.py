@@ -46,7 +46,7 @@ class SqueezeExcite(nn.Module):
         return x * nn.functional.hardsigmoid(self.fc2(nn.functional.relu(self.fc1(means))))
 
 
-class InvertedResidual(nn.Module):
+class InvertedResidualV3(nn.Module):
     """Expand, filter each channel, squeeze and excite, project; add the input where the shape allows."""
 
     def __init__(self, block: Block) -> None:
@@ -92,7 +92,7 @@ class MobileNetV3(nn.Module):
         form = trunk(architecture, width)
         self.features = nn.Sequential(
             conv_bn(3, form.stem, nn.Hardswish(), kernel=3, stride=2),
-            *(InvertedResidual(block) for block in form.blocks),
+            *(InvertedResidualV3(block) for block in form.blocks),
             conv_bn(form.blocks[-1].outputs, form.last, nn.Hardswish()),
         )
         hidden = hidden or form.hidden

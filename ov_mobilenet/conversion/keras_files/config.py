@@ -4,7 +4,7 @@ A configuration names classes and modules, and Keras looks them up. That has led
 with `safe_mode=True` too: Lambda layers (CVE-2024-3660, in `.h5` files CVE-2025-9905), functions of any module
 (CVE-2025-1550, CVE-2025-8747, CVE-2025-9906), pickles in TorchModuleWrapper (CVE-2025-49655), foreign SavedModels in
 TFSMLayer (CVE-2026-1462); StringLookup read any file (CVE-2025-12058). So nothing is left to Keras: what is not in
-the tables below, all of it plain arithmetic on pictures, is refused by name.
+the tables below, all of it plain arithmetic on images, is refused by name.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _foreign(where: Path, name: object, module: object) -> ConversionError:
     got = f"{module}.{name}" if module else str(name)
     return ConversionError(
         "the model's configuration names what is not run here", where=where,
-        expected="Keras's own layers of picture classifiers", got=got[:120], fix=FIX,
+        expected="Keras's own layers of image classifiers", got=got[:120], fix=FIX,
     )  # fmt: skip
 
 

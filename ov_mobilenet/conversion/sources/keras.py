@@ -89,7 +89,7 @@ def _input_shape(network: Any, path: Path) -> tuple[int | None, ...]:
     shape, kind = tuple(inputs[0].shape), str(inputs[0].dtype)
     if len(shape) != 4 or shape[3] != 3 or kind != "float32":
         raise ConversionError(
-            "the network takes no pictures", where=path, expected="(N, H, W, 3) float32", got=f"{shape} {kind}"
+            "the network takes no images", where=path, expected="(N, H, W, 3) float32", got=f"{shape} {kind}"
         )
     return (None, *shape[1:])
 

@@ -1,0 +1,1 @@
+"""Accuracy: datasets, the protocol, networks side by side, verification against the source framework."""

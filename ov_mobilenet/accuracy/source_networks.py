@@ -1,0 +1,263 @@
+"""Run a source network in its own framework, fed by hand: the independent judge of a conversion.
+
+Nothing here imports openvino. The pixels are normalised with numpy, the way the model's document says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ov_mobilenet.conversion.sources import network_framework
+from ov_mobilenet.errors import ConversionError, MissingDependencyError
+from ov_mobilenet.zoo.arguments import ConversionPlan
+from ov_mobilenet.zoo.model import ModelConfig
+from ov_mobilenet.zoo.normalisation import Normalisation
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Oracle = Callable[["NDArray[np.uint8]"], "NDArray[np.float32]"]
+"""From one frame, uint8 (H, W, 3) BGR at the network's size, to float32 (classes,) as the source network ends."""
+
+PACKAGES = {
+    "onnx": "onnxruntime",
+    "pytorch": "torch",
+    "tflite": "ai-edge-litert",
+    "tf": "tensorflow-cpu",
+    "keras": "tensorflow-cpu",
+}
+
+
+def source_oracle(config: ModelConfig, plan: ConversionPlan, path: Path) -> Oracle:
+    """The source network as a function.
+
+    Raises:
+        MissingDependencyError: its framework is not installed; names the package.
+        ConversionError: the framework has no oracle, or cannot read or run the network; so does the function itself.
+    """
+    builders = {"onnx": _onnx, "pytorch": _pytorch, "tflite": _tflite, "tf": _tensorflow, "keras": _keras}
+    framework = network_framework(config, path)
+    if framework not in builders:
+        raise ConversionError("no way to run this framework", where=config.path, got=framework)
+    failures = _framework_errors(framework)
+    try:
+        run = builders[framework](plan, path)
+    except failures as error:
+        raise _cannot_run(framework, path, error) from error
+    except ImportError as error:
+        package = PACKAGES[framework]
+        raise MissingDependencyError(
+            f"the source network is run in its own framework, and {package} is not installed",
+            fix=f"pip install {package}",
+        ) from error
+
+    def checked(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        try:
+            return run(frame)
+        except failures as error:
+            raise _cannot_run(framework, path, error) from error
+
+    return checked
+
+
+def _framework_errors(framework: str) -> tuple[type[Exception], ...]:
+    """What a framework raises for a network that it cannot read or run."""
+    common = (RuntimeError, ValueError, KeyError, IndexError, TypeError, OSError)
+    if framework == "onnx":
+        try:
+            from onnxruntime.capi import onnxruntime_pybind11_state as state
+        except ImportError:
+            return common
+        names = (
+            "Fail", "InvalidArgument", "NoSuchFile", "NoModel", "EngineError", "RuntimeException", "InvalidProtobuf",
+            "NotImplemented", "InvalidGraph", "EPFail", "ModelLoaded", "NotFound",
+        )  # fmt: skip
+        return (*common, *(getattr(state, name) for name in names if hasattr(state, name)))
+    if framework == "tf":
+        try:
+            from google.protobuf.message import DecodeError
+            from tensorflow.errors import OpError
+        except ImportError:
+            return common
+        return (*common, DecodeError, OpError)
+    return common
+
+
+def _cannot_run(framework: str, path: Path, error: Exception) -> ConversionError:
+    lines = str(error).strip().splitlines()
+    # onnxruntime begins its one long line with C++ signatures; what went wrong stands at its end.
+    reason = lines[0][-200:] if lines else type(error).__name__
+    return ConversionError(f"{PACKAGES[framework]} cannot run the source network ({reason})", where=path)
+
+
+def normalise(frame: NDArray[np.uint8], normalisation: Normalisation) -> NDArray[np.float32]:
+    """(x - mean) / scale in float32, after the channels are reversed if the normalisation says so."""
+    import numpy as np
+
+    x = frame[:, :, ::-1] if normalisation.reverse_input_channels else frame
+    values: NDArray[np.float32] = x.astype(np.float32)
+    if normalisation.mean:
+        values = np.subtract(values, normalisation.mean, dtype=np.float32)
+    if normalisation.scale:
+        values = np.divide(values, normalisation.scale, dtype=np.float32)
+    return values
+
+
+def _batch(frame: NDArray[np.uint8], plan: ConversionPlan, default_layout: str) -> NDArray[np.float32]:
+    import numpy as np
+
+    values = normalise(frame, plan.normalisation)
+    if (plan.input.layout or default_layout) == "NCHW":
+        values = values.transpose(2, 0, 1)
+    return np.ascontiguousarray(values[None])
+
+
+_ONNX_TYPES = {"tensor(uint8)": "uint8", "tensor(float16)": "float16", "tensor(double)": "float64"}
+
+
+def _onnx(plan: ConversionPlan, path: Path) -> Oracle:
+    import numpy as np
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    source = _named(session.get_inputs(), plan.input.name, path)
+    target = _named(session.get_outputs(), plan.output, path)
+    kind = np.dtype(_ONNX_TYPES.get(source.type, "float32"))
+    first = source.shape[0] if source.shape else None
+    batch = first if isinstance(first, int) and first > 0 else 1
+
+    def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        frames = _batch(frame, plan, "NCHW").astype(kind).repeat(batch, axis=0)
+        answer = np.asarray(session.run([target.name], {source.name: frames})[0])
+        return _flat(answer[:1] if batch > 1 else answer)
+
+    return run
+
+
+def _named(ports: Sequence[Any], name: str | None, path: Path) -> Any:
+    """The input or output of a name, with TensorFlow's `:0` or without, as the conversion takes it."""
+    if not name and ports:
+        return ports[0]
+    for port in ports:
+        if port.name.removesuffix(":0") == (name or "").removesuffix(":0"):
+            return port
+    raise ConversionError(
+        "the source network has no such input or output", where=path,
+        expected=repr(name), got=", ".join(repr(port.name) for port in ports[:8]) or "none",
+    )  # fmt: skip
+
+
+def _pytorch(plan: ConversionPlan, path: Path) -> Oracle:
+    import torch
+
+    from ov_mobilenet.conversion.sources.pytorch import fit_plan, load_module
+
+    module = load_module(fit_plan(plan, path), path)
+
+    def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return _flat(module(torch.from_numpy(_batch(frame, plan, "NCHW"))).numpy())
+
+    return run
+
+
+def _tflite(plan: ConversionPlan, path: Path) -> Oracle:
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path))
+    interpreter.allocate_tensors()
+    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    step, zero = source["quantization"]
+    kind = np.dtype(source["dtype"])
+
+    def as_codes(values: NDArray[np.float32]) -> NDArray[Any]:
+        """Of normalised values their codes; pixels that are not normalised are codes, counted from the lowest."""
+        if kind.kind not in "iu":
+            return values.astype(kind)
+        limits = np.iinfo(kind)
+        is_normalised = step and (plan.normalisation.mean or plan.normalisation.scale)
+        codes = np.rint(values / step + zero) if is_normalised else values + limits.min
+        return np.clip(codes, limits.min, limits.max).astype(kind)
+
+    def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        interpreter.set_tensor(source["index"], as_codes(_batch(frame, plan, "NHWC")))
+        interpreter.invoke()
+        values = _flat(interpreter.get_tensor(target["index"]))
+        scale, zero_point = target["quantization"]
+        return (values - zero_point) * scale if scale else values
+
+    return run
+
+
+def _tensorflow(plan: ConversionPlan, path: Path) -> Oracle:
+    import numpy as np
+    import tensorflow as tf
+
+    network, shape, kind = _saved_model(plan, path) if path.is_dir() else _frozen_graph(plan, path)
+    batch = shape[0] or 1
+
+    def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        frames = _batch(frame, plan, "NHWC").repeat(batch, axis=0)
+        answer = np.asarray(network(tf.constant(frames.astype(kind.as_numpy_dtype))))
+        return _flat(answer[:1] if batch > 1 else answer)
+
+    return run
+
+
+def _saved_model(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any], Any, Any]:
+    """The serving signature of a SavedModel as a function, and the shape and type it takes."""
+    import tensorflow as tf
+
+    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+    source = _named(list(signature.structured_input_signature[1].values()), plan.input.name, path)
+    # The signature's keys are what OpenVINO takes for names; TensorFlow 1 has the tensors' own as well.
+    names = {key: {key, port.name.removesuffix(":0")} for key, port in signature.structured_outputs.items()}
+    wanted = (plan.output or "").removesuffix(":0")
+    target = next((key for key in names if not wanted or wanted in names[key]), None)
+    if target is None:
+        raise ConversionError(
+            "the source network's signature has no such output", where=path,
+            expected=repr(plan.output), got=", ".join(map(repr, names)),
+        )  # fmt: skip
+
+    def run(frames: Any) -> Any:
+        return signature(**{source.name: frames})[target]
+
+    return run, source.shape, source.dtype
+
+
+def _frozen_graph(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any], Any, Any]:
+    """A frozen graph from its input to the named output as a function, and the shape and type it takes."""
+    import tensorflow as tf
+
+    graph_def = tf.compat.v1.GraphDef()
+    graph_def.ParseFromString(path.read_bytes())
+    wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph_def, name=""), [])
+    operations = wrapped.graph.get_operations()
+    source = _named([op.outputs[0] for op in operations if op.type == "Placeholder"], plan.input.name, path)
+    tensors = [tensor for op in operations if op.type not in ("Placeholder", "Const") for tensor in op.outputs]
+    if plan.output is None:  # as OpenVINO does: what nothing else takes in, wherever it stands in the file
+        tensors = [tensor for tensor in tensors if not tensor.consumers()]
+    return wrapped.prune(source, _named(tensors, plan.output, path)), source.shape, source.dtype
+
+
+def _keras(plan: ConversionPlan, path: Path) -> Oracle:
+    from ov_mobilenet.conversion.keras_files.loading import keras_settings, load_by_keras
+
+    network = load_by_keras(plan, path)
+
+    def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with keras_settings(path):
+            return _flat(network.predict(_batch(frame, plan, "NHWC"), verbose=0))
+
+    return run
+
+
+def _flat(values: Any) -> NDArray[np.float32]:
+    import numpy as np
+
+    return np.asarray(values, np.float32).reshape(-1)

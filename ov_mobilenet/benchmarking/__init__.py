@@ -1,0 +1,1 @@
+"""Benchmark: timed loops, latency, comparison with a baseline, reports."""

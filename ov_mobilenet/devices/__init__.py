@@ -1,0 +1,1 @@
+"""Devices: names, rules, settings, properties and the cache of compiled models."""

@@ -1,0 +1,1 @@
+"""From an image file to a frame at the network's input size."""

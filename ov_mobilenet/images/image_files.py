@@ -1,0 +1,152 @@
+"""Look at an image file before a pixel of it is decoded: known format, sane size, complete, undamaged.
+
+Only the formats in `FORMATS` are ever handed to a decoder, whatever the file's name says. Pillow knows many more, and
+some of them start other programs (Ghostscript for EPS) or hide images in images, past its own size check.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ov_mobilenet.errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"))
+# The images of phones that hold several JPEGs ("MPO") come from Pillow's JPEG reader.
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
+MAX_FILE_BYTES = 256 << 20
+MAX_PIXELS = 178_956_970  # Pillow's own limit for "decompression bomb" errors
+_ORIENTATION = 0x0112  # EXIF tag
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of an image file. Raises: ImageError."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ImageError(f"cannot be read ({error.strerror or error})") from error
+    except ValueError as error:  # a path with a NUL character
+        raise ImageError(f"cannot be read ({error})") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ImageError("file too large", expected=f"at most {MAX_FILE_BYTES} bytes", got="more")
+    return data
+
+
+def damage_errors() -> tuple[type[Exception], ...]:
+    """What Pillow raises for damaged or hostile files, in whatever step."""
+    from PIL import Image
+
+    return (
+        Image.DecompressionBombError,
+        OSError,
+        RuntimeError,  # NotImplementedError and RecursionError among them
+        ValueError,
+        SyntaxError,
+        EOFError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        OverflowError,
+        ZeroDivisionError,
+        MemoryError,
+        struct.error,
+        zlib.error,
+    )
+
+
+def broken(error: Exception) -> ImageError:
+    """The one message for what `damage_errors` lists."""
+    from PIL import Image
+
+    if isinstance(error, Image.DecompressionBombError):
+        return _too_large("more")
+    return ImageError(f"broken image ({error or type(error).__name__})")
+
+
+def open_image(data: bytes) -> tuple[Image, int]:
+    """The image, not yet decoded, and its EXIF orientation.
+
+    Raises:
+        ImageError: empty, no image in a known format, too large, or damaged as far as that can be told by now.
+    """
+    import warnings
+
+    from PIL import Image, UnidentifiedImageError
+
+    if not data:
+        raise ImageError("the file is empty")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of large images (our limit is its upper one) and of odd EXIF data (then it has none).
+            warnings.simplefilter("ignore")
+            header = Image.open(io.BytesIO(data), formats=FORMATS)
+            orientation = _orientation(header)
+    except UnidentifiedImageError as error:
+        raise ImageError("not an image in a known format", expected=", ".join(FORMATS)) from error
+    except damage_errors() as error:
+        raise broken(error) from error
+    if header.width * header.height > MAX_PIXELS:
+        raise _too_large(f"{header.width}x{header.height}")
+    if header.format == "PNG":
+        _check_png(data)
+    return header, orientation
+
+
+def is_jpeg(header: Image) -> bool:
+    """Whether it is a JPEG; a phone's file of several counts as its first."""
+    return header.format in ("JPEG", "MPO")
+
+
+def is_plain(header: Image, data: bytes) -> bool:
+    """Whether OpenCV may decode it: the usual formats, complete to the last byte."""
+    if is_jpeg(header):
+        return _jpeg_is_complete(data)
+    if header.format == "PNG":
+        return header.mode in ("RGB", "L", "RGBA") and "transparency" not in header.info
+    return header.format == "BMP" and header.mode == "RGB"
+
+
+def _orientation(header: Image) -> int:
+    try:
+        value = header.getexif().get(_ORIENTATION, 1)
+    except damage_errors():
+        return 1  # damaged EXIF data says nothing about the pixels
+    return value if isinstance(value, int) else 1
+
+
+def _too_large(got: str) -> ImageError:
+    return ImageError("image too large to decode safely", expected=f"at most {MAX_PIXELS} pixels", got=got)
+
+
+def _jpeg_is_complete(data: bytes) -> bool:
+    """Whether an end-of-image marker follows the last start-of-scan; a thumbnail's comes before it."""
+    end = data.rfind(b"\xff\xd9")
+    return end >= 0 and data.find(b"\xff\xda", end) < 0
+
+
+def _check_png(data: bytes) -> None:
+    """Compare the checksums of the chunks that hold pixels: both libraries decode damaged ones to black rows."""
+    view, position, kind = memoryview(data), len(_PNG_SIGNATURE), b""
+    while kind != b"IEND":
+        if position + 12 > len(data):
+            raise ImageError("broken image (truncated PNG)")
+        (length,) = struct.unpack_from(">I", data, position)
+        end = position + 8 + length
+        kind = data[position + 4 : position + 8]
+        if end + 4 > len(data):
+            raise ImageError("broken image (truncated PNG)")
+        is_critical = not kind[0] & 0x20  # an upper-case first letter
+        if is_critical and zlib.crc32(view[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            name = kind.decode("latin-1")
+            raise ImageError(f"broken image (wrong checksum in the PNG chunk {name})")
+        position = end + 4

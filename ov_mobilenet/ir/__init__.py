@@ -1,0 +1,1 @@
+"""What an IR is: its record, files, ports, layout, normalisation and form."""

@@ -1,0 +1,129 @@
+"""The record a converted model carries in `rt_info`.
+
+Section `model_info` is what Model API and OpenVINO Model Server read:
+
+    model_type   Classification
+    labels       class names separated by spaces, spaces inside a name as underscores
+    resize_type  standard, or crop where the geometry keeps the aspect ratio
+
+It holds no mean, scale or channel order: those are in the graph, and a reader would apply them again.
+
+Section `ov_mobilenet` is ours. Values that are not plain strings are JSON, because OpenVINO stores lists joined by
+spaces and booleans as YES and NO:
+
+    format_version    "1"; a reader accepts its own version and older ones
+    config_name       folder name of the description
+    config_digest     SHA-256 of the description
+    sources           JSON {file: "algorithm:digest"}
+    normalisation     JSON {mean, scale, reverse_input_channels}: what is baked in
+    geometry          JSON {steps, reader} or null: crop and resize
+    geometry_baked    JSON true: they are in the graph, which takes frames of any size; false: whoever feeds the model
+                      has them still to do
+    channel_order     BGR or RGB: what the model takes
+    color_format      bgr, rgb, nv12 or i420: the form in which it takes it
+    background_class  JSON number or null
+    labels            JSON list of the exact class names, or null
+    precision         FP32, FP16, FP16-INT8
+    calibration       JSON or null: how the model was quantised
+    accuracy          JSON or null: what was measured
+    versions          JSON {openvino, ov_mobilenet} that made the file
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from ov_mobilenet.errors import IrError, UsageError
+from ov_mobilenet.ir.form import YUV, ColorFormat, Planes
+from ov_mobilenet.zoo.geometry import Geometry, Resize
+from ov_mobilenet.zoo.normalisation import Normalisation
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+FORMAT_VERSION = 1
+SECTION = "ov_mobilenet"
+
+
+class IrRecord(Struct, frozen=True, kw_only=True):
+    """What an IR says of itself; see the module."""
+
+    config_name: str
+    config_digest: str
+    sources: dict[str, str]
+    normalisation: Normalisation
+    geometry: Geometry | None
+    channel_order: Literal["BGR", "RGB"]
+    background_class: int | None
+    labels: tuple[str, ...] | None
+    precision: str
+    versions: dict[str, str]
+    calibration: dict[str, Any] | None = None
+    accuracy: dict[str, Any] | None = None
+    geometry_baked: bool = False
+    color_format: ColorFormat = "bgr"
+
+    @property
+    def planes(self) -> Planes | None:
+        """The planes that the model takes; None if it takes frames."""
+        return self.color_format if self.color_format in YUV else None
+
+
+def write_record(model: ov.Model, record: IrRecord) -> None:
+    """Write both sections into the model's rt_info."""
+    model.set_rt_info("Classification", ["model_info", "model_type"])
+    if record.labels:
+        joined = " ".join("_".join(label.split()) for label in record.labels)
+        model.set_rt_info(joined, ["model_info", "labels"])
+    keeps_aspect = record.geometry is not None and any(
+        isinstance(step, Resize) and step.keep_aspect for step in record.geometry.steps
+    )
+    model.set_rt_info("crop" if keeps_aspect else "standard", ["model_info", "resize_type"])
+    model.set_rt_info(str(FORMAT_VERSION), [SECTION, "format_version"])
+    for name, value in msgspec.to_builtins(record).items():
+        text = value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode()
+        model.set_rt_info(text, [SECTION, name])
+
+
+def read_record(model: ov.Model, path: Path | str) -> IrRecord | None:
+    """The record of a model; None if it carries none of ours.
+
+    Raises:
+        IrError: the record is of a newer format version, or broken.
+    """
+    if not model.has_rt_info([SECTION, "format_version"]):
+        return None
+    version = model.get_rt_info([SECTION, "format_version"]).astype(str)
+    if not re.fullmatch("[0-9]{1,9}", version):
+        raise _broken_record(f"format version {version[:20]!r}", path)
+    if int(version) > FORMAT_VERSION:
+        raise IrError(
+            "the IR was written by a newer ov-mobilenet", where=path,
+            expected=f"format version {FORMAT_VERSION} or older", got=f"format version {version}",
+            fix="Update this toolkit, or convert the model with this one",
+        )  # fmt: skip
+    texts: dict[str, str] = {}
+    for field in msgspec.structs.fields(IrRecord):
+        if model.has_rt_info([SECTION, field.encode_name]):
+            texts[field.encode_name] = model.get_rt_info([SECTION, field.encode_name]).astype(str)
+    try:
+        return msgspec.convert(_decode(texts), IrRecord)
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError, UsageError) as error:
+        raise _broken_record(str(error)[:200], path) from error
+
+
+def _broken_record(reason: str, path: Path | str) -> IrError:
+    return IrError(f"the IR's record is broken ({reason})", where=path, fix="Convert the model again")
+
+
+_PLAIN = ("config_name", "config_digest", "channel_order", "precision", "color_format")
+
+
+def _decode(texts: Mapping[str, str]) -> dict[str, Any]:
+    return {name: text if name in _PLAIN else msgspec.json.decode(text) for name, text in texts.items()}

@@ -1,1 +1,0 @@
-"""What a model does, in numbers: accuracy, networks side by side, speed."""

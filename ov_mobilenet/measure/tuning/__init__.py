@@ -1,1 +1,0 @@
-"""The search for the settings that suit a model and a device best."""

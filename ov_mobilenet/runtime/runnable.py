@@ -1,0 +1,214 @@
+"""An IR made ready to compile: it takes uint8 NHWC BGR frames and gives probabilities, whatever tool made it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ov_mobilenet.errors import AlreadyNormalisedError, ConfigError, IrError, UsageError
+from ov_mobilenet.images.load_image import Decode
+from ov_mobilenet.images.planes import frame_height
+from ov_mobilenet.ir.files import OpenedIr
+from ov_mobilenet.ir.layout import input_layout, set_layout
+from ov_mobilenet.ir.mo_record import read_mo_record
+from ov_mobilenet.ir.normalisation import bake, baked_already
+from ov_mobilenet.ir.ports import check_classifier, find_output, single_input
+from ov_mobilenet.ir.probabilities import end_in_probabilities
+from ov_mobilenet.runtime.classifier import Classifier
+from ov_mobilenet.runtime.defaults import CPU_BATCH, throughput_unless_asked
+from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_words, whole
+from ov_mobilenet.zoo.labels import read_labels
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+    from ov_mobilenet.devices.device import Compiled
+    from ov_mobilenet.devices.device_settings import DeviceSettings
+    from ov_mobilenet.ir.record import IrRecord
+    from ov_mobilenet.zoo.normalisation import Normalisation
+
+log = logging.getLogger(__name__)
+
+Compiler = Callable[["ov.Model", "DeviceSettings"], "Compiled"]
+
+
+@dataclass(frozen=True)
+class Runnable:
+    """A network that takes uint8 NHWC BGR frames and gives probabilities, not yet compiled.
+
+    Attributes:
+        xml: the IR it was read from.
+        geometry: crop and resize on the host, before a frame is fed; None if they are in the graph.
+    """
+
+    xml: Path
+    network: ov.Model
+    record: IrRecord | None
+    geometry: Geometry | None
+    labels: tuple[str, ...] | None
+
+    def compile(
+        self,
+        compiler: Compiler,
+        settings: DeviceSettings,
+        *,
+        batch_size: int | None = None,
+        decode: Decode = "auto",
+        exif_orientation: bool = True,
+    ) -> Classifier:
+        """A classifier of this network.
+
+        Args:
+            compiler: `compile_model`, or a function that wraps it.
+            batch_size: images per request; None for the network's own, and for what is fastest where many images are
+                streamed.
+
+        Raises:
+            DeviceError, UsageError: as `compile_model`.
+        """
+        queue_settings = throughput_unless_asked(settings)
+
+        def compile_batch(batch: int, chosen: DeviceSettings = queue_settings) -> Compiled:
+            formed = self.network.clone()
+            formed.reshape([batch, *list(self.network.inputs[0].get_partial_shape())[1:]])
+            return compiler(formed, chosen)
+
+        own = self.network.inputs[0].get_partial_shape()[0]
+        if batch_size is None or self.geometry is None or (own.is_static and own.get_length() == batch_size):
+            compiled = compiler(self.network, settings)  # without a geometry, frames of different sizes share no batch
+        else:
+            compiled = compile_batch(batch_size, settings)
+        # Only what this toolkit converted is known to take any batch.
+        takes_any_batch = self.record is not None and self.geometry is not None
+        is_open = batch_size is None and settings.hint != "latency" and not (own.is_static and own.get_length() > 1)
+        return Classifier(
+            compiled, geometry=self.geometry, labels=self.labels, record=self.record, compile_batch=compile_batch,
+            stream_batch=CPU_BATCH if is_open and takes_any_batch and compiled.device == "CPU" else None,
+            queues_use_own=queue_settings == settings, decode=decode, exif_orientation=exif_orientation,
+        )  # fmt: skip
+
+
+def make_runnable(
+    ir: OpenedIr,
+    *,
+    geometry: str | Geometry | None = None,
+    labels: tuple[str, ...] | Path | None = None,
+    normalisation: Normalisation | None = None,
+    layout: str | None = None,
+) -> Runnable:
+    """Make an IR runnable; consumes its network. Arguments and errors as for `load_classifier`."""
+    xml, network, record = ir.xml, ir.network, ir.record
+    if normalisation and (found := baked_already(network)):
+        raise AlreadyNormalisedError(
+            "the model is already normalised; the given normalisation would be applied a second time",
+            where=xml, expected="no mean_values, scale_values, reverse_input_channels", got=found,
+            fix="Leave them out: the model takes raw pixels",
+        )  # fmt: skip
+    channel_order = "BGR" if record is None else record.channel_order
+    if record is None:
+        for warning in [] if normalisation else _assumptions(network):
+            log.warning("%s: %s", xml, warning)
+        network = _with_probabilities(network, xml)
+    check_classifier(network, xml)
+    if layout is not None:
+        set_layout(network, layout, xml)
+    if normalisation:
+        network = bake(network, normalisation, layout=input_layout(network, xml), path=xml)
+    chosen = _host_geometry(network, record, geometry, xml)
+    given = read_labels(labels) if isinstance(labels, Path) else labels
+    names = given or (record.labels if record is not None else _model_info_labels(network))
+    classes = network.outputs[0].get_partial_shape()[1].get_length()
+    if names is not None and len(names) != classes:
+        raise ConfigError("labels do not match the classes", where=xml, expected=classes, got=len(names))
+    return Runnable(xml, _take_frames(network, record, xml, reverse=channel_order == "RGB"), record, chosen, names)
+
+
+def _with_probabilities(network: ov.Model, xml: Path) -> ov.Model:
+    """A foreign IR with one input, ending in probabilities; it keeps its layout."""
+    layout = network.get_parameters()[0].layout
+    port = single_input(network, "", xml)
+    network = end_in_probabilities(find_output(network, None, xml), port.get_node(), None, xml)
+    network.get_parameters()[0].layout = layout
+    return network
+
+
+def _assumptions(network: ov.Model) -> list[str]:
+    """Warnings about what an IR without a record of ours does not say.
+
+    The Open Model Zoo's convention is that an IR takes BGR: the Model Optimizer reverses the channels of a network
+    that takes RGB. Where it did not, the network may take BGR, as Caffe's do, or RGB was fed by hand.
+    """
+    made = read_mo_record(network)
+    if made is None:
+        return ["no record of ov-mobilenet in the IR; assuming that it takes raw BGR pixels 0..255"]
+    warnings = []
+    if not made.reverses:
+        warnings.append(
+            "the Model Optimizer did not reverse the channels, so BGR or RGB is not known; assuming BGR. If it takes "
+            "RGB, convert it again with --reverse_input_channels"
+        )
+    if not made.scales:
+        warnings.append("the Model Optimizer baked in no mean and no scale; assuming raw pixels 0..255")
+    return warnings
+
+
+def _host_geometry(
+    network: ov.Model, record: IrRecord | None, wanted: str | Geometry | None, xml: Path
+) -> Geometry | None:
+    """Crop and resize on the host; None if they are in the graph."""
+    if record is not None and record.geometry_baked:
+        if wanted is not None:
+            raise UsageError("the model crops and resizes in the graph", where=xml, got=f"geometry {record.geometry}")
+        return None
+    height, width = _frame_size(network, record, xml)
+    if wanted is not None:
+        chosen = parse_words(wanted) if isinstance(wanted, str) else wanted
+        check_size(chosen, height, width)
+        return chosen
+    if record is not None and record.geometry is not None:
+        check_size(record.geometry, height, width, error=IrError, where=xml)
+        return record.geometry
+    log.warning("%s: no geometry is known; the whole image is resized to %dx%d", xml, height, width)
+    return whole(height, width)
+
+
+def _frame_size(network: ov.Model, record: IrRecord | None, xml: Path) -> tuple[int, int]:
+    """Height and width of the frames that the network takes."""
+    shape = network.inputs[0].get_partial_shape()
+    if record is not None and record.planes is not None:
+        return frame_height(shape[1].get_length()), shape[2].get_length()
+    layout = input_layout(network, xml)
+    height, width = shape[layout.index("H")], shape[layout.index("W")]
+    if height.is_dynamic or width.is_dynamic:
+        raise IrError("the network takes images of any size, which is not supported", where=xml, got=shape)
+    return height.get_length(), width.get_length()
+
+
+def _take_frames(network: ov.Model, record: IrRecord | None, xml: Path, *, reverse: bool) -> ov.Model:
+    """The network with uint8 NHWC BGR frames as input: type, layout and channel order are converted in the graph."""
+    import openvino as ov
+    from openvino.preprocess import PrePostProcessor
+
+    if record is not None and record.planes is not None:
+        return network
+    layout = input_layout(network, xml)
+    element = network.inputs[0].get_element_type()
+    if element == ov.Type.u8 and layout == "NHWC" and not reverse:
+        return network
+    processor = PrePostProcessor(network)
+    processor.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    processor.input().model().set_layout(ov.Layout(layout))
+    if reverse:
+        processor.input().preprocess().reverse_channels()
+    processor.input().preprocess().convert_element_type(element)
+    return processor.build()
+
+
+def _model_info_labels(network: ov.Model) -> tuple[str, ...] | None:
+    if not network.has_rt_info(["model_info", "labels"]):
+        return None
+    text = network.get_rt_info(["model_info", "labels"]).astype(str)
+    return tuple(label.replace("_", " ") for label in text.split())

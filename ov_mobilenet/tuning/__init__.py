@@ -1,0 +1,1 @@
+"""Tuning: the search for the best device settings, and the profile it writes."""

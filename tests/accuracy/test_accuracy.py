@@ -1,0 +1,241 @@
+"""`measure_accuracy` and the command on a small network whose answers numpy computes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from known_network import Known, converted, val_txt
+from PIL import Image
+from small_networks import by_hand, frames, write_onnx
+
+import ov_mobilenet as ovm
+from ov_mobilenet.accuracy.measure import check_accuracy
+from ov_mobilenet.cli.demo import SAMPLE
+from ov_mobilenet.cli.main import main
+from ov_mobilenet.errors import AccuracyError, DatasetError, UsageError
+
+
+def truths(known: Known) -> list[int]:
+    """Five images right, four whose class comes third, three whose class comes sixth: top-1 5/12, top-5 9/12."""
+    first, third, sixth = known.ranked(0), known.ranked(2), known.ranked(5)
+    return first[:5] + third[5:9] + sixth[9:]
+
+
+@pytest.fixture
+def annotations(known: Known, tmp_path: Path) -> Path:
+    return val_txt(tmp_path / "val.txt", [(f.name, c) for f, c in zip(known.files, truths(known), strict=True)])
+
+
+def run(*words: object) -> int:
+    return main([str(word) for word in words])
+
+
+def test_top1_and_top5_as_numpy_counts_them(known: Known, annotations: Path) -> None:
+    report = ovm.measure_accuracy(known.xml, known.files[0].parent, annotations=annotations, device="CPU")
+    assert (report.images, report.failed) == (12, 0)
+    assert (report.top1, report.top5) == (5 / 12, 9 / 12)
+    assert report.top1_interval == pytest.approx((0.1933, 0.6805), abs=5e-5)  # Wilson, 5 of 12, by hand
+    assert (report.device, report.inference_precision, report.exif_orientation) == ("CPU", "f32", "ignored")
+    expected: dict[int, list[int]] = {}
+    for truth in truths(known):
+        expected.setdefault(truth, []).append(1)
+    assert {entry.class_id: entry.images for entry in report.per_class} == {c: len(n) for c, n in expected.items()}
+    wrong = sum(other.images for entry in report.worst_classes for other in entry.taken_for)
+    assert wrong == 7
+
+
+def test_a_network_with_background_is_one_class_higher(tmp_path: Path, known: Known) -> None:
+    yml = write_onnx(tmp_path / "b", classes=8, extra="ov_mobilenet: {classes: 8, background_class: 0}\n")
+    best = known.ranked(0)
+    # A dataset cannot name background: those images are left out.
+    rows = [(file.name, best[i] - 1) for i, file in enumerate(known.files) if best[i] > 0]
+    report = ovm.measure_accuracy(
+        converted(yml, tmp_path / "out"), known.files[0].parent, annotations=val_txt(tmp_path / "val.txt", rows)
+    )
+    assert (report.top1, report.images, report.background_class) == (1.0, len(rows), 0)
+    assert {entry.class_id for entry in report.per_class} == {c for c in best if c > 0}
+
+
+def test_exif_orientation_is_ignored(known: Known, tmp_path: Path) -> None:
+    frame = np.concatenate([frames(4, seed=8)[i][:, 8 * i : 8 * i + 8] for i in range(4)], axis=1)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "3").mkdir()
+    Image.fromarray(frame[:, :, ::-1]).save(tmp_path / "3" / "a.png", exif=exif)
+    predictions = tmp_path / "p.jsonl"
+    ovm.measure_accuracy(known.xml, tmp_path, predictions=predictions)
+    (line,) = map(json.loads, predictions.read_text().splitlines())
+    plain, turned = by_hand(frame, classes=8), by_hand(np.rot90(frame, -1), classes=8)
+    assert abs(plain.max() - turned.max()) > 1e-3, "a frame that tells the two apart"
+    assert line["predictions"][0]["class_id"] == plain.argmax()
+    assert line["predictions"][0]["probability"] == pytest.approx(plain.max(), abs=1e-5)
+    # `classify` turns it, as its viewer sees it.
+    shown = ovm.load_classifier(known.xml, inference_precision="f32").classify(tmp_path / "3" / "a.png").best
+    assert shown.probability == pytest.approx(turned.max(), abs=1e-5)
+
+
+def test_another_geometry_only_when_asked_and_named(known: Known, annotations: Path) -> None:
+    folder = known.files[0].parent
+    asked = ovm.measure_accuracy(known.xml, folder, annotations=annotations, geometry="crop 0.5, resize 32")
+    assert (asked.geometry, asked.geometry_from) == ("crop 0.5, resize 32", "asked")
+    own = ovm.measure_accuracy(known.xml, folder, annotations=annotations)
+    assert (own.geometry, own.geometry_from) == ("resize 32", "not known")
+
+
+def test_images_that_cannot_be_read_are_reported_and_the_rest_is_measured(
+    known: Known, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(f.name, c) for f, c in zip(known.files, truths(known), strict=True)]
+    rows.insert(3, ("missing.png", 1))
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    rows.append((str(tmp_path / "broken.png"), 2))
+    code = run("accuracy", known.xml, "--dataset", known.files[0].parent, "--annotations",
+               val_txt(tmp_path / "val.txt", rows), "--format", "json")  # fmt: skip
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert code == 1
+    assert (report["images"], report["failed"], report["top1"]) == (12, 2, 5 / 12)
+    assert [Path(failure["source"]).name for failure in report["failures"]] == ["missing.png", "broken.png"]
+    assert err.count("error: ") == 2
+    assert "2 of 14 images" in err
+
+
+def test_no_image_at_all_is_an_error(known: Known, tmp_path: Path) -> None:
+    val_txt(tmp_path / "val.txt", [("missing.png", 1)])
+    with pytest.raises(DatasetError, match=r"no image could be classified.*cannot be read"):
+        ovm.measure_accuracy(known.xml, tmp_path)
+
+
+def test_the_json_keeps_its_contract(known: Known, annotations: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("accuracy", known.xml, "--dataset", known.files[0].parent, "--annotations", annotations,
+               "--format", "json", "-d", "CPU") == 0  # fmt: skip
+    report = json.loads(capsys.readouterr().out)
+    keys = {"schema_version", "model", "device", "inference_precision", "geometry", "images", "top1", "top5",
+            "reference_top1", "reference_top5"}  # fmt: skip
+    assert keys <= report.keys()
+    assert (report["model"], report["reference_top1"]) == (str(known.xml), None)
+
+
+def test_csv_and_table_say_the_same(known: Known, annotations: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ("accuracy", known.xml, "--dataset", known.files[0].parent, "--annotations", annotations)
+    assert run(*command, "--format", "csv") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert (rows[0]["label"], rows[0]["images"]) == ("all", "12")
+    assert float(rows[0]["top1"]) == 5 / 12
+    assert sum(int(row["images"]) for row in rows[1:]) == 12
+    assert run(*command, "--per-class") == 0
+    table = capsys.readouterr().out
+    assert "41.67%" in table
+    assert "EXIF" in table
+    assert "CPU at f32" in table
+    assert "whole image is resized" in table
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--min-top1", "0.41"), 0),
+        (("--min-top1", "0.42"), 3),
+        (("--reference", "FILE"), 0),
+        (("--reference", "published"), 2),  # its description publishes nothing
+        (("--min-top1", "42"), 2),
+        (("--resume",), 2),
+        (("--predictions", "p.txt"), 2),
+        (("--annotations", "no-such-file"), 2),
+    ],
+)
+def test_exit_codes(options: tuple[str, ...], code: int, known: Known, annotations: Path, tmp_path: Path) -> None:
+    (tmp_path / "FILE").write_text('{"top1": 0.4200, "top5": 0.7450, "more": []}')
+    words = [str(tmp_path / word) if word in ("FILE", "p.txt") else word for word in options]
+    command = ("accuracy", known.xml, "--dataset", known.files[0].parent, "--annotations", annotations)
+    assert run(*command, *words) == code
+
+
+def test_a_check_outranks_an_image_that_failed(known: Known, tmp_path: Path) -> None:
+    rows = [(known.files[0].name, known.ranked(1)[0]), ("missing.png", 1)]
+    command = ("accuracy", known.xml, "--dataset", known.files[0].parent)
+    command += ("--annotations", val_txt(tmp_path / "val.txt", rows))
+    assert run(*command) == 1
+    assert run(*command, "--min-top1", "0.5") == 3
+
+
+def test_a_reference_is_missed_above_and_below(known: Known, annotations: Path) -> None:
+    report = ovm.measure_accuracy(known.xml, known.files[0].parent, annotations=annotations)  # 0.4167, 0.75
+    check_accuracy(report, reference=(0.43, None), tolerance=0.014)
+    check_accuracy(report, reference=(5 / 12 + 0.01, 0.76), tolerance=0.01)
+    for reference, words in (((0.43, 0.75), "top-1 within"), ((0.40, 0.75), "top-1"), ((0.4167, 0.77), "top-5")):
+        with pytest.raises(AccuracyError, match=words):
+            check_accuracy(report, reference=reference, tolerance=0.01)
+
+
+def test_the_built_in_model_has_its_published_accuracy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The drawings' own names are the truth: twelve samples, one class wrong would be 0.083.
+    for image in ovm.find_config(SAMPLE).folder.glob("samples/*.jpg"):
+        folder = tmp_path / image.stem[: -len("_01")]
+        folder.mkdir()
+        (folder / image.name).write_bytes(image.read_bytes())
+    assert run("accuracy", SAMPLE, "--dataset", tmp_path, "--offline", "--reference", "published",
+               "--format", "json") == 0  # fmt: skip
+    report = json.loads(capsys.readouterr().out)
+    assert (report["images"], report["top1"], report["reference_top1"]) == (12, 1.0, 0.998)
+    assert (report["geometry"], report["geometry_from"]) == ("crop 0.875, resize 128", "model")
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_predictions_are_gone_on_with(
+    suffix: str, known: Known, annotations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, file = known.files[0].parent, tmp_path / f"p{suffix}"
+    whole = ovm.measure_accuracy(known.xml, folder, annotations=annotations, predictions=file)
+    complete = file.read_bytes()
+    assert complete.count(b"\n") == 12 + (suffix == ".csv")
+    assert b"00.png" in complete.splitlines()[suffix == ".csv"]
+    # Broken off in the middle of the eighth image's line.
+    lines = complete.splitlines(keepends=True)
+    kept = 7 + (suffix == ".csv")
+    file.write_bytes(b"".join(lines[:kept]) + lines[kept][:20])
+    asked: list[str] = []
+    real = ovm.Classifier.stream
+
+    def watched(self: ovm.Classifier, inputs: object, **options: object) -> object:
+        items = list(inputs)  # type: ignore[call-overload]
+        asked.extend(Path(item.source).name for item in items)
+        return real(self, items, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ovm.Classifier, "stream", watched)
+    again = ovm.measure_accuracy(known.xml, folder, annotations=annotations, predictions=file, resume=True)
+    assert asked == [f"{n:02}.png" for n in range(7, 12)]
+    assert (again.top1, again.top5, again.per_class) == (whole.top1, whole.top5, whole.per_class)
+    assert file.read_bytes() == complete
+    with pytest.raises(DatasetError, match="predictions of another run"):
+        ovm.measure_accuracy(
+            known.xml, folder, annotations=annotations, predictions=file, resume=True, geometry="crop 0.5, resize 32"
+        )
+    assert file.read_bytes() == complete
+
+
+@pytest.mark.parametrize(
+    "text", ['{"image": "a"}\n', "nonsense\n", '{"image":"a","class_id":1,"run":"x","predictions":[]}\n']
+)
+def test_a_broken_predictions_file_is_named_and_left_alone(
+    text: str, known: Known, annotations: Path, tmp_path: Path
+) -> None:
+    for file in (tmp_path / "p.jsonl", tmp_path / "p.csv"):
+        file.write_text(text)
+        with pytest.raises(DatasetError, match=file.name):
+            ovm.measure_accuracy(
+                known.xml, known.files[0].parent, annotations=annotations, predictions=file, resume=True
+            )
+        assert file.read_text() == text
+
+
+def test_limits_are_checked(known: Known, annotations: Path) -> None:
+    report = ovm.measure_accuracy(known.xml, known.files[0].parent, annotations=annotations, limit=5, seed=3)
+    assert (report.images, report.limit, report.seed) == (5, 5, 3)
+    with pytest.raises(UsageError, match="bad limit"):
+        ovm.measure_accuracy(known.xml, known.files[0].parent, annotations=annotations, limit=0)

@@ -1,0 +1,140 @@
+"""`compare` on small networks whose answers numpy computes, in OpenVINO and in onnxruntime."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from known_network import Known, converted, val_txt
+from small_networks import by_hand, describe, write_onnx
+
+from ov_mobilenet.accuracy.networks import parse_entry
+from ov_mobilenet.accuracy.side_by_side import compare
+from ov_mobilenet.cli.main import main
+from ov_mobilenet.errors import MissingDependencyError, UsageError
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def swapped(tmp_path_factory: pytest.TempPathFactory, known: Known) -> Path:
+    """The network with its two most frequent classes swapped. Returns the model.yml."""
+    import onnx
+    from onnx import numpy_helper
+
+    folder = tmp_path_factory.mktemp("swapped")
+    model = onnx.load(known.yml.with_name("small.onnx"))
+    for initializer in model.graph.initializer:
+        if initializer.name in ("dense", "offset"):
+            values = numpy_helper.to_array(initializer)
+            initializer.CopyFrom(numpy_helper.from_array(values[order(known)], initializer.name))
+    onnx.save(model, folder / "swapped.onnx")
+    return describe(folder / "swapped.onnx", extra="ov_mobilenet: {classes: 8}\n")
+
+
+def order(known: Known) -> list[int]:
+    one, other = np.bincount(known.ranked(0), minlength=8).argsort()[-2:].tolist()
+    places = list(range(8))
+    places[one], places[other] = other, one
+    return places
+
+
+def test_figures_of_two_networks_and_their_sources(known: Known, swapped: Path, tmp_path: Path) -> None:
+    best = known.ranked(0)
+    val_txt(tmp_path / "val.txt", [(file.name, best[i]) for i, file in enumerate(known.files)])
+    found = compare(
+        [f"{known.yml}@source", str(known.xml), f"{swapped}@source", str(known.yml.with_name("small.onnx"))],
+        known.files[0].parent, annotations=tmp_path / "val.txt", seconds=0,
+    )  # fmt: skip
+    source, ours, other, by_file = found.models
+    assert [row.runs_in for row in found.models] == ["onnxruntime", "OpenVINO", "onnxruntime", "onnxruntime"]
+    assert (source.top1, ours.top1, by_file.top1) == (1.0, 1.0, 1.0)
+    assert (ours.agreement, ours.inference_precision) == (1.0, "f32")
+    assert ours.max_difference is not None
+    assert 0 < ours.max_difference < 3e-5
+    assert by_file.max_difference == 0.0
+    answers = known.answers[:, order(known)]
+    same = float((answers.argmax(1) == known.answers.argmax(1)).mean())
+    assert 0 < same < 1
+    assert (other.top1, other.agreement) == (same, same)
+    assert other.max_difference == pytest.approx(np.abs(answers - known.answers).max(), abs=1e-5)
+    assert source.size_mb == known.yml.with_name("small.onnx").stat().st_size / 1e6
+    assert ours.size_mb == known.xml.with_suffix(".bin").stat().st_size / 1e6
+    assert (ours.throughput_fps, ours.p50_ms) == (None, None)
+
+
+def test_networks_with_and_without_background_are_compared_by_class(known: Known, tmp_path: Path) -> None:
+    yml = write_onnx(tmp_path / "b", classes=9, extra="ov_mobilenet: {classes: 9, background_class: 0}\n")
+    val_txt(tmp_path / "val.txt", [(file.name, 0) for file in known.files])
+    found = compare(
+        [str(known.xml), str(converted(yml, tmp_path / "out"))],
+        known.files[0].parent, annotations=tmp_path / "val.txt", seconds=0,
+    )  # fmt: skip
+    nine = np.stack([by_hand(frame, classes=9) for frame in known.frames]).argmax(1)
+    assert found.models[1].agreement == (nine - 1 == known.answers.argmax(1)).mean()
+    assert found.models[1].top1 == (nine == 1).mean()
+    assert found.models[1].max_difference is None
+    with pytest.raises(UsageError, match="same number of classes"):
+        eight = write_onnx(tmp_path / "c", classes=8, extra="ov_mobilenet: {classes: 8, background_class: 0}\n")
+        compare([str(known.xml), str(eight)], known.files[0].parent, annotations=tmp_path / "val.txt", seconds=0)
+
+
+def test_speed_is_measured_and_one_that_fails_does_not_stop_the_others(
+    known: Known, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(file.name, c) for file, c in zip(known.files, known.ranked(0), strict=True)]
+    annotations = val_txt(tmp_path / "val.txt", [*rows, ("missing.png", 0)])
+    command = ["compare", str(known.xml), "missing.xml", f"{known.yml}@source", "--dataset",
+               str(known.files[0].parent), "--annotations", str(annotations), "--seconds", "0.05"]  # fmt: skip
+    assert main([*command, "--format", "json"]) == 1
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert document["exif_orientation"] == "ignored"
+    assert (document["images"], document["failed"]) == (12, 1)
+    first, missing, source = document["models"]
+    assert "no such IR" in missing["error"]
+    assert missing["top1"] is None
+    for row in (first, source):
+        assert (row["top1"], row["agreement"]) == (1.0, 1.0)
+        assert row["throughput_fps"] > 0
+        assert row["p50_ms"] > 0
+    assert "error: missing.xml: no such IR" in err
+    assert "missing.png" in err
+    assert main([*command, "--format", "md"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    assert {line.count("|") for line in lines} == {10}
+    assert main(command) == 1
+    assert "100.00%" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "form"),
+    [
+        ("a.xml", "a.xml", None),
+        ("a.xml@bf16", "a.xml", "bf16"),
+        ("mobilenetv2-7@source", "mobilenetv2-7", "source"),
+        ("me@home/a.xml", "me@home/a.xml", None),
+        ("me@home/a.xml@f32", "me@home/a.xml", "f32"),
+        ("net.tflite", "net.tflite", "source"),
+    ],
+)
+def test_entries(text: str, model: str, form: str | None) -> None:
+    entry = parse_entry(text)
+    assert (entry.text, entry.model, entry.form) == (text, model, form)
+
+
+def test_mistakes(known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = known.files[0].parent
+    with pytest.raises(UsageError, match="two or more"):
+        compare([str(known.xml)], folder)
+    with pytest.raises(UsageError, match="an IR has no source network"):
+        compare([f"{known.xml}@source"] * 2, folder)
+    (tmp_path / "lonely.onnx").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"no model\.yml beside the network"):
+        compare([str(tmp_path / "lonely.onnx")] * 2, folder)
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    with pytest.raises(MissingDependencyError, match="onnxruntime is not installed.*pip install onnxruntime"):
+        compare([f"{known.yml}@source"] * 2, folder)

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import pytest
+from benchmarking import browser as browsers
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ov_mobilenet.benchmarking.html import plots
+from ov_mobilenet.benchmarking.html_report import html_report
+from ov_mobilenet.benchmarking.measurement import (
+    Histogram,
+    Latency,
+    Load,
+    Measurement,
+    OpenLoop,
+    Report,
+    Spread,
+    read_report,
+)  # fmt: skip
+from ov_mobilenet.errors import MissingDependencyError
+
+pytest.importorskip("matplotlib")
+replace = msgspec.structs.replace
+
+REPORT = read_report(Path(__file__).parent / "data" / "benchmark.json")
+HOSTILE = (
+    '<script>alert(1)</script>"><img src=http://example.invalid/x onerror=alert(1)>$\\frac$ \x00\x1b[31m\udcff&amp;'
+)
+
+
+class Page(HTMLParser):
+    """Tags, attributes, texts by tag, and table rows."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.rows: list[list[str]] = []
+        self._open = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(name, value or "") for name, value in attrs]
+        self._open = tag
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open = ""
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append((self._open, data))
+            if self._open in ("th", "td"):
+                self.rows[-1][-1] += data
+
+    def headings(self) -> list[str]:
+        return [text for tag, text in self.texts if tag == "h2"]
+
+    def all_text(self) -> str:
+        return " ".join(text for _, text in self.texts)
+
+
+def many() -> Report:
+    """24 measurements: each of the sample's with other streams and batches, one that did not keep up."""
+    measured = [
+        replace(
+            one, num_streams=streams, batch=batch, throughput_fps=one.throughput_fps * streams**0.5 * batch**0.2,
+            latency_ms=replace(one.latency_ms, p50=one.latency_ms.p50 * batch, p95=one.latency_ms.p95 * batch),
+        )
+        for one in (REPORT.measurements[0], REPORT.measurements[1], REPORT.measurements[3])
+        for streams in (1, 2) for batch in (1, 2, 4, 8)
+    ]  # fmt: skip
+    measured[5] = replace(measured[5], open_loop=OpenLoop(2000.0, True, 4431, 4021), failed=3)
+    machine = replace(REPORT.machine, load=Load(3.1, 0.61, True))
+    return replace(REPORT, measurements=tuple(measured), machine=machine)
+
+
+@functools.cache
+def crowded() -> str:
+    return html_report(many())
+
+
+def one() -> Report:
+    return replace(REPORT, measurements=REPORT.measurements[:1], comparisons=(), failures=())
+
+
+def hostile() -> Report:
+    """Every text of the report is an attack."""
+
+    def attacked(value: object) -> object:
+        if isinstance(value, dict):
+            return {
+                HOSTILE if key == "decode" and isinstance(inner, dict) else key: attacked(inner)
+                if key not in ("mode", "way")
+                else inner
+                for key, inner in value.items()
+            }
+        if isinstance(value, list):
+            return [attacked(inner) for inner in value]
+        return HOSTILE if isinstance(value, str) else value
+
+    return msgspec.convert(attacked(msgspec.to_builtins(REPORT)), Report)
+
+
+def test_every_measurement_stands_in_the_table_with_its_figures() -> None:
+    rows = Page(html_report(REPORT)).rows
+    head = next(row for row in rows if "FPS" in row and "p99 ms" in row)
+    table = rows[rows.index(head) + 1 :][:4]
+    named = [dict(zip(head, row, strict=True)) for row in table]
+    assert [row["FPS"] for row in named] == ["1,043", "448.7", "600.1", "5,821"]
+    assert [row["p50 ms"] for row in named] == ["3.81", "18.23", "0.409", "0.694"]
+    assert [row["p99.9 ms"] for row in named] == ["5.54", "26.48", "0.583", "0.972"]
+    assert [row["precision"] for row in named] == ["bf16", "bf16", "bf16", "f32"]
+    assert [row["batch"] for row in named] == ["1", "4", "1", "1"]
+
+
+def test_a_section_without_data_is_left_out() -> None:
+    everything = ["Failures", "Measurements", "Throughput against latency", "Comparisons",
+                  "Latency distribution and throughput over time", "Stages, end to end", "Images at a given rate",
+                  "Start-up", "Layers", "Machine"]  # fmt: skip
+    assert Page(html_report(REPORT)).headings() == everything
+    only = replace(REPORT.measurements[0], layers=None, start_up_ms=None)
+    left = ["Measurements", "Throughput against latency", "Latency distribution and throughput over time", "Machine"]
+    assert Page(html_report(replace(one(), measurements=(only,)))).headings() == left
+    nothing = replace(REPORT, measurements=(), comparisons=())
+    assert Page(html_report(nothing)).headings() == ["Failures", "Machine"]
+
+
+def test_what_a_reader_must_not_miss_is_said_in_words() -> None:
+    quiet, loud = Page(html_report(one())).all_text(), Page(crowded()).all_text()
+    for words in ("was busy before", "saturated", "slower than allowed", "device NPU is not here"):
+        assert words in loud
+        assert words not in quiet
+
+
+def test_figures_at_the_edge_are_drawn_too() -> None:
+    """All latencies alike, none at all, a device that answered nothing, and nine decades on one axis."""
+    usual = REPORT.measurements[0]
+    names = Latency.__struct_fields__
+
+    def measured(latency: float, longest: float, histogram: Histogram, fps: tuple[float, ...]) -> Measurement:
+        low, high = min(fps, default=None), max(fps, default=None)
+        return replace(
+            usual, throughput_fps=high or 0.0, histogram=histogram, spread=Spread(1.0, fps, low, high, high, None),
+            latency_ms=Latency(**{**dict.fromkeys(names, latency), "p99": longest, "max": longest}),
+        )  # fmt: skip
+
+    cases = (
+        measured(2.5, 2.5, Histogram((2.5,) * 25, (0,) * 23 + (5,)), (5.0,)),
+        measured(0.0, 0.0, Histogram((0.0, 0.0, 0.0), (0, 5)), (0.0, 0.0)),
+        measured(0.0, 0.0, Histogram((), ()), ()),
+        measured(1e-5, 1e4, Histogram((1e-5, 0.1, 1e4), (99_999, 1)), (1e5, 1.0)),
+    )
+    for case in (*((each,) for each in cases), cases):
+        page = Page(html_report(replace(REPORT, measurements=case, comparisons=REPORT.comparisons[:1])))
+        assert page.tags["svg"] >= 2
+        assert not re.search(r"\b(nan|inf)\b", page.all_text())
+
+
+def test_no_text_becomes_markup() -> None:
+    text = html_report(hostile())
+    text.encode()
+    calm, page = Page(html_report(REPORT)), Page(text)
+    assert set(page.tags) <= set(calm.tags)
+    assert not {"script", "img"} & set(page.tags)
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert "<script>alert(1)</script>" in page.all_text()
+    assert not re.search("[\x00\x1b\ud800-\udfff]", page.all_text())
+
+
+def test_the_page_asks_for_nothing() -> None:
+    page = Page(crowded())
+    addresses = [value for name, value in page.attributes if name in ("src", "href", "xlink:href", "srcset", "data")]
+    assert addresses
+    assert all(value.startswith("#") for value in addresses)
+    assert "url(" not in re.sub(r"url\(#", "", crowded())
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'; img-src data:") in page.attributes
+
+
+def test_ids_are_unique_and_every_reference_has_its_target() -> None:
+    page = crowded()
+    ids = [value for name, value in Page(page).attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:href="|url\()#([^")]+)', page)) == set(ids)
+
+
+def test_the_same_report_gives_the_same_bytes_whatever_the_matplotlibrc() -> None:
+    import matplotlib
+
+    before = html_report(REPORT)
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "path"}):
+        assert html_report(REPORT) == before
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.style", None)
+    with pytest.raises(MissingDependencyError, match=r"ov-mobilenet\[report\]"):
+        html_report(REPORT)
+
+
+def test_every_point_is_numbered() -> None:
+    page = crowded()
+    drawing = page[page.index('aria-label="Throughput against latency') :]
+    drawing = drawing[: drawing.index("</svg>")]
+    texts = [text for tag, text in Page(drawing).texts if tag == "text"]
+    assert {str(number) for number in range(1, 25)} <= set(texts)
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12))
+def test_the_front_holds_what_nothing_beats(places: list[tuple[int, int]]) -> None:
+    def at(latency: int, fps: int) -> Measurement:
+        some = REPORT.measurements[0]
+        return replace(some, throughput_fps=float(fps), latency_ms=replace(some.latency_ms, p50=float(latency)))
+
+    expected = {
+        (latency, fps)
+        for latency, fps in places
+        if not any(le <= latency and f >= fps and (le, f) != (latency, fps) for le, f in places)
+    }
+    kept = [(it.latency_ms.p50, it.throughput_fps) for it in plots.front([at(*place) for place in places])]
+    assert kept == sorted(expected)
+
+
+@pytest.fixture
+def browser() -> str:
+    path = browsers.found()
+    if path is None:
+        pytest.skip(f"needs a browser: one of {', '.join(browsers.NAMES)}")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("report", "scheme", "width"),
+    [
+        (REPORT, "light", 390), (REPORT, "dark", 1280), (one(), "dark", 390), (many(), "light", 1280),
+        (hostile(), "light", 390),
+    ],
+    ids=["phone", "dark", "one-phone-dark", "many", "hostile"],
+)  # fmt: skip
+def test_a_browser_shows_it(browser: str, report: Report, scheme: browsers.Scheme, width: int, tmp_path: Path) -> None:
+    seen = browsers.look(browser, html_report(report), tmp_path, scheme=scheme, width=width)
+    assert seen.console == []
+    assert seen.requests == set()
+    probe = seen.probe
+    assert probe["scripts"] == 0
+    assert probe["content"] <= probe["width"], "the page scrolls sideways"
+    assert (browsers.contrast(probe["paper"], "rgb(0, 0, 0)") < 2) == (scheme == "dark")
+    assert len(probe["texts"]) > 50
+    for text in probe["texts"]:
+        assert browsers.contrast(text["colour"], text["behind"]) >= 4.5, text
+        assert text["pixels"] >= 10, text
+        if text["svg"]:
+            left, top, right, bottom = text["svg"]
+            inside = left - 2 <= text["left"] and text["right"] <= right + 2
+            assert inside and top - 2 <= text["top"] and text["bottom"] <= bottom + 2, text
+        elif not text["scrolls"]:
+            assert text["left"] >= 0 and text["right"] <= probe["width"] + 1, text
+
+
+def test_on_paper_the_tables_fit_and_the_colours_are_those_of_light(browser: str, tmp_path: Path) -> None:
+    assert crowded().count("@media print") == 1
+    printed = crowded().replace("@media print", "@media all")
+    across = 1031  # A4 across, 297 mm at 96 pixels an inch, less two margins of 12 mm
+    probe = browsers.look(browser, printed, tmp_path, scheme="dark", width=across).probe
+    assert probe["paper"] in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
+    assert max(text["right"] for text in probe["texts"]) <= across
+    assert min(browsers.contrast(text["colour"], text["behind"]) for text in probe["texts"]) >= 4.5
+
+
+def test_the_browser_would_tell_of_a_request_a_script_and_an_overflow(browser: str, tmp_path: Path) -> None:
+    """The test above proves something: a page that does wrong is seen to."""
+    wrong = '<p style="width:900px">x</p><img src="https://example.invalid/a.png"><script>nowhere()</script>'
+    seen = browsers.look(browser, wrong, tmp_path, scheme="light", width=390)
+    assert "https://example.invalid/a.png" in seen.requests
+    assert any("nowhere" in line for line in seen.console)
+    assert seen.probe["content"] > seen.probe["width"]

@@ -1,0 +1,342 @@
+"""From an image to the network's size: exact against the plain functions, fast against Pillow itself."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from ov_mobilenet.errors import ImageError, UsageError
+from ov_mobilenet.images.decode import decode_image, read_image, to_frame
+from ov_mobilenet.images.geometry import apply
+from ov_mobilenet.images.image_files import open_image
+from ov_mobilenet.images.load_image import DECODES, load_image
+from ov_mobilenet.images.reduced import reduction
+from ov_mobilenet.zoo.geometry import parse_words
+
+V1 = parse_words("crop 0.875, resize 224")
+V2 = parse_words("resize 256 greater pillow, crop 224")
+WORDS = (
+    "crop 0.875, resize 128",
+    "resize 256 greater pillow, crop 224",
+    "resize 256, crop 224",
+    "resize 232 greater bicubic pillow, crop 224",
+    "crop 0.9 pillow, resize 96x64 bicubic",
+    "resize 100 pillow, crop 0.5",
+    "resize 64 pillow, crop 96",
+    "crop 64",
+)
+# Tiny, extreme aspect ratios, enlarged, whole multiples, one pixel off them.
+SIZES = (
+    (1, 1), (3, 2), (20, 700), (700, 20), (256, 256), (255, 257), (100, 300), (300, 100), (240, 320), (320, 240),
+    (375, 500), (500, 375), (512, 512), (511, 513), (768, 1024), (1025, 769), (2048, 2048), (2047, 2300),
+)  # fmt: skip
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(height * 10_000 + width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def jpeg(frame: np.ndarray, orientation: int = 1, **options: object) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    Image.fromarray(frame[:, :, ::-1]).save(buffer, "JPEG", exif=exif, **options)
+    return buffer.getvalue()
+
+
+def png(frame: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(frame[:, :, ::-1]).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def photo(height: int, width: int) -> np.ndarray:
+    """Smooth, with nothing that a smaller image could not show; corners and channels differ."""
+    coarse = noise(6, 8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def resized_by_pillow(frame: np.ndarray, side: int, cropped: int, method: Image.Resampling) -> np.ndarray:
+    """The short side made `side`, the centre cut out: all of it by Pillow, as torchvision does it."""
+    image = Image.fromarray(frame[:, :, ::-1])
+    width, height = image.size
+    size = (side, side * height // width) if height > width else (side * width // height, side)
+    left, top = round((size[0] - cropped) / 2), round((size[1] - cropped) / 2)
+    crop = image.resize(size, method).crop((left, top, left + cropped, top + cropped))
+    return np.asarray(crop)[:, :, ::-1]
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> int:
+    assert one.shape == other.shape
+    return int(np.abs(one.astype(int) - other).max())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(
+    ("words", "side", "method"),
+    [
+        ("resize 256 greater pillow, crop 224", 256, Image.Resampling.BILINEAR),
+        ("resize 232 greater bicubic pillow, crop 224", 232, Image.Resampling.BICUBIC),
+    ],
+)
+def test_within_two_grey_levels_of_pillow(
+    size: tuple[int, int], words: str, side: int, method: Image.Resampling
+) -> None:
+    frame, geometry = noise(*size), parse_words(words)
+    expected = resized_by_pillow(frame, side, 224, method)
+    assert difference(load_image(frame, geometry).frame, expected) <= 2
+    assert difference(load_image(png(frame), geometry).frame, expected) <= 2
+    assert np.array_equal(load_image(frame, geometry, "exact").frame, expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(height=st.integers(1, 900), width=st.integers(1, 900), side=st.integers(1, 300), data=st.data())
+def test_any_size_within_two_grey_levels_of_pillow(height: int, width: int, side: int, data: st.DataObject) -> None:
+    cropped = data.draw(st.integers(1, side))
+    frame = noise(height, width)
+    if max(height, width) * side > 5_000 * min(height, width):
+        return  # only slow; beyond 32,768 pixels an error
+    expected = resized_by_pillow(frame, side, cropped, Image.Resampling.BILINEAR)
+    geometry = parse_words(f"resize {side} greater pillow, crop {cropped}")
+    assert difference(load_image(frame, geometry).frame, expected) <= 2
+    assert difference(load_image(png(frame), geometry).frame, expected) <= 2
+
+
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_exact_is_decode_then_geometry(words: str, orientation: int) -> None:
+    geometry = parse_words(words)
+    for size in ((90, 70), (375, 500), (1500, 1100)):
+        data = jpeg(noise(*size), orientation)
+        image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+        decoded = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+        loaded = load_image(data, geometry, "exact")
+        assert np.array_equal(loaded.frame, apply(geometry, decoded))
+        assert np.array_equal(loaded.frame, apply(geometry, read_image(data, geometry.reader)))
+
+
+@pytest.mark.parametrize("words", [words for words in WORDS if "pillow, crop" not in words])
+def test_auto_is_exact_where_it_need_not_save(words: str) -> None:
+    geometry = parse_words(words)
+    for size in ((40, 60), (140, 120)):
+        data = jpeg(noise(*size))
+        for decode in DECODES:
+            assert np.array_equal(load_image(data, geometry, decode).frame, load_image(data, geometry, "exact").frame)
+
+
+@pytest.mark.parametrize(
+    ("words", "size", "expected"),
+    [
+        ("resize 256 greater pillow, crop 224", (1023, 4000), 1),
+        ("resize 256 greater pillow, crop 224", (1024, 4000), 2),
+        ("resize 256 greater pillow, crop 224", (4000, 2047), 2),
+        ("resize 256 greater pillow, crop 224", (4000, 2048), 4),
+        ("resize 256 greater pillow, crop 224", (3000, 4000), 4),
+        ("resize 256 greater pillow, crop 224", (30_000, 40_000), 8),
+        ("crop 0.875, resize 224", (1407, 1600), 1),
+        ("crop 0.875, resize 224", (1408, 1600), 2),
+        ("crop 0.875, resize 224", (5632, 5632), 8),
+        ("resize 256, crop 224", (4000, 300), 1),
+        ("resize 64x32", (352, 176), 2),
+        ("resize 64x32", (352, 175), 1),
+        ("crop 224", (4000, 4000), 1),
+        ("crop 1000, resize 100", (4000, 4000), 1),
+        ("crop 0.5, crop 0.5, resize 100", (2200, 2200), 2),
+    ],
+)
+def test_how_much_an_image_may_be_reduced(words: str, size: tuple[int, int], expected: int) -> None:
+    assert reduction(parse_words(words), *size) == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 9000), st.integers(1, 9000), st.sampled_from([words for words in WORDS if "resize" in words]))
+def test_a_reduced_image_is_never_enlarged_again(height: int, width: int, words: str) -> None:
+    geometry = parse_words(words)
+    factor = reduction(geometry, height, width)
+    reduced = -(-height // factor), -(-width // factor)
+    if factor > 1:  # what is left still is as large as what the resize makes of it
+        first = next(step for step in geometry.steps if hasattr(step, "keep_aspect"))
+        fraction = next((step.fraction for step in geometry.steps[:1] if hasattr(step, "fraction")), None) or 1.0
+        assert reduced[0] * fraction >= first.height
+        assert reduced[1] * fraction >= first.width
+
+
+@pytest.mark.parametrize("geometry", [V1, V2], ids=str)
+@pytest.mark.parametrize("size", [(1600, 1800), (1601, 1803), (1803, 1601), (3001, 2003)])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_large_jpegs_look_the_same(geometry: object, size: tuple[int, int], orientation: int) -> None:
+    data = jpeg(photo(*size), orientation, quality=95)
+    exact = load_image(data, geometry, "exact").frame
+    for decode in ("auto", "fast"):
+        assert difference(load_image(data, geometry, decode).frame, exact) <= 16
+        assert np.abs(load_image(data, geometry, decode).frame.astype(int) - exact).mean() < 3
+
+
+@pytest.mark.parametrize("geometry", [V1, V2], ids=str)
+@pytest.mark.parametrize("form", ["JPEG", "MPO"])
+def test_large_jpegs_are_decoded_at_a_fraction(geometry: object, form: str) -> None:
+    # A checkerboard of single pixels is grey at half the size; full size and bilinear it is not with V1's geometry.
+    board = np.zeros((2048, 2048, 3), np.uint8)
+    board[::2, 1::2] = board[1::2, ::2] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(board).save(buffer, form, quality=95)
+    plain = load_image(buffer.getvalue(), geometry).frame
+    assert plain.min() >= 120 and plain.max() <= 135
+    data = jpeg(noise(2048, 2048))
+    assert difference(load_image(data, geometry).frame, load_image(data, geometry, "exact").frame) > 2
+
+
+@pytest.mark.parametrize("reader", ["opencv", "pillow"])
+@pytest.mark.parametrize("factor", [1, 2, 4, 8])
+@pytest.mark.parametrize("size", [(160, 240), (161, 247), (15, 9)])
+def test_sides_are_divided_rounding_up(size: tuple[int, int], factor: int, reader: str) -> None:
+    data = jpeg(noise(*size))
+    header, _ = open_image(data)
+    frame = to_frame(decode_image(data, header, reader, reduction=factor))
+    assert frame.shape == (-(-size[0] // factor), -(-size[1] // factor), 3)
+
+
+def test_opencv_never_sees_an_incomplete_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Some versions of it fill up with grey.
+    monkeypatch.setattr(cv2, "imdecode", lambda *args: pytest.fail("OpenCV decodes it"))
+    exif = Image.Exif()
+    exif[0x9286] = jpeg(noise(16, 16))  # a thumbnail with an end of its own
+    buffer = io.BytesIO()
+    Image.fromarray(noise(300, 300)).save(buffer, "JPEG", exif=exif)
+    for data in (jpeg(noise(300, 300)), buffer.getvalue()):
+        with pytest.raises(ImageError, match="truncated"):
+            load_image(data[:-200], V1)
+
+
+def test_orientation_decides_which_side_is_which() -> None:
+    # 64 high and 32 wide of an image that lies on its side: large enough only once turned.
+    geometry = parse_words("resize 64x32")
+    stored = noise(192, 384)
+    for orientation, is_reduced in ((1, False), (6, True)):
+        data = jpeg(stored, orientation, quality=95)
+        same = np.array_equal(load_image(data, geometry).frame, load_image(data, geometry, "exact").frame)
+        assert same is not is_reduced
+
+
+@pytest.mark.parametrize("decode", ["exact", "auto"])
+def test_only_fast_shrinks_what_is_no_jpeg(decode: str) -> None:
+    frame = noise(1080, 1920)
+    expected = resized_by_pillow(frame, 256, 224, Image.Resampling.BILINEAR)
+    assert difference(load_image(frame, V2, decode).frame, expected) <= 2
+    assert difference(load_image(frame, V2, "fast").frame, expected) > 2
+
+
+def test_fast_frames_and_pngs_look_the_same() -> None:
+    for size in ((1080, 1920), (1081, 1923), (4000, 600)):
+        frame = photo(*size)
+        exact = load_image(frame, V2, "exact").frame
+        for source in (frame, png(frame)):
+            assert difference(load_image(source, V2, "fast").frame, exact) <= 6
+        # OpenCV's resizes are not slow.
+        assert np.array_equal(load_image(png(frame), V1, "fast").frame, load_image(frame, V1, "exact").frame)
+        assert np.array_equal(load_image(frame, V1, "fast").frame, load_image(frame, V1, "exact").frame)
+
+
+@pytest.mark.parametrize("decode", DECODES)
+@pytest.mark.parametrize(
+    "geometry", [V1, V2, *map(parse_words, ("crop 0.5", "crop 40x60", "resize 60")), None], ids=str
+)
+def test_the_frame_is_ours(geometry: object, decode: str) -> None:
+    frame = noise(60, 60)
+    wide = noise(60, 90)
+    for source in (frame, wide[:, 10:70], wide[:, ::-1], frame[::2]):
+        loaded = load_image(source, geometry, decode).frame
+        assert loaded.flags.c_contiguous and loaded.flags.writeable and loaded.dtype == np.uint8
+        before = loaded.copy()
+        kept = source.copy()
+        source[:] = 255 - source
+        assert np.array_equal(loaded, before)
+        source[:] = kept
+        loaded[:] = 0
+        assert np.array_equal(source, kept)
+    assert load_image(png(frame), geometry, decode).frame.flags.writeable
+
+
+def test_without_a_geometry_the_image_is_decoded_whole() -> None:
+    frame = noise(2000, 2100)
+    assert np.array_equal(load_image(png(frame), None).frame, frame)
+    data = jpeg(frame)
+    for reader in ("opencv", "pillow"):
+        assert np.array_equal(load_image(data, None, reader=reader).frame, read_image(data, reader))
+
+
+@pytest.mark.parametrize("decode", DECODES)
+@pytest.mark.parametrize("geometry", [V1, V2], ids=str)
+def test_faults(geometry: object, decode: str, tmp_path: Path) -> None:
+    large = jpeg(noise(1200, 1200))
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.jpg").write_text("hello")
+    for source, message in (
+        (tmp_path / "vanished.jpg", r"^cannot be read \(No such file or directory\)$"),
+        (str(tmp_path / "vanished.jpg"), "No such file"),
+        (tmp_path / "empty.jpg", "^the file is empty$"),
+        (tmp_path / "text.jpg", "^not an image in a known format: expected JPEG, PNG"),
+        (b"", "^the file is empty$"),
+        (large[: len(large) // 2], r"^broken image \(image file is truncated"),
+        (large[:-200], r"^broken image \(image file is truncated"),
+        (large[:20], "image"),
+        (np.zeros((4, 4), np.uint8), "not a frame"),
+        (np.zeros((4, 4, 3), np.float32), "scaled to"),
+        (np.zeros((1, 9000, 3), np.uint8), "^sides too unlike"),
+    ):
+        if geometry is V1 and isinstance(source, np.ndarray) and source.shape[0] == 1:
+            continue  # V1 squeezes it
+        with pytest.raises(ImageError, match=message):
+            load_image(source, geometry, decode)
+
+
+def test_no_damage_raises_anything_but_image_error() -> None:
+    rng = np.random.default_rng(1)
+    data = jpeg(photo(600, 700))
+    for _ in range(60):
+        damaged = bytearray(data)
+        for position in rng.integers(0, len(data), 6):
+            damaged[position] = rng.integers(0, 256)
+        for geometry in (V1, V2):
+            try:
+                frame = load_image(bytes(damaged), geometry).frame
+            except ImageError:
+                continue
+            assert frame.shape == (224, 224, 3)
+
+
+def test_modes_of_large_jpegs() -> None:
+    image = Image.fromarray(photo(900, 800)[:, :, ::-1])
+    for mode in ("L", "CMYK"):
+        buffer = io.BytesIO()
+        image.convert(mode).save(buffer, "JPEG", quality=95)
+        for geometry in (V1, V2):
+            exact = load_image(buffer.getvalue(), geometry, "exact").frame
+            assert difference(load_image(buffer.getvalue(), geometry).frame, exact) <= 8
+
+
+def test_an_unknown_way_to_decode() -> None:
+    with pytest.raises(UsageError, match="expected exact, fast, auto, got 'quick'"):
+        load_image(noise(9, 9), V1, "quick")
+
+
+def test_timings_are_told_apart() -> None:
+    loaded = load_image(png(noise(600, 600)), V2)
+    assert loaded.decode_ms > 0 and loaded.geometry_ms > 0
+
+
+def test_many_threads_give_what_one_gives() -> None:
+    sources = [jpeg(noise(300 + 20 * index, 900 - 20 * index)) for index in range(20)]
+    jobs = [(source, geometry) for source in sources for geometry in (V1, V2)]
+    alone = [load_image(*job).frame for job in jobs]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda job: load_image(*job).frame, jobs * 3))
+    assert all(np.array_equal(frame, alone[index % len(jobs)]) for index, frame in enumerate(together))

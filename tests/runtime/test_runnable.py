@@ -1,0 +1,85 @@
+"""Mean, scale and channel order given when an IR without them is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ov_mobilenet as ovm
+from ov_mobilenet.errors import AlreadyNormalisedError, ConversionError, UsageError
+
+pytest.importorskip("onnx")
+small_networks = pytest.importorskip("small_networks")
+NORMALISATION = ovm.Normalisation(
+    mean=small_networks.MEAN, scale=small_networks.SCALE, reverse_input_channels=True
+)  # fmt: skip
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """An IR as `ovc` makes it: nothing baked in, no layout, logits."""
+    import openvino as ov
+
+    small_networks.write_onnx(tmp_path, batch=1)
+    ov.save_model(ov.convert_model(tmp_path / "small.onnx"), tmp_path / "bare.xml", compress_to_fp16=False)
+    return tmp_path / "bare.xml"
+
+
+@pytest.mark.parametrize("layout", [None, "NCHW", "[n,c,h,w]"])
+def test_the_numbers_are_those_by_hand(bare: Path, layout: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    classifier = ovm.load_classifier(
+        bare, device="CPU", inference_precision="f32", normalisation=NORMALISATION, layout=layout
+    )
+    frames = small_networks.frames()
+    expected = np.stack([small_networks.by_hand(frame) for frame in frames])
+    assert np.abs(classifier.probabilities(frames) - expected).max() < 1e-5
+    assert "raw BGR pixels" not in caplog.text  # the doubt is settled by what was given
+
+
+def test_without_it_the_numbers_are_others(bare: Path, caplog: pytest.LogCaptureFixture) -> None:
+    frames = small_networks.frames()
+    expected = np.stack([small_networks.by_hand(frame) for frame in frames])
+    plain = ovm.load_classifier(bare, device="CPU", inference_precision="f32").probabilities(frames)
+    assert np.abs(plain - expected).max() > 0.1
+    assert "raw BGR pixels" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "given",
+    [NORMALISATION, ovm.Normalisation(mean=(127.5,)), ovm.Normalisation(reverse_input_channels=True)],
+)
+def test_a_second_normalisation_is_refused(given: ovm.Normalisation) -> None:
+    with pytest.raises(AlreadyNormalisedError, match=r"applied a second time.*ov-mobilenet: .*Leave them out"):
+        ovm.load_classifier("mobilenet-v1-0.25-128-signs", normalisation=given)
+
+
+def test_so_is_one_after_the_model_optimizer(bare: Path) -> None:
+    import openvino as ov
+
+    model = ov.Core().read_model(bare)
+    model.set_rt_info("data[1,2,3]", ["conversion_parameters", "mean_values"])
+    made = bare.with_name("mo.xml")
+    ov.save_model(model, made, compress_to_fp16=False)
+    with pytest.raises(AlreadyNormalisedError, match=r"Model Optimizer: mean_values data\[1,2,3\]"):
+        ovm.load_classifier(made, normalisation=NORMALISATION)
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"mean": (1.0, 2.0)}, {"scale": (0.0,)}, {"mean": (np.nan,)}, {"scale": (1.0, 1e7, 1.0)}]
+)
+def test_a_normalisation_checks_its_numbers(numbers: dict) -> None:
+    with pytest.raises(UsageError, match=r"bad (mean|scale): expected (one number or three|finite numbers below)"):
+        ovm.Normalisation(**numbers)
+
+
+def test_a_layout_that_cannot_be(bare: Path) -> None:
+    with pytest.raises(ConversionError, match="the layout does not fit"):
+        ovm.load_classifier(bare, layout="NHWC")
+
+
+def test_labels_from_a_file(bare: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("\n".join(f"name {number}" for number in range(5)))
+    classifier = ovm.load_classifier(bare, device="CPU", labels=tmp_path / "names.txt")
+    assert classifier.labels == tuple(f"name {number}" for number in range(5))

@@ -1,0 +1,202 @@
+"""Profiles: what is written is read, what does not fit is named, and a classifier runs by it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import small_networks as small
+import yaml
+
+import ov_mobilenet as ovm
+from ov_mobilenet.cli.main import main
+from ov_mobilenet.errors import ConfigError, UsageError
+from ov_mobilenet.runtime import profile as profiles
+from ov_mobilenet.runtime.profile import Profile, load_profile
+from ov_mobilenet.tuning.tuner import save_profile
+from ov_mobilenet.zoo.geometry import parse_words
+
+
+@pytest.fixture(scope="module")
+def small_ir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("tuned")
+    sources = ovm.download(ovm.load_config(small.write_onnx(out / "small")), out / "dl", cache_root=out / "cache")
+    return ovm.convert(sources, out, precisions=("FP32",), form=ovm.Form(geometry=parse_words("resize 32")))[0].xml
+
+
+def document(xml: Path, **changes: Any) -> dict[str, Any]:
+    versions = profiles.current_versions()
+    return {
+        "schema_version": 1,
+        "created": "2026-01-31T12:00:00Z",
+        "model": {"name": "small", "xml": str(xml), "digest": profiles.ir_digest(xml)},
+        "device": {"name": "CPU", "full_name": profiles.full_device_name("CPU")},
+        "versions": {"openvino": versions.openvino, "ov_mobilenet": versions.ov_mobilenet},
+        "settings": {"batch_size": 2, "inference_precision": "f32", "streams": 1, "threads": 1, "nireq": 3},
+        "objective": "throughput",
+        "mode": "inference",
+        "latency_budget_ms": None,
+        "noise": 0.01,
+        "gain": {"ratio": 1.4, "low": 1.3, "high": 1.5, "pairs": 9},
+        "measurements": [
+            {
+                "precision": "f32", "batch": 2, "streams": 1, "requests": 3, "threads": 1, "throughput_fps": 100.0,
+                "p95_ms": 5.0, "images_per_cpu_s": None, "images_per_j": None, "top1": None, "on_front": True,
+                "chosen": True,
+            }
+        ],
+        **changes,
+    }  # fmt: skip
+
+
+def written(folder: Path, content: dict[str, Any]) -> Path:
+    path = folder / "a.profile.yml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+def test_what_is_saved_is_read_again_and_replaces_the_one_before(small_ir: Path, tmp_path: Path) -> None:
+    first = load_profile(written(tmp_path, document(small_ir)))
+    assert msgspec.to_builtins(first)["settings"]["hint"] is None
+    path = tmp_path / "b.yml"
+    path.write_text("something else")
+    save_profile(first, path)
+    assert load_profile(path) == first
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.profile.yml", "b.yml"]
+
+
+def test_a_classifier_runs_by_its_profile_and_answers_the_same(small_ir: Path, tmp_path: Path) -> None:
+    path = written(tmp_path, document(small_ir))
+    tuned = ovm.load_classifier(small_ir, profile=path)
+    made = tuned.compiled()
+    assert (made.batch, made.streams, made.requests, tuned.device) == (2, 1, 3, "CPU")
+    frames = small.frames()
+    assert np.abs(tuned.probabilities(frames) - [small.by_hand(frame) for frame in frames]).max() < 1e-5
+    again = ovm.load_classifier(small_ir, profile=load_profile(path))
+    assert again.compiled().batch == 2
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        (("settings", "streams"), 0, "settings.streams: wrong type or value"),
+        (("settings", "streams"), "2", "settings.streams: wrong type or value"),
+        (("settings", "batch_size"), True, "settings.batch_size"),
+        (("settings", "properties"), {"X": "1"}, "settings.properties: unknown key"),
+        (("settings", "hint"), "fast", "settings.hint"),
+        (("settings", "hint"), "throughput", "settings: a hint chooses the number of streams itself"),
+        (("device", "name"), "cpu; rm", "settings: no such device"),
+        (("model", "digest"), "abc", "model.digest"),
+        (("schema_version",), 2, "schema_version: a profile of another version: expected 1, got 2"),
+        (("objective",), "speed", "objective"),
+        (("noise",), -1, "noise"),
+        (("surplus",), 1, "surplus: unknown key"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_file_line_and_key(
+    place: tuple[str, ...], value: Any, told: str, small_ir: Path, tmp_path: Path
+) -> None:
+    content = document(small_ir)
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    path = written(tmp_path, content)
+    with pytest.raises(ConfigError) as caught:
+        load_profile(path)
+    assert told in str(caught.value)
+    assert str(caught.value).startswith(f"{path}:")
+
+
+def test_a_missing_key_and_a_tag_are_refused(small_ir: Path, tmp_path: Path) -> None:
+    content = document(small_ir)
+    del content["versions"]["openvino"]
+    with pytest.raises(ConfigError, match=r"versions\.openvino: missing"):
+        load_profile(written(tmp_path, content))
+    path = tmp_path / "tag.yml"
+    path.write_text("schema_version: !!python/object/apply:os.system ['true']\n")
+    with pytest.raises(ConfigError, match="tag"):
+        load_profile(path)
+
+
+def test_another_ir_is_refused_with_both_digests_and_files(small_ir: Path, tmp_path: Path) -> None:
+    path = written(tmp_path, document(small_ir))
+    other = tmp_path / "other.xml"
+    other.write_bytes(small_ir.read_bytes())
+    # The same graph with other weights is another network too.
+    weights = bytearray(small_ir.with_suffix(".bin").read_bytes())
+    weights[-1] ^= 1
+    other.with_suffix(".bin").write_bytes(weights)
+    with pytest.raises(ConfigError) as caught:
+        ovm.load_classifier(other, profile=path)
+    for part in (profiles.ir_digest(small_ir)[:12], profiles.ir_digest(other)[:12], str(small_ir), str(other)):
+        assert part in str(caught.value)
+
+
+def test_a_copy_of_the_ir_is_the_same_ir(small_ir: Path, tmp_path: Path) -> None:
+    path = written(tmp_path, document(small_ir))
+    for ending in (".xml", ".bin"):
+        (tmp_path / f"copy{ending}").write_bytes(small_ir.with_suffix(ending).read_bytes())
+    assert ovm.load_classifier(tmp_path / "copy.xml", profile=path).compiled().batch == 2
+
+
+def test_other_hardware_is_refused_and_other_versions_are_warned_of_by_name(
+    small_ir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = {"name": "CPU", "full_name": "Another CPU"}
+    with pytest.raises(ConfigError, match="another device: expected CPU: Another CPU, got CPU: "):
+        ovm.load_classifier(small_ir, profile=written(tmp_path, document(small_ir, device=device)))
+    now = profiles.current_versions()
+    versions = {"openvino": "2020.1", "ov_mobilenet": now.ov_mobilenet}
+    with caplog.at_level(logging.WARNING):
+        ovm.load_classifier(small_ir, profile=written(tmp_path, document(small_ir, versions=versions)))
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "openvino 2020.1" in warning and now.openvino in warning
+
+
+@pytest.mark.parametrize(
+    "more", [{"device": "CPU"}, {"hint": "latency"}, {"batch_size": 2}, {"settings": ovm.DeviceSettings()}]
+)
+def test_settings_beside_a_profile_are_given_twice(more: dict[str, Any], small_ir: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="given twice"):
+        ovm.load_classifier(small_ir, profile=written(tmp_path, document(small_ir)), **more)
+
+
+def test_classify_takes_a_profile(small_ir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from PIL import Image
+
+    for number, frame in enumerate(small.frames()[:3]):
+        Image.fromarray(frame[:, :, ::-1]).save(tmp_path / f"{number}.png")
+    path = written(tmp_path, document(small_ir))
+    images = [str(tmp_path / f"{number}.png") for number in range(3)]
+    plain = ["classify", str(small_ir), *images, "--format", "csv", "-k", "1"]
+    assert main([*plain, "-d", "CPU", "--inference-precision", "f32"]) == 0
+    expected = [line.split(",")[:3] for line in capsys.readouterr().out.splitlines()]
+    assert main([*plain, "--profile", str(path)]) == 0
+    assert [line.split(",")[:3] for line in capsys.readouterr().out.splitlines()] == expected
+    assert main([*plain, "--profile", str(path), "--threads", "2"]) == 2
+    assert "given twice" in capsys.readouterr().err
+    assert main([*plain, "--profile", str(tmp_path / "none.yml")]) == 1
+
+
+def test_benchmark_takes_a_profile(small_ir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, document(small_ir))
+    plain = ["benchmark", str(small_ir), "--profile", str(path), "--iterations", "4", "--warmup", "0"]
+    assert main([*plain, "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["batch"], told["num_streams"], told["infer_requests"], told["device"]) == (2, 1, 3, "CPU")
+    for more in (["--batch", "4"], ["-d", "CPU"], ["--threads", "2"], [str(small_ir)]):
+        assert main([*plain, *more]) == 2
+        assert "given twice" in capsys.readouterr().err
+
+
+def test_a_profile_says_what_is_in_it(small_ir: Path, tmp_path: Path) -> None:
+    found: Profile = load_profile(written(tmp_path, document(small_ir)))
+    settings = found.device_settings()
+    assert (settings.device, settings.streams, settings.nireq) == ("CPU", 1, 3)
+    assert settings.inference_precision == "f32"
