@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.benchmarking.benchmark import Workload, benchmark
     from ov_mobilenet.benchmarking.measurement import Measurement
     from ov_mobilenet.conversion.converter import IrModel, convert
-    from ov_mobilenet.devices.device_settings import DeviceSettings
+    from ov_mobilenet.devices.settings import DeviceSettings
     from ov_mobilenet.downloads.fetch import SourceFiles, download
     from ov_mobilenet.errors import OvMobilenetError
     from ov_mobilenet.inputs.opening import Inputs, open_inputs
@@ -44,7 +44,7 @@ _HOMES = {
     "AccuracyReport": "accuracy.report",
     "Classification": "runtime.results",
     "Classifier": "runtime.classifier",
-    "DeviceSettings": "devices.device_settings",
+    "DeviceSettings": "devices.settings",
     "Failure": "runtime.results",
     "Form": "ir.form",
     "InferQueue": "runtime.infer_queue",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.devices.device import compile_model
-from ov_mobilenet.devices.device_settings import DeviceOptions, DeviceSettings, settings_of
+from ov_mobilenet.devices.compile import compile_model
+from ov_mobilenet.devices.settings import DeviceOptions, DeviceSettings, settings_of
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.images.load_image import Decode
 from ov_mobilenet.resolve import Lookup, LookupOptions, open_model

@@ -7,7 +7,7 @@ import openvino as ov
 import openvino.opset13 as ops
 from fake_device import CPU, Behaviour, FakeCompiledModel
 
-from ov_mobilenet.devices.device import Compiled
+from ov_mobilenet.devices.compile import Compiled
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.results import Classification
 from ov_mobilenet.zoo.geometry import parse_words

@@ -16,7 +16,7 @@ from ov_mobilenet.accuracy.dataset import Dataset, Example, read_dataset, subset
 from ov_mobilenet.accuracy.figures import TOP, Tally, wilson
 from ov_mobilenet.accuracy.predictions import PredictionsFile, check_format
 from ov_mobilenet.accuracy.report import AccuracyReport, GeometryFrom
-from ov_mobilenet.devices.device_settings import DeviceSettings, InferencePrecision
+from ov_mobilenet.devices.settings import DeviceSettings, InferencePrecision
 from ov_mobilenet.errors import AccuracyError, DatasetError, UsageError
 from ov_mobilenet.ir.files import ir_digest
 from ov_mobilenet.load import load_classifier

@@ -17,7 +17,7 @@ from ov_mobilenet.accuracy.classes import Classes, classes_of
 from ov_mobilenet.accuracy.measure import geometry_from, geometry_words, load_for_accuracy
 from ov_mobilenet.accuracy.report import GeometryFrom
 from ov_mobilenet.conversion.network_files import network_ending
-from ov_mobilenet.devices.device_settings import DeviceSettings
+from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import UnknownModelError, UsageError
 from ov_mobilenet.resolve import Lookup, open_model, source_files
 from ov_mobilenet.zoo.geometry import Geometry, Library, check_size, from_dataset, parse_words, whole

@@ -21,7 +21,7 @@ from ov_mobilenet.accuracy.measure import OnProgress, versions
 from ov_mobilenet.accuracy.networks import ComparedEntry, ReadyNetwork, load_network, parse_entry
 from ov_mobilenet.accuracy.report import SCHEMA_VERSION, GeometryFrom
 from ov_mobilenet.accuracy.speed import frame_of
-from ov_mobilenet.devices.device_settings import DeviceSettings
+from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import DatasetError, ImageError, OvMobilenetError, UsageError
 from ov_mobilenet.resolve import Lookup
 from ov_mobilenet.runtime.results import Failure, top_predictions

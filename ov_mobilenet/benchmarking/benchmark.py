@@ -16,8 +16,8 @@ from ov_mobilenet.benchmarking.loops import Limit, TimedRun
 from ov_mobilenet.benchmarking.measurement import Asked, Layers, MeasuredNetwork, Measurement, Mode, Resources, StartUp
 from ov_mobilenet.benchmarking.resources import Meter
 from ov_mobilenet.benchmarking.workloads import EndToEnd, Inference, Subject
-from ov_mobilenet.devices.device import Compiled, compile_model
-from ov_mobilenet.devices.device_settings import DeviceSettings
+from ov_mobilenet.devices.compile import Compiled, compile_model
+from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import DeviceError, UsageError
 from ov_mobilenet.images.load_image import Decode
 from ov_mobilenet.ir.files import ir_digest

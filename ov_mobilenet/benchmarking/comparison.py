@@ -22,7 +22,7 @@ from ov_mobilenet.benchmarking.baseline import CONFIDENCE, MAX_REGRESSION, PAIRS
 from ov_mobilenet.benchmarking.benchmark import Bench, Workload, described
 from ov_mobilenet.benchmarking.latency import spread
 from ov_mobilenet.benchmarking.measurement import BaselineComparison, Measurement, Report
-from ov_mobilenet.devices.device_settings import DeviceSettings, Hint, InferencePrecision
+from ov_mobilenet.devices.settings import DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import OvMobilenetError, UsageError, printable
 from ov_mobilenet.ir.files import open_ir
 from ov_mobilenet.runtime.runnable import make_runnable

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ov_mobilenet.benchmarking.benchmark import Bench, Workload
 from ov_mobilenet.benchmarking.measurement import Failed, Measurement, Mode
-from ov_mobilenet.devices.device_settings import DeviceSettings, Hint, InferencePrecision
+from ov_mobilenet.devices.settings import DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import OvMobilenetError, UsageError
 from ov_mobilenet.resolve import Lookup, open_model
 from ov_mobilenet.runtime.runnable import Runnable, make_runnable

@@ -29,7 +29,7 @@ from ov_mobilenet.benchmarking.sweep import Sweep, SweepResult, measurements
 from ov_mobilenet.benchmarking.tables import HEADS, as_csv, as_markdown, layer_rows, row, sentence, type_rows
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.device import MORE, DeviceFlags
-from ov_mobilenet.devices.device_settings import HINTS, INFERENCE_PRECISIONS, DeviceSettings, Hint, InferencePrecision
+from ov_mobilenet.devices.settings import HINTS, INFERENCE_PRECISIONS, DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.images.load_image import DECODES, Decode
 from ov_mobilenet.outputs.whole import write_whole

@@ -13,7 +13,7 @@ from ov_mobilenet.benchmarking.latency import nearest_rank
 from ov_mobilenet.benchmarking.measurement import Measurement
 from ov_mobilenet.benchmarking.resources import Meter
 from ov_mobilenet.benchmarking.tables import layer_rows
-from ov_mobilenet.devices.device_settings import DeviceSettings, Hint
+from ov_mobilenet.devices.settings import DeviceSettings, Hint
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.resolve import open_model
 from ov_mobilenet.runtime.runnable import make_runnable

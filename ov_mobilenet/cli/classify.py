@@ -13,7 +13,7 @@ from ov_mobilenet.cli.device import DeviceFlags, device_options
 from ov_mobilenet.cli.inputs import InputOptions, input_options
 from ov_mobilenet.cli.outputs import OutputOptions, output_options
 from ov_mobilenet.cli.run_progress import RunProgress, shown
-from ov_mobilenet.devices.device_settings import DeviceSettings
+from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import printable
 from ov_mobilenet.images.load_image import DECODES, Decode
 from ov_mobilenet.load import load_classifier

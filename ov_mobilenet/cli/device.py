@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.devices.device_settings import (
+from ov_mobilenet.devices.settings import (
     HINTS,
     INFERENCE_PRECISIONS,
     DeviceSettings,

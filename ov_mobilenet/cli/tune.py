@@ -12,7 +12,7 @@ import click
 from ov_mobilenet.benchmarking.inputs import RANDOM
 from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.cli import options
-from ov_mobilenet.devices.device_settings import DeviceSettings, InferencePrecision
+from ov_mobilenet.devices.settings import DeviceSettings, InferencePrecision
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.tuning.space import Objective
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ov_mobilenet.devices import property_values
-from ov_mobilenet.devices.device_drivers import DRIVERS, reason_of
-from ov_mobilenet.devices.device_names import FAMILIES, family, why_absent
-from ov_mobilenet.devices.device_rules import precisions
-from ov_mobilenet.devices.device_settings import HINTS
+from ov_mobilenet.devices import properties as property_values
+from ov_mobilenet.devices.drivers import DRIVERS, reason_of
+from ov_mobilenet.devices.names import FAMILIES, family, why_absent
+from ov_mobilenet.devices.rules import precisions
+from ov_mobilenet.devices.settings import HINTS
 
 if TYPE_CHECKING:
     import openvino as ov

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ov_mobilenet.devices.device_names import parse_device
-from ov_mobilenet.devices.device_settings import DeviceSettings
+from ov_mobilenet.devices.names import parse_device
+from ov_mobilenet.devices.settings import DeviceSettings
 
 # A CPU takes less time for several images in one request than one after another; see tools/bench/README.md. Compiling
 # for another batch size pays off from this many images on.

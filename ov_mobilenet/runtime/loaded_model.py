@@ -18,7 +18,7 @@ from ov_mobilenet.runtime.items import Item, Prepared
 from ov_mobilenet.zoo.geometry import Geometry, Library
 
 if TYPE_CHECKING:
-    from ov_mobilenet.devices.device import Compiled
+    from ov_mobilenet.devices.compile import Compiled
     from ov_mobilenet.ir.record import IrRecord
     from ov_mobilenet.runtime.results import Failure
 

@@ -29,7 +29,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from ov_mobilenet._version import __version__
-from ov_mobilenet.devices.device_settings import DeviceSettings, Hint, InferencePrecision
+from ov_mobilenet.devices.settings import DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import ConfigError, UsageError
 from ov_mobilenet.ir.files import ir_digest
 from ov_mobilenet.zoo.config import convert_document
@@ -209,7 +209,7 @@ def full_device_name(device: str) -> str:
     """
     import openvino as ov
 
-    from ov_mobilenet.devices.device_names import check_there, parse_device
+    from ov_mobilenet.devices.names import check_there, parse_device
 
     core = ov.Core()
     name = parse_device(device)

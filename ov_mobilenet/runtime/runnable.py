@@ -25,8 +25,8 @@ from ov_mobilenet.zoo.labels import read_labels
 if TYPE_CHECKING:
     import openvino as ov
 
-    from ov_mobilenet.devices.device import Compiled
-    from ov_mobilenet.devices.device_settings import DeviceSettings
+    from ov_mobilenet.devices.compile import Compiled
+    from ov_mobilenet.devices.settings import DeviceSettings
     from ov_mobilenet.ir.record import IrRecord
     from ov_mobilenet.zoo.normalisation import Normalisation
 

@@ -16,10 +16,10 @@ from ov_mobilenet.benchmarking.loops import Limit
 from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.benchmarking.resources import Meter
 from ov_mobilenet.benchmarking.workloads import EndToEnd, Inference
-from ov_mobilenet.devices.device import compile_model
-from ov_mobilenet.devices.device_names import family, parse_device
-from ov_mobilenet.devices.device_rules import precisions
-from ov_mobilenet.devices.device_settings import INFERENCE_PRECISIONS, DeviceSettings, Hint, InferencePrecision
+from ov_mobilenet.devices.compile import compile_model
+from ov_mobilenet.devices.names import family, parse_device
+from ov_mobilenet.devices.rules import precisions
+from ov_mobilenet.devices.settings import INFERENCE_PRECISIONS, DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.files import open_ir
 from ov_mobilenet.runtime.classifier import Classifier

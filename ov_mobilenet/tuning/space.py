@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Literal
 
-from ov_mobilenet.devices.device_settings import InferencePrecision
+from ov_mobilenet.devices.settings import InferencePrecision
 
 Objective = Literal["throughput", "latency", "efficiency"]
 

@@ -13,7 +13,7 @@ import msgspec
 
 from ov_mobilenet.benchmarking.inputs import RANDOM, inputs_of
 from ov_mobilenet.benchmarking.measurement import Mode
-from ov_mobilenet.devices.device_settings import InferencePrecision
+from ov_mobilenet.devices.settings import InferencePrecision
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.files import ir_digest
 from ov_mobilenet.resolve import Lookup, open_model

@@ -17,7 +17,7 @@ from PIL import Image
 
 from ov_mobilenet import load
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.devices.device import compile_model
+from ov_mobilenet.devices.compile import compile_model
 from ov_mobilenet.devices.machine import cpu_flags
 
 NO_GPU = dataclasses.replace(

@@ -16,9 +16,9 @@ import pytest
 from fake_device import CPU, GPU, NPU, Behaviour, FakeCore
 
 from ov_mobilenet.devices import model_cache
-from ov_mobilenet.devices.device import Compiled, compile_model
-from ov_mobilenet.devices.device_names import check_there, parse_device
-from ov_mobilenet.devices.device_settings import DeviceSettings
+from ov_mobilenet.devices.compile import Compiled, compile_model
+from ov_mobilenet.devices.names import check_there, parse_device
+from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import DeviceError, UsageError
 
 NO_GPU = dataclasses.replace(

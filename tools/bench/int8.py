@@ -12,7 +12,7 @@ from pathlib import Path
 from infer_rate import runs_per_second
 
 import ov_mobilenet as ovm
-from ov_mobilenet.devices.device_settings import InferencePrecision
+from ov_mobilenet.devices.settings import InferencePrecision
 
 BATCHES = (1, 4, 8)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from ov_mobilenet.devices.device_names import parse_device
+from ov_mobilenet.devices.names import parse_device
 from ov_mobilenet.errors import UsageError
 
 Hint = Literal["latency", "throughput", "cumulative_throughput"]

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ov_mobilenet.devices import model_cache, property_values
-from ov_mobilenet.devices.device_drivers import reason_of
-from ov_mobilenet.devices.device_names import DeviceName, check_known, check_there, family, parse_device
-from ov_mobilenet.devices.device_rules import check_rules
-from ov_mobilenet.devices.device_settings import DeviceSettings
+from ov_mobilenet.devices import model_cache
+from ov_mobilenet.devices import properties as property_values
+from ov_mobilenet.devices.drivers import reason_of
+from ov_mobilenet.devices.names import DeviceName, check_known, check_there, family, parse_device
+from ov_mobilenet.devices.rules import check_rules
+from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import DeviceError, UsageError
 
 if TYPE_CHECKING:

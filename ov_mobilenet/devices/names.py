@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ov_mobilenet.devices.device_drivers import DRIVERS, reason_of
+from ov_mobilenet.devices.drivers import DRIVERS, reason_of
 from ov_mobilenet.errors import DeviceError, UsageError
 
 PLUGINS = ("AUTO", "MULTI", "HETERO", "BATCH")

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ov_mobilenet.devices.device_names import DeviceName, family
-from ov_mobilenet.devices.device_settings import DeviceSettings
+from ov_mobilenet.devices.names import DeviceName, family
+from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import DeviceError, OvMobilenetError, UsageError
 
 if TYPE_CHECKING:
