@@ -18,10 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, cast
 
-from ov_mobilenet.benchmarking.baseline import CONFIDENCE, MAX_REGRESSION, PAIRS, Ratio, of_pairs, of_samples
+from ov_mobilenet.benchmarking.baseline import CONFIDENCE, MAX_REGRESSION, PAIRS, ratio_of_runs
 from ov_mobilenet.benchmarking.benchmark import Bench, Workload, described
 from ov_mobilenet.benchmarking.latency import spread
 from ov_mobilenet.benchmarking.measurement import BaselineComparison, Measurement, Report
+from ov_mobilenet.benchmarking.ratios import Ratio, ratio_of_pairs
 from ov_mobilenet.devices.settings import DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import OvMobilenetError, UsageError, printable
 from ov_mobilenet.ir.files import open_ir
@@ -72,12 +73,12 @@ def compare_with_earlier(
     if earlier.throughput_fps <= 0 or not present.spread.fps:
         raise UsageError("a baseline without figures", where=name, expected="throughput above 0")
     before = _above_0(earlier.spread.fps or (earlier.throughput_fps,))
-    found = of_samples(_above_0(present.spread.fps), before)
+    found = ratio_of_runs(_above_0(present.spread.fps), before)
     for _ in range(SECOND_LOOKS):
         if not found.regressed(max_regression):
             break
         run = bench.run()
-        again = of_samples(_above_0(spread(run.ends, run.begun, run.images).fps or (run.fps,)), before)
+        again = ratio_of_runs(_above_0(spread(run.ends, run.begun, run.images).fps or (run.fps,)), before)
         found = max(found, again, key=lambda one: one.ratio)
     return _told(
         number, "recorded", name, 1, earlier.throughput_fps, present.throughput_fps, found, max_regression
@@ -151,7 +152,7 @@ def _pairs(
         # Whoever comes second finds a warmer machine: they take turns in that too.
         for mine in (True, False) if turn % 2 else (False, True):
             (present if mine else baseline).append(ours() if mine else theirs())
-    found = of_pairs(present, baseline)
+    found = ratio_of_pairs(present, baseline, confidence=CONFIDENCE)
     return _told(
         number, way, name, pairs, statistics.median(baseline), statistics.median(present), found, max_regression
     )
