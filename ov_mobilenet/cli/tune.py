@@ -5,71 +5,79 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from ov_mobilenet.benchmarking.inputs import RANDOM
 from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.cli import options
-from ov_mobilenet.devices.settings import DeviceSettings, InferencePrecision
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.tuning.space import Objective
 
 if TYPE_CHECKING:
-    from ov_mobilenet.runtime.profile import Measured
-    from ov_mobilenet.tuning.ledger import Step
-    from ov_mobilenet.tuning.rig import PrecisionChoice
-    from ov_mobilenet.tuning.tuner import Tuned
+    from ov_mobilenet.tuning.measurement_log import Step
+    from ov_mobilenet.tuning.target import PrecisionChoice
+    from ov_mobilenet.tuning.tuner import Tuned, TuneOptions
 
-SCHEMA_VERSION = 1
 PRECISIONS = ("own", "any", "int8", "f32", "bf16", "f16")
-SHOWN = 12
+EXIT_NOTHING_FOUND = 3
 
 
 @click.command("tune")
 @click.argument("model")
-@click.option("-d", "--device", default="AUTO", show_default=True, help="What to tune on; AUTO: what it takes here.")
 @click.option(
-    "--objective", type=click.Choice(get_args(Objective)), default="throughput", show_default=True,
-    help="latency: the least p95 of one request; efficiency: most images per joule, or a second of processor time.",
-)  # fmt: skip
-@click.option(
-    "--latency-budget-ms", type=click.FloatRange(min=0, min_open=True), metavar="X", help="Keep p95 within this."
+    "-d", "--device", default="AUTO", show_default=True, help="Device to tune; AUTO tunes the device it selects."
 )
 @click.option(
+    "--objective", type=click.Choice(get_args(Objective)), default="throughput", show_default=True,
+    help="latency: lowest p95 with one infer request; efficiency: images per joule, or per second of CPU time.",
+)  # fmt: skip
+@click.option(
+    "--latency-budget-ms", type=click.FloatRange(min=0, min_open=True), metavar="X",
+    help="Upper limit of the p95 latency in milliseconds.",
+)  # fmt: skip
+@click.option(
     "--precision", type=click.Choice(PRECISIONS), default="own", show_default=True,
-    help="own: the device's choice; any: all it has, and INT8 where FP16-INT8/NAME.xml lies beside.",
+    help="own: the device's default; any: all that the device supports, and the IR FP16-INT8/NAME.xml if it exists.",
 )  # fmt: skip
 @click.option(
     "--mode", type=click.Choice(get_args(Mode)), default="inference", show_default=True,
-    help="inference: the network alone; end-to-end: from files to classes, as classify does.",
-)  # fmt: skip
-@click.option("-i", "--input", "images", default=RANDOM, show_default=True, help="A folder of images, or random.")
-@click.option(
-    "--time-limit", type=click.FloatRange(min=1), default=120.0, show_default=True, metavar="S", help="For all of it."
-)
-@click.option(
-    "--max-accuracy-drop", type=click.FloatRange(min=0, max=1), metavar="D",
-    help="Leave out precisions that lose more top-1 than this fraction (0.01: one point); needs --dataset.",
+    help="inference: the network alone; end-to-end: from image files to classes, as classify runs.",
 )  # fmt: skip
 @click.option(
-    "--dataset", type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Labelled images for --max-accuracy-drop, as `accuracy --dataset` takes them.",
+    "-i", "--input", "input_", default=RANDOM, show_default=True, metavar="DIR|random",
+    help="Folder of images to run on, or random for generated ones.",
 )  # fmt: skip
 @click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=200,
-    show_default=True,
-    metavar="N",
-    help="Measure accuracy on so many of them.",
-)
+    "--time-limit", type=click.FloatRange(min=1), default=120.0, show_default=True, metavar="SECONDS",
+    help="Time for the whole search.",
+)  # fmt: skip
+@click.option(
+    "--max-drop", type=click.FloatRange(min=0, max=1), metavar="D",
+    help="Reject precisions that lose more top-1 than this fraction (0.01: one percentage point); needs --dataset.",
+)  # fmt: skip
+@click.option("--max-accuracy-drop", type=click.FloatRange(min=0, max=1), hidden=True)  # its name in 0.1
+@click.option(
+    "--dataset", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR",
+    help="Labelled images for --max-drop, as `accuracy --dataset` takes them.",
+)  # fmt: skip
+@click.option(
+    "--annotations", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="Labels of the dataset, as `accuracy --annotations` takes them.",
+)  # fmt: skip
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=200, show_default=True, metavar="N",
+    help="Number of images of the dataset to measure accuracy on.",
+)  # fmt: skip
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="The profile (default: NAME.profile.yml in the current folder); one that is there is replaced.",
+    help="Profile to write (default: NAME.profile.yml in the current folder); an existing file is replaced.",
 )  # fmt: skip
-@click.option("--format", "form", type=options.FORMATS, default="table", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json", "markdown", "csv"]), default="table", show_default=True,
+    help="Output format of the measurements.",
+)  # fmt: skip
 @options.config_dirs
 @options.cache_dir
 @click.pass_context
@@ -81,10 +89,12 @@ def tune_command(
     latency_budget_ms: float | None,
     precision: PrecisionChoice,
     mode: Mode,
-    images: str,
+    input_: str,
     time_limit: float,
+    max_drop: float | None,
     max_accuracy_drop: float | None,
     dataset: Path | None,
+    annotations: Path | None,
     limit: int,
     output: Path | None,
     form: str,
@@ -92,57 +102,57 @@ def tune_command(
     cache_dir: Path | None,
     offline: bool,
 ) -> int:
-    """Search for the best batch, streams, requests, threads and precision, and write them as a deployment profile.
+    """Find the best batch size, streams, infer requests, threads and precision, and write a deployment profile.
 
-    Use it with `classify MODEL … --profile FILE`. What others do on the machine is measured too: leave it alone.
+    Run the model with it: `classify MODEL … --profile FILE`. Other work on the machine distorts the measurements.
 
     \b
     Examples:
       ov-mobilenet tune mobilenet-v2-pytorch -d CPU --time-limit 60
       ov-mobilenet tune public/mine/FP16/mine.xml --latency-budget-ms 10 -o camera.yml
     """
+    from ov_mobilenet.cli.tune_output import print_result
     from ov_mobilenet.tuning.tuner import tune
 
     if output is not None and not output.absolute().parent.is_dir():
         raise UsageError("no such folder", where="--output", got=output.parent)
-    if (max_accuracy_drop is None) != (dataset is None):
-        raise UsageError("--max-accuracy-drop and --dataset go together", expected="both, or none")
-
-    def top1(xml: Path, precision: str | None) -> float:
-        from ov_mobilenet.accuracy.measure import measure_accuracy
-
-        settings = DeviceSettings(device=device, inference_precision=cast("InferencePrecision | None", precision))
-        return measure_accuracy(xml, cast(Path, dataset), settings=settings, limit=limit).top1
-
+    max_drop = max_accuracy_drop if max_drop is None else max_drop
+    if (max_drop is None) != (dataset is None):
+        raise UsageError("--max-drop and --dataset must be given together")
+    if annotations is not None and dataset is None:
+        raise UsageError("--annotations needs --dataset")
+    further: TuneOptions = {"config_dirs": config_dirs, "cache_dir": cache_dir, "offline": offline}
+    if dataset is not None:
+        further.update({"annotations": annotations, "limit": limit})
     with _progress(context) as on_step:
         found = tune(
             model, device=device, objective=objective, latency_budget_ms=latency_budget_ms, precision=precision,
-            mode=mode, images=images, time_limit_s=time_limit, max_accuracy_drop=max_accuracy_drop,
-            accuracy=None if dataset is None else top1, config_dirs=config_dirs, cache_dir=cache_dir,
-            offline=offline, on_step=on_step,
+            mode=mode, input=input_, max_drop=max_drop, dataset=dataset, time_limit_s=time_limit, on_step=on_step,
+            **further,
         )  # fmt: skip
-    path = None
-    if found.profile is not None:
-        path = output or Path(f"{found.profile.model.name}.profile.yml")
-        was_there = path.exists()
-        found.save(path)
-        if not options.quiet(context):
-            click.echo(
-                f"profile: {printable(str(path))}{', in place of the one before' if was_there else ''}", err=True
-            )
-    if form == "json":
-        options.print_json(_document(found, path))
-    else:
-        _print(found)
-    if not options.quiet(context) or found.profile is None:
-        for sentence in found.sentences:
-            click.echo(printable(sentence), err=True)
-    return 0 if found.profile is not None else 3
+    path = _save(context, found, output)
+    print_result(found, path, form)
+    if not options.quiet(context) or path is None:
+        for note in found.notes:
+            click.echo(printable(note), err=True)
+    return EXIT_NOTHING_FOUND if path is None else 0
+
+
+def _save(context: click.Context, found: Tuned, output: Path | None) -> Path | None:
+    """Write the profile and report its path; None if there is no profile."""
+    if found.profile is None:
+        return None
+    path = output or Path(f"{found.profile.model.name}.profile.yml")
+    replaced = path.exists()
+    found.save(path)
+    if not options.quiet(context):
+        click.echo(f"profile: {printable(str(path))}{' (replaced)' if replaced else ''}", err=True)
+    return path
 
 
 @contextmanager
 def _progress(context: click.Context) -> Iterator[Callable[[Step], None]]:
-    """A bar of the time on stderr, drawn between measurements alone: a thread that draws would be measured too."""
+    """A progress bar on stderr, redrawn only between measurements: a redraw during one would be measured too."""
     if not options.show_progress(context):
         yield lambda step: None
         return
@@ -151,53 +161,15 @@ def _progress(context: click.Context) -> Iterator[Callable[[Step], None]]:
 
     from ov_mobilenet.tuning.space import describe
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[doing]}"))
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"))
     with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as bars:
-        task = bars.add_task("tuning", total=None, doing="")
+        task = bars.add_task("tuning", total=None, status="")
         best = 0.0
 
         def show(step: Step) -> None:
             nonlocal best
             best = max(best, step.sample.throughput_fps)
-            doing = f"{step.stage}: {describe(step.setting)}: {step.sample.throughput_fps:.0f} FPS, most {best:.0f}"
-            bars.update(task, total=step.limit_s, completed=step.elapsed_s, doing=doing, refresh=True)
+            status = f"{step.stage}: {describe(step.candidate)}: {step.sample.throughput_fps:.0f} FPS, best {best:.0f}"
+            bars.update(task, total=step.limit_s, completed=step.elapsed_s, status=status, refresh=True)
 
         yield show
-
-
-def _print(found: Tuned) -> None:
-    from ov_mobilenet.cli.tables import print_table
-
-    rows = [row for row in found.measurements if row.on_front or row.chosen]
-    others = [row for row in found.measurements if row not in rows]
-    shown = sorted(rows + others[: max(0, SHOWN - len(rows))], key=lambda row: -row.throughput_fps)
-    heads = ("", "precision", "batch", "streams", "requests", "threads", "FPS", "p95 ms", "per CPU s", "per joule")
-    print_table(heads, map(_row, shown), numbers_from=2)
-    click.echo("\n* chosen, + on the Pareto front of throughput and p95")
-
-
-def _row(row: Measured) -> tuple[str, ...]:
-    def number(value: float | None, form: str = "") -> str:
-        return "-" if value is None else format(value, form)
-
-    return (
-        ("*" if row.chosen else "") + ("+" if row.on_front else ""), row.precision, str(row.batch), number(row.streams),
-        str(row.requests), number(row.threads), f"{row.throughput_fps:.0f}", f"{row.p95_ms:.2f}",
-        number(row.images_per_cpu_s, ".0f"), number(row.images_per_j, ".1f"),
-    )  # fmt: skip
-
-
-def _document(found: Tuned, path: Path | None) -> dict[str, Any]:
-    import msgspec
-
-    profile = None if found.profile is None else msgspec.to_builtins(found.profile)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "xml": str(found.xml),
-        "device": found.device,
-        "noise": found.noise,
-        "profile_path": None if path is None else str(path),
-        "profile": profile,
-        "measurements": msgspec.to_builtins(found.measurements),
-        "sentences": found.sentences,
-    }

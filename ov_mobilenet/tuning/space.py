@@ -1,4 +1,4 @@
-"""What can be set, what was measured with it, and where the search may go."""
+"""The search space of `tune`: candidates, samples of their performance, and the goal that ranks them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ Objective = Literal["throughput", "latency", "efficiency"]
 
 
 @dataclass(frozen=True)
-class Precision:
-    """Which IR runs, and at what.
+class PrecisionOption:
+    """An IR, with its weight precision, and the inference precision to run it at.
 
     Attributes:
-        xml: the IR; its weights may be quantised.
-        inference: None for the device's own choice.
-        name: for people: bf16, INT8.
+        inference: None for the device's default.
+        name: for output: bf16, INT8.
     """
 
     xml: Path
@@ -30,17 +29,17 @@ class Precision:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """One set of settings; None leaves a choice to the device, or to the runtime.
+class Candidate:
+    """One combination of settings; None leaves a setting to the device or the runtime.
 
     Attributes:
         batch: images per request.
-        streams: how many requests the device works on at a time; None for what its hint makes.
-        requests: infer requests for each stream; None for the runtime's own number.
-        threads: for inference.
+        streams: number of streams; None for the number that the performance hint chooses.
+        requests: infer requests per stream; None for the runtime's default.
+        threads: CPU threads for inference.
     """
 
-    precision: Precision
+    precision: PrecisionOption
     batch: int
     streams: int | None = None
     requests: int | None = None
@@ -49,13 +48,13 @@ class Setting:
 
 @dataclass(frozen=True)
 class Sample:
-    """What one measurement gave.
+    """The result of one measurement.
 
     Attributes:
-        p95_ms: from a request's start, or end to end from the file's first byte, to the answer.
-        images_per_cpu_s: images for a second of processor time of this process; None where it is not told.
-        images_per_j: images for a joule of the CPU packages; None where it is not told.
-        inference_precision, streams, requests: that really ran; requests in all.
+        p95_ms: 95th percentile of the latency; of a request, or end to end from opening the file to the result.
+        images_per_cpu_s: images per second of this process's CPU time; None if unknown.
+        images_per_j: images per joule of the CPU packages; None if unknown.
+        inference_precision, streams, requests: the values in effect; requests in total.
     """
 
     throughput_fps: float
@@ -69,72 +68,76 @@ class Sample:
 
 @dataclass(frozen=True)
 class Goal:
-    """What is wanted.
+    """What to optimise.
 
     Attributes:
-        budget_ms: the 95th percentile of the latency must stay within it; None for any.
+        latency_budget_ms: upper limit of the 95th percentile of the latency; None for no limit.
     """
 
     objective: Objective = "throughput"
-    budget_ms: float | None = None
+    latency_budget_ms: float | None = None
+
+    def score(self, sample: Sample) -> float:
+        """A positive number, higher is better; the ratio of two scores says how many times as good one is."""
+        if self.objective == "latency":
+            return 1 / sample.p95_ms
+        if self.objective == "efficiency":
+            return sample.images_per_j or sample.images_per_cpu_s or sample.throughput_fps
+        return sample.throughput_fps
 
     def log_score(self, sample: Sample) -> float:
-        """Better is more; a difference of two is the logarithm of their ratio."""
-        if self.objective == "latency":
-            return -math.log(sample.p95_ms)
-        if self.objective == "efficiency":
-            return math.log(sample.images_per_j or sample.images_per_cpu_s or sample.throughput_fps)
-        return math.log(sample.throughput_fps)
+        """The natural logarithm of the score."""
+        return math.log(self.score(sample))
 
 
 @dataclass(frozen=True)
-class Space:
-    """The values of each setting, in rising order; None stands where the device's own value lies.
+class SearchSpace:
+    """The values of each setting in ascending order; None stands at the place of the device's default.
 
     Attributes:
-        start: what runs when nobody asks for anything: measured first, and what the result is compared with.
+        default: what runs without any settings; measured first, and the reference of the reported gain.
     """
 
-    start: Setting
-    precisions: tuple[Precision, ...]
+    default: Candidate
+    precisions: tuple[PrecisionOption, ...]
     batches: tuple[int, ...]
     streams: tuple[int | None, ...] = (None,)
     requests: tuple[int | None, ...] = (None,)
     threads: tuple[int | None, ...] = (None,)
 
-    def coarse(self) -> Iterator[Setting]:
-        """Points far apart: each precision as it starts, then with every other batch, and with the fewest streams."""
+    def coarse_grid(self) -> Iterator[Candidate]:
+        """Candidates far apart: each precision, then every second batch size with default and fewest streams."""
         for precision in self.precisions:
-            yield replace(self.start, precision=precision)
+            yield replace(self.default, precision=precision)
         batches = self.batches[:: 2 if len(self.batches) > 2 else 1]
-        streams = dict.fromkeys((self.start.streams, self.streams[0]))
-        for precision, few, batch in product(self.precisions, streams, batches):
-            yield replace(self.start, precision=precision, streams=few, batch=batch)
+        streams = dict.fromkeys((self.default.streams, self.streams[0]))
+        for precision, count, batch in product(self.precisions, streams, batches):
+            yield replace(self.default, precision=precision, streams=count, batch=batch)
 
-    def neighbours(self, setting: Setting) -> Iterator[Setting]:
-        """One step along each axis; precisions are not in an order."""
+    def neighbours(self, candidate: Candidate) -> Iterator[Candidate]:
+        """Candidates one step away along one axis; precisions have no order, hence no neighbours."""
         axes: tuple[tuple[str, tuple[int | None, ...]], ...] = (
             ("batch", self.batches), ("streams", self.streams), ("requests", self.requests), ("threads", self.threads),
         )  # fmt: skip
         for name, axis in axes:
-            place = axis.index(getattr(setting, name))
-            for other in (place + 1, place - 1):
+            index = axis.index(getattr(candidate, name))
+            for other in (index + 1, index - 1):
                 if 0 <= other < len(axis):
-                    yield replace(setting, **{name: axis[other]})  # type: ignore[arg-type]
+                    yield replace(candidate, **{name: axis[other]})  # type: ignore[arg-type]
 
-    def complexity(self, setting: Setting) -> tuple[int, ...]:
-        """Less is simpler: fewer settings made, then smaller batches, and fewer requests, streams and threads."""
-        made = sum(getattr(setting, one.name) != getattr(self.start, one.name) for one in fields(Setting))
-        axes = (self.requests.index(setting.requests), self.streams.index(setting.streams))
-        return (made, setting.batch, *axes, self.threads.index(setting.threads))
+    def complexity(self, candidate: Candidate) -> tuple[int, ...]:
+        """A sort key, simplest first: fewest changed settings, smallest batch, fewest requests, streams, threads."""
+        changed = sum(getattr(candidate, one.name) != getattr(self.default, one.name) for one in fields(Candidate))
+        axes = (self.requests.index(candidate.requests), self.streams.index(candidate.streams))
+        return (changed, candidate.batch, *axes, self.threads.index(candidate.threads))
 
 
-def describe(setting: Setting) -> str:
-    """`bf16, batch 8, 2 streams, 4 requests a stream`; what is left to the device is left out."""
-    parts = [setting.precision.name, f"batch {setting.batch}"]
+def describe(candidate: Candidate) -> str:
+    """`bf16, batch 8, 2 streams, 4 requests per stream`, without the settings left to the device."""
+    parts = [candidate.precision.name, f"batch {candidate.batch}"]
     for number, noun in (
-        (setting.streams, "stream"), (setting.requests, "request"), (setting.threads, "thread"),
+        (candidate.streams, "stream"), (candidate.requests, "request"), (candidate.threads, "thread"),
     ):  # fmt: skip
         if number is not None:
-            parts.append(f"{number} {noun}{'s' if number != 1 else ''}{' a stream' if noun == 'request' else ''}")
+            parts.append(f"{number} {noun}{'s' if number != 1 else ''}{' per stream' if noun == 'request' else ''}")
     return ", ".join(parts)

@@ -16,9 +16,10 @@ import yaml
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import ConfigError, UsageError
+from ov_mobilenet.ir.files import ir_digest
 from ov_mobilenet.runtime import profile as profiles
 from ov_mobilenet.runtime.profile import Profile, load_profile
-from ov_mobilenet.tuning.tuner import save_profile
+from ov_mobilenet.tuning.profile_writing import save_profile
 from ov_mobilenet.zoo.geometry import parse_words
 
 
@@ -34,7 +35,7 @@ def document(xml: Path, **changes: Any) -> dict[str, Any]:
     return {
         "schema_version": 1,
         "created": "2026-01-31T12:00:00Z",
-        "model": {"name": "small", "xml": str(xml), "digest": profiles.ir_digest(xml)},
+        "model": {"name": "small", "xml": str(xml), "digest": ir_digest(xml)},
         "device": {"name": "CPU", "full_name": profiles.full_device_name("CPU")},
         "versions": {"openvino": versions.openvino, "ov_mobilenet": versions.ov_mobilenet},
         "settings": {"batch_size": 2, "inference_precision": "f32", "streams": 1, "threads": 1, "nireq": 3},
@@ -134,7 +135,7 @@ def test_another_ir_is_refused_with_both_digests_and_files(small_ir: Path, tmp_p
     other.with_suffix(".bin").write_bytes(weights)
     with pytest.raises(ConfigError) as caught:
         ovm.load_classifier(other, profile=path)
-    for part in (profiles.ir_digest(small_ir)[:12], profiles.ir_digest(other)[:12], str(small_ir), str(other)):
+    for part in (ir_digest(small_ir)[:12], ir_digest(other)[:12], str(small_ir), str(other)):
         assert part in str(caught.value)
 
 

@@ -1,10 +1,10 @@
-"""Tuned settings against what runs without: `benchmark_app -hint throughput` for the network, `classify` for files.
+"""Tuned settings compared with the defaults: `benchmark_app -hint throughput` for the network, `classify` for files.
 
     python tools/bench/tuning.py IR.xml … [--pairs 7] [--seconds 4] [--time-limit 60] [--budget-ms X] [--end-to-end]
 
-For each IR it tunes once, in this process, and prints medians of the ratios of interleaved pairs. With `--budget-ms` it
-counts in how many of ten later runs the 95th percentile stays within; with `--end-to-end` it tunes from files to
-classes, and compares the whole command on a folder with and without the profile, start-up taken off.
+Each IR is tuned once, in this process; the output is the median ratio of interleaved pairs. `--budget-ms` counts in how
+many of ten later runs the 95th percentile stays within the budget. `--end-to-end` tunes from files to classes, and
+compares the whole command on a folder with and without the profile; the start-up time is subtracted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RUNS = 10
 
 
 def tuned_run(xml: Path, profile: Path, seconds: float) -> TimedRun:
-    """A run of the network alone, loaded anew with the profile."""
+    """A run of the network alone, newly loaded with the profile."""
     classifier = ovm.load_classifier(xml, profile=profile)
     subject = Inference(classifier, made_up_files(), batch=None, one=False)
     subject.run(Limit(0.2))
@@ -42,7 +42,7 @@ def tuned_run(xml: Path, profile: Path, seconds: float) -> TimedRun:
 
 
 def classify_rate(xml: Path, files: list[Path], *extra: str) -> float:
-    """Images per second of the command, start-up taken off."""
+    """Images per second of the command, without its start-up time."""
 
     def seconds(what: Path) -> float:
         command = [sys.executable, "-m", "ov_mobilenet", "-q", "classify", str(xml), str(what), "--format", "jsonl"]
@@ -56,17 +56,17 @@ def classify_rate(xml: Path, files: list[Path], *extra: str) -> float:
 
 
 def tune(
-    xml: Path, profile: Path, options: argparse.Namespace, mode: Mode = "inference", images: Path | str = RANDOM
+    xml: Path, profile: Path, options: argparse.Namespace, mode: Mode = "inference", source: Path | str = RANDOM
 ) -> Tuned:
-    """Tune, save, and print what came of it."""
+    """Tune, save the profile, and print the notes."""
     begun = time.perf_counter()
     found = ovm.tune(
         xml, device="CPU", time_limit_s=options.time_limit, latency_budget_ms=options.budget_ms, mode=mode,
-        images=images,
+        input=source,
     )  # fmt: skip
     print(f"  {len(found.measurements)} settings in {time.perf_counter() - begun:.1f} s")
-    for sentence in found.sentences:
-        print(f"  {sentence}")
+    for note in found.notes:
+        print(f"  {note}")
     if found.profile is not None:
         found.save(profile)
         print(f"  {found.profile.settings}", flush=True)
@@ -74,12 +74,12 @@ def tune(
 
 
 def spread_of(ratios: list[float]) -> str:
-    """The median, and the ends."""
+    """The median with the smallest and the largest ratio."""
     return f"{statistics.median(ratios):.3f}x ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def measure(xml: Path, files: list[Path], folder: Path, options: argparse.Namespace) -> None:
-    """All comparisons for one IR."""
+    """Run the comparison that the options ask for, for one IR."""
     profile = folder / "profile.yml"
     print(f"{xml.parent.name}/{xml.stem}")
     if options.end_to_end:
@@ -90,7 +90,7 @@ def measure(xml: Path, files: list[Path], folder: Path, options: argparse.Namesp
             rates = {way: classify_rate(xml, files, *way) for way in (ways if turn % 2 else ways[::-1])}
             ratios.append(rates[ways[0]] / rates[ways[1]])
             print(f"    tuned {rates[ways[0]]:.0f}/s, classify {rates[ways[1]]:.0f}/s", flush=True)
-        print(f"  end to end, tuned against classify: {spread_of(ratios)}")
+        print(f"  end to end, tuned compared with classify: {spread_of(ratios)}")
     elif options.budget_ms is not None:
         found = tune(xml, profile, options)
         if found.profile is None:
@@ -109,7 +109,7 @@ def measure(xml: Path, files: list[Path], folder: Path, options: argparse.Namesp
             theirs = theirs or benchmark_app_rate(xml, options.seconds)
             ratios.append(ours / theirs)
             print(f"    tuned {ours:.0f}/s, benchmark_app {theirs:.0f}/s", flush=True)
-        print(f"  tuned against benchmark_app -hint throughput: {spread_of(ratios)}")
+        print(f"  tuned compared with benchmark_app -hint throughput: {spread_of(ratios)}")
 
 
 def main() -> None:

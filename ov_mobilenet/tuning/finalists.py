@@ -1,0 +1,167 @@
+"""The last stage of tuning: the best candidates are measured in turn until they differ or the time is over."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ov_mobilenet.benchmarking.ratios import Ratio, ratio_of_pairs
+from ov_mobilenet.tuning.measurement_log import MeasurementLog
+from ov_mobilenet.tuning.space import Candidate, Goal, Sample, SearchSpace
+from ov_mobilenet.tuning.variation import prediction_bound
+
+# Fewer pairs give no useful interval; many more find differences too small to matter.
+MIN_ROUNDS, MAX_ROUNDS = 7, 20
+# More rounds under a latency budget, so that rare long latencies occur at least once.
+MIN_BUDGET_ROUNDS = 12
+MIN_SLICE_S = 0.25
+# Candidates that differ by less than this fraction count as equally good.
+NEGLIGIBLE = 0.01
+# Fraction of the budget kept free on top of the prediction bound: conditions change between runs.
+BUDGET_HEADROOM = 0.03
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A candidate of the last stage.
+
+    Attributes:
+        p95_bound_ms: upper bound of the 95th percentile of one further run (95 %); infinite with fewer than 3 rounds.
+        within_budget: whether that bound is within the latency budget; True without a budget.
+        best_ratio: score of the best candidate divided by the score of this one; None for the best itself, for
+            candidates beyond the budget, and without a common round.
+    """
+
+    candidate: Candidate
+    samples: tuple[Sample, ...]
+    p95_bound_ms: float
+    within_budget: bool
+    best_ratio: Ratio | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The result of the last stage.
+
+    Attributes:
+        chosen: the simplest of `best` and `equivalent`; None if no candidate is within the budget.
+        best: the candidate with the highest score within the budget.
+        equivalent: candidates that do not differ significantly from the best.
+        default: the candidate without any settings, measured in every round.
+        gain: score of the chosen candidate divided by the score of the default; None if the default is chosen, or
+            without a common round.
+    """
+
+    chosen: Candidate | None
+    best: Candidate | None
+    equivalent: tuple[Candidate, ...]
+    finalists: tuple[Finalist, ...]
+    default: Candidate
+    gain: Ratio | None
+
+    def common_rounds(self, *candidates: Candidate) -> int:
+        """The number of rounds in which all of these were measured."""
+        return min(len(one.samples) for one in self.finalists if one.candidate in candidates)
+
+
+def compare_finalists(
+    log: MeasurementLog, space: SearchSpace, finalists: Sequence[Candidate], slice_s: float
+) -> Decision:
+    """Measure the finalists in turn, and decide.
+
+    A candidate that is significantly worse is dropped, unless it may be needed because the better ones exceed the
+    latency budget. The default stays to the end: the result is compared with it.
+
+    Args:
+        finalists: each measured before; best first.
+        slice_s: the longest duration of a measurement, in seconds.
+    """
+    rounds: dict[Candidate, list[Sample]] = {one: [] for one in dict.fromkeys((*finalists, space.default))}
+    running = list(rounds)
+    seconds = _slice(log, running, slice_s)
+    min_rounds = _min_rounds(log)
+    for number in range(MAX_ROUNDS):
+        if sum(log.cost_s(candidate, seconds) for candidate in running) > log.remaining_s:
+            break
+        # The order alternates, so that a steady slow-down of the machine affects all candidates alike.
+        for candidate in running if number % 2 == 0 else reversed(running):
+            sample = log.take(candidate, seconds, "final")
+            if sample is not None:
+                rounds[candidate].append(sample)
+        if number + 1 < min_rounds:
+            continue
+        complete = {candidate: rounds[candidate] for candidate in running if len(rounds[candidate]) == number + 1}
+        decision = decide(log.goal, space, complete)
+        undecided = [one.candidate for one in decision.finalists if _is_undecided(one, decision)]
+        if not undecided and decision.chosen is not None:
+            break
+        kept = {decision.best, decision.chosen, space.default, *undecided, *_reserves(decision, log.goal)}
+        running = [candidate for candidate in running if candidate in kept or decision.chosen is None]
+    return decide(log.goal, space, rounds)
+
+
+def decide(goal: Goal, space: SearchSpace, rounds: dict[Candidate, list[Sample]]) -> Decision:
+    """Choose a candidate from the samples of all rounds; a candidate that was dropped has fewer of them."""
+    bounds = {candidate: _p95_bound(samples) for candidate, samples in rounds.items()}
+    limit_ms = math.inf if goal.latency_budget_ms is None else goal.latency_budget_ms * (1 - BUDGET_HEADROOM)
+    fitting = {one for one, bound in bounds.items() if goal.latency_budget_ms is None or bound <= limit_ms}
+    scores = {candidate: [goal.score(sample) for sample in samples] for candidate, samples in rounds.items()}
+    most = max(map(len, scores.values()))
+    allowed = [one for one in rounds if one in fitting and one.precision in space.precisions]
+    # The best is one of those measured in every round; a dropped candidate is compared in the rounds it had.
+    running = [one for one in allowed if len(scores[one]) == most]
+    best = max(running, key=lambda one: statistics.median(scores[one] or [0.0]), default=None)
+    ratios: dict[Candidate, Ratio | None] = {}
+    if best is not None:
+        ratios = {one: _ratio(scores[best], scores[one]) for one in allowed if one != best}
+    equivalent: tuple[Candidate, ...] = ()
+    if most >= MIN_ROUNDS:
+        equivalent = tuple(
+            one for one in running if (ratio := ratios.get(one)) is not None and not ratio.differs
+        )  # fmt: skip
+    chosen = None if best is None else min((best, *equivalent), key=space.complexity)
+    gain = None
+    if chosen is not None and chosen != space.default:
+        gain = _ratio(scores[chosen], scores.get(space.default, ()))
+    found = tuple(
+        Finalist(one, tuple(samples), bounds[one], one in fitting, ratios.get(one)) for one, samples in rounds.items()
+    )
+    return Decision(chosen, best, equivalent, found, space.default, gain)
+
+
+def _min_rounds(log: MeasurementLog) -> int:
+    return MIN_ROUNDS if log.goal.latency_budget_ms is None else MIN_BUDGET_ROUNDS
+
+
+def _slice(log: MeasurementLog, running: Sequence[Candidate], longest_s: float) -> float:
+    """Seconds per measurement so that the minimum number of rounds fits into the time left."""
+    overhead_s = log.cost_s(running[0], 0.0)
+    fitting_s = log.remaining_s / ((_min_rounds(log) + 1) * len(running)) - overhead_s
+    return max(MIN_SLICE_S, min(longest_s, fitting_s))
+
+
+def _is_undecided(one: Finalist, decision: Decision) -> bool:
+    """Whether further rounds may change the comparison of this candidate with the best."""
+    if one.best_ratio is None or one.candidate == decision.chosen == decision.best:
+        return False
+    return not one.best_ratio.differs and not one.best_ratio.is_within(NEGLIGIBLE)
+
+
+def _reserves(decision: Decision, goal: Goal) -> list[Candidate]:
+    """Under a budget, candidates with a shorter latency than the chosen one, which may still exceed the budget."""
+    bounds = {one.candidate: one.p95_bound_ms for one in decision.finalists}
+    if goal.latency_budget_ms is None or decision.chosen is None:
+        return []
+    return [candidate for candidate, bound in bounds.items() if bound < bounds[decision.chosen]]
+
+
+def _ratio(scores: Sequence[float], others: Sequence[float]) -> Ratio | None:
+    """The ratio over the rounds that both have, which are the first ones; None without any."""
+    common = min(len(scores), len(others))
+    return ratio_of_pairs(scores[:common], others[:common]) if common else None
+
+
+def _p95_bound(samples: Sequence[Sample]) -> float:
+    return math.exp(prediction_bound([math.log(sample.p95_ms) for sample in samples]))
