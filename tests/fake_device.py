@@ -1,35 +1,46 @@
-"""A machine with a GPU and an NPU that do not exist, in the place of `ov.Core()`.
+"""A simulated machine with a GPU and an NPU, in place of `ov.Core()`.
 
-The devices refuse what OpenVINO's documentation says that their plugins refuse:
+The devices reject what their plugins reject according to OpenVINO's documentation:
     NPU  https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/npu-device.html
     GPU  https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/gpu-device.html
-What they do with infer requests is told by `Behaviour`.
+`Behaviour` configures how infer requests behave.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import openvino as ov
 from fake_requests import Behaviour, FakeClock, FakeRequest, Tally
 
-__all__ = ["CPU", "GPU", "NPU", "Behaviour", "FakeClock", "FakeCompiledModel", "FakeCore", "FakeDevice", "FakeRequest"]
+__all__ = [
+    "CPU",
+    "GPU",
+    "GPU_WITHOUT_DRIVER",
+    "NPU",
+    "Behaviour",
+    "FakeClock",
+    "FakeCompiledModel",
+    "FakeCore",
+    "FakeDevice",
+    "FakeRequest",
+]
 
 _COMMON = {"PERFORMANCE_HINT": "LATENCY", "PERFORMANCE_HINT_NUM_REQUESTS": 0, "PERF_COUNT": False, "CACHE_DIR": ""}
 
 
 @dataclass(frozen=True)
 class FakeDevice:
-    """One device.
+    """A simulated device.
 
     Attributes:
-        precisions: that it really runs; the first is its own choice.
-        writable: properties that may be set, with their defaults; any other is refused.
-        ignored: properties that are taken without a word and have no effect.
-        broken: what its plugin says whenever it is asked something; None for a sound one.
+        precisions: supported inference precisions, the default first.
+        writable: properties that can be set, with their defaults; others are rejected.
+        ignored: properties that are accepted silently and have no effect.
+        broken: the error that its plugin raises on every call; None for a working one.
     """
 
     name: str
@@ -53,6 +64,9 @@ GPU = FakeDevice(
     "GPU", "Fake GPU (dGPU)", ("f16", "f32"), ("FP32", "FP16", "INT8", "EXPORT_IMPORT"),
     {**_COMMON, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f16", "GPU_QUEUE_THROTTLE": "MEDIUM"},
 )  # fmt: skip
+GPU_WITHOUT_DRIVER = replace(
+    GPU, broken='Cannot load library "/x/libgpu.so": libOpenCL.so.1: cannot open shared object'
+)  # fmt: skip
 # https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/npu-device.html:
 # NUM_STREAMS is read-only, the hardware computes in f16, shapes are static.
 NPU = FakeDevice(
@@ -61,7 +75,7 @@ NPU = FakeDevice(
     max_streams=1, static_only=True, max_batch=1,
 )  # fmt: skip
 _PLUGINS = ("AUTO", "MULTI", "HETERO", "BATCH")
-_REAL_CORE = ov.Core  # a test may put the fake in its place
+_REAL_CORE = ov.Core  # kept here because a test may replace it by the fake
 
 
 @dataclass
@@ -69,7 +83,7 @@ class FakeCore:
     """`ov.Core` with these devices.
 
     Attributes:
-        compiled: what was compiled, in order: device, properties, model.
+        compiled: device, properties and model of each compilation, in order.
     """
 
     devices: tuple[FakeDevice, ...] = (CPU, GPU, NPU)
@@ -138,7 +152,7 @@ class FakeCore:
 
 
 def _configure(device: FakeDevice, model: ov.Model, config: Mapping[str, Any], *, lenient: bool) -> dict[str, Any]:
-    """The device's properties after compiling. Raises: RuntimeError, where the plugin would refuse."""
+    """The device's properties after compiling. Raises: RuntimeError, if the plugin would reject the model."""
     shape = model.inputs[0].get_partial_shape()
     if device.static_only and shape.is_dynamic:
         raise RuntimeError(f"to_shape was called on a dynamic shape ({device.name}: only static shapes are supported)")

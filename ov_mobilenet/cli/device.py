@@ -1,4 +1,4 @@
-"""Options of the commands that run a network: the device and what is asked of it."""
+"""Device options of the commands that run a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ov_mobilenet.devices.settings import (
 
 @dataclass(frozen=True)
 class DeviceFlags:
-    """What was given of the device options."""
+    """The values of the device options."""
 
     device: str
     hint: Hint | None
@@ -34,7 +34,11 @@ class DeviceFlags:
     fallback: str | None
 
     def settings(self) -> DeviceSettings:
-        """The settings that they mean. Raises: UsageError, where they exclude each other."""
+        """The device settings.
+
+        Raises:
+            UsageError: options exclude each other, or a value is invalid.
+        """
         cache: Path | Literal["off"] | None = None
         if self.model_cache is not None:
             cache = "off" if self.model_cache == "off" else Path(self.model_cache)
@@ -53,19 +57,21 @@ class DeviceFlags:
 
 
 def device_options(function: options.F) -> options.F:
-    """`-d/--device`, `--hint`, … as one `DeviceFlags` called `device_options`."""
+    """Add `-d/--device`, `--hint`, …; the command receives them as one `DeviceFlags` named `device_options`."""
     function = options.gathered(DeviceFlags, "device_options")(function)
     for option in reversed((*_CHOICES, *MORE)):
         function = option(function)
     return function
 
 
-def _split(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _key_and_value(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
     pairs = []
     for text in given:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE", context, parameter)
+            raise click.BadParameter(f"{text!r} does not have the form KEY=VALUE", context, parameter)
         pairs.append((name.strip(), value.strip()))
     return tuple(pairs)
 
@@ -75,25 +81,25 @@ _CHOICES = (
         "-d", "--device", default="AUTO", show_default=True,
         help="CPU, GPU, GPU.1, NPU, AUTO, AUTO:GPU,CPU, MULTI:…, HETERO:… or BATCH:GPU(8); see `devices`.",
     ),
-    click.option("--hint", type=click.Choice(HINTS), help="Performance hint (default: the device's own)."),
+    click.option("--hint", type=click.Choice(HINTS), help="Performance hint (default: chosen by the device)."),
     click.option(
         "--inference-precision", type=click.Choice(INFERENCE_PRECISIONS),
-        help="Precision the device computes in (default: its own choice).",
+        help="Precision that the device computes in (default: chosen by the device).",
     ),
 )  # fmt: skip
-# Of these one value each, also where several devices, hints and precisions are taken at once.
+# Options with one value each, also in `benchmark`, where several devices, hints and precisions can be given.
 MORE = (
-    click.option("--streams", type=click.IntRange(min=1), metavar="N", help="Requests worked on at a time; no --hint."),
+    click.option("--streams", type=click.IntRange(min=1), metavar="N", help="Number of streams; excludes --hint."),
     click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads for inference."),
-    click.option("--nireq", type=click.IntRange(min=1), metavar="N", help="Infer requests (default: its own wish)."),
-    click.option("--pin/--no-pin", default=None, help="Bind CPU threads to cores (default: the device's choice)."),
+    click.option("--nireq", type=click.IntRange(min=1), metavar="N", help="Number of infer requests (default: the optimal number for the device)."),
+    click.option("--pin/--no-pin", default=None, help="Bind CPU threads to cores (default: chosen by the device)."),
     click.option(
         "--model-cache", metavar="DIR|off",
-        help="Keep compiled models here (default: in the user's cache folder for GPU and NPU, off for CPU).",
+        help="Folder for compiled models (default: the user's cache folder for GPU and NPU, off for CPU).",
     ),
     click.option(
-        "--property", "properties", multiple=True, callback=_split, metavar="KEY=VALUE",
-        help="An OpenVINO property, such as SCHEDULING_CORE_TYPE=PCORE_ONLY; repeatable.",
+        "--property", "properties", multiple=True, callback=_key_and_value, metavar="KEY=VALUE",
+        help="OpenVINO property, such as SCHEDULING_CORE_TYPE=PCORE_ONLY; repeatable.",
     ),
-    click.option("--fallback", metavar="DEVICE", help="Run there, with a warning, where --device cannot be used."),
+    click.option("--fallback", metavar="DEVICE", help="Device to run on, with a warning, if --device cannot be used."),
 )  # fmt: skip

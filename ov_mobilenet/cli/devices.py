@@ -16,12 +16,14 @@ SCHEMA_VERSION = 1
 
 
 @click.command("devices")
-@click.option("--format", "form", type=options.FORMATS, default="table", show_default=True)
+@click.option(
+    "--format", "form", type=options.FORMATS, default="table", show_default=True, help="Output format."
+)  # fmt: skip
 @click.pass_context
 def devices_command(context: click.Context, form: str) -> None:
-    """Devices that are here, what each can do, and what is missing for the others.
+    """List the available devices with their capabilities, and what is missing for the others.
 
-    With -v each property that a device takes, and its value. A broken plugin is told and stops nothing.
+    With -v, also list the properties of each device with their values. If a plugin fails, its error is shown.
 
     \b
     Examples:
@@ -49,7 +51,7 @@ def devices_command(context: click.Context, form: str) -> None:
 
 def _row(device: DeviceFacts) -> tuple[str, ...]:
     if device.trouble is not None and device.full_name is None:
-        return (device.name, f"its plugin failed: {printable(device.trouble)}", "", "", "", "", "")
+        return (device.name, f"plugin failed: {printable(device.trouble)}", "", "", "", "", "")
     streams = "-" if device.streams is None else f"{device.streams[0]} to {device.streams[1]}"
     hints = [_requests(device, hint) for hint in ("latency", "throughput")]
     return (
@@ -66,13 +68,13 @@ def _requests(device: DeviceFacts, hint: str) -> str:
 def _facts(found: MachineReport) -> dict[str, Any]:
     facts: dict[str, Any] = {"openvino": found.openvino, "ov-mobilenet": __version__, "cpu": found.cpu}
     flags = found.cpu_flags
-    facts["cpu has"] = None if flags is None else ", ".join(name for name, there in flags.items() if there) or "none"
-    facts["cpu lacks"] = None if flags is None else ", ".join(name for name, there in flags.items() if not there)
+    facts["cpu features"] = None if flags is None else ", ".join(name for name, has in flags.items() if has) or "none"
+    facts["missing cpu features"] = None if flags is None else ", ".join(name for name, has in flags.items() if not has)
     for device in found.devices:
         if device.trouble is not None:
-            facts[f"{device.name} trouble"] = device.trouble
+            facts[f"{device.name} error"] = device.trouble
     for one in found.missing:
-        facts[f"no {one.name}"] = [one.reason, f"without a driver: {one.looks_like}", one.advice]
+        facts[f"no {one.name}"] = [one.reason, f"if the driver is missing: {one.looks_like}", one.advice]
     return facts
 
 

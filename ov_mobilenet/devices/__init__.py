@@ -1,1 +1,1 @@
-"""Devices: names, rules, settings, properties and the cache of compiled models."""
+"""Devices: names, settings, limits of each device, compiling for a device, and the cache of compiled models."""

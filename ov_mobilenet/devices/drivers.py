@@ -1,4 +1,4 @@
-"""What a missing driver looks like, and where to get it."""
+"""Drivers that devices need: the symptoms of a missing one, and how to install it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _DOCS = "https://docs.openvino.ai/2026/get-started/install-openvino/configuratio
 
 @dataclass(frozen=True)
 class Driver:
-    """What a device needs besides OpenVINO.
+    """A driver that a device needs in addition to OpenVINO.
 
     Attributes:
-        looks_like: what is seen where it is missing.
-        advice: what to install.
-        page: where that is documented.
+        looks_like: the symptoms if it is missing.
+        advice: how to install it.
+        page: the documentation.
     """
 
     looks_like: str
@@ -26,8 +26,8 @@ class Driver:
 DRIVERS = {
     "GPU": Driver(
         looks_like=(
-            "'libOpenCL.so.1: cannot open shared object file' where the OpenCL loader is missing; no GPU in the list "
-            "where the loader finds no Intel driver, or you are not in the group render"
+            "'libOpenCL.so.1: cannot open shared object file' if the OpenCL loader is missing; no GPU in the list if "
+            "the Intel driver is missing or the user is not in the group render"
         ),
         advice=(
             "On Ubuntu: apt-get install ocl-icd-libopencl1 intel-opencl-icd, and usermod -a -G render $LOGNAME; "
@@ -37,11 +37,11 @@ DRIVERS = {
     ),
     "NPU": Driver(
         looks_like=(
-            "the plugin loads and finds no device: there is no /dev/accel/accel0, and dmesg has no line "
+            "the plugin finds no device: /dev/accel/accel0 does not exist, and dmesg has no line "
             "'Initialized intel_vpu' (kernel 6.6 or newer)"
         ),
         advice=(
-            "On Linux: the packages of https://github.com/intel/linux-npu-driver/releases; "
+            "On Linux: install the packages from https://github.com/intel/linux-npu-driver/releases; "
             f"{_DOCS}/configurations-intel-npu.html"
         ),
         page=f"{_DOCS}/configurations-intel-npu.html",
@@ -50,7 +50,7 @@ DRIVERS = {
 
 
 def reason_of(error: Exception) -> str:
-    """The line of OpenVINO's message that says what happened, without paths of its own libraries."""
+    """The last line of an OpenVINO error message, which has the reason, without library paths."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = lines[-1] if lines else "no reason given"
-    return re.sub(r'^Cannot load library "[^"]*": ', "", said)
+    reason = lines[-1] if lines else "no reason given"
+    return re.sub(r'^Cannot load library "[^"]*": ', "", reason)

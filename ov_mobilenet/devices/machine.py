@@ -1,4 +1,4 @@
-"""What this machine can run networks on: devices, what each can do, and what is missing for the others."""
+"""The devices of this machine, their capabilities, and what is missing for the unavailable ones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ov_mobilenet.devices import properties as property_values
 from ov_mobilenet.devices.drivers import DRIVERS, reason_of
-from ov_mobilenet.devices.names import FAMILIES, family, why_absent
+from ov_mobilenet.devices.names import FAMILIES, family, reason_unavailable
+from ov_mobilenet.devices.properties import as_text, read_property
 from ov_mobilenet.devices.rules import precisions
 from ov_mobilenet.devices.settings import HINTS
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# What speeds MobileNets up, and its names in Linux' list of flags, which x86-64 calls flags and Arm Features.
+# CPU features that speed MobileNets up, and their names in /proc/cpuinfo, in the line "flags" on x86-64 and "Features"
+# on Arm.
 CPU_FLAGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "flags": {
         "AVX2": ("avx2",),
@@ -35,15 +36,17 @@ CPU_FLAGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class DeviceFacts:
-    """One device that OpenVINO lists.
+    """A device that OpenVINO lists.
 
     Attributes:
-        full_name, version: of the hardware, of OpenVINO's plugin; None where the plugin fails.
-        inference_precisions: those a network can be run at.
-        streams: fewest and most requests worked on at a time.
-        optimal: for each hint, how many streams it makes and how many infer requests keep them busy.
-        properties: each that the plugin lists: whether it may be written (RW, RO, WO), and its value as text.
-        trouble: what its plugin said where it failed.
+        full_name: of the hardware; None if the plugin fails.
+        version: of the OpenVINO plugin; None if the plugin fails.
+        capabilities: as OpenVINO reports them, such as FP32, INT8, EXPORT_IMPORT.
+        inference_precisions: which of f32, bf16 and f16 are supported.
+        streams: smallest and largest number of streams.
+        optimal: for each performance hint, the number of streams and the optimal number of infer requests.
+        properties: each property of the plugin, with its access (RW, RO, WO) and its value as text.
+        trouble: the error of the plugin; None if it works.
     """
 
     name: str
@@ -59,7 +62,12 @@ class DeviceFacts:
 
 @dataclass(frozen=True)
 class MissingDevice:
-    """A device that OpenVINO has a plugin for, and that is not here."""
+    """A device with a plugin in OpenVINO that is not available on this machine.
+
+    Attributes:
+        reason: as reported by the plugin.
+        looks_like, advice, page: see `Driver`.
+    """
 
     name: str
     reason: str
@@ -70,10 +78,14 @@ class MissingDevice:
 
 @dataclass(frozen=True)
 class MachineReport:
-    """What is here.
+    """The devices of a machine.
 
     Attributes:
-        cpu_flags: which of `CPU_FLAGS` for its kind the CPU has; None where the system does not say.
+        openvino: the version.
+        cpu: the name of the CPU.
+        cpu_flags: for each of `CPU_FLAGS` of this architecture, whether the CPU has it; None if the system does not
+            report it.
+        missing: devices with a plugin that are not available.
     """
 
     openvino: str
@@ -84,10 +96,10 @@ class MachineReport:
 
 
 def machine(core: Any = None) -> MachineReport:
-    """Look at this machine; a plugin that fails is told, and the others are asked.
+    """Inspect this machine; the error of a plugin that fails is part of the report.
 
     Args:
-        core: `ov.Core()`, or what stands for it in a test.
+        core: `ov.Core()`, or a fake in tests.
     """
     import openvino as ov
 
@@ -106,61 +118,61 @@ def machine(core: Any = None) -> MachineReport:
 
 
 def cpu_flags(source: Path = Path("/proc/cpuinfo")) -> dict[str, bool] | None:
-    """Which of `CPU_FLAGS` for its kind the CPU has; None where the system does not say."""
+    """For each of `CPU_FLAGS` of this architecture, whether the CPU has it; None if the system does not report it."""
     try:
         lines = source.read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return None
     for line in lines:
-        word, _, rest = line.partition(":")
-        if word.strip() in CPU_FLAGS:
+        key, _, rest = line.partition(":")
+        if key.strip() in CPU_FLAGS:
             flags = set(rest.split())
-            return {name: bool(flags & set(spellings)) for name, spellings in CPU_FLAGS[word.strip()].items()}
+            return {name: bool(flags & set(spellings)) for name, spellings in CPU_FLAGS[key.strip()].items()}
     return None
 
 
 def _facts(core: Any, name: str) -> DeviceFacts:
-    troubles: list[str] = []
+    errors: list[str] = []
 
-    def ask(question: Callable[[], T]) -> T | None:
+    def attempt(query: Callable[[], T]) -> T | None:
         try:
-            return question()
+            return query()
         except RuntimeError as error:
-            troubles.append(reason_of(error))
+            errors.append(reason_of(error))
             return None
 
-    listed = ask(lambda: core.get_property(name, "SUPPORTED_PROPERTIES")) or {}
-    streams = ask(lambda: core.get_property(name, "RANGE_FOR_STREAMS")) if "RANGE_FOR_STREAMS" in listed else None
+    listed = attempt(lambda: core.get_property(name, "SUPPORTED_PROPERTIES")) or {}
+    streams = attempt(lambda: core.get_property(name, "RANGE_FOR_STREAMS")) if "RANGE_FOR_STREAMS" in listed else None
     return DeviceFacts(
         name=name,
-        full_name=ask(lambda: str(core.get_property(name, "FULL_DEVICE_NAME"))),
-        version=ask(lambda: str(core.get_versions(name)[name].build_number)),
-        capabilities=tuple(ask(lambda: core.get_property(name, "OPTIMIZATION_CAPABILITIES")) or ()),
-        inference_precisions=ask(lambda: precisions(core, name)) or (),
+        full_name=attempt(lambda: str(core.get_property(name, "FULL_DEVICE_NAME"))),
+        version=attempt(lambda: str(core.get_versions(name)[name].build_number)),
+        capabilities=tuple(attempt(lambda: core.get_property(name, "OPTIMIZATION_CAPABILITIES")) or ()),
+        inference_precisions=attempt(lambda: precisions(core, name)) or (),
         streams=(int(streams[0]), int(streams[1])) if streams else None,
-        optimal=ask(lambda: _optimal(core, name)) or {},
+        optimal=attempt(lambda: _optimal(core, name)) or {},
         properties={
             key: (str(access), _value(core, name, key))
             for key, access in sorted(listed.items())
             if key != "SUPPORTED_PROPERTIES"
         },
-        trouble=troubles[0] if troubles else None,
+        trouble=errors[0] if errors else None,
     )
 
 
 def _optimal(core: Any, name: str) -> dict[str, dict[str, int | None]]:
-    """Asked of a network of one layer: the numbers depend on the network, but for MobileNets hardly."""
-    network = _one_layer()
+    """Values for a network of one layer; they depend on the network, but hardly differ for MobileNets."""
+    network = _one_layer_network()
     found: dict[str, dict[str, int | None]] = {}
     for hint in HINTS[:2]:
         compiled = core.compile_model(network, name, {"PERFORMANCE_HINT": hint.upper()})
         keys = {"streams": "NUM_STREAMS", "nireq": "OPTIMAL_NUMBER_OF_INFER_REQUESTS"}
-        readings = {word: property_values.read(compiled, key).own for word, key in keys.items()}
+        readings = {word: read_property(compiled, key).own for word, key in keys.items()}
         found[hint] = {word: None if text is None else int(text) for word, text in readings.items()}
     return found
 
 
-def _one_layer() -> ov.Model:
+def _one_layer_network() -> ov.Model:
     import numpy as np
     import openvino as ov
     import openvino.opset13 as ops
@@ -171,11 +183,11 @@ def _one_layer() -> ov.Model:
 
 def _value(core: Any, name: str, key: str) -> str | None:
     try:
-        return property_values.as_text(core.get_property(name, key))
-    except (RuntimeError, TypeError):  # written only, or of a type that Python does not know
+        return as_text(core.get_property(name, key))
+    except (RuntimeError, TypeError):  # write-only, or a type without a Python binding
         return None
 
 
 def _missing(core: Any, name: str) -> MissingDevice:
     driver = DRIVERS[name]
-    return MissingDevice(name, why_absent(core, name), driver.looks_like, driver.advice, driver.page)
+    return MissingDevice(name, reason_unavailable(core, name), driver.looks_like, driver.advice, driver.page)

@@ -1,4 +1,4 @@
-"""Compiled models on disk: OpenVINO writes them into a folder and never deletes one."""
+"""The model cache: OpenVINO writes compiled models to a folder and never deletes them; pruning is done here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ov_mobilenet.errors import UsageError
 
 MAX_BYTES = 1 << 30
 MAX_AGE_DAYS = 90.0
-# Devices that take long to compile: on by default for them alone. A MobileNet is compiled for a CPU in 0.1 s.
+# Devices with a long compilation, for which the cache is on by default. A CPU compiles a MobileNet in 0.1 s.
 SLOW_TO_COMPILE = ("GPU", "NPU")
 # https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/gpu-device.html: the GPU
 # writes .cl_cache files beside the .blob.
@@ -29,8 +29,8 @@ class CachedModel:
 
     Attributes:
         size: bytes.
-        used: when it was last read or written, in seconds since 1970; a file system that keeps no times of reading
-            gives that of writing.
+        used: time of the last access, in seconds since 1970; of the last write if the file system records no access
+            times.
     """
 
     path: Path
@@ -39,14 +39,14 @@ class CachedModel:
 
 
 def folder(wanted: Path | Literal["off"] | None, families: Iterable[str]) -> Path | None:
-    """The folder to keep compiled models in, made if it is not there; None for no cache.
+    """The folder for compiled models, created if missing; None for no cache.
 
     Args:
         wanted: as `DeviceSettings.model_cache`.
-        families: of the devices that may run: CPU, GPU, NPU.
+        families: CPU, GPU, NPU: the kinds of devices that may run the model.
 
     Raises:
-        UsageError: the folder that was asked for cannot be made.
+        UsageError: the requested folder cannot be created.
     """
     if wanted == "off" or (wanted is None and not set(families) & set(SLOW_TO_COMPILE)):
         return None
@@ -55,28 +55,31 @@ def folder(wanted: Path | Literal["off"] | None, families: Iterable[str]) -> Pat
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if wanted is not None:
-            raise UsageError("the model cache cannot be written", where=path, got=error.strerror) from error
-        log.warning("%s: no model cache: %s", path, error.strerror)
+            raise UsageError("cannot create the model cache", where=path, got=error.strerror) from error
+        log.warning("%s: cannot create the model cache, running without it: %s", path, error.strerror)
         return None
     return path
 
 
 def default_folder(root: Path | None = None) -> Path:
-    """Where compiled models lie in a cache; `root` None for the user's."""
+    """The folder of compiled models in a cache; the user's cache if `root` is None."""
     from ov_mobilenet.downloads.cache import default_root
 
     return (root or default_root()) / "compiled"
 
 
 def models(path: Path) -> list[CachedModel]:
-    """What a model cache holds, the longest unused first; files of other kinds are not looked at."""
+    """The compiled models in a folder, least recently used first; other files are ignored."""
     return sorted(_files(path), key=lambda model: (model.used, str(model.path)))
 
 
 def prune(path: Path, *, max_bytes: int = MAX_BYTES, max_age_days: float = MAX_AGE_DAYS) -> int:
-    """Delete what was not used for long, then the longest unused until the rest is small enough; says how many bytes.
+    """Delete models unused for `max_age_days`, then the least recently used until the rest fits into `max_bytes`.
 
-    The one used last stays, however large it is. A file that another process holds stays as well.
+    The most recently used model is kept whatever its size, and so is a file that cannot be deleted.
+
+    Returns:
+        The number of bytes deleted.
     """
     found = models(path)
     oldest = time.time() - max_age_days * 86_400

@@ -1,4 +1,4 @@
-"""Values of OpenVINO's properties: written as text, and compared with what a compiled model says."""
+"""OpenVINO properties of a compiled model: read, formatted as text, and compared with the requested values."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_WORDS = {"TRUE": "YES", "FALSE": "NO", "LOG_NONE": "NO", "UNDEFINED": "DYNAMIC"}
+_SYNONYMS = {"TRUE": "YES", "FALSE": "NO", "LOG_NONE": "NO", "UNDEFINED": "DYNAMIC"}
 _TYPE_NAMES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "uint8_t": "u8", "int8_t": "i8"}
-# Values that leave the number to the device: any that it chooses is as asked.
-_OWN_CHOICE = {"NUM_STREAMS": ("AUTO", "NUMA", "-1", "-2")}
+# Requested values that let the device choose: any value it reports is accepted.
+_DEVICE_CHOICE = {"NUM_STREAMS": ("AUTO", "NUMA", "-1", "-2")}
 
 
 def as_text(value: Any) -> str:
-    """`<Type: 'bfloat16'>` as bf16, `PerformanceMode.LATENCY` as LATENCY, True as YES."""
+    """A property value as text: `<Type: 'bfloat16'>` as bf16, `PerformanceMode.LATENCY` as LATENCY, True as YES."""
     if isinstance(value, bool):
         return "YES" if value else "NO"
     if hasattr(value, "get_type_name"):
@@ -30,9 +30,13 @@ def as_text(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a compiled model says of a property: its own value, and that of each device behind it that has one.
+    """The value of a property, as reported by a compiled model and by the devices behind it.
 
-    AUTO, MULTI and HETERO do not answer for the devices behind them but hold their properties.
+    AUTO, MULTI and HETERO often do not report a property themselves, but hold the properties of their devices.
+
+    Attributes:
+        own: the value of the compiled model itself; None if it reports none.
+        behind: the values of the devices behind AUTO, MULTI, HETERO or BATCH.
     """
 
     own: str | None
@@ -40,35 +44,35 @@ class Reading:
 
     @property
     def values(self) -> tuple[str, ...]:
-        """All of them."""
+        """All values: the model's own first, then those of the devices behind it."""
         return self.behind if self.own is None else (self.own, *self.behind)
 
     def agrees(self, name: str, asked: str) -> bool:
-        """Whether the own value, or that of all devices behind, is what was asked."""
-        return (self.own is not None and is_as_asked(name, asked, self.own)) or (
-            bool(self.behind) and all(is_as_asked(name, asked, value) for value in self.behind)
+        """Whether the own value, or the value of every device behind, equals the requested one."""
+        return (self.own is not None and is_equal(name, asked, self.own)) or (
+            bool(self.behind) and all(is_equal(name, asked, value) for value in self.behind)
         )
 
 
-def read(compiled: Any, name: str) -> Reading:
-    """Ask a compiled model for a property; an empty reading if it knows none of that name."""
+def read_property(compiled: Any, name: str) -> Reading:
+    """Read a property of a compiled model; the reading is empty if the model does not have it."""
     own = _get(compiled, name)
-    texts = tuple(as_text(properties[name]) for properties in behind(compiled).values() if name in properties)
+    texts = tuple(as_text(properties[name]) for properties in devices_behind(compiled).values() if name in properties)
     return Reading(None if own is None else as_text(own), texts)
 
 
-def behind(compiled: Any) -> Mapping[str, Mapping[str, Any]]:
-    """The properties of each device behind AUTO, MULTI, HETERO or BATCH; empty for a device itself."""
+def devices_behind(compiled: Any) -> Mapping[str, Mapping[str, Any]]:
+    """The properties of each device behind AUTO, MULTI, HETERO or BATCH; empty for a single device."""
     return _get(compiled, "DEVICE_PROPERTIES") or {}
 
 
-def is_as_asked(name: str, asked: str, got: str) -> bool:
-    """Whether two spellings mean one value: YES and true, 2 and 2.0, f16 and F16."""
-    return asked.upper() in _OWN_CHOICE.get(name, ()) or _comparable(asked) == _comparable(got)
+def is_equal(name: str, asked: str, got: str) -> bool:
+    """Whether two spellings mean the same value: YES and true, 2 and 2.0, f16 and F16."""
+    return asked.upper() in _DEVICE_CHOICE.get(name, ()) or _comparable(asked) == _comparable(got)
 
 
 def parse_device_properties(text: str) -> dict[str, dict[str, str]]:
-    """`{CPU:{NUM_STREAMS:2},GPU:{NUM_STREAMS:4}}` as a mapping."""
+    """Parse `{CPU:{NUM_STREAMS:2},GPU:{NUM_STREAMS:4}}` into properties by device."""
     found = re.findall(r"([A-Z][\w.]*)\s*:\s*\{([^{}]*)\}", text)
     return {
         device: {key.strip(): value.strip() for key, _, value in (pair.partition(":") for pair in body.split(","))}
@@ -78,7 +82,7 @@ def parse_device_properties(text: str) -> dict[str, dict[str, str]]:
 
 def _comparable(value: str) -> str:
     text = value.strip().upper()
-    text = _WORDS.get(text, text).removeprefix("LOG_")
+    text = _SYNONYMS.get(text, text).removeprefix("LOG_")
     try:
         return repr(float(text))
     except ValueError:
@@ -88,5 +92,5 @@ def _comparable(value: str) -> str:
 def _get(compiled: Any, name: str) -> Any:
     try:
         return compiled.get_property(name)
-    except (RuntimeError, TypeError):  # not supported, or of a type that Python does not know
+    except (RuntimeError, TypeError):  # not supported, or a type without a Python binding
         return None

@@ -1,6 +1,6 @@
-"""What a device does not do, by its documentation: asked before compiling, so that the answer is one clear sentence.
+"""Documented limits of devices, checked before compiling so that the error message is clear.
 
-Each rule names its page. They were tried on a CPU and on a fake device only: no GPU and no NPU was at hand.
+Each rule names its page. The rules were tested on a CPU and on simulated devices only, not on a GPU or an NPU.
 """
 
 from __future__ import annotations
@@ -21,92 +21,100 @@ NPU_PAGE = f"{_PAGES}/npu-device.html"
 NPU_BATCH_PAGE = f"{_PAGES}/npu-device/batching-on-npu-plugin.html"
 GPU_PAGE = f"{_PAGES}/gpu-device.html"
 BATCH_PAGE = f"{_PAGES}/automatic-batching.html"
-# A GPU reports FP32 and FP16, an NPU FP16 alone: "computation precision for the HW is FP16" (NPU_PAGE).
+# A GPU reports FP32 and FP16, an NPU only FP16: "computation precision for the HW is FP16" (NPU_PAGE).
 _CAPABILITIES = {"FP32": "f32", "BF16": "bf16", "FP16": "f16"}
 
 log = logging.getLogger(__name__)
 
 
 def check_rules(device: DeviceName, model: ov.Model, settings: DeviceSettings, core: Any) -> None:
-    """Check the documented limits of each device that is named. AUTO needs one that can; the others need all.
+    """Check the documented limits of each device in the name.
+
+    AUTO needs one device that can run the model; MULTI, HETERO and BATCH need all of theirs.
 
     Raises:
         DeviceError: the device cannot run this model, or not at this precision.
-        UsageError: the device has no such setting.
+        UsageError: the device does not have a requested setting.
     """
-    troubles = [_trouble(name, model, settings, core) for name in device.members]
-    found = [trouble for trouble in troubles if trouble is not None]
-    if found and (device.plugin != "AUTO" or len(found) == len(troubles)):
-        raise found[0]
+    errors = [error for name in device.members if (error := _limit_error(name, model, settings, core)) is not None]
+    if errors and (device.plugin != "AUTO" or len(errors) == len(device.members)):
+        raise errors[0]
     if device.plugin == "BATCH":
         _check_batch_device(device, model, settings, core)
     if "GPU" in map(family, device.members) and model.inputs[0].get_partial_shape().is_dynamic:
-        # GPU_PAGE, Dynamic Shapes: a preview, slower than static shapes.
-        log.warning("the GPU runs models of dynamic shape more slowly; convert with --batch 1 (%s)", GPU_PAGE)
+        # GPU_PAGE, Dynamic Shapes: a preview feature, slower than static shapes.
+        log.warning("models with a dynamic shape run more slowly on the GPU; convert with --batch 1 (%s)", GPU_PAGE)
 
 
 def precisions(core: Any, name: str) -> tuple[str, ...]:
-    """The inference precisions of a device, of f32, bf16 and f16. Raises: RuntimeError, where its plugin fails."""
-    own = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
-    return tuple(text for key, text in _CAPABILITIES.items() if key in own)
+    """Which of f32, bf16 and f16 a device supports as inference precision.
+
+    Raises:
+        RuntimeError: the plugin of the device fails.
+    """
+    capabilities = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
+    return tuple(text for key, text in _CAPABILITIES.items() if key in capabilities)
 
 
-def _trouble(name: str, model: ov.Model, settings: DeviceSettings, core: Any) -> OvMobilenetError | None:
+def _limit_error(name: str, model: ov.Model, settings: DeviceSettings, core: Any) -> OvMobilenetError | None:
     wanted = settings.asked().get("INFERENCE_PRECISION_HINT")
-    there = _precisions_told(core, name)
-    if wanted in _CAPABILITIES.values() and there and wanted not in there:
+    supported = _reported_precisions(core, name)
+    if wanted in _CAPABILITIES.values() and supported and wanted not in supported:
         return DeviceError(
-            f"device {name} does not run at {wanted}", expected=" or ".join(there), got=wanted,
-            fix=f"Ask for {' or '.join(there)}, or leave the choice to the device",
+            f"device {name} does not support inference precision {wanted}", expected=" or ".join(supported), got=wanted,
+            fix=f"Choose {' or '.join(supported)}, or leave the precision to the device",
         )  # fmt: skip
-    return _npu_trouble(model, settings) if family(name) == "NPU" else None
+    return _npu_limit_error(model, settings) if family(name) == "NPU" else None
 
 
-def _npu_trouble(model: ov.Model, settings: DeviceSettings) -> OvMobilenetError | None:
+def _npu_limit_error(model: ov.Model, settings: DeviceSettings) -> OvMobilenetError | None:
     shape = model.inputs[0].get_partial_shape()
     if shape.is_dynamic:
-        # NPU_PAGE, Limitations: only models with static shapes.
+        # NPU_PAGE, Limitations.
         return DeviceError(
-            "the NPU takes static shapes alone", expected="a fixed size", got=shape,
+            "the NPU supports only static shapes", expected="a static shape", got=shape,
             fix=f"Convert with --for npu ({NPU_PAGE})",
         )  # fmt: skip
     if shape[0].get_length() != 1:
-        # NPU_BATCH_PAGE: the plugin compiles for one image and runs a batch as so many inferences; a compiler that
-        # takes more is under way. More infer requests do the same without waiting for a batch to fill.
+        # NPU_BATCH_PAGE: the plugin compiles for one image and runs a batch as single inferences; a compiler for
+        # batches is in development. Several infer requests have the same effect without waiting for a full batch.
         return DeviceError(
-            "the NPU compiles for one image", expected="batch 1", got=f"batch {shape[0]}",
+            "the NPU supports only batch size 1", expected="batch 1", got=f"batch {shape[0]}",
             fix=f"Convert with --for npu ({NPU_BATCH_PAGE})",
         )  # fmt: skip
     streams = settings.asked().get("NUM_STREAMS", "1")
     if streams != "1":
         # NPU_PAGE, Supported Properties: ov::num_streams is read-only.
         return UsageError(
-            "the NPU has one stream", expected="--hint throughput, or --nireq", got=f"{streams} streams", fix=NPU_PAGE
+            "the NPU supports only one stream",
+            expected="--hint throughput, or --nireq",
+            got=f"{streams} streams",
+            fix=NPU_PAGE,
         )
     return None
 
 
 def _check_batch_device(device: DeviceName, model: ov.Model, settings: DeviceSettings, core: Any) -> None:
-    """BATCH_PAGE, Limitations: no dynamic model, batch 1, no latency hint; and a size, where the device knows none."""
+    """BATCH_PAGE, Limitations: static shape, batch 1, no latency hint; a batch size if the device suggests none."""
     shape = model.inputs[0].get_partial_shape()
     if shape.is_dynamic or shape[0].get_length() != 1:
         raise DeviceError(
-            "BATCH gathers images for a model of batch 1", expected="batch 1 and fixed sizes", got=shape,
+            "BATCH needs a model with batch size 1", expected="batch 1 and a static shape", got=shape,
             fix=f"Convert with --batch 1 ({BATCH_PAGE})",
         )  # fmt: skip
     if settings.asked().get("PERFORMANCE_HINT") == "LATENCY":
-        raise UsageError("BATCH waits for images to gather", expected="the throughput hint", got="hint latency")
+        raise UsageError("BATCH does not support the latency hint", expected="the throughput hint", got="hint latency")
     (name,) = device.members
-    if device.batch is None and "OPTIMAL_BATCH_SIZE" not in _names(core, name):
+    if device.batch is None and "OPTIMAL_BATCH_SIZE" not in _property_names(core, name):
         raise UsageError(
-            f"{name} does not say which batch is best for it",
+            f"device {name} does not report an optimal batch size",
             expected=f"BATCH:{name}(8)",
             got=device.text,
             fix=BATCH_PAGE,
         )
 
 
-def _names(core: Any, name: str) -> Iterable[str]:
+def _property_names(core: Any, name: str) -> Iterable[str]:
     try:
         names: Iterable[str] = core.get_property(name, "SUPPORTED_PROPERTIES")
     except RuntimeError:
@@ -114,7 +122,7 @@ def _names(core: Any, name: str) -> Iterable[str]:
     return names
 
 
-def _precisions_told(core: Any, name: str) -> tuple[str, ...]:
+def _reported_precisions(core: Any, name: str) -> tuple[str, ...]:
     try:
         return precisions(core, name)
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""All that can be asked of a device, as one value."""
+"""Device settings: a device and the OpenVINO properties to compile with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ InferencePrecision = Literal["f32", "bf16", "f16"]
 HINTS: tuple[Hint, ...] = ("latency", "throughput", "cumulative_throughput")
 INFERENCE_PRECISIONS: tuple[InferencePrecision, ...] = ("f32", "bf16", "f16")
 
-# Of OpenVINO 2021 and older; today's plugins refuse them with "Unsupported property".
+# Properties of OpenVINO 2021 and older, and their replacements; today's plugins reject them ("Unsupported property").
 _OLD_NAMES = {
     "CPU_THROUGHPUT_STREAMS": "NUM_STREAMS",
     "GPU_THROUGHPUT_STREAMS": "NUM_STREAMS",
@@ -45,23 +45,24 @@ class DeviceOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class DeviceSettings:
-    """A device and what is asked of it; None leaves the choice to the device.
+    """A device and its settings; None leaves a setting to the device.
 
     Attributes:
-        device: as OpenVINO names it: CPU, GPU, GPU.1, NPU, AUTO, AUTO:GPU,CPU, MULTI:…, HETERO:…, BATCH:GPU(8).
+        device: a device name of OpenVINO: CPU, GPU, GPU.1, NPU, AUTO, AUTO:GPU,CPU, MULTI:…, HETERO:…, BATCH:GPU(8).
         hint: performance hint; excludes `streams`.
         inference_precision: f32, bf16 or f16.
-        streams: how many requests the device works on at a time, at least 1.
+        streams: number of infer requests that the device runs in parallel, at least 1.
         threads: CPU threads for inference, at least 1.
-        nireq: how many infer requests a queue keeps, at least 1; OpenVINO is not told.
+        nireq: number of infer requests in a queue, at least 1; not passed to OpenVINO.
         pinning: bind the CPU threads to cores.
-        model_cache: a folder for compiled models; "off" for none; None for the user's cache folder where a GPU or an
-            NPU may run, and none elsewhere.
+        model_cache: a folder for compiled models; "off" for none; None for the user's cache folder if a GPU or an NPU
+            may run the model, otherwise none.
         properties: further OpenVINO properties, as (name, value) pairs.
-        fallback: a device to run on where `device` cannot be used; None to fail.
+        fallback: a device to run on if `device` cannot be used; None to raise an error instead.
 
     Raises:
-        UsageError: a value outside of these, a setting made twice, a hint together with streams, an old name.
+        UsageError: a value is invalid, a setting is given twice, a hint is combined with streams, or a property is
+            obsolete.
     """
 
     device: str = "AUTO"
@@ -79,12 +80,12 @@ class DeviceSettings:
         parse_device(self.device)
         if self.fallback is not None:
             parse_device(self.fallback)
-        _choose("hint", self.hint, HINTS)
-        _choose("inference precision", self.inference_precision, INFERENCE_PRECISIONS)
+        _check_choice("hint", self.hint, HINTS)
+        _check_choice("inference precision", self.inference_precision, INFERENCE_PRECISIONS)
         for what, number in (("streams", self.streams), ("threads", self.threads), ("nireq", self.nireq)):
             if number is not None and number < 1:
-                raise UsageError(f"bad {what}", expected="at least 1", got=number)
-        asked = self._named()
+                raise UsageError(f"invalid {what}", expected="at least 1", got=number)
+        asked = self._fields_as_properties()
         for name, value in self.properties:
             _check_name(name)
             if name in asked:
@@ -92,20 +93,20 @@ class DeviceSettings:
             asked[name] = value
         if "PERFORMANCE_HINT" in asked and "NUM_STREAMS" in asked:
             raise UsageError(
-                "a hint chooses the number of streams itself", expected="a hint or streams",
+                "a performance hint sets the number of streams itself", expected="a hint or streams",
                 got=f"hint {asked['PERFORMANCE_HINT'].lower()} and {asked['NUM_STREAMS']} streams",
             )  # fmt: skip
 
     def asked(self) -> dict[str, str]:
-        """OpenVINO's properties and the values asked for, without the model cache."""
-        return {**self._named(), **dict(self.properties)}
+        """The OpenVINO properties requested, without the model cache."""
+        return {**self._fields_as_properties(), **dict(self.properties)}
 
     @property
     def sets_parallelism(self) -> bool:
-        """Whether a hint or a number of streams is asked for, as a field or as a property."""
+        """Whether a hint or a number of streams is requested, as a field or as a property."""
         return not {"PERFORMANCE_HINT", "NUM_STREAMS"}.isdisjoint(self.asked())
 
-    def _named(self) -> dict[str, str]:
+    def _fields_as_properties(self) -> dict[str, str]:
         found = {
             "PERFORMANCE_HINT": None if self.hint is None else self.hint.upper(),
             "INFERENCE_PRECISION_HINT": self.inference_precision,
@@ -117,28 +118,32 @@ class DeviceSettings:
 
 
 def settings_of(settings: DeviceSettings | None, options: Mapping[str, Any]) -> DeviceSettings:
-    """Device settings from a value, or from its fields as keyword arguments.
+    """The given settings, or settings made from keyword arguments.
 
     Raises:
-        UsageError: both are given, or an option is not a field.
+        UsageError: both are given, or a keyword argument is not a field of `DeviceSettings`.
     """
     names = [field.name for field in fields(DeviceSettings)]
     if unknown := [name for name in options if name not in names]:
-        raise UsageError("no such option", expected=", ".join(names), got=", ".join(unknown))
+        raise UsageError("unknown option", expected=", ".join(names), got=", ".join(unknown))
     if settings is not None and options:
-        raise UsageError("device settings are given twice", expected="settings, or its fields", got=", ".join(options))
+        raise UsageError(
+            "device settings are given twice",
+            expected="settings, or its fields as keyword arguments",
+            got=", ".join(options),
+        )
     return settings if settings is not None else DeviceSettings(**options)
 
 
 def _check_name(name: str) -> None:
     if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
-        raise UsageError("no property name", expected="capitals, such as NUM_STREAMS", got=repr(name))
+        raise UsageError("invalid property name", expected="upper case, such as NUM_STREAMS", got=repr(name))
     if name in _OLD_NAMES:
-        raise UsageError("a property of old OpenVINO versions", expected=_OLD_NAMES[name], got=name)
+        raise UsageError("obsolete OpenVINO property", expected=_OLD_NAMES[name], got=name)
     if name == "CACHE_DIR":
-        raise UsageError("the model cache has a setting of its own", expected="--model-cache DIR", got=name)
+        raise UsageError("the model cache is not set as a property", expected="--model-cache DIR", got=name)
 
 
-def _choose(what: str, name: str | None, known: tuple[str, ...]) -> None:
+def _check_choice(what: str, name: str | None, known: tuple[str, ...]) -> None:
     if name is not None and name not in known:
         raise UsageError(f"unknown {what}", expected=" or ".join(known), got=repr(name))

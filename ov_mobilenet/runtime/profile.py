@@ -1,7 +1,7 @@
-"""A deployment profile: settings that were found best for one IR on one device, and the measurements behind them.
+"""Deployment profiles: the best settings found for one IR on one device, with the measurements behind them.
 
-One YAML file of plain data, read as strictly as a description: an unknown key, a wrong type or a value out of range is
-an error with file, line and key.
+A profile is a YAML file of plain data, validated like a model description: an unknown key, a wrong type or a value out
+of range is an error with file, line and key. `tuning.profile_writing` writes it.
 
     schema_version: 1
     created: 2026-01-31T12:00:00Z
@@ -17,7 +17,8 @@ an error with file, line and key.
     measurements:
       - {precision: bf16, batch: 8, …, chosen: true}
 
-Settings that are null are left to the device. `xml` is where the IR was, for people: what is checked is the digest.
+A setting that is null is left to the device. `noise` is the relative standard deviation of throughput between repeated
+measurements. `xml` is informative: the IR is identified by its digest.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ log = logging.getLogger(__name__)
 
 
 class _Plain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Plain data, and nothing else."""
+    """A frozen struct that rejects unknown keys."""
 
 
 class ProfiledModel(_Plain, frozen=True, kw_only=True):
-    """Which IR; `digest` is SHA-256 over its `.xml` and its `.bin`."""
+    """The IR; `digest` is SHA-256 over its `.xml` and its `.bin`."""
 
     name: str
     xml: str
@@ -57,21 +58,21 @@ class ProfiledModel(_Plain, frozen=True, kw_only=True):
 
 
 class ProfiledDevice(_Plain, frozen=True, kw_only=True):
-    """As OpenVINO names it, and the hardware."""
+    """The device: its name in OpenVINO and the name of the hardware."""
 
     name: str
     full_name: str
 
 
 class Versions(_Plain, frozen=True, kw_only=True):
-    """That it was measured with."""
+    """The versions that the settings were measured with."""
 
     openvino: str
     ov_mobilenet: str
 
 
 class ProfiledSettings(_Plain, frozen=True, kw_only=True):
-    """As in `DeviceSettings`, and the images per request."""
+    """Fields of `DeviceSettings`, and the number of images per request."""
 
     batch_size: Count
     hint: Hint | None = None
@@ -82,7 +83,12 @@ class ProfiledSettings(_Plain, frozen=True, kw_only=True):
 
 
 class Gain(_Plain, frozen=True, kw_only=True):
-    """How many times as good as without any settings, with its 95 % interval; null where it cannot be told."""
+    """The score divided by the score of the default settings.
+
+    Attributes:
+        low, high: 95 % confidence interval; null with too few pairs.
+        pairs: number of pairs of measurements.
+    """
 
     ratio: Positive
     low: float | None
@@ -91,12 +97,12 @@ class Gain(_Plain, frozen=True, kw_only=True):
 
 
 class Measured(_Plain, frozen=True, kw_only=True):
-    """Medians for one setting.
+    """The median measurement of one combination of settings.
 
     Attributes:
-        precision: of the weights where they are INT8, else of inference.
-        streams, requests: that ran; requests in all.
-        on_front: nothing that was measured is better in both throughput and p95.
+        precision: INT8 for an INT8 IR, otherwise the inference precision.
+        streams, requests: the values in effect; infer requests in total.
+        on_front: on the Pareto front: no other combination is better in both throughput and p95.
     """
 
     precision: str
@@ -114,7 +120,7 @@ class Measured(_Plain, frozen=True, kw_only=True):
 
 
 class Profile(_Plain, frozen=True, kw_only=True):
-    """See the module."""
+    """The content of a profile file; the module documents its keys."""
 
     schema_version: int
     created: str
@@ -130,7 +136,7 @@ class Profile(_Plain, frozen=True, kw_only=True):
     measurements: tuple[Measured, ...]
 
     def device_settings(self) -> DeviceSettings:
-        """What to load a classifier with, beside `settings.batch_size`."""
+        """The device settings to load a classifier with; the batch size is `settings.batch_size`."""
         chosen = self.settings
         return DeviceSettings(
             device=self.device.name,
@@ -146,13 +152,13 @@ def load_profile(path: Path | str) -> Profile:
     """Read a profile.
 
     Raises:
-        ConfigError: it cannot be read, or is none, with file, line and key.
+        ConfigError: the file cannot be read or is not a valid profile; with file, line and key.
     """
     document = load_document(Path(path))
     version = document.data.get("schema_version") if isinstance(document.data, dict) else None
     if isinstance(version, int) and version != SCHEMA_VERSION:
         raise document.error(
-            "a profile of another version", ("schema_version",), expected=SCHEMA_VERSION, got=version
+            "unsupported profile version", ("schema_version",), expected=SCHEMA_VERSION, got=version
         )  # fmt: skip
     profile = convert_document(document, Profile)
     try:
@@ -163,38 +169,45 @@ def load_profile(path: Path | str) -> Profile:
 
 
 def check_profile(profile: Profile, where: Path | str, xml: Path) -> None:
-    """Check that a profile was made for this IR, device and versions; other versions are warned of.
+    """Check that a profile was created for this IR and this device; log a warning if the versions differ.
 
     Args:
         where: the profile's file, for messages.
 
     Raises:
-        ConfigError: it was made for another IR, or for other hardware under the device's name.
-        DeviceError: the device is not there.
+        ConfigError: it was created for another IR, or for other hardware with the same device name.
+        DeviceError: the device is not available.
     """
     digest = ir_digest(xml)
     if digest != profile.model.digest:
         raise ConfigError(
-            "the profile was made for another IR", where=where,
+            "the profile was created for another IR", where=where,
             expected=f"{profile.model.digest[:DIGITS_SHOWN]}… ({profile.model.xml})",
-            got=f"{digest[:DIGITS_SHOWN]}… ({xml})", fix=f"Tune this one: ov-mobilenet tune {xml}",
+            got=f"{digest[:DIGITS_SHOWN]}… ({xml})", fix=f"Tune this IR: ov-mobilenet tune {xml}",
         )  # fmt: skip
     full_name = full_device_name(profile.device.name)
     if full_name != profile.device.full_name:
         raise ConfigError(
-            "the profile was made for another device", where=where,
+            "the profile was created for another device", where=where,
             expected=f"{profile.device.name}: {profile.device.full_name}", got=f"{profile.device.name}: {full_name}",
-            fix=f"Tune on this one: ov-mobilenet tune {xml} -d {profile.device.name}",
+            fix=f"Tune on this device: ov-mobilenet tune {xml} -d {profile.device.name}",
         )  # fmt: skip
     here = current_versions()
     for name in ("openvino", "ov_mobilenet"):
-        made, now = getattr(profile.versions, name), getattr(here, name)
-        if made != now:
-            log.warning("%s: made with %s %s, run with %s; other settings may be better now", where, name, made, now)
+        then, now = getattr(profile.versions, name), getattr(here, name)
+        if then != now:
+            log.warning(
+                "%s: created with %s %s, running %s; other settings may be better now", where, name, then, now
+            )  # fmt: skip
 
 
 def apply_profile(profile: Profile | Path | str, xml: Path) -> tuple[DeviceSettings, int]:
-    """The settings and the images per request of a profile, or of its file, for this IR; errors as `check_profile`."""
+    """The device settings and batch size of a profile, or of a profile file, for this IR.
+
+    Raises:
+        ConfigError: the file is not a valid profile, or the profile is for another IR or other hardware.
+        DeviceError: the device is not available.
+    """
     given = isinstance(profile, Profile)
     found = profile if isinstance(profile, Profile) else load_profile(profile)
     check_profile(found, "profile" if given else str(profile), xml)
@@ -202,23 +215,23 @@ def apply_profile(profile: Profile | Path | str, xml: Path) -> tuple[DeviceSetti
 
 
 def full_device_name(device: str) -> str:
-    """Of the hardware behind a device's name; several are joined by a plus.
+    """The name of the hardware behind a device name; several are joined by " + ".
 
     Raises:
-        DeviceError: it is not there.
+        DeviceError: the device is not available.
     """
     import openvino as ov
 
-    from ov_mobilenet.devices.names import check_there, parse_device
+    from ov_mobilenet.devices.names import check_available, parse_device
 
     core = ov.Core()
     name = parse_device(device)
-    check_there(name, core)
+    check_available(name, core)
     return " + ".join(str(core.get_property(one, "FULL_DEVICE_NAME")) for one in name.candidates(core))
 
 
 def current_versions() -> Versions:
-    """Of what runs here."""
+    """The versions of OpenVINO and of this package."""
     import openvino as ov
 
     return Versions(openvino=ov.get_version(), ov_mobilenet=__version__)

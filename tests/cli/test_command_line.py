@@ -133,7 +133,7 @@ def test_the_table_is_on_stdout_and_talk_on_stderr(
         (["classify", "no-such-model", "x.jpg"], 2, "no model 'no-such-model'"),
         (["classify", "none.xml", "x.jpg"], 1, "none.xml: no such IR"),
         (["classify", "{model}", "{images}", "--geometry", "fold 3"], 2, "geometry not understood"),
-        (["classify", "{model}", "{images}", "-d", "FOO"], 1, "there is no device FOO"),
+        (["classify", "{model}", "{images}", "-d", "FOO"], 1, "unknown device FOO"),
         (["classify", "{model}", "{images}", "-k", "0"], 2, "'-k'"),
         (["classify", "{model}", "{empty}"], 2, "no images"),
         (["classify", "{model}", "{images}", "--labels", "{model}"], 1, "labels do not match"),

@@ -1,8 +1,7 @@
-"""`devices`, and the device options of the commands that run a network."""
+"""`devices`, and the device options of commands that run a network."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import time
@@ -12,17 +11,13 @@ from typing import Any
 import openvino as ov
 import pytest
 import small_networks as small
-from fake_device import CPU, GPU, NPU, FakeCore
+from fake_device import CPU, GPU, GPU_WITHOUT_DRIVER, NPU, FakeCore
 from PIL import Image
 
 from ov_mobilenet import load
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.devices.compile import compile_model
+from ov_mobilenet.devices.compile import Compiled, compile_model
 from ov_mobilenet.devices.machine import cpu_flags
-
-NO_GPU = dataclasses.replace(
-    GPU, broken='Cannot load library "/x/libgpu.so": libOpenCL.so.1: cannot open shared object'
-)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +37,7 @@ def image(tmp_path: Path) -> Path:
 
 
 class BrokenPlugin(FakeCore):
-    """Lists a GPU whose plugin raises whatever it is asked."""
+    """Lists a GPU whose plugin raises on every call."""
 
     @property
     def available_devices(self) -> list[str]:
@@ -57,7 +52,8 @@ def document(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     assert main(["devices", "--format", "json"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    return json.loads(out)
+    found: dict[str, Any] = json.loads(out)
+    return found
 
 
 def test_the_cpu_of_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +91,7 @@ def test_a_gpu_and_an_npu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def test_a_missing_driver(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    fake(monkeypatch, FakeCore((CPU, NO_GPU)))
+    fake(monkeypatch, FakeCore((CPU, GPU_WITHOUT_DRIVER)))
     assert main(["devices"]) == 0
     out = capsys.readouterr().out
     assert "libOpenCL.so.1: cannot open shared object\n" in out
@@ -103,10 +99,10 @@ def test_a_missing_driver(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert "no NPU" in out and "github.com/intel/linux-npu-driver" in out
 
 
-def test_a_plugin_that_raises_is_told_and_stops_nothing(
+def test_a_failing_plugin_is_reported_and_the_others_are_listed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake(monkeypatch, BrokenPlugin((CPU, NO_GPU)))
+    fake(monkeypatch, BrokenPlugin((CPU, GPU_WITHOUT_DRIVER)))
     found = document(capsys)
     cpu, gpu = found["devices"]
     assert (cpu["trouble"], cpu["full_name"]) == (None, "Fake CPU")
@@ -114,7 +110,7 @@ def test_a_plugin_that_raises_is_told_and_stops_nothing(
     assert (gpu["full_name"], gpu["properties"], gpu["optimal"]) == (None, {}, {})
     assert main(["devices", "-v"]) == 0
     out = capsys.readouterr().out
-    assert "its plugin failed: libOpenCL.so.1" in out and "Fake CPU" in out
+    assert "plugin failed: libOpenCL.so.1" in out and "Fake CPU" in out
 
 
 def test_verbose_lists_the_properties(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,7 +121,7 @@ def test_verbose_lists_the_properties(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "there"),
+    ("text", "expected"),
     [
         ("processor : 0\nflags\t\t: fpu avx avx2 avx_vnni\n", {"AVX2", "VNNI"}),
         ("flags : avx2 avx512f avx512_vnni amx_tile amx_bf16 amx_int8\n", {"AVX2", "AVX512", "VNNI", "AMX", "bf16"}),
@@ -133,20 +129,20 @@ def test_verbose_lists_the_properties(capsys: pytest.CaptureFixture[str]) -> Non
         ("flags : fpu sse\n", set()),
     ],
 )
-def test_flags_of_the_cpu(text: str, there: set[str], tmp_path: Path) -> None:
+def test_flags_of_the_cpu(text: str, expected: set[str], tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(text)
     flags = cpu_flags(tmp_path / "cpuinfo")
     assert flags is not None
-    assert {name for name, has in flags.items() if has} == there
+    assert {name for name, has in flags.items() if has} == expected
 
 
-def test_flags_are_unknown_where_the_system_does_not_say(tmp_path: Path) -> None:
+def test_flags_are_unknown_if_the_system_does_not_report_them(tmp_path: Path) -> None:
     assert cpu_flags(tmp_path / "none") is None
     (tmp_path / "cpuinfo").write_text("processor : 0\n")
     assert cpu_flags(tmp_path / "cpuinfo") is None
 
 
-# The options
+# The device options
 
 
 def classify(network: Path, image: Path, *options: str) -> int:
@@ -170,10 +166,15 @@ def test_every_option_reaches_the_device(
             seen.update(config, device=device)
             return self.core.compile_model(model, device, config)
 
-    assert classify(network, image) == 0  # converts, with a core of its own
+    assert classify(network, image) == 0  # converts, with its own core
     monkeypatch.setattr(ov, "Core", Spy)
-    made = []
-    monkeypatch.setattr(load, "compile_model", lambda *given: made.append(compile_model(*given)) or made[0])
+    made: list[Compiled] = []
+
+    def compile_and_keep(*given: Any) -> Compiled:
+        made.append(compile_model(*given))
+        return made[-1]
+
+    monkeypatch.setattr(load, "compile_model", compile_and_keep)
     options = [
         "-d",
         "CPU",
@@ -207,19 +208,19 @@ def test_every_option_reaches_the_device(
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--hint", "latency", "--streams", "2"], 2, "error: a hint chooses the number of streams itself"),
-        (["--property", "NUM_STREAMS"], 2, "'NUM_STREAMS' is not of the form KEY=VALUE"),
-        (["--property", "=2"], 2, "not of the form"),
+        (["--hint", "latency", "--streams", "2"], 2, "error: a performance hint sets the number of streams itself"),
+        (["--property", "NUM_STREAMS"], 2, "'NUM_STREAMS' does not have the form KEY=VALUE"),
+        (["--property", "=2"], 2, "does not have the form"),
         (["--property", "GPU_THROUGHPUT_STREAMS=2"], 2, "expected NUM_STREAMS, got GPU_THROUGHPUT_STREAMS"),
         (["-d", "CPU", "--property", "NUM_STREAM=2"], 2, "Did you mean NUM_STREAMS?"),
-        (["-d", "CPU", "--streams", "5000"], 1, "did not take NUM_STREAMS: expected 5000, got "),
+        (["-d", "CPU", "--streams", "5000"], 1, "did not apply NUM_STREAMS: expected 5000, got "),
         (["--streams", "0"], 2, "0 is not in the range"),
         (["-d", "auto"], 2, "Write AUTO"),
         (["-d", "GPU.97"], 1, "error: device GPU.97 cannot be used"),
-        (["-d", "TPU"], 1, "error: there is no device TPU: expected one of "),
+        (["-d", "TPU"], 1, "error: unknown device TPU: expected one of "),
     ],
 )
-def test_wrong_options_are_one_message(
+def test_invalid_options_give_one_message(
     options: list[str], code: int, message: str, network: Path, image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert classify(network, image, *options) == code
@@ -228,10 +229,10 @@ def test_wrong_options_are_one_message(
     assert message in err
 
 
-def test_a_command_runs_on_the_device_that_was_asked_for(
+def test_a_command_runs_on_the_requested_device(
     network: Path, image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert classify(network, image) == 0  # converts, with a core of its own
+    assert classify(network, image) == 0  # converts, with its own core
     capsys.readouterr()
     core = FakeCore()
     fake(monkeypatch, core)
@@ -243,7 +244,7 @@ def test_a_command_runs_on_the_device_that_was_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("options", "asked"),
+    ("options", "requested"),
     [
         ([], {"PERFORMANCE_HINT": "THROUGHPUT"}),
         (["--hint", "latency"], {"PERFORMANCE_HINT": "LATENCY"}),
@@ -252,19 +253,21 @@ def test_a_command_runs_on_the_device_that_was_asked_for(
         (["--property", "NUM_STREAMS=2"], {"NUM_STREAMS": "2"}),
     ],
 )
-def test_several_images_are_for_throughput_unless_the_user_says_otherwise(
-    options: list[str], asked: dict[str, str], network: Path, image: Path, monkeypatch: pytest.MonkeyPatch
+def test_several_images_use_the_throughput_hint_unless_another_is_given(
+    options: list[str], requested: dict[str, str], network: Path, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert classify(network, image) == 0  # converts, with a core of its own
+    assert classify(network, image) == 0  # converts, with its own core
     core = FakeCore()
     fake(monkeypatch, core)
     assert classify(network, image, str(image), "-d", "CPU", *options) == 0
     assert core.compiled
     for _, properties, _ in core.compiled:
-        assert {name: properties[name] for name in ("PERFORMANCE_HINT", "NUM_STREAMS") if name in properties} == asked
+        assert {
+            name: properties[name] for name in ("PERFORMANCE_HINT", "NUM_STREAMS") if name in properties
+        } == requested
 
 
-def test_the_fallback_is_said_on_stderr(network: Path, image: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_fallback_is_reported_on_stderr(network: Path, image: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert classify(network, image, "-d", "GPU.97", "--fallback", "CPU") == 0
     out, err = capsys.readouterr()
     assert len(json.loads(out)["predictions"]) == 5
@@ -272,7 +275,7 @@ def test_the_fallback_is_said_on_stderr(network: Path, image: Path, capsys: pyte
     assert len(err.splitlines()) == 1
 
 
-def test_cache_list_and_prune_know_the_compiled_models(
+def test_cache_list_and_prune_cover_compiled_models(
     network: Path, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "root" / "compiled"

@@ -249,7 +249,7 @@ def test_auto_reports_what_really_runs(small_ir: Path) -> None:
 def test_a_precision_the_device_does_not_run_is_an_error(small_ir: Path) -> None:
     if "FP16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this CPU runs f16")
-    with pytest.raises(DeviceError, match="does not run at f16: expected f32( or bf16)?, got f16"):
+    with pytest.raises(DeviceError, match="does not support inference precision f16: expected f32( or bf16)?, got f16"):
         ovm.load_classifier(small_ir, device="CPU", inference_precision="f16")
 
 

@@ -1,4 +1,4 @@
-"""Profiles: what is written is read, what does not fit is named, and a classifier runs by it."""
+"""Profiles: written and read again, validated, and applied to a classifier."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def written(folder: Path, content: dict[str, Any]) -> Path:
     return path
 
 
-def test_what_is_saved_is_read_again_and_replaces_the_one_before(small_ir: Path, tmp_path: Path) -> None:
+def test_a_saved_profile_is_read_again_and_replaces_an_existing_file(small_ir: Path, tmp_path: Path) -> None:
     first = load_profile(written(tmp_path, document(small_ir)))
     assert msgspec.to_builtins(first)["settings"]["hint"] is None
     path = tmp_path / "b.yml"
@@ -71,7 +71,7 @@ def test_what_is_saved_is_read_again_and_replaces_the_one_before(small_ir: Path,
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.profile.yml", "b.yml"]
 
 
-def test_a_classifier_runs_by_its_profile_and_answers_the_same(small_ir: Path, tmp_path: Path) -> None:
+def test_a_classifier_uses_its_profile_and_returns_the_same_probabilities(small_ir: Path, tmp_path: Path) -> None:
     path = written(tmp_path, document(small_ir))
     tuned = ovm.load_classifier(small_ir, profile=path)
     made = tuned.compiled()
@@ -83,34 +83,34 @@ def test_a_classifier_runs_by_its_profile_and_answers_the_same(small_ir: Path, t
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "told"),
+    ("key", "value", "message"),
     [
         (("settings", "streams"), 0, "settings.streams: wrong type or value"),
         (("settings", "streams"), "2", "settings.streams: wrong type or value"),
         (("settings", "batch_size"), True, "settings.batch_size"),
         (("settings", "properties"), {"X": "1"}, "settings.properties: unknown key"),
         (("settings", "hint"), "fast", "settings.hint"),
-        (("settings", "hint"), "throughput", "settings: a hint chooses the number of streams itself"),
-        (("device", "name"), "cpu; rm", "settings: no such device"),
+        (("settings", "hint"), "throughput", "settings: a performance hint sets the number of streams itself"),
+        (("device", "name"), "cpu; rm", "settings: invalid device name"),
         (("model", "digest"), "abc", "model.digest"),
-        (("schema_version",), 2, "schema_version: a profile of another version: expected 1, got 2"),
+        (("schema_version",), 2, "schema_version: unsupported profile version: expected 1, got 2"),
         (("objective",), "speed", "objective"),
         (("noise",), -1, "noise"),
         (("surplus",), 1, "surplus: unknown key"),
     ],
 )
-def test_what_does_not_fit_is_named_with_file_line_and_key(
-    place: tuple[str, ...], value: Any, told: str, small_ir: Path, tmp_path: Path
+def test_invalid_content_is_reported_with_file_line_and_key(
+    key: tuple[str, ...], value: Any, message: str, small_ir: Path, tmp_path: Path
 ) -> None:
     content = document(small_ir)
     inner = content
-    for key in place[:-1]:
-        inner = inner[key]
-    inner[place[-1]] = value
+    for part in key[:-1]:
+        inner = inner[part]
+    inner[key[-1]] = value
     path = written(tmp_path, content)
     with pytest.raises(ConfigError) as caught:
         load_profile(path)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).startswith(f"{path}:")
 
 
@@ -125,11 +125,11 @@ def test_a_missing_key_and_a_tag_are_refused(small_ir: Path, tmp_path: Path) -> 
         load_profile(path)
 
 
-def test_another_ir_is_refused_with_both_digests_and_files(small_ir: Path, tmp_path: Path) -> None:
+def test_a_profile_for_another_ir_is_rejected_with_both_digests_and_files(small_ir: Path, tmp_path: Path) -> None:
     path = written(tmp_path, document(small_ir))
     other = tmp_path / "other.xml"
     other.write_bytes(small_ir.read_bytes())
-    # The same graph with other weights is another network too.
+    # The same graph with other weights is another IR.
     weights = bytearray(small_ir.with_suffix(".bin").read_bytes())
     weights[-1] ^= 1
     other.with_suffix(".bin").write_bytes(weights)
@@ -139,14 +139,14 @@ def test_another_ir_is_refused_with_both_digests_and_files(small_ir: Path, tmp_p
         assert part in str(caught.value)
 
 
-def test_a_copy_of_the_ir_is_the_same_ir(small_ir: Path, tmp_path: Path) -> None:
+def test_a_profile_applies_to_a_copy_of_its_ir(small_ir: Path, tmp_path: Path) -> None:
     path = written(tmp_path, document(small_ir))
     for ending in (".xml", ".bin"):
         (tmp_path / f"copy{ending}").write_bytes(small_ir.with_suffix(ending).read_bytes())
     assert ovm.load_classifier(tmp_path / "copy.xml", profile=path).compiled().batch == 2
 
 
-def test_other_hardware_is_refused_and_other_versions_are_warned_of_by_name(
+def test_other_hardware_is_rejected_and_other_versions_are_a_warning(
     small_ir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     device = {"name": "CPU", "full_name": "Another CPU"}
@@ -163,12 +163,12 @@ def test_other_hardware_is_refused_and_other_versions_are_warned_of_by_name(
 @pytest.mark.parametrize(
     "more", [{"device": "CPU"}, {"hint": "latency"}, {"batch_size": 2}, {"settings": ovm.DeviceSettings()}]
 )
-def test_settings_beside_a_profile_are_given_twice(more: dict[str, Any], small_ir: Path, tmp_path: Path) -> None:
+def test_settings_together_with_a_profile_are_rejected(more: dict[str, Any], small_ir: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="given twice"):
         ovm.load_classifier(small_ir, profile=written(tmp_path, document(small_ir)), **more)
 
 
-def test_classify_takes_a_profile(small_ir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_classify_accepts_a_profile(small_ir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from PIL import Image
 
     for number, frame in enumerate(small.frames()[:3]):
@@ -185,18 +185,18 @@ def test_classify_takes_a_profile(small_ir: Path, tmp_path: Path, capsys: pytest
     assert main([*plain, "--profile", str(tmp_path / "none.yml")]) == 1
 
 
-def test_benchmark_takes_a_profile(small_ir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_benchmark_accepts_a_profile(small_ir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, document(small_ir))
     plain = ["benchmark", str(small_ir), "--profile", str(path), "--iterations", "4", "--warmup", "0"]
     assert main([*plain, "--format", "json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["batch"], told["num_streams"], told["infer_requests"], told["device"]) == (2, 1, 3, "CPU")
+    report = json.loads(capsys.readouterr().out)
+    assert (report["batch"], report["num_streams"], report["infer_requests"], report["device"]) == (2, 1, 3, "CPU")
     for more in (["--batch", "4"], ["-d", "CPU"], ["--threads", "2"], [str(small_ir)]):
         assert main([*plain, *more]) == 2
         assert "given twice" in capsys.readouterr().err
 
 
-def test_a_profile_says_what_is_in_it(small_ir: Path, tmp_path: Path) -> None:
+def test_device_settings_of_a_profile(small_ir: Path, tmp_path: Path) -> None:
     found: Profile = load_profile(written(tmp_path, document(small_ir)))
     settings = found.device_settings()
     assert (settings.device, settings.streams, settings.nireq) == ("CPU", 1, 3)
