@@ -91,7 +91,10 @@ _CHOICES = (
 MORE = (
     click.option("--streams", type=click.IntRange(min=1), metavar="N", help="Number of streams; excludes --hint."),
     click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads for inference."),
-    click.option("--nireq", type=click.IntRange(min=1), metavar="N", help="Number of infer requests (default: the optimal number for the device)."),
+    click.option(
+        "--nireq", type=click.IntRange(min=1), metavar="N",
+        help="Number of infer requests (default: the optimal number for the device).",
+    ),
     click.option("--pin/--no-pin", default=None, help="Bind CPU threads to cores (default: chosen by the device)."),
     click.option(
         "--model-cache", metavar="DIR|off",

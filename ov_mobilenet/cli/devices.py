@@ -74,7 +74,7 @@ def _facts(found: MachineReport) -> dict[str, Any]:
         if device.trouble is not None:
             facts[f"{device.name} error"] = device.trouble
     for one in found.missing:
-        facts[f"no {one.name}"] = [one.reason, f"if the driver is missing: {one.looks_like}", one.advice]
+        facts[f"no {one.name}"] = [one.reason, f"symptoms of a missing driver: {one.looks_like}", one.advice]
     return facts
 
 
