@@ -107,12 +107,12 @@ def _compile(model: ov.Model, settings: DeviceSettings, core: Any) -> tuple[Any,
     device = parse_device(settings.device)
     check_available(device, core)
     supported = _supported(device, core)
-    asked = settings.asked()
-    for name in asked:
+    requested = settings.asked()
+    for name in requested:
         _check_property(name, device, supported)
     check_rules(device, model, settings, core)
     folder = model_cache.folder(settings.model_cache, map(family, device.candidates(core)))
-    config = asked if folder is None else {**asked, "CACHE_DIR": str(folder)}
+    config = requested if folder is None else {**requested, "CACHE_DIR": str(folder)}
     try:
         compiled = core.compile_model(model, settings.device, config)
     except RuntimeError as error:
@@ -182,24 +182,24 @@ def _read_back(compiled: Any, settings: DeviceSettings, unverified: set[str]) ->
         DeviceError: a value differs from the requested one, or a property that no plugin lists is not reported.
     """
     found: dict[str, str | None] = {}
-    for name, asked in settings.asked().items():
+    for name, requested in settings.asked().items():
         if name == "DEVICE_PROPERTIES":
-            _read_back_each(compiled, asked)
-            found[name] = asked
+            _read_back_each(compiled, requested)
+            found[name] = requested
             continue
         reading = read_property(compiled, name)
-        if reading.values and not reading.agrees(name, asked):
-            raise _not_applied(name, asked, " and ".join(dict.fromkeys(reading.values)), compiled)
+        if reading.values and not reading.agrees(name, requested):
+            raise _not_applied(name, requested, " and ".join(dict.fromkeys(reading.values)), compiled)
         if not reading.values and name not in unverified:
-            raise _not_applied(name, asked, "no value: the device does not report it", compiled)
-        found[name] = next((text for text in reading.values if is_equal(name, asked, text)), None)
+            raise _not_applied(name, requested, "no value: the device does not report it", compiled)
+        found[name] = next((text for text in reading.values if is_equal(name, requested, text)), None)
     return found
 
 
-def _read_back_each(compiled: Any, asked: str) -> None:
+def _read_back_each(compiled: Any, requested: str) -> None:
     """Check `DEVICE_PROPERTIES`, the properties of single devices; devices that do not execute are skipped."""
     running = devices_behind(compiled)
-    for device, properties in parse_device_properties(asked).items():
+    for device, properties in parse_device_properties(requested).items():
         for name, value in properties.items() if device in running else ():
             got = running[device].get(name)
             text = "no value" if got is None else as_text(got)
@@ -207,9 +207,9 @@ def _read_back_each(compiled: Any, asked: str) -> None:
                 raise _not_applied(f"{name} of {device}", value, text, compiled)
 
 
-def _not_applied(name: str, asked: str, got: str, compiled: Any) -> DeviceError:
+def _not_applied(name: str, requested: str, got: str, compiled: Any) -> DeviceError:
     devices = ",".join(compiled.get_property("EXECUTION_DEVICES"))
-    return DeviceError(f"device {devices} did not apply {name}", expected=asked, got=got)
+    return DeviceError(f"device {devices} did not apply {name}", expected=requested, got=got)
 
 
 def _num_streams(compiled: Any) -> int | None:

@@ -47,10 +47,10 @@ class Reading:
         """All values: the model's own first, then those of the devices behind it."""
         return self.behind if self.own is None else (self.own, *self.behind)
 
-    def agrees(self, name: str, asked: str) -> bool:
+    def agrees(self, name: str, requested: str) -> bool:
         """Whether the own value, or the value of every device behind, equals the requested one."""
-        return (self.own is not None and is_equal(name, asked, self.own)) or (
-            bool(self.behind) and all(is_equal(name, asked, value) for value in self.behind)
+        return (self.own is not None and is_equal(name, requested, self.own)) or (
+            bool(self.behind) and all(is_equal(name, requested, value) for value in self.behind)
         )
 
 
@@ -66,9 +66,9 @@ def devices_behind(compiled: Any) -> Mapping[str, Mapping[str, Any]]:
     return _get(compiled, "DEVICE_PROPERTIES") or {}
 
 
-def is_equal(name: str, asked: str, got: str) -> bool:
+def is_equal(name: str, requested: str, got: str) -> bool:
     """Whether two spellings mean the same value: YES and true, 2 and 2.0, f16 and F16."""
-    return asked.upper() in _DEVICE_CHOICE.get(name, ()) or _comparable(asked) == _comparable(got)
+    return requested.upper() in _DEVICE_CHOICE.get(name, ()) or _comparable(requested) == _comparable(got)
 
 
 def parse_device_properties(text: str) -> dict[str, dict[str, str]]:
