@@ -163,7 +163,7 @@ class Rig:
         classifier = self._load(setting.precision.xml, self.settings(setting), setting.batch)
         if self._mode == "end-to-end":
             return EndToEnd(classifier, self._images, batch=setting.batch, requests=None), classifier
-        return Inference(classifier, self._images, batch=setting.batch, one=False), classifier
+        return Inference(classifier, self._images, batch=setting.batch), classifier
 
     def _load(self, xml: Path, settings: DeviceSettings, batch: int | None) -> Classifier:
         if xml not in self._networks:

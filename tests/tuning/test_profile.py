@@ -190,9 +190,11 @@ def test_benchmark_takes_a_profile(small_ir: Path, tmp_path: Path, capsys: pytes
     assert main([*plain, "--format", "json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["batch"], told["num_streams"], told["infer_requests"], told["device"]) == (2, 1, 3, "CPU")
-    for more in (["--batch", "4"], ["-d", "CPU"], ["--threads", "2"], [str(small_ir)]):
+    for more in (["--batch", "4"], ["-d", "CPU"], ["--threads", "2"]):
         assert main([*plain, *more]) == 2
         assert "given twice" in capsys.readouterr().err
+    assert main([*plain, str(small_ir)]) == 2
+    assert "--profile takes one model" in capsys.readouterr().err
 
 
 def test_a_profile_says_what_is_in_it(small_ir: Path, tmp_path: Path) -> None:
