@@ -63,7 +63,7 @@ def test_json_report(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_sweep_measures_every_combination(xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    files = [tmp_path / f"r.{ending}" for ending in ("csv", "json", "md")]
+    files = [tmp_path / f"r.{ending}" for ending in ("csv", "json", "md", "html")]
     out = run(capsys, "benchmark", xml, *SHORT, "--batch", "1,2", "--hint", "latency,throughput", "--mode", "both",
               *(word for file in files for word in ("--report", str(file))))  # fmt: skip
     rows = list(csv.DictReader(io.StringIO(files[0].read_text())))
@@ -75,6 +75,7 @@ def test_a_sweep_measures_every_combination(xml: str, capsys: pytest.CaptureFixt
     assert len(out.splitlines()) == 9  # the head and one line per measurement
     assert len(read_report(files[1]).measurements) == 8
     assert files[2].read_text().count("| mobilenet") == 8
+    assert files[3].read_text("utf-8").count('id="measurement-') == 8
     by_kind = {(row["mode"], row["hint"], row["batch"]): row for row in rows}
     assert by_kind["inference", "latency", "1"]["infer_requests"] == "1"
     assert by_kind["inference", "throughput", "2"]["count"] == "40"  # 20 requests of 2
