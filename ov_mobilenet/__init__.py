@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from ov_mobilenet.accuracy.measure import measure_accuracy
     from ov_mobilenet.accuracy.report import AccuracyReport
     from ov_mobilenet.accuracy.verification import verify
-    from ov_mobilenet.benchmarking.benchmark import Workload, benchmark
+    from ov_mobilenet.benchmarking.benchmark import benchmark
     from ov_mobilenet.benchmarking.measurement import Measurement
+    from ov_mobilenet.benchmarking.options import Workload
     from ov_mobilenet.conversion.converter import IrModel, convert
     from ov_mobilenet.devices.settings import DeviceSettings
     from ov_mobilenet.downloads.fetch import SourceFiles, download
@@ -61,7 +62,7 @@ _HOMES = {
     "Quantized": "quantization.quantizer",
     "SourceFiles": "downloads.fetch",
     "Timings": "runtime.results",
-    "Workload": "benchmarking.benchmark",
+    "Workload": "benchmarking.options",
     "benchmark": "benchmarking.benchmark",
     "convert": "conversion.converter",
     "download": "downloads.fetch",

@@ -1,1 +1,1 @@
-"""Benchmark: timed loops, latency, comparison with a baseline, reports."""
+"""Benchmark: throughput and latency of a model on a device, comparison with a baseline, reports."""

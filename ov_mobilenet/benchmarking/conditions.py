@@ -1,4 +1,4 @@
-"""On what machine something is measured, and how busy that is before it begins."""
+"""The machine that measurements run on, and its load before they start."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 from time import sleep
 
 from ov_mobilenet._version import __version__
-from ov_mobilenet.benchmarking.measurement import Load, MachineFacts
+from ov_mobilenet.benchmarking.report import Load, MachineFacts
 from ov_mobilenet.devices.machine import cpu_flags
 
 SAMPLE_S = 0.1
-# More of all cores' time than this, taken by others, shows in the figures.
+# A higher CPU load from other processes than this fraction of all cores distorts the figures.
 BUSY_CPU = 0.15
-# The average over a minute lags, and knows of what has just ended: it is asked only where nothing better is told.
+# The load average covers a minute, so it includes processes that have just ended: it is used only where the system does
+# not report CPU times.
 BUSY_AVERAGE = 0.5
 
 PROC_STAT = Path("/proc/stat")
@@ -23,7 +24,7 @@ CPUS = Path("/sys/devices/system/cpu")
 
 
 def conditions(load: Load) -> MachineFacts:
-    """This machine, with the load that it had."""
+    """Hardware, system and versions of this machine, with a load measured before."""
     import cv2
     import numpy as np
     import openvino as ov
@@ -50,8 +51,8 @@ def conditions(load: Load) -> MachineFacts:
 def current_load(
     *, stat: Path = PROC_STAT, pause: Callable[[float], None] = sleep, average: Callable[[], float | None] | None = None
 ) -> Load:
-    """How busy the machine is; takes a tenth of a second."""
-    of_minute = (average or _average)()
+    """The present load of the machine; takes a tenth of a second."""
+    load_average = (average or _load_average)()
     before = _jiffies(stat)
     if before is not None:
         pause(SAMPLE_S)
@@ -59,27 +60,29 @@ def current_load(
     busy = None
     if before is not None and after is not None and after[1] > before[1]:
         busy = 1 - (after[0] - before[0]) / (after[1] - before[1])
-    doubt = busy > BUSY_CPU if busy is not None else of_minute is not None and of_minute > BUSY_AVERAGE * cores()
-    return Load(of_minute, busy, doubt)
+    too_busy = (
+        busy > BUSY_CPU if busy is not None else load_average is not None and load_average > BUSY_AVERAGE * cores()
+    )
+    return Load(load_average, busy, too_busy)
 
 
 def governor(cpus: Path = CPUS) -> str | None:
-    """Of the CPU's frequency: performance, powersave, …; None where the system does not say."""
-    found = set()
+    """Frequency governor of the CPU, such as performance or powersave; None if the system does not report it."""
+    names = set()
     for file in cpus.glob("cpu[0-9]*/cpufreq/scaling_governor"):
         try:
-            found.add(file.read_text().strip())
+            names.add(file.read_text().strip())
         except OSError:
             return None
-    return ", ".join(sorted(found)) or None
+    return ", ".join(sorted(names)) or None
 
 
 def cores() -> int:
-    """CPU cores that this process may use."""
+    """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _average() -> float | None:
+def _load_average() -> float | None:
     try:
         return os.getloadavg()[0]
     except (AttributeError, OSError):  # Windows
@@ -87,10 +90,12 @@ def _average() -> float | None:
 
 
 def _jiffies(stat: Path) -> tuple[int, int] | None:
-    """Idle (waits for disks included) and all time of all cores; None where the system does not say."""
+    """Idle time (including waits for disks) and total time of all cores; None if the system does not report them."""
     try:
         first = stat.read_text().splitlines()[0].split()
-        times = [int(word) for word in first[1:9]]  # guest time, behind these, is part of user time
+        times = [
+            int(word) for word in first[1:9]
+        ]  # the columns after these hold guest time, which is part of user time
     except (OSError, ValueError, IndexError):
         return None
     return (times[3] + times[4], sum(times)) if first[0] == "cpu" and len(times) == 8 else None

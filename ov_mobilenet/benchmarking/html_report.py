@@ -1,52 +1,79 @@
-"""A benchmark as one HTML file that needs nothing else: no script, no request, light and dark.
+"""A benchmark report as one self-contained HTML file: no script, no request, for light and dark screens and for paper.
 
-What it shows is what the report holds: a section without data is left out. The same report gives the same bytes.
+It shows what the report contains; a section without data is left out. The same report gives the same bytes.
 """
 
 from __future__ import annotations
 
-from ov_mobilenet.benchmarking.html import details, sections
-from ov_mobilenet.benchmarking.html.drawing import style
-from ov_mobilenet.benchmarking.html.markup import LINE_END, Markup, element, joined
-from ov_mobilenet.benchmarking.html.style_sheet import style_sheet
-from ov_mobilenet.benchmarking.html.words import Words
-from ov_mobilenet.benchmarking.measurement import Report
+from importlib import resources
+from typing import TYPE_CHECKING
 
-# The browser itself holds the page to what is promised above.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+from ov_mobilenet.benchmarking.html import formatting, plots, tables
+from ov_mobilenet.benchmarking.html.labels import label
+from ov_mobilenet.benchmarking.report import Report
+from ov_mobilenet.errors import MissingDependencyError, printable
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 def html_report(report: Report) -> str:
     """The page, to be written as UTF-8.
 
     Raises:
-        MissingDependencyError: matplotlib, which draws the plots, is not installed.
+        MissingDependencyError: jinja2 is not installed.
     """
-    words = Words(report.measurements)
-    measured = report.measurements
-    with style():
-        parts = [
-            sections.head(report, words),
-            sections.failures(report.failures),
-            sections.measurements(measured, words),
-            sections.front(measured, words),
-            details.comparisons(report, words),
-            details.distributions(measured, words),
-            details.stages(measured, words),
-            details.open_loop(measured, words),
-            details.start_up(measured, words),
-            details.layers(measured, words),
-            sections.machine(report.machine),
-        ]
-    title = ", ".join(dict.fromkeys(one.network.name for one in measured))
-    header = [
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"Benchmark of {title}" if title else "Benchmark"),
-        element("style", Markup(style_sheet())),
-    ]
-    body = element("main", *(joined([part, LINE_END]) for part in parts if part))
-    page = element("html", element("head", *header), LINE_END, element("body", body), LINE_END, lang="en")
-    return f"<!doctype html>\n{page}\n"
+    labelled = label(report.measurements)
+    stage_names = tables.stage_names(labelled)
+    return environment().get_template("report.html.jinja").render(
+        report=report,
+        entries=labelled.entries,
+        common={name: value for name, value in labelled.common.items() if value != formatting.NONE},
+        title=", ".join(dict.fromkeys(m.network.name for m in report.measurements)),
+        tiles=tables.tiles(report, labelled),
+        columns=tables.measurement_columns(labelled),
+        networks=tables.networks(labelled),
+        machine=tables.machine_facts(report.machine),
+        front=plots.front_plot(labelled) if labelled.entries else None,
+        ratio_axis=plots.ratio_axis(report.comparisons),
+        stage_names=stage_names,
+        stage_heads=[f"#{name}" for name in stage_names],
+        stages=tables.stage_rows(labelled, stage_names),
+        start_up=tables.start_up_rows(labelled),
+    )  # fmt: skip
+
+
+def environment() -> jinja2.Environment:
+    """The templates with their filters; every value is escaped.
+
+    Raises:
+        MissingDependencyError: jinja2 is not installed.
+    """
+    try:
+        import jinja2
+    except ImportError as error:
+        raise MissingDependencyError(
+            "the HTML report needs jinja2", fix="Install it: pip install 'ov-mobilenet[report]'"
+        ) from error
+    folder = resources.files("ov_mobilenet.benchmarking.html") / "templates"
+    made = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text("utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        figure=formatting.figure, percent=formatting.percent, tick=formatting.tick, width=formatting.width_percent
+    )
+    made.globals.update(
+        NONE=formatting.NONE, count=formatting.count, latency_plot=plots.latency_plot,
+        throughput_plot=plots.throughput_plot,
+    )  # fmt: skip
+    return made
+
+
+def _visible(value: object) -> object:
+    """Text with its invisible characters escaped, as in an error message; markup and numbers as they are."""
+    return value if not isinstance(value, str) or hasattr(value, "__html__") else printable(value)

@@ -1,8 +1,8 @@
-"""Latencies to percentiles, bins and intervals.
+"""Percentiles and histogram of latencies, and throughput over intervals.
 
-Percentiles are by nearest rank: of n sorted values the one at place ceil(p / 100 * n), counted from 1; each is a
-latency that really was, none lies between two. It is definition 1 of Hyndman and Fan, "Sample quantiles in statistical
-packages", The American Statistician 50 (1996), and what OpenVINO's `benchmark_app` does.
+Percentiles are by nearest rank: of n sorted values the one at position ceil(p / 100 * n), counted from 1. Each is a
+measured latency, never an interpolation. This is definition 1 of Hyndman and Fan, "Sample quantiles in statistical
+packages", The American Statistician 50 (1996), and the definition that OpenVINO's `benchmark_app` uses.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections.abc import Iterable, Sequence
 from ov_mobilenet.benchmarking.measurement import Histogram, Latency, Spread
 
 BINS = 40
-# Enough that a third of them gives an interval of confidence, and no more than a plot shows.
-FEWEST, MOST = 21, 60
-# Fewer requests than these in an interval, and its throughput says nothing.
-REQUESTS_AN_INTERVAL = 4
+# Number of intervals: a third of them must be enough for a confidence interval, and a plot shows no more.
+MIN_INTERVALS, MAX_INTERVALS = 21, 60
+# With fewer requests per interval its throughput is not meaningful.
+MIN_REQUESTS_PER_INTERVAL = 4
 
 
 def nearest_rank(ordered: Sequence[float], permille: int) -> float:
-    """The value at ceil(permille / 1000 * n), in whole numbers: 0.999 * 1000 is above 999 in floats."""
+    """The value at position ceil(permille / 1000 * n); per mille are integers because 0.999 * 1000 > 999 in floats."""
     return ordered[max(1, -(-permille * len(ordered) // 1000)) - 1]
 
 
@@ -42,7 +42,7 @@ def summary(latencies_ms: Iterable[float]) -> Latency:
 
 
 def histogram(latencies_ms: Sequence[float]) -> Histogram:
-    """Bins between the least and the largest, each wider than the last by the same factor."""
+    """Histogram between the smallest and the largest latency; each bin is wider than the last by the same factor."""
     low, high = min(latencies_ms), max(latencies_ms)
     if not 0 < low < high:
         return Histogram((low, high), (len(latencies_ms),))
@@ -55,28 +55,29 @@ def histogram(latencies_ms: Sequence[float]) -> Histogram:
 
 
 def spread(ends: Sequence[float], begun: float, images: Sequence[int]) -> Spread:
-    """Throughput over intervals of a second, or shorter ones where there are fewer than `FEWEST` of them.
+    """Throughput over intervals of a second, or of less so that there are at least `MIN_INTERVALS`.
 
     Args:
-        ends: when each request was done, in seconds, rising.
+        ends: when each request was completed, in seconds, ascending.
         begun: when the first was started.
-        images: of each request.
+        images: number of images of each request.
     """
     duration = ends[-1] - begun if ends else 0.0
-    wanted = min(MOST, max(FEWEST, int(duration)), len(ends) // REQUESTS_AN_INTERVAL)
-    if wanted < 1 or duration <= 0:
+    count = min(MAX_INTERVALS, max(MIN_INTERVALS, int(duration)), len(ends) // MIN_REQUESTS_PER_INTERVAL)
+    if count < 1 or duration <= 0:
         return Spread(max(0.0, duration), (), None, None, None, None)
-    length = duration / wanted
-    found, before, last = [], begun, 0
-    for number in range(wanted):
-        # From the last request of the interval before to its own last one: not rounded to whole requests.
-        cut = len(ends) if number == wanted - 1 else bisect_right(ends, begun + (number + 1) * length)
+    length = duration / count
+    fps, before, last = [], begun, 0
+    for number in range(count):
+        # An interval runs from the last request before it to its own last request, so that its throughput is not
+        # rounded to whole requests.
+        cut = len(ends) if number == count - 1 else bisect_right(ends, begun + (number + 1) * length)
         if cut > last:
             done = ends[cut - 1]
-            found.append(sum(images[last:cut]) / max(done - before, 1e-9))
+            fps.append(sum(images[last:cut]) / max(done - before, 1e-9))
             before, last = done, cut
         else:
-            found.append(0.0)
-    mean = statistics.fmean(found)
-    variation = statistics.stdev(found) / mean if len(found) > 1 and mean else None
-    return Spread(length, tuple(found), min(found), statistics.median(found), max(found), variation)
+            fps.append(0.0)
+    mean = statistics.fmean(fps)
+    variation = statistics.stdev(fps) / mean if len(fps) > 1 and mean else None
+    return Spread(length, tuple(fps), min(fps), statistics.median(fps), max(fps), variation)

@@ -1,7 +1,7 @@
-"""Where the time of a request goes, layer by layer, by the device's own counters.
+"""Time per layer, from the performance counters of the device.
 
-A GPU tells of the last run, a CPU the average of all runs so far: the median of many readings is taken for both, in
-which neither a first slow run nor a disturbance shows.
+A GPU reports the last request, a CPU the average of all requests so far. For both the median of many readings is used,
+so that neither a slow first request nor a disturbance changes the result.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class _Layer:
 
 
 def per_layer(compiled: Any, request: Any, *, requests: int = REQUESTS, top: int = TOP) -> Layers:
-    """Run a request and sum up what each layer took.
+    """Run a request many times and take the median time of each layer.
 
     Args:
         compiled: a model compiled with `COUNTERS`.
-        request: one of its requests, with its inputs.
-        requests: how many runs there are.
-        top: how many of the longest layers are given.
+        request: an infer request of it, with its inputs set.
+        requests: how often it is run.
+        top: how many of the slowest layers to list.
     """
     precisions = running_precisions(compiled)
     seconds: dict[_Layer, list[float]] = defaultdict(list)
@@ -44,51 +44,55 @@ def per_layer(compiled: Any, request: Any, *, requests: int = REQUESTS, top: int
         for info in request.get_profiling_info():
             if info.status == info.Status.EXECUTED:
                 name = str(info.node_name)
-                kind = str(info.exec_type) or None
-                layer = _Layer(name, str(info.node_type), kind, precisions.get(name) or _precision_of(kind))
+                kernel = str(info.exec_type) or None
+                precision = precisions.get(name) or _kernel_precision(kernel)
+                layer = _Layer(name, str(info.node_type), kernel, precision)
                 seconds[layer].append(info.real_time.total_seconds())
-    return summed({layer: statistics.median(values) * 1e3 for layer, values in seconds.items()}, requests, top)
+    return summarise({layer: statistics.median(values) * 1e3 for layer, values in seconds.items()}, requests, top)
 
 
-def summed(times_ms: dict[_Layer, float], requests: int, top: int) -> Layers:
-    """Layers and types of layers, the longest first; of equal ones by name."""
+def summarise(times_ms: dict[_Layer, float], requests: int, top: int) -> Layers:
+    """Layers and layer types, slowest first, then by name."""
     total = sum(times_ms.values())
 
     def share(value: float) -> float:
         return value / total if total else 0.0
 
-    longest = sorted(times_ms, key=lambda layer: (-times_ms[layer], layer.name))[:top]
+    slowest = sorted(times_ms, key=lambda layer: (-times_ms[layer], layer.name))[:top]
     by_type: dict[tuple[str, str | None], list[float]] = defaultdict(list)
     for layer, value in times_ms.items():
         by_type[layer.type, layer.precision].append(value)
-    types = [LayerType(kind, form, len(all_), sum(all_), share(sum(all_))) for (kind, form), all_ in by_type.items()]
+    types = [
+        LayerType(kind, precision, len(times), sum(times), share(sum(times)))
+        for (kind, precision), times in by_type.items()
+    ]
     return Layers(
         requests,
         total,
         tuple(
             LayerTime(layer.name, layer.type, layer.implementation, layer.precision, value, share(value))
-            for layer, value in ((layer, times_ms[layer]) for layer in longest)
+            for layer, value in ((layer, times_ms[layer]) for layer in slowest)
         ),
-        tuple(sorted(types, key=lambda one: (-one.time_ms, one.type, one.precision or ""))),
+        tuple(sorted(types, key=lambda kind: (-kind.time_ms, kind.type, kind.precision or ""))),
     )
 
 
 def running_precisions(compiled: Any) -> dict[str, str]:
-    """The precision of each layer that really runs, by its name; empty where the device has no graph to show."""
+    """The precision that each layer runs in, by its name; empty if the device has no execution graph."""
     try:
         operations: Iterable[Any] = compiled.get_runtime_model().get_ordered_ops()
     except (RuntimeError, AttributeError):
         return {}
-    found = {}
+    precisions = {}
     for operation in operations:
         info = operation.get_rt_info()
         if "runtimePrecision" in info:
-            found[str(operation.get_friendly_name())] = str(info["runtimePrecision"].astype(str)).lower()
-    return found
+            precisions[str(operation.get_friendly_name())] = str(info["runtimePrecision"].astype(str)).lower()
+    return precisions
 
 
 def write_exec_graph(compiled: Any, xml: Path) -> Path:
-    """Write the graph that really runs, as an IR without weights that Netron shows. Raises: RuntimeError, OSError."""
+    """Write the execution graph as an IR without weights, which Netron can show. Raises RuntimeError, OSError."""
     import openvino as ov
 
     xml.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +100,7 @@ def write_exec_graph(compiled: Any, xml: Path) -> Path:
     return xml
 
 
-def _precision_of(implementation: str | None) -> str | None:
-    """The end of `brgconv_avx512_bf16`, where the graph says nothing."""
+def _kernel_precision(implementation: str | None) -> str | None:
+    """The precision in a kernel's name, such as bf16 in `brgconv_avx512_bf16`; None if it ends in something else."""
     ending = (implementation or "").rpartition("_")[2].lower()
     return ending if ending in ("f32", "f16", "bf16", "i8", "u8", "i32") else None

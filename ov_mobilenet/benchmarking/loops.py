@@ -1,7 +1,7 @@
-"""The timed loops: infer requests of our own, waited for in turn, and nothing else between them.
+"""The timed loops: infer requests are waited for in turn, with no other work in between.
 
-What a request took is OpenVINO's own figure: from `start_async` to the answer, in fractions of a microsecond, the wait
-for a free stream included, the way back to Python not.
+The latency of a request is OpenVINO's own figure, with a resolution below a microsecond: from `start_async` to the
+result. It includes the wait for a free stream, but not the way back to Python.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 from ov_mobilenet.benchmarking.measurement import OpenLoop
 from ov_mobilenet.errors import DeviceError, printable
 
-# Waiting is cut into slices: Ctrl-C is seen in between.
+# A wait is cut into slices, so that Ctrl-C takes effect in between.
 WAIT_SLICE_MS = 200
 TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
 class Limit:
-    """When a loop ends: after so many seconds, or so many requests; the first of the two where both are given."""
+    """When a loop ends: after a time or a number of requests; whichever comes first if both are given."""
 
     seconds: float | None = 10.0
     requests: int | None = None
@@ -30,15 +30,16 @@ class Limit:
 
 @dataclass(frozen=True)
 class TimedRun:
-    """What happened.
+    """Times of all requests of one run.
 
     Attributes:
         begun: when the first request was started, in seconds.
-        ends: when each request was seen to be done, rising.
-        images: of each request.
-        latencies_ms: one a request; one an image where images come by themselves.
-        stages_ms: of each image, by name; empty where there are none.
+        ends: when each request was completed, in seconds, ascending.
+        images: number of images of each request.
+        latencies_ms: one per request; in an open loop one per image.
+        stages_ms: for each stage one value per image; empty for inference alone.
         failed: images that could not be read.
+        open_loop: how the queue behaved; None in a closed loop.
     """
 
     begun: float
@@ -51,32 +52,32 @@ class TimedRun:
 
     @property
     def count(self) -> int:
-        """Images that were answered."""
+        """Completed images."""
         return sum(self.images)
 
     @property
     def duration_s(self) -> float:
-        """From the first start to the last answer."""
+        """From the first start to the last result."""
         return self.ends[-1] - self.begun if self.ends else 0.0
 
     @property
     def fps(self) -> float:
-        """Images per second; 0 where there were none."""
+        """Images per second; 0 if no image was completed."""
         return self.count / self.duration_s if self.duration_s > 0 else 0.0
 
 
 def closed_loop(
     requests: Sequence[Any], limit: Limit, *, batch: int, clock: Callable[[], float] = perf_counter
 ) -> TimedRun:
-    """Start each request again as soon as it is done: how much the device can do.
+    """Restart each request as soon as it is completed: the highest throughput of the device.
 
     Args:
-        requests: infer requests with their inputs; all are busy at a time.
-        batch: images of each.
-        clock: seconds.
+        requests: infer requests with their inputs set; all of them run in parallel.
+        batch: images per request.
+        clock: returns seconds.
 
     Raises:
-        DeviceError: a request failed, or gave no answer for a minute.
+        DeviceError: a request failed, or did not complete within a minute.
     """
     most = limit.requests
     seconds = limit.seconds if limit.seconds is not None else float("inf")
@@ -84,7 +85,7 @@ def closed_loop(
     ends: list[float] = []
     begun = clock()
     try:
-        if len(requests) == 1:  # in this thread: nothing else would use the time
+        if len(requests) == 1:  # synchronous: there is nothing to do in parallel
             (request,) = requests
             while (most is None or len(ends) < most) and (not ends or ends[-1] - begun < seconds):
                 request.infer()
@@ -105,7 +106,7 @@ def closed_loop(
                     started += 1
                 turn += 1
     except RuntimeError as error:
-        raise _stopped(error) from error
+        raise _device_error(error) from error
     return TimedRun(begun, ends, [batch] * len(ends), latencies, {})
 
 
@@ -118,29 +119,29 @@ def open_loop(
     clock: Callable[[], float] = perf_counter,
     pause: Callable[[float], None] = sleep,
 ) -> TimedRun:
-    """Let images come at a given rate: how long each takes under that load, counted from when it came.
+    """Let images arrive at a fixed rate: the latency under that load, counted from the arrival of each image.
 
-    A request is started when its last image has come. One that comes while all requests are busy waits, and the
-    wait is part of its latency: a closed loop leaves that out, which is called coordinated omission.
+    A request is started when its last image has arrived. An image that arrives while all requests are busy waits, and
+    the wait is part of its latency. A closed loop leaves that wait out, which is known as coordinated omission.
 
     Args:
-        rate: images per second, above 0; the first comes at once, and the rest at equal distances.
-        pause: waits so many seconds.
+        rate: images per second, above 0; the first arrives at once, the rest at equal intervals.
+        pause: sleeps for a number of seconds.
 
     Raises:
-        DeviceError: a request failed, or gave no answer for a minute.
+        DeviceError: a request failed, or did not complete within a minute.
     """
     idle, busy = deque(requests), deque[tuple[Any, float, int]]()
     latencies: list[float] = []
     ends: list[float] = []
-    waiting: list[int] = []  # requests that could have been started, at each start
+    queue_lengths: list[int] = []  # at each start, in whole requests
     begun = clock()
     seconds = limit.seconds if limit.seconds is not None else float("inf")
     total = limit.requests if limit.requests is not None else int(round(seconds * rate, 6)) // batch
     number = 0
 
-    def take() -> None:
-        """Take the answer of a request that is done, or else of the oldest one."""
+    def collect() -> None:
+        """Collect a completed request, or wait for the oldest one."""
         place = next((place for place, (request, _, _) in enumerate(busy) if request.wait_for(0)), 0)
         request, started, index = busy[place]
         wait(request, clock)
@@ -157,39 +158,41 @@ def open_loop(
             if early > 0:
                 pause(early)
             if not idle:
-                take()
+                collect()
             now = clock()
             if now - begun >= seconds:
                 break
-            waiting.append(max(1, int((now - begun) * rate + 1) // batch - number))
+            queue_lengths.append(max(1, int((now - begun) * rate + 1) // batch - number))
             request = idle.popleft()
             request.start_async()
             busy.append((request, now, number))
             number += 1
         while busy:
-            take()
+            collect()
     except RuntimeError as error:
-        raise _stopped(error) from error
-    told = keeping_up(rate, [count * batch for count in waiting], batch, (total - number) * batch)
-    return TimedRun(begun, sorted(ends), [batch] * len(ends), latencies, {}, 0, told)
+        raise _device_error(error) from error
+    queue = evaluate_queue(rate, [length * batch for length in queue_lengths], batch, (total - number) * batch)
+    return TimedRun(begun, sorted(ends), [batch] * len(ends), latencies, {}, 0, queue)
 
 
-def keeping_up(rate: float, waiting: Sequence[int], batch: int, left: int) -> OpenLoop:
-    """How a device dealt with a rate.
+def evaluate_queue(rate: float, queue_lengths: Sequence[int], batch: int, left: int) -> OpenLoop:
+    """How a device kept up with a rate.
 
-    Saturated is one that never came to an empty queue in the last quarter of its starts: one that keeps up does so
-    again and again, however bursts fall.
+    It is saturated if the queue was never empty in the last quarter of the starts: a device that keeps up empties the
+    queue again and again, even if images arrive in bursts.
 
     Args:
-        waiting: images that had come and were not started, at each start, those of the start among them.
+        queue_lengths: at each start, the images that had arrived and were not started before, including those of this
+            request.
+        left: images in the queue at the end.
     """
-    last_quarter = waiting[len(waiting) * 3 // 4 :]
+    last_quarter = queue_lengths[len(queue_lengths) * 3 // 4 :]
     saturated = bool(last_quarter) and min(last_quarter) > batch
-    return OpenLoop(rate, saturated, max(waiting, default=0), left)
+    return OpenLoop(rate, saturated, max(queue_lengths, default=0), left)
 
 
 def wait(request: Any, clock: Callable[[], float]) -> None:
-    """Wait for a request. Raises: RuntimeError, as it failed, or where no answer came for a minute."""
+    """Wait for a request. Raises RuntimeError if it failed, or did not complete within a minute."""
     begun = None
     while not request.wait_for(WAIT_SLICE_MS):
         begun = clock() if begun is None else begun
@@ -197,6 +200,6 @@ def wait(request: Any, clock: Callable[[], float]) -> None:
             raise RuntimeError(f"no answer within {TIMEOUT_S:g} s")
 
 
-def _stopped(error: RuntimeError) -> DeviceError:
+def _device_error(error: RuntimeError) -> DeviceError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return DeviceError(f"the device stopped working ({printable(lines[-1][:200]) if lines else 'no reason given'})")

@@ -1,34 +1,21 @@
-"""What a benchmark gives: plain frozen values, and their JSON form.
+"""One measurement: plain frozen values that serialise to JSON as they stand; `report` puts them together.
 
-A report is one JSON object. At its top stand the keys below, and beside them, for programs that look at one measurement
-only, the keys of the first one: `throughput_fps`, `latency_ms`, `count`, `device`, `inference_precision`,
-`num_streams`, `infer_requests`, `batch`, `mode`.
-
-    {"schema_version": 1, "created": "2026-01-31T12:00:00Z", "command": str,
-     "machine": Machine, "measurements": [Measurement], "comparisons": [Comparison], "failures": [Failed]}
-
-Every key of the classes below is always there; what a machine cannot tell is null, what was not asked for is null or
-empty. Numbers of time are milliseconds where the name ends in `_ms`, seconds where it ends in `_s`; FPS are images a
-second, so a request of batch 8 counts 8. New keys may come within a schema version; none changes its meaning.
+Every key is always present. A value that the machine does not report is null; a value that was not requested is null or
+empty. Times are in milliseconds where the name ends in `_ms` and in seconds where it ends in `_s`. FPS are images per
+second, so a request of batch size 8 counts 8. A schema version may gain keys, but no key changes its meaning.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
 from msgspec import Struct, field
-
-from ov_mobilenet.errors import UsageError
-
-SCHEMA_VERSION = 1
 
 Mode = Literal["inference", "end-to-end"]
 
 
 class Latency(Struct, frozen=True, kw_only=True):
-    """Milliseconds over all requests, or over all images; percentiles by nearest rank, see `latency`."""
+    """Milliseconds over all requests, or end to end over all images; percentiles by nearest rank, see `latency`."""
 
     mean: float
     min: float
@@ -41,10 +28,11 @@ class Latency(Struct, frozen=True, kw_only=True):
 
 
 class Histogram(Struct, frozen=True):
-    """How many latencies lie in each bin.
+    """Number of latencies in each bin.
 
     Attributes:
-        edges_ms: one more than there are bins, rising by the same factor each; the last edge belongs to the last bin.
+        edges_ms: one more than there are bins, each larger than the last by the same factor; the last bin includes its
+            upper edge.
     """
 
     edges_ms: tuple[float, ...]
@@ -55,9 +43,9 @@ class Spread(Struct, frozen=True):
     """Throughput over equal intervals of the measurement.
 
     Attributes:
-        interval_s: how long each is.
-        fps: of each, in their order.
-        variation: standard deviation by mean; None of fewer than two.
+        interval_s: length of an interval.
+        fps: throughput of each interval, in order.
+        variation: standard deviation divided by the mean; None for fewer than two intervals.
     """
 
     interval_s: float
@@ -69,12 +57,12 @@ class Spread(Struct, frozen=True):
 
 
 class StartUp(Struct, frozen=True):
-    """Milliseconds until the first answer, apart.
+    """Start-up times in milliseconds, each measured on its own.
 
     Attributes:
-        compile: compile the network, without any cache of compiled models.
+        compile: compilation of the network, without a model cache.
         first_inference: the first request, before any warm-up.
-        cached_compile: compile it again from a cache of compiled models; None where the device keeps none.
+        cached_compile: compilation from a model cache; None if the device does not cache compiled models.
     """
 
     compile: float
@@ -83,14 +71,14 @@ class StartUp(Struct, frozen=True):
 
 
 class Resources(Struct, frozen=True):
-    """What the timed part took; of this process alone but for the energy, which is the machine's.
+    """Resources used during the timed part: by this process, except for the energy, which is the machine's.
 
     Attributes:
-        cpu_time_s: user and system, all threads.
-        cpu_cores: the same by wall time: how many cores were busy on average.
-        peak_memory_mb: most resident memory since the process began, 10^6 bytes.
-        energy_j: of the CPU packages while it was timed.
-        energy_per_image_j: the same by images.
+        cpu_time_s: user and system time of all threads.
+        cpu_cores: CPU time divided by wall time: the average number of busy cores.
+        peak_memory_mb: peak resident memory since the process started, in 10^6 bytes.
+        energy_j: energy of the CPU packages.
+        energy_per_image_j: the same per image.
     """
 
     cpu_time_s: float | None
@@ -101,14 +89,14 @@ class Resources(Struct, frozen=True):
 
 
 class OpenLoop(Struct, frozen=True):
-    """Images that come at a given rate, whether or not the device is ready.
+    """Images that arrive at a fixed rate, whether or not the device is ready.
 
     Attributes:
-        rate_fps: at which images came.
-        saturated: the device did not keep up: the queue grew, and the latencies say how long it was measured, not how
-            long an image takes.
-        longest_queue: most images that had come and that no request had taken.
-        left: how many of these there were when the time was over; they are not in the latencies.
+        rate_fps: the rate of arrival.
+        saturated: the device did not keep up with the rate. The queue grew, so the latencies depend on how long the
+            measurement took.
+        longest_queue: the largest number of images that had arrived and were not yet part of a request.
+        left: images still in the queue when the time was up; they are not in the latencies.
     """
 
     rate_fps: float
@@ -118,14 +106,14 @@ class OpenLoop(Struct, frozen=True):
 
 
 class LayerTime(Struct, frozen=True):
-    """One layer that ran.
+    """One executed layer.
 
     Attributes:
-        type: as in the network: Convolution.
-        implementation: the device's name for what it ran: brgconv_avx512_1x1_bf16; None where it gives none.
-        precision: that it ran in; None where the device does not say.
-        time_ms: a request, median.
-        share: of the time of all layers, in [0, 1].
+        type: as in the network, such as Convolution.
+        implementation: the device's name for the kernel, such as brgconv_avx512_1x1_bf16; None if it reports none.
+        precision: the precision it ran in; None if the device does not report it.
+        time_ms: median time per request.
+        share: fraction of the time of all layers, in [0, 1].
     """
 
     name: str
@@ -137,7 +125,7 @@ class LayerTime(Struct, frozen=True):
 
 
 class LayerType(Struct, frozen=True):
-    """All layers of a type that ran in a precision."""
+    """All layers of one type that ran in one precision."""
 
     type: str
     precision: str | None
@@ -147,13 +135,13 @@ class LayerType(Struct, frozen=True):
 
 
 class Layers(Struct, frozen=True):
-    """Where the time of a request goes, by the device's own account; measured apart, for it slows a device down.
+    """Time per layer, as the device reports it; measured in a separate run, because profiling slows the device down.
 
     Attributes:
-        requests: how many were run.
-        total_ms: of all layers.
-        top: the longest, longest first.
-        by_type: likewise.
+        requests: number of requests in that run.
+        total_ms: sum of the median times of all layers.
+        top: the slowest layers, slowest first.
+        by_type: all layers by type and precision, slowest first.
     """
 
     requests: int
@@ -163,14 +151,14 @@ class Layers(Struct, frozen=True):
 
 
 class MeasuredNetwork(Struct, frozen=True):
-    """Which network ran.
+    """The network that was measured.
 
     Attributes:
-        name: the IR's.
-        xml: its path.
+        name: stem of the IR's file name.
+        xml: path of the IR.
         digest: SHA-256 over its `.xml` and its `.bin`.
-        precision: of its weights: FP32, FP16 or INT8.
-        input_shape: as the IR says, -1 for any.
+        precision: weight precision: FP32, FP16 or INT8; None for an IR that does not record it.
+        input_shape: of the IR; -1 for a dynamic dimension.
     """
 
     name: str
@@ -179,15 +167,20 @@ class MeasuredNetwork(Struct, frozen=True):
     precision: str | None
     input_shape: tuple[int, ...]
 
+    @property
+    def title(self) -> str:
+        """Name and weight precision: IRs of one model share the name."""
+        return self.name if self.precision is None else f"{self.name} {self.precision}"
 
-class Asked(Struct, frozen=True, kw_only=True):
-    """What was asked for, enough to measure it again; None for what was left to the device.
+
+class RequestedSettings(Struct, frozen=True, kw_only=True):
+    """The requested settings, enough to repeat the measurement; None for a choice that was left to the device.
 
     Attributes:
-        properties: names and values.
+        properties: further OpenVINO properties by name.
         input: a folder of images, or "random".
-        images: how many different ones were used.
-        warmup_s: for how long it ran before it was timed.
+        images: number of different images that were used; None in a report by version 0.1, which named it `pictures`.
+        warmup_s: warm-up before the timed part.
     """
 
     device: str
@@ -204,31 +197,31 @@ class Asked(Struct, frozen=True, kw_only=True):
     warmup_s: float
     max_rate: float | None
     input: str
-    images: int
+    images: int | None = None
     decode: str
 
 
 class Measurement(Struct, frozen=True, kw_only=True):
-    """One network on one device with one set of settings, measured one way.
+    """One network on one device with one set of settings, measured in one mode.
 
     Attributes:
-        mode: inference: inputs prepared once, no post-processing; end-to-end: from the file to the classes.
-        device: what executed, as OpenVINO names it.
-        device_name: of the hardware.
-        inference_precision: that really ran.
-        infer_requests: how many worked at a time.
+        mode: inference: the network alone, on inputs prepared in advance; end-to-end: from the file to the classes.
+        device: the execution device, as OpenVINO names it.
+        device_name: name of the hardware.
+        device_version: version of the device's plugin.
+        inference_precision: the precision that the compiled model uses.
+        infer_requests: number of infer requests in parallel.
         batch: images per request.
-        properties: of those asked for, what the compiled model says.
-        count: images that were answered within the time.
-        requests: likewise.
+        properties: the requested properties, with the values that the compiled model reports.
+        count: images that were completed within the time.
+        requests: requests that were completed within the time.
         failed: images that could not be read.
-        duration_s: from the first start to the last answer.
-        latency_ms: closed loop: from a request's start to its answer; open loop: from the image's arrival; end to
-            end: from the file's first byte to the network's answer, or from its arrival.
-        stages_ms: end to end only, an image: decode, geometry, queue, inference, total. Inference is that of the
-            request the image was in.
-        exec_graph: path of the graph that the device really ran, as an IR; None where it was not asked for.
-        asked: what it was measured with.
+        duration_s: from the first start to the last result.
+        latency_ms: closed loop: from the start of a request to its result; open loop: from the arrival of the image;
+            end to end: from the first byte of the file, or from the arrival, to the result.
+        stages_ms: end to end only, per image: decode, geometry, queue, inference, total. Inference is that of the
+            request the image was part of.
+        exec_graph: path of the device's execution graph, as an IR; None if it was not requested.
     """
 
     network: MeasuredNetwork
@@ -255,134 +248,4 @@ class Measurement(Struct, frozen=True, kw_only=True):
     resources: Resources
     layers: Layers | None
     exec_graph: str | None
-    asked: Asked
-
-
-class Load(Struct, frozen=True):
-    """How busy the machine was before anything was measured.
-
-    Attributes:
-        average: processes that ran or waited, over the last minute.
-        cpu_busy: fraction of all cores' time over a tenth of a second.
-        busy: whether figures are to be doubted for it.
-    """
-
-    average: float | None
-    cpu_busy: float | None
-    busy: bool
-
-
-class MachineFacts(Struct, frozen=True):
-    """Where it was measured.
-
-    Attributes:
-        cpu_flags: those that speed MobileNets up, and whether the CPU has them.
-        cores: that this process may use.
-        governor: of the CPU's frequency; several are joined by a comma.
-        versions: ov_mobilenet, openvino, numpy, opencv, python.
-    """
-
-    cpu: str
-    cpu_flags: dict[str, bool] | None
-    cores: int
-    system: str
-    governor: str | None
-    load: Load
-    versions: dict[str, str]
-
-
-class BaselineComparison(Struct, frozen=True):
-    """One measurement against an earlier one, or against that of another command.
-
-    Attributes:
-        measurement: number of the present one in `measurements`, from 0.
-        way: interleaved: both measured anew in turn; recorded: the earlier figures as they are; command: the other
-            command run in turn.
-        baseline: the file or the command.
-        pairs: how many ratios there are, 1 for a recorded one.
-        baseline_fps, present_fps: medians.
-        ratio: present throughput by the baseline's, estimated as `baseline` tells; below 1 it has become slower.
-        low, high: the confidence interval of the ratio; None where it cannot be told.
-        confidence: of the interval, in (0, 1).
-        max_regression: that is allowed, 0.05 for 5 %.
-        regressed: beyond `max_regression` by the rule of `baseline`.
-    """
-
-    measurement: int
-    way: Literal["interleaved", "recorded", "command"]
-    baseline: str
-    pairs: int
-    baseline_fps: float
-    present_fps: float
-    ratio: float
-    low: float | None
-    high: float | None
-    confidence: float
-    max_regression: float
-    regressed: bool
-
-
-class Failed(Struct, frozen=True):
-    """A combination that could not be measured, and why."""
-
-    model: str
-    device: str
-    mode: Mode | None
-    error: str
-
-
-class Report(Struct, frozen=True, kw_only=True):
-    """All that one call measured.
-
-    Attributes:
-        created: in UTC, to the second.
-        command: the command line, or empty.
-    """
-
-    created: str
-    command: str
-    machine: MachineFacts
-    measurements: tuple[Measurement, ...]
-    comparisons: tuple[BaselineComparison, ...] = ()
-    failures: tuple[Failed, ...] = ()
-    schema_version: int = SCHEMA_VERSION
-
-
-# At the top of a report as well, from its first measurement.
-_HEADLINE = (
-    "throughput_fps", "latency_ms", "count", "device", "inference_precision", "num_streams", "infer_requests", "batch",
-    "mode",
-)  # fmt: skip
-
-
-def as_json(report: Report) -> dict[str, Any]:
-    """The report as JSON takes it."""
-    document: dict[str, Any] = msgspec.to_builtins(report)
-    first = document["measurements"][0] if document["measurements"] else {}
-    headline = {key: first[key] for key in _HEADLINE if first}
-    return {"schema_version": document.pop("schema_version"), **headline, **document}
-
-
-def parse_report(data: bytes, where: Path | str) -> Report:
-    """A report that was written before, by this schema version; keys that it does not know are left out.
-
-    Raises:
-        UsageError: it is no report, or of another schema version.
-    """
-    try:
-        report = msgspec.json.decode(data, type=Report)
-    except msgspec.DecodeError as error:
-        raise UsageError("no benchmark report", where=where, expected="the JSON of `benchmark`", got=error) from error
-    if report.schema_version != SCHEMA_VERSION:
-        raise UsageError(
-            "a benchmark report of another version", where=where, expected=SCHEMA_VERSION, got=report.schema_version
-        )
-    return report
-
-
-def read_report(path: Path) -> Report:
-    """As `parse_report`, of a file. Raises: UsageError, also where it cannot be read."""
-    try:
-        return parse_report(path.read_bytes(), path)
-    except OSError as error:
-        raise UsageError("a benchmark report cannot be read", where=path, got=error.strerror) from error
+    asked: RequestedSettings

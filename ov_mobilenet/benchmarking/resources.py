@@ -1,4 +1,4 @@
-"""What a timed part takes of the machine; what cannot be read is None."""
+"""CPU time, memory and energy that a timed part uses; None for what cannot be read."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from time import perf_counter
 
 from ov_mobilenet.benchmarking.measurement import Resources
 
-# https://docs.kernel.org/power/powercap/powercap.html: a counter for each package, in microjoules, that begins again at
-# max_energy_range_uj. Often for root alone, and missing in virtual machines.
+# https://docs.kernel.org/power/powercap/powercap.html: one counter per CPU package, in microjoules, which wraps around
+# at max_energy_range_uj. Often readable by root only, and missing in virtual machines.
 POWERCAP = Path("/sys/class/powercap")
 
 
 @dataclass(frozen=True)
 class _Energy:
-    """A package's counter and where it begins again, in microjoules."""
+    """Energy counter of a CPU package and the value at which it wraps around, in microjoules."""
 
     value: int
     wraps_at: int
 
 
 class Meter:
-    """Reads the counters when it is made, and what has come to them when it is asked."""
+    """Measures the resources used since it was created."""
 
     def __init__(self, *, clock: Callable[[], float] = perf_counter, powercap: Path = POWERCAP) -> None:
         self._clock, self._powercap = clock, powercap
@@ -34,10 +34,10 @@ class Meter:
         self._begun = clock()
 
     def read(self, images: int) -> Resources:
-        """Since it was made.
+        """The resources used since the meter was created.
 
         Args:
-            images: that were answered since.
+            images: number of images that were completed since then.
         """
         elapsed, cpu, energy = self._clock() - self._begun, _cpu_time_s(), self._joules()
         used = None if cpu is None or self._cpu is None else cpu - self._cpu
@@ -53,15 +53,15 @@ class Meter:
         now = _energy(self._powercap)
         if not self._energy or now.keys() != self._energy.keys():
             return None
-        # Once around at most: a counter that holds 65 kJ takes minutes at full load.
+        # The counter can have wrapped around once at most: at full load 65 kJ last for minutes.
         return sum((now[name].value - was.value) % was.wraps_at for name, was in self._energy.items()) / 1e6
 
 
 def _energy(powercap: Path) -> dict[str, _Energy]:
-    """Of each CPU package; empty where one cannot be read. Subzones (`intel-rapl:0:0`) are part of their package."""
-    found = {}
+    """Energy counters of the CPU packages; empty if one cannot be read."""
+    counters = {}
     for zone in sorted(powercap.glob("intel-rapl:*")):
-        if zone.name.count(":") != 1:
+        if zone.name.count(":") != 1:  # a subzone, such as intel-rapl:0:0, is part of its package
             continue
         try:
             if not (zone / "name").read_text().startswith("package"):
@@ -69,8 +69,8 @@ def _energy(powercap: Path) -> dict[str, _Energy]:
             value, wraps_at = (int((zone / name).read_text()) for name in ("energy_uj", "max_energy_range_uj"))
         except (OSError, ValueError):
             return {}
-        found[zone.name] = _Energy(value, wraps_at + 1)
-    return found
+        counters[zone.name] = _Energy(value, wraps_at + 1)
+    return counters
 
 
 def _cpu_time_s() -> float | None:

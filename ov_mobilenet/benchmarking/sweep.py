@@ -1,4 +1,4 @@
-"""Many measurements, one after another, each with its error as a value."""
+"""A sweep: all combinations of models and settings, one after another; an error is part of the results."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from ov_mobilenet.benchmarking.benchmark import Bench, Workload
-from ov_mobilenet.benchmarking.measurement import Failed, Measurement, Mode
+from ov_mobilenet.benchmarking.bench import Bench
+from ov_mobilenet.benchmarking.measurement import Measurement, Mode
+from ov_mobilenet.benchmarking.options import Workload
+from ov_mobilenet.benchmarking.report import FailedMeasurement
 from ov_mobilenet.devices.settings import DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import OvMobilenetError, UsageError
 from ov_mobilenet.resolve import Lookup, open_model
@@ -17,11 +19,10 @@ from ov_mobilenet.runtime.runnable import Runnable, make_runnable
 
 @dataclass(frozen=True)
 class Sweep:
-    """All combinations of these; a None leaves the choice to the device or the model.
+    """The values to combine; None leaves the choice to the device or the model.
 
     Attributes:
-        hints: as `DeviceSettings.hint`.
-        max_rates: 0 for the closed loop.
+        max_rates: images per second that arrive; 0 for the closed loop.
     """
 
     models: Sequence[str]
@@ -35,33 +36,34 @@ class Sweep:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """One combination: what was found, and the bench to compare it on; or why there is nothing."""
+    """One combination: a measurement and the bench to repeat it on, or a failure without a bench."""
 
-    found: Measurement | Failed
+    measured: Measurement | FailedMeasurement
     bench: Bench | None
 
 
 def measurements(
     sweep: Sweep,
     settings: DeviceSettings,
-    how: Workload,
+    workload: Workload,
     *,
     lookup: Lookup = Lookup(),  # noqa: B008 (frozen)
     exec_graphs: Path | None = None,
-    about_to: Callable[[str], None] = lambda what: None,
+    on_start: Callable[[str], None] = lambda description: None,
 ) -> Iterator[SweepResult]:
-    """Measure all combinations; a bench lives until the next one is asked for.
+    """Measure all combinations.
 
     Args:
-        settings, how: what is the same for all.
-        exec_graphs: a folder for the graphs that really run.
-        about_to: told what comes next, before it begins.
+        settings, workload: what all combinations share.
+        exec_graphs: a folder for the execution graphs.
+        on_start: called before each measurement, with its description.
 
     Raises:
-        UsageError: a setting that no combination can have.
+        UsageError: there is only one combination, or only one model, and it cannot be used.
     """
-    kinds = list(product(sweep.devices, sweep.hints, sweep.inference_precisions, sweep.batches, sweep.modes,
-                         sweep.max_rates))  # fmt: skip
+    combinations = list(product(
+        sweep.devices, sweep.hints, sweep.inference_precisions, sweep.batches, sweep.modes, sweep.max_rates
+    ))  # fmt: skip
     for model in sweep.models:
         network: Runnable | OvMobilenetError
         try:
@@ -70,17 +72,17 @@ def measurements(
             if isinstance(error, UsageError) and len(sweep.models) == 1:
                 raise
             network = error
-        for number, (device, hint, precision, batch, mode, rate) in enumerate(kinds):
-            own = replace(settings, device=device, hint=hint, inference_precision=precision)
+        for number, (device, hint, precision, batch, mode, rate) in enumerate(combinations):
+            chosen = replace(settings, device=device, hint=hint, inference_precision=precision)
             graph = exec_graphs / f"{Path(model).stem}-{number}.xml" if exec_graphs is not None else None
-            work = replace(how, mode=mode, batch=batch, max_rate=rate or None, exec_graph=graph)
-            about_to(f"{Path(model).stem} on {device}, {mode}")
+            what = replace(workload, mode=mode, batch=batch, max_rate=rate or None, exec_graph=graph)
+            on_start(f"{Path(model).stem} on {device}, {mode}")
             try:
                 if isinstance(network, OvMobilenetError):
                     raise network
-                bench = Bench(network, own, work)
+                bench = Bench(network, chosen, what)
                 yield SweepResult(bench.measure(), bench)
             except OvMobilenetError as error:
-                if isinstance(error, UsageError) and len(sweep.models) * len(kinds) == 1:
+                if isinstance(error, UsageError) and len(sweep.models) * len(combinations) == 1:
                     raise
-                yield SweepResult(Failed(model, device, mode, str(error)), None)
+                yield SweepResult(FailedMeasurement(model, device, mode, str(error)), None)

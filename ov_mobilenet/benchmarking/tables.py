@@ -1,4 +1,4 @@
-"""Measurements as rows: for the screen, CSV and Markdown."""
+"""Measurements as table rows: for the screen, CSV and Markdown."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from ov_mobilenet.benchmarking.measurement import BaselineComparison, Layers, Measurement, Report
+from ov_mobilenet.benchmarking.measurement import Layers, Measurement
+from ov_mobilenet.benchmarking.report import BaselineComparison, Report
 
 HEADS = (
     "model",
+    "weights",
     "device",
-    "runs at",
+    "precision",
     "mode",
     "batch",
     "requests",
@@ -23,59 +25,67 @@ HEADS = (
     "max",
     "note",
 )
-NUMBERS_FROM = 4
+NUMBERS_FROM = HEADS.index("batch")
+LAYER_HEADS = ("layer", "type", "precision", "implementation", "ms", "share")
+LAYER_TYPE_HEADS = ("type", "precision", "layers", "ms", "share")
 _STAGES = ("decode", "geometry", "queue", "inference")
 
 
-def row(one: Measurement) -> tuple[str, ...]:
-    """A measurement below `HEADS`."""
-    latency = one.latency_ms
+def row(measurement: Measurement) -> tuple[str, ...]:
+    """The cells of a measurement below `HEADS`."""
+    latency, network = measurement.latency_ms, measurement.network
     times = (latency.mean, latency.p50, latency.p95, latency.p99, latency.max)
     notes = []
-    if one.open_loop is not None:
-        notes.append(f"at {one.open_loop.rate_fps:g} FPS" + (", saturated" if one.open_loop.saturated else ""))
-    if one.stages_ms is not None:
-        notes.append(", ".join(f"{name} {number(one.stages_ms[name].p50)}" for name in _STAGES))
-    if one.failed:
-        notes.append(f"{one.failed} images failed")
+    if measurement.open_loop is not None:
+        notes.append(f"at {measurement.open_loop.rate_fps:g} FPS")
+        if measurement.open_loop.saturated:
+            notes[-1] += ", saturated"
+    if measurement.stages_ms is not None:
+        notes.append(", ".join(f"{name} {number(measurement.stages_ms[name].p50)}" for name in _STAGES))
+    if measurement.failed:
+        notes.append(f"{measurement.failed} images failed")
     return (
-        one.network.name, one.device, one.inference_precision or "-", one.mode, str(one.batch),
-        str(one.infer_requests), number(one.throughput_fps), *map(number, times), "; ".join(notes),
+        network.name, network.precision or "-", measurement.device, measurement.inference_precision or "-",
+        measurement.mode, str(measurement.batch), str(measurement.infer_requests), number(measurement.throughput_fps),
+        *map(number, times), "; ".join(notes),
     )  # fmt: skip
 
 
 def number(value: float | None) -> str:
-    """Four figures that count."""
+    """A figure with four significant digits."""
     if value is None:
         return "-"
     return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def layer_rows(layers: Layers) -> Iterable[tuple[str, ...]]:
-    """The longest layers: name, type, precision, what ran, milliseconds, share."""
-    for one in layers.top:
-        yield (one.name, one.type, one.precision or "-", one.implementation or "-", number(one.time_ms),
-               f"{one.share:.1%}")  # fmt: skip
+    """The slowest layers below `LAYER_HEADS`."""
+    for layer in layers.top:
+        yield (layer.name, layer.type, layer.precision or "-", layer.implementation or "-", number(layer.time_ms),
+               f"{layer.share:.1%}")  # fmt: skip
 
 
-def type_rows(layers: Layers) -> Iterable[tuple[str, ...]]:
-    """Types of layers: type, precision, how many, milliseconds, share."""
-    for one in layers.by_type:
-        yield (one.type, one.precision or "-", str(one.count), number(one.time_ms), f"{one.share:.1%}")
+def layer_type_rows(layers: Layers) -> Iterable[tuple[str, ...]]:
+    """The layer types below `LAYER_TYPE_HEADS`."""
+    for kind in layers.by_type:
+        yield (kind.type, kind.precision or "-", str(kind.count), number(kind.time_ms), f"{kind.share:.1%}")
 
 
-def sentence(one: BaselineComparison) -> str:
+def sentence(comparison: BaselineComparison) -> str:
     """A comparison in words."""
-    interval = "" if one.low is None or one.high is None else f" ({one.low:.3f} to {one.high:.3f})"
-    verdict = "REGRESSION" if one.regressed else "within"
+    interval = ""
+    if comparison.low is not None and comparison.high is not None:
+        interval = f" ({comparison.low:.3f} to {comparison.high:.3f})"
+    verdict = "REGRESSION of more than" if comparison.regressed else "within the allowed"
     return (
-        f"{one.ratio:.3f}x{interval} of {one.baseline}, {number(one.present_fps)} against "
-        f"{number(one.baseline_fps)} FPS, {one.way}: {verdict} {one.max_regression:.1%}"
+        f"{comparison.ratio:.3f}x{interval} the throughput of {comparison.baseline}, "
+        f"{number(comparison.present_fps)} against {number(comparison.baseline_fps)} FPS, {comparison.way}: "
+        f"{verdict} {comparison.max_regression:.1%}"
     )
 
 
 def as_csv(report: Report) -> str:
-    """One line a measurement, with all plain figures; what is not known is empty."""
+    """One line per measurement, with all single figures; unknown values are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     heads = (
@@ -86,14 +96,14 @@ def as_csv(report: Report) -> str:
         "cpu_time_s", "cpu_cores", "peak_memory_mb", "energy_j",
     )  # fmt: skip
     writer.writerow(heads)
-    for one in report.measurements:
-        latency, spread, start, used = one.latency_ms, one.spread, one.start_up_ms, one.resources
-        stages = one.stages_ms or {}
-        loop = one.open_loop
+    for m in report.measurements:
+        latency, spread, start, used = m.latency_ms, m.spread, m.start_up_ms, m.resources
+        stages = m.stages_ms or {}
+        loop = m.open_loop
         writer.writerow((
-            one.network.name, one.network.precision, one.device, one.device_name, one.inference_precision,
-            one.asked.hint, one.mode, one.batch, one.num_streams, one.infer_requests, loop and loop.rate_fps,
-            None if loop is None else loop.saturated, one.count, one.failed, one.duration_s, one.throughput_fps,
+            m.network.name, m.network.precision, m.device, m.device_name, m.inference_precision,
+            m.asked.hint, m.mode, m.batch, m.num_streams, m.infer_requests, loop and loop.rate_fps,
+            None if loop is None else loop.saturated, m.count, m.failed, m.duration_s, m.throughput_fps,
             spread.min, spread.median, spread.max, spread.variation, latency.mean, latency.p50, latency.p90,
             latency.p95, latency.p99, latency.p99_9, latency.max,
             *(stages[stage].p50 if stage in stages else None for stage in _STAGES),
@@ -104,7 +114,7 @@ def as_csv(report: Report) -> str:
 
 
 def as_markdown(report: Report) -> str:
-    """Where it was measured, the table, comparisons and layers."""
+    """The machine, the table of measurements, comparisons, failures and layers."""
     machine = report.machine
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     parts = [
@@ -114,23 +124,21 @@ def as_markdown(report: Report) -> str:
         _markdown_table(HEADS, map(row, report.measurements), NUMBERS_FROM),
     ]
     if report.comparisons:
-        lines = (
-            f"- {report.measurements[one.measurement].network.name}: {sentence(one)}" for one in report.comparisons
-        )
-        parts += ["## Compared", "\n".join(lines)]
+        lines = (f"- {report.measurements[c.measurement].network.title}: {sentence(c)}" for c in report.comparisons)
+        parts += ["## Comparisons", "\n".join(lines)]
     if report.failures:
-        parts += ["## Failed", "\n".join(f"- {one.model} on {one.device}: {one.error}" for one in report.failures)]
-    for one in report.measurements:
-        if one.layers is not None:
+        parts += ["## Failures", "\n".join(f"- {f.model} on {f.device}: {f.error}" for f in report.failures)]
+    for m in report.measurements:
+        if m.layers is not None:
             parts += [
-                f"## Layers of {one.network.name} on {one.device}",
-                _markdown_table(("type", "runs at", "layers", "ms", "share"), type_rows(one.layers), 2),
-                _markdown_table(("layer", "type", "runs at", "by", "ms", "share"), layer_rows(one.layers), 4),
+                f"## Layers of {m.network.title} on {m.device}",
+                _markdown_table(LAYER_TYPE_HEADS, layer_type_rows(m.layers), 2),
+                _markdown_table(LAYER_HEADS, layer_rows(m.layers), 4),
             ]
     return "\n\n".join(parts) + "\n"
 
 
 def _markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int) -> str:
     rule = ["---" if index < numbers_from else "---:" for index in range(len(heads))]
-    lines = [heads, rule, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    lines = [heads, rule, *([cell.replace("|", "\\|") for cell in cells] for cells in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

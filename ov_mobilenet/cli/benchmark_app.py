@@ -1,4 +1,4 @@
-"""`benchmark-app`: the options of OpenVINO's `benchmark_app`, so that scripts move over."""
+"""`benchmark-app`: a benchmark with the options and the summary of OpenVINO's `benchmark_app`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from pathlib import Path
 
 import click
 
-from ov_mobilenet.benchmarking.benchmark import Bench, Workload
+from ov_mobilenet.benchmarking.bench import Bench
 from ov_mobilenet.benchmarking.inputs import RANDOM
 from ov_mobilenet.benchmarking.latency import nearest_rank
 from ov_mobilenet.benchmarking.measurement import Measurement
+from ov_mobilenet.benchmarking.options import Workload
 from ov_mobilenet.benchmarking.resources import Meter
-from ov_mobilenet.benchmarking.tables import layer_rows
-from ov_mobilenet.devices.settings import DeviceSettings, Hint
+from ov_mobilenet.benchmarking.tables import LAYER_HEADS, layer_rows
+from ov_mobilenet.devices.settings import (
+    INFERENCE_PRECISIONS,
+    DeviceSettings,
+    Hint,
+    InferencePrecision,
+)
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.resolve import open_model
 from ov_mobilenet.runtime.runnable import make_runnable
@@ -22,53 +28,70 @@ HINTS: dict[str, Hint | None] = {
     "throughput": "throughput", "tput": "throughput", "cumulative_throughput": "cumulative_throughput",
     "ctput": "cumulative_throughput", "latency": "latency", "none": None,
 }  # fmt: skip
-# Of OpenVINO's options; what does the same here.
-NOT_TAKEN = {
+# Options of OpenVINO's benchmark_app that are not supported, and what to use instead.
+UNSUPPORTED = {
     "-shape": "convert --input-shape", "-data_shape": "convert --input-shape", "-layout": "convert --layout",
-    "-ip": "convert --input-type", "-op": "nothing: the output is f32", "-iop": "convert --input-type",
+    "-ip": "convert --input-type", "-op": "nothing; the output is always f32", "-iop": "convert --input-type",
     "-mean_values": "convert --mean-values", "--mean_values": "convert --mean-values",
     "-scale_values": "convert --scale-values", "--scale_values": "convert --scale-values",
     "-api": "-nireq 1 for one request at a time", "-inference_only": "benchmark --mode inference|end-to-end",
-    "-lfile": "an IR: compiled models are not read", "-extensions": "nothing: MobileNets need none",
+    "-lfile": "-m with an IR; compiled models cannot be read", "-extensions": "nothing; MobileNets need no extensions",
     "-c": "benchmark --property KEY=VALUE", "-load_config": "benchmark --property KEY=VALUE",
     "-dump_config": "benchmark --format json", "-report_type": "-pc for the counters", "-pcsort": "-pc, sorted by time",
-    "-pcseq": "nothing: one input shape is measured",
+    "-pcseq": "nothing; there is only one input shape",
 }  # fmt: skip
 
 
 class _App(click.Command):
-    """Names what takes the place of an option that is not taken."""
+    """Says what to use instead of an option that is not supported."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         for argument in args:
             name = argument.partition("=")[0]
-            if name in NOT_TAKEN:
-                raise click.UsageError(f"benchmark_app's {name} is not taken here. Instead: {NOT_TAKEN[name]}", ctx)
+            if name in UNSUPPORTED:
+                raise click.UsageError(
+                    f"{name} of benchmark_app is not supported here. Instead: {UNSUPPORTED[name]}", ctx
+                )
         return super().parse_args(ctx, args)
 
 
 @click.command("benchmark-app", cls=_App)
-@click.option("-m", "--path_to_model", "model", required=True, metavar="MODEL", help="IR, model.yml or zoo name.")
-@click.option("-i", "--paths_to_input", "source", default=RANDOM, metavar="DIR", help="Folder of images.")
-@click.option("-d", "--target_device", "device", default="CPU", show_default=True)
-@click.option("-hint", "--perf_hint", "hint", type=click.Choice(list(HINTS)), help="Default: throughput.")
-@click.option("-niter", "--number_iterations", "iterations", type=click.IntRange(min=1))
+@click.option("-m", "--path_to_model", "model", required=True, metavar="MODEL",
+              help="Path of an IR or of a model.yml, or a zoo name.")  # fmt: skip
+@click.option("-i", "--paths_to_input", "source", default=RANDOM, metavar="DIR",
+              help="Folder of images (default: generated images).")  # fmt: skip
+@click.option("-d", "--target_device", "device", default="CPU", show_default=True, help="Device to measure on.")
+@click.option("-hint", "--perf_hint", "hint", type=click.Choice(list(HINTS)),
+              help="Performance hint (default: throughput, unless -nstreams is given).")  # fmt: skip
+@click.option("-niter", "--number_iterations", "iterations", type=click.IntRange(min=1), metavar="N",
+              help="Number of requests.")  # fmt: skip
 @click.option("-max_irate", "--maximum_inference_rate", "rate", type=click.FloatRange(min=0), default=0.0,
-              help="Here latencies count from when an image came.")  # fmt: skip
-@click.option("-t", "--time", "time_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS")
-@click.option("-b", "--batch_size", "batch", type=click.IntRange(min=1))
-@click.option("-nireq", "--number_infer_requests", "nireq", type=click.IntRange(min=1))
-@click.option("-nstreams", "--number_streams", "streams", type=click.IntRange(min=1))
-@click.option("-nthreads", "--number_threads", "threads", type=click.IntRange(min=1))
-@click.option("-infer_precision", "--infer_precision", "precision", type=click.Choice(["f32", "bf16", "f16"]))
-@click.option("-pin", "--infer_threads_pinning", "pin", type=click.Choice(["YES", "NO"]))
-@click.option("-cdir", "--cache_dir", "model_cache", type=click.Path(path_type=Path, file_okay=False))
-@click.option("-no_warmup", "--no_warmup", "cold", is_flag=True)
-@click.option("-latency_percentile", "--latency_percentile", "percentile", type=click.IntRange(1, 100), default=50)
-@click.option("-report_folder", "--report_folder", "folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("-json_stats", "--json_stats", "as_json", is_flag=True, help="The report as JSON instead of CSV.")
-@click.option("-pc", "--perf_counts", "per_layer", is_flag=True)
-@click.option("-exec_graph_path", "--exec_graph_path", "graph", type=click.Path(path_type=Path, dir_okay=False))
+              metavar="FPS", help="Let images arrive at this rate and count latency from the arrival.")  # fmt: skip
+@click.option("-t", "--time", "time_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+              help="Duration of the measurement (default: 60, unless -niter is given).")  # fmt: skip
+@click.option("-b", "--batch_size", "batch", type=click.IntRange(min=1), metavar="N", help="Images per request.")
+@click.option("-nireq", "--number_infer_requests", "nireq", type=click.IntRange(min=1), metavar="N",
+              help="Number of infer requests.")  # fmt: skip
+@click.option("-nstreams", "--number_streams", "streams", type=click.IntRange(min=1), metavar="N",
+              help="Number of streams.")  # fmt: skip
+@click.option("-nthreads", "--number_threads", "threads", type=click.IntRange(min=1), metavar="N",
+              help="Number of CPU threads.")  # fmt: skip
+@click.option("-infer_precision", "--infer_precision", "precision", type=click.Choice(INFERENCE_PRECISIONS),
+              help="Inference precision (default: the device's own choice).")  # fmt: skip
+@click.option("-pin", "--infer_threads_pinning", "pin", type=click.Choice(["YES", "NO"]),
+              help="Bind CPU threads to cores (default: the device's own choice).")  # fmt: skip
+@click.option("-cdir", "--cache_dir", "model_cache", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Folder of the model cache.")  # fmt: skip
+@click.option("-no_warmup", "--no_warmup", "no_warmup", is_flag=True, help="Measure without a warm-up.")
+@click.option("-latency_percentile", "--latency_percentile", "percentile", type=click.IntRange(1, 100), default=50,
+              show_default=True, help="Percentile of the latency to report.")  # fmt: skip
+@click.option("-report_folder", "--report_folder", "folder", type=click.Path(path_type=Path, file_okay=False),
+              metavar="DIR", help="Write benchmark_report.csv to this folder.")  # fmt: skip
+@click.option("-json_stats", "--json_stats", "as_json", is_flag=True,
+              help="Write the report as JSON instead of CSV.")  # fmt: skip
+@click.option("-pc", "--perf_counts", "per_layer", is_flag=True, help="Show the time of each layer.")
+@click.option("-exec_graph_path", "--exec_graph_path", "graph", type=click.Path(path_type=Path, dir_okay=False),
+              metavar="FILE", help="Write the device's execution graph to this .xml.")  # fmt: skip
 def benchmark_app_command(
     model: str,
     source: str,
@@ -81,17 +104,17 @@ def benchmark_app_command(
     nireq: int | None,
     streams: int | None,
     threads: int | None,
-    precision: str | None,
+    precision: InferencePrecision | None,
     pin: str | None,
     model_cache: Path | None,
-    cold: bool,
+    no_warmup: bool,
     percentile: int,
     folder: Path | None,
     as_json: bool,
     per_layer: bool,
     graph: Path | None,
 ) -> int:
-    """`benchmark --mode inference` with the options and the summary of OpenVINO's benchmark_app.
+    """Run `benchmark --mode inference` with the options and the summary of OpenVINO's benchmark_app.
 
     \b
     Example:
@@ -99,61 +122,61 @@ def benchmark_app_command(
     """
     if as_json and folder is None:
         raise UsageError("-json_stats needs a folder", expected="-report_folder DIR")
-    chosen: Hint | None = HINTS[hint] if hint is not None else (None if streams is not None else "throughput")
+    chosen_hint: Hint | None = HINTS[hint] if hint is not None else (None if streams is not None else "throughput")
     settings = DeviceSettings(
-        device=device, hint=chosen, inference_precision=precision, streams=streams, threads=threads,  # type: ignore[arg-type]
-        nireq=nireq, pinning=None if pin is None else pin == "YES", model_cache=model_cache,
+        device=device, hint=chosen_hint, inference_precision=precision, streams=streams, threads=threads, nireq=nireq,
+        pinning=None if pin is None else pin == "YES", model_cache=model_cache,
     )  # fmt: skip
-    how = Workload(
-        batch=batch, time_s=time_s if time_s is not None or iterations is not None else 60.0, iterations=iterations,
-        warmup_s=0.0 if cold else 0.5, max_rate=rate or None, input=source, start_up=False, per_layer=per_layer,
+    workload = Workload(
+        batch=batch, time_s=60.0 if time_s is None and iterations is None else time_s, iterations=iterations,
+        warmup_s=0.0 if no_warmup else 0.5, max_rate=rate or None, input=source, start_up=False, per_layer=per_layer,
         exec_graph=graph,
     )  # fmt: skip
-    bench = Bench(make_runnable(open_model(model)), settings, how)
+    bench = Bench(make_runnable(open_model(model)), settings, workload)
     bench.warm_up()
     meter = Meter()
     run = bench.run()
-    found = bench.told(run, meter.read(run.count))
-    at = nearest_rank(sorted(run.latencies_ms), percentile * 10)
-    for line in _summary(found, percentile, at):
+    measurement = bench.evaluate(run, meter.read(run.count))
+    latency_ms = nearest_rank(sorted(run.latencies_ms), percentile * 10)
+    for line in _summary(measurement, percentile, latency_ms):
         click.echo(f"[ INFO ] {line}")
-    if found.layers is not None:
+    if measurement.layers is not None:
         from ov_mobilenet.cli.tables import print_table
 
-        print_table(("layer", "type", "runs at", "by", "ms", "share"), layer_rows(found.layers), numbers_from=4)
+        print_table(LAYER_HEADS, layer_rows(measurement.layers), numbers_from=4)
     if folder is not None:
-        _write(folder, found, percentile, at, as_json=as_json)
+        _write(folder, measurement, percentile, latency_ms, as_json=as_json)
     return 0
 
 
-def _summary(found: Measurement, percentile: int, at: float) -> list[str]:
-    """As benchmark_app's last lines; microseconds are written as fractions of a millisecond."""
+def _summary(measurement: Measurement, percentile: int, latency_ms: float) -> list[str]:
+    """The last lines of benchmark_app's output, but latencies with three decimals."""
     name = "Median:     " if percentile == 50 else f"{percentile} percentile:"
-    latency = found.latency_ms
+    latency = measurement.latency_ms
     return [
-        f"Execution Devices:{found.device.split(',')}",
-        f"Count:            {found.requests} iterations",
-        f"Duration:         {found.duration_s * 1e3:.2f} ms",
+        f"Execution Devices:{measurement.device.split(',')}",
+        f"Count:            {measurement.requests} iterations",
+        f"Duration:         {measurement.duration_s * 1e3:.2f} ms",
         "Latency:",
-        f"   {name}   {at:.3f} ms",
+        f"   {name}   {latency_ms:.3f} ms",
         f"   Average:       {latency.mean:.3f} ms",
         f"   Min:           {latency.min:.3f} ms",
         f"   Max:           {latency.max:.3f} ms",
-        f"Throughput:   {found.throughput_fps:.2f} FPS",
+        f"Throughput:   {measurement.throughput_fps:.2f} FPS",
     ]
 
 
-def _write(folder: Path, found: Measurement, percentile: int, at: float, *, as_json: bool) -> None:
-    """Under benchmark_app's file name, and the results under its names."""
-    word = "latency (ms)" if percentile == 50 else f"latency ({percentile} percentile) (ms)"
+def _write(folder: Path, measurement: Measurement, percentile: int, latency_ms: float, *, as_json: bool) -> None:
+    """Write the report under benchmark_app's file name, with its names for the results."""
+    latency_name = "latency (ms)" if percentile == 50 else f"latency ({percentile} percentile) (ms)"
     results = {
-        "total execution time (ms)": f"{found.duration_s * 1e3:.2f}",
-        "total number of iterations": str(found.requests),
-        word: f"{at:.3f}",
-        "avg latency": f"{found.latency_ms.mean:.3f}",
-        "min latency": f"{found.latency_ms.min:.3f}",
-        "max latency": f"{found.latency_ms.max:.3f}",
-        "throughput": f"{found.throughput_fps:.2f}",
+        "total execution time (ms)": f"{measurement.duration_s * 1e3:.2f}",
+        "total number of iterations": str(measurement.requests),
+        latency_name: f"{latency_ms:.3f}",
+        "avg latency": f"{measurement.latency_ms.mean:.3f}",
+        "min latency": f"{measurement.latency_ms.min:.3f}",
+        "max latency": f"{measurement.latency_ms.max:.3f}",
+        "throughput": f"{measurement.throughput_fps:.2f}",
     }
     folder.mkdir(parents=True, exist_ok=True)
     if as_json:

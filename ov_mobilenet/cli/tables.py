@@ -1,4 +1,4 @@
-"""Tables for people; rich is imported here alone, and only when a table is printed."""
+"""Tables on the terminal; rich is imported only when one is printed, because the import takes time."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_
         table.add_column(head, justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    # Into a file or a pipe nothing is wrapped: whoever reads it there has no window to fit.
+    # A file or a pipe has no width to fit, so lines are not wrapped.
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:
-    """Print names and values, one a line; lists and records one item a line below their name."""
+    """Print names and values, one per line; lists of texts or records one item per line."""
     from rich.console import Console
     from rich.text import Text
 

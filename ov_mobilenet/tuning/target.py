@@ -166,7 +166,7 @@ class TuningTarget:
         classifier = self._load(candidate.precision.xml, self.settings(candidate), candidate.batch)
         if self._mode == "end-to-end":
             return EndToEnd(classifier, self._inputs, batch=candidate.batch, requests=None), classifier
-        return Inference(classifier, self._inputs, batch=candidate.batch, one=False), classifier
+        return Inference(classifier, self._inputs, batch=candidate.batch), classifier
 
     def _load(self, xml: Path, settings: DeviceSettings, batch: int | None) -> Classifier:
         if xml not in self._networks:

@@ -1,4 +1,4 @@
-"""A headless Chromium: what a page measures in it, what it says on the console, what it asks the network for."""
+"""Shows a page in a headless Chromium; returns its measured layout, its console output and its network requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Literal
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 Scheme = Literal["dark", "light"]
 
-# Looks into the frame from outside: the page itself allows no script. Text counts where a reader would see it.
+# Reads the page from outside its frame, because the page itself allows no script. Only visible text counts.
 PROBE = """
 const frame = document.querySelector("iframe"), inner = frame.contentDocument, view = frame.contentWindow;
 const opaque = colour => !/, 0\\)$|^transparent$/.test(colour);
@@ -51,20 +51,20 @@ document.body.append(Object.assign(document.createElement("pre"), {id: "probe", 
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The console's lines, the addresses asked for, and what the probe measured."""
+class PageView:
+    """Lines on the console, requested addresses, and what the probe measured."""
 
     console: list[str]
     requests: set[str]
     probe: dict[str, Any]
 
 
-def found() -> str | None:
+def find_browser() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
-def look(browser: str, page: str, folder: Path, *, scheme: Scheme, width: int) -> Seen:
-    """Show a page in a frame of so many pixels."""
+def look(browser: str, page: str, folder: Path, *, scheme: Scheme, width: int) -> PageView:
+    """Show a page in a frame of this width in pixels."""
     folder.mkdir(parents=True, exist_ok=True)
     file, log = folder / "page.html", folder / "net.json"
     frame = f'<iframe style="width:{width}px;height:900px;border:0" srcdoc="{html.escape(page)}"></iframe>'
@@ -83,18 +83,18 @@ def look(browser: str, page: str, folder: Path, *, scheme: Scheme, width: int) -
     match = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
     assert match, f"the page was not shown: {done.stderr[-2000:]}"
     console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
-    return Seen(console, _requests(log.read_text("utf-8")), json.loads(html.unescape(match[1])))
+    return PageView(console, _requests(log.read_text("utf-8")), json.loads(html.unescape(match[1])))
 
 
 def _requests(net_log: str) -> set[str]:
-    """Addresses of the web that a page asked for; those that the browser asks for by itself have no origin."""
+    """Addresses that the page requested; requests of the browser itself have no origin."""
     asked = [event.get("params", {}) for event in json.loads(net_log)["events"]]
     started = [params for params in asked if params.get("initiator", "not an origin") != "not an origin"]
     return {params["url"] for params in started if params["url"].startswith(("http:", "https:", "ws:", "wss:", "ftp:"))}
 
 
 def contrast(one: str, other: str) -> float:
-    """WCAG 2.2's contrast ratio of two `rgb(r, g, b)`, from 1 to 21."""
+    """Contrast ratio of two `rgb(r, g, b)` by WCAG 2.2, from 1 to 21."""
     bright, dark = sorted(map(_luminance, (one, other)), reverse=True)
     return (bright + 0.05) / (dark + 0.05)
 

@@ -1,4 +1,4 @@
-"""`benchmark` and `benchmark-app`, short and on a small network."""
+"""`benchmark` and `benchmark-app` on a small network."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ import pytest
 
 import ov_mobilenet as ovm
 from ov_mobilenet.benchmarking import comparison
-from ov_mobilenet.benchmarking.benchmark import Bench
-from ov_mobilenet.benchmarking.measurement import SCHEMA_VERSION, read_report
+from ov_mobilenet.benchmarking.baseline import PAIRS
+from ov_mobilenet.benchmarking.bench import Bench
+from ov_mobilenet.benchmarking.report import SCHEMA_VERSION, read_report
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.files import open_ir
@@ -45,7 +46,7 @@ def report(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -
     return json.loads(run(capsys, "benchmark", *arguments, "--format", "json", code=code))
 
 
-def test_json_tells_what_ran(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_report(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = report(capsys, xml, *SHORT, "--nireq", "3")
     (one,) = found["measurements"]
     assert found["schema_version"] == SCHEMA_VERSION
@@ -61,8 +62,8 @@ def test_json_tells_what_ran(xml: str, capsys: pytest.CaptureFixture[str]) -> No
     assert sum(one["histogram"]["counts"]) == 20
 
 
-def test_a_sweep_is_every_combination(xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    files = [tmp_path / f"r.{ending}" for ending in ("csv", "json", "md")]
+def test_a_sweep_measures_every_combination(xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    files = [tmp_path / f"r.{ending}" for ending in ("csv", "json", "md", "html")]
     out = run(capsys, "benchmark", xml, *SHORT, "--batch", "1,2", "--hint", "latency,throughput", "--mode", "both",
               *(word for file in files for word in ("--report", str(file))))  # fmt: skip
     rows = list(csv.DictReader(io.StringIO(files[0].read_text())))
@@ -71,16 +72,17 @@ def test_a_sweep_is_every_combination(xml: str, capsys: pytest.CaptureFixture[st
         for batch in "12" for hint in ("latency", "throughput") for mode in ("inference", "end-to-end")
     }  # fmt: skip
     assert len(rows) == 8
-    assert len(out.splitlines()) == 9  # the head and a line each
+    assert len(out.splitlines()) == 9  # the head and one line per measurement
     assert len(read_report(files[1]).measurements) == 8
     assert files[2].read_text().count("| mobilenet") == 8
+    assert files[3].read_text("utf-8").count('id="measurement-') == 8
     by_kind = {(row["mode"], row["hint"], row["batch"]): row for row in rows}
     assert by_kind["inference", "latency", "1"]["infer_requests"] == "1"
     assert by_kind["inference", "throughput", "2"]["count"] == "40"  # 20 requests of 2
     assert by_kind["end-to-end", "throughput", "2"]["count"] == "20"  # 20 images
 
 
-def test_end_to_end_has_its_stages_and_passes_over_broken_images(
+def test_end_to_end_has_stages_and_skips_unreadable_images(
     xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for number in range(3):
@@ -94,7 +96,7 @@ def test_end_to_end_has_its_stages_and_passes_over_broken_images(
     assert one["asked"]["images"] == 4
 
 
-def test_a_given_rate(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_max_rate(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = report(capsys, xml, *SHORT, "--max-rate", "0,200", "--mode", "both")
     assert [one["open_loop"] and one["open_loop"]["rate_fps"] for one in found["measurements"]] == [
         None,
@@ -102,11 +104,11 @@ def test_a_given_rate(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
         None,
         200,
     ]
-    # 20 images at 200 a second come within 95 ms: it cannot be done sooner, whatever the device.
+    # The last of 20 images at 200 per second arrives after 95 ms, so no device can be faster.
     assert all(one["duration_s"] >= 0.095 for one in found["measurements"] if one["open_loop"])
 
 
-def test_layers(xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_per_layer_and_exec_graph(xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     found = report(capsys, xml, *SHORT, "--per-layer", "--exec-graph", str(tmp_path / "graphs"))
     (one,) = found["measurements"]
     layers = one["layers"]
@@ -116,24 +118,45 @@ def test_layers(xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     assert "<net" in Path(one["exec_graph"]).read_text()
 
 
-def test_one_that_fails_stops_no_other(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_does_not_stop_the_sweep(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = report(capsys, xml, *SHORT, "-d", "NPU", code=1)
     assert len(found["measurements"]) == 1
     assert found["failures"][0]["device"] == "NPU"
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [("--precision", "f64"), ("--batch", "0"), ("--hint", "fast"), ("--max-rate", "x"), ("--report", "r.doc"),
-     ("--input", "no-such-folder"), ("--hint", "latency", "--streams", "2"), ("--baseline", "no-such-file"),
-     ("--max-rate", "5", "--baseline-command", "x")],
-)  # fmt: skip
-def test_wrong_usage(wrong: tuple[str, ...], xml: str, capsys: pytest.CaptureFixture[str]) -> None:
-    run(capsys, "benchmark", xml, *SHORT, *wrong, code=2)
+    ("wrong", "message"),
+    [
+        (("--precision", "f64"), "'f64' is not one of f32, bf16, f16"),
+        (("--batch", "0"), "expected numbers of at least 1"),
+        (("--hint", "fast"), "'fast' is not one of latency, throughput"),
+        (("--max-rate", "x"), "'x' is not a list of numbers"),
+        (("--report", "r.doc"), "unknown report format: expected a file name with .json, .csv, .md, .html, got r.doc"),
+        (("--report", "no-such-folder/r.csv"), "no-such-folder: the folder of the report does not exist"),
+        (("--input", "no-such-folder"), "no-such-folder: no images"),
+        (("--hint", "latency", "--streams", "2"), "hint latency and 2 streams"),
+        (("--baseline", "no-such-file"), "no-such-file: cannot read the benchmark report"),
+        (("--max-rate", "5", "--baseline-command", "x"), "--max-rate fixes the throughput"),
+        (("--profile", "no-such-file"), "device settings are given twice"),
+    ],
+)
+def test_wrong_usage(wrong: tuple[str, ...], message: str, xml: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", xml, *SHORT, *wrong]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
 
 
-def rewritten(file: Path, change: float) -> None:
-    """As if the earlier run had been so much faster."""
+def test_the_weight_precision_distinguishes_irs_of_one_name(
+    xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sources = ovm.download(ovm.find_config(SAMPLE), tmp_path / "sources", offline=True)
+    fp32 = str(ovm.convert(sources, tmp_path, precisions=("FP32",))[0].xml)
+    head, *lines = run(capsys, "benchmark", xml, fp32, *SHORT).splitlines()
+    assert head.split()[:3] == ["model", "weights", "device"]
+    assert [line.split()[:3] for line in lines] == [[SAMPLE, "FP16", "CPU"], [SAMPLE, "FP32", "CPU"]]
+
+
+def multiply_throughput(file: Path, change: float) -> None:
+    """Multiply the throughput of an earlier run."""
     document = json.loads(file.read_text())
     for one in document["measurements"]:
         one["throughput_fps"] *= change
@@ -141,46 +164,46 @@ def rewritten(file: Path, change: float) -> None:
     file.write_text(json.dumps(document))
 
 
-def test_a_baseline_file(xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_baseline_file(xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "before.json"
     timed = ("--time", "0.3", "--warmup", "0", "-d", "CPU")
     run(capsys, "benchmark", xml, *timed, "--report", str(file))
-    rewritten(file, 0.01)
+    multiply_throughput(file, 0.01)
     (one,) = report(capsys, xml, *timed, "--baseline", str(file))["comparisons"]
     assert (one["way"], one["regressed"], one["measurement"]) == ("recorded", False, 0)
     assert one["low"] <= one["ratio"] <= one["high"]
-    rewritten(file, 1e4)
+    multiply_throughput(file, 1e4)
     (one,) = report(capsys, xml, *timed, "--baseline", str(file), code=3)["comparisons"]
     assert one["regressed"]
 
 
-def test_a_disturbed_run_is_looked_at_again(xml: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_disturbed_run_is_measured_again(xml: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "before.json"
     run(capsys, "benchmark", xml, "--time", "0.3", "--warmup", "0", "-d", "CPU", "--report", str(file))
-    rewritten(file, 0.1)
+    multiply_throughput(file, 0.1)
     (earlier,) = read_report(file).measurements
     disturbed = msgspec.structs.replace(earlier, spread=msgspec.structs.replace(
         earlier.spread, fps=tuple(value / 10 for value in earlier.spread.fps)))  # fmt: skip
-    settings, how = ovm.DeviceSettings(device="CPU", hint="throughput"), ovm.Workload(time_s=0.3, start_up=False)
-    bench = Bench(make_runnable(open_ir(Path(xml))), settings, how)
+    settings, workload = ovm.DeviceSettings(device="CPU", hint="throughput"), ovm.Workload(time_s=0.3, start_up=False)
+    bench = Bench(make_runnable(open_ir(Path(xml))), settings, workload)
     found = comparison.compare_with_earlier(0, bench, disturbed, earlier, "before", 0.05)
     assert (found.way, found.regressed) == ("recorded", False)
 
 
-def test_other_settings_are_measured_in_turn(
+def test_a_baseline_with_other_settings_is_measured_in_turn(
     xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparison, "SHORTEST_S", 0.01)
+    monkeypatch.setattr(comparison, "MIN_RUN_S", 0.01)
     file = tmp_path / "before.json"
     run(capsys, "benchmark", xml, *SHORT, "--hint", "latency", "--report", str(file))
-    rewritten(file, 1e6)  # what was recorded plays no part
+    multiply_throughput(file, 1e6)  # the recorded figures do not matter
     (one,) = report(capsys, xml, *SHORT, "--baseline", str(file), "--max-regression", "0.99")["comparisons"]
-    assert (one["way"], one["pairs"]) == ("interleaved", comparison.PAIRS)
+    assert (one["way"], one["pairs"]) == ("interleaved", PAIRS)
     assert 0.05 < one["ratio"] < 20
 
 
-def test_a_baseline_command(xml: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    script = tmp_path / "their.py"
+def test_baseline_command(xml: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "baseline.py"
     document = {"measurements": [{"throughput_fps": 123.5, "mode": "inference"}]}
     script.write_text(f"import sys; print({json.dumps(document)!r} if sys.argv[1] == 'a b; c' else '')")
     command = f"{shlex.quote(sys.executable)} {shlex.quote(str(script))} 'a b; c'"
@@ -193,7 +216,7 @@ def test_a_baseline_command(xml: str, monkeypatch: pytest.MonkeyPatch, tmp_path:
         comparison.command_fps(command, "end-to-end")
 
 
-def test_benchmark_app_takes_openvinos_spellings(xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_benchmark_app_accepts_openvinos_options(xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out = run(capsys, "benchmark-app", "-m", xml, "-d", "CPU", "-hint", "none", "-niter=20", "-nireq", "2", "-b", "2",
               "-nstreams", "1", "-nthreads", "1", "-infer_precision", "f32", "-pin", "NO", "-no_warmup",
               "-cdir", str(tmp_path / "cache"), "-report_folder", str(tmp_path / "r"), "-json_stats",
@@ -208,15 +231,26 @@ def test_benchmark_app_takes_openvinos_spellings(xml: str, capsys: pytest.Captur
     assert "Convolution" in out
 
 
-def test_benchmark_app_names_what_takes_the_place_of_an_option(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_benchmark_app_says_what_to_use_instead_of_an_unsupported_option(
+    xml: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["benchmark-app", "-m", xml, "-shape", "[1,3,224,224]"]) == 2
     assert "convert --input-shape" in capsys.readouterr().err
 
 
-def test_in_python(xml: str) -> None:
+def test_the_python_function(xml: str) -> None:
     found = ovm.benchmark(xml, device="CPU", iterations=10, time_s=None, warmup_s=0.0, start_up=False)
     assert (found.count, found.device, found.start_up_ms) == (10, "CPU", None)
-    with pytest.raises(UsageError, match="no such setting"):
-        ovm.benchmark(xml, devise="CPU")
-    with pytest.raises(UsageError, match="bad batch"):
+    with pytest.raises(UsageError, match=r"unknown option: expected .*device, .*time_s, .*got devise"):
+        ovm.benchmark(xml, devise="CPU")  # type: ignore[call-arg]
+    with pytest.raises(UsageError, match="bad batch: expected above 0, got 0"):
         ovm.benchmark(xml, batch=0)
+    with pytest.raises(UsageError, match="neither time nor iterations given"):
+        ovm.benchmark(xml, time_s=None)
+
+
+def test_values_and_their_fields_exclude_each_other(xml: str) -> None:
+    with pytest.raises(UsageError, match="workload options are given twice: expected workload, or its fields, got"):
+        ovm.benchmark(xml, workload=ovm.Workload(time_s=1), batch=2)
+    with pytest.raises(UsageError, match="device settings are given twice"):
+        ovm.benchmark(xml, settings=ovm.DeviceSettings(device="CPU"), device="CPU")

@@ -191,9 +191,11 @@ def test_benchmark_accepts_a_profile(small_ir: Path, tmp_path: Path, capsys: pyt
     assert main([*plain, "--format", "json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["batch"], report["num_streams"], report["infer_requests"], report["device"]) == (2, 1, 3, "CPU")
-    for more in (["--batch", "4"], ["-d", "CPU"], ["--threads", "2"], [str(small_ir)]):
+    for more in (["--batch", "4"], ["-d", "CPU"], ["--threads", "2"]):
         assert main([*plain, *more]) == 2
         assert "given twice" in capsys.readouterr().err
+    assert main([*plain, str(small_ir)]) == 2
+    assert "--profile takes one model" in capsys.readouterr().err
 
 
 def test_device_settings_of_a_profile(small_ir: Path, tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
-"""Whether `benchmark` tells the truth: against OpenVINO's `benchmark_app`, against `classify`, against itself.
+"""Checks the figures of `benchmark` against OpenVINO's `benchmark_app`, against `classify` and against itself.
 
 python tools/bench/benchmark.py app|classify|same|slow IR.xml … [--pairs 7] [--seconds 5]
 
-app       ratio of `benchmark --mode inference` to benchmark_app, same IR, hint and time, in turn
-classify  ratio of `benchmark --mode end-to-end` to `classify` on the same folder, start-up taken off
-same      how often `--baseline` of an identical run reports a regression
-slow      how often it reports one where each request takes a tenth longer (a wrapper around the process)
-          both with --turns: by `--baseline-command` instead of the file of an earlier run
+app       ratio of `benchmark --mode inference` to benchmark_app with the same IR, hint and time, in turn
+classify  ratio of `benchmark --mode end-to-end` to `classify` on the same folder, without its start-up
+same      how often `--baseline` reports a regression of an identical run
+slow      how often it reports one if each request is made slower by a tenth
+
+--turns makes `same` and `slow` use `--baseline-command` instead of the report of an earlier run.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from images import ROOT, folder_of_images
 from infer_queue import benchmark_app_rate
 from pipeline import classify_rate
 
-# The sitecustomize of a process: after each request it works on for a ninth of what that took, so it does a tenth less.
-# With one request at a time, for behind several on their way such work would hide.
+# A sitecustomize.py that slows a process down: after each request it spins for a ninth of the request's time, which
+# lowers the throughput by a tenth. It works with one request at a time only: with several in parallel the spinning
+# would overlap with inference.
 SLOWER = """
 import time
 import openvino as ov
@@ -44,7 +46,7 @@ ov.InferRequest.infer = infer
 
 
 def benchmark(xml: Path, *extra: str, path: Path = ROOT) -> tuple[float, int]:
-    """FPS and the exit code of the command in a process of its own."""
+    """Run the command in a process of its own; returns FPS and the exit code."""
     command = [sys.executable, "-m", "ov_mobilenet", "benchmark", str(xml), "-d", "CPU", "--format", "json", *extra]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys((str(path), str(ROOT))))}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -53,7 +55,7 @@ def benchmark(xml: Path, *extra: str, path: Path = ROOT) -> tuple[float, int]:
 
 
 def ratios(pairs: int, ours: Callable[[], float], theirs: Callable[[], float]) -> list[float]:
-    """Of interleaved pairs; who is first takes turns."""
+    """Ratios of our figure to theirs, measured in pairs of alternating order."""
     found = []
     for turn in range(pairs):
         a, b = (ours(), theirs()) if turn % 2 else (theirs(), ours())[::-1]
@@ -62,8 +64,8 @@ def ratios(pairs: int, ours: Callable[[], float], theirs: Callable[[], float]) -
     return found
 
 
-def in_turns_with_itself(xml: Path, runs: int, timed: list[str], slower: Path | None) -> None:
-    """Print how often a run is reported as a regression of the same command, the two in turn."""
+def compare_by_command(xml: Path, runs: int, timed: list[str], slower: Path | None) -> None:
+    """Print how often a run is reported as a regression of the same command, with both run in turn."""
     timed = [*timed, "--hint", "latency"]
     plain = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "ov_mobilenet", "benchmark", str(xml), "-d", "CPU"]
     command = shlex.join([*plain, *timed, "--format", "json"])
@@ -72,10 +74,10 @@ def in_turns_with_itself(xml: Path, runs: int, timed: list[str], slower: Path | 
         code = benchmark(xml, *timed, "--baseline-command", command, path=slower or ROOT)[1]
         reported += code == 3
         print(f"    exit {code}", flush=True)
-    print(f"  {xml.stem}: {'slow' if slower else 'same'} in turns, reported in {reported} of {runs}")
+    print(f"  {xml.stem}: {'slow' if slower else 'same'} with --turns, reported in {reported} of {runs}")
 
 
-def against_itself(xml: Path, pairs: int, timed: list[str], slower: Path | None) -> None:
+def compare_by_report(xml: Path, pairs: int, timed: list[str], slower: Path | None) -> None:
     """Print how often a second run is reported as a regression of the first."""
     reported = 0
     timed = [*timed, "--hint", "latency"]
@@ -90,38 +92,38 @@ def against_itself(xml: Path, pairs: int, timed: list[str], slower: Path | None)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the chosen check for each IR, and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["app", "classify", "same", "slow"])
+    parser.add_argument("check", choices=["app", "classify", "same", "slow"])
     parser.add_argument("xml", nargs="+", type=Path)
-    parser.add_argument("--turns", action="store_true")
-    parser.add_argument("--pairs", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--turns", action="store_true", help="same and slow: run both in turn")
+    parser.add_argument("--pairs", type=int, default=7, help="number of pairs of runs")
+    parser.add_argument("--seconds", type=float, default=5.0, help="duration of each run")
     options = parser.parse_args()
     timed = ["--time", str(options.seconds)]
     with tempfile.TemporaryDirectory() as folder:
         slower = Path(folder) / "slower"
         slower.mkdir()
         (slower / "sitecustomize.py").write_text(SLOWER)
-        files = folder_of_images(Path(folder) / "images") if options.what == "classify" else []
-        whole = ["--mode", "end-to-end", "--input", str(Path(folder) / "images"), *timed]
+        files = folder_of_images(Path(folder) / "images") if options.check == "classify" else []
+        end_to_end = ["--mode", "end-to-end", "--input", str(Path(folder) / "images"), *timed]
         for xml in options.xml:
-            if options.what in ("same", "slow"):
-                judge = in_turns_with_itself if options.turns else against_itself
-                judge(xml, options.pairs, timed, slower if options.what == "slow" else None)
+            if options.check in ("same", "slow"):
+                compare = compare_by_command if options.turns else compare_by_report
+                compare(xml, options.pairs, timed, slower if options.check == "slow" else None)
                 continue
-            extra = timed if options.what == "app" else whole
+            extra = timed if options.check == "app" else end_to_end
 
             def ours(xml: Path = xml, extra: list[str] = extra) -> float:
                 return benchmark(xml, *extra)[0]
 
             def theirs(xml: Path = xml) -> float:
-                if options.what == "app":
+                if options.check == "app":
                     return benchmark_app_rate(xml, options.seconds)
                 return classify_rate(xml, files)
 
             found = ratios(options.pairs, ours, theirs)
-            print(f"  {xml.stem}: {options.what}, median {statistics.median(found):.3f}", flush=True)
+            print(f"  {xml.stem}: {options.check}, median {statistics.median(found):.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How fast a device answers when nothing else is done."""
+"""Inference rate of a compiled model without any other work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import numpy as np
 
 
 def runs_per_second(compiled: Any, requests: int, seconds: float) -> float:
-    """Inferences a second of so many requests on noise, waited for in turn; each may hold several images."""
+    """Requests per second on random input.
+
+    Args:
+        requests: number of infer requests in parallel; they are waited for in turn.
+    """
     running = [compiled.create_infer_request() for _ in range(requests)]
     for request in running:
         pixels = request.get_input_tensor().data

@@ -23,7 +23,7 @@ from images import ROOT, folder_of_images
 from infer_queue import benchmark_app_rate
 
 import ov_mobilenet as ovm
-from ov_mobilenet.benchmarking.inputs import RANDOM, made_up_files
+from ov_mobilenet.benchmarking.inputs import RANDOM, generated_images
 from ov_mobilenet.benchmarking.latency import summary
 from ov_mobilenet.benchmarking.loops import Limit, TimedRun
 from ov_mobilenet.benchmarking.measurement import Mode
@@ -36,7 +36,7 @@ RUNS = 10
 def tuned_run(xml: Path, profile: Path, seconds: float) -> TimedRun:
     """A run of the network alone, newly loaded with the profile."""
     classifier = ovm.load_classifier(xml, profile=profile)
-    subject = Inference(classifier, made_up_files(), batch=None, one=False)
+    subject = Inference(classifier, generated_images(), batch=None)
     subject.run(Limit(0.2))
     return subject.run(Limit(seconds))
 

@@ -1,1 +1,1 @@
-"""The parts of the HTML report: markup, words, plots, style sheet, sections."""
+"""The parts of the HTML report: labels, figures, tables and plots as values, and the templates that show them."""
