@@ -29,6 +29,7 @@ from ov_mobilenet.benchmarking.sweep import Sweep, SweepResult, measurements
 from ov_mobilenet.benchmarking.tables import HEADS, as_csv, as_markdown, layer_rows, row, sentence, type_rows
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.device import MORE, DeviceFlags
+from ov_mobilenet.cli.progress import open_progress
 from ov_mobilenet.devices.device_settings import HINTS, INFERENCE_PRECISIONS, DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.images.load_image import DECODES, Decode
@@ -260,9 +261,11 @@ def benchmark_command(
     if form == "table":
         click.echo(_line(HEADS))
 
+    progress = context.with_resource(open_progress(context, results_on_stdout=form == "table"))
+    task = progress.task()
+
     def about_to(what: str) -> None:
-        if form != "table" and options.show_progress(context):
-            click.echo(f"measuring {what}", err=True)
+        task.announce(f"measuring {what}")
 
     for done in measurements(sweep, settings, how, lookup=Lookup(config_dirs, cache_dir, offline),
                              exec_graphs=exec_graph, about_to=about_to):  # fmt: skip

@@ -54,7 +54,7 @@ class DeviceFlags:
 
 def device_options(function: options.F) -> options.F:
     """`-d/--device`, `--hint`, … as one `DeviceFlags` called `device_options`."""
-    function = options.gathered(DeviceFlags, "device_options")(function)
+    function = options.collect_into(DeviceFlags, "device_options")(function)
     for option in reversed((*_CHOICES, *MORE)):
         function = option(function)
     return function
