@@ -230,6 +230,12 @@ def test_a_failed_verification_is_exit_3(
     assert json.loads(out)[-1]["error"].endswith("of 16")
 
 
+@pytest.mark.parametrize("words", ["list", "info mobilenetv2-7", "cache list", "devices"])
+def test_json_documents_have_a_schema_version(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words.split(), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["schema_version"] == 1
+
+
 def test_list_and_info_in_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "mobilenet-v*", "--format", "json"]) == 0
     names = [model["name"] for model in json.loads(capsys.readouterr().out)["models"]]
