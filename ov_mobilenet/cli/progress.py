@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -109,6 +109,7 @@ class BarProgress(Progress):
     def __init__(self, clock: Clock = monotonic) -> None:
         super().__init__(clock)
         self._lock = threading.Lock()
+        self._open = ExitStack()
         self._bars: RichProgress | None = None
         self._closed = False
         self._rows: dict[ProgressTask, TaskID] = {}
@@ -119,8 +120,7 @@ class BarProgress(Progress):
             if self._closed:  # a thread that is still downloading after Ctrl-C
                 return
             if self._bars is None:
-                self._bars = _rich_bars()
-                self._bars.start()
+                self._bars = self._open.enter_context(_rich_bars())
             if task not in self._rows:
                 self._rows[task] = self._bars.add_task("", total=None)
             # rich takes a total of None for "unchanged".
@@ -137,25 +137,34 @@ class BarProgress(Progress):
         """Remove all bars from the terminal."""
         with self._lock:
             self._closed = True
-            if self._bars is not None:
-                self._bars.stop()
-                self._bars = None
+            self._bars = None
+            self._open.close()
 
 
-def _rich_bars() -> RichProgress:
+@contextmanager
+def _rich_bars() -> Iterator[RichProgress]:
+    """rich's bars; what is printed on the same terminal meanwhile appears above them."""
     from rich.console import Console
+    from rich.file_proxy import FileProxy
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as RichProgress
 
-    return RichProgress(
-        BarColumn(),
-        TextColumn("{task.description}", markup=False),
-        console=Console(stderr=True),
-        auto_refresh=False,
-        transient=True,
-        # rich would write what is printed on stdout to stderr, above the bars: wrong if stdout is a file or a pipe.
-        redirect_stdout=sys.stdout.isatty(),
-    )
+    class TerminalProxy(FileProxy):
+        encoding = "utf-8"  # click writes past a stream without an encoding, into the bars
+
+    console = Console(stderr=True)
+    text = TextColumn("{task.description}", markup=False)
+    streams = sys.stdout, sys.stderr
+    if sys.stdout.isatty():  # a file or a pipe keeps its data
+        sys.stdout = TerminalProxy(console, sys.stdout)
+    sys.stderr = TerminalProxy(console, sys.stderr)
+    try:
+        with RichProgress(
+            BarColumn(), text, console=console, auto_refresh=False, transient=True, redirect_stdout=False
+        ) as bars:
+            yield bars
+    finally:
+        sys.stdout, sys.stderr = streams
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import pty
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -97,8 +99,11 @@ class DrawnBars:
     def __init__(self) -> None:
         self.drawn: list[str] = []
 
-    def start(self) -> None:
+    @contextmanager
+    def shown(self) -> Iterator[DrawnBars]:
         self.drawn.append("started")
+        yield self
+        self.drawn.append("stopped")
 
     def add_task(self, description: str, total: float | None) -> int:
         return 0
@@ -107,13 +112,10 @@ class DrawnBars:
         assert refresh, "without a thread that draws, each update must"
         self.drawn.append(description)
 
-    def stop(self) -> None:
-        self.drawn.append("stopped")
-
 
 def test_the_bar_is_drawn_four_times_per_second_and_not_for_a_short_run(monkeypatch: pytest.MonkeyPatch) -> None:
     bars = DrawnBars()
-    monkeypatch.setattr(progress_module, "_rich_bars", lambda: bars)
+    monkeypatch.setattr(progress_module, "_rich_bars", bars.shown)
     clock = Clock()
     short = BarProgress(clock)
     run_paced(short, clock, Count(15), 15, 1 / 16)
@@ -205,5 +207,5 @@ def test_on_a_terminal_the_bar_is_on_stderr_and_the_data_on_stdout() -> None:
     assert done.stdout == "data 0\ndata 1\ndata 2\n"
     assert "2 of 3 images" in seen
     assert "2 errors" in seen
-    assert "error: bad 1" in seen
+    assert "\x1b[2Kerror: bad 1\r\n" in seen  # the line is erased before, so it holds nothing of the bar
     assert "data" not in seen
