@@ -52,6 +52,8 @@ conversion_to_onnx_args:
   - --input-names=input
   - --output-names=prob
 """
+Precision = Literal["FP32", "FP16"]
+PRECISIONS: tuple[Precision, ...] = ("FP32", "FP16")
 FRAMEWORKS = {".onnx": "onnx", ".pth": "pytorch", ".pb": "tf", ".tflite": "tflite"}
 
 
@@ -86,7 +88,7 @@ def skip_without_torch(suffix: str) -> None:
         pytest.importorskip("torch")
 
 
-def convert(yml: Path, out: Path, precision: Literal["FP16", "FP32"] = "FP32", **form: Any) -> Path:
+def convert(yml: Path, out: Path, precision: Precision = "FP32", **form: Any) -> Path:
     config = ovm.load_config(yml)
     sources = ovm.download(config, out / "dl", cache_root=out / "cache", offline=True)
     return ovm.convert(sources, out / "ir", precisions=(precision,), form=ovm.Form(**form))[0].xml
@@ -191,7 +193,7 @@ def test_the_ir_of_a_tflite_network_against_litert(drawings: tuple[np.ndarray, n
 @pytest.mark.full
 @pytest.mark.parametrize(("precision", "tolerance"), [("FP32", 3e-5), ("FP16", 4e-2)])
 def test_the_ir_of_the_frozen_graph_against_tensorflow(
-    precision: Literal["FP16", "FP32"], tolerance: float, drawings: tuple[np.ndarray, np.ndarray], tmp_path: Path
+    precision: Precision, tolerance: float, drawings: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
     pytest.importorskip("tensorflow")
     expected = tensorflow_networks.answers(

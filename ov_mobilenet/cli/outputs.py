@@ -69,7 +69,7 @@ def output_options(function: options.F) -> options.F:
             help="Output the most probable classes or all classes, best first.",
         ),
         click.option(
-            "--min-probability", type=click.FloatRange(0, 1), metavar="P", help="Leave out classes less probable than P."
+            "--min-probability", type=click.FloatRange(0, 1), metavar="P", help="Leave out classes below probability P."
         ),
         click.option(
             "--format", "output_format", type=click.Choice([name for name in options.ALL_FORMATS if name in FORMS]),
