@@ -5,7 +5,7 @@
     classifier = ovm.load_classifier("mobilenet-v2-pytorch")
     print(classifier.classify("cat.jpg").best)
 
-Names are loaded when they are first used, so importing this package costs next to nothing.
+A name is imported from its module when it is first used, so `import ov_mobilenet` is fast.
 """
 
 from __future__ import annotations
@@ -18,52 +18,108 @@ from ov_mobilenet._version import __version__
 if TYPE_CHECKING:
     from ov_mobilenet.accuracy.measure import measure_accuracy
     from ov_mobilenet.accuracy.report import AccuracyReport
-    from ov_mobilenet.accuracy.verification import verify
+    from ov_mobilenet.accuracy.side_by_side import ModelComparison, compare
+    from ov_mobilenet.accuracy.verification import Verification, verify
     from ov_mobilenet.benchmarking.benchmark import benchmark
     from ov_mobilenet.benchmarking.measurement import Measurement
     from ov_mobilenet.benchmarking.options import Workload
     from ov_mobilenet.conversion.converter import IrModel, convert
+    from ov_mobilenet.conversion.model_optimizer import ModelOptimizer
     from ov_mobilenet.devices.settings import DeviceSettings
+    from ov_mobilenet.downloads.attempts import Retry
     from ov_mobilenet.downloads.fetch import SourceFiles, download
-    from ov_mobilenet.errors import OvMobilenetError
+    from ov_mobilenet.downloads.transport import Transport
+    from ov_mobilenet.errors import (
+        AccuracyError,
+        AlreadyNormalisedError,
+        ArchiveError,
+        ConfigError,
+        ConversionError,
+        DatasetError,
+        DeviceError,
+        DownloadError,
+        HashMismatchError,
+        ImageError,
+        IrError,
+        MissingDependencyError,
+        OfflineError,
+        OutputError,
+        OvMobilenetError,
+        UnknownModelError,
+        UsageError,
+        VerificationError,
+    )
     from ov_mobilenet.inputs.opening import Inputs, open_inputs
     from ov_mobilenet.ir.form import Form
+    from ov_mobilenet.ir.record import IrRecord
     from ov_mobilenet.load import load_classifier
     from ov_mobilenet.quantization.quantizer import Quantized, QuantizeSettings, quantize
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.infer_queue import InferQueue
-    from ov_mobilenet.runtime.items import Item
+    from ov_mobilenet.runtime.items import Item, Prepared
     from ov_mobilenet.runtime.profile import Profile, load_profile
     from ov_mobilenet.runtime.results import Classification, Failure, Prediction, Timings
-    from ov_mobilenet.tuning.tuner import tune
+    from ov_mobilenet.tuning.measurement_log import Step
+    from ov_mobilenet.tuning.tuner import Tuned, tune
+    from ov_mobilenet.zoo.accuracy_check import DatasetConfig
     from ov_mobilenet.zoo.config import load_config
+    from ov_mobilenet.zoo.geometry import Geometry
     from ov_mobilenet.zoo.model import ModelConfig
     from ov_mobilenet.zoo.normalisation import Normalisation
     from ov_mobilenet.zoo.registry import find_config, list_models
 
 _HOMES = {
+    "AccuracyError": "errors",
     "AccuracyReport": "accuracy.report",
+    "AlreadyNormalisedError": "errors",
+    "ArchiveError": "errors",
     "Classification": "runtime.results",
     "Classifier": "runtime.classifier",
+    "ConfigError": "errors",
+    "ConversionError": "errors",
+    "DatasetConfig": "zoo.accuracy_check",
+    "DatasetError": "errors",
+    "DeviceError": "errors",
     "DeviceSettings": "devices.settings",
+    "DownloadError": "errors",
     "Failure": "runtime.results",
     "Form": "ir.form",
+    "Geometry": "zoo.geometry",
+    "HashMismatchError": "errors",
+    "ImageError": "errors",
     "InferQueue": "runtime.infer_queue",
     "Inputs": "inputs.opening",
+    "IrError": "errors",
     "IrModel": "conversion.converter",
+    "IrRecord": "ir.record",
     "Item": "runtime.items",
     "Measurement": "benchmarking.measurement",
+    "MissingDependencyError": "errors",
+    "ModelComparison": "accuracy.side_by_side",
     "ModelConfig": "zoo.model",
+    "ModelOptimizer": "conversion.model_optimizer",
     "Normalisation": "zoo.normalisation",
+    "OfflineError": "errors",
+    "OutputError": "errors",
     "OvMobilenetError": "errors",
     "Prediction": "runtime.results",
+    "Prepared": "runtime.items",
     "Profile": "runtime.profile",
     "QuantizeSettings": "quantization.quantizer",
     "Quantized": "quantization.quantizer",
+    "Retry": "downloads.attempts",
     "SourceFiles": "downloads.fetch",
+    "Step": "tuning.measurement_log",
     "Timings": "runtime.results",
+    "Transport": "downloads.transport",
+    "Tuned": "tuning.tuner",
+    "UnknownModelError": "errors",
+    "UsageError": "errors",
+    "Verification": "accuracy.verification",
+    "VerificationError": "errors",
     "Workload": "benchmarking.options",
     "benchmark": "benchmarking.benchmark",
+    "compare": "accuracy.side_by_side",
     "convert": "conversion.converter",
     "download": "downloads.fetch",
     "find_config": "zoo.registry",
@@ -79,29 +135,58 @@ _HOMES = {
 }
 
 __all__ = [
+    "AccuracyError",
     "AccuracyReport",
+    "AlreadyNormalisedError",
+    "ArchiveError",
     "Classification",
     "Classifier",
+    "ConfigError",
+    "ConversionError",
+    "DatasetConfig",
+    "DatasetError",
+    "DeviceError",
     "DeviceSettings",
+    "DownloadError",
     "Failure",
     "Form",
+    "Geometry",
+    "HashMismatchError",
+    "ImageError",
     "InferQueue",
     "Inputs",
+    "IrError",
     "IrModel",
+    "IrRecord",
     "Item",
     "Measurement",
+    "MissingDependencyError",
+    "ModelComparison",
     "ModelConfig",
+    "ModelOptimizer",
     "Normalisation",
+    "OfflineError",
+    "OutputError",
     "OvMobilenetError",
     "Prediction",
+    "Prepared",
     "Profile",
     "QuantizeSettings",
     "Quantized",
+    "Retry",
     "SourceFiles",
+    "Step",
     "Timings",
+    "Transport",
+    "Tuned",
+    "UnknownModelError",
+    "UsageError",
+    "Verification",
+    "VerificationError",
     "Workload",
     "__version__",
     "benchmark",
+    "compare",
     "convert",
     "download",
     "find_config",

@@ -1,4 +1,4 @@
-"""`load_classifier`: MODEL to a classifier that is ready to run."""
+"""`load_classifier`: from MODEL to a classifier that is ready to run."""
 
 from __future__ import annotations
 
@@ -39,38 +39,41 @@ def load_classifier(
     exif_orientation: bool = True,
     **options: Unpack[RunOptions],
 ) -> Classifier:
-    """Load a model, ready to run.
+    """Load a model and compile it for a device.
 
-    A zoo name or a description is downloaded, verified and converted (FP32) once and kept in the cache.
+    A zoo name or a description is downloaded, verified and converted (FP32) once and kept in the cache; with `ir_dir`
+    the IR that `convert` wrote below that folder runs instead. Which IR runs is logged at level INFO.
 
-    Without a hint and a number of streams, `classify` runs on the device's default, which is a short latency, and
-    `stream` and `InferQueue` on the throughput hint.
+    Without a hint and a number of streams, `classify` runs with the device's default, which has a low latency, and
+    `stream` and `InferQueue` run with the throughput hint.
 
     Args:
         model: a zoo name, the path of a `model.yml`, or the path of an IR `.xml`.
-        settings: of the device, instead of the same fields as keyword arguments.
-        profile: what `tune` found, or its file, instead of device settings and batch size.
-        geometry: crop and resize in words, instead of what the IR records.
-        labels: class names, or a file with one per line, instead of what the IR records.
-        normalisation: of an IR that was made without one; put in front of the network.
-        layout: of the input of an IR that does not record it, such as NCHW.
-        batch_size: images per request; None for the model's own, and for what is fastest on the device where many
+        settings: device settings, instead of the same fields as keyword arguments.
+        profile: the profile that `tune` returned, or the path of its file, instead of device settings and batch size.
+        geometry: crop and resize in words, instead of the geometry that the IR records.
+        labels: class names, or a file with one per line, instead of the labels that the IR records.
+        normalisation: for an IR that was converted without one; inserted in front of the network.
+        layout: of the input, such as NCHW, for an IR that does not record it.
+        batch_size: images per request; None for the batch size of the model, or the fastest one on the device if many
             images are streamed. A model that takes frames of any size keeps its own.
-        decode: how image files are decoded, see `images.load_image`: `exact` is bit for bit as the accuracy was
-            measured.
-        exif_orientation: rotate image files by their EXIF orientation; the published accuracies were measured without.
-        options: fields of `DeviceSettings` (`device`, `hint`, `inference_precision`, …; AUTO and the device's own
-            choice by default) and of `Lookup` (`config_dirs`, `cache_dir`, `offline`).
+        decode: how image files are decoded, see `images.load_image`; `exact` gives the same pixels as the measurement
+            of the accuracy.
+        exif_orientation: rotate image files by their EXIF orientation. The published accuracies were measured without.
+        options: fields of `DeviceSettings` (`device`, `hint`, `inference_precision`, …; default: device AUTO with its
+            own choices) and of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `ir_dir`).
 
     Raises:
         UnknownModelError: no such name, no such file.
-        DownloadError, ConversionError, IrError, DeviceError: the model cannot be downloaded, converted, read, run.
+        DownloadError: the source files cannot be downloaded.
+        ConversionError: the source network cannot be converted, or `layout` does not match the network's input.
+        IrError: the IR cannot be read.
+        DeviceError: the model does not run on the device.
         UsageError: the geometry does not lead to the network's input size, or cannot be parsed; no such device, setting
-            or property; settings are given twice.
-        ConfigError: the labels do not match the classes, or cannot be read; the profile is invalid, or for another IR
+            or property; settings are given twice; `ir_dir` holds no IR of the model.
+        ConfigError: the labels cannot be read or do not match the classes; the profile is invalid, or for another IR
             or device.
-        AlreadyNormalisedError: `normalisation` is given, and by its record the network has one already.
-        ConversionError: the layout does not fit the network's input.
+        AlreadyNormalisedError: `normalisation` is given, and the record of the network has one already.
     """
     chosen, lookup = split_options(settings, options)
     if profile is not None and (chosen != DeviceSettings() or settings is not None or batch_size is not None):
@@ -89,7 +92,7 @@ def load_classifier(
 
 
 def split_options(settings: DeviceSettings | None, options: RunOptions) -> tuple[DeviceSettings, Lookup]:
-    """The device settings and the lookup that a function's keyword arguments ask for.
+    """Split the keyword arguments of a function that runs a MODEL into device settings and lookup.
 
     Raises:
         UsageError: settings are given twice, or an option is unknown.

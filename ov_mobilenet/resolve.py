@@ -1,4 +1,4 @@
-"""MODEL to an IR: a zoo name or a description is downloaded, verified and converted once, and cached."""
+"""From MODEL to an IR: by its path, below a folder, or downloaded, verified, converted and cached."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from ov_mobilenet._version import __version__
-from ov_mobilenet.errors import IrError, UnknownModelError
+from ov_mobilenet.errors import IrError, UnknownModelError, UsageError
 from ov_mobilenet.ir.files import OpenedIr, open_ir
 
 if TYPE_CHECKING:
@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Of several IRs of a model below `ir_dir`, the first of these runs: the one closest to the source network.
+PRECISION_ORDER = ("FP32", "FP16", "FP16-INT8")
+
 
 class LookupOptions(TypedDict, total=False):
-    """The keyword arguments by which every function of this package finds its MODEL; see `Lookup`."""
+    """The fields of `Lookup` as keyword arguments: every function that takes a MODEL has them."""
 
     config_dirs: Iterable[Path]
     cache_dir: Path | None
     offline: bool
+    ir_dir: Path | None
 
 
 @dataclass(frozen=True)
@@ -34,26 +38,57 @@ class Lookup:
     """Where a MODEL is looked for.
 
     Attributes:
-        config_dirs: folders with descriptions of the user's own, `NAME/model.yml` each.
+        config_dirs: folders with your own descriptions, `NAME/model.yml` each.
         cache_dir: for downloads and converted models; None for the user's cache folder.
         offline: do not use the network.
+        ir_dir: run the IR that `convert` or `quantize` wrote below this folder, `public/NAME/PRECISION/NAME.xml`, for
+            a MODEL that is not the path of an IR; None to convert into the cache. See `find_irs`.
     """
 
     config_dirs: tuple[Path, ...] = ()
     cache_dir: Path | None = None
     offline: bool = False
+    ir_dir: Path | None = None
 
     @classmethod
     def of(cls, options: LookupOptions) -> Lookup:
-        """The value of a function's keyword arguments."""
-        return cls(tuple(options.get("config_dirs", ())), options.get("cache_dir"), options.get("offline", False))
+        """The lookup that keyword arguments describe."""
+        return cls(
+            tuple(options.get("config_dirs", ())), options.get("cache_dir"), options.get("offline", False),
+            options.get("ir_dir"),
+        )  # fmt: skip
+
+    def as_options(self) -> LookupOptions:
+        """The keyword arguments that give this lookup."""
+        return LookupOptions(
+            config_dirs=self.config_dirs, cache_dir=self.cache_dir, offline=self.offline, ir_dir=self.ir_dir
+        )
+
+
+@dataclass(frozen=True)
+class IrChoice:
+    """Which IR runs for a MODEL that is a zoo name or a description; attribute `ir_choice` of a log record.
+
+    Attributes:
+        name: of the model.
+        origin: `cached` or `converted` in the cache, or found in `ir_dir`.
+        others: IRs of other precisions in `ir_dir`.
+    """
+
+    name: str
+    xml: Path
+    origin: Literal["cached", "converted", "ir_dir"]
+    others: tuple[Path, ...] = ()
 
 
 def open_model(model: str | Path, lookup: Lookup = Lookup()) -> OpenedIr:
-    """The IR of a MODEL, read; made in the cache first if MODEL is a zoo name or a description.
+    """The IR of a MODEL, read. A zoo name or a description is converted into the cache first, or found in `ir_dir`.
+
+    Which IR a name leads to is logged at level INFO, with an `IrChoice`.
 
     Raises:
         UnknownModelError: no such name, no such file.
+        UsageError: `ir_dir` holds no IR of the model.
         DownloadError, ConversionError, ConfigError: the IR cannot be made.
         IrError: the IR cannot be read.
     """
@@ -70,11 +105,49 @@ def open_model(model: str | Path, lookup: Lookup = Lookup()) -> OpenedIr:
             expected="an IR, a model.yml or a zoo name",
             fix=f"Convert it: ov-mobilenet convert --source {path} --name {path.name[: -len(ending)]}",
         )  # fmt: skip
-    return _open_converted(find_config(model, config_dirs=lookup.config_dirs), lookup)
+    if lookup.ir_dir is None:
+        return _open_converted(find_config(model, config_dirs=lookup.config_dirs), lookup)
+    name = str(model)
+    if not find_irs(lookup.ir_dir, name):  # otherwise it needs no description to run
+        name = find_config(model, config_dirs=lookup.config_dirs).name
+    return _open_found(name, lookup.ir_dir)
+
+
+def find_irs(folder: Path, name: str) -> list[Path]:
+    """The IRs of a model below the output folder of `convert`, FP32 before FP16 before FP16-INT8.
+
+    Looks for `public/NAME/PRECISION/NAME.xml`, `NAME/PRECISION/NAME.xml` and `PRECISION/NAME.xml`; the first of these
+    layouts that exists counts.
+    """
+    if Path(name).name != name:
+        return []
+    for parent in (folder / "public" / name, folder / name, folder):
+        found = [parent / precision / f"{name}.xml" for precision in PRECISION_ORDER]
+        if existing := [xml for xml in found if xml.is_file()]:
+            return existing
+    return []
+
+
+def _open_found(name: str, folder: Path) -> OpenedIr:
+    found = find_irs(folder, name)
+    if not found:
+        raise UsageError(
+            f"no IR of {name}", where=folder,
+            expected=f"{name}.xml in a folder {', '.join(PRECISION_ORDER)} below {folder / 'public' / name}, "
+            f"{folder / name} or {folder}",
+            fix=f"Convert it: ov-mobilenet convert {name} -o {folder}",
+        )  # fmt: skip
+    ir = open_ir(found[0])
+    _report(IrChoice(name, found[0], "ir_dir", tuple(found[1:])))
+    return ir
+
+
+def _report(choice: IrChoice) -> None:
+    log.info("%s: using IR %s (%s)", choice.name, choice.xml, choice.origin, extra={"ir_choice": choice})
 
 
 def source_files(config: ModelConfig, lookup: Lookup = Lookup()) -> SourceFiles:
-    """The verified source files of a description, in the cache beside the IR that is made from them.
+    """The verified source files of a description, in the cache beside the IR that is converted from them.
 
     Raises:
         DownloadError: a file cannot be downloaded.
@@ -84,26 +157,28 @@ def source_files(config: ModelConfig, lookup: Lookup = Lookup()) -> SourceFiles:
 
 
 def _open_converted(config: ModelConfig, lookup: Lookup) -> OpenedIr:
-    """The FP32 IR of a description in the cache, converted if it is missing; one process converts, others wait."""
+    """The FP32 IR of a description from the cache, converted if it is missing; one process converts, others wait."""
     from ov_mobilenet.conversion.converter import convert
 
     with _locked_folder(config, lookup) as folder:
         xml = folder / "FP32" / f"{config.name}.xml"
         if (cached := _open_cached(xml)) is not None:
+            _report(IrChoice(config.name, xml, "cached"))
             return cached
         log.info("%s: downloading and converting into %s", config.name, folder)
         convert(_download(config, folder, lookup), folder, precisions=("FP32",))
+        _report(IrChoice(config.name, xml, "converted"))
         return open_ir(xml)
 
 
 def _open_cached(xml: Path) -> OpenedIr | None:
-    """The cached IR; None if it is missing, or damaged, and then it is deleted."""
+    """The cached IR; None if it is missing or damaged. A damaged one is deleted."""
     if not xml.exists():
         return None
     try:
         return open_ir(xml)
     except IrError as error:
-        log.warning("%s; it is converted again", error.what)
+        log.warning("%s: cached IR: %s; converting again", xml, error.what)
         xml.unlink(missing_ok=True)
         return None
 
@@ -120,7 +195,7 @@ def _download(config: ModelConfig, folder: Path, lookup: Lookup) -> SourceFiles:
 
 @contextmanager
 def _locked_folder(config: ModelConfig, lookup: Lookup) -> Iterator[Path]:
-    """The cache folder of a description, for this version of the toolkit and of OpenVINO; locked meanwhile."""
+    """The cache folder of a description for this version of the toolkit and of OpenVINO, locked in the `with` block."""
     import filelock
     import openvino as ov
 

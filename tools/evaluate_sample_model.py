@@ -33,7 +33,7 @@ def main() -> int:
     uncropped = np.stack([resize(frame) for frame, _ in drawn])
     print(f"{len(drawn)} held-out drawings, seed {arguments.seed}; OpenVINO on CPU at f32")
     sys.path.insert(0, str(ROOT / "tests"))
-    from test_sample_model import FRAMEWORKS, answers, convert, description  # type: ignore[import-not-found]
+    from test_sample_model import FRAMEWORKS, PRECISIONS, convert, description, probabilities_of
 
     held = True
     with tempfile.TemporaryDirectory() as name:
@@ -41,7 +41,7 @@ def main() -> int:
 
         def top1(label: str, xml: Path, images: Frame, least: float = 0.0, most: float = 1.0) -> Frame:
             nonlocal held
-            classes: Frame = answers(xml, images).argmax(1)
+            classes: Frame = probabilities_of(xml, images).argmax(1)
             figure = float((classes == labels).mean())
             held &= least <= figure <= most
             wanted = f" (at least {least})" if least else f" (below {most})" if most < 1 else ""
@@ -50,7 +50,7 @@ def main() -> int:
 
         reference = None
         for suffix in FRAMEWORKS:
-            for precision in ("FP32", "FP16"):
+            for precision in PRECISIONS:
                 out = folder / suffix / precision
                 xml = convert(description(suffix, out / "net"), out, precision)
                 classes = top1(f"{suffix[1:]} {precision}", xml, frames, least=0.95)

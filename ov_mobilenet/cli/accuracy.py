@@ -51,7 +51,7 @@ PUBLISHED = "published"
     "--tolerance", type=click.FloatRange(0, 1), default=0.01, show_default=True, metavar="T",
     help="By how much they may differ from --reference, up or down.",
 )  # fmt: skip
-@options.other_protocol
+@options.geometry_and_labels
 @options.config_dirs
 @device_options
 @options.cache_dir
@@ -97,7 +97,7 @@ def accuracy_command(
     def on_failure(failure: Failure) -> None:
         click.echo(f"error: {printable(failure.source)}: {printable(failure.error)}", err=True)
 
-    with count_progress(context, "images") as on_progress:
+    with count_progress(context) as on_progress:
         report = measure_accuracy(
             model,
             dataset,

@@ -27,7 +27,7 @@ class Backend:
 
 def backend_options(function: F) -> F:
     """`--backend`, `--mo`, `--add-mo-arg`, which reach the command as one value `backend`."""
-    function = options.gathered(Backend, "backend")(function)
+    function = options.collect_into(Backend, "backend")(function)
     for option in reversed((
         click.option(
             "--backend", type=click.Choice(["openvino", "mo"]), default="openvino", show_default=True,

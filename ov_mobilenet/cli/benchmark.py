@@ -24,6 +24,7 @@ from ov_mobilenet.cli.benchmark_options import (
     benchmark_options,
 )
 from ov_mobilenet.cli.benchmark_output import FORMATS, check_reports, head_line, measurement_line, write_output
+from ov_mobilenet.cli.progress import open_progress
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.resolve import Lookup
 
@@ -106,9 +107,11 @@ def benchmark_command(
     if form == "table":
         click.echo(head_line())
 
+    progress = context.with_resource(open_progress(context, results_on_stdout=form == "table"))
+    task = progress.task()
+
     def announce(description: str) -> None:
-        if form != "table" and options.show_progress(context):
-            click.echo(f"measuring {description}", err=True)
+        task.announce(f"measuring {description}")
 
     results = _Results()
     for result in measurements(

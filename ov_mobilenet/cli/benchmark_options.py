@@ -133,7 +133,7 @@ def benchmark_options(function: options.F) -> options.F:
         (BaselineFlags, "baseline_flags"),
     )  # fmt: skip
     for kind, name in gathered:
-        function = options.gathered(kind, name)(function)
+        function = options.collect_into(kind, name)(function)
     for option in reversed((*_SWEEP, *MORE, *_WORKLOAD, *_BASELINE)):
         function = option(function)
     return function

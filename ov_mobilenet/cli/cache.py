@@ -1,4 +1,4 @@
-"""`cache list` and `cache prune`."""
+"""`cache list` and `cache prune`: the download, IR and model caches."""
 
 from __future__ import annotations
 
@@ -16,23 +16,27 @@ SCHEMA_VERSION = 1
 
 @click.group("cache")
 def cache_group() -> None:
-    """What the download, IR and model caches hold.
+    """List and prune the download, IR and model caches.
 
-    Example: ov-mobilenet cache list
+    \b
+    Examples:
+      ov-mobilenet cache list
+      ov-mobilenet cache prune --older-than 30
     """
 
 
 @cache_group.command("list")
-@click.option("--format", "form", type=options.FORMATS, default="table", show_default=True)
+@options.format_option("table", "json")
 @options.cache_root
-def list_entries(form: str, cache_dir: Path | None) -> None:
-    """List what is cached, the oldest first.
+@click.pass_context
+def list_entries(context: click.Context, output_format: str, cache_dir: Path | None) -> None:
+    """List the cached files, the oldest first.
 
     Example: ov-mobilenet cache list --format json
     """
     root = cache_dir or cache.default_root()
     entries = _entries(root)
-    if form == "json":
+    if output_format == "json":
         rows = [{"kind": e.kind, "path": str(e.path), "size": e.size, "age_days": e.age_days} for e in entries]
         options.print_json({"schema_version": SCHEMA_VERSION, "root": str(root), "entries": rows})
         return
@@ -40,17 +44,27 @@ def list_entries(form: str, cache_dir: Path | None) -> None:
 
     rows_ = [(e.kind, str(e.path.relative_to(root)), f"{e.age_days:.1f}", options.human_size(e.size)) for e in entries]
     print_table(("kind", "entry", "days", "size"), rows_, numbers_from=2)
-    click.echo(f"{len(entries)} entries, {options.human_size(sum(e.size for e in entries))} in {root}", err=True)
+    if not options.quiet(context):
+        click.echo(f"{len(entries)} entries, {options.human_size(sum(e.size for e in entries))} in {root}", err=True)
 
 
 @cache_group.command("prune")
-@click.option("--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="Only what was not used for so long.")
-@click.option("--dry-run", "--dry_run", is_flag=True, help="Say what would go, and stop.")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    help="Delete only what was not used for this many days.",
+)
+@click.option("--dry-run", "--dry_run", is_flag=True, help="Print what would be deleted, and stop.")
 @options.cache_root
-def prune(older_than: float | None, dry_run: bool, cache_dir: Path | None) -> None:
-    """Delete what is cached; what a running command holds stays.
+@click.pass_context
+def prune(context: click.Context, older_than: float | None, dry_run: bool, cache_dir: Path | None) -> None:
+    """Delete cached files, except those that a running command uses.
 
-    Example: ov-mobilenet cache prune --older-than 30
+    \b
+    Examples:
+      ov-mobilenet cache prune --dry-run
+      ov-mobilenet cache prune --older-than 30
     """
     root = cache_dir or cache.default_root()
     freed = 0
@@ -60,11 +74,12 @@ def prune(older_than: float | None, dry_run: bool, cache_dir: Path | None) -> No
         if dry_run or _remove(root, entry):
             click.echo(entry.path)
             freed += entry.size
-    click.echo(f"{options.human_size(freed)} {'would be ' if dry_run else ''}freed", err=True)
+    if not options.quiet(context):
+        click.echo(f"{options.human_size(freed)} {'would be ' if dry_run else ''}freed", err=True)
 
 
 def _entries(root: Path) -> list[cache.CacheEntry]:
-    """What the caches hold, the oldest first; a compiled model is as old as its last use."""
+    """The entries of all caches, the oldest first; the age of a compiled model counts from its last use."""
     now = time.time()
     compiled = [
         cache.CacheEntry("compiled", model.path, model.size, (now - model.used) / 86_400)
@@ -74,7 +89,7 @@ def _entries(root: Path) -> list[cache.CacheEntry]:
 
 
 def _remove(root: Path, entry: cache.CacheEntry) -> bool:
-    """Delete an entry; False if another process holds it."""
+    """Delete an entry. Returns False if another process uses it."""
     if entry.kind == "compiled":
         entry.path.unlink(missing_ok=True)
         return True

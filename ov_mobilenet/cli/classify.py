@@ -1,4 +1,4 @@
-"""`classify`."""
+"""`classify`: the most probable classes of images, videos and camera frames."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from ov_mobilenet.cli import options
 from ov_mobilenet.cli.device import DeviceFlags, device_options
 from ov_mobilenet.cli.inputs import InputOptions, input_options
 from ov_mobilenet.cli.outputs import OutputOptions, output_options
-from ov_mobilenet.cli.run_progress import RunProgress, shown
+from ov_mobilenet.cli.progress import Count, open_progress
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import printable
 from ov_mobilenet.images.load_image import DECODES, Decode
 from ov_mobilenet.load import load_classifier
+from ov_mobilenet.resolve import Lookup
 from ov_mobilenet.runtime.defaults import settings_for
 from ov_mobilenet.runtime.results import Failure
 
@@ -30,24 +31,18 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT…")
 @output_options
-@click.option("--geometry", metavar="STEPS", help="Crop and resize instead of the model's own, such as 'resize 224'.")
-@click.option(
-    "--labels",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Class names, one a line, instead of the model's own.",
-)
+@options.geometry_and_labels
 @click.option(
     "--decode", type=click.Choice(DECODES), default="auto", show_default=True,
-    help="auto: large JPEGs at a fraction of their size, the rest within 2 grey levels of exact.",
+    help="auto: decode large JPEGs at reduced size, within 2 grey levels of exact for the others.",
 )  # fmt: skip
 @click.option(
-    "--profile", type=click.Path(path_type=Path, dir_okay=False),
-    help="What `tune` found for this model, instead of the device options.",
+    "--profile", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Run with the settings that `tune` wrote to FILE, instead of device options.",
 )  # fmt: skip
 @input_options
-@options.config_dirs
 @device_options
-@options.cache_dir
+@options.lookup
 @click.pass_context
 def classify_command(
     context: click.Context,
@@ -59,45 +54,45 @@ def classify_command(
     decode: Decode,
     input_options: InputOptions,
     profile: Path | None,
-    config_dirs: tuple[Path, ...],
     device_options: DeviceFlags,
-    cache_dir: Path | None,
-    offline: bool,
+    lookup: Lookup,
 ) -> int:
-    """Classify images, videos, cameras and streams.
+    """Classify images, videos, camera frames and streams.
 
-    INPUT is an image; a folder, with all below it; a wildcard; @LIST.txt with a path a line, taken from the working
-    directory, where empty lines and lines beginning with # are left out; - for paths on stdin; a tar shard; a video;
-    a camera (0, /dev/video0); or a stream (rtsp, http). A camera or stream comes last: of its frames only the newest
-    is classified, so that results do not lag behind, and the others are dropped and counted.
+    MODEL is a zoo name, a model.yml or an IR .xml. A name or a model.yml is converted once, to FP32, into the cache;
+    --ir-dir runs an IR of your own instead.
 
-    An image that cannot be read gets an error in its place; the others are done, and the exit code is 1.
+    INPUT is an image; a folder, searched recursively; a wildcard; @LIST.txt with one path per line, relative to the
+    working directory, where empty lines and lines starting with # are skipped; - for paths on stdin; a tar shard; a
+    video; a camera (0, /dev/video0); or a stream (rtsp, http). A camera or stream must be the last INPUT: only its
+    newest frame is classified, so that results do not lag behind; other frames are dropped and counted.
+
+    An image that cannot be read gets an error in its place. The other images are classified, and the exit code is 1.
 
     \b
     Examples:
       ov-mobilenet classify mobilenet-v2-pytorch cat.jpg
+      ov-mobilenet classify mobilenet-v2-pytorch images/ --ir-dir models
       ov-mobilenet classify public/mine/FP16/mine.xml images/ --format jsonl > results.jsonl
       ov-mobilenet classify mobilenet-v2-pytorch images/ -o results.parquet --resume
       ov-mobilenet classify mobilenet-v2-pytorch rtsp://camera/1 --max-fps 5 --format jsonl
     """
     images = input_options.open(inputs)
-    names = None
-    if labels is not None:
-        from ov_mobilenet.zoo.labels import read_labels
-
-        names = read_labels(labels)
+    class_names = options.read_label_file(labels)
     destination = context.with_resource(output_options.open())
-    left, count = _left(images, destination)
-    if count is not None and images.count is not None and count < images.count and not options.quiet(context):
-        click.echo(f"{images.count - count} of {images.count} images are in {output_options.output} already", err=True)
-    if count == 0:
+    pending, total = _pending(images, destination)
+    quiet = options.quiet(context)
+    if total is not None and images.count is not None and total < images.count and not quiet:
+        existing = images.count - total
+        click.echo(f"{existing} of {images.count} images already have a result in {output_options.output}", err=True)
+    if total == 0:
         output_options.sink(destination).close()
         return 0
     settings: DeviceSettings | None = device_options.settings()
     batch_size = None
     if profile is None:
-        # Frames of a camera come one at a time.
-        settings, batch_size = settings_for(device_options.settings(), 1 if images.live else count)
+        # Frames of a camera arrive one at a time.
+        settings, batch_size = settings_for(device_options.settings(), 1 if images.live else total)
     elif settings == DeviceSettings():
         settings = None
     classifier = load_classifier(
@@ -107,39 +102,51 @@ def classify_command(
         decode=decode,
         batch_size=batch_size,
         geometry=geometry,
-        labels=names,
-        config_dirs=config_dirs,
-        cache_dir=cache_dir,
-        offline=offline,
+        labels=class_names,
+        **lookup.as_options(),
     )
-    done = failed = 0
-    found = classifier.stream(left, top_k=output_options.classes, live=images.live)
+    results = output_options.trimmed(classifier.stream(pending, top_k=output_options.classes, live=images.live))
     sink = output_options.sink(destination)
-    run = RunProgress(count, (lambda: images.dropped) if images.live else None)
+    count = Count(total, (lambda: images.dropped) if images.live else None)
+    progress = context.with_resource(open_progress(context, results_on_stdout=destination.is_stdout))
+    task = progress.task()
     try:
-        with shown(output_options.trimmed(found), run, context, to_stdout=destination.is_stdout) as results:
-            for result in results:
-                sink.put(result)
-                done += 1
-                if isinstance(result, Failure):
-                    failed += 1
-                    click.echo(f"error: {printable(result.source)}: {printable(result.error)}", err=True)
+        for result in results:
+            count.done += 1
+            count.failed += isinstance(result, Failure)
+            task.update(count.done, total, count.describe)
+            sink.put(result)
+            if isinstance(result, Failure):
+                click.echo(f"error: {printable(result.source)}: {printable(result.error)}", err=True)
     finally:
+        progress.close()
         images.close()
         sink.close()
-        if images.live and not options.quiet(context):
-            lost = f", {images.reconnections} reconnections" if images.reconnections else ""
-            click.echo(f"{done} classified, {images.dropped} frames dropped{lost}", err=True)
-    if failed and not options.quiet(context):
-        click.echo(f"{failed} of {done} images could not be classified", err=True)
-    return 1 if failed else 0
+        if not quiet:
+            _print_summary(count, images)
+    return 1 if count.failed else 0
 
 
-def _left(images: Inputs, destination: Destination) -> tuple[Iterable[Item], int | None]:
-    """The images that have no result yet, and how many; None if nobody knows."""
+def _print_summary(count: Count, images: Inputs) -> None:
+    """Print on stderr how many images failed; for a camera or stream also the frames classified and dropped."""
+    if not images.live:
+        if count.failed:
+            click.echo(f"{count.failed} of {count.done} images could not be classified", err=True)
+        return
+    parts = [f"{count.done - count.failed} classified"]
+    if count.failed:
+        parts.append(f"{count.failed} failed")
+    parts.append(f"{images.dropped} frames dropped")
+    if images.reconnections:
+        parts.append(f"{images.reconnections} reconnections")
+    click.echo(", ".join(parts), err=True)
+
+
+def _pending(images: Inputs, destination: Destination) -> tuple[Iterable[Item], int | None]:
+    """The images that have no result in the destination yet, and their number; None if unknown."""
     if not destination.done:
         return images, images.count
     if images.count is None:
         return destination.left(images), None
-    left = list(destination.left(images))
-    return left, len(left)
+    pending = list(destination.left(images))
+    return pending, len(pending)

@@ -73,7 +73,7 @@ def compare_command(
     def on_failure(failure: Failure) -> None:
         click.echo(f"error: {printable(failure.source)}: {printable(failure.error)}", err=True)
 
-    with count_progress(context, "images") as on_progress:
+    with count_progress(context) as on_progress:
         found = compare(
             models,
             dataset,

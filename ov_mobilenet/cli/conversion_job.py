@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from ov_mobilenet.cli.interruption import Gate, Interrupted, deaf_to_ctrl_c, hear_nothing_of_ctrl_c
+from ov_mobilenet.cli.interruption import Gate, Interrupted, block_sigint, ignore_sigint
 from ov_mobilenet.conversion.converter import IrModel, Precision, convert
 from ov_mobilenet.conversion.model_optimizer import ModelOptimizer
 from ov_mobilenet.downloads.fetch import SourceFiles
@@ -116,7 +116,7 @@ def run_apart(job: Job, gate: Gate) -> ConversionOutcome:
     receiver, sender = context.Pipe(duplex=False)
     level = logging.getLogger("ov_mobilenet").level
     process = context.Process(target=_child, args=(sender, level, job), daemon=True)
-    with gate.passing(), deaf_to_ctrl_c():
+    with gate.starting(), block_sigint():
         process.start()
     sender.close()
     try:
@@ -136,9 +136,9 @@ def _ending(code: int | None) -> str:
 
 
 def _child(sender: Connection, level: int, job: Job) -> None:
-    from ov_mobilenet.cli.main import set_up_logging
+    from ov_mobilenet.cli.verbosity import set_up_logging
 
-    hear_nothing_of_ctrl_c()
+    ignore_sigint()
     if job.optimizer is not None:
         # Unwind, so that the Model Optimizer does not outlive us.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

@@ -133,7 +133,7 @@ def convert_command(
 
         def outcome(config: ModelConfig) -> ConversionOutcome:
             try:
-                options.say_licence(context, config)
+                options.print_licence(context, config)
                 sources = download(
                     config,
                     download_dir / "public" / config.name,

@@ -1,4 +1,4 @@
-"""`demo`: the whole chain offline, on the built-in sample model."""
+"""`demo`: convert, verify and run the built-in sample model, offline."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SCHEMA_VERSION = 1
 
 
 @click.command("demo")
-@click.option("-d", "--device", default="AUTO", show_default=True, help="Where to classify: CPU, GPU, NPU, AUTO, …")
-@click.option("--format", "form", type=options.FORMATS, default="table", show_default=True)
-def demo_command(device: str, form: str) -> None:
-    """Convert the built-in sample model, verify it and classify its images, without any network.
+@click.option("-d", "--device", default="AUTO", show_default=True, help="Device to classify on: CPU, GPU, NPU, AUTO, …")
+@options.format_option("table", "json")
+def demo_command(device: str, output_format: str) -> None:
+    """Convert the built-in sample model, verify it and classify its images, without network access.
 
-    Writes to the user's cache folder only.
+    Writes only to the user's cache folder.
 
     Example: ov-mobilenet demo -d CPU
     """
@@ -54,7 +54,11 @@ def demo_command(device: str, form: str) -> None:
         "xml": str(model.xml),
         "device": classifier.device,
         "inference_precision": classifier.inference_precision,
-        "verification": {"oracle": "torch", "images": len(answers(config.folder)), "max_difference": difference},
+        "verification": {
+            "oracle": "torch",
+            "images": len(recorded_answers(config.folder)),
+            "max_difference": difference,
+        },
         "timings_s": {
             "check files": fetched - begun,
             "convert": converted - fetched,
@@ -64,27 +68,27 @@ def demo_command(device: str, form: str) -> None:
         },
         "results": results,
     }
-    if form == "json":
+    if output_format == "json":
         options.print_json(facts)
     else:
         _print(facts, results)
 
 
-SIDE = 128  # of the images to which torch's answers were recorded
+IMAGE_SIZE = 128  # height and width of the images on which torch was run
 
 
-def answers(folder: Path) -> list[list[float]]:
-    """What torch gave for the drawn noise of `draw_noise` when the model was exported: probabilities an image."""
+def recorded_answers(folder: Path) -> list[list[float]]:
+    """The probabilities per image that torch gave for the images of `draw_noise` when the model was exported."""
     recorded: list[list[float]] = json.loads((folder / "answers.json").read_text("utf-8"))
     return recorded
 
 
 def _verify(classifier: Classifier, folder: Path) -> float:
-    """The largest difference of a probability from torch's. Raises: VerificationError beyond the tolerance."""
+    """The largest difference of a probability from torch's. Raises: VerificationError, if above the tolerance."""
     import numpy as np
 
-    frames = np.stack(list(draw_noise(SIDE, SIDE)))
-    difference = float(np.abs(classifier.probabilities(frames) - np.array(answers(folder))).max())
+    frames = np.stack(list(draw_noise(IMAGE_SIZE, IMAGE_SIZE)))
+    difference = float(np.abs(classifier.probabilities(frames) - np.array(recorded_answers(folder))).max())
     if difference > TOLERANCE["FP32"][0]:
         raise VerificationError(
             "the converted sample model differs from torch", expected=f"within {TOLERANCE['FP32'][0]:g}", got=difference
@@ -98,7 +102,9 @@ def _print(facts: dict[str, Any], results: list[Classification]) -> None:
     check = facts["verification"]
     click.echo(f"model      {facts['model']}, built in")
     click.echo(f"converted  {facts['xml']}")
-    click.echo(f"verified   against torch's answers to {check['images']} images: within {check['max_difference']:.1e}")
+    click.echo(
+        f"verified   against torch on {check['images']} images: largest difference {check['max_difference']:.1e}"
+    )
     click.echo(f"runs on    {facts['device']} at {facts['inference_precision'] or 'its own precision'}\n")
     rows = []
     for result in results:

@@ -58,7 +58,7 @@ class DeviceFlags:
 
 def device_options(function: options.F) -> options.F:
     """Add `-d/--device`, `--hint`, …; the command receives them as one `DeviceFlags` named `device_options`."""
-    function = options.gathered(DeviceFlags, "device_options")(function)
+    function = options.collect_into(DeviceFlags, "device_options")(function)
     for option in reversed((*_CHOICES, *MORE)):
         function = option(function)
     return function

@@ -42,7 +42,7 @@ def devices_command(context: click.Context, form: str) -> None:
     )
     click.echo()
     print_facts(_facts(found))
-    if context.find_root().params.get("verbose"):
+    if options.verbose(context):
         for device in found.devices:
             click.echo()
             rows = [(name, access, value or "-") for name, (access, value) in device.properties.items()]

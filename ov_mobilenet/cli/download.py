@@ -74,7 +74,7 @@ def download_command(
     with download_progress(context, progress_format) as on_event:
 
         def one(config: ModelConfig) -> None:
-            options.say_licence(context, config)
+            options.print_licence(context, config)
             folder = output_dir / "public" / config.name
             download(
                 config,

@@ -53,7 +53,7 @@ class FormOptions:
 
 def form_options(function: F) -> F:
     """The options, which reach the command as one value `shape`."""
-    function = options.gathered(FormOptions, "shape")(function)
+    function = options.collect_into(FormOptions, "shape")(function)
     for option in reversed((
         click.option("--batch", type=int, help="Fixed batch size, or -1 for any."),
         click.option(

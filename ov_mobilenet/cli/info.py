@@ -1,4 +1,4 @@
-"""`info`: everything known of one model of the zoo, or what an IR carries."""
+"""`info`: the details of a model of the zoo, or of an IR."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import click
 import msgspec
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.cli.options import FORMATS, print_json
-from ov_mobilenet.cli.zoo import SCHEMA_VERSION, summary
+from ov_mobilenet.cli.list_models import SCHEMA_VERSION, summary
+from ov_mobilenet.cli.options import print_json
 from ov_mobilenet.downloads import cache
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo import labels
@@ -32,18 +32,21 @@ log = logging.getLogger(__name__)
 
 @click.command("info")
 @click.argument("model")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@options.format_option("table", "json")
 @options.config_dirs
-def info_command(model: str, form: str, config_dirs: tuple[Path, ...]) -> None:
-    """Everything known of one MODEL: a zoo name, a model.yml, or an IR .xml.
+def info_command(model: str, output_format: str, config_dirs: tuple[Path, ...]) -> None:
+    """Show the details of MODEL: a zoo name, a model.yml, or an IR .xml.
 
-    With --format json a model of the zoo also has all fields of the Open Model Zoo's omz_info_dumper, by its names.
+    For a model of the zoo, --format json includes all fields of the Open Model Zoo's omz_info_dumper.
 
-    Example: ov-mobilenet info mobilenet-v2-pytorch
+    \b
+    Examples:
+      ov-mobilenet info mobilenet-v2-pytorch
+      ov-mobilenet info public/mine/FP16/mine.xml --format json
     """
     config = None if model.endswith(".xml") else find_config(model, config_dirs=config_dirs)
     facts = ir_facts(Path(model)) if config is None else config_facts(config)
-    if form == "json":
+    if output_format == "json":
         dumped = open_model_zoo_facts(config) if config is not None else {}
         print_json({"schema_version": SCHEMA_VERSION, **dumped, **facts})
         return
@@ -53,7 +56,7 @@ def info_command(model: str, form: str, config_dirs: tuple[Path, ...]) -> None:
 
 
 def config_facts(config: ModelConfig) -> dict[str, Any]:
-    """What a description says, by name; None where it says nothing."""
+    """The contents of a description by name; None for values that it does not have."""
     plan = plan_conversion(config)
     check = config.accuracy_check
     geometry = from_dataset(config.dataset) if config.dataset is not None else None
@@ -87,10 +90,10 @@ def config_facts(config: ModelConfig) -> dict[str, Any]:
 
 
 def open_model_zoo_facts(config: ModelConfig) -> dict[str, Any]:
-    """What `omz_info_dumper` prints of a model, under its names.
+    """What `omz_info_dumper` prints for a model, with the same keys.
 
-    `subdirectory` is where `convert` puts the IRs below its output folder; composite models, of several stages, are
-    none of ours.
+    `subdirectory` is where `convert` writes the IRs below its output folder. No model here is a composite of several
+    stages.
     """
     from ov_mobilenet.conversion.converter import default_precisions
 
@@ -113,10 +116,10 @@ def open_model_zoo_facts(config: ModelConfig) -> dict[str, Any]:
 
 
 def ir_facts(xml: Path) -> dict[str, Any]:
-    """What an IR carries, by name; None where it says nothing.
+    """The contents of an IR by name; None for values that it does not have.
 
     Raises:
-        IrError: it cannot be read, takes no images, or its record is broken or of a newer format version.
+        IrError: it cannot be read, does not take images, or its record is damaged or of a newer format version.
     """
     from ov_mobilenet.conversion.complexity import complexity
     from ov_mobilenet.ir.files import read_ir
@@ -141,7 +144,7 @@ def ir_facts(xml: Path) -> dict[str, Any]:
     try:
         counted = complexity(network)
         facts |= {"gflops": float(f"{counted.gflops:.4g}"), "mparams": float(f"{counted.mparams:.4g}")}
-    except ConversionError:  # images of any size: the rest of the facts is known all the same
+    except ConversionError:  # dynamic image size: the other facts are known
         facts |= {"gflops": None, "mparams": None}
     if record is not None:
         facts["format_version"] = int(network.get_rt_info([SECTION, "format_version"]).astype(str))
@@ -150,7 +153,7 @@ def ir_facts(xml: Path) -> dict[str, Any]:
         facts |= {"record": None, "model_optimizer": made.facts()}
     else:
         facts["record"] = None
-        log.warning("%s: no record of ov-mobilenet: what is baked in, and how images are cropped, it does not say", xml)
+        log.warning("%s: no record of ov-mobilenet: its normalisation and geometry are unknown", xml)
     if parameters := conversion_parameters(network):
         facts["conversion_parameters"] = parameters
     return facts
@@ -161,13 +164,13 @@ def _file_facts(path: Path) -> dict[str, Any]:
 
 
 def _layers(network: ov.Model) -> dict[str, int]:
-    """How many operations of each type there are, the most frequent first."""
+    """The number of operations of each type, the most frequent first."""
     counts = Counter(node.get_type_name() for node in network.get_ops())
     return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
 def _record_facts(record: IrRecord) -> dict[str, Any]:
-    """Our record, long values in short."""
+    """The record of ov-mobilenet, with long values shortened."""
     facts: dict[str, Any] = msgspec.to_builtins(record)
     facts["normalisation"] = str(record.normalisation)
     facts |= _normalisation_facts(record.normalisation)

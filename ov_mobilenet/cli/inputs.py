@@ -1,4 +1,4 @@
-"""Options of the commands that read images: which of them are taken."""
+"""Options of the commands that read images: which images to take."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InputOptions:
-    """What was given of the input options."""
+    """The values of the input options."""
 
     every: int
     max_fps: float | None
@@ -26,10 +26,10 @@ class InputOptions:
     recursive: bool
 
     def open(self, texts: Iterable[str]) -> Inputs:
-        """The images that the arguments mean. Raises: UsageError."""
+        """Open the INPUT arguments. Raises: UsageError, as `open_inputs`."""
         from ov_mobilenet.inputs.opening import open_inputs
 
-        # We say what is wrong with a video; what FFmpeg and OpenCV think of it would be written between the results.
+        # We report what is wrong with a video; FFmpeg and OpenCV would print their own messages between the results.
         os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         return open_inputs(
@@ -44,7 +44,7 @@ class InputOptions:
 
 def input_options(function: options.F) -> options.F:
     """`--every`, `--max-fps`, … as one `InputOptions` called `input_options`."""
-    function = options.gathered(InputOptions, "input_options")(function)
+    function = options.collect_into(InputOptions, "input_options")(function)
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
@@ -53,15 +53,15 @@ def input_options(function: options.F) -> options.F:
 _OPTIONS = (
     click.option(
         "--every", type=click.IntRange(min=1), default=1, metavar="N",
-        help="Take each Nth image, and each Nth frame of a video or camera.",
+        help="Take every Nth image, and every Nth frame of a video or camera.",
     ),
     click.option(
         "--max-fps", type=click.FloatRange(min=0, min_open=True, max=10_000), metavar="F",
-        help="Take at most so many frames a second of a video or camera.",
+        help="Take at most F frames per second of a video or camera.",
     ),
-    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="End after so many results."),
-    click.option("--loop", is_flag=True, help="Begin again at the end, until Ctrl-C or --limit."),
+    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N images or frames."),
+    click.option("--loop", is_flag=True, help="Start again at the end, until Ctrl-C or --limit."),
     click.option(
-        "--recursive/--no-recursive", default=True, help="With or without the folders below a folder (default: with)."
+        "--recursive/--no-recursive", default=True, show_default=True, help="Search the folders below a folder."
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What worker threads do when the command is interrupted: start nothing more, and say nothing more."""
+"""Interrupting a command with worker threads and child processes: nothing new is started."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from contextlib import contextmanager
 
 
 class Interrupted(BaseException):
-    """The command is being ended: a thread may not start anything."""
+    """The command was interrupted; a thread must not start new work."""
 
 
 class Gate:
-    """Open until the command is interrupted."""
+    """Open until the command is interrupted; threads start work only while it is open."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
     def close(self) -> None:
-        """Let nobody through any more; what is being started at this moment is started first."""
+        """Allow no new work. Waits for work that is being started at this moment."""
         with self._lock:
             self._closed.set()
 
     def is_closed(self, *, within_s: float = 0.0) -> bool:
-        """Whether the command was interrupted, or is within some seconds."""
+        """Whether the command is interrupted, now or within a time in seconds."""
         return self._closed.wait(within_s)
 
     @contextmanager
-    def passing(self) -> Iterator[None]:
-        """Start something. Raises: Interrupted."""
+    def starting(self) -> Iterator[None]:
+        """Start work in the `with` block. Raises: Interrupted, if the gate is closed."""
         with self._lock:
             if self._closed.is_set():
                 raise Interrupted
@@ -38,14 +38,14 @@ class Gate:
 
 
 @contextmanager
-def deaf_to_ctrl_c() -> Iterator[None]:
-    """Block SIGINT in this thread: a process that is started here inherits that until `hear_nothing_of_ctrl_c`."""
+def block_sigint() -> Iterator[None]:
+    """Block SIGINT in this thread and in processes started in the `with` block, until they call `ignore_sigint`."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # would be started with the first process, and unblocks SIGINT then
+    resource_tracker.ensure_running()  # otherwise started with the first process, and it unblocks SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -53,8 +53,8 @@ def deaf_to_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def hear_nothing_of_ctrl_c() -> None:
-    """In a child: Ctrl-C reaches every process of the terminal; the parent ends its children."""
+def ignore_sigint() -> None:
+    """Ignore Ctrl-C in a child process: it reaches every process of the terminal, and the parent ends its children."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):  # one that came while Python started is dropped here
+    if hasattr(signal, "pthread_sigmask"):  # a SIGINT received while Python started is dropped here
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -1,37 +1,64 @@
-"""Options that several commands share, and small things they all say."""
+"""Options that several commands share, and the output that they have in common."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
 
+from ov_mobilenet.cli import verbosity
 from ov_mobilenet.errors import UsageError
+from ov_mobilenet.resolve import PRECISION_ORDER, Lookup
 from ov_mobilenet.zoo.model import ModelConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 CONFIG_DIR_VARIABLE = "OV_MOBILENET_CONFIG_DIR"
+ALL_FORMATS = ("table", "json", "jsonl", "csv", "markdown", "parquet")
 FORMATS = click.Choice(["table", "json"])
 
 
-def gathered(kind: type, name: str) -> Callable[[F], F]:
-    """Hand the parameters that are fields of a dataclass to the command as one value of it, called `name`."""
+def collect_into(kind: type, name: str) -> Callable[[F], F]:
+    """A decorator that passes the options named like the fields of a dataclass to the command as one value.
+
+    Args:
+        kind: the dataclass.
+        name: parameter of the command that receives the value.
+    """
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
-        def gather(*arguments: Any, **values: Any) -> Any:
-            own = {field.name: values.pop(field.name) for field in dataclasses.fields(kind)}
-            return function(*arguments, **{name: kind(**own)}, **values)
+        def collect(*arguments: Any, **values: Any) -> Any:
+            fields = {field.name: values.pop(field.name) for field in dataclasses.fields(kind)}
+            return function(*arguments, **{name: kind(**fields)}, **values)
 
-        return cast(F, gather)
+        return cast(F, collect)
 
     return decorate
+
+
+def format_option(*formats: str) -> Callable[[F], F]:
+    """`--format` with some of `ALL_FORMATS`, as the parameter `output_format`; the first is the default."""
+    known = [name for name in ALL_FORMATS if name in formats]
+    return click.option(
+        "--format", "output_format", type=click.Choice(known), default=formats[0], show_default=True,
+        help="Format of the output on stdout.",
+    )  # fmt: skip
+
+
+def lookup(function: F) -> F:
+    """`--config-dir`, `--cache-dir`, `--offline` and `--ir-dir` as one `Lookup` called `lookup`."""
+    function = collect_into(Lookup, "lookup")(function)
+    function = click.option(
+        "--ir-dir", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR",
+        help="Run the IR that `convert -o DIR` wrote, DIR/public/NAME/PRECISION/NAME.xml, if MODEL is not an IR: "
+        f"{' before '.join(PRECISION_ORDER)}.",
+    )(function)  # fmt: skip
+    return config_dirs(cache_dir(function))
 
 
 def cache_root(function: F) -> F:
@@ -43,16 +70,16 @@ def cache_root(function: F) -> F:
 
 
 def cache_dir(function: F) -> F:
-    """`--cache-dir`, `--offline`."""
-    return cache_root(click.option("--offline", is_flag=True, help="Take nothing over the network.")(function))
+    """`--cache-dir` and `--offline`."""
+    return cache_root(click.option("--offline", is_flag=True, help="Do not use the network.")(function))
 
 
 def config_dirs(function: F) -> F:
-    """`--config-dir`; the user's configuration folder is added where it is there."""
+    """`--config-dir`; the user's configuration folder is added if it exists."""
     return click.option(
         "--config-dir", "config_dirs", multiple=True, envvar=CONFIG_DIR_VARIABLE, callback=_with_user_folder,
         type=click.Path(path_type=Path),
-        help=f"Folder with descriptions of your own, NAME/model.yml each; repeatable (or {CONFIG_DIR_VARIABLE}).",
+        help=f"Folder with your own descriptions, NAME/model.yml each; repeatable (or {CONFIG_DIR_VARIABLE}).",
     )(function)  # fmt: skip
 
 
@@ -70,19 +97,19 @@ def _with_user_folder(context: click.Context, parameter: click.Parameter, given:
     return (*given, own) if own.is_dir() else given
 
 
-def other_protocol(function: F) -> F:
-    """`--geometry` and `--labels`, in place of the model's own."""
+def geometry_and_labels(function: F) -> F:
+    """`--geometry` and `--labels`, which replace those of the model."""
     function = click.option(
         "--labels", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-        help="Class names, one a line, instead of the model's own.",
+        help="Class names, one per line, instead of the model's.",
     )(function)  # fmt: skip
     return click.option(
-        "--geometry", metavar="STEPS", help="Crop and resize instead of the model's own, such as 'resize 224'."
+        "--geometry", metavar="STEPS", help="Crop and resize instead of the model's, such as 'resize 256, crop 224'."
     )(function)
 
 
 def read_label_file(path: Path | None) -> tuple[str, ...] | None:
-    """The names of `--labels`. Raises: ConfigError."""
+    """The class names in the file given by `--labels`. Raises: ConfigError."""
     from ov_mobilenet.zoo.labels import read_labels
 
     return None if path is None else read_labels(path)
@@ -90,34 +117,34 @@ def read_label_file(path: Path | None) -> tuple[str, ...] | None:
 
 def allow_unverified(function: F) -> F:
     """`--allow-unverified`."""
-    return click.option("--allow-unverified", is_flag=True, help="Take files for which the description has no digest.")(
-        function
-    )
+    return click.option(
+        "--allow-unverified", is_flag=True, help="Accept files for which the description has no digest."
+    )(function)
 
 
 def quiet(context: click.Context) -> bool:
-    """Whether `-q` was given."""
-    return bool(context.find_root().params.get("quiet"))
+    """Whether `-q` is given."""
+    return verbosity.is_quiet(context)
 
 
-def show_progress(context: click.Context) -> bool:
-    """Progress goes to stderr, and only where somebody sees it."""
-    return sys.stderr.isatty() and not quiet(context)
+def verbose(context: click.Context) -> bool:
+    """Whether `-v` is given."""
+    return verbosity.is_verbose(context)
 
 
-def say_licence(context: click.Context, config: ModelConfig) -> None:
-    """Say on stderr under which licence the weights are, before they are fetched."""
+def print_licence(context: click.Context, config: ModelConfig) -> None:
+    """Print the licence of the weights on stderr, before they are downloaded."""
     if not quiet(context):
         click.echo(f"{config.name}: weights under {config.license}", err=True)
 
 
 def human_size(count: int) -> str:
-    """Bytes as `14.2 MB`."""
+    """A number of bytes with its unit, such as `14.2 MB`."""
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
 
 
 def print_json(value: object) -> None:
-    """One JSON document on stdout, indented."""
+    """Print one JSON document on stdout, indented."""
     import msgspec
 
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -1,4 +1,4 @@
-"""Options that say where results go, and how much of them."""
+"""Options for the results: which classes, which format, which file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ALL = sys.maxsize
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What was given of the output options."""
+    """The values of the output options."""
 
     top_k: int | None
-    form: Form | None
+    output_format: Form | None
     output: str | None
     resume: bool
     overwrite: bool
@@ -32,24 +32,26 @@ class OutputOptions:
 
     @property
     def classes(self) -> int:
-        """How many classes a result has at most. Raises: UsageError."""
+        """The greatest number of classes per result. Raises: UsageError."""
         if self.scores == "all":
             if self.top_k is not None:
-                raise UsageError("--scores all gives every class, --top-k some of them", fix="Give one of them")
+                raise UsageError("--scores all and --top-k exclude each other", expected="one of them")
             return ALL
         return self.top_k or DEFAULT_TOP_K
 
     def open(self) -> Destination:
-        """Where the results go; nothing is changed there yet. Raises: UsageError, OutputError."""
+        """Open the output without changing it yet. Raises: UsageError, OutputError."""
         path = None if self.output == "-" else self.output
-        return open_destination(path, form=self.form, resume=self.resume, overwrite=self.overwrite, top_k=self.classes)
+        return open_destination(
+            path, form=self.output_format, resume=self.resume, overwrite=self.overwrite, top_k=self.classes
+        )
 
     def sink(self, destination: Destination) -> Sink:
-        """What to put the results into. Raises: OutputError."""
+        """Start writing to the output. Raises: OutputError."""
         return destination.sink(least=self.min_probability)
 
     def trimmed(self, results: Iterator[Result]) -> Iterator[Result]:
-        """The results without the classes that are not probable enough."""
+        """The results without the classes below `--min-probability`."""
         least = self.min_probability
         if least is None:
             return results
@@ -60,29 +62,30 @@ def output_options(function: options.F) -> options.F:
     """`-k`, `--scores`, `--min-probability`, `--format`, `-o`, `--resume`, `--overwrite` as one `OutputOptions`."""
     decorators = (
         click.option(
-            "-k", "--top-k", type=click.IntRange(min=1), show_default=str(DEFAULT_TOP_K), help="Classes an image."
+            "-k", "--top-k", type=click.IntRange(min=1), show_default=str(DEFAULT_TOP_K), help="Classes per image."
         ),
         click.option(
             "--scores", type=click.Choice(["topk", "all"]), default="topk", show_default=True,
-            help="The most probable classes, or every class, best first.",
+            help="Output the most probable classes or all classes, best first.",
         ),
         click.option(
-            "--min-probability", type=click.FloatRange(0, 1), metavar="P", help="Leave out classes below P (0..1)."
+            "--min-probability", type=click.FloatRange(0, 1), metavar="P", help="Leave out classes below probability P."
         ),
         click.option(
-            "--format", "form", type=click.Choice(FORMS), show_default="by the suffix of -o, else table",
+            "--format", "output_format", type=click.Choice([name for name in options.ALL_FORMATS if name in FORMS]),
+            show_default="by the suffix of -o, else table", help="Format of the results.",
         ),
         click.option(
             "-o", "--output", metavar="FILE",
-            help="Write to FILE (.jsonl, .csv, .parquet, .json, .txt) instead of stdout, result by result.",
+            help="Write each result to FILE (.jsonl, .csv, .parquet, .json, .txt) instead of stdout.",
         ),
         click.option(
             "--resume", is_flag=True,
-            help="Keep what FILE holds and do the rest. An image with an error there is done, too.",
+            help="Keep the results in FILE and append those of the other images. Errors count as results.",
         ),
-        click.option("--overwrite", is_flag=True, help="Begin anew in a FILE that has content."),
+        click.option("--overwrite", is_flag=True, help="Replace the content of FILE."),
     )  # fmt: skip
-    function = options.gathered(OutputOptions, "output_options")(function)
+    function = options.collect_into(OutputOptions, "output_options")(function)
     for decorator in reversed(decorators):
         function = decorator(function)
     return function

@@ -58,7 +58,7 @@ class _NonEmptyPath(click.Path):
 
 def source_options(function: F) -> F:
     """The options of a network of the user's own, which reach the command as one value `own`."""
-    function = options.gathered(OwnNetwork, "own")(function)
+    function = options.collect_into(OwnNetwork, "own")(function)
     for option in reversed((
         click.option(
             "--source", type=_NonEmptyPath(path_type=Path), metavar="FILE|FOLDER",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ov_mobilenet.cli import options
+from ov_mobilenet.cli.progress import Count, open_progress
 
 if TYPE_CHECKING:
     from ov_mobilenet.quantization.calibration import OnImage
@@ -111,22 +112,16 @@ def quantize_command(
 
 @contextmanager
 def _progress(context: click.Context) -> Iterator[OnImage]:
-    if not options.show_progress(context):
-        yield lambda done, of: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    with open_progress(context) as progress:
+        task = progress.task()
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task("calibration images", total=None)
+        def update(done: int, total: int) -> None:
+            if done < total:
+                task.update(done, total, Count(total, done=done).describe)
+            else:
+                task.announce("calibration images read, quantising")
 
-        def show(done: int, of: int) -> None:
-            bars.update(task, completed=done, total=of)
-            if done == of:
-                bars.update(task, description="calibration images read; quantising")
-
-        yield show
+        yield update
 
 
 def _facts(made: Quantized) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class SelectedConfigs:
 
 def model_selection(function: F) -> F:
     """`MODEL…`, `--name`, `--all`, `--list`, `--print_all`, `--config-dir`, as one value `selection`."""
-    function = options.gathered(Selection, "selection")(function)
+    function = options.collect_into(Selection, "selection")(function)
     for option in (
         click.option("--print_all", "--print-all", is_flag=True, help="Print the names of all models and stop."),
         click.option(

@@ -12,6 +12,7 @@ import click
 from ov_mobilenet.benchmarking.inputs import RANDOM
 from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.cli import options
+from ov_mobilenet.cli.progress import open_progress
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.tuning.space import Objective
 
@@ -152,24 +153,19 @@ def _save(context: click.Context, found: Tuned, output: Path | None) -> Path | N
 
 @contextmanager
 def _progress(context: click.Context) -> Iterator[Callable[[Step], None]]:
-    """A progress bar on stderr, redrawn only between measurements: a redraw during one would be measured too."""
-    if not options.show_progress(context):
-        yield lambda step: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
+    """Progress in seconds of the time limit, updated between measurements."""
     from ov_mobilenet.tuning.space import describe
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"))
-    with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as bars:
-        task = bars.add_task("tuning", total=None, status="")
+    with open_progress(context) as progress:
+        task = progress.task()
         best = 0.0
 
         def show(step: Step) -> None:
             nonlocal best
             best = max(best, step.sample.throughput_fps)
-            status = f"{step.stage}: {describe(step.candidate)}: {step.sample.throughput_fps:.0f} FPS, best {best:.0f}"
-            bars.update(task, total=step.limit_s, completed=step.elapsed_s, status=status, refresh=True)
+            text = (
+                f"{step.stage}: {describe(step.candidate)}: {step.sample.throughput_fps:.0f} FPS, best {best:.0f} FPS"
+            )
+            task.update(step.elapsed_s, step.limit_s, lambda seconds: text)
 
         yield show

@@ -1,4 +1,4 @@
-"""`info`: all that is known of a model of the zoo, and all that an IR carries."""
+"""`info`: the details of a model of the zoo, and those of an IR."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import openvino as ov
 import pytest
@@ -18,8 +19,8 @@ from ov_mobilenet.cli.main import main
 from ov_mobilenet.zoo.geometry import parse_words
 from ov_mobilenet.zoo.registry import model_names
 
-# Typed in from what omz_info_dumper of openvino-dev 2024.6.0 prints; tests/interop compares with the program itself.
-DUMPED = {
+# Written by hand from the output of omz_info_dumper of openvino-dev 2024.6.0; tests/interop runs the program itself.
+DUMPED: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "composite_model_name": type(None),
     "description": str,
@@ -36,9 +37,11 @@ DUMPED = {
 LABELS = ("background", "great white shark", "crane", "crane, bird", "gänse")
 
 
-def facts_of(model: str | Path, capsys: pytest.CaptureFixture[str]) -> dict:
+def facts_of(model: str | Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     assert main(["info", str(model), "--format", "json"]) == 0
-    return json.loads(capsys.readouterr().out)
+    facts: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert facts["schema_version"] == 1
+    return facts
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +81,7 @@ def test_every_model_has_the_fields_of_omz_info_dumper(name: str, capsys: pytest
     assert {"name", "shape", "layout"} == set(facts["input_info"][0])
 
 
-def test_what_goes_beyond_omz_info_dumper(described: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fields_that_omz_info_dumper_does_not_have(described: Path, capsys: pytest.CaptureFixture[str]) -> None:
     facts = facts_of(described, capsys)
     network = described.with_name("small.onnx")
     assert facts["files"] == [
@@ -99,13 +102,15 @@ def test_what_goes_beyond_omz_info_dumper(described: Path, capsys: pytest.Captur
     assert facts["accuracy_config"] is None
 
 
-def test_a_description_that_asks_for_one_precision_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_precisions_of_a_description_that_compresses_to_fp16(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     yml = small.write_onnx(tmp_path / "half")
     yml.write_text(yml.read_text().replace("  - --output=", "  - --compress_to_fp16=True\n  - --output="))
     assert facts_of(yml, capsys)["precisions"] == ["FP16"]
 
 
-def test_an_ir_says_what_it_carries(small_ir: Path, described: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_fields_of_an_ir(small_ir: Path, described: Path, capsys: pytest.CaptureFixture[str]) -> None:
     facts = facts_of(small_ir, capsys)
     assert (facts["format_version"], facts["config_name"], facts["precision"]) == (1, "small", "FP16")
     assert facts["mean_values"] == list(small.MEAN)
@@ -122,14 +127,14 @@ def test_an_ir_says_what_it_carries(small_ir: Path, described: Path, capsys: pyt
     assert facts["outputs"] == [{"names": ["scores"], "shape": "[?,5]", "type": "f32"}]
 
 
-def test_size_and_layers_of_an_ir_are_those_of_its_files(small_ir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_size_and_layers_of_an_ir_match_its_files(small_ir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     facts = facts_of(small_ir, capsys)
     both = [small_ir, small_ir.with_suffix(".bin")]
     assert facts["size"] == sum(path.stat().st_size for path in both)
     assert [(file["name"], file["size"], file["checksum"]) for file in facts["files"]] == [
         (path.name, path.stat().st_size, f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}") for path in both
     ]
-    renamed = {"Const": "Constant", "ReLU": "Relu", "SoftMax": "Softmax"}  # the file has old names for these
+    renamed = {"Const": "Constant", "ReLU": "Relu", "SoftMax": "Softmax"}  # the file uses the older names
     types = (layer.attrib["type"] for layer in ElementTree.parse(small_ir).iter("layer"))
     written = Counter(renamed.get(name, name) for name in types)
     assert facts["layers"] == dict(written)
@@ -138,7 +143,7 @@ def test_size_and_layers_of_an_ir_are_those_of_its_files(small_ir: Path, capsys:
     assert counts == sorted(counts, reverse=True)
 
 
-def test_the_table_names_what_an_ir_carries(small_ir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_of_an_ir(small_ir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(small_ir)]) == 0
     out = capsys.readouterr().out
     for words in ("58.395", "crop 0.875, resize 32", "small.onnx sha256:", "FP16", "Convolution 1", "labels_digest"):
@@ -146,7 +151,7 @@ def test_the_table_names_what_an_ir_carries(small_ir: Path, capsys: pytest.Captu
 
 
 def changed(xml: Path, target: Path, **info: str) -> Path:
-    """A copy of an IR with other entries in its rt_info, `section__name=value`."""
+    """A copy of an IR with entries of its rt_info changed, `section__name=value`."""
     model = ov.Core().read_model(xml)
     for path, value in info.items():
         model.set_rt_info(value, path.split("__"))
@@ -154,7 +159,7 @@ def changed(xml: Path, target: Path, **info: str) -> Path:
     return target
 
 
-def test_a_newer_format_is_refused_with_both_numbers(
+def test_a_newer_format_version_is_refused_with_both_numbers(
     small_ir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     xml = changed(small_ir, tmp_path / "newer.xml", ov_mobilenet__format_version="7")
@@ -166,7 +171,7 @@ def test_a_newer_format_is_refused_with_both_numbers(
 
 
 @pytest.mark.parametrize("by_mo", [True, False])
-def test_an_ir_without_our_record_says_so(
+def test_an_ir_without_our_record_is_reported(
     by_mo: bool, described: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     info = {"conversion_parameters__mean_values": "data[1,2,3]", "conversion_parameters__odd": "a\x1b[31mb"}

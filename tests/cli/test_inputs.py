@@ -1,4 +1,4 @@
-"""`classify` of lists, shards, videos and streams: what is printed, what is kept, exit codes."""
+"""`classify` on lists, shards, videos and streams: output, messages and exit codes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import small_networks as small
@@ -26,15 +27,17 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small.write_onnx(tmp_path_factory.mktemp("inputs") / "small")
 
 
-def classify(network: Path, capfd: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, list[dict], str]:
+def classify(
+    network: Path, capfd: pytest.CaptureFixture[str], *arguments: str | Path
+) -> tuple[int, list[dict[str, Any]], str]:
     capfd.readouterr()
     code = main(["classify", str(network), *map(str, arguments), "--geometry", "resize 32", "--format", "jsonl"])
     out, err = capfd.readouterr()
     return code, [json.loads(line) for line in out.splitlines()], err
 
 
-def alone(network: Path, *arguments: str | Path) -> tuple[int, list[dict], str]:
-    """As `classify`, in a process of its own, where OpenCV is loaded by us."""
+def classify_in_process(network: Path, *arguments: str | Path) -> tuple[int, list[dict[str, Any]], str]:
+    """`classify` in a process of its own, which loads OpenCV only after our settings."""
     words = ["classify", network, *arguments, "--geometry", "resize 32", "--format", "jsonl"]
     done = subprocess.run(
         [sys.executable, "-m", "ov_mobilenet", *map(str, words)], capture_output=True, text=True, cwd=ROOT, timeout=100
@@ -42,7 +45,7 @@ def alone(network: Path, *arguments: str | Path) -> tuple[int, list[dict], str]:
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
 
-def test_frames_of_a_video_have_number_and_time(
+def test_video_frames_have_a_number_and_a_time(
     network: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = video(tmp_path / "v.avi", 50)
@@ -53,7 +56,7 @@ def test_frames_of_a_video_have_number_and_time(
     assert all("age_ms" not in row for row in rows)
 
 
-def test_what_was_read_before_the_damage_is_kept_and_told_once(network: Path, tmp_path: Path) -> None:
+def test_results_before_a_damage_are_kept_and_each_failure_is_reported_once(network: Path, tmp_path: Path) -> None:
     early = video(tmp_path / "early.avi", 50)
     early.write_bytes(early.read_bytes()[: early.stat().st_size // 2])
     (tmp_path / "junk.mp4").write_bytes(b"junk" * 1000)
@@ -62,20 +65,33 @@ def test_what_was_read_before_the_damage_is_kept_and_told_once(network: Path, tm
     cut.write_bytes(cut.read_bytes().rstrip(b"\0"))
     good = tmp_path / "good.jpg"
     good.write_bytes(image())
-    code, rows, err = alone(network, early, tmp_path / "junk.mp4", cut, "gone.jpg", good)
+    code, rows, err = classify_in_process(network, early, tmp_path / "junk.mp4", cut, "gone.jpg", good)
     assert code == 1
     failures = [row["source"] for row in rows if "error" in row]
     assert failures == [str(early), str(tmp_path / "junk.mp4"), f"{cut}/bad.jpg", str(cut), "gone.jpg"]
     assert rows[-1]["source"] == str(good)
     assert "predictions" in rows[-1]
     assert sum("frame" in row for row in rows) > 10
-    # One message each and a count: nothing of FFmpeg's or OpenCV's own.
-    said = err.splitlines()
-    assert [line.split(": ")[1] for line in said[:-1]] == failures
-    assert said[-1] == f"5 of {len(rows)} images could not be classified"
+    # The IR, one message per failure and a count: no messages of FFmpeg or OpenCV.
+    chosen, *messages, summary = err.splitlines()
+    assert chosen.startswith("using IR ")
+    assert [line.split(": ")[1] for line in messages] == failures
+    assert summary == f"5 of {len(rows)} images could not be classified"
 
 
-def test_lists_and_stdin(
+@pytest.mark.parametrize("live", [True, False])
+def test_failures_are_not_counted_as_classified(
+    live: bool, network: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"x")
+    code, rows, err = classify(network, capfd, "9797" if live else tmp_path / "bad.png", "--limit", "1")
+    assert code == 1
+    assert ["error" in row for row in rows] == [True]
+    expected = "0 classified, 1 failed, 0 frames dropped" if live else "1 of 1 images could not be classified"
+    assert err.splitlines()[-1] == expected
+
+
+def test_limit_takes_the_first_images_of_lists_and_stdin(
     network: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -89,7 +105,7 @@ def test_lists_and_stdin(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["0", "{image}"], "a live source goes on for ever"),
         (["-", "--loop"], "cannot be looped"),
@@ -100,20 +116,20 @@ def test_lists_and_stdin(
     ],
 )
 def test_wrong_usage_is_exit_code_2(
-    network: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], said: str
+    network: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     (tmp_path / "p.jpg").write_bytes(image())
     (tmp_path / "empty.txt").write_text("")
     names = {"image": tmp_path / "p.jpg", "empty": tmp_path / "empty.txt"}
     code, rows, err = classify(network, capfd, *[argument.format(**names) for argument in arguments])
     assert (code, rows) == (2, [])
-    assert said in err
+    assert message in err
     assert "secret" not in err
 
 
-def test_a_stream_or_camera_that_is_not_there_is_one_message(network: Path) -> None:
+def test_a_missing_stream_or_camera_is_one_message(network: Path) -> None:
     for text, shown in (("http://me:secret@127.0.0.1:9/x", "http://***@127.0.0.1:9/x"), ("9797", "9797")):
-        code, rows, err = alone(network, text, "-q")
+        code, rows, err = classify_in_process(network, text, "-q")
         assert code == 1
         assert [row["source"] for row in rows] == [shown]
         assert err.startswith(f"error: {shown}: ")
@@ -148,7 +164,7 @@ def camera() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_stream_gives_the_age_of_each_result(network: Path, camera: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_results_of_a_stream_have_an_age(network: Path, camera: str, capfd: pytest.CaptureFixture[str]) -> None:
     code, rows, err = classify(network, capfd, f"http://me:secret@{camera}", "--limit", "5")
     assert code == 0
     assert [row["source"] for row in rows] == [f"http://***@{camera}"] * 5
@@ -161,7 +177,7 @@ def test_a_stream_gives_the_age_of_each_result(network: Path, camera: str, capfd
 
 
 @pytest.mark.parametrize("form", ["table", "jsonl"])
-def test_ctrl_c_ends_a_stream_and_what_was_done_is_there(network: Path, camera: str, form: str) -> None:
+def test_results_of_a_stream_are_there_after_ctrl_c(network: Path, camera: str, form: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "ov_mobilenet", "classify", str(network), f"http://{camera}", "--format", form],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -174,7 +174,7 @@ def test_interrupted_the_file_holds_all_that_was_done(
 def test_an_output_that_cannot_be_written_is_one_message(
     output: str, more: tuple[str, ...], message: str, network: Path, images: Path, tmp_path: Path
 ) -> None:
-    process = start(network, images, Path(output.format(tmp=tmp_path)), *more)
+    process = start(network, images, Path(output.format(tmp=tmp_path)), "-q", *more)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert len(err.splitlines()) == 1
@@ -182,7 +182,7 @@ def test_an_output_that_cannot_be_written_is_one_message(
 
 
 def test_a_full_stdout_is_one_message(network: Path, images: Path) -> None:
-    command = [sys.executable, "-m", "ov_mobilenet", "classify", str(network), str(images / "000.png")]
+    command = [sys.executable, "-m", "ov_mobilenet", "classify", str(network), str(images / "000.png"), "-q"]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
     assert done.returncode == 1
@@ -202,7 +202,7 @@ def test_resumed_with_nothing_left_no_model_is_loaded(network: Path, images: Pat
     assert main(["classify", "no-such-model", *inputs, "-o", str(output), "--resume"]) == 0
     out, err = capsys.readouterr()
     assert out == ""
-    assert f"2 of 2 images are in {output} already" in err
+    assert f"2 of 2 images already have a result in {output}" in err
     assert output.read_bytes() == before
 
 

@@ -1,4 +1,4 @@
-"""`list`."""
+"""`list`: the models of the zoo."""
 
 from __future__ import annotations
 
@@ -21,29 +21,30 @@ SCHEMA_VERSION = 1
 
 @click.command("list")
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]…")
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json", "jsonl", "csv"]), default="table", show_default=True
-)
+@options.format_option("table", "json", "jsonl", "csv")
 @options.config_dirs
-def list_command(patterns: tuple[str, ...], form: str, config_dirs: tuple[Path, ...]) -> int:
-    """The models of the zoo, or those that match a wildcard.
+def list_command(patterns: tuple[str, ...], output_format: str, config_dirs: tuple[Path, ...]) -> int:
+    """List the models of the zoo, or those whose name matches a PATTERN.
 
-    Example: ov-mobilenet list 'mobilenet-v2*' --format json
+    \b
+    Examples:
+      ov-mobilenet list
+      ov-mobilenet list 'mobilenet-v2*' --format json
     """
     found = load_folders(matching_folders(*patterns, config_dirs=config_dirs))
-    _print(found.configs, form)
+    _print(found.configs, output_format)
     return report_broken(found)
 
 
-def _print(configs: list[ModelConfig], form: str) -> None:
-    if form == "json":
+def _print(configs: list[ModelConfig], output_format: str) -> None:
+    if output_format == "json":
         print_json({"schema_version": SCHEMA_VERSION, "models": [summary(config) for config in configs]})
         return
-    if form == "jsonl":
+    if output_format == "jsonl":
         for config in configs:
             click.echo(msgspec.json.encode(summary(config)).decode())
         return
-    if form == "csv":
+    if output_format == "csv":
         rows_of_values = [summary(config) for config in configs]
         writer = csv.DictWriter(sys.stdout, list(rows_of_values[0]) if rows_of_values else [], lineterminator="\n")
         writer.writeheader()
@@ -73,7 +74,7 @@ def _print(configs: list[ModelConfig], form: str) -> None:
 
 
 def summary(config: ModelConfig) -> dict[str, Any]:
-    """What `list` says of a model, by name; None where it is not known."""
+    """The values that `list` prints for a model, by name; None if unknown."""
     details = config.details
     return {
         "name": config.name,

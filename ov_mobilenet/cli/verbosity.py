@@ -1,0 +1,109 @@
+"""`-v`, `-q` and `--debug`, the options that every command has, and the log of the package on stderr."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import click
+
+from ov_mobilenet.errors import printable
+
+if TYPE_CHECKING:
+    from ov_mobilenet.resolve import IrChoice
+
+_GIVEN = f"{__name__}.given"  # key in click's `Context.meta`, which nested contexts share
+_HELP = {
+    "-v/--verbose": "Print more about each step.",
+    "-q/--quiet": "Print no progress, notes or warnings.",
+    "--debug": "Print the traceback of an error.",
+}
+
+
+def is_quiet(context: click.Context) -> bool:
+    """Whether `-q` is given, before or after the command."""
+    return "quiet" in context.meta.get(_GIVEN, ())
+
+
+def is_verbose(context: click.Context) -> bool:
+    """Whether `-v` is given, before or after the command."""
+    return "verbose" in context.meta.get(_GIVEN, ())
+
+
+def add_common_options(command: click.Command) -> click.Command:
+    """Add `-v`, `-q` and `--debug` to a command and to its subcommands, unless it has them already."""
+    if isinstance(command, click.Group):
+        for subcommand in command.commands.values():
+            add_common_options(subcommand)
+    present = {parameter.name for parameter in command.params}
+    for spellings, text in _HELP.items():
+        option = click.Option(
+            spellings.split("/"), is_flag=True, expose_value=False, is_eager=True, callback=_apply, help=text
+        )
+        if option.name not in present:
+            command.params.append(option)
+    return command
+
+
+def _apply(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+    names: set[str | None] = context.meta.setdefault(_GIVEN, set())
+    if given:
+        names.add(parameter.name)
+    if "quiet" in names:
+        set_up_logging(logging.ERROR)
+    elif "debug" in names:
+        set_up_logging(logging.DEBUG)
+    else:
+        set_up_logging(logging.INFO if "verbose" in names else logging.WARNING)
+
+
+def set_up_logging(level: int) -> None:
+    """Write log messages of the package from `level` on to the stderr of this process, in place of earlier settings.
+
+    Which IR a model name leads to is an INFO message that is also shown at level WARNING, the default.
+    """
+    logger = logging.getLogger("ov_mobilenet")
+    logger.handlers[:] = [_StderrHandler(level)]
+    logger.setLevel(level)
+    logging.getLogger("ov_mobilenet.resolve").setLevel(level if level > logging.WARNING else min(level, logging.INFO))
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to the current `sys.stderr`, which may be another one than when logging was set up."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        self._least = level
+        self._reported: set[IrChoice] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        choice: IrChoice | None = getattr(record, "ir_choice", None)
+        if choice is None:
+            if record.levelno >= self._least:
+                click.echo(f"{record.levelname.lower()}: {record.getMessage()}", err=True)
+        elif choice not in self._reported:  # a command may open one model several times
+            self._reported.add(choice)
+            click.echo(printable(describe_choice(choice)), err=True)
+
+
+def describe_choice(choice: IrChoice) -> str:
+    """One line: which IR a model name leads to, and how to run another one."""
+    from pathlib import Path
+
+    from ov_mobilenet.resolve import find_irs
+
+    if choice.origin == "ir_dir":
+        others = ", ".join(path.parent.name for path in choice.others)
+        return f"using IR {choice.xml}" + (f" (also there: {others}; run one by its path)" if others else "")
+    state = "cached" if choice.origin == "cached" else "just converted"
+    if not _takes_ir_dir():
+        return f"using IR {choice.xml} ({state}; run your own by the path of its .xml)"
+    own = find_irs(Path(), choice.name)
+    if own:
+        return f"using IR {choice.xml} ({state}; {own[0]} is not used, --ir-dir . uses it)"
+    return f"using IR {choice.xml} ({state}; run your own with --ir-dir DIR)"
+
+
+def _takes_ir_dir() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and any("--ir-dir" in parameter.opts for parameter in context.command.params)
