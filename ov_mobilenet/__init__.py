@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from ov_mobilenet._version import __version__
 
 if TYPE_CHECKING:
+    from ov_mobilenet.accuracy.compare import compare
+    from ov_mobilenet.accuracy.comparison import ComparedModel, ModelComparison
     from ov_mobilenet.accuracy.measure import measure_accuracy
     from ov_mobilenet.accuracy.report import AccuracyReport
-    from ov_mobilenet.accuracy.verification import verify
+    from ov_mobilenet.accuracy.verification import Verification, verify
     from ov_mobilenet.benchmarking.benchmark import Workload, benchmark
     from ov_mobilenet.benchmarking.measurement import Measurement
     from ov_mobilenet.conversion.converter import IrModel, convert
@@ -44,6 +46,7 @@ _HOMES = {
     "AccuracyReport": "accuracy.report",
     "Classification": "runtime.results",
     "Classifier": "runtime.classifier",
+    "ComparedModel": "accuracy.comparison",
     "DeviceSettings": "devices.device_settings",
     "Failure": "runtime.results",
     "Form": "ir.form",
@@ -52,6 +55,7 @@ _HOMES = {
     "IrModel": "conversion.converter",
     "Item": "runtime.items",
     "Measurement": "benchmarking.measurement",
+    "ModelComparison": "accuracy.comparison",
     "ModelConfig": "zoo.model",
     "Normalisation": "zoo.normalisation",
     "OvMobilenetError": "errors",
@@ -61,8 +65,10 @@ _HOMES = {
     "Quantized": "quantization.quantizer",
     "SourceFiles": "downloads.fetch",
     "Timings": "runtime.results",
+    "Verification": "accuracy.verification",
     "Workload": "benchmarking.benchmark",
     "benchmark": "benchmarking.benchmark",
+    "compare": "accuracy.compare",
     "convert": "conversion.converter",
     "download": "downloads.fetch",
     "find_config": "zoo.registry",
@@ -81,6 +87,7 @@ __all__ = [
     "AccuracyReport",
     "Classification",
     "Classifier",
+    "ComparedModel",
     "DeviceSettings",
     "Failure",
     "Form",
@@ -89,6 +96,7 @@ __all__ = [
     "IrModel",
     "Item",
     "Measurement",
+    "ModelComparison",
     "ModelConfig",
     "Normalisation",
     "OvMobilenetError",
@@ -98,9 +106,11 @@ __all__ = [
     "Quantized",
     "SourceFiles",
     "Timings",
+    "Verification",
     "Workload",
     "__version__",
     "benchmark",
+    "compare",
     "convert",
     "download",
     "find_config",

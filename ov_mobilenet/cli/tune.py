@@ -112,7 +112,7 @@ def tune_command(
         from ov_mobilenet.accuracy.measure import measure_accuracy
 
         settings = DeviceSettings(device=device, inference_precision=cast("InferencePrecision | None", precision))
-        return measure_accuracy(xml, cast(Path, dataset), settings=settings, limit=limit).top1
+        return measure_accuracy(xml, cast(Path, dataset), settings=settings, sample=limit).top1
 
     with _progress(context) as on_step:
         found = tune(
