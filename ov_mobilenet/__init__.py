@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.ir.form import Form
     from ov_mobilenet.load import load_classifier
     from ov_mobilenet.quantization.quantizer import Quantized, QuantizeSettings, quantize
+    from ov_mobilenet.quantization.validation import Int8Accuracy
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.infer_queue import InferQueue
     from ov_mobilenet.runtime.items import Item
@@ -52,6 +53,7 @@ _HOMES = {
     "Form": "ir.form",
     "InferQueue": "runtime.infer_queue",
     "Inputs": "inputs.opening",
+    "Int8Accuracy": "quantization.validation",
     "IrModel": "conversion.converter",
     "Item": "runtime.items",
     "Measurement": "benchmarking.measurement",
@@ -93,6 +95,7 @@ __all__ = [
     "Form",
     "InferQueue",
     "Inputs",
+    "Int8Accuracy",
     "IrModel",
     "Item",
     "Measurement",

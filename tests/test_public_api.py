@@ -23,6 +23,7 @@ def test_the_public_names() -> None:
         "Form",
         "InferQueue",
         "Inputs",
+        "Int8Accuracy",
         "IrModel",
         "Item",
         "Measurement",
