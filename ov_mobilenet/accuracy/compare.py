@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import cache, partial
-from itertools import islice
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from ov_mobilenet.accuracy.compared_networks import (
     ModelSpec,
@@ -22,42 +17,21 @@ from ov_mobilenet.accuracy.compared_networks import (
     source_network,
 )
 from ov_mobilenet.accuracy.comparison import ComparedModel, ModelComparison
-from ov_mobilenet.accuracy.dataset import Dataset, LabelledImage, read_dataset
+from ov_mobilenet.accuracy.dataset import read_dataset
+from ov_mobilenet.accuracy.evaluation import SPEED_IMAGES, Evaluation, evaluate_all, measure_speed
 from ov_mobilenet.accuracy.measure import AccuracyOptions, split_accuracy_options
-from ov_mobilenet.accuracy.metrics import TOP_K, AccuracyCounter, wilson_interval
+from ov_mobilenet.accuracy.metrics import wilson_interval
 from ov_mobilenet.accuracy.protocol import OnFailure, OnProgress, ignore_failure, ignore_progress, versions
-from ov_mobilenet.accuracy.speed import read_frame
 from ov_mobilenet.devices.device_settings import DeviceSettings
-from ov_mobilenet.errors import DatasetError, ImageError, OvMobilenetError, UsageError
+from ov_mobilenet.errors import DatasetError, OvMobilenetError, UsageError
 from ov_mobilenet.resolve import Lookup, open_model
-from ov_mobilenet.runtime.results import Failure, top_predictions
 from ov_mobilenet.runtime.runnable import Runnable, make_runnable
-from ov_mobilenet.zoo.geometry import Geometry, Library
+from ov_mobilenet.zoo.geometry import Geometry
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from typing_extensions import Unpack
 
-    from ov_mobilenet.images.decode import Frame
-
-    Preparation = tuple[Geometry | None, Library]  # networks with the same geometry and reader share their frames
-    Frames = dict[Preparation, Frame]
-
 DEFAULT_TIME_S = 2.0
-CHUNK = 32  # images in memory at the same time
-SPEED_IMAGES = 32
-
-
-@dataclass
-class _Evaluation:
-    """A network and the results counted so far."""
-
-    network: NetworkUnderTest
-    counter: AccuracyCounter = field(default_factory=AccuracyCounter)
-    agreeing: int = 0
-    max_difference: float = 0.0
-    speed: tuple[float, float] | None = None
-    error: str | None = None
 
 
 def compare(
@@ -100,19 +74,19 @@ def compare(
     if len(models) < 2:
         raise UsageError("too few models to compare", expected="two or more", got=len(models))
     loaded = _load_all(models, chosen, geometry, lookup)
-    evaluations = [found for found in loaded if isinstance(found, _Evaluation)]
+    evaluations = [found for found in loaded if isinstance(found, Evaluation)]
     if not evaluations:
         raise next(error for error in loaded if isinstance(error, OvMobilenetError))
     _check_classes([one.network for one in evaluations])
     classes = evaluations[0].network.classes
     found = read_dataset(Path(dataset), classes, None if annotations is None else Path(annotations))
     used = subset.of(found)
-    reference = loaded[0] if isinstance(loaded[0], _Evaluation) else None
-    failures, readable = _evaluate_all(evaluations, reference, used, on_progress, on_failure)
+    reference = loaded[0] if isinstance(loaded[0], Evaluation) else None
+    failures, readable = evaluate_all(evaluations, reference, used, on_progress, on_failure)
     if not readable:
         raise DatasetError("no image could be read", where=found.folder, got=failures[0].error)
     if time_s:
-        _measure_speed(evaluations, readable[:SPEED_IMAGES], time_s)
+        measure_speed(evaluations, readable[:SPEED_IMAGES], time_s)
     return ModelComparison(
         dataset=str(found.folder),
         annotations=None if found.annotations is None else str(found.annotations),
@@ -129,19 +103,19 @@ def compare(
 
 def _load_all(
     models: Sequence[str], settings: DeviceSettings, geometry: str | Geometry | None, lookup: Lookup
-) -> list[_Evaluation | OvMobilenetError]:
+) -> list[Evaluation | OvMobilenetError]:
     """Load each model, or return its error; a model given at several precisions is read once."""
 
     @cache
     def runnable_of(model: str) -> Runnable:
         return make_runnable(open_model(model, lookup), geometry=geometry)
 
-    def load(spec: ModelSpec) -> _Evaluation | OvMobilenetError:
+    def load(spec: ModelSpec) -> Evaluation | OvMobilenetError:
         try:
             if spec.is_source:
-                return _Evaluation(source_network(spec, geometry, lookup))
+                return Evaluation(source_network(spec, geometry, lookup))
             runnable = runnable_of(spec.model)
-            return _Evaluation(ir_network(spec, runnable, settings, geometry_given=geometry is not None))
+            return Evaluation(ir_network(spec, runnable, settings, geometry_given=geometry is not None))
         except OvMobilenetError as error:
             return error
 
@@ -157,107 +131,7 @@ def _check_classes(networks: Sequence[NetworkUnderTest]) -> None:
         )
 
 
-def _evaluate_all(
-    evaluations: Sequence[_Evaluation],
-    reference: _Evaluation | None,
-    dataset: Dataset,
-    on_progress: OnProgress,
-    on_failure: OnFailure,
-) -> tuple[list[Failure], list[Path]]:
-    """Run all networks on all images.
-
-    Returns:
-        The images that could not be read, and the first `SPEED_IMAGES` that could.
-    """
-    failures: list[Failure] = []
-    readable: list[Path] = []
-    done = 0
-    preparations = tuple(dict.fromkeys((one.network.geometry, one.network.reader) for one in evaluations))
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for chunk in _chunks(dataset.images):
-            truths: list[int] = []
-            prepared: list[Frames] = []
-            for image, frames in zip(chunk, pool.map(partial(_prepare, preparations), chunk), strict=True):
-                if isinstance(frames, ImageError):
-                    failures.append(Failure(image.name, str(frames)))
-                    on_failure(Failure(str(image.path), str(frames)))
-                    continue
-                truths.append(image.index)
-                prepared.append(frames)
-                if len(readable) < SPEED_IMAGES:
-                    readable.append(image.path)
-            reference_answers = None
-            for one in evaluations:  # the reference is the first of them
-                answers = _answers(one, prepared, pool)
-                if answers is None:
-                    continue
-                if one is reference:
-                    reference_answers = answers
-                _count(one, truths, answers, reference, reference_answers)
-            done += len(chunk)
-            on_progress(done, len(dataset.images))
-    return failures, readable
-
-
-def _chunks(images: Sequence[LabelledImage]) -> Iterator[list[LabelledImage]]:
-    iterator = iter(images)
-    while chunk := list(islice(iterator, CHUNK)):
-        yield chunk
-
-
-def _prepare(preparations: Iterable[Preparation], image: LabelledImage) -> Frames | ImageError:
-    """Read an image once for each preparation, or return the error."""
-    try:
-        return {preparation: read_frame(image.path, *preparation) for preparation in preparations}
-    except ImageError as error:
-        return error
-
-
-def _answers(
-    one: _Evaluation, prepared: Sequence[Frames], pool: ThreadPoolExecutor
-) -> list[NDArray[np.float32]] | None:
-    """Return the network's probabilities; None if it fails or has failed before."""
-    if one.error is not None:
-        return None
-    network = one.network
-    frames = [image[network.geometry, network.reader] for image in prepared]
-    try:
-        return list((pool.map if network.is_thread_safe else map)(network.answer, frames))
-    except OvMobilenetError as error:
-        one.error = str(error)
-        return None
-
-
-def _count(
-    one: _Evaluation,
-    truths: Sequence[int],
-    answers: Sequence[NDArray[np.float32]],
-    reference: _Evaluation | None,
-    reference_answers: Sequence[NDArray[np.float32]] | None,
-) -> None:
-    classes = one.network.classes
-    for place, (truth, answer) in enumerate(zip(truths, answers, strict=True)):
-        best = [prediction.class_id for prediction in top_predictions(answer, None, TOP_K)]
-        one.counter.add(classes.to_network(truth), best)
-        if reference is None or reference_answers is None:
-            continue
-        expected = reference_answers[place]
-        one.agreeing += reference.network.classes.to_dataset(int(expected.argmax())) == classes.to_dataset(best[0])
-        if expected.shape == answer.shape:
-            # np.maximum keeps a NaN; Python's max would drop it.
-            one.max_difference = float(np.maximum(one.max_difference, np.abs(expected - answer).max()))
-
-
-def _measure_speed(evaluations: Sequence[_Evaluation], files: list[Path], time_s: float) -> None:
-    for one in evaluations:
-        if one.error is None:
-            try:
-                one.speed = one.network.measure_speed(files, time_s)
-            except OvMobilenetError as error:
-                one.error = str(error)
-
-
-def _result(text: str, one: _Evaluation | OvMobilenetError, reference: _Evaluation | None) -> ComparedModel:
+def _result(text: str, one: Evaluation | OvMobilenetError, reference: Evaluation | None) -> ComparedModel:
     if isinstance(one, OvMobilenetError):
         return ComparedModel(model=text, error=str(one))
     network, counter = one.network, one.counter

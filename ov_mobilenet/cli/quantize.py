@@ -41,7 +41,9 @@ SCHEMA_VERSION = 1
     "--fast-bias-correction/--no-fast-bias-correction", default=False, show_default=True,
     help="Correct the bias of each layer by a faster, less accurate method.",
 )  # fmt: skip
-@click.option("--ignored-scope", multiple=True, metavar="NAME|REGEX", help="Keep operations in float; repeatable.")
+@click.option(
+    "--ignored-scope", multiple=True, metavar="NAME|REGEX", help="Keep operations in float; repeatable."
+)
 @click.option(
     "--dataset", type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",

@@ -21,17 +21,6 @@ from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import AccuracyError, DatasetError, UsageError
 
 
-def truths(known: Known) -> list[int]:
-    """Class of each image: ranked first for 5, third for 4 and sixth for 3 images, so top-1 is 5/12, top-5 9/12."""
-    first, third, sixth = known.ranked(0), known.ranked(2), known.ranked(5)
-    return first[:5] + third[5:9] + sixth[9:]
-
-
-@pytest.fixture(name="annotations")
-def annotation_file(known: Known, tmp_path: Path) -> Path:
-    return val_txt(tmp_path / "val.txt", [(f.name, c) for f, c in zip(known.files, truths(known), strict=True)])
-
-
 def run(*words: object) -> int:
     return main([str(word) for word in words])
 
@@ -43,7 +32,7 @@ def test_top1_and_top5_match_numpy(known: Known, annotations: Path) -> None:
     assert report.top1_interval == pytest.approx((0.1933, 0.6805), abs=5e-5)  # Wilson, 5 of 12, by hand
     assert (report.device, report.inference_precision, report.exif_orientation) == ("CPU", "f32", "ignored")
     expected: dict[int, list[int]] = {}
-    for truth in truths(known):
+    for truth in known.partly_wrong_classes():
         expected.setdefault(truth, []).append(1)
     assert {entry.class_id: entry.images for entry in report.per_class} == {c: len(n) for c, n in expected.items()}
     wrong = sum(other.images for entry in report.worst_classes for other in entry.taken_for)
@@ -91,7 +80,7 @@ def test_a_given_geometry_is_used_and_reported(known: Known, annotations: Path) 
 def test_unreadable_images_are_reported_and_the_others_are_measured(
     known: Known, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [(f.name, c) for f, c in zip(known.files, truths(known), strict=True)]
+    rows = [(f.name, c) for f, c in zip(known.files, known.partly_wrong_classes(), strict=True)]
     rows.insert(3, ("missing.png", 1))
     (tmp_path / "broken.png").write_bytes(b"no image")
     rows.append((str(tmp_path / "broken.png"), 2))
@@ -193,54 +182,6 @@ def test_the_sample_model_has_its_published_accuracy(tmp_path: Path, capsys: pyt
     report = json.loads(capsys.readouterr().out)
     assert (report["images"], report["top1"], report["reference_top1"]) == (12, 1.0, 0.998)
     assert (report["geometry"], report["geometry_from"]) == ("crop 0.875, resize 128", "model")
-
-
-@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
-def test_an_interrupted_run_is_resumed_from_its_predictions(
-    suffix: str, known: Known, annotations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder, file = known.files[0].parent, tmp_path / f"p{suffix}"
-    whole = ovm.measure_accuracy(known.xml, folder, annotations=annotations, predictions=file)
-    complete = file.read_bytes()
-    assert complete.count(b"\n") == 12 + (suffix == ".csv")
-    assert b"00.png" in complete.splitlines()[suffix == ".csv"]
-    # Interrupted in the middle of the eighth image's line.
-    lines = complete.splitlines(keepends=True)
-    kept = 7 + (suffix == ".csv")
-    file.write_bytes(b"".join(lines[:kept]) + lines[kept][:20])
-    classified: list[str] = []
-    real = ovm.Classifier.stream
-
-    def recorded(self: ovm.Classifier, inputs: object, **options: object) -> object:
-        items = list(inputs)  # type: ignore[call-overload]
-        classified.extend(Path(item.source).name for item in items)
-        return real(self, items, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(ovm.Classifier, "stream", recorded)
-    again = ovm.measure_accuracy(known.xml, folder, annotations=annotations, predictions=file, resume=True)
-    assert classified == [f"{n:02}.png" for n in range(7, 12)]
-    assert (again.top1, again.top5, again.per_class) == (whole.top1, whole.top5, whole.per_class)
-    assert file.read_bytes() == complete
-    with pytest.raises(DatasetError, match="predictions belong to another run"):
-        ovm.measure_accuracy(
-            known.xml, folder, annotations=annotations, predictions=file, resume=True, geometry="crop 0.5, resize 32"
-        )
-    assert file.read_bytes() == complete
-
-
-@pytest.mark.parametrize(
-    "text", ['{"image": "a"}\n', "nonsense\n", '{"image":"a","class_id":1,"run":"x","predictions":[]}\n']
-)
-def test_an_invalid_predictions_file_is_named_and_not_changed(
-    text: str, known: Known, annotations: Path, tmp_path: Path
-) -> None:
-    for file in (tmp_path / "p.jsonl", tmp_path / "p.csv"):
-        file.write_text(text)
-        with pytest.raises(DatasetError, match=file.name):
-            ovm.measure_accuracy(
-                known.xml, known.files[0].parent, annotations=annotations, predictions=file, resume=True
-            )
-        assert file.read_text() == text
 
 
 def test_limit_uses_the_first_images_and_sample_draws_with_the_seed(known: Known, annotations: Path) -> None:

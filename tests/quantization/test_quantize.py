@@ -11,48 +11,22 @@ import numpy as np
 import openvino as ov
 import pytest
 from inputs.media import shard
-from signs import held_out, training
+from signs import held_out
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import ImageError, IrError, MissingDependencyError, UsageError
 from ov_mobilenet.ir.record import IrRecord, read_record
-from ov_mobilenet.quantization.calibration import calibration_warnings, read_calibration
-from ov_mobilenet.quantization.graph_rewrites import normalise_by_rows, shift_to_unsigned
 from ov_mobilenet.quantization.int8_network import Int8Network
-from ov_mobilenet.zoo.geometry import Geometry
 
 pytest.importorskip("nncf")
 
 SAMPLE = "mobilenet-v1-0.25-128-signs"
 
 
-def geometry_of(xml: Path) -> Geometry:
-    geometry = ovm.load_classifier(xml, device="CPU").geometry
-    assert geometry is not None
-    return geometry
-
-
 def calibration_of(made: ovm.Quantized) -> dict[str, Any]:
     assert made.model.record.calibration is not None
     return made.model.record.calibration
-
-
-@pytest.fixture(scope="module")
-def xml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sample")
-    sources = ovm.download(ovm.find_config(SAMPLE), folder / "sources", cache_root=folder / "cache", offline=True)
-    return ovm.convert(sources, folder, precisions=("FP32",))[0].xml
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("training")
-    paths = []
-    for index, (frame, _) in enumerate(training(5, 60)):
-        paths.append(folder / f"{index:03}.png")
-        cv2.imwrite(str(paths[-1]), frame)
-    return paths
 
 
 @pytest.fixture(scope="module")
@@ -134,55 +108,6 @@ def test_a_shard_calibrates_like_its_images_and_a_corrupt_member_is_skipped(
     assert digests[0] == digests[1]
 
 
-def test_pixels_outside_the_crop_do_not_matter(xml: Path, images: list[Path], tmp_path: Path) -> None:
-    frames = []
-    for name, colour in (("a", 0), ("b", 255)):
-        folder = tmp_path / name
-        folder.mkdir()
-        for path in images[:12]:
-            inner = cv2.resize(cv2.imread(str(path)), (280, 280))
-            sides = cv2.copyMakeBorder(inner, 0, 0, 100, 100, cv2.BORDER_REPLICATE)
-            sides[:, :6] = sides[:, -6:] = sides[:6] = sides[-6:] = colour
-            cv2.imwrite(str(folder / path.name), sides)
-        frames.append(read_calibration(folder, geometry_of(xml), 12, 0).pixels)
-    assert np.array_equal(frames[0], frames[1])
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_subset_depends_on_the_seed_and_not_on_the_order_of_a_shard(
-    xml: Path, images: list[Path], tmp_path: Path, seed: int
-) -> None:
-    members = {path.name: path.read_bytes() for path in images[:30]}
-    geometry = geometry_of(xml)
-    found = []
-    for order in (members, dict(reversed(members.items()))):
-        packed = shard(tmp_path / "a.tar", order)
-        found.append(read_calibration(packed, geometry, 12, seed).sources)
-    other = read_calibration(packed, geometry, 12, seed + 5).sources
-    assert found[0] == found[1] != other
-    assert len(found[0]) == len(set(found[0])) == 12
-
-
-def test_calibration_images_of_one_class_are_warned_about(
-    xml: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    frames = [frame for frame, label in training(8, 160) if label == 2][:12]
-    paths = []
-    for index, frame in enumerate(frames):
-        paths.append(tmp_path / f"{index}.png")
-        cv2.imwrite(str(paths[-1]), frame)
-    ovm.quantize(xml, paths, tmp_path / "out.xml", settings=ovm.QuantizeSettings(fast_bias_correction=True))
-    assert "predicts one class for all" in caplog.text
-    assert "channel order" not in caplog.text
-
-
-def test_swapped_channels_are_warned_about() -> None:
-    sure, unsure = np.eye(4, dtype=np.float32).repeat(20, 0), np.full((80, 4), 0.25, np.float32)
-    sources = [f"{index}.jpg" for index in range(80)]
-    assert any("channel order" in text for text in calibration_warnings(sources, unsure, sure))
-    assert not any("channel order" in text for text in calibration_warnings(sources, sure, unsure))
-
-
 def test_int8_irs_and_irs_without_a_record_are_refused(
     xml: Path, made: ovm.Quantized, images: list[Path], tmp_path: Path
 ) -> None:
@@ -233,46 +158,6 @@ def test_an_old_openvino_is_refused_and_the_extra_is_named(
     monkeypatch.setattr("openvino.get_version", lambda: "2025.4.0-1")
     with pytest.raises(MissingDependencyError, match=r"ov-mobilenet\[quantize\]"):
         ovm.quantize(xml, images)
-
-
-def test_graph_rewrites_keep_the_results() -> None:
-    """On a network with a signed activation between a padded and a 1x1 convolution, and a residual addition."""
-    import openvino.opset13 as ops
-
-    rng = np.random.default_rng(0)
-
-    def layer(port: ov.Output, size: int, inputs: int, outputs: int) -> ov.Node:
-        weights = rng.integers(-127, 128, (outputs, inputs, size, size)).astype(np.float32)
-        scaled = ops.multiply(ops.convert(ops.constant(weights.astype(np.int8)), "f32"), np.float32(2**-9))
-        pads = [size // 2] * 2
-        summed = ops.convolution(port, scaled, [1, 1], pads, pads, [1, 1])
-        return ops.add(summed, rng.normal(0, 1, (1, outputs, 1, 1)).astype(np.float32))
-
-    def rounded(port: ov.Node, high: float) -> ov.Node:
-        low = np.float32(-high * 128 / 127)
-        return ops.fake_quantize(port, low, np.float32(high), low, np.float32(high), 256)
-
-    pixels = ops.parameter([1, 3, 16, 16], ov.Type.f32)
-    pixels.layout = ov.Layout("NCHW")
-    mean = np.array([100, 110, 120], np.float32).reshape(1, 3, 1, 1)
-    first = rounded(ops.subtract(pixels, mean), 127.0)
-    narrow = rounded(layer(first, 3, 3, 8), 400.0)
-    added = rounded(ops.add(narrow, rounded(layer(narrow, 1, 8, 8), 300.0)), 500.0)
-    model = ov.Model([ops.result(layer(added, 1, 8, 4))], [pixels], "net")
-    changed = model.clone()
-    assert normalise_by_rows(changed)
-    assert shift_to_unsigned(changed) == 3
-    lows = [
-        n.input_value(3).get_node().get_data().min() for n in changed.get_ops() if n.get_type_name() == "FakeQuantize"
-    ]
-    assert sorted(low >= 0 for low in lows) == [False, True, True, True]
-    frame = rng.integers(0, 256, (1, 3, 16, 16)).astype(np.float32)
-    answers = [
-        ov.Core().compile_model(net, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(frame)[0] for net in (model, changed)
-    ]
-    step = 2 * 500.0 / 255 * 127 / 512
-    assert np.abs(answers[0] - answers[1]).max() <= 2 * step
-    assert np.abs(answers[0] - answers[1]).mean() < 0.02 * np.abs(answers[0]).mean()
 
 
 def test_a_zoo_name_is_quantised_as_the_command_does(
