@@ -217,7 +217,7 @@ def test_a_failed_verification_is_exit_3(
     out, err = capsys.readouterr()
     assert code == 3
     assert "differs from its source network" in err
-    assert json.loads(out)[-1]["error"].endswith("of 16")
+    assert json.loads(out)[-1]["error"].endswith("of 16 images")
 
 
 def test_list_and_info_in_json(capsys: pytest.CaptureFixture[str]) -> None:
