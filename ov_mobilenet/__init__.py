@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from ov_mobilenet._version import __version__
 
 if TYPE_CHECKING:
+    from ov_mobilenet.accuracy.compare import compare
+    from ov_mobilenet.accuracy.comparison import ComparedModel, ModelComparison
     from ov_mobilenet.accuracy.measure import measure_accuracy
     from ov_mobilenet.accuracy.report import AccuracyReport
-    from ov_mobilenet.accuracy.side_by_side import ModelComparison, compare
     from ov_mobilenet.accuracy.verification import Verification, verify
     from ov_mobilenet.benchmarking.benchmark import benchmark
     from ov_mobilenet.benchmarking.measurement import Measurement
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.ir.record import IrRecord
     from ov_mobilenet.load import load_classifier
     from ov_mobilenet.quantization.quantizer import Quantized, QuantizeSettings, quantize
+    from ov_mobilenet.quantization.validation import Int8Accuracy
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.infer_queue import InferQueue
     from ov_mobilenet.runtime.items import Item, Prepared
@@ -75,6 +77,7 @@ _HOMES = {
     "ArchiveError": "errors",
     "Classification": "runtime.results",
     "Classifier": "runtime.classifier",
+    "ComparedModel": "accuracy.comparison",
     "ConfigError": "errors",
     "ConversionError": "errors",
     "DatasetConfig": "zoo.accuracy_check",
@@ -89,13 +92,14 @@ _HOMES = {
     "ImageError": "errors",
     "InferQueue": "runtime.infer_queue",
     "Inputs": "inputs.opening",
+    "Int8Accuracy": "quantization.validation",
     "IrError": "errors",
     "IrModel": "conversion.converter",
     "IrRecord": "ir.record",
     "Item": "runtime.items",
     "Measurement": "benchmarking.measurement",
     "MissingDependencyError": "errors",
-    "ModelComparison": "accuracy.side_by_side",
+    "ModelComparison": "accuracy.comparison",
     "ModelConfig": "zoo.model",
     "ModelOptimizer": "conversion.model_optimizer",
     "Normalisation": "zoo.normalisation",
@@ -119,7 +123,7 @@ _HOMES = {
     "VerificationError": "errors",
     "Workload": "benchmarking.options",
     "benchmark": "benchmarking.benchmark",
-    "compare": "accuracy.side_by_side",
+    "compare": "accuracy.compare",
     "convert": "conversion.converter",
     "download": "downloads.fetch",
     "find_config": "zoo.registry",
@@ -141,6 +145,7 @@ __all__ = [
     "ArchiveError",
     "Classification",
     "Classifier",
+    "ComparedModel",
     "ConfigError",
     "ConversionError",
     "DatasetConfig",
@@ -155,6 +160,7 @@ __all__ = [
     "ImageError",
     "InferQueue",
     "Inputs",
+    "Int8Accuracy",
     "IrError",
     "IrModel",
     "IrRecord",

@@ -1,4 +1,4 @@
-"""A small network with images of its size, and its answers as numpy computes them."""
+"""A small network, images of its input size, and its probabilities computed with numpy."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ CLASSES = 8
 
 @dataclass(frozen=True)
 class Known:
-    """A small network, images of its own size, and its answers as numpy computes them.
+    """A small converted network with images and expected probabilities.
 
     Attributes:
-        answers: float64 (images, 8).
+        yml: the description.
+        xml: the FP32 IR.
+        frames: uint8 (images, 32, 32, 3) BGR, the content of `files`.
+        answers: probabilities, float64 (images, 8).
     """
 
     yml: Path
@@ -27,11 +30,17 @@ class Known:
     answers: np.ndarray
 
     def ranked(self, place: int) -> list[int]:
-        """Of each image the class in that place, 0 for the most probable."""
+        """Return the class at rank `place` of each image; 0 is the most probable."""
         return [int(c) for c in np.argsort(-self.answers, axis=1)[:, place]]
+
+    def partly_wrong_classes(self) -> list[int]:
+        """Classes that are ranked first for 5, third for 4 and sixth for 3 images: top-1 is 5/12, top-5 is 9/12."""
+        first, third, sixth = self.ranked(0), self.ranked(2), self.ranked(5)
+        return first[:5] + third[5:9] + sixth[9:]
 
 
 def converted(yml: Path, out: Path) -> Path:
+    """Convert a description to FP32. Returns the IR."""
     config = ovm.load_config(yml)
     sources = ovm.download(config, out / "sources", cache_root=out / "cache", offline=True)
     (model,) = ovm.convert(sources, out, precisions=("FP32",))
@@ -39,5 +48,6 @@ def converted(yml: Path, out: Path) -> Path:
 
 
 def val_txt(path: Path, rows: list[tuple[str, int]]) -> Path:
+    """Write an annotation file; a row is an image name and its class."""
     path.write_text("".join(f"{name} {index}\n" for name, index in rows), "utf-8")
     return path

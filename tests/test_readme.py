@@ -13,7 +13,7 @@ import click
 import generate_readme_tables as tables
 import pytest
 
-from ov_mobilenet.accuracy.networks import parse_entry
+from ov_mobilenet.accuracy.compared_networks import parse_spec
 from ov_mobilenet.cli.main import COMMANDS, cli, main
 from ov_mobilenet.zoo.registry import model_names
 
@@ -49,7 +49,7 @@ def test_commands_parse_and_name_models_of_the_zoo(line: str, tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     given = parse(line).params
     for model in [*given.get("models", ()), *given.get("patterns", ()), *filter(None, [given.get("model")])]:
-        model = parse_entry(model).model  # `compare` takes MODEL@FORM
+        model = parse_spec(model).model  # `compare` takes MODEL@PRECISION and MODEL@source
         path = Path(model)
         if path.suffix == ".xml":
             assert path.match(f"public/{path.stem}/FP??/{path.stem}.xml"), line

@@ -1,1 +1,1 @@
-"""Accuracy: datasets, the protocol, networks side by side, verification against the source framework."""
+"""Accuracy: labelled datasets, top-1 and top-5, comparison of several networks, verification of a conversion."""

@@ -1,8 +1,8 @@
-"""Files that name images and their classes.
+"""Annotation files: which image belongs to which class.
 
-- ImageNet's `val.txt`: an image and a class a line, separated by blanks; the last word is the class.
-- CSV (`.csv`): a first line that names columns (`path`, `filename` or `image`; `class_id`, `class` or `label`), or two
-  columns and no such line.
+- ImageNet's `val.txt`: one image and its class per line, separated by blanks; the last word is the class.
+- CSV (`.csv`): a header with an image column (`path`, `filename` or `image`) and a class column (`class_id`, `class` or
+  `label`), or two columns without a header.
 """
 
 from __future__ import annotations
@@ -20,7 +20,13 @@ CLASS_COLUMNS = ("class_id", "class", "label")
 
 
 class Annotation(NamedTuple):
-    """A line: its number from 1, the image and the class as they stand there."""
+    """One annotated image.
+
+    Attributes:
+        line: line number in the file, from 1.
+        image: the image path as written in the file.
+        label: the class as written in the file.
+    """
 
     line: int
     image: str
@@ -28,52 +34,63 @@ class Annotation(NamedTuple):
 
 
 def read_annotations(path: Path) -> list[Annotation]:
-    """The annotations of a file, in its order; empty lines are left out.
+    """Read an annotation file; empty lines are skipped.
+
+    Returns:
+        The annotations, in the order of the file.
 
     Raises:
-        DatasetError: the file is missing, is no UTF-8 text, or a line does not hold an image and a class; names it.
+        DatasetError: the file is missing or not UTF-8 text, or a line does not hold an image and a class; the message
+            names the line.
     """
     try:
         text = path.read_text("utf-8-sig")
     except OSError as error:
-        raise DatasetError("annotations cannot be read", where=path, got=error.strerror or error) from error
+        raise DatasetError("cannot read the annotations", where=path, got=error.strerror or error) from error
     except UnicodeDecodeError as error:
-        raise DatasetError("annotations are not UTF-8 text", where=path, got=f"byte {error.start}") from error
-    found = list(_of_csv(text, path) if path.suffix.lower() == ".csv" else _of_lines(text, path))
+        raise DatasetError("the annotations are not UTF-8 text", where=path, got=f"byte {error.start}") from error
+    found = list(_parse_csv(text, path) if path.suffix.lower() == ".csv" else _parse_lines(text, path))
     if not found:
-        raise DatasetError("annotations name no image", where=path, expected="an image and a class a line")
+        raise DatasetError(
+            "the annotation file lists no images", where=path, expected="one image and its class per line"
+        )
     return found
 
 
-def _of_lines(text: str, path: Path) -> Iterator[Annotation]:
+def _parse_lines(text: str, path: Path) -> Iterator[Annotation]:
     for number, line in enumerate(text.split("\n"), 1):
         words = line.strip().rsplit(maxsplit=1)
         if len(words) == 1:
-            raise DatasetError("no image and class", where=f"{path}:{number}", got=repr(words[0][:80]))
+            raise _incomplete(f"{path}:{number}", words[0][:80])
         if words:
             yield Annotation(number, words[0], words[1])
 
 
-def _of_csv(text: str, path: Path) -> Iterator[Annotation]:
+def _parse_csv(text: str, path: Path) -> Iterator[Annotation]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     columns: tuple[int, int] | None = None
     try:
         for row in reader:
             if not any(cell.strip() for cell in row):
                 continue
+            where = f"{path}:{reader.line_num}"
             if columns is None:
-                columns, is_head = _columns(row, f"{path}:{reader.line_num}")
-                if is_head:
+                columns, is_header = _find_columns(row, where)
+                if is_header:
                     continue
             if len(row) <= max(columns) or not (row[columns[0]].strip() and row[columns[1]].strip()):
-                raise DatasetError("no image and class", where=f"{path}:{reader.line_num}", got=repr(",".join(row)))
+                raise _incomplete(where, ",".join(row))
             yield Annotation(reader.line_num, row[columns[0]].strip(), row[columns[1]].strip())
     except csv.Error as error:
-        raise DatasetError(f"not CSV ({error})", where=f"{path}:{reader.line_num}") from error
+        raise DatasetError(f"not a CSV file ({error})", where=f"{path}:{reader.line_num}") from error
 
 
-def _columns(row: list[str], where: str) -> tuple[tuple[int, int], bool]:
-    """Where image and class stand, and whether this line says so."""
+def _incomplete(where: str, line: str) -> DatasetError:
+    return DatasetError("incomplete annotation", where=where, expected="an image and a class", got=repr(line))
+
+
+def _find_columns(row: list[str], where: str) -> tuple[tuple[int, int], bool]:
+    """Return the indices of the image and class columns, and whether `row` is a header."""
     names = [cell.strip().lower() for cell in row]
     images = [names.index(name) for name in IMAGE_COLUMNS if name in names]
     labels = [names.index(name) for name in CLASS_COLUMNS if name in names]
@@ -82,8 +99,8 @@ def _columns(row: list[str], where: str) -> tuple[tuple[int, int], bool]:
     if len(row) == 2 and not images and not labels:
         return (0, 1), False
     raise DatasetError(
-        "which columns hold image and class is not clear", where=where,
-        expected=f"a first line with one of {', '.join(IMAGE_COLUMNS)} and one of {', '.join(CLASS_COLUMNS)}, or two "
-        "columns",
+        "cannot tell which columns hold the image and the class", where=where,
+        expected=f"a header with one of {', '.join(IMAGE_COLUMNS)} and one of {', '.join(CLASS_COLUMNS)}, or exactly "
+        "two columns",
         got=repr(",".join(row)),
     )  # fmt: skip

@@ -1,74 +1,135 @@
-"""Images with their classes: a folder a class, or a folder and a file of annotations."""
+"""Labelled images: one folder per class, or a folder with an annotation file."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict
 
 from ov_mobilenet.accuracy.annotations import read_annotations
-from ov_mobilenet.accuracy.classes import Classes, class_finder, doubt, expected_classes
+from ov_mobilenet.accuracy.classes import ClassMapping, class_finder, describe_expected, explain_mismatch
 from ov_mobilenet.errors import DatasetError, UsageError, printable
 from ov_mobilenet.images.image_files import IMAGE_SUFFIXES
 
-ANNOTATIONS = "val.txt"  # taken where it lies in the dataset's folder and no other is named
-SHOWN = 5
+DEFAULT_ANNOTATIONS = "val.txt"  # in the dataset's folder
+SHOWN_MISTAKES = 5
 
 
 @dataclass(frozen=True)
-class Example:
+class LabelledImage:
     """An image and its class.
 
     Attributes:
-        image: its name in the results: as the annotations have it, or its path below the dataset's folder.
-        index: its class as datasets count, see `classes`.
+        name: the image's name in results: as in the annotations, or its path relative to the dataset's folder.
+        index: class number in the dataset, see `classes`.
     """
 
-    image: str
+    name: str
     path: Path
     index: int
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images with their classes.
+    """Labelled images.
 
     Attributes:
-        annotations: the file that names them; None for a folder a class.
-        duplicates: how many times an image was named again, with the same class; it counts once.
+        annotations: the annotation file; None for one folder per class.
+        duplicates: number of annotations that repeat an image with the same class; each image is used once.
     """
 
     folder: Path
     annotations: Path | None
-    examples: tuple[Example, ...]
+    images: tuple[LabelledImage, ...]
     duplicates: int = 0
 
 
-def read_dataset(folder: Path, classes: Classes, annotations: Path | None = None) -> Dataset:
-    """The images of a folder and their classes; no image is opened.
+class SubsetOptions(TypedDict, total=False):
+    """The fields of `Subset` as keyword arguments."""
 
-    Args:
-        folder: holds the images that the annotations name, itself or in `images/`; without annotations (and without
-            a `val.txt` of its own) a folder a class, named by synset, class number or class name.
+    limit: int | None
+    sample: int | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Which images of a dataset to use; all by default.
+
+    Attributes:
+        limit: use the first `limit` images, at least 1.
+        sample: use `sample` images drawn at random, at least 1; excludes `limit`.
+        seed: seed of the random draw.
 
     Raises:
-        UsageError: there is no such folder.
-        DatasetError: a class is unknown or not clear, or an image has two; the message lists up to five.
+        UsageError: a number is out of range, or both `limit` and `sample` are given.
+    """
+
+    limit: int | None = None
+    sample: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value in (("limit", self.limit), ("sample", self.sample)):
+            if value is not None and value < 1:
+                raise UsageError(f"bad {name}", expected="at least 1", got=value)
+        if self.limit is not None and self.sample is not None:
+            raise UsageError(
+                "limit and sample exclude each other",
+                expected="limit (the first N images) or sample (N random images)",
+                got=f"limit {self.limit} and sample {self.sample}",
+            )
+
+    @property
+    def used_seed(self) -> int | None:
+        """The seed if images are drawn at random, else None."""
+        return None if self.sample is None else self.seed
+
+    def of(self, dataset: Dataset) -> Dataset:
+        """Return the dataset reduced to this subset, in the dataset's order.
+
+        The same seed draws the same images on every machine, and a larger sample contains every smaller one.
+        """
+        count = self.limit if self.sample is None else self.sample
+        if count is None or count >= len(dataset.images):
+            return dataset
+        if self.sample is None:
+            return replace(dataset, images=dataset.images[:count])
+
+        def rank(image: LabelledImage) -> bytes:
+            return hashlib.sha256(f"{self.seed}\0{image.name}".encode()).digest()
+
+        drawn = set(sorted(dataset.images, key=rank)[:count])
+        return replace(dataset, images=tuple(image for image in dataset.images if image in drawn))
+
+
+def read_dataset(folder: Path, classes: ClassMapping, annotations: Path | None = None) -> Dataset:
+    """List the images of a dataset and their classes; no image file is opened.
+
+    Args:
+        folder: with annotations, the folder of the images, or the parent of their `images/` folder; without
+            annotations (and without a `val.txt` in it), one folder per class, named by synset, class number or class
+            name.
+
+    Raises:
+        UsageError: the folder does not exist.
+        DatasetError: a class is unknown or ambiguous, or an image has two classes; the message lists up to five.
     """
     if not folder.is_dir():
         raise UsageError("no such folder", where="dataset", expected="a folder with images", got=folder)
-    if annotations is None and (folder / ANNOTATIONS).is_file():
-        annotations = folder / ANNOTATIONS
+    if annotations is None and (folder / DEFAULT_ANNOTATIONS).is_file():
+        annotations = folder / DEFAULT_ANNOTATIONS
     if annotations is None:
-        return Dataset(folder, None, _of_folders(folder, classes))
-    return _of_annotations(folder, annotations, classes)
+        return Dataset(folder, None, _read_class_folders(folder, classes))
+    return _read_annotated(folder, annotations, classes)
 
 
-def _of_folders(folder: Path, classes: Classes) -> tuple[Example, ...]:
+def _read_class_folders(folder: Path, classes: ClassMapping) -> tuple[LabelledImage, ...]:
     find = class_finder(classes)
-    examples: list[Example] = []
+    images: list[LabelledImage] = []
     mistakes: list[str] = []
     for below in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         files = sorted(file for file in below.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
@@ -76,33 +137,33 @@ def _of_folders(folder: Path, classes: Classes) -> tuple[Example, ...]:
             continue
         found = find(below.name)
         if len(found) != 1:
-            mistakes.append(doubt(below.name, found, classes))
+            mistakes.append(explain_mismatch(below.name, found, classes))
             continue
         (index,) = found
-        examples += [Example(_name(file.relative_to(folder)), file, index) for file in files]
+        images += [LabelledImage(_one_line_name(file.relative_to(folder)), file, index) for file in files]
     if mistakes:
-        raise _unclear("folders whose class is not clear", folder, mistakes, classes)
-    if not examples:
+        raise _class_error("folder names do not identify a class", folder, mistakes, classes)
+    if not images:
         raise DatasetError(
-            "no images in folders of their classes", where=folder,
-            expected=f"a folder a class: {expected_classes(classes)}",
-            fix=f"Or name a file that says which class each image has: --annotations {ANNOTATIONS}",
+            "no images in class folders", where=folder,
+            expected=f"one folder per class, named by {describe_expected(classes)}",
+            fix=f"Or give an annotation file: --annotations {DEFAULT_ANNOTATIONS}",
         )  # fmt: skip
-    return tuple(examples)
+    return tuple(images)
 
 
-def _of_annotations(folder: Path, path: Path, classes: Classes) -> Dataset:
+def _read_annotated(folder: Path, path: Path, classes: ClassMapping) -> Dataset:
     find = class_finder(classes)
-    seen: dict[str, tuple[int, int, str]] = {}  # name: class, line, as it stands there
+    seen: dict[str, tuple[int, int, str]] = {}  # name -> class, line, path as written in the file
     mistakes: list[str] = []
     duplicates = 0
     for line, image, label in read_annotations(path):
         found = find(label)
         if len(found) != 1:
-            mistakes.append(f"line {line}: {doubt(label, found, classes)}")
+            mistakes.append(f"line {line}: {explain_mismatch(label, found, classes)}")
             continue
         (index,) = found
-        name = _name(Path(image))
+        name = _one_line_name(Path(image))
         if name not in seen:
             seen[name] = (index, line, image)
         elif seen[name][0] == index:
@@ -110,36 +171,21 @@ def _of_annotations(folder: Path, path: Path, classes: Classes) -> Dataset:
         else:
             mistakes.append(f"lines {seen[name][1]} and {line}: two classes for {name}")
     if mistakes:
-        raise _unclear("classes that are not clear", path, mistakes, classes)
-    # Decided once, so that an image that is missing is missing where the others are.
+        raise _class_error("annotations do not identify one class per image", path, mistakes, classes)
+    # Decided once for all images, so that a missing image is reported in the folder where the others are.
     below = folder / "images"
     _, _, first = next(iter(seen.values()))
     root = below if not (folder / first).exists() and (below / first).exists() else folder
-    examples = tuple(Example(name, root / image, index) for name, (index, _, image) in seen.items())
-    return Dataset(folder, path, examples, duplicates)
+    images = tuple(LabelledImage(name, root / image, index) for name, (index, _, image) in seen.items())
+    return Dataset(folder, path, images, duplicates)
 
 
-def _name(path: Path) -> str:
-    """A path as text that is one line in any file."""
+def _one_line_name(path: Path) -> str:
+    """Return a path as printable text without line breaks, for reports and predictions files."""
     return printable(os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace"))
 
 
-def _unclear(what: str, where: Path, mistakes: Iterable[str], classes: Classes) -> DatasetError:
-    found = list(mistakes)
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return DatasetError(what, where=where, expected=expected_classes(classes), got="; ".join(found[:SHOWN]) + more)
-
-
-def subset(dataset: Dataset, limit: int | None, seed: int) -> Dataset:
-    """`limit` images drawn at random, in the dataset's order; all if there are no more.
-
-    The same seed gives the same images on every machine, and a larger limit adds to those of a smaller one.
-    """
-    if limit is None or limit >= len(dataset.examples):
-        return dataset
-
-    def rank(example: Example) -> bytes:
-        return hashlib.sha256(f"{seed}\0{example.image}".encode()).digest()
-
-    chosen = set(sorted(dataset.examples, key=rank)[:limit])
-    return replace(dataset, examples=tuple(example for example in dataset.examples if example in chosen))
+def _class_error(what: str, where: Path, mistakes: Sequence[str], classes: ClassMapping) -> DatasetError:
+    more = f" and {len(mistakes) - SHOWN_MISTAKES} more" if len(mistakes) > SHOWN_MISTAKES else ""
+    shown = "; ".join(mistakes[:SHOWN_MISTAKES]) + more
+    return DatasetError(what, where=where, expected=describe_expected(classes), got=shown)

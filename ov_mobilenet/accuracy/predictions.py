@@ -1,4 +1,4 @@
-"""The predictions file: a line an image, written as soon as it is known, so that a run can be gone on with.
+"""The predictions file: one line per image, written as soon as it is known, so that a run can be resumed.
 
 JSON lines (`.jsonl`):
 
@@ -6,8 +6,8 @@ JSON lines (`.jsonl`):
 
 CSV (`.csv`): `image`, `class_id`, `run`, then `predicted_1`, `probability_1` to `predicted_5`, `probability_5`.
 
-`class_id` is the true class, as the network counts. `run` stands for model, geometry, device and precision: answers of
-another run are never mixed in. Images that failed have no line, and are tried again.
+`class_id` is the true class, as the network numbers it. `run` identifies model, geometry, device and precision, so that
+predictions of different runs are never mixed. Images that failed have no line and are tried again.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
-from ov_mobilenet.accuracy.classes import Classes
-from ov_mobilenet.accuracy.figures import TOP
+from ov_mobilenet.accuracy.classes import ClassMapping
+from ov_mobilenet.accuracy.metrics import TOP_K
 from ov_mobilenet.errors import DatasetError, UsageError
 from ov_mobilenet.runtime.results import Prediction
 
-HEAD = (
+CSV_COLUMNS = (
     "image",
     "class_id",
     "run",
-    *(f"{name}_{k}" for k in range(1, TOP + 1) for name in ("predicted", "probability")),
+    *(f"{name}_{k}" for k in range(1, TOP_K + 1) for name in ("predicted", "probability")),
 )
 
 
-class _Line(Struct, frozen=True):
+class _PredictionLine(Struct, frozen=True):
     image: str
     class_id: int
     run: str
@@ -44,46 +44,50 @@ class _Line(Struct, frozen=True):
 
 
 class PredictionsFile:
-    """Takes predictions one by one; a context manager.
+    """Writes predictions one by one; a context manager.
 
     Args:
-        resume: keep what stands there already, in `taken`; otherwise it is written anew.
+        run: identifies the run, see the module.
+        resume: keep the predictions of an existing file, as `known`; otherwise the file is overwritten. An incomplete
+            last line is removed.
 
     Attributes:
-        taken: predictions that were there, by image.
+        known: the predictions of the existing file, by image name.
 
     Raises:
-        UsageError: the name does not say which format.
-        DatasetError: a line is broken, or of another run; names it. A last line that broke off is cut.
+        UsageError: the suffix is neither `.jsonl` nor `.csv`.
+        DatasetError: a line is invalid, or belongs to another run; the message names it.
     """
 
-    def __init__(self, path: Path, run: str, classes: Classes, *, resume: bool) -> None:
+    def __init__(self, path: Path, run: str, classes: ClassMapping, *, resume: bool) -> None:
         self._run = run
         self._csv = check_format(path) == ".csv"
-        self.taken: dict[str, tuple[Prediction, ...]] = {}
+        self.known: dict[str, tuple[Prediction, ...]] = {}
         complete = _complete_bytes(path) if resume else b""
-        for number, line in self._parsed(complete, path, classes):
+        for number, line in self._read_lines(complete, path, classes):
             if line.run != run:
                 raise DatasetError(
-                    "predictions of another run", where=f"{path}:{number}",
+                    "the predictions belong to another run", where=f"{path}:{number}",
                     expected=f"run {run} (this model, geometry, device and precision)", got=line.run,
-                    fix="Name another file, or leave --resume out to write it anew",
+                    fix="Give another file, or omit --resume to overwrite this one",
                 )  # fmt: skip
-            self.taken[line.image] = line.predictions
+            self.known[line.image] = line.predictions
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[bytes] = path.open("r+b" if complete else "wb")
         self._file.truncate(len(complete))
         self._file.seek(0, os.SEEK_END)
         if self._csv and not complete:
-            self._write_row(HEAD)
+            self._write_row(CSV_COLUMNS)
 
-    def put(self, image: str, class_id: int, predictions: Sequence[Prediction]) -> None:
-        """Write one line."""
+    def write(self, image: str, class_id: int, predictions: Sequence[Prediction]) -> None:
+        """Write the predictions of one image."""
         if self._csv:
             pairs = (value for p in predictions for value in (p.class_id, repr(p.probability)))
             self._write_row((image, class_id, self._run, *pairs))
         else:
-            self._file.write(msgspec.json.encode(_Line(image, class_id, self._run, tuple(predictions))) + b"\n")
+            self._file.write(
+                msgspec.json.encode(_PredictionLine(image, class_id, self._run, tuple(predictions))) + b"\n"
+            )
         self._file.flush()
 
     def __enter__(self) -> PredictionsFile:
@@ -99,32 +103,34 @@ class PredictionsFile:
         csv.writer(text, lineterminator="\n").writerow(row)
         self._file.write(text.getvalue().encode())
 
-    def _parsed(self, data: bytes, path: Path, classes: Classes) -> Iterator[tuple[int, _Line]]:
-        # Names have no line feed in them, so a line is a line; see dataset._name.
+    def _read_lines(self, data: bytes, path: Path, classes: ClassMapping) -> Iterator[tuple[int, _PredictionLine]]:
+        # Image names contain no line breaks (see dataset._one_line_name), so each line is one record.
         for number, raw in enumerate(data.split(b"\n")[:-1], 1):
             if self._csv and number == 1:
-                if raw.decode("utf-8", "replace") != ",".join(HEAD):
-                    raise DatasetError("no predictions file", where=path, expected=f"columns {','.join(HEAD[:4])},…")
+                if raw.decode("utf-8", "replace") != ",".join(CSV_COLUMNS):
+                    raise DatasetError(
+                        "not a predictions file", where=path, expected=f"columns {','.join(CSV_COLUMNS[:4])},…"
+                    )
                 continue
             try:
-                line = _of_row(raw, classes) if self._csv else msgspec.json.decode(raw, type=_Line)
+                line = _parse_row(raw, classes) if self._csv else msgspec.json.decode(raw, type=_PredictionLine)
             except (ValueError, csv.Error, StopIteration) as error:  # msgspec's errors are ValueErrors
-                raise DatasetError(f"broken line of predictions ({error})", where=f"{path}:{number}") from error
+                raise DatasetError(f"invalid prediction ({error})", where=f"{path}:{number}") from error
             if not line.predictions or not all(0 <= p.class_id < classes.count for p in line.predictions):
-                raise DatasetError("broken line of predictions (no such class)", where=f"{path}:{number}")
+                raise DatasetError("invalid prediction (no such class)", where=f"{path}:{number}")
             yield number, line
 
 
 def check_format(path: Path) -> str:
-    """The suffix of a predictions file. Raises: UsageError, if it is neither `.jsonl` nor `.csv`."""
+    """Return the suffix of a predictions file. Raises: UsageError, if it is neither `.jsonl` nor `.csv`."""
     suffix = path.suffix.lower()
     if suffix not in (".jsonl", ".csv"):
-        raise UsageError("which format is not clear", where=path, expected="a file .jsonl or .csv", got=path.name)
+        raise UsageError("unknown format of a predictions file", expected="a .jsonl or .csv file", got=path)
     return suffix
 
 
 def _complete_bytes(path: Path) -> bytes:
-    """What stands in the file up to its last line feed; nothing if there is no file."""
+    """Return the file's content up to its last line feed; nothing if the file does not exist."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -132,7 +138,7 @@ def _complete_bytes(path: Path) -> bytes:
     return data[: data.rfind(b"\n") + 1]
 
 
-def _of_row(raw: bytes, classes: Classes) -> _Line:
+def _parse_row(raw: bytes, classes: ClassMapping) -> _PredictionLine:
     row = next(csv.reader([raw.decode()], strict=True))
     image, class_id, run, *pairs = row
     if len(pairs) % 2 or not pairs:
@@ -142,4 +148,4 @@ def _of_row(raw: bytes, classes: Classes) -> _Line:
         Prediction(i, classes.label(i) if 0 <= i < classes.count else "", float(text))
         for i, text in zip(ids, pairs[1::2], strict=True)
     )
-    return _Line(image, int(class_id), run, tuple(found))
+    return _PredictionLine(image, int(class_id), run, tuple(found))

@@ -1,39 +1,40 @@
-"""What a measurement of accuracy found, as one frozen value; its JSON form is the command's."""
+"""The result of `measure_accuracy`; its JSON form is the output of `accuracy --format json`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
-from ov_mobilenet.accuracy.figures import ClassFigures, Confusion, Interval
-from ov_mobilenet.errors import DatasetError
+from ov_mobilenet.accuracy.metrics import ClassAccuracy, ClassConfusion, Interval
+from ov_mobilenet.accuracy.protocol import GeometryOrigin
 from ov_mobilenet.runtime.results import Failure
 
 SCHEMA_VERSION = 1
-GeometryFrom = Literal["model", "graph", "asked", "not known"]
 
 
 class AccuracyReport(Struct, frozen=True, kw_only=True):
-    """Figures and how they came about; accuracies are fractions in [0, 1].
+    """Accuracy of a model and how it was measured; accuracies are fractions in [0, 1].
 
     Attributes:
-        device, inference_precision: what ran.
-        geometry: crop and resize in words; None for a graph that resizes and does not say how.
-        geometry_from: `model` its own protocol, `graph` the same inside the graph, `asked` another one was asked for,
-            `not known` the model does not say and the whole image was resized.
-        exif_orientation: images are not turned as their EXIF orientation says, as in the published protocols.
-        limit, seed: of a random subset; None for all images.
-        images: images that were classified; the accuracies are fractions of them.
-        failed: images that could not be read or classified.
-        duplicates: times that an image was named again; it counts once.
-        classes: of the network, background included.
-        top1_interval, top5_interval: Wilson's 95 % score intervals.
-        reference_top1, reference_top5: what they are compared with: the published accuracies, or those of a file.
-        per_class: the classes that have images.
-        worst_classes: those with the lowest top-1, and what they were taken for.
+        device: the devices that ran the model, as OpenVINO names them.
+        inference_precision: f32, bf16 or f16; None where the device does not report it.
+        geometry: crop and resize in words; None for a graph that resizes and does not record how.
+        geometry_from: where the geometry comes from, see `protocol.GeometryOrigin`.
+        exif_orientation: images are not rotated by their EXIF orientation, as in the published protocols.
+        limit: only the first `limit` images were used; None otherwise.
+        sample: only `sample` images, drawn at random, were used; None otherwise.
+        seed: seed of that draw; None without one.
+        images: number of classified images; the accuracies are fractions of it.
+        failed: number of images that could not be read or classified.
+        duplicates: number of annotations that repeat an image; each image is used once.
+        classes: number of classes of the network, including background.
+        top1_interval: Wilson's 95 % score interval of `top1`.
+        top5_interval: Wilson's 95 % score interval of `top5`.
+        reference_top1: published top-1, or that of the reference file; None where there is none.
+        reference_top5: published top-5, or that of the reference file; None where there is none.
+        per_class: accuracy of each class that has images.
+        worst_classes: all classes with wrong predictions, lowest top-1 first, and what was predicted instead.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -41,11 +42,12 @@ class AccuracyReport(Struct, frozen=True, kw_only=True):
     device: str
     inference_precision: str | None
     geometry: str | None
-    geometry_from: GeometryFrom
+    geometry_from: GeometryOrigin
     exif_orientation: Literal["ignored"] = "ignored"
     dataset: str
     annotations: str | None
     limit: int | None
+    sample: int | None
     seed: int | None
     images: int
     failed: int
@@ -58,29 +60,7 @@ class AccuracyReport(Struct, frozen=True, kw_only=True):
     top5_interval: Interval
     reference_top1: float | None
     reference_top5: float | None
-    per_class: tuple[ClassFigures, ...]
-    worst_classes: tuple[Confusion, ...]
+    per_class: tuple[ClassAccuracy, ...]
+    worst_classes: tuple[ClassConfusion, ...]
     failures: tuple[Failure, ...]
     versions: dict[str, str]
-
-
-class _Figures(Struct, frozen=True):
-    top1: float
-    top5: float | None = None
-
-
-def read_figures(path: Path) -> tuple[float, float | None]:
-    """Top-1 and top-5 from the JSON of an earlier measurement.
-
-    Raises:
-        DatasetError: the file cannot be read, or holds no top-1.
-    """
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=_Figures)
-    except OSError as error:
-        raise DatasetError("the reference cannot be read", where=path, got=error.strerror or error) from error
-    except msgspec.DecodeError as error:
-        raise DatasetError(
-            f"no reference ({error})", where=path, expected="what `accuracy --format json` printed"
-        ) from error
-    return found.top1, found.top5

@@ -1,4 +1,4 @@
-"""How fast a network answers for frames that are ready: nothing is read, decoded or resized while the clock runs."""
+"""Throughput and latency of a network on frames in memory: reading, decoding and resizing are not measured."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.items import Prepared
 
-WARM_UP = 0.1  # of the time measured
+WARM_UP = 0.1  # fraction of the measuring time
 
 
-def frame_of(file: Path, geometry: Geometry | None, reader: Library) -> Frame:
-    """An image at the network's size, as its accuracy is measured. Raises: ImageError."""
+def read_frame(file: Path, geometry: Geometry | None, reader: Library) -> Frame:
+    """Read an image and bring it to the network's size, with exact pixels. Raises: ImageError."""
     return load_image(file, geometry, "exact", reader=reader, exif_orientation=False).frame
 
 
 def one_by_one(answer: Callable[[Frame], object], frames: list[Frame], seconds: float) -> tuple[float, float]:
-    """Images per second and the median latency in ms, one image after another for so many seconds."""
+    """Run one image after another for `seconds`; return images per second and the median latency in ms."""
 
     def latencies(duration: float) -> list[float]:
         found: list[float] = []
@@ -50,7 +50,7 @@ def one_by_one(answer: Callable[[Frame], object], frames: list[Frame], seconds: 
 
 
 def through_queue(classifier: Classifier, files: list[Path], seconds: float) -> float:
-    """Images per second through an `InferQueue`, for so many seconds.
+    """Run images through an `InferQueue` for `seconds`; return images per second.
 
     Raises:
         DeviceError: the device failed.
@@ -72,7 +72,7 @@ def _run(classifier: Classifier, prepared: list[Prepared], seconds: float) -> fl
                 if perf_counter() - begun >= seconds:
                     break
         except (DeviceError, UsageError):
-            pass  # told to whoever takes the results
+            pass  # the iterator of results raises it
         finally:
             queue.close()
 

@@ -1,43 +1,52 @@
-"""Compare an IR with its source network on images, in probabilities."""
+"""`verify`: compare the probabilities of an IR with those of its source network, on the same images."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ov_mobilenet.errors import ImageError, VerificationError
+from ov_mobilenet.accuracy.protocol import OnProgress, ignore_progress
+from ov_mobilenet.accuracy.reference import description_of
+from ov_mobilenet.accuracy.source_graph import as_probabilities, graph_facts, not_covered
+from ov_mobilenet.errors import ImageError, UsageError, VerificationError
+from ov_mobilenet.ir.files import OpenedIr, open_ir
+from ov_mobilenet.resolve import Lookup, LookupOptions, open_model, source_files
 from ov_mobilenet.zoo.geometry import Geometry
 
 if TYPE_CHECKING:
     import numpy as np
-    import openvino as ov
     from numpy.typing import NDArray
+    from typing_extensions import Unpack
 
     from ov_mobilenet.conversion.converter import IrModel
     from ov_mobilenet.downloads.fetch import SourceFiles
-    from ov_mobilenet.zoo.arguments import ConversionPlan
-    from ov_mobilenet.zoo.model import ModelConfig
+    from ov_mobilenet.runtime.classifier import Classifier
 
-# What a converted model promises (the README's table): largest difference of any probability, and the least
-# fraction of images on which the first class is the same.
+# By weight precision, what the README promises of a converted model: largest difference of any probability, and the
+# smallest fraction of images with the same top-1.
 TOLERANCE = {"FP32": (3e-5, 1.0), "FP16": (4e-2, 0.98)}
 # A quantised network: its own framework computes in integers, OpenVINO in floats; LiteRT may round the output to 1/256.
 QUANTISED_TOLERANCE = (0.1, 0.93)
-DRAWN_IMAGES = 16
+NOISE_IMAGES = 16
 
 
 class Verification(Struct, frozen=True, kw_only=True):
-    """What a comparison found.
+    """Result of `verify`.
 
     Attributes:
-        max_difference: the largest difference of a probability; not a number if either side gave one that is none.
-        top1_agreement: fraction of images with the same first class, in [0, 1].
-        skipped: images that could not be read.
-        not_covered: what both sides have from the same hand, so that a mistake in it would not show.
+        precision: weight precision of the IR.
+        images: number of images compared.
+        skipped: number of images that could not be read.
+        max_difference: the largest difference of a probability; NaN if either network gave a NaN.
+        top1_agreement: fraction of images with the same top-1, in [0, 1].
+        tolerance: the largest allowed `max_difference`.
+        least_agreement: the smallest allowed `top1_agreement`.
+        not_covered: what both networks take from the same code, so that an error in it is not detected; None if
+            nothing.
     """
 
     precision: str
@@ -56,88 +65,149 @@ class Verification(Struct, frozen=True, kw_only=True):
 
 
 def verify(
-    sources: SourceFiles,
-    model: IrModel,
-    images: Iterable[Path] | None = None,
+    model: str | Path | SourceFiles,
+    ir: str | Path | IrModel | None = None,
+    images: Iterable[str | Path] | None = None,
     *,
-    on_progress: Callable[[], None] = lambda: None,
+    on_progress: OnProgress = ignore_progress,
+    **options: Unpack[LookupOptions],
 ) -> Verification:
-    """Run the IR (CPU, f32) and the source network on the same images.
+    """Compare an IR (on the CPU, at f32) with its source network (in its own framework) on the same images.
 
     Args:
-        images: image files; None for coloured noise drawn from a fixed seed.
+        model: a zoo name or the path of a `model.yml`; or the path of an IR `.xml` whose description is in the zoo or
+            in `config_dirs`; or the `SourceFiles` of a download.
+        ir: the converted model or the path of its `.xml`; None for `model` itself if that is an IR, and otherwise for
+            the FP32 IR in the cache, which is converted if it is missing.
+        images: image files; None for coloured noise from a fixed seed.
         on_progress: called after each image.
+        options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`).
 
     Raises:
-        MissingDependencyError: the source network's framework is not installed.
+        UsageError: `SourceFiles` without an IR, or an IR whose description is unknown.
+        MissingDependencyError: the framework of the source network is not installed.
         ConversionError: the source network cannot be run in its framework.
-        VerificationError: images are given and not one could be read; or the IR crops by itself, or takes planes.
+        VerificationError: no image could be read, the IR takes other inputs than its source network, or it is INT8.
+        OvMobilenetError: as `load_classifier`.
     """
     import numpy as np
 
     from ov_mobilenet.accuracy.source_networks import source_oracle
     from ov_mobilenet.conversion.sources import network_path
-    from ov_mobilenet.load import load_classifier
     from ov_mobilenet.zoo.arguments import plan_conversion
 
-    plan = plan_conversion(sources.config)
-    path = network_path(sources.config, plan, sources.folder)
-    oracle = source_oracle(sources.config, plan, path)
-    gives_probabilities, quantised = graph_facts(sources.config, plan, path)
-    classifier = load_classifier(model.xml, device="CPU", inference_precision="f32")
-    tolerance, agreement = QUANTISED_TOLERANCE if quantised else TOLERANCE[model.precision]
-    if classifier.input_size is None or classifier.geometry is None or model.record.planes is not None:
-        raise VerificationError(
-            "the IR cannot be fed what its source network is fed", where=model.xml,
-            expected="frames of the network's own size",
-            got="frames of any size" if classifier.input_size is None else f"{model.record.planes} planes",
-            fix="Verify the plain form; geometry and planes come before the network and change nothing in it",
-        )  # fmt: skip
-    height, width = classifier.input_size
+    sources, opened = _open_pair(model, ir, Lookup.of(options))
+    config = sources.config
+    plan = plan_conversion(config)
+    path = network_path(config, plan, sources.folder)
+    oracle = source_oracle(config, plan, path)
+    gives_probabilities, quantised = graph_facts(config, plan, path)
+    precision = _weight_precision(opened)
+    tolerance, agreement = QUANTISED_TOLERANCE if quantised else TOLERANCE[precision]
+    classifier, geometry, (height, width) = _plain_classifier(opened)
+    paths = None if images is None else [Path(image) for image in images]
+    total = NOISE_IMAGES if paths is None else len(paths)
     difference, same, count, skipped = 0.0, 0, 0, 0
-    frames = draw_noise(height, width) if images is None else _read(images, classifier.geometry)
-    for frame in frames:
+    for frame in draw_noise(height, width) if paths is None else _read_frames(paths, geometry):
         if frame is None:
             skipped += 1
+            on_progress(count + skipped, total)
             continue
-        ours = classifier.probabilities(frame[None])[0]
-        theirs = as_probabilities(oracle(frame), probabilities=gives_probabilities)
-        if ours.shape != theirs.shape:
+        actual = classifier.probabilities(frame[None])[0]
+        expected = as_probabilities(oracle(frame), probabilities=gives_probabilities)
+        if actual.shape != expected.shape:
             raise VerificationError(
-                "the IR differs from its source network", where=model.xml,
-                expected=f"{theirs.size} classes", got=f"{ours.size}",
+                "the IR differs from its source network", where=opened.xml,
+                expected=f"{expected.size} classes", got=f"{actual.size}",
             )  # fmt: skip
-        difference = float(np.maximum(difference, np.abs(ours - theirs).max()))  # Python's max would drop a NaN
-        same += int(ours.argmax() == theirs.argmax())
+        # np.maximum keeps a NaN; Python's max would drop it.
+        difference = float(np.maximum(difference, np.abs(actual - expected).max()))
+        same += int(actual.argmax() == expected.argmax())
         count += 1
-        on_progress()
+        on_progress(count + skipped, total)
     if not count:
-        raise VerificationError("no image could be read", expected="at least one", got=f"{skipped} unreadable ones")
+        raise VerificationError("no image could be read", expected="at least one", got=f"{skipped} unreadable images")
     return Verification(
-        precision=model.precision,
+        precision=precision,
         images=count,
         skipped=skipped,
         max_difference=difference,
         top1_agreement=same / count,
         tolerance=tolerance,
         least_agreement=agreement,
-        not_covered=_not_covered(sources.config, plan, path),
+        not_covered=not_covered(config, plan, path),
     )
 
 
 def check(result: Verification, xml: Path) -> None:
-    """Raise if a verification does not hold. Raises: VerificationError."""
+    """Check that a verification is within tolerance. Raises: VerificationError, if it is not."""
     if not result.holds:
-        difference = "no numbers (NaN)" if math.isnan(result.max_difference) else f"{result.max_difference:.3g}"
+        difference = "NaN" if math.isnan(result.max_difference) else f"{result.max_difference:.3g}"
         raise VerificationError(
             "the IR differs from its source network", where=xml,
-            expected=f"probabilities within {result.tolerance:g}, the same top-1 on {result.least_agreement:.0%}",
-            got=f"{difference}, {result.top1_agreement:.1%} of {result.images}",
+            expected=f"probabilities within {result.tolerance:g} and the same top-1 on at least "
+            f"{result.least_agreement:.0%} of the images",
+            got=f"a largest difference of {difference} and the same top-1 on {result.top1_agreement:.1%} of "
+            f"{result.images} images",
         )  # fmt: skip
 
 
-def _read(images: Iterable[Path], geometry: Geometry) -> Iterator[NDArray[np.uint8] | None]:
-    """Frames at the network's size; None for an image that cannot be read."""
+def _open_pair(
+    model: str | Path | SourceFiles, ir: str | Path | IrModel | None, lookup: Lookup
+) -> tuple[SourceFiles, OpenedIr]:
+    """Return the verified source files and the IR to compare."""
+    from ov_mobilenet.downloads.fetch import SourceFiles
+
+    if ir is not None:
+        opened = open_ir(Path(ir) if isinstance(ir, str | Path) else ir.xml)
+    elif isinstance(model, SourceFiles):
+        raise UsageError("source files need an IR to verify", expected="verify(sources, ir)")
+    else:
+        opened = open_model(model, lookup)
+    if isinstance(model, SourceFiles):
+        return model, opened
+    config = description_of(model, opened.record, lookup.config_dirs)
+    if config is None:
+        raise UsageError(
+            "the description of this IR is unknown or has changed", where=model,
+            expected="an IR converted from a model of the zoo or of config_dirs",
+            fix="Give the description too: verify('path/to/model.yml', ir)",
+        )  # fmt: skip
+    return source_files(config, lookup), opened
+
+
+def _weight_precision(opened: OpenedIr) -> str:
+    precision = None if opened.record is None else opened.record.precision
+    if precision not in TOLERANCE:
+        raise VerificationError(
+            "this IR cannot be verified against its source network", where=opened.xml,
+            expected=f"an IR of ov-mobilenet with {' or '.join(TOLERANCE)} weights",
+            got=precision or "no record of ov-mobilenet", fix="Measure it with ov-mobilenet compare",
+        )  # fmt: skip
+    return precision
+
+
+def _plain_classifier(opened: OpenedIr) -> tuple[Classifier, Geometry, tuple[int, int]]:
+    """Return a classifier at f32 that takes the frames of the source network, their geometry, and their size."""
+    from ov_mobilenet.devices.compile import compile_model
+    from ov_mobilenet.devices.settings import DeviceSettings
+    from ov_mobilenet.runtime.runnable import make_runnable
+
+    settings = DeviceSettings(device="CPU", inference_precision="f32")
+    classifier = make_runnable(opened).compile(compile_model, settings)
+    planes = None if opened.record is None else opened.record.planes
+    if classifier.input_size is None or classifier.geometry is None or planes is not None:
+        raise VerificationError(
+            "the IR does not take the same input as its source network", where=opened.xml,
+            expected="frames of the network's own size",
+            got="frames of any size" if classifier.input_size is None else f"{planes} planes",
+            fix="Verify the plain form: geometry and colour conversion come before the network and do not change it",
+        )  # fmt: skip
+    return classifier, classifier.geometry, classifier.input_size
+
+
+def _read_frames(images: Iterable[Path], geometry: Geometry) -> Iterator[NDArray[np.uint8] | None]:
+    """Yield frames at the network's size; None for an image that cannot be read."""
     from ov_mobilenet.images.decode import read_image
     from ov_mobilenet.images.geometry import apply
 
@@ -149,61 +219,12 @@ def _read(images: Iterable[Path], geometry: Geometry) -> Iterator[NDArray[np.uin
 
 
 def draw_noise(height: int, width: int) -> Iterator[NDArray[np.uint8]]:
-    """Coloured noise, coarse enough for a network to see something in it; always the same."""
+    """Yield `NOISE_IMAGES` frames of coloured noise, coarse enough to excite the network; always the same."""
     import numpy as np
 
     generator = np.random.default_rng(2018)
-    for _ in range(DRAWN_IMAGES):
+    for _ in range(NOISE_IMAGES):
         coarse = generator.integers(0, 256, (-(-height // 16), -(-width // 16), 3))
         fine = generator.integers(-20, 21, (height, width, 3))
         large = coarse.repeat(16, axis=0).repeat(16, axis=1)[:height, :width]
         yield np.clip(large + fine, 0, 255).astype(np.uint8)
-
-
-def graph_facts(config: ModelConfig, plan: ConversionPlan, path: Path) -> tuple[bool, bool]:
-    """Whether the graph ends in softmax, which its values do not say (logits can lie in [0, 1]); if it is quantised."""
-    from ov_mobilenet.conversion.sources import network_framework, read_network
-    from ov_mobilenet.ir.ports import find_output
-    from ov_mobilenet.ir.probabilities import ends_in_softmax
-
-    if config.framework == "pytorch":
-        return False, False  # our own modules, all of which end in logits
-    network = read_network(network_framework(config, path), plan, path)
-    return ends_in_softmax(find_output(network, plan.output, path)), _holds_integers(network)
-
-
-def _not_covered(config: ModelConfig, plan: ConversionPlan, path: Path) -> str | None:
-    """A state dict is run in our own module; whose padding that is only its keys can tell."""
-    from ov_mobilenet.conversion.sources.pytorch import fit_plan
-
-    if config.framework != "pytorch" or not fit_plan(plan, path).taken_for:
-        return None
-    return "padding, activations and batch-norm epsilon: the weights were run in our own module"
-
-
-def _holds_integers(network: ov.Model) -> bool:
-    """Whether activations are quantised, or weights alone: LiteRT then quantises the activations as it runs."""
-    import openvino as ov
-
-    small = (ov.Type.i8, ov.Type.u8, ov.Type.i4, ov.Type.u4)
-    for operation in network.get_ops():
-        kind = operation.get_type_name()
-        if kind == "FakeQuantize":
-            return True
-        if kind == "Constant" and operation.get_element_type() in small and len(operation.get_output_shape(0)) > 1:
-            return True
-    return False
-
-
-def as_probabilities(answer: NDArray[np.float32], *, probabilities: bool) -> NDArray[np.float32]:
-    """The source network's answer, through a softmax if it is not one already."""
-    import numpy as np
-
-    values = answer.astype(np.float64)
-    # A softmax that the conversion overlooks would be applied twice in the IR, and here as well: the same error on
-    # both sides would go unseen. So values that sum to 1 are never turned, whatever the graph seems to be.
-    sums_to_one = values.min() >= 0.0 and abs(values.sum() - 1.0) < 1e-3
-    if not probabilities and not sums_to_one:
-        exponentials = np.exp(values - values.max())
-        values = exponentials / exponentials.sum()
-    return values.astype(np.float32)

@@ -1,4 +1,4 @@
-"""`quantize`."""
+"""The command `quantize`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ov_mobilenet.cli import options
 from ov_mobilenet.cli.progress import Count, open_progress
 
 if TYPE_CHECKING:
-    from ov_mobilenet.quantization.calibration import OnImage
+    from ov_mobilenet.accuracy.protocol import OnProgress
     from ov_mobilenet.quantization.quantizer import Quantized
 
 SCHEMA_VERSION = 1
@@ -23,36 +23,45 @@ SCHEMA_VERSION = 1
 @click.argument("model")
 @click.option(
     "--calibration", multiple=True, required=True, metavar="INPUT",
-    help="Images to calibrate on: folders with all below them, files, wildcards, @LIST, - for stdin, tar shards, "
-    "videos; repeatable.",
+    help="Calibration images: folders (recursive), files, wildcards, @LIST, - for stdin, tar shards, videos; "
+    "repeatable.",
 )  # fmt: skip
-@click.option("--subset-size", type=click.IntRange(min=1), default=300, show_default=True, help="Images to use.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Which images make the subset.")
+@click.option(
+    "--subset-size",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="Number of calibration images to use.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of their random choice.")
 @click.option(
     "--preset", type=click.Choice(["auto", "performance", "mixed"]), default="auto", show_default=True,
-    help="auto: what was measured best for networks of this kind.",
+    help="auto: the preset that was measured best for networks of this kind.",
 )  # fmt: skip
 @click.option(
     "--fast-bias-correction/--no-fast-bias-correction", default=False, show_default=True,
-    help="A quicker, coarser correction of each layer's mean.",
+    help="Correct the bias of each layer by a faster, less accurate method.",
 )  # fmt: skip
-@click.option("--ignored-scope", multiple=True, metavar="NAME|REGEX", help="Operations that stay in float; repeatable.")
+@click.option("--ignored-scope", multiple=True, metavar="NAME|REGEX", help="Keep operations in float; repeatable.")
 @click.option(
     "--dataset", type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Labelled images (val.txt, or a folder a class): top-1 before and after.",
+    metavar="DIR",
+    help="Labelled images (val.txt, or one folder per class): measure top-1 before and after.",
 )  # fmt: skip
 @click.option(
     "--max-drop", type=click.FloatRange(min=0.0, max=1.0), metavar="FRACTION",
-    help="Put layers back to float until top-1 on --dataset drops no further, such as 0.01; exit code 3 if it does.",
+    help="Revert layers to float until top-1 on --dataset drops by at most this fraction, such as 0.01; exit with code "
+    "3 if it drops further.",
 )  # fmt: skip
 @click.option(
-    "-d", "--device", default="CPU", show_default=True, help="Where it will run: what it lacks is said first."
+    "-d", "--device", default="CPU", show_default=True, help="Device to run on; warn if INT8 is not faster there."
 )
 @click.option(
     "-o", "--output-dir", "--output_dir", type=click.Path(path_type=Path, file_okay=False), default=None,
-    help="The IR goes to OUTPUT_DIR/public/NAME/FP16-INT8/NAME.xml (default: beside the IR given, or here).",
+    help="Write the IR to OUTPUT_DIR/public/NAME/FP16-INT8/NAME.xml (default: beside a given IR, or in the current "
+    "folder).",
 )  # fmt: skip
-@click.option("--format", "form", type=options.FORMATS, default="table", show_default=True)
+@click.option("--format", "form", type=options.FORMATS, default="table", show_default=True, help="Output format.")
 @options.config_dirs
 @options.cache_dir
 @click.pass_context
@@ -74,7 +83,9 @@ def quantize_command(
     cache_dir: Path | None,
     offline: bool,
 ) -> None:
-    """Make an INT8 IR of a converted model, calibrated on images through the model's own crop and resize.
+    """Quantise a MODEL to INT8, calibrated on images that go through the model's own crop and resize.
+
+    MODEL is a zoo name, a model.yml or an IR .xml of `convert`.
 
     Needs NNCF: pip install "ov-mobilenet[quantize]".
 
@@ -83,12 +94,8 @@ def quantize_command(
       ov-mobilenet quantize mobilenet-v2-pytorch --calibration images/
       ov-mobilenet quantize public/mine/FP32/mine.xml --calibration train/ --dataset val/ --max-drop 0.01
     """
-    from ov_mobilenet.quantization import nncf_calls
     from ov_mobilenet.quantization.quantizer import QuantizeSettings, quantize
-    from ov_mobilenet.resolve import Lookup, open_model
 
-    nncf_calls.require()
-    xml = open_model(model, Lookup(config_dirs, cache_dir, offline)).xml
     settings = QuantizeSettings(
         subset_size=subset_size,
         seed=seed,
@@ -97,11 +104,19 @@ def quantize_command(
         ignored_scope=ignored_scope,
         max_drop=max_drop,
     )
-    target = None
-    if output_dir is not None or not model.endswith(".xml"):
-        target = (output_dir or Path()) / "public" / xml.stem / "FP16-INT8" / xml.name
-    with _progress(context) as on_image:
-        made = quantize(xml, calibration, target, settings=settings, dataset=dataset, device=device, on_image=on_image)
+    with _progress(context) as on_progress:
+        made = quantize(
+            model,
+            calibration,
+            output_dir=output_dir,
+            settings=settings,
+            dataset=dataset,
+            device=device,
+            on_progress=on_progress,
+            config_dirs=config_dirs,
+            cache_dir=cache_dir,
+            offline=offline,
+        )
     if form == "json":
         options.print_json(_facts(made))
     else:
@@ -111,7 +126,7 @@ def quantize_command(
 
 
 @contextmanager
-def _progress(context: click.Context) -> Iterator[OnImage]:
+def _progress(context: click.Context) -> Iterator[OnProgress]:
     with open_progress(context) as progress:
         task = progress.task()
 
@@ -142,14 +157,14 @@ def _facts(made: Quantized) -> dict[str, Any]:
 def _summary(made: Quantized) -> str:
     calibration = made.model.record.calibration or {}
     text = (
-        f"{calibration['images']} images, preset {calibration['preset']}; the weights take {made.bytes_ratio:.2f} of "
-        "the bytes they took"
+        f"{calibration['images']} calibration images, preset {calibration['preset']}; size of the weights "
+        f"{made.bytes_ratio:.0%} of the float IR"
     )
     if made.accuracy:
         text += (
             f"; top-1 {made.accuracy['float_top1']:.3f} -> {made.accuracy['top1']:.3f} on {made.accuracy['images']} "
-            f"images, {made.accuracy['agreement']:.1%} with the same class"
+            f"images, same top-1 on {made.accuracy['agreement']:.1%}"
         )
     if made.put_back:
-        text += f"; back in float: {', '.join(made.put_back)}"
+        text += f"; reverted to float: {', '.join(made.put_back)}"
     return text

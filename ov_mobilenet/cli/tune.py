@@ -68,9 +68,13 @@ EXIT_NOTHING_FOUND = 3
     help="Labels of the dataset, as `accuracy --annotations` takes them.",
 )  # fmt: skip
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=200, show_default=True, metavar="N",
-    help="Number of images of the dataset to measure accuracy on.",
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Use the first N images of the dataset.",
 )  # fmt: skip
+@click.option(
+    "--sample", type=click.IntRange(min=1), metavar="N",
+    help="Use N images of the dataset drawn at random (default: 200, without --limit).",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of --sample.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Profile to write (default: NAME.profile.yml in the current folder); an existing file is replaced.",
@@ -96,7 +100,9 @@ def tune_command(
     max_accuracy_drop: float | None,
     dataset: Path | None,
     annotations: Path | None,
-    limit: int,
+    limit: int | None,
+    sample: int | None,
+    seed: int,
     output: Path | None,
     form: str,
     config_dirs: tuple[Path, ...],
@@ -124,7 +130,7 @@ def tune_command(
         raise UsageError("--annotations needs --dataset")
     further: TuneOptions = {"config_dirs": config_dirs, "cache_dir": cache_dir, "offline": offline}
     if dataset is not None:
-        further.update({"annotations": annotations, "limit": limit})
+        further.update({"annotations": annotations, "limit": limit, "sample": sample, "seed": seed})
     with _progress(context) as on_step:
         found = tune(
             model, device=device, objective=objective, latency_budget_ms=latency_budget_ms, precision=precision,

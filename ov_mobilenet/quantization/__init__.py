@@ -1,1 +1,1 @@
-"""From float IRs to INT8 ones."""
+"""INT8 quantisation of converted IRs with NNCF."""

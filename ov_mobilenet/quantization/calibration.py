@@ -1,4 +1,4 @@
-"""Images to calibrate and to check on, brought to the network's size by its own geometry."""
+"""The calibration dataset: a random subset of the input images, prepared with the model's own crop and resize."""
 
 from __future__ import annotations
 
@@ -9,32 +9,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.errors import DatasetError, ImageError, UsageError
+from ov_mobilenet.accuracy.protocol import OnProgress, ignore_progress
+from ov_mobilenet.errors import ImageError, UsageError
 from ov_mobilenet.zoo.geometry import Geometry
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.items import Item
 
-FEWEST = 10
-ENOUGH = 50
-# The means of images in both channel orders differ by less than this where the order does not matter to the network.
+MIN_IMAGES = 10
+RECOMMENDED_IMAGES = 50
+# For networks that are insensitive to the channel order, the mean confidences in both orders differ by less than this.
 CONFIDENCE_MARGIN = 0.05
-
-OnImage = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Frames:
-    """Images at the network's size.
+class PreparedImages:
+    """Images at the network's input size.
 
     Attributes:
         pixels: uint8 (N, height, width, 3) in BGR.
-        sources: what each is called.
-        skipped: how many could not be read.
+        sources: the source of each image.
+        skipped: number of images that could not be read.
     """
 
     pixels: NDArray[np.uint8]
@@ -43,61 +41,65 @@ class Frames:
 
 
 def read_calibration(
-    inputs: str | Path | Iterable[str | Path], geometry: Geometry, subset_size: int, seed: int, on_image: OnImage
-) -> Frames:
-    """A random subset of the images of all inputs, in the order of their names.
+    inputs: str | Path | Iterable[str | Path],
+    geometry: Geometry,
+    subset_size: int,
+    seed: int,
+    on_progress: OnProgress = ignore_progress,
+) -> PreparedImages:
+    """Read a random subset of the images of all inputs, in the order of their names.
 
-    The inputs are gone through twice, first for the names, so that no more than the subset is in memory and the subset
-    does not depend on the order of the inputs. Those that cannot be read are skipped, and others take their place.
+    The inputs are read twice, first for the names only, so that no more than the subset is kept in memory and the
+    subset does not depend on the order of the inputs. Images that cannot be read are replaced by others.
 
     Args:
-        inputs: as `open_inputs` takes them, but for live sources; what is named twice counts once.
-        on_image: called after each image with how many were looked at, of how many.
+        inputs: as for `open_inputs`, except live sources; repeated images are used once.
+        on_progress: called after each image that was looked at.
 
     Raises:
-        UsageError: no images, or a live source.
-        ImageError: too few can be read.
+        UsageError: no images, a live source, or a subset size below 1.
+        ImageError: fewer than `MIN_IMAGES` images can be read.
     """
     import numpy as np
 
     if subset_size < 1:
         raise UsageError("bad subset size", expected="at least 1", got=subset_size)
-    again = _opener(inputs)
-    names = sorted({_name(item) for item in again()})
+    read_inputs = _repeatable(inputs)
+    names = sorted({_name(item) for item in read_inputs()})
     drawn = np.random.default_rng(seed).permutation(len(names)).tolist()
-    places = dict(zip((names[index] for index in drawn), range(len(names)), strict=True))
-    taken: dict[int, tuple[str, NDArray[np.uint8]]] = {}
-    worst = len(names)
+    ranks = dict(zip((names[index] for index in drawn), range(len(names)), strict=True))
+    kept: dict[int, tuple[str, NDArray[np.uint8]]] = {}  # rank -> source, frame
+    last_rank = len(names)
     seen: set[int] = set()
     skipped = 0
-    for item in again():
-        place = places.get(_name(item))
-        if place is None or place in seen:
+    for item in read_inputs():
+        rank = ranks.get(_name(item))
+        if rank is None or rank in seen:
             continue
-        seen.add(place)
-        if place <= worst:
-            frame = _frame(item, geometry)
+        seen.add(rank)
+        if rank <= last_rank:
+            frame = read_frame(item, geometry)
             if frame is None:
                 skipped += 1
             else:
-                taken[place] = (item.source, frame)
-            if len(taken) > subset_size:
-                del taken[max(taken)]
-            if len(taken) == subset_size:
-                worst = max(taken)
-        on_image(len(seen), len(names))
-    if len(taken) < FEWEST:
+                kept[rank] = (item.source, frame)
+            if len(kept) > subset_size:
+                del kept[max(kept)]
+            if len(kept) == subset_size:
+                last_rank = max(kept)
+        on_progress(len(seen), len(names))
+    if len(kept) < MIN_IMAGES:
         raise ImageError(
-            "too few calibration images can be read", expected=f"at least {FEWEST}",
-            got=f"{len(taken)} of {len(names)}",
+            "too few calibration images can be read", expected=f"at least {MIN_IMAGES}",
+            got=f"{len(kept)} of {len(names)}",
         )  # fmt: skip
-    # By name: sums of floats depend on their order, so an image that fails must not change it.
-    chosen = [taken[place] for place in map(places.__getitem__, names) if place in taken]
-    return Frames(np.stack([frame for _, frame in chosen]), tuple(source for source, _ in chosen), skipped)
+    # In the order of the names: sums of floats depend on their order, so an unreadable image must not change it.
+    chosen = [kept[rank] for rank in map(ranks.__getitem__, names) if rank in kept]
+    return PreparedImages(np.stack([frame for _, frame in chosen]), tuple(source for source, _ in chosen), skipped)
 
 
-def _opener(inputs: str | Path | Iterable[str | Path]) -> Callable[[], Iterator[Item]]:
-    """What goes through the inputs, again at each call. Raises: UsageError."""
+def _repeatable(inputs: str | Path | Iterable[str | Path]) -> Callable[[], Iterator[Item]]:
+    """Return a function that reads the inputs from the beginning at each call. Raises: UsageError."""
     from ov_mobilenet.inputs.opening import open_inputs
 
     texts = [inputs] if isinstance(inputs, str | Path) else list(inputs)
@@ -105,21 +107,21 @@ def _opener(inputs: str | Path | Iterable[str | Path]) -> Callable[[], Iterator[
         raise UsageError("no calibration images", expected="images, folders, wildcards, shards or videos")
     listed = sys.stdin.buffer.read() if any(str(text) == "-" for text in texts) else b""
 
-    def again() -> Iterator[Item]:
+    def read_inputs() -> Iterator[Item]:
         with open_inputs(texts, stdin=io.BytesIO(listed)) as opened:
             if opened.live:
-                raise UsageError("a live source cannot be gone through twice", expected="files")
+                raise UsageError("a live source cannot be used for calibration", expected="files")
             yield from opened
 
-    return again
+    return read_inputs
 
 
 def _name(item: Item) -> tuple[str, int]:
     return item.source, -1 if item.frame is None else item.frame
 
 
-def _frame(item: Item, geometry: Geometry) -> NDArray[np.uint8] | None:
-    """Bit for bit as the model's accuracy is measured; None if the image cannot be read."""
+def read_frame(item: Item, geometry: Geometry) -> NDArray[np.uint8] | None:
+    """Read an image exactly as for measuring accuracy; None if it cannot be read."""
     from ov_mobilenet.images.load_image import load_image
 
     if isinstance(item.image, ImageError):
@@ -130,63 +132,45 @@ def _frame(item: Item, geometry: Geometry) -> NDArray[np.uint8] | None:
         return None
 
 
-def read_labelled(folder: Path, classifier: Classifier, geometry: Geometry) -> tuple[Frames, NDArray[np.int64]]:
-    """The images of a dataset, and the network's class of each.
-
-    Raises:
-        UsageError: there is no such folder.
-        DatasetError: as `measure.dataset.read_dataset`; no image can be read.
-    """
-    import numpy as np
-
-    from ov_mobilenet.accuracy.classes import classes_of
-    from ov_mobilenet.accuracy.dataset import read_dataset
-    from ov_mobilenet.runtime.items import Item
-
-    classes = classes_of(classifier)
-    examples = read_dataset(folder, classes).examples
-    tried = ((example, _frame(Item(example.path, example.image), geometry)) for example in examples)
-    read = [(example, frame) for example, frame in tried if frame is not None]
-    if not read:
-        raise DatasetError("no labelled image can be read", where=folder)
-    labels = np.array([classes.to_network(example.index) for example, _ in read], np.int64)
-    pixels = np.stack([frame for _, frame in read])
-    return Frames(pixels, tuple(example.image for example, _ in read), len(examples) - len(read)), labels
-
-
-def doubts(sources: Sequence[str], answers: NDArray[np.float32], swapped: NDArray[np.float32]) -> list[str]:
-    """Sentences on what makes the images a poor choice.
+def calibration_warnings(
+    sources: Sequence[str], answers: NDArray[np.float32], swapped: NDArray[np.float32]
+) -> list[str]:
+    """Return warnings about images that calibrate poorly.
 
     Args:
-        sources: what the images are called.
-        answers: the float model's probabilities for them, (N, classes).
-        swapped: the same with red and blue exchanged.
+        sources: the source of each image.
+        answers: the float model's probabilities, (N, classes).
+        swapped: the same for the images with red and blue exchanged.
     """
-    found = []
-    if len(sources) < ENOUGH:
-        found.append(
-            f"{len(sources)} calibration images: with fewer than {ENOUGH} the ranges of activations are guesses"
+    warnings = []
+    if len(sources) < RECOMMENDED_IMAGES:
+        warnings.append(
+            f"only {len(sources)} calibration images: with fewer than {RECOMMENDED_IMAGES}, the activation ranges are "
+            "unreliable"
         )
     folders = {Path(source).parent for source in sources}
-    classes = set(answers.argmax(1).tolist())
-    if len(classes) == 1:
-        found.append("the model names one class for all calibration images: ranges that other classes need are unseen")
+    if len(set(answers.argmax(1).tolist())) == 1:
+        warnings.append(
+            "the model predicts one class for all calibration images: activation ranges of other classes are not "
+            "covered"
+        )
     elif len(folders) == 1 and next(iter(folders)).name != "" and _has_siblings(next(iter(folders))):
-        found.append(
-            f"all calibration images are of one folder beside others ({next(iter(folders)).name}): if it holds one "
-            "class, ranges that other classes need are unseen"
+        warnings.append(
+            f"all calibration images are in one of several folders ({next(iter(folders)).name}): if it holds a single "
+            "class, activation ranges of other classes are not covered"
         )
-    plain, turned = float(answers.max(1).mean()), float(swapped.max(1).mean())
-    if turned > plain + CONFIDENCE_MARGIN:
-        found.append(
-            f"the model is surer of the images with red and blue exchanged ({turned:.2f} against {plain:.2f}): the "
-            "channel order of the images or of the model (--reverse_input_channels) looks wrong"
+    confidence, swapped_confidence = float(answers.max(1).mean()), float(swapped.max(1).mean())
+    if swapped_confidence > confidence + CONFIDENCE_MARGIN:
+        warnings.append(
+            "the model is more confident with red and blue exchanged "
+            f"({swapped_confidence:.2f} against {confidence:.2f}): check the channel order of the images and of the "
+            "model (--reverse_input_channels)"
         )
-    return found
+    return warnings
 
 
 def _has_siblings(folder: Path) -> bool:
-    """Whether other folders with images lie beside this one, as in a folder a class."""
+    """Whether there are other folders with images beside this one, as with one folder per class."""
     from ov_mobilenet.images.decode import IMAGE_SUFFIXES
 
     try:

@@ -1,4 +1,4 @@
-"""What of a network's shape decides how it is quantised: never its name."""
+"""Choose how a network is quantised by its topology, never by its name."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ _ELEMENTWISE = ("Add", "Subtract", "Multiply", "Divide")
 
 
 @dataclass(frozen=True)
-class Scheme:
+class QuantisationScheme:
     """How a network is quantised.
 
     Attributes:
-        preset: `performance` takes signed activations as symmetric, `mixed` gives them a zero point of their own.
-        ranges: of an activation over the calibration images, `largest` value or `mean` of each image's largest.
+        preset: `performance` quantises signed activations symmetrically, `mixed` with a zero point.
+        ranges: how the range of an activation is estimated: the `largest` value over all calibration images, or the
+            `mean` of the largest value of each image.
         in_float: names of operations that stay in float.
-        reason: what in the network decided it.
+        reason: the property of the network that decided it.
     """
 
     preset: Preset
@@ -32,25 +33,25 @@ class Scheme:
     reason: str
 
 
-def choose_scheme(model: ov.Model) -> Scheme:
-    """What was measured best for networks like this one; for MobileNet V3 what the Open Model Zoo did.
+def choose_scheme(model: ov.Model) -> QuantisationScheme:
+    """Return the scheme that was measured best for networks of this kind; for MobileNet V3, the Open Model Zoo's.
 
-    Networks with residual additions (V2) do best with the mean of the images' largest values, those without (V1) with
-    the largest of all.
+    Networks with residual additions (V2) are most accurate with the mean of the images' largest values, networks
+    without (V1) with the largest value of all.
     """
     gates = squeeze_and_excite(model)
     swishes = hard_swishes(model)
     normalisation = tuple(node.get_friendly_name() for node in before_first_convolution(model))
     if gates or swishes:
         names = tuple(dict.fromkeys((*normalisation, *gates, *swishes, *first_block(model))))
-        return Scheme("mixed", "mean", names, "hard-swish or squeeze-and-excite")
+        return QuantisationScheme("mixed", "mean", names, "hard-swish or squeeze-and-excite")
     if any(True for _ in residual_additions(model)):
-        return Scheme("performance", "mean", normalisation, "ReLU with residual additions")
-    return Scheme("performance", "largest", normalisation, "ReLU without residual additions")
+        return QuantisationScheme("performance", "mean", normalisation, "ReLU with residual additions")
+    return QuantisationScheme("performance", "largest", normalisation, "ReLU without residual additions")
 
 
 def before_first_convolution(model: ov.Model) -> list[ov.Node]:
-    """Arithmetic on the pixels: mean and scale, which need no rounding before the convolution's own."""
+    """Return the normalisation: it is not quantised, because the input of the first convolution is."""
     found, ports = [], [parameter.output(0) for parameter in model.get_parameters()]
     while ports:
         for target in ports.pop().get_target_inputs():
@@ -64,7 +65,7 @@ def before_first_convolution(model: ov.Model) -> list[ov.Node]:
 
 
 def residual_additions(model: ov.Model) -> Iterator[ov.Node]:
-    """Additions of two activations of the same shape."""
+    """Yield additions of two activations of the same shape."""
     for node in model.get_ordered_ops():
         if node.get_type_name() != "Add" or _has_constant(node):
             continue
@@ -73,7 +74,7 @@ def residual_additions(model: ov.Model) -> Iterator[ov.Node]:
 
 
 def squeeze_and_excite(model: ov.Model) -> tuple[str, ...]:
-    """Every operation of the gates: from the mean over the image to the multiplication with one number a channel."""
+    """Return all operations of the gates, from the mean over the image to the multiplication by a value per channel."""
     names: list[str] = []
     for node in model.get_ordered_ops():
         if node.get_type_name() != "Multiply" or _has_constant(node):
@@ -94,7 +95,7 @@ def squeeze_and_excite(model: ov.Model) -> tuple[str, ...]:
 
 
 def hard_swishes(model: ov.Model) -> tuple[str, ...]:
-    """The activations `x relu6(x + 3) / 6`: one operation, or the multiplication of a value with its own gate."""
+    """Return the operations of the activations `x relu6(x + 3) / 6`, given as one operation or as its parts."""
     names: list[str] = []
     for node in model.get_ordered_ops():
         kind = node.get_type_name()
@@ -102,21 +103,21 @@ def hard_swishes(model: ov.Model) -> tuple[str, ...]:
             names.append(node.get_friendly_name())
         elif kind == "Multiply" and not _has_constant(node):
             for value, gate in ((0, 1), (1, 0)):
-                way = _way_back(node.input_value(gate), node.input_value(value))
-                if way:
-                    names += [node.get_friendly_name(), *way]
+                path = _path_back(node.input_value(gate), node.input_value(value))
+                if path:
+                    names += [node.get_friendly_name(), *path]
     return tuple(dict.fromkeys(names))
 
 
 def first_block(model: ov.Model) -> tuple[str, ...]:
-    """The first depthwise convolution and the first residual addition, which the Open Model Zoo left in float."""
+    """Return the first depthwise convolution and residual addition, which the Open Model Zoo left in float."""
     depthwise = (node for node in model.get_ordered_ops() if node.get_type_name() == "GroupConvolution")
     firsts = (next(depthwise, None), next(residual_additions(model), None))
     return tuple(node.get_friendly_name() for node in firsts if node is not None)
 
 
-def _way_back(port: ov.Output, goal: ov.Output, limit: int = 6) -> list[str]:
-    """Names of the elementwise operations from a port back to a goal; none if they do not lead there."""
+def _path_back(port: ov.Output, goal: ov.Output, limit: int = 6) -> list[str]:
+    """Return the names of the elementwise operations from `port` back to `goal`; empty if they do not lead there."""
     names: list[str] = []
     for _ in range(limit):
         node = port.get_node()

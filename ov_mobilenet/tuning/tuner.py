@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from ov_mobilenet.accuracy.dataset import SubsetOptions
 from ov_mobilenet.benchmarking.inputs import RANDOM, inputs_of
 from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.errors import UsageError
@@ -26,21 +27,19 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 TIME_LIMIT_S = 120.0
-# Images of the dataset that accuracy is measured on, for each precision.
-DATASET_LIMIT = 200
+# Images of the dataset that accuracy is measured on, for each precision, where neither limit nor sample is given.
+DATASET_SAMPLE = 200
 
 
-class TuneOptions(LookupOptions, total=False):
-    """Further keyword arguments of `tune`: those below, and the fields of `Lookup`.
+class TuneOptions(LookupOptions, SubsetOptions, total=False):
+    """Further keyword arguments of `tune`: those below, the images of the dataset to use, and the fields of `Lookup`.
 
     Attributes:
         annotations: labels of the dataset, as for `measure_accuracy`.
-        limit: measure accuracy on this many images of the dataset, 200 by default; None for all.
         max_accuracy_drop: the name that `max_drop` had in 0.1.
     """
 
     annotations: str | Path | None
-    limit: int | None
     max_accuracy_drop: float | None
 
 
@@ -109,8 +108,8 @@ def tune(
         dataset: labelled images to measure accuracy on, as for `measure_accuracy`.
         time_limit_s: seconds for everything after the IR is available.
         on_step: called after each measurement.
-        options: `annotations`, `limit` (see `TuneOptions`), and fields of `Lookup` (`config_dirs`, `cache_dir`,
-            `offline`).
+        options: `annotations`; `limit` (use the first N images of the dataset), `sample` (use N random ones, 200 by
+            default) and `seed`; fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`).
 
     Raises:
         UsageError: a value is out of range, arguments exclude each other, an option is unknown, or there is no INT8 IR.
@@ -149,12 +148,16 @@ def _top1_on(dataset: str | Path, target: TuningTarget, options: TuneOptions) ->
     """A function that measures the top-1 accuracy of a precision, on the device that is tuned."""
     from ov_mobilenet.accuracy.measure import measure_accuracy
 
+    limit, sample = options.get("limit"), options.get("sample")
+    if limit is None and sample is None:
+        sample = DATASET_SAMPLE
+
     def top1(option: PrecisionOption) -> float:
         inference = option.inference or target.default_precision
         settings: dict[str, Any] = {} if inference is None else {"inference_precision": inference}
         return measure_accuracy(
             option.xml, dataset, annotations=options.get("annotations"), device=target.device,
-            limit=options.get("limit", DATASET_LIMIT), **settings,
+            limit=limit, sample=sample, seed=options.get("seed", 0), **settings,
         ).top1  # fmt: skip
 
     return top1
@@ -192,5 +195,7 @@ def _check_accuracy(max_drop: float | None, dataset: str | Path | None, options:
             "an accuracy limit needs both max_drop and dataset", expected="both, or neither",
             got="only max_drop" if dataset is None else "only dataset",
         )  # fmt: skip
-    if dataset is None and (given := [name for name in ("annotations", "limit") if options.get(name) is not None]):
+    if dataset is None and (
+        given := [name for name in ("annotations", "limit", "sample") if options.get(name) is not None]
+    ):
         raise UsageError(f"{' and '.join(given)} without a dataset", expected="dataset")

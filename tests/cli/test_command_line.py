@@ -227,7 +227,7 @@ def test_a_failed_verification_is_exit_3(
     out, err = capsys.readouterr()
     assert code == 3
     assert "differs from its source network" in err
-    assert json.loads(out)[-1]["error"].endswith("of 16")
+    assert json.loads(out)[-1]["error"].endswith("of 16 images")
 
 
 @pytest.mark.parametrize("words", ["list", "info mobilenetv2-7", "cache list", "devices"])

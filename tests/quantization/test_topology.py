@@ -1,4 +1,4 @@
-"""What stays in float is found by the shape of a network; the names here are arbitrary."""
+"""The operations that stay in float are found by topology; the names are arbitrary."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def v3() -> ov.Model:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_v3_is_mixed_and_keeps_gates_and_swishes_in_float(v3: ov.Model) -> None:
+def test_mobilenet_v3_uses_mixed_and_keeps_gates_and_swishes_in_float(v3: ov.Model) -> None:
     scheme = choose_scheme(v3)
     assert scheme.preset == "mixed"
     kinds = {node.get_friendly_name(): node.get_type_name() for node in v3.get_ops()}
-    # The paper: nine of the eleven blocks of V3 small squeeze, each with two convolutions and one scaling.
+    # In the paper, nine of the eleven blocks of V3 small have a gate: two convolutions and one scaling each.
     gates = [kinds[name] for name in squeeze_and_excite(v3)]
     assert gates.count("Convolution") == 18
     assert gates.count("Multiply") == 9
@@ -33,7 +33,7 @@ def test_v3_is_mixed_and_keeps_gates_and_swishes_in_float(v3: ov.Model) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_v3_can_be_quantised_like_that(v3: ov.Model) -> None:
+def test_mobilenet_v3_is_quantised_by_its_scheme(v3: ov.Model) -> None:
     nncf = pytest.importorskip("nncf")
     scheme = choose_scheme(v3)
     pixels = np.random.default_rng(0).normal(0, 1, (12, 1, 3, 64, 64)).astype(np.float32)

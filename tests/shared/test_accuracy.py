@@ -1,4 +1,4 @@
-"""The figures of real networks on real images: measured by the commands, as the networks' own README has them."""
+"""Accuracy of real networks on real images, against figures measured in the source frameworks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 import ov_mobilenet as ovm
-from ov_mobilenet.accuracy.side_by_side import compare
+from ov_mobilenet.accuracy.compare import compare
 from ov_mobilenet.cli.main import main
 
 pytestmark = pytest.mark.shared
 
 IMAGE = 1 / 200
-# Top-1 and top-5 of the source network fed by hand, at f32.
+# Top-1 and top-5 of the source network in its own framework, at f32.
 FIGURES = {
     "mobilenet-v2-onnx-real": (0.860, 0.970),
     "mobilenet-v2-pytorch-real": (0.860, 0.970),
@@ -31,7 +31,7 @@ def source(shared: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_accuracy_is_that_of_the_source_network(
+def test_accuracy_equals_that_of_the_source_network(
     name: str, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     yml = source(shared, name)
@@ -45,7 +45,7 @@ def test_accuracy_is_that_of_the_source_network(
     assert (report["images"], report["inference_precision"], report["geometry_from"]) == (200, "f32", "model")
 
 
-def test_folders_named_by_synset_give_the_same_as_val_txt(shared: Path, tmp_path: Path) -> None:
+def test_synset_folders_and_val_txt_give_the_same_accuracy(shared: Path, tmp_path: Path) -> None:
     yml = source(shared, "mobilenet-v1-0.25-224-tflite")
     for image in sorted((shared / "imagenet200" / "images").iterdir()):
         folder = tmp_path / image.name.split("_")[0]
@@ -56,11 +56,11 @@ def test_folders_named_by_synset_give_the_same_as_val_txt(shared: Path, tmp_path
     assert (by_folder.images, by_folder.top1, by_folder.per_class) == (200, by_list.top1, by_list.per_class)
 
 
-def test_source_networks_beside_what_was_made_of_them(shared: Path) -> None:
+def test_irs_agree_with_their_source_networks(shared: Path) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("ai_edge_litert")
     v2, v1 = (str(source(shared, name)) for name in ("mobilenet-v2-onnx-real", "mobilenet-v1-0.25-224-tflite"))
-    found = compare([f"{v2}@source", v2, f"{v1}@source", v1], shared / "imagenet200", seconds=0)
+    found = compare([f"{v2}@source", v2, f"{v1}@source", v1], shared / "imagenet200", time_s=0)
     assert [row.runs_in for row in found.models] == ["onnxruntime", "OpenVINO", "LiteRT", "OpenVINO"]
     for row, (top1, _) in zip(found.models, [FIGURES["mobilenet-v2-onnx-real"]] * 2
                               + [FIGURES["mobilenet-v1-0.25-224-tflite"]] * 2, strict=True):  # fmt: skip

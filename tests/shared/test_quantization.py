@@ -1,4 +1,4 @@
-"""INT8 of real networks: calibrated on every second image, measured on the others by the commands."""
+"""INT8 of real networks, calibrated on every second image and measured on the others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.shared, pytest.mark.full]
         ("mobilenet-v1-0.25-128-tf2017", 0.02, 0.90),
     ],
 )
-def test_int8_keeps_the_accuracy_and_a_quarter_of_the_bytes(
+def test_int8_keeps_the_accuracy_at_about_a_quarter_of_the_size(
     name: str, drop: float, agreement: float, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     yml, images = shared / "zoo" / name / "model.yml", shared / "imagenet200" / "images"
@@ -41,6 +41,6 @@ def test_int8_keeps_the_accuracy_and_a_quarter_of_the_bytes(
     assert found["top1"] >= found["float_top1"] - drop - 1e-9
     assert found["agreement"] >= agreement
     assert made["bytes_ratio"] <= 0.30
-    # The same by the other command, which shares no more with it than the reading of the dataset.
+    # `accuracy` shares only the reading of the dataset with `quantize`.
     assert main(["accuracy", made["xml"], "--dataset", str(unseen), "-d", "CPU", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["top1"] == pytest.approx(found["top1"])

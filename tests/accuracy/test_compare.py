@@ -1,17 +1,20 @@
-"""`compare` on small networks whose answers numpy computes, in OpenVINO and in onnxruntime."""
+"""`compare` on small networks whose probabilities are computed with numpy, in OpenVINO and in onnxruntime."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
 import pytest
 from known_network import Known, converted, val_txt
 from small_networks import by_hand, describe, write_onnx
 
-from ov_mobilenet.accuracy.networks import parse_entry
-from ov_mobilenet.accuracy.side_by_side import compare
+from ov_mobilenet.accuracy.compare import compare
+from ov_mobilenet.accuracy.compared_networks import parse_spec
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import MissingDependencyError, UsageError
 
@@ -41,12 +44,12 @@ def order(known: Known) -> list[int]:
     return places
 
 
-def test_figures_of_two_networks_and_their_sources(known: Known, swapped: Path, tmp_path: Path) -> None:
+def test_figures_of_irs_and_source_networks(known: Known, swapped: Path, tmp_path: Path) -> None:
     best = known.ranked(0)
     val_txt(tmp_path / "val.txt", [(file.name, best[i]) for i, file in enumerate(known.files)])
     found = compare(
         [f"{known.yml}@source", str(known.xml), f"{swapped}@source", str(known.yml.with_name("small.onnx"))],
-        known.files[0].parent, annotations=tmp_path / "val.txt", seconds=0,
+        known.files[0].parent, annotations=tmp_path / "val.txt", time_s=0,
     )  # fmt: skip
     source, ours, other, by_file = found.models
     assert [row.runs_in for row in found.models] == ["onnxruntime", "OpenVINO", "onnxruntime", "onnxruntime"]
@@ -65,12 +68,12 @@ def test_figures_of_two_networks_and_their_sources(known: Known, swapped: Path, 
     assert (ours.throughput_fps, ours.p50_ms) == (None, None)
 
 
-def test_networks_with_and_without_background_are_compared_by_class(known: Known, tmp_path: Path) -> None:
+def test_networks_with_and_without_background_are_compared_by_dataset_class(known: Known, tmp_path: Path) -> None:
     yml = write_onnx(tmp_path / "b", classes=9, extra="ov_mobilenet: {classes: 9, background_class: 0}\n")
     val_txt(tmp_path / "val.txt", [(file.name, 0) for file in known.files])
     found = compare(
         [str(known.xml), str(converted(yml, tmp_path / "out"))],
-        known.files[0].parent, annotations=tmp_path / "val.txt", seconds=0,
+        known.files[0].parent, annotations=tmp_path / "val.txt", time_s=0,
     )  # fmt: skip
     nine = np.stack([by_hand(frame, classes=9) for frame in known.frames]).argmax(1)
     assert found.models[1].agreement == (nine - 1 == known.answers.argmax(1)).mean()
@@ -78,16 +81,16 @@ def test_networks_with_and_without_background_are_compared_by_class(known: Known
     assert found.models[1].max_difference is None
     with pytest.raises(UsageError, match="same number of classes"):
         eight = write_onnx(tmp_path / "c", classes=8, extra="ov_mobilenet: {classes: 8, background_class: 0}\n")
-        compare([str(known.xml), str(eight)], known.files[0].parent, annotations=tmp_path / "val.txt", seconds=0)
+        compare([str(known.xml), str(eight)], known.files[0].parent, annotations=tmp_path / "val.txt", time_s=0)
 
 
-def test_speed_is_measured_and_one_that_fails_does_not_stop_the_others(
+def test_speed_is_measured_and_a_model_that_fails_does_not_stop_the_others(
     known: Known, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [(file.name, c) for file, c in zip(known.files, known.ranked(0), strict=True)]
     annotations = val_txt(tmp_path / "val.txt", [*rows, ("missing.png", 0)])
     command = ["compare", str(known.xml), "missing.xml", f"{known.yml}@source", "--dataset",
-               str(known.files[0].parent), "--annotations", str(annotations), "--seconds", "0.05"]  # fmt: skip
+               str(known.files[0].parent), "--annotations", str(annotations), "--time", "0.05"]  # fmt: skip
     assert main([*command, "--format", "json"]) == 1
     out, err = capsys.readouterr()
     document = json.loads(out)
@@ -102,39 +105,91 @@ def test_speed_is_measured_and_one_that_fails_does_not_stop_the_others(
         assert row["p50_ms"] > 0
     assert "error: missing.xml: no such IR" in err
     assert "missing.png" in err
-    assert main([*command, "--format", "md"]) == 1
+    assert main([*command, "--format", "markdown"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5
     assert {line.count("|") for line in lines} == {10}
+    assert main([*command, "--format", "csv"]) == 1
+    rows_of_csv = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["model"] for row in rows_of_csv] == [str(known.xml), "missing.xml", f"{known.yml}@source"]
+    assert (rows_of_csv[0]["top1"], rows_of_csv[1]["top1"]) == ("1.0", "")
+    assert "no such IR" in rows_of_csv[1]["error"]
     assert main(command) == 1
     assert "100.00%" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("text", "model", "form"),
+    ("text", "model", "inference_precision", "is_source"),
     [
-        ("a.xml", "a.xml", None),
-        ("a.xml@bf16", "a.xml", "bf16"),
-        ("mobilenetv2-7@source", "mobilenetv2-7", "source"),
-        ("me@home/a.xml", "me@home/a.xml", None),
-        ("me@home/a.xml@f32", "me@home/a.xml", "f32"),
-        ("net.tflite", "net.tflite", "source"),
+        ("a.xml", "a.xml", None, False),
+        ("a.xml@bf16", "a.xml", "bf16", False),
+        ("mobilenetv2-7@source", "mobilenetv2-7", None, True),
+        ("me@home/a.xml", "me@home/a.xml", None, False),
+        ("me@home/a.xml@f32", "me@home/a.xml", "f32", False),
+        ("net.tflite", "net.tflite", None, True),
     ],
 )
-def test_entries(text: str, model: str, form: str | None) -> None:
-    entry = parse_entry(text)
-    assert (entry.text, entry.model, entry.form) == (text, model, form)
+def test_specs_are_parsed(text: str, model: str, inference_precision: str | None, is_source: bool) -> None:
+    spec = parse_spec(text)
+    assert (spec.text, spec.model) == (text, model)
+    assert (spec.inference_precision, spec.is_source) == (inference_precision, is_source)
 
 
-def test_mistakes(known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_models_are_refused(known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = known.files[0].parent
     with pytest.raises(UsageError, match="two or more"):
         compare([str(known.xml)], folder)
     with pytest.raises(UsageError, match="an IR has no source network"):
         compare([f"{known.xml}@source"] * 2, folder)
     (tmp_path / "lonely.onnx").write_bytes(b"")
-    with pytest.raises(UsageError, match=r"no model\.yml beside the network"):
+    with pytest.raises(UsageError, match=r"no model\.yml beside the network describes it"):
         compare([str(tmp_path / "lonely.onnx")] * 2, folder)
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(MissingDependencyError, match="onnxruntime is not installed.*pip install onnxruntime"):
         compare([f"{known.yml}@source"] * 2, folder)
+
+
+def test_old_spellings_of_options_are_accepted(
+    known: Known, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["compare", str(known.xml), f"{known.xml}@f32", "--dataset", str(known.files[0].parent)]
+    annotations = val_txt(tmp_path / "val.txt", [(file.name, 0) for file in known.files])
+    command += ["--annotations", str(annotations)]
+    assert main([*command, "--seconds", "0", "--format", "md"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("| --- | --- | ---: |")
+    assert [line.split(" | ")[-2:] for line in lines[2:]] == [["-", "- |"]] * 2
+    assert main(["compare", "--help"]) == 0
+    help_text = capsys.readouterr().out
+    assert "--time" in help_text
+    assert "--seconds" not in help_text
+
+
+def test_limit_and_sample_choose_the_images(known: Known, tmp_path: Path) -> None:
+    folder = known.files[0].parent
+    rows = [(file.name, c) for file, c in zip(known.files, known.ranked(0)[:5] + known.ranked(1)[5:], strict=True)]
+    annotations = val_txt(tmp_path / "val.txt", rows)
+    models = [str(known.xml), f"{known.xml}@f32"]
+    first = compare(models, folder, annotations=annotations, time_s=0, limit=5)
+    assert (first.images, first.limit, first.sample, first.seed) == (5, 5, None, None)
+    assert [model.top1 for model in first.models] == [1.0, 1.0]
+    drawn = compare(models, folder, annotations=annotations, time_s=0, sample=6, seed=1)
+    assert (drawn.images, drawn.limit, drawn.sample, drawn.seed) == (6, None, 6, 1)
+
+
+def test_an_ir_compared_at_two_precisions_is_read_once(
+    known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ov_mobilenet.ir.files as files
+
+    read: list[Path] = []
+    real = files.read_ir
+
+    def recorded(xml: Path) -> ov.Model:
+        read.append(xml)
+        return real(xml)
+
+    monkeypatch.setattr(files, "read_ir", recorded)
+    annotations = val_txt(tmp_path / "val.txt", [(file.name, 0) for file in known.files])
+    compare([str(known.xml), f"{known.xml}@f32"], known.files[0].parent, annotations=annotations, time_s=0.01)
+    assert read == [known.xml]

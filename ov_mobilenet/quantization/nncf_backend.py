@@ -1,17 +1,18 @@
-"""All that is asked of NNCF, and what keeps it quiet: stdout is data."""
+"""Calls of NNCF. Its output is suppressed, because stdout is reserved for data."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.errors import ConversionError, MissingDependencyError
-from ov_mobilenet.quantization.topology import Scheme
+from ov_mobilenet.quantization.topology import QuantisationScheme
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,14 +20,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ov_mobilenet.ir.record import IrRecord
-    from ov_mobilenet.quantization.calibration import Frames
 
 OLDEST_OPENVINO = 2026
 _INSTALL = 'Install it: pip install "ov-mobilenet[quantize]"'
 
 
-def require() -> None:
-    """Raises: MissingDependencyError if NNCF is not there or OpenVINO is too old for it."""
+@dataclass(frozen=True)
+class QuantisationRequest:
+    """What NNCF needs to quantise a network.
+
+    Attributes:
+        network: the float network; it is not changed.
+        record: its record.
+        pixels: the calibration images, uint8 (N, height, width, 3) in BGR.
+    """
+
+    network: ov.Model
+    record: IrRecord
+    pixels: NDArray[np.uint8]
+    scheme: QuantisationScheme
+    fast_bias_correction: bool
+
+
+def check_installed() -> None:
+    """Check that NNCF and a recent OpenVINO are installed. Raises: MissingDependencyError."""
     import openvino as ov
 
     release = ov.get_version().split(".")[0]
@@ -35,19 +52,19 @@ def require() -> None:
             "OpenVINO is too old for NNCF", expected=f"{OLDEST_OPENVINO} or newer", got=ov.get_version(), fix=_INSTALL
         )
     try:
-        with _quiet():
+        with _suppress_output():
             import nncf  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(f"quantisation needs NNCF ({error})", fix=_INSTALL) from error
 
 
 def version() -> str:
-    """NNCF's."""
+    """Return the version of NNCF."""
     return metadata.version("nncf")
 
 
-def device_doubts(device: str) -> list[str]:
-    """Sentences on why INT8 will not be faster there."""
+def device_warnings(device: str) -> list[str]:
+    """Return warnings that INT8 will not be faster on a device."""
     import openvino as ov
 
     from ov_mobilenet.devices.machine import cpu_flags
@@ -55,17 +72,17 @@ def device_doubts(device: str) -> list[str]:
     try:
         capabilities = ov.Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
     except RuntimeError:
-        return [f"{device} is not here, so whether it computes in INT8 is not known"]
+        return [f"device {device} is not available, so it is unknown whether it supports INT8"]
     if "INT8" not in capabilities:
-        return [f"{device} does not compute in INT8 ({', '.join(capabilities)}): the model will be no faster there"]
+        return [f"{device} does not support INT8 ({', '.join(capabilities)}): the model will not be faster there"]
     flags = cpu_flags() if device.startswith("CPU") else None
     if flags is not None and not (flags.get("VNNI") or flags.get("AMX")):
-        return ["this CPU has neither VNNI nor AMX: INT8 will hardly be faster than float here"]
+        return ["this CPU has neither VNNI nor AMX: INT8 will hardly be faster than float"]
     return []
 
 
 def layout_of(network: ov.Model) -> str:
-    """NCHW or NHWC: as the IR says, else where the 3 channels are."""
+    """Return the input layout that the network records; otherwise NCHW or NHWC by the position of the 3 channels."""
     text = str(network.get_parameters()[0].layout).strip("[]").replace(",", "")
     if len(text) == 4:
         return text
@@ -73,67 +90,73 @@ def layout_of(network: ov.Model) -> str:
     return "NCHW" if shape[1].is_static and shape[1].get_length() == 3 else "NHWC"
 
 
-def run(
-    network: ov.Model, record: IrRecord, pixels: NDArray[np.uint8], scheme: Scheme, fast_bias_correction: bool | None
-) -> ov.Model:
-    """The quantised network; the one that is given stays as it is. Raises: ConversionError."""
+def quantise(request: QuantisationRequest) -> ov.Model:
+    """Quantise a network.
+
+    Returns:
+        A new network with the input shape of the float one.
+
+    Raises:
+        ConversionError: NNCF cannot quantise the network.
+    """
     import nncf
 
-    model, shape = _one_image(network)
-    with _quiet(), _surgery(record):
-        made = nncf.quantize(
+    model, shape = _with_batch_1(request.network)
+    with _suppress_output(), _nncf_errors(request.record):
+        quantised = nncf.quantize(
             model,
-            nncf.Dataset(list(pixels), _feeder(model, record)),
-            fast_bias_correction=bool(fast_bias_correction),
-            **_options(scheme, len(pixels)),
+            nncf.Dataset(list(request.pixels), _feeder(model, request.record)),
+            fast_bias_correction=request.fast_bias_correction,
+            **_options(request.scheme, len(request.pixels)),
         )
-    made.reshape(shape)
-    return made
+    quantised.reshape(shape)
+    return quantised
 
 
-def run_controlled(
-    network: ov.Model,
-    record: IrRecord,
-    pixels: NDArray[np.uint8],
-    scheme: Scheme,
-    fast_bias_correction: bool | None,
-    labelled: tuple[Frames, NDArray[np.int64]],
-    max_drop: float,
+def quantise_with_accuracy_control(
+    request: QuantisationRequest, images: NDArray[np.uint8], labels: NDArray[np.int64], max_drop: float
 ) -> ov.Model:
-    """As `run`; layers are put back to float until top-1 on the labelled images drops no further than allowed."""
+    """Quantise a network, and revert layers to float until top-1 drops by at most `max_drop`.
+
+    Args:
+        images: labelled images, uint8 (N, height, width, 3) in BGR.
+        labels: their classes, int64 (N,).
+        max_drop: as a fraction.
+
+    Returns:
+        As `quantise`. The drop can still be larger, for NNCF measures it with float32 weights.
+
+    Raises:
+        ConversionError: NNCF cannot quantise the network.
+    """
     import nncf
     import numpy as np
 
-    model, shape = _one_image(network)
-    feed = _feeder(model, record)
+    model, shape = _with_batch_1(request.network)
+    feed = _feeder(model, request.record)
 
     def top1(compiled: Any, items: Any) -> float:
         hits = [int(np.argmax(compiled(image)[compiled.output(0)])) == label for image, label in items]
         return float(np.mean(hits))
 
-    def unlabelled(item: tuple[NDArray[np.uint8], int]) -> NDArray[Any]:
-        fed: NDArray[Any] = feed(item[0])
-        return fed
-
-    frames, labels = labelled
-    checked = [(feed(frame), int(label)) for frame, label in zip(frames.pixels, labels, strict=True)]
-    options = _options(scheme, len(pixels))
+    validation = [(feed(frame), int(label)) for frame, label in zip(images, labels, strict=True)]
+    options = _options(request.scheme, len(request.pixels))
     options["advanced_quantization_parameters"] = options.pop("advanced_parameters")
-    with _quiet(), _surgery(record):
-        made = nncf.quantize_with_accuracy_control(
+    with _suppress_output(), _nncf_errors(request.record):
+        quantised = nncf.quantize_with_accuracy_control(
             model,
-            nncf.Dataset([(frame, 0) for frame in pixels], unlabelled),
-            nncf.Dataset(checked, lambda item: item[0]),
+            nncf.Dataset([(frame, 0) for frame in request.pixels], lambda item: feed(item[0])),
+            nncf.Dataset(validation, lambda item: item[0]),
             top1,
             max_drop=max_drop,
-            fast_bias_correction=bool(fast_bias_correction),
+            fast_bias_correction=request.fast_bias_correction,
             **options,
         )
-    made.reshape(shape)
-    return made
+    quantised.reshape(shape)
+    return quantised
 
 
-def _options(scheme: Scheme, count: int) -> dict[str, Any]:
+def _options(scheme: QuantisationScheme, count: int) -> dict[str, Any]:
     import nncf
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
     from nncf.quantization.range_estimator import RangeEstimatorParameters, RangeEstimatorParametersSet
@@ -149,16 +172,16 @@ def _options(scheme: Scheme, count: int) -> dict[str, Any]:
     }
 
 
-def _one_image(network: ov.Model) -> tuple[ov.Model, ov.PartialShape]:
-    """A copy that takes one image at a time, and the shape to give back."""
+def _with_batch_1(network: ov.Model) -> tuple[ov.Model, ov.PartialShape]:
+    """Return a copy with batch size 1, and the original input shape."""
     model = network.clone()
     shape = model.inputs[0].get_partial_shape()
     model.reshape([1, *list(shape)[1:]])
     return model, shape
 
 
-def _feeder(model: ov.Model, record: IrRecord) -> Any:
-    """A frame, uint8 (H, W, 3) BGR, as the model takes it."""
+def _feeder(model: ov.Model, record: IrRecord) -> Callable[[NDArray[np.uint8]], NDArray[Any]]:
+    """Return a function that maps a frame, uint8 (H, W, 3) BGR, to the model's input."""
     import numpy as np
     import openvino as ov
 
@@ -174,8 +197,8 @@ def _feeder(model: ov.Model, record: IrRecord) -> Any:
 
 
 @contextlib.contextmanager
-def _surgery(record: IrRecord) -> Iterator[None]:
-    """What NNCF and OpenVINO throw, as one short error."""
+def _nncf_errors(record: IrRecord) -> Iterator[None]:
+    """Turn exceptions of NNCF and OpenVINO into a ConversionError with one short message."""
     try:
         yield
     except (RuntimeError, ValueError) as error:
@@ -186,8 +209,8 @@ def _surgery(record: IrRecord) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """NNCF's bars and messages go nowhere; what it warns of concerns its own options."""
+def _suppress_output() -> Iterator[None]:
+    """Suppress NNCF's progress bars, log messages and warnings; the warnings are about its own options."""
     import warnings
 
     logger = logging.getLogger("nncf")

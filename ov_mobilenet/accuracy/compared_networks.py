@@ -1,0 +1,245 @@
+"""The networks that `compare` runs: IRs in OpenVINO, and source networks in their own frameworks.
+
+A model is written `MODEL[@f32|@bf16|@f16|@source]`: a zoo name, a `model.yml` or an IR, then the inference precision
+for OpenVINO, or `source` for the source network of the description. A network file (`.onnx`, `.tflite`, …) means the
+source network; the `model.yml` beside it describes its normalisation and input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ov_mobilenet.accuracy import speed
+from ov_mobilenet.accuracy.classes import ClassMapping, class_mapping
+from ov_mobilenet.accuracy.protocol import GeometryOrigin, compile_for_accuracy, geometry_origin, geometry_text
+from ov_mobilenet.conversion.network_files import network_ending
+from ov_mobilenet.devices.settings import INFERENCE_PRECISIONS, DeviceSettings, InferencePrecision
+from ov_mobilenet.errors import UnknownModelError, UsageError
+from ov_mobilenet.resolve import Lookup, source_files
+from ov_mobilenet.zoo.geometry import Geometry, Library, check_size, from_dataset, parse_words, whole
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ov_mobilenet.images.decode import Frame
+    from ov_mobilenet.runtime.runnable import Runnable
+    from ov_mobilenet.zoo.model import ModelConfig
+
+SOURCE = "source"
+FRAMEWORK_NAMES = {
+    "onnx": "onnxruntime",
+    "pytorch": "PyTorch",
+    "tflite": "LiteRT",
+    "tf": "TensorFlow",
+    "keras": "TensorFlow",
+}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model to compare, and what runs it.
+
+    Attributes:
+        text: as the user wrote it.
+        model: the MODEL, without the suffix.
+        inference_precision: for OpenVINO; None for the precision of the device settings.
+        is_source: whether the source network runs, in its own framework.
+    """
+
+    text: str
+    model: str
+    inference_precision: InferencePrecision | None = None
+    is_source: bool = False
+
+
+def parse_spec(text: str) -> ModelSpec:
+    """Parse `MODEL[@f32|@bf16|@f16|@source]`; an `@` before any other text is part of a path."""
+    model, at, suffix = text.rpartition("@")
+    if at and suffix == SOURCE:
+        return ModelSpec(text, model, is_source=True)
+    if at and suffix in INFERENCE_PRECISIONS:
+        return ModelSpec(text, model, suffix)
+    return ModelSpec(text, text, is_source=network_ending(Path(text)) is not None)
+
+
+@dataclass(frozen=True)
+class NetworkUnderTest:
+    """A network that is ready to run.
+
+    Attributes:
+        runs_in: OpenVINO, or the framework of the source network.
+        inference_precision: f32, bf16 or f16; None where it is not reported.
+        geometry: crop and resize on the host; None if the graph does them.
+        geometry_text: crop and resize in words, on the host or in the graph.
+        size_bytes: of the weights on disk.
+        answer: maps a frame, uint8 (H, W, 3) BGR, to probabilities, float32 (classes,).
+        is_thread_safe: whether several threads may call `answer` at the same time.
+        measure_speed: maps image files and the seconds per measurement to images per second and the median latency in
+            ms.
+    """
+
+    name: str
+    runs_in: str
+    device: str
+    inference_precision: str | None
+    classes: ClassMapping
+    geometry: Geometry | None
+    reader: Library
+    geometry_text: str | None
+    geometry_from: GeometryOrigin
+    size_bytes: int
+    answer: Callable[[Frame], NDArray[np.float32]]
+    is_thread_safe: bool
+    measure_speed: Callable[[list[Path], float], tuple[float, float]]
+
+
+def ir_network(
+    spec: ModelSpec, runnable: Runnable, settings: DeviceSettings, *, geometry_given: bool
+) -> NetworkUnderTest:
+    """Make an IR ready to run in OpenVINO, at the precision of the spec.
+
+    Args:
+        geometry_given: whether the caller chose the geometry of `runnable`.
+
+    Raises:
+        DeviceError, UsageError: as `compile_model`.
+    """
+    if spec.inference_precision is not None:
+        settings = replace(settings, inference_precision=spec.inference_precision)
+    classifier = compile_for_accuracy(runnable, settings)
+
+    def answer(frame: Frame) -> NDArray[np.float32]:
+        row: NDArray[np.float32] = classifier.probabilities(frame[None])[0]
+        return row
+
+    def measure_speed(files: list[Path], seconds: float) -> tuple[float, float]:
+        single = classifier
+        if not settings.sets_parallelism:  # latency and throughput are each measured with their own hint
+            single = compile_for_accuracy(runnable, replace(settings, hint="latency"))
+        frames = [speed.read_frame(file, single.geometry, single.reader) for file in files]
+        _, p50 = speed.one_by_one(lambda frame: single.probabilities(frame[None]), frames, seconds)
+        return speed.through_queue(classifier, files, seconds), p50
+
+    return NetworkUnderTest(
+        name=spec.text,
+        runs_in="OpenVINO",
+        device=classifier.device,
+        inference_precision=classifier.inference_precision,
+        classes=class_mapping(classifier),
+        geometry=classifier.geometry,
+        reader=classifier.reader,
+        geometry_text=geometry_text(classifier),
+        geometry_from=geometry_origin(classifier, given=geometry_given),
+        size_bytes=runnable.xml.with_suffix(".bin").stat().st_size,
+        answer=answer,
+        is_thread_safe=True,
+        measure_speed=measure_speed,
+    )
+
+
+def source_network(spec: ModelSpec, geometry: str | Geometry | None, lookup: Lookup) -> NetworkUnderTest:
+    """Make a source network ready to run in its own framework.
+
+    Args:
+        geometry: crop and resize instead of the description's.
+
+    Raises:
+        UsageError: the model is an IR, which has no source network; the geometry does not produce the network's size.
+        UnknownModelError: the model does not exist, or no model.yml describes it.
+        MissingDependencyError: the framework is not installed; the message names the package.
+        OvMobilenetError: as `source_oracle` and `source_files`.
+    """
+    import numpy as np
+
+    from ov_mobilenet.accuracy.source_graph import as_probabilities
+    from ov_mobilenet.accuracy.source_networks import source_oracle
+    from ov_mobilenet.conversion.sources import network_framework, network_path
+    from ov_mobilenet.zoo.arguments import plan_conversion
+    from ov_mobilenet.zoo.labels import background_class, config_labels
+
+    config = _source_description(spec, lookup)
+    plan = plan_conversion(config)
+    path = network_path(config, plan, source_files(config, lookup).folder)
+    oracle = source_oracle(config, plan, path)
+    gives_probabilities = _gives_probabilities(config, path)
+    sides = dict(zip(plan.input.layout, plan.input.shape, strict=True))
+    own = from_dataset(config.dataset) if config.dataset is not None else None
+    given = parse_words(geometry) if isinstance(geometry, str) else geometry
+    chosen = given or own or whole(sides["H"], sides["W"])
+    check_size(chosen, sides["H"], sides["W"], where=config.path)
+
+    def answer(frame: Frame) -> NDArray[np.float32]:
+        return as_probabilities(oracle(frame), probabilities=gives_probabilities)
+
+    def measure_speed(files: list[Path], seconds: float) -> tuple[float, float]:
+        frames = [speed.read_frame(file, chosen, chosen.reader) for file in files]
+        return speed.one_by_one(answer, frames, seconds)
+
+    count = answer(np.zeros((sides["H"], sides["W"], 3), np.uint8)).size
+    return NetworkUnderTest(
+        name=spec.text,
+        runs_in=FRAMEWORK_NAMES[network_framework(config, path)],
+        device="CPU",
+        inference_precision=None,
+        classes=ClassMapping(count, background_class(config), config_labels(config)),
+        geometry=chosen,
+        reader=chosen.reader,
+        geometry_text=str(chosen),
+        geometry_from="asked" if given is not None else "not known" if own is None else "model",
+        size_bytes=_size_bytes(path),
+        answer=answer,
+        is_thread_safe=False,
+        measure_speed=measure_speed,
+    )
+
+
+def _source_description(spec: ModelSpec, lookup: Lookup) -> ModelConfig:
+    """Return the description of a source network."""
+    from ov_mobilenet.zoo.config import load_config
+    from ov_mobilenet.zoo.registry import find_config
+
+    path = Path(spec.model)
+    if path.suffix == ".xml":
+        raise UsageError(
+            "an IR has no source network", where=spec.model, expected="a zoo name, or a model.yml",
+            fix=f"Give MODEL@source for the model that {path.name} was converted from",
+        )  # fmt: skip
+    if network_ending(path) is None:
+        return find_config(spec.model, config_dirs=lookup.config_dirs)
+    beside = path.with_name("model.yml")
+    config = load_config(beside) if beside.is_file() else None
+    if config is None or path.name not in (file.name for file in config.files):
+        raise UnknownModelError(
+            "no model.yml beside the network describes it, so its normalisation and input are unknown", where=path,
+            expected=beside,
+            fix=f"`ov-mobilenet convert --source {path} --name NAME` writes one: compare public/NAME/model.yml@source",
+        )  # fmt: skip
+    return config
+
+
+def _gives_probabilities(config: ModelConfig, path: Path) -> bool:
+    """Whether the network ends in softmax; taken from the description if OpenVINO cannot read the network."""
+    from ov_mobilenet.accuracy.source_graph import graph_facts
+    from ov_mobilenet.errors import ConversionError
+    from ov_mobilenet.zoo.arguments import plan_conversion
+
+    try:
+        return graph_facts(config, plan_conversion(config), path)[0]
+    except ConversionError:
+        return config.details.output == "probabilities"
+
+
+def _size_bytes(path: Path) -> int:
+    """Return the size of a network file with its data files, or of a folder."""
+    from ov_mobilenet.conversion.sources.onnx_data import data_files
+
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    files = [path]
+    if path.suffix.lower() == ".onnx":
+        files += [path.parent / name for name in data_files(path)]
+    return sum(file.stat().st_size for file in files)

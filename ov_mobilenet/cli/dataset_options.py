@@ -1,0 +1,57 @@
+"""Options of the commands that measure accuracy: the dataset and the images to use of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from ov_mobilenet.accuracy.dataset import SubsetOptions
+from ov_mobilenet.cli import options
+from ov_mobilenet.errors import printable
+from ov_mobilenet.runtime.results import Failure
+
+
+@dataclass(frozen=True)
+class DatasetFlags:
+    """The dataset options of one call of a command."""
+
+    dataset: Path
+    annotations: Path | None
+    limit: int | None
+    sample: int | None
+    seed: int
+
+    def subset(self) -> SubsetOptions:
+        """The images to use, as keyword arguments of `measure_accuracy` and `compare`."""
+        return {"limit": self.limit, "sample": self.sample, "seed": self.seed}
+
+
+def dataset_options(function: options.F) -> options.F:
+    """Add `--dataset`, `--annotations`, `--limit`, … to a command, as one `DatasetFlags` called `dataset_flags`."""
+    function = options.collect_into(DatasetFlags, "dataset_flags")(function)
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def print_failure(failure: Failure) -> None:
+    """Print why an image failed, on stderr."""
+    click.echo(f"error: {printable(failure.source)}: {printable(failure.error)}", err=True)
+
+
+_OPTIONS = (
+    click.option(
+        "--dataset", required=True, metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False),
+        help="Labelled images: one folder per class, named by synset, class number or class name; or a folder for "
+        "--annotations.",
+    ),
+    click.option(
+        "--annotations", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="The class of each image: ImageNet's val.txt, or a CSV file (default: DIR/val.txt if it exists).",
+    ),
+    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Use the first N images."),
+    click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Use N images drawn at random; no --limit."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Seed of --sample."),
+)  # fmt: skip
