@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.accuracy.verification import verify
     from ov_mobilenet.benchmarking.benchmark import Workload, benchmark
     from ov_mobilenet.benchmarking.measurement import Measurement
-    from ov_mobilenet.conversion.converter import IrModel, convert
+    from ov_mobilenet.conversion.converter import IrModel
+    from ov_mobilenet.convert_model import convert
     from ov_mobilenet.devices.device_settings import DeviceSettings
     from ov_mobilenet.downloads.fetch import SourceFiles, download
     from ov_mobilenet.errors import OvMobilenetError
@@ -63,7 +64,7 @@ _HOMES = {
     "Timings": "runtime.results",
     "Workload": "benchmarking.benchmark",
     "benchmark": "benchmarking.benchmark",
-    "convert": "conversion.converter",
+    "convert": "convert_model",
     "download": "downloads.fetch",
     "find_config": "zoo.registry",
     "list_models": "zoo.registry",

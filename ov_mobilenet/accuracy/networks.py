@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ov_mobilenet.conversion.local_network import LocalNetwork
     from ov_mobilenet.images.decode import Frame
     from ov_mobilenet.zoo.model import ModelConfig
 
@@ -170,14 +171,13 @@ def _source(entry: ComparedEntry, config: ModelConfig, asked: str | None, lookup
 
     from ov_mobilenet.accuracy.source_networks import source_oracle
     from ov_mobilenet.accuracy.verification import as_probabilities
-    from ov_mobilenet.conversion.sources import network_framework, network_path
-    from ov_mobilenet.zoo.arguments import plan_conversion
+    from ov_mobilenet.conversion.local_network import find_network
     from ov_mobilenet.zoo.labels import background_class, config_labels
 
-    plan = plan_conversion(config)
-    path = network_path(config, plan, source_files(config, lookup).folder)
+    network = find_network(source_files(config, lookup))
+    plan, path = network.plan, network.path
     oracle = source_oracle(config, plan, path)
-    gives_probabilities = _gives_probabilities(config, path)
+    gives_probabilities = _gives_probabilities(network)
     sides = dict(zip(plan.input.layout, plan.input.shape, strict=True))
     own = from_dataset(config.dataset) if config.dataset is not None else None
     geometry = parse_words(asked) if asked is not None else own or whole(sides["H"], sides["W"])
@@ -193,7 +193,7 @@ def _source(entry: ComparedEntry, config: ModelConfig, asked: str | None, lookup
     count = answer(np.zeros((sides["H"], sides["W"], 3), np.uint8)).size
     return ReadyNetwork(
         name=entry.text,
-        runs_in=RUNTIMES[network_framework(config, path)],
+        runs_in=RUNTIMES[network.framework],
         device="CPU",
         inference_precision=None,
         classes=Classes(count, background_class(config), config_labels(config)),
@@ -208,16 +208,15 @@ def _source(entry: ComparedEntry, config: ModelConfig, asked: str | None, lookup
     )
 
 
-def _gives_probabilities(config: ModelConfig, path: Path) -> bool:
+def _gives_probabilities(network: LocalNetwork) -> bool:
     """Whether the network ends in softmax; as its document says where OpenVINO cannot read it."""
     from ov_mobilenet.accuracy.verification import graph_facts
     from ov_mobilenet.errors import ConversionError
-    from ov_mobilenet.zoo.arguments import plan_conversion
 
     try:
-        return graph_facts(config, plan_conversion(config), path)[0]
+        return graph_facts(network.config, network.plan, network.path)[0]
     except ConversionError:
-        return config.details.output == "probabilities"
+        return network.config.details.output == "probabilities"
 
 
 def _size(path: Path) -> int:

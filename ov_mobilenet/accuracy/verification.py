@@ -76,12 +76,11 @@ def verify(
     import numpy as np
 
     from ov_mobilenet.accuracy.source_networks import source_oracle
-    from ov_mobilenet.conversion.sources import network_path
+    from ov_mobilenet.conversion.local_network import find_network
     from ov_mobilenet.load import load_classifier
-    from ov_mobilenet.zoo.arguments import plan_conversion
 
-    plan = plan_conversion(sources.config)
-    path = network_path(sources.config, plan, sources.folder)
+    network = find_network(sources)
+    plan, path = network.plan, network.path
     oracle = source_oracle(sources.config, plan, path)
     gives_probabilities, quantised = graph_facts(sources.config, plan, path)
     classifier = load_classifier(model.xml, device="CPU", inference_precision="f32")

@@ -214,10 +214,9 @@ def _scheme(network: ov.Model, settings: QuantizeSettings, xml: Path) -> Scheme:
 
 
 def _whole(network: ov.Model) -> Geometry:
-    from ov_mobilenet.ir.layout import check_layout
+    from ov_mobilenet.ir.layout import input_layout
 
-    layout = nncf_calls.layout_of(network)
-    check_layout(network, layout, None)
+    layout = input_layout(network, None)
     shape = network.inputs[0].get_partial_shape()
     sides = [shape[layout.index(letter)] for letter in "HW"]
     if any(side.is_dynamic for side in sides):
@@ -277,14 +276,14 @@ def _finish(
     accuracy: dict[str, Any] | None,
 ) -> ov.Model:
     """The model as it is saved: the faster graph, the other weights at FP16, canonical names, our record."""
-    from ov_mobilenet.conversion.compression import halve_weights
+    from ov_mobilenet.conversion.compression import compress_weights
     from ov_mobilenet.conversion.naming import make_canonical
     from ov_mobilenet.quantization.faster_graph import normalise_by_rows, shift_to_unsigned
 
     model = quantised.clone()
     normalise_by_rows(model)
     shift_to_unsigned(model)
-    halve_weights(model)
+    compress_weights(model)
     model.validate_nodes_and_infer_types()
     make_canonical(model, record.config_name, min(model.inputs[0].get_names()))
     calibration = {

@@ -15,7 +15,7 @@ import pytest
 import small_networks as small
 
 import ov_mobilenet as ovm
-from ov_mobilenet.cli.conversion_job import Job, run_apart
+from ov_mobilenet.cli.conversion_job import ConversionJob, run_in_process
 from ov_mobilenet.cli.demo import SAMPLE
 from ov_mobilenet.cli.interruption import Gate, Interrupted
 from ov_mobilenet.cli.main import main
@@ -35,7 +35,7 @@ def test_a_dry_run_of_the_zoo_names_every_ir_and_fetches_nothing(
     assert {row["model"] for row in rows} == names
     assert {row["xml"] for row in rows} >= {f"irs/public/{name}/FP16/{name}.xml" for name in names}
     assert main(["convert", "mobilenet-v2-pytorch", "--dry-run"]) == 0
-    assert "14.2 MB to fetch" in capsys.readouterr().out
+    assert "14.2 MB to download" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
 
 
@@ -124,10 +124,10 @@ class Bomb:
 
 
 def test_a_process_that_dies_is_one_models_failure(tmp_path: Path) -> None:
-    job = Job(Bomb(), tmp_path, None, ovm.Form(), verify=False, verify_images=None, quiet=True)
-    outcome = run_apart(job, Gate())
+    job = ConversionJob(Bomb(), tmp_path, None, ovm.Form(), verify=False, verify_images=None, quiet=True)
+    outcome = run_in_process(job, Gate())
     assert outcome.rows[0]["model"] == SAMPLE
-    assert "the converting process died: got exit code 9" in outcome.rows[0]["error"]
+    assert "the conversion process died: got exit code 9" in outcome.rows[0]["error"]
     assert outcome.failure.exit_code == 1
 
 
@@ -135,7 +135,9 @@ def test_nothing_is_started_behind_a_closed_gate(tmp_path: Path) -> None:
     gate = Gate()
     gate.close()
     with pytest.raises(Interrupted):
-        run_apart(Job(Bomb(), tmp_path, None, ovm.Form(), verify=False, verify_images=None, quiet=True), gate)
+        run_in_process(
+            ConversionJob(Bomb(), tmp_path, None, ovm.Form(), verify=False, verify_images=None, quiet=True), gate
+        )
 
 
 def test_threads_of_an_interrupted_command_begin_and_say_nothing(three: Path, capsys: Capture) -> None:

@@ -37,8 +37,8 @@ def described(folder: Path) -> ovm.ModelConfig:
     ("suffix", "layout", "ends"),
     [
         (".onnx", "NCHW, 3 channels", "logits, a softmax is added"),
-        (".pb", "NHWC, 3 channels", "probabilities, as they are"),
-        (".tflite", "NHWC, 3 channels", "probabilities, as they are"),
+        (".pb", "NHWC, 3 channels", "probabilities, no softmax is added"),
+        (".tflite", "NHWC, 3 channels", "probabilities, no softmax is added"),
     ],
 )
 def test_the_sample_network_by_its_file_alone(suffix: str, layout: str, ends: str, tmp_path: Path, capsys: Capture):
@@ -135,24 +135,30 @@ def test_the_shape_may_be_another(tmp_path: Path, capsys: Capture) -> None:
     [
         (["--mean-values", "1,2"], "bad --mean-values: expected one number or three"),
         (["--scale-values", "0"], "bad --scale-values"),
-        (["--preset", "tensorflow", "--mean-values", "1"], "two normalisations"),
+        (["--preset", "tensorflow", "--mean-values", "1"], "the normalisation is given twice"),
         (["--input-shape", "1,128,128,3"], "bad --input-shape: expected four numbers in the order NCHW"),
         (["--geometry", "resize 99"], "does not lead to the network's input size"),
-        (["--labels", "imagenet_1000_classes"], "labels are not as many as the classes: expected 16, got 1000"),
-        (["--output-kind", "probabilities"], "the network ends otherwise"),
-        (["--classes", "15"], "another number of classes: expected 15, got 16"),
-        (["--width", "1.0"], "--width is for bare weights"),
+        (
+            ["--labels", "imagenet_1000_classes"],
+            "the number of labels does not match the classes: expected 16, got 1000",
+        ),
+        (
+            ["--output-kind", "probabilities"],
+            "--output-kind does not match the model's output: expected probabilities, got logits",
+        ),
+        (["--classes", "15"], "--classes does not match the network: expected 15, got 16"),
+        (["--width", "1.0"], "--width is for weights without a graph"),
         (["--scale-values", "1e-50"], "bad --scale-values"),
         (["--scale-values", "1e39"], "bad --scale-values"),
         (["--mean-values", "nan"], "bad --mean-values"),
-        (["--name", "mine.xml"], "needs a name"),
-        (["--name", SAMPLE], "another model has this name"),
-        (["--source", ""], "it is empty"),
+        (["--name", "mine.xml"], "--source requires --name"),
+        (["--name", SAMPLE], "is taken by another model"),
+        (["--source", ""], "the path is empty"),
         (["--batch", "4097"], "bad --batch"),
         (["--input-shape", "1,3,8193,224"], "bad --input-shape"),
         (["--input-shape", "4097,3,224,224"], "bad --input-shape"),
         (["--architecture", "mobilenet_v2"], "the network has another architecture: expected mobilenet_v2"),
-        (["--name", "a/b"], "needs a name"),
+        (["--name", "a/b"], "--source requires --name"),
         (["--all"], "--source converts one network"),
     ],
 )
@@ -168,9 +174,9 @@ def test_contradictions_are_usage_errors_and_leave_nothing(
     ("make", "message"),
     [
         (lambda path: path.with_name("no.onnx"), "no such file or folder"),
-        (lambda path: shutil.copy(path, path.with_suffix(".weights")), "unknown kind of network"),
-        (lambda path: path.parent, "a folder that is no SavedModel"),
-        (lambda path: shutil.copy(path, path.with_name("saved_model.pb")), "a file of a SavedModel"),
+        (lambda path: shutil.copy(path, path.with_suffix(".weights")), "unknown type of network"),
+        (lambda path: path.parent, "the folder is not a SavedModel"),
+        (lambda path: shutil.copy(path, path.with_name("saved_model.pb")), "the file is part of a SavedModel"),
     ],
 )
 def test_what_is_no_network_is_named(make, message: str, tmp_path: Path, capsys: Capture) -> None:
@@ -182,7 +188,7 @@ def test_what_is_no_network_is_named(make, message: str, tmp_path: Path, capsys:
 @pytest.mark.parametrize("option", [["--preset", "tensorflow"], ["--no-reverse-input-channels"]])
 def test_options_of_a_source_without_a_source_are_refused(option: list[str], capsys: Capture) -> None:
     assert main(["convert", SAMPLE, *option]) == 2
-    assert f"{option[0]} describes a network given by --source" in capsys.readouterr().err
+    assert f"{option[0]} requires --source" in capsys.readouterr().err
 
 
 def test_a_network_without_source_is_told_the_option(
@@ -198,17 +204,17 @@ def test_a_network_without_source_is_told_the_option(
 def test_a_pipe_is_no_network_and_no_labels(tmp_path: Path, capsys: Capture) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")
     assert main(source("mine", tmp_path / "pipe.onnx", tmp_path / "out")) == 2
-    assert "neither file nor folder" in capsys.readouterr().err
+    assert "neither a file nor a folder" in capsys.readouterr().err
     assert main(source("mine", sign_network(".onnx"), tmp_path / "out", "--labels", str(tmp_path / "pipe.onnx"))) == 2
-    assert "no file: expected a text file" in capsys.readouterr().err
+    assert "--labels is not a file: expected a text file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (["--width", "nan"], "another width: expected nan, got 0.25"),
-        (["--output", "prob"], "--output is for networks, and these are weights"),
-        (["--classes", "9"], "another number of classes: expected 9, got 16"),
+        (["--width", "nan"], "--width does not match the network: expected nan, got 0.25"),
+        (["--output", "prob"], "--output is for networks; this file holds weights without a graph"),
+        (["--classes", "9"], "--classes does not match the network: expected 9, got 16"),
         (["--weights-key", "nope"], "it is a state dict itself"),
     ],
 )
@@ -246,7 +252,7 @@ def test_what_fails_changes_nothing_and_leaves_nothing(option: list[str], tmp_pa
 def test_a_file_name_that_no_description_can_hold(name: str, tmp_path: Path, capsys: Capture) -> None:
     shutil.copy(sign_network(".onnx"), tmp_path / name)
     assert main(source("mine", tmp_path / name, tmp_path / "out")) == 2
-    assert "a description cannot name this file" in capsys.readouterr().err
+    assert "the file name is not allowed in a description" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -342,7 +348,7 @@ def test_an_edited_description_is_not_written_over(tmp_path: Path, capsys: Captu
     mine = yml.read_text().partition("\n")[2]
     yml.write_text(mine)
     assert main(arguments) == 1
-    assert "another description is there" in capsys.readouterr().err
+    assert "already has a description that was not generated" in capsys.readouterr().err
     assert yml.read_text() == mine
 
 
@@ -394,7 +400,7 @@ def test_a_size_that_weights_do_not_say_is_guessed_and_said(tmp_path: Path, caps
     assert main([*source("mine", path, tmp_path / "out", "--preset", "tensorflow"), "--dry-run"]) == 0
     assert "guess: input shape: 1,224,224,3 (--input-shape)" in capsys.readouterr().err
     assert main([*source("mine", path, tmp_path / "out", "--output", "x"), "--dry-run"]) == 2
-    assert "--output is for networks, and these are weights" in capsys.readouterr().err
+    assert "--output is for networks; this file holds weights without a graph" in capsys.readouterr().err
 
 
 @pytest.mark.full
@@ -413,6 +419,6 @@ def test_a_network_that_rescales_inside_is_not_rescaled_twice_in_silence(
     network.save(tmp_path / "net.keras")
     arguments = [*source("mine", tmp_path / "net.keras", tmp_path / "out"), "--dry-run"]
     assert main([*arguments, "--preset", "tensorflow"]) == 0
-    assert "the network has a layer that rescales inside" in capsys.readouterr().err
+    assert "a layer of the network rescales pixels" in capsys.readouterr().err
     assert main([*arguments, "--preset", "keras-v3"]) == 0
-    assert "rescales inside" not in capsys.readouterr().err
+    assert "rescales pixels" not in capsys.readouterr().err

@@ -189,5 +189,5 @@ def test_what_comes_before_the_first_layer_counts_nothing() -> None:
 def test_images_of_any_size_cannot_be_counted() -> None:
     images = ops.parameter(ov.PartialShape([1, 3, -1, -1]), np.float32)
     model = ov.Model([a_layer(images, 3, 6)], [images])
-    with pytest.raises(ConversionError, match=r"cannot be counted: expected feature maps of a fixed size, got \[1,6,1"):
+    with pytest.raises(ConversionError, match=r"cannot be counted: expected feature maps of fixed size, got \[1,6,1"):
         complexity(model)

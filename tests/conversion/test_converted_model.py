@@ -13,7 +13,7 @@ import pytest
 import small_networks as small
 
 import ov_mobilenet as ovm
-from ov_mobilenet.conversion.converter import mismatches
+from ov_mobilenet.conversion.normalisation_check import normalisation_warnings
 from ov_mobilenet.errors import AlreadyNormalisedError, ConversionError, IrError, UsageError
 from ov_mobilenet.ir.normalisation import bake
 from ov_mobilenet.ir.record import read_record
@@ -121,8 +121,11 @@ def test_a_description_that_contradicts_the_graph_is_refused(tmp_path: Path, end
     ("options", "message"),
     [
         ({"output": "nowhere"}, "no such output: expected 'nowhere', got 'scores'"),
-        ({"layout": "NHWC", "shape": (1, 32, 32, 3)}, "cannot take this input shape"),
-        ({"extra": "ov_mobilenet: {classes: 6}\n"}, "expected 6, got 5"),
+        ({"layout": "NHWC", "shape": (1, 32, 32, 3)}, "does not support this input shape"),
+        (
+            {"extra": "ov_mobilenet: {classes: 6}\n"},
+            "the number of classes does not match the network's output: expected 6, got 5",
+        ),
     ],
 )
 def test_a_description_that_does_not_fit_the_network(tmp_path: Path, options: dict, message: str) -> None:
@@ -184,7 +187,7 @@ def test_a_newer_record_is_refused_with_both_numbers(small_ir: Path, tmp_path: P
 
 def test_a_second_bake_is_refused(small_ir: Path) -> None:
     model = ov.Core().read_model(small_ir)
-    with pytest.raises(AlreadyNormalisedError, match=r"normalised already.*123\.675"):
+    with pytest.raises(AlreadyNormalisedError, match=r"already contains a normalisation.*123\.675"):
         bake(model, Normalisation(mean=(1.0,)), layout="NCHW")
 
 
@@ -237,12 +240,12 @@ def test_an_interrupted_save_keeps_the_earlier_ir(tmp_path: Path, monkeypatch: p
 
 def test_a_different_normalisation_in_the_accuracy_check_is_a_warning() -> None:
     config = ovm.find_config("mobilenet-v2-pytorch")
-    (warning,) = mismatches(config, plan_conversion(config).normalisation)
+    (warning,) = normalisation_warnings(config, plan_conversion(config).normalisation)
     assert "[58.624, 57.12, 57.375]" in warning
     assert "[58.395, 57.12, 57.375]" in warning
     for name in ("mobilenet-v1-0.25-128", "mobilenetv2-7"):
         config = ovm.find_config(name)
-        assert mismatches(config, plan_conversion(config).normalisation) == []
+        assert normalisation_warnings(config, plan_conversion(config).normalisation) == []
 
 
 @pytest.mark.parametrize("framework", ["caffe", "paddle"])
@@ -305,7 +308,7 @@ def write_network(folder: Path, nodes: list, shape: list[int] | None, result: li
 )
 def test_networks_of_odd_rank_are_refused(tmp_path: Path, nodes: list, shape: list | None, result: list | None) -> None:
     yml = write_network(tmp_path / "net", nodes, shape, result)
-    with pytest.raises(ConversionError, match="no classifier|does not take images"):
+    with pytest.raises(ConversionError, match="not a classifier|does not take images"):
         convert(yml, tmp_path)
     assert not list(tmp_path.rglob("*.xml"))
 
@@ -318,6 +321,6 @@ def test_what_openvino_throws_in_the_middle_is_a_conversion_error(
     def fail(model: ov.Model) -> None:
         raise RuntimeError("Check 'x' failed at y.cpp:1:\nodd graph")
 
-    monkeypatch.setattr(compression, "halve_weights", fail)
+    monkeypatch.setattr(compression, "compress_weights", fail)
     with pytest.raises(ConversionError, match=r"small\.onnx: .*\(odd graph\)"):
         convert(small.write_onnx(tmp_path / "net"), tmp_path, precision="FP16")

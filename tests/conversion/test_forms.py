@@ -21,7 +21,7 @@ from ov_mobilenet.conversion.camera_planes import take_planes
 from ov_mobilenet.conversion.geometry_graph import bake_geometry
 from ov_mobilenet.errors import ImageError, UsageError, VerificationError
 from ov_mobilenet.images.planes import to_planes
-from ov_mobilenet.ir.form import Form, settle
+from ov_mobilenet.ir.form import Form, complete_form
 from ov_mobilenet.zoo.geometry import parse_words
 
 PRECISIONS = ("f32", "bf16")
@@ -180,7 +180,7 @@ def test_rgb_frames(sources: ovm.SourceFiles, plain: ovm.Classifier, drawings: l
 
 
 def test_for_the_npu_everything_is_fixed(sources: ovm.SourceFiles, tmp_path: Path) -> None:
-    network = ov.Core().read_model(convert(sources, tmp_path, purpose="npu"))
+    network = ov.Core().read_model(convert(sources, tmp_path, deploy_for="npu"))
     assert network.inputs[0].get_partial_shape().is_static
     assert network.inputs[0].shape[0] == 1
     assert all(operation.output(0).get_partial_shape().is_static for operation in network.get_ordered_ops()[:-1])
@@ -189,7 +189,7 @@ def test_for_the_npu_everything_is_fixed(sources: ovm.SourceFiles, tmp_path: Pat
 def test_what_the_model_server_feeds(sources: ovm.SourceFiles, plain: ovm.Classifier, tmp_path: Path) -> None:
     # https://docs.openvino.ai/2024/ovms_docs_binary_input.html: images are decoded to BGR, NHWC; a model whose
     # height and width are not fixed gets them at their own size.
-    compiled = ov.Core().compile_model(convert(sources, tmp_path, purpose="ovms"), "CPU")
+    compiled = ov.Core().compile_model(convert(sources, tmp_path, deploy_for="ovms"), "CPU")
     port = compiled.inputs[0]
     assert str(port.get_partial_shape()) == "[1,?,?,3]"
     assert port.get_element_type() == ov.Type.u8
@@ -201,18 +201,21 @@ def test_what_the_model_server_feeds(sources: ovm.SourceFiles, plain: ovm.Classi
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        ({"purpose": "npu", "batch": 8}, "--for npu excludes --batch 8: the NPU compiles one image"),
-        ({"purpose": "npu", "batch": -1}, "--for npu excludes --batch -1"),
-        ({"purpose": "npu", "bake_geometry": True}, "--for npu excludes --bake-geometry: .*dynamic"),
-        ({"purpose": "ovms", "layout": "NCHW"}, "--for ovms excludes --layout NCHW"),
-        ({"purpose": "ovms", "color_format": "nv12"}, "--for ovms excludes --color-format nv12"),
-        ({"color_format": "nv12", "input_type": "f32"}, "--color-format nv12 excludes --input-type f32"),
-        ({"color_format": "i420", "layout": "NCHW"}, "--color-format i420 excludes --layout NCHW"),
+        (
+            {"deploy_for": "npu", "batch": 8},
+            "--for npu cannot be combined with --batch 8: the NPU compiles a fixed batch of one",
+        ),
+        ({"deploy_for": "npu", "batch": -1}, "--for npu cannot be combined with --batch -1"),
+        ({"deploy_for": "npu", "bake_geometry": True}, "--for npu cannot be combined with --bake-geometry: .*dynamic"),
+        ({"deploy_for": "ovms", "layout": "NCHW"}, "--for ovms cannot be combined with --layout NCHW"),
+        ({"deploy_for": "ovms", "color_format": "nv12"}, "--for ovms cannot be combined with --color-format nv12"),
+        ({"color_format": "nv12", "input_type": "f32"}, "--color-format nv12 cannot be combined with --input-type f32"),
+        ({"color_format": "i420", "layout": "NCHW"}, "--color-format i420 cannot be combined with --layout NCHW"),
     ],
 )
 def test_wishes_that_exclude_each_other(wishes: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        settle(Form(**wishes))
+        complete_form(Form(**wishes))
 
 
 def test_a_form_that_cannot_be_verified_says_so(sources: ovm.SourceFiles, tmp_path: Path) -> None:
@@ -228,7 +231,10 @@ def test_a_network_has_the_least_size_of_its_document(tmp_path: Path, capsys: py
     yml.write_text(yml.read_text() + "ov_mobilenet: {least_side: 32}\n")
     arguments = ["convert", str(yml), "-o", str(tmp_path / "out"), "-d", str(tmp_path / "out")]
     assert main([*arguments, "--input-shape", "1,3,31,40"]) == 2
-    assert "height and width of at least 32, as its document says, got 31x40" in capsys.readouterr().err
+    assert (
+        "smaller than the description allows: expected height and width of at least 32, got 31x40"
+        in capsys.readouterr().err
+    )
     assert main([*arguments, "--input-shape", "1,3,40,48"]) == 0
     network = ov.Core().read_model(tmp_path / "out" / "public" / "net" / "FP32" / "net.xml")
     assert list(network.inputs[0].shape) == [1, 3, 40, 48]

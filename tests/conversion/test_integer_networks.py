@@ -58,7 +58,7 @@ def test_an_onnx_network_of_bytes_gets_bytes_from_the_ir_and_from_the_oracle(
     network = edited(tmp_path / "net", take_bytes)
     assert convert(network, tmp_path / "out", "--verify", *form) == 0
     err = capsys.readouterr().err
-    assert "normalisation: none, the network takes 0..255: 0..255 are its codes 0..255" in err
+    assert "normalisation: none, the network takes 0..255: 0..255 are the integers 0..255" in err
     assert "verified mine FP32" in err
     frames = small.frames()
     session = onnxruntime.InferenceSession(network)
@@ -71,7 +71,10 @@ def test_an_onnx_network_of_bytes_gets_bytes_from_the_ir_and_from_the_oracle(
 def test_mean_and_scale_before_an_onnx_network_of_bytes_are_refused(tmp_path: Path, capsys: Capture) -> None:
     network = edited(tmp_path / "net", take_bytes)
     assert convert(network, tmp_path / "out", "--preset", "tensorflow") == 1
-    assert "takes uint8 pixels as they are: expected no mean_values and no scale_values" in capsys.readouterr().err
+    assert (
+        "takes uint8 pixels without normalisation: expected no mean_values and no scale_values"
+        in capsys.readouterr().err
+    )
     assert main(["convert", str(network.with_name("model.yml")), "-o", str(tmp_path / "out"), "-d", str(tmp_path)]) != 0
     assert not (tmp_path / "out").exists()
 
@@ -103,11 +106,11 @@ def round_down(onnx, graph) -> None:
 @pytest.mark.parametrize(
     ("change", "classes", "message"),
     [
-        (lambda *_: None, 1, "at least 2 values an image, got 1"),
-        (choose, 5, "chooses the class itself (TopK)"),
-        (choose_as_floats, 5, "chooses the class itself (TopK)"),
-        (round_down, 5, "ends in integers: expected a score for each class, got i32"),
-        (take_large_integers, 5, "integers that are no pixels: expected floats or uint8, got i64"),
+        (lambda *_: None, 1, "at least 2 values per image, got 1"),
+        (choose, 5, "ends in the number of the best class (TopK)"),
+        (choose_as_floats, 5, "ends in the number of the best class (TopK)"),
+        (round_down, 5, "the output holds integers: expected a float score per class, got i32"),
+        (take_large_integers, 5, "unsupported integer type: expected float or uint8, got i64"),
     ],
 )
 def test_what_gives_no_probabilities_is_refused_with_the_reason(
@@ -197,7 +200,7 @@ def test_a_quantised_network_is_as_accurate_as_in_litert(
     assert convert(network, tmp_path / "out", "--preset", "tensorflow", *images) == 0
     err = capsys.readouterr().err
     assert "tolerance 0.1" in err
-    assert ("the input's quantisation does this already" in err) == (kind in ("int8", "uint8") and light == 1.0)
+    assert ("the quantisation of the input applies them" in err) == (kind in ("int8", "uint8") and light == 1.0)
     expected, answer = lite_answers(network, frames), answers(tmp_path / "out", frames)
     right = [int((values.argmax(1) == truth).sum()) for values in (expected, answer)]
     assert right[0] > 0.9 * len(truth)
