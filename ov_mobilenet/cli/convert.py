@@ -11,6 +11,7 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.backend import BackendOptions, backend_options, find_optimizer
+from ov_mobilenet.cli.conversion_dry_run import show_plan
 from ov_mobilenet.cli.conversion_job import ConversionJob, ConversionOutcome, failed, run_in_process, run_job
 from ov_mobilenet.cli.form import FormOptions, form_options
 from ov_mobilenet.cli.interruption import Gate
@@ -24,16 +25,13 @@ from ov_mobilenet.cli.own_network import (
 )
 from ov_mobilenet.cli.progress import download_progress
 from ov_mobilenet.cli.selection import SelectedConfigs, Selection, each_model, model_selection, print_names, selected
-from ov_mobilenet.conversion.converter import WEIGHT_PRECISIONS, WeightPrecision, default_precisions
+from ov_mobilenet.conversion.converter import WEIGHT_PRECISIONS, WeightPrecision
 from ov_mobilenet.conversion.local_network import find_network
 from ov_mobilenet.conversion.own_network import DraftDescription
 from ov_mobilenet.conversion.own_network_files import check_overwritable, described_network, save_described_network
 from ov_mobilenet.convert_model import check_convertible
-from ov_mobilenet.downloads.cache import default_root
-from ov_mobilenet.downloads.fetch import download, plan_file
+from ov_mobilenet.downloads.fetch import download
 from ov_mobilenet.errors import OvMobilenetError, UsageError
-from ov_mobilenet.zoo.arguments import plan_conversion
-from ov_mobilenet.zoo.geometry import from_dataset
 from ov_mobilenet.zoo.model import ModelConfig
 
 SCHEMA_VERSION = 1  # of each entry of the JSON output
@@ -134,7 +132,7 @@ def convert_command(
     found = selected(selection)
     rows = [row for name, error in found.broken.items() for row in failed(name, error).rows]
     if dry_run:
-        plan = partial(_show_plan, download_dir, output_dir, weight_precisions, cache_dir, output_format, rows)
+        plan = partial(show_plan, download_dir, output_dir, weight_precisions, cache_dir, output_format, rows)
         code = each_model(found, plan)
         _print_rows(rows, output_format)
         return code
@@ -204,39 +202,6 @@ def _template(selection: Selection) -> ModelConfig | None:
     from ov_mobilenet.zoo.registry import find_config
 
     return find_config(selection.models[0], config_dirs=selection.config_dirs) if selection.models else None
-
-
-def _show_plan(
-    download_dir: Path,
-    output_dir: Path,
-    precisions: tuple[WeightPrecision, ...] | None,
-    cache_dir: Path | None,
-    output_format: str,
-    rows: list[dict[str, Any]],
-    config: ModelConfig,
-) -> None:
-    """Collect a row per IR that would be written; as a table, print what would be converted and how."""
-    plan = plan_conversion(config)
-    folder = download_dir / "public" / config.name
-    actions = {f.name: plan_file(f, folder / f.name, cache_dir or default_root()) for f in config.files}
-    fetched = [name for name, action in actions.items() if action == "fetch"]
-    network = f"${plan.source.root}/{plan.source.path}"
-    geometry = from_dataset(config.dataset) if config.dataset is not None else None
-    for precision in precisions or default_precisions(plan):
-        xml = output_dir / "public" / config.name / precision / f"{config.name}.xml"
-        rows.append(
-            {"model": config.name, "precision": precision, "xml": str(xml), "network": network, "fetch": fetched}
-        )
-        if output_format == "table":
-            click.echo(xml)
-    if output_format == "table":
-        size = options.human_size(sum(file.size for file in config.files if file.name in fetched))
-        status = f"{size} to download" if fetched else "files are already downloaded"
-        click.echo(f"  from {config.framework} {network}, {status}")
-        click.echo(
-            f"  input {plan.input.name} {list(plan.input.shape)} {plan.input.layout}; baked in: {plan.normalisation}"
-        )
-        click.echo(f"  geometry {geometry or 'not known'}; output {plan.output or 'the only one of the network'}")
 
 
 def _find_images(folder: Path | None) -> list[Path] | None:

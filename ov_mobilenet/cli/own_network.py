@@ -63,12 +63,12 @@ def source_options(function: F) -> F:
         click.option(
             "--source", type=_NonEmptyPath(path_type=Path), metavar="FILE|FOLDER",
             help="Convert your own network (.onnx, .pb, .tflite, .h5, .keras, .pth, .pt, .ckpt, .safetensors, or the "
-            "folder of a SavedModel) under the name --name. Normalisation and geometry of a MODEL given as well are "
-            "the defaults.",
+            "folder of a SavedModel) under the name --name. A MODEL given as well provides the default normalisation "
+            "and geometry.",
         ),
         click.option(
             "--preset", type=click.Choice(sorted(PRESETS)),
-            help="Normalisation of the networks that these frameworks publish.",
+            help="Normalisation of the networks published for this framework.",
         ),
         click.option(
             "--mean-values", "--mean_values", metavar="A[,B,C]", help="Mean, in the network's channel order."

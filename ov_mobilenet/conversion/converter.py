@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ov_mobilenet._version import __version__
+from ov_mobilenet.conversion.finished_model import finish_model
 from ov_mobilenet.conversion.local_network import LocalNetwork, find_network
 from ov_mobilenet.conversion.model_optimizer import prepare_with_model_optimizer
 from ov_mobilenet.conversion.normalisation_check import normalisation_warnings
@@ -19,7 +20,7 @@ from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.ir.files import save_ir
 from ov_mobilenet.ir.form import DESCRIBED_FORM, YUV, Form, complete_form
-from ov_mobilenet.ir.record import IrRecord, write_record
+from ov_mobilenet.ir.record import IrRecord
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.arguments import ConversionPlan
 from ov_mobilenet.zoo.geometry import Geometry, channel_order, check_size, from_dataset, whole
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from ov_mobilenet.conversion.mo_program import ModelOptimizer
     from ov_mobilenet.conversion.prepared_network import PreparedNetwork
-    from ov_mobilenet.zoo.normalisation import Normalisation
 
 log = logging.getLogger(__name__)
 
@@ -108,8 +108,7 @@ def convert_network(
         record = _record(network, prepared, precision, form, geometry)
         _check_classes(network, prepared.model, record)
         with _openvino_errors(network.path):
-            # Baking consumes a model, so every precision gets a copy.
-            model = _finish(prepared, prepared.model.clone(), record, form, network)
+            model = finish_model(prepared, record, form, network)
         finished.append((model, IrModel(folder / precision / f"{network.config.name}.xml", precision, record)))
     for model, ir in finished:  # written last, so that a model that fails leaves no files
         save_ir(model, ir.xml)
@@ -210,60 +209,3 @@ def _check_classes(network: LocalNetwork, model: ov.Model, record: IrRecord) -> 
                 f"the number of {kind} does not match the network's output", where=config.path,
                 expected=count, got=classes,
             )  # fmt: skip
-
-
-def _finish(
-    prepared: PreparedNetwork, model: ov.Model, record: IrRecord, form: Form, network: LocalNetwork
-) -> ov.Model:
-    """The model as it is saved: weights compressed, input baked, canonical names, record.
-
-    Args:
-        model: a copy of the prepared model; it is changed.
-    """
-    from ov_mobilenet.conversion.compression import compress_weights
-    from ov_mobilenet.conversion.naming import make_canonical
-
-    input_name = min(model.inputs[0].get_names())
-    if record.precision == "FP16":
-        compress_weights(model)
-    if prepared.left_to_bake is not None:
-        model = _bake_input(model, prepared.left_to_bake, prepared.layout, record, form, network)
-    make_canonical(model, record.config_name, input_name)
-    write_record(model, record)
-    if prepared.mo_record is not None:
-        prepared.mo_record.write(model)
-    return model
-
-
-def _bake_input(
-    model: ov.Model,
-    left_to_bake: Normalisation,
-    layout: str,
-    record: IrRecord,
-    form: Form,
-    network: LocalNetwork,
-) -> ov.Model:
-    """Add the requested input: YUV planes, crop and resize, normalisation, element type and layout."""
-    from ov_mobilenet.conversion.camera_planes import take_planes
-    from ov_mobilenet.conversion.geometry_graph import bake_geometry
-    from ov_mobilenet.ir.normalisation import bake
-
-    model = bake(
-        model,
-        left_to_bake,
-        layout=layout,
-        target_layout="NHWC" if form.bake_geometry else form.layout or network.plan.target_layout,
-        input_type="f32" if form.bake_geometry else form.input_type or "f32",
-        path=network.path,
-    )
-    if form.bake_geometry and record.geometry is not None:
-        model = bake_geometry(
-            model,
-            record.geometry,
-            layout=form.layout or "NHWC",
-            input_type=form.input_type or "u8",
-            path=network.path,
-        )
-    if record.planes is not None:
-        model = take_planes(model, record.planes)
-    return model

@@ -80,7 +80,7 @@ def read_ir(xml: Path) -> ov.Model:
     if not xml.is_file():
         raise IrError("no such IR", where=xml, expected="an .xml file")
     if not binary.is_file():
-        raise IrError("the weights file is missing", where=xml, expected=binary)
+        raise IrError("the weights are missing", where=xml, expected=binary)
     try:
         network = ov.Core().read_model(xml, binary)
     except RuntimeError as error:

@@ -322,11 +322,11 @@ def test_networks_of_odd_rank_are_refused(
 
 
 def test_an_openvino_exception_becomes_a_conversion_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ov_mobilenet.conversion import compression
+    from ov_mobilenet.conversion import finished_model
 
     def fail(model: ov.Model) -> None:
         raise RuntimeError("Check 'x' failed at y.cpp:1:\nodd graph")
 
-    monkeypatch.setattr(compression, "compress_weights", fail)
+    monkeypatch.setattr(finished_model, "compress_weights", fail)
     with pytest.raises(ConversionError, match=r"small\.onnx: .*\(odd graph\)"):
         convert(small.write_onnx(tmp_path / "net"), tmp_path, precision="FP16")
