@@ -66,8 +66,8 @@ def form_options(function: F) -> F:
         ),
         click.option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Layout of the converted input."),
         click.option(
-            "--input-type", type=click.Choice(["f32", "u8"]), help="Element type of the converted input (default: f32; u8 with --bake-geometry or YUV planes).",
-       
+            "--input-type", type=click.Choice(["f32", "u8"]),
+            help="Element type of the converted input (default: f32; u8 with --bake-geometry or YUV planes).",
         ),
         click.option("--geometry", metavar="STEPS", help="Crop and resize, such as 'resize 256 greater, crop 224'."),
         click.option(
