@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from ov_mobilenet.benchmarking.benchmark import benchmark
     from ov_mobilenet.benchmarking.measurement import Measurement
     from ov_mobilenet.benchmarking.options import Workload
-    from ov_mobilenet.conversion.converter import IrModel, convert
-    from ov_mobilenet.conversion.model_optimizer import ModelOptimizer
+    from ov_mobilenet.conversion.converter import IrModel
+    from ov_mobilenet.conversion.mo_program import ModelOptimizer
+    from ov_mobilenet.convert_model import convert
     from ov_mobilenet.devices.settings import DeviceSettings
     from ov_mobilenet.downloads.attempts import Retry
     from ov_mobilenet.downloads.fetch import SourceFiles, download
@@ -101,7 +102,7 @@ _HOMES = {
     "MissingDependencyError": "errors",
     "ModelComparison": "accuracy.comparison",
     "ModelConfig": "zoo.model",
-    "ModelOptimizer": "conversion.model_optimizer",
+    "ModelOptimizer": "conversion.mo_program",
     "Normalisation": "zoo.normalisation",
     "OfflineError": "errors",
     "OutputError": "errors",
@@ -124,7 +125,7 @@ _HOMES = {
     "Workload": "benchmarking.options",
     "benchmark": "benchmarking.benchmark",
     "compare": "accuracy.compare",
-    "convert": "conversion.converter",
+    "convert": "convert_model",
     "download": "downloads.fetch",
     "find_config": "zoo.registry",
     "list_models": "zoo.registry",

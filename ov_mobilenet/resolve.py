@@ -158,7 +158,7 @@ def source_files(config: ModelConfig, lookup: Lookup = Lookup()) -> SourceFiles:
 
 def _open_converted(config: ModelConfig, lookup: Lookup) -> OpenedIr:
     """The FP32 IR of a description from the cache, converted if it is missing; one process converts, others wait."""
-    from ov_mobilenet.conversion.converter import convert
+    from ov_mobilenet.conversion.converter import convert_sources
 
     with _locked_folder(config, lookup) as folder:
         xml = folder / "FP32" / f"{config.name}.xml"
@@ -166,7 +166,7 @@ def _open_converted(config: ModelConfig, lookup: Lookup) -> OpenedIr:
             _report(IrChoice(config.name, xml, "cached"))
             return cached
         log.info("%s: downloading and converting into %s", config.name, folder)
-        convert(_download(config, folder, lookup), folder, precisions=("FP32",))
+        convert_sources(_download(config, folder, lookup), folder, precisions=("FP32",))
         _report(IrChoice(config.name, xml, "converted"))
         return open_ir(xml)
 

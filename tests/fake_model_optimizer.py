@@ -1,9 +1,9 @@
-"""A stand-in for `mo`: takes its arguments, bakes with OpenVINO's preprocessing, leaves its record; or fails, or waits.
+"""A fake `mo`: takes its arguments, bakes with OpenVINO's preprocessing, writes its record; or fails, or waits.
 
-Run as a program. Beside it lies, if a test wants it, `behaviour.json`:
+Run as a program. `behaviour.json` beside it makes it fail or wait:
 
     {"fail": [exit code, text on stderr]}
-    {"wait": FIFO}                        writes its process id there and waits to be ended
+    {"wait": FIFO}                        writes its process id to the pipe and waits for a signal
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 VERSION = "2024.6.0-fake"
-# mo's end when it met something that it did not expect, cut short.
+# The end of mo's messages after an internal error, shortened.
 CRASH = """\
 [ ERROR ]  -------------------------------------------------
 [ ERROR ]  ----------------- INTERNAL ERROR ----------------
@@ -34,7 +34,7 @@ RuntimeError: {reason}
 
 
 def install(folder: Path, **behaviour: object) -> Path:
-    """Put an executable `mo` into the folder; it writes its arguments to `arguments.json` beside it."""
+    """Create an executable `mo` in the folder; it writes its arguments to `arguments.json` beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "behaviour.json").write_text(json.dumps(behaviour))
     program = folder / "mo"
@@ -44,13 +44,13 @@ def install(folder: Path, **behaviour: object) -> Path:
 
 
 def arguments_of(program: Path) -> list[str]:
-    """What the installed program was last called with."""
+    """The arguments of the last call."""
     given: list[str] = json.loads((program.parent / "arguments.json").read_text())
     return given
 
 
 def environment_of(program: Path) -> dict[str, str]:
-    """The environment it was last called in."""
+    """The environment variables of the last call."""
     given: dict[str, str] = json.loads((program.parent / "environment.json").read_text())
     return given
 

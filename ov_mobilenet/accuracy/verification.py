@@ -93,13 +93,12 @@ def verify(
     import numpy as np
 
     from ov_mobilenet.accuracy.source_networks import source_oracle
-    from ov_mobilenet.conversion.sources import network_path
-    from ov_mobilenet.zoo.arguments import plan_conversion
+    from ov_mobilenet.conversion.local_network import find_network
 
     sources, opened = _open_pair(model, ir, Lookup.of(options))
     config = sources.config
-    plan = plan_conversion(config)
-    path = network_path(config, plan, sources.folder)
+    network = find_network(sources)
+    plan, path = network.plan, network.path
     oracle = source_oracle(config, plan, path)
     gives_probabilities, quantised = graph_facts(config, plan, path)
     precision = _weight_precision(opened)

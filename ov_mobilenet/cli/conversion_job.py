@@ -1,4 +1,4 @@
-"""Convert and verify one model, here or in a process of its own."""
+"""Convert and verify one model, in this process or in one of its own."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from typing import Any
 import click
 
 from ov_mobilenet.cli.interruption import Gate, Interrupted, block_sigint, ignore_sigint
-from ov_mobilenet.conversion.converter import IrModel, Precision, convert
-from ov_mobilenet.conversion.model_optimizer import ModelOptimizer
-from ov_mobilenet.downloads.fetch import SourceFiles
+from ov_mobilenet.conversion.converter import IrModel, WeightPrecision, convert_network
+from ov_mobilenet.conversion.local_network import LocalNetwork
+from ov_mobilenet.conversion.mo_program import ModelOptimizer
 from ov_mobilenet.errors import ConversionError, OvMobilenetError
 from ov_mobilenet.ir.form import Form
 
-# Whoever ends a service sends SIGTERM to all its processes: a child may be gone before this one has taken it in.
+# A service manager sends SIGTERM to all processes of a service; a child may end before this process handles the signal.
 _SAME_SIGNAL_S = 2.0
 
 
 @dataclass(frozen=True)
-class Job:
+class ConversionJob:
     """One model to convert.
 
     Attributes:
-        target: its output folder.
-        verify: compare with the source network afterwards.
-        verify_images: to verify on; None for drawn noise.
-        quiet: say nothing of the verification.
-        optimizer: the classic Model Optimizer, if it is to convert.
+        folder: output folder of the model.
+        precisions: weight precisions; None for the default of the description.
+        verify: compare the IRs with the source network afterwards.
+        verify_images: images to verify on; None for generated noise.
+        quiet: do not report the verification on stderr.
+        optimizer: the classic Model Optimizer, to convert with it.
     """
 
-    sources: SourceFiles
-    target: Path
-    precisions: tuple[Precision, ...] | None
+    network: LocalNetwork
+    folder: Path
+    precisions: tuple[WeightPrecision, ...] | None
     form: Form
     verify: bool
     verify_images: list[Path] | None
@@ -49,17 +50,19 @@ class Job:
 
 @dataclass(frozen=True)
 class ConversionOutcome:
-    """One row for each IR, as the JSON output has them, and the first thing that went wrong."""
+    """One row per IR for the JSON output, and the first error."""
 
     rows: list[dict[str, Any]]
     failure: OvMobilenetError | OSError | None = None
 
 
-def run_job(job: Job) -> ConversionOutcome:
-    """Convert and verify; what goes wrong is in the outcome."""
-    name = job.sources.config.name
+def run_job(job: ConversionJob) -> ConversionOutcome:
+    """Convert and verify; an error is returned in the outcome."""
+    name = job.network.config.name
     try:
-        converted = convert(job.sources, job.target, precisions=job.precisions, form=job.form, optimizer=job.optimizer)
+        converted = convert_network(
+            job.network, job.folder, precisions=job.precisions, form=job.form, optimizer=job.optimizer
+        )
     except (OvMobilenetError, OSError) as error:
         return failed(name, error)
     rows: list[dict[str, Any]] = []
@@ -74,25 +77,25 @@ def run_job(job: Job) -> ConversionOutcome:
 
 
 def failed(name: str, error: OvMobilenetError | OSError) -> ConversionOutcome:
-    """The outcome of a model of which there is no IR."""
+    """The outcome for a model that was not converted."""
     return ConversionOutcome([{"model": name, "precision": None, "error": " ".join(str(error).split())}], error)
 
 
-def _verify(job: Job, model: IrModel, row: dict[str, Any]) -> OvMobilenetError | None:
-    """Verify one IR and put the outcome into its row; a failure is given back, so that the others are verified."""
+def _verify(job: ConversionJob, model: IrModel, row: dict[str, Any]) -> OvMobilenetError | None:
+    """Verify one IR and add the result to its row; an error is returned, so that the other IRs are verified too."""
     import msgspec
 
     from ov_mobilenet.accuracy.verification import check, verify
 
     try:
-        result = verify(job.sources, model, job.verify_images)
+        result = verify(job.network.sources, model, job.verify_images)
         row["verification"] = msgspec.to_builtins(result)
         if not job.quiet:
             click.echo(
                 f"verified {row['model']} {model.precision} on {result.images} "
-                f"{'images' if job.verify_images else 'drawings'}: largest difference {result.max_difference:.2g} "
+                f"{'images' if job.verify_images else 'noise images'}: largest difference {result.max_difference:.2g} "
                 f"(tolerance {result.tolerance:g}), top-1 agreement {result.top1_agreement:.1%} "
-                f"(least {result.least_agreement:.0%})"
+                f"(minimum {result.least_agreement:.0%})"
                 + (f", {result.skipped} unreadable" if result.skipped else "")
                 + (f"; not covered: {result.not_covered}" if result.not_covered else ""),
                 err=True,
@@ -104,15 +107,15 @@ def _verify(job: Job, model: IrModel, row: dict[str, Any]) -> OvMobilenetError |
     return None
 
 
-def run_apart(job: Job, gate: Gate) -> ConversionOutcome:
-    """`run_job` in a process of its own: OpenVINO converts one network at a time in a process.
+def run_in_process(job: ConversionJob, gate: Gate) -> ConversionOutcome:
+    """`run_job` in a process of its own, because OpenVINO converts only one network at a time per process.
 
-    A process that dies (of memory, of a broken file) is this model's failure and nobody else's.
+    A process that dies, for example of a lack of memory, fails this model only.
 
     Raises:
-        Interrupted: the command is being ended.
+        Interrupted: the command is being interrupted.
     """
-    context = multiprocessing.get_context("spawn")  # a fork would take the threads' locks along
+    context = multiprocessing.get_context("spawn")  # a fork would copy locks that other threads hold
     receiver, sender = context.Pipe(duplex=False)
     level = logging.getLogger("ov_mobilenet").level
     process = context.Process(target=_child, args=(sender, level, job), daemon=True)
@@ -125,23 +128,24 @@ def run_apart(job: Job, gate: Gate) -> ConversionOutcome:
         process.join()
         if process.exitcode == -signal.SIGTERM and gate.is_closed(within_s=_SAME_SIGNAL_S):
             raise Interrupted from None
-        name = job.sources.config.name
-        return failed(name, ConversionError("the converting process died", where=name, got=_ending(process.exitcode)))
+        name = job.network.config.name
+        error = ConversionError("the conversion process died", where=name, got=_exit_reason(process.exitcode))
+        return failed(name, error)
     process.join()
     return outcome
 
 
-def _ending(code: int | None) -> str:
+def _exit_reason(code: int | None) -> str:
     return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
 
 
-def _child(sender: Connection, level: int, job: Job) -> None:
+def _child(sender: Connection, level: int, job: ConversionJob) -> None:
     from ov_mobilenet.cli.verbosity import set_up_logging
 
     ignore_sigint()
     if job.optimizer is not None:
-        # Unwind, so that the Model Optimizer does not outlive us.
+        # Raise SystemExit, so that the Model Optimizer is ended too.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     set_up_logging(level)
-    with contextlib.suppress(BrokenPipeError):  # nobody waits for it any more
+    with contextlib.suppress(BrokenPipeError):  # the parent has ended
         sender.send(run_job(job))

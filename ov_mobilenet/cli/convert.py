@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,29 +10,31 @@ from typing import Any
 import click
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.cli.backend import Backend, backend_options, optimizer_of
-from ov_mobilenet.cli.conversion_job import ConversionOutcome, Job, failed, run_apart, run_job
+from ov_mobilenet.cli.backend import BackendOptions, backend_options, find_optimizer
+from ov_mobilenet.cli.conversion_dry_run import show_plan
+from ov_mobilenet.cli.conversion_job import ConversionJob, ConversionOutcome, failed, run_in_process, run_job
 from ov_mobilenet.cli.form import FormOptions, form_options
 from ov_mobilenet.cli.interruption import Gate
 from ov_mobilenet.cli.own_network import (
-    OwnNetwork,
+    SourceOptions,
     check_name,
-    describe_own,
-    refuse_strays,
-    show_own,
+    describe_source,
+    refuse_source_options,
+    show_draft,
     source_options,
 )
 from ov_mobilenet.cli.progress import download_progress
 from ov_mobilenet.cli.selection import SelectedConfigs, Selection, each_model, model_selection, print_names, selected
-from ov_mobilenet.conversion.converter import PRECISIONS, Precision, default_precisions
-from ov_mobilenet.conversion.inspection import is_network
-from ov_mobilenet.conversion.own_network import Draft, check_place, staged, write
-from ov_mobilenet.downloads.cache import default_root
-from ov_mobilenet.downloads.fetch import download, plan_file
-from ov_mobilenet.errors import AlreadyNormalisedError, OvMobilenetError, UsageError
-from ov_mobilenet.zoo.arguments import plan_conversion
-from ov_mobilenet.zoo.geometry import from_dataset
+from ov_mobilenet.conversion.converter import WEIGHT_PRECISIONS, WeightPrecision
+from ov_mobilenet.conversion.local_network import find_network
+from ov_mobilenet.conversion.own_network import DraftDescription
+from ov_mobilenet.conversion.own_network_files import check_overwritable, described_network, save_described_network
+from ov_mobilenet.convert_model import check_convertible
+from ov_mobilenet.downloads.fetch import download
+from ov_mobilenet.errors import OvMobilenetError, UsageError
 from ov_mobilenet.zoo.model import ModelConfig
+
+SCHEMA_VERSION = 1  # of each entry of the JSON output
 
 
 @click.command("convert")
@@ -42,44 +43,54 @@ from ov_mobilenet.zoo.model import ModelConfig
 @backend_options
 @click.option(
     "-o", "--output-dir", "--output_dir", type=click.Path(path_type=Path, file_okay=False), default=None,
-    help="IRs go to OUTPUT_DIR/public/NAME/PRECISION/NAME.xml (default: the download folder).",
+    help="Write IRs to OUTPUT_DIR/public/NAME/PRECISION/NAME.xml (default: the download folder).",
 )  # fmt: skip
 @click.option(
     "-d", "--download-dir", "--download_dir", type=click.Path(path_type=Path, file_okay=False), default=Path(),
-    help="Source files lie, or are fetched to, DOWNLOAD_DIR/public/NAME (default: here).",
+    help="Download source files to DOWNLOAD_DIR/public/NAME (default: the current folder).",
 )  # fmt: skip
-@click.option("--precisions", metavar="P[,P]", help="FP16, FP32 or both (default: what the description asks for).")
+@click.option(
+    "--precisions", metavar="P[,P]", help="Weight precisions: FP16, FP32 or both (default: as the description says)."
+)
 @form_options
-@click.option("--verify/--no-verify", default=False, help="Compare with the source network in its own framework.")
+@click.option(
+    "--verify/--no-verify", default=False, help="Compare the IRs with the source network in its own framework."
+)
 @click.option(
     "--verify-images", type=click.Path(path_type=Path, exists=True), default=None,
-    help="Images to verify on (default: drawn noise).",
+    help="Images to verify on (default: generated noise).",
 )  # fmt: skip
-@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Models at a time.")
-@click.option("--dry-run", "--dry_run", is_flag=True, help="Print what would be converted from what, and stop.")
-@click.option("--format", "form", type=options.FORMATS, default="table", show_default=True)
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True,
+    help="Number of models to convert in parallel.",
+)  # fmt: skip
+@click.option("--dry-run", "--dry_run", is_flag=True, help="Print what would be converted, without converting it.")
+@click.option(
+    "--format", "output_format", type=options.FORMATS, default="table", show_default=True,
+    help="Print the paths of the IRs, or JSON.",
+)  # fmt: skip
 @options.allow_unverified
 @options.cache_dir
 @click.pass_context
 def convert_command(
     context: click.Context,
     selection: Selection,
-    own: OwnNetwork,
-    backend: Backend,
+    own: SourceOptions,
+    backend: BackendOptions,
     output_dir: Path | None,
     download_dir: Path,
     precisions: str | None,
-    shape: FormOptions,
+    form_values: FormOptions,
     verify: bool,
     verify_images: Path | None,
     jobs: int,
     dry_run: bool,
-    form: str,
+    output_format: str,
     allow_unverified: bool,
     cache_dir: Path | None,
     offline: bool,
 ) -> int:
-    """Convert models to OpenVINO IR that takes raw BGR pixels and gives probabilities.
+    """Convert models to OpenVINO IRs that take raw BGR pixels and return probabilities.
 
     \b
     Examples:
@@ -93,45 +104,43 @@ def convert_command(
     if selection.print_all:
         print_names(selection.config_dirs)
         return 0
-    optimizer = optimizer_of(backend)
-    wanted = _precisions(precisions)
-    ir_form = shape.form()
-    for model in (*selection.models, *([str(own.source)] if own.source else [])):
-        if model.endswith(".xml"):
-            _refuse_ir(Path(model))
+    optimizer = find_optimizer(backend)
+    weight_precisions = _parse_precisions(precisions)
+    form = form_values.form()
     for model in selection.models:
-        if is_network(Path(model)):
-            raise UsageError(
-                "a network, not a description of one", where=model,
-                fix=f"ov-mobilenet convert --source {shlex.quote(model)} --name NAME",
-            )  # fmt: skip
-    images = _images(verify_images)
-    verified = verify or images is not None
+        check_convertible(model)
+    images = _find_images(verify_images)
+    verify = verify or images is not None
     output_dir = output_dir or download_dir
+    quiet = options.quiet(context)
     if own.source is not None:
-        target = output_dir / "public" / (selection.names or "")
-        like = _lender(selection)
-        made, files = describe_own(context, own, selection.names, ir_form, like)
-        check_name(made.description.name, target, selection.config_dirs)
-        check_place(target)
-        with staged(made, files, target) as sources:
+        if own.source.suffix == ".xml":
+            check_convertible(own.source)
+        folder = output_dir / "public" / (selection.names or "")
+        template = _template(selection)
+        draft, source_folder = describe_source(context, own, selection.names, form, template)
+        check_name(draft.description.name, folder, selection.config_dirs)
+        check_overwritable(folder)
+        with described_network(draft, source_folder, folder) as network:
             if dry_run:
-                show_own(made, target)
+                show_draft(draft, folder)
                 return 0
-            own_form = replace(ir_form, geometry=None, input_shape=None)  # in the description now
-            job = Job(sources, target, wanted, own_form, verified, images, options.quiet(context), optimizer)
-            return _convert_own(job, made, form)
-    refuse_strays(own)
+            form = replace(form, geometry=None, input_shape=None)  # both are in the description
+            job = ConversionJob(network, folder, weight_precisions, form, verify, images, quiet, optimizer)
+            return _convert_own(job, draft, output_format)
+    refuse_source_options(own)
     found = selected(selection)
     rows = [row for name, error in found.broken.items() for row in failed(name, error).rows]
     if dry_run:
-        code = each_model(found, partial(_show_plan, download_dir, output_dir, wanted, cache_dir, form, rows))
-        return _print_rows(rows, form, code)
+        plan = partial(show_plan, download_dir, output_dir, weight_precisions, cache_dir, output_format, rows)
+        code = each_model(found, plan)
+        _print_rows(rows, output_format)
+        return code
     gate = Gate()
-    convert_one = run_job if jobs == 1 or len(found.configs) <= 1 else partial(run_apart, gate=gate)
+    run = run_job if jobs == 1 or len(found.configs) <= 1 else partial(run_in_process, gate=gate)
     with download_progress(context) as on_event:
 
-        def outcome(config: ModelConfig) -> ConversionOutcome:
+        def convert_one(config: ModelConfig) -> ConversionOutcome:
             try:
                 options.print_licence(context, config)
                 sources = download(
@@ -142,110 +151,61 @@ def convert_command(
                     allow_unverified=allow_unverified,
                     on_event=on_event,
                 )
+                network = find_network(sources)
             except (OvMobilenetError, OSError) as error:
                 return failed(config.name, error)
-            target = output_dir / "public" / config.name
-            quiet = options.quiet(context)
-            return convert_one(Job(sources, target, wanted, ir_form, verified, images, quiet, optimizer))
+            folder = output_dir / "public" / config.name
+            return run(ConversionJob(network, folder, weight_precisions, form, verify, images, quiet, optimizer))
 
-        def one(config: ModelConfig) -> None:
-            _show(outcome(config), rows, form)
+        def convert_and_show(config: ModelConfig) -> None:
+            _show(convert_one(config), rows, output_format)
 
-        code = 1
         try:
-            code = each_model(found, one, jobs, gate)
+            return each_model(found, convert_and_show, jobs, gate)
         finally:
-            _print_rows(rows, form, code)
-    return code
+            _print_rows(rows, output_format)
 
 
-def _convert_own(job: Job, made: Draft, form: str) -> int:
-    """Convert a network of the user's own; its description is written when that was possible, and only then."""
-    result = run_job(job)
-    if any("xml" in row for row in result.rows):
-        write(made, job.sources.folder, job.target)
+def _convert_own(job: ConversionJob, draft: DraftDescription, output_format: str) -> int:
+    """Convert a network of the user's own; its description is saved only if an IR was written."""
+    outcome = run_job(job)
+    if any("xml" in row for row in outcome.rows):
+        save_described_network(draft, job.network.sources.folder, job.folder)
     rows: list[dict[str, Any]] = []
-    code = 1
     try:
-        code = each_model(SelectedConfigs([job.sources.config], {}), lambda _: _show(result, rows, form))
+        return each_model(SelectedConfigs([job.network.config], {}), lambda _: _show(outcome, rows, output_format))
     finally:
-        _print_rows(rows, form, code)
-    return code
+        _print_rows(rows, output_format)
 
 
-def _show(result: ConversionOutcome, rows: list[dict[str, Any]], form: str) -> None:
-    """Keep the rows and print their IRs. Raises: what went wrong."""
-    rows.extend(result.rows)
-    if form == "table":
-        for row in result.rows:
+def _show(outcome: ConversionOutcome, rows: list[dict[str, Any]], output_format: str) -> None:
+    """Collect the rows of an outcome, and print the paths of its IRs. Raises: the error of the outcome."""
+    rows.extend(outcome.rows)
+    if output_format == "table":
+        for row in outcome.rows:
             if "xml" in row:
                 click.echo(row["xml"])
-    if result.failure is not None:
-        raise result.failure
+    if outcome.failure is not None:
+        raise outcome.failure
 
 
-def _print_rows(rows: list[dict[str, Any]], form: str, code: int) -> int:
-    if form == "json":
-        options.print_json(sorted(rows, key=lambda row: (row["model"], row["precision"] or "")))
-    return code
+def _print_rows(rows: list[dict[str, Any]], output_format: str) -> None:
+    if output_format == "json":
+        ordered = sorted(rows, key=lambda row: (row["model"], row["precision"] or ""))
+        options.print_json([{"schema_version": SCHEMA_VERSION, **row} for row in ordered])
 
 
-def _lender(selection: Selection) -> ModelConfig | None:
-    """The MODEL beside `--source`, whose normalisation and geometry are taken. Raises: UsageError."""
+def _template(selection: Selection) -> ModelConfig | None:
+    """The MODEL given with `--source`, whose normalisation and geometry are the defaults. Raises: UsageError."""
     if selection.all_models or selection.list_file or len(selection.models) > 1:
-        raise UsageError("--source converts one network", expected="at most one MODEL beside it, and --name")
+        raise UsageError("--source converts one network", expected="--name and at most one MODEL")
     from ov_mobilenet.zoo.registry import find_config
 
     return find_config(selection.models[0], config_dirs=selection.config_dirs) if selection.models else None
 
 
-def _show_plan(
-    download_dir: Path,
-    output_dir: Path,
-    precisions: tuple[Precision, ...] | None,
-    cache_dir: Path | None,
-    form: str,
-    rows: list[dict[str, Any]],
-    config: ModelConfig,
-) -> None:
-    """What would be done for one model: a row for each IR, and in words what goes into it."""
-    plan = plan_conversion(config)
-    folder = download_dir / "public" / config.name
-    actions = {f.name: plan_file(f, folder / f.name, cache_dir or default_root()) for f in config.files}
-    fetched = [name for name, action in actions.items() if action == "fetch"]
-    network = f"${plan.source.root}/{plan.source.path}"
-    geometry = from_dataset(config.dataset) if config.dataset is not None else None
-    for precision in precisions or default_precisions(plan):
-        xml = output_dir / "public" / config.name / precision / f"{config.name}.xml"
-        rows.append(
-            {"model": config.name, "precision": precision, "xml": str(xml), "network": network, "fetch": fetched}
-        )
-        if form == "table":
-            click.echo(xml)
-    if form == "table":
-        size = options.human_size(sum(file.size for file in config.files if file.name in fetched))
-        click.echo(f"  from {config.framework} {network}, {f'{size} to fetch' if fetched else 'files at hand'}")
-        click.echo(
-            f"  input {plan.input.name} {list(plan.input.shape)} {plan.input.layout}; baked in: {plan.normalisation}"
-        )
-        click.echo(f"  geometry {geometry or 'not known'}; output {plan.output or 'as the network has it'}")
-
-
-def _refuse_ir(xml: Path) -> None:
-    """Say what an IR holds already. Raises: AlreadyNormalisedError, or IrError if it cannot be read."""
-    from ov_mobilenet.ir.files import read_ir
-    from ov_mobilenet.ir.normalisation import baked_already
-
-    raise AlreadyNormalisedError(
-        "is an IR already; converting it again would normalise twice",
-        where=xml,
-        got=baked_already(read_ir(xml)) or "no record of a normalisation",
-        fix="Convert from the source network, or run the IR as it is",
-    )
-
-
-def _images(folder: Path | None) -> list[Path] | None:
-    """The images to verify on; None for drawn noise. Raises: UsageError if there is none where one was named."""
+def _find_images(folder: Path | None) -> list[Path] | None:
+    """The images to verify on; None for generated noise. Raises: UsageError if the folder has none."""
     from ov_mobilenet.inputs.kinds import sources
 
     if folder is None:
@@ -256,11 +216,11 @@ def _images(folder: Path | None) -> list[Path] | None:
     return found
 
 
-def _precisions(text: str | None) -> tuple[Precision, ...] | None:
+def _parse_precisions(text: str | None) -> tuple[WeightPrecision, ...] | None:
     if text is None:
         return None
     names = [name.strip() for name in text.split(",")]
-    known: dict[str, Precision] = {precision: precision for precision in PRECISIONS}
+    known: dict[str, WeightPrecision] = {precision: precision for precision in WEIGHT_PRECISIONS}
     if unknown := [name for name in names if name not in known]:
-        raise UsageError("unknown precision", expected=" or ".join(PRECISIONS), got=repr(unknown[0]))
+        raise UsageError("unknown precision", expected=" or ".join(WEIGHT_PRECISIONS), got=repr(unknown[0]))
     return tuple(dict.fromkeys(known[name] for name in names))

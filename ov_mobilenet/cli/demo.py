@@ -11,7 +11,7 @@ import click
 
 from ov_mobilenet.accuracy.verification import TOLERANCE, draw_noise
 from ov_mobilenet.cli import options
-from ov_mobilenet.conversion.converter import convert
+from ov_mobilenet.conversion.converter import convert_sources
 from ov_mobilenet.downloads.cache import default_root
 from ov_mobilenet.downloads.fetch import download
 from ov_mobilenet.errors import VerificationError
@@ -39,7 +39,7 @@ def demo_command(device: str, output_format: str) -> None:
     begun = perf_counter()
     sources = download(config, folder / "sources", offline=True)
     fetched = perf_counter()
-    model = convert(sources, folder, precisions=("FP32",))[0]
+    model = convert_sources(sources, folder, precisions=("FP32",))[0]
     converted = perf_counter()
     difference = _verify(load_classifier(model.xml, device="CPU", inference_precision="f32"), config.folder)
     verified = perf_counter()

@@ -1,4 +1,4 @@
-"""The options of `convert` that say how the converted model is to be fed."""
+"""The options of `convert` for the input form of the converted model."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.ir.form import COLOR_FORMATS, PURPOSES, Form, settle
+from ov_mobilenet.ir.form import COLOR_FORMATS, DEPLOYMENTS, Form, complete_form
 from ov_mobilenet.zoo.geometry import parse_words
 
-# Beyond, the first layer's output alone is tens of gigabytes: a slip of the pen, and the process would be killed.
+# With larger values the first layer's output alone takes tens of gigabytes, and the process would be killed.
 MAX_BATCH = 4096
 MAX_SIDE = 8192
 
@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class FormOptions:
-    """The values of the options below, by their names."""
+    """The values of the options below, by parameter name."""
 
     batch: int | None
     input_shape: str | None
@@ -31,53 +31,63 @@ class FormOptions:
     geometry: str | None
     bake_geometry: bool
     color_format: Any
-    purpose: Any
+    deploy_for: Any
 
     def form(self) -> Form:
-        """The form that they ask for, checked. Raises: UsageError."""
+        """The requested form.
+
+        Raises:
+            UsageError: an option has a bad value, or two options contradict each other.
+        """
         if self.batch is not None and self.batch != -1 and not 1 <= self.batch <= MAX_BATCH:
-            raise UsageError("bad --batch", expected=f"a number from 1 to {MAX_BATCH}, or -1 for any", got=self.batch)
+            raise UsageError("bad --batch", expected=f"1 to {MAX_BATCH}, or -1 for a dynamic batch", got=self.batch)
         form = Form(
             batch=self.batch,
             layout=self.layout,
             input_type=self.input_type,
             geometry=parse_words(self.geometry) if self.geometry else None,
-            input_shape=_numbers(self.input_shape),
+            input_shape=_parse_shape(self.input_shape),
             bake_geometry=self.bake_geometry,
             color_format=self.color_format,
-            purpose=self.purpose,
+            deploy_for=self.deploy_for,
         )
-        settle(form)  # what excludes each other is said before anything is fetched
+        complete_form(form)  # reports contradictions before anything is downloaded
         return form
 
 
 def form_options(function: F) -> F:
-    """The options, which reach the command as one value `shape`."""
-    function = options.collect_into(FormOptions, "shape")(function)
+    """Add the options; the command receives them as one argument `form_values`."""
+    function = options.collect_into(FormOptions, "form_values")(function)
     for option in reversed((
-        click.option("--batch", type=int, help="Fixed batch size, or -1 for any."),
+        click.option("--batch", type=int, help="Fixed batch size, or -1 for a dynamic batch."),
         click.option(
             "--input-shape", "--input_shape", metavar="N,C,H,W",
-            help="Of the network, in the order of its own layout; with another size give --geometry too.",
+            help="Input shape of the network, in the network's own layout. With another size, set --geometry too.",
         ),
         click.option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Layout of the converted input."),
-        click.option("--input-type", type=click.Choice(["f32", "u8"]), help="Of the converted input (default: f32)."),
-        click.option("--geometry", metavar="STEPS", help="Crop and resize, such as 'resize 256 greater, crop 224'."),
-        click.option("--bake-geometry", is_flag=True, help="Crop and resize in the graph: frames of any size go in."),
         click.option(
-            "--color-format", type=click.Choice(COLOR_FORMATS), default="bgr", show_default=True,
-            help="Pixels as the camera gives them.",
+            "--input-type", type=click.Choice(["f32", "u8"]),
+            help="Element type of the converted input (default: f32; u8 with --bake-geometry or YUV planes).",
+        ),
+        click.option("--geometry", metavar="STEPS", help="Crop and resize, such as 'resize 256 greater, crop 224'."),
+        click.option(
+            "--bake-geometry", is_flag=True,
+            help="Add crop and resize to the graph; the model then takes frames of any size.",
         ),
         click.option(
-            "--for", "purpose", type=click.Choice(PURPOSES),
-            help="npu: fixed sizes only. ovms: what OpenVINO Model Server feeds, images decoded and nothing else.",
+            "--color-format", type=click.Choice(COLOR_FORMATS), default="bgr", show_default=True,
+            help="Colour format of the input pixels.",
+        ),
+        click.option(
+            "--for", "deploy_for", type=click.Choice(DEPLOYMENTS),
+            help="npu: fixed input shape. ovms: decoded images of any size, as OpenVINO Model Server feeds them.",
         ),
     )):  # fmt: skip
         function = option(function)
     return function
 
 
-def _numbers(text: str | None) -> tuple[int, ...] | None:
+def _parse_shape(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     parts = text.strip("[]() ").replace(",", " ").split()
@@ -85,6 +95,6 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
     if len(sizes) != 4 or not all(0 < size <= MAX_SIDE for size in sizes) or sizes[0] > MAX_BATCH:
         raise UsageError(
             "bad --input-shape", got=text,
-            expected=f"four positive numbers, such as 1,3,224,224; sides up to {MAX_SIDE}, a batch up to {MAX_BATCH}",
+            expected=f"four positive numbers such as 1,3,224,224, sides up to {MAX_SIDE}, batch up to {MAX_BATCH}",
         )  # fmt: skip
     return sizes

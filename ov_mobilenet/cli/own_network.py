@@ -1,4 +1,4 @@
-"""`convert --source`: a network of the user's own, described by options."""
+"""`convert --source`: the options that describe a network of the user's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 from ov_mobilenet.cli import options
 from ov_mobilenet.conversion.architectures import KNOWN
 from ov_mobilenet.conversion.inspection import inspect_source
-from ov_mobilenet.conversion.own_network import PRESETS, Draft, Wishes, draft, with_preset
+from ov_mobilenet.conversion.own_network import PRESETS, DraftDescription, UserChoices, draft_description
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.form import Form
 from ov_mobilenet.zoo.arguments import plan_conversion
@@ -31,8 +31,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
-class OwnNetwork:
-    """The values of the options below, by their names."""
+class SourceOptions:
+    """The values of the options below, by parameter name."""
 
     source: Path | None
     preset: str | None
@@ -50,114 +50,133 @@ class OwnNetwork:
 
 
 class _NonEmptyPath(click.Path):
-    """A path; an empty one, which Python takes for the current folder, is a variable that is not set."""
+    """A path that is not empty: an unset shell variable must not mean the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return super().convert(value, param, ctx) if value else self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx) if value else self.fail("the path is empty", param, ctx)
 
 
 def source_options(function: F) -> F:
-    """The options of a network of the user's own, which reach the command as one value `own`."""
-    function = options.collect_into(OwnNetwork, "own")(function)
+    """Add the options; the command receives them as one argument `own`."""
+    function = options.collect_into(SourceOptions, "own")(function)
     for option in reversed((
         click.option(
             "--source", type=_NonEmptyPath(path_type=Path), metavar="FILE|FOLDER",
-            help="A network of your own (.onnx, .pb, .tflite, .h5, .keras, .pth, .pt, .ckpt, .safetensors, folder of a "
-            "SavedModel) to be called --name. A MODEL beside it lends its normalisation and geometry.",
+            help="Convert your own network (.onnx, .pb, .tflite, .h5, .keras, .pth, .pt, .ckpt, .safetensors, or the "
+            "folder of a SavedModel) under the name --name. A MODEL given as well provides the default normalisation "
+            "and geometry.",
         ),
         click.option(
-            "--preset", type=click.Choice(sorted(PRESETS)), help="Normalisation that the published networks have."
+            "--preset", type=click.Choice(sorted(PRESETS)),
+            help="Normalisation of the networks published for this framework.",
         ),
-        click.option("--mean-values", "--mean_values", metavar="A[,B,C]", help="In the network's channel order."),
-        click.option("--scale-values", "--scale_values", metavar="A[,B,C]", help="In the network's channel order."),
+        click.option(
+            "--mean-values", "--mean_values", metavar="A[,B,C]", help="Mean, in the network's channel order."
+        ),
+        click.option(
+            "--scale-values", "--scale_values", metavar="A[,B,C]", help="Scale, in the network's channel order."
+        ),
         click.option(
             "--reverse-input-channels/--no-reverse-input-channels",
             "--reverse_input_channels/--no_reverse_input_channels", default=None,
-            help="The network takes RGB (guessed), or BGR.",
+            help="Whether the network takes RGB (default) or BGR.",
         ),
-        click.option("--source-layout", "--source_layout", type=click.Choice(["NCHW", "NHWC"]), help="Of the network."),
-        click.option("--output", metavar="NAME", help="The tensor to end at, of several."),
-        click.option("--output-kind", type=click.Choice(["logits", "probabilities"]), help="What the network ends in."),
+        click.option(
+            "--source-layout", "--source_layout", type=click.Choice(["NCHW", "NHWC"]),
+            help="Layout of the network's input (default: guessed from its shape).",
+        ),
+        click.option("--output", metavar="NAME", help="Output tensor, if the network has several."),
+        click.option(
+            "--output-kind", type=click.Choice(["logits", "probabilities"]),
+            help="What the network's output holds; the conversion fails if it does not.",
+        ),
         click.option(
             "--labels", metavar="FILE|SET",
-            help="Class names, one a line; or imagenet_1000_classes, imagenet_1001_classes, none.",
+            help="Class names, one per line; or imagenet_1000_classes, imagenet_1001_classes, none.",
         ),
-        click.option("--architecture", type=click.Choice(KNOWN), help="Of bare PyTorch weights."),
+        click.option(
+            "--architecture", type=click.Choice(KNOWN), help="Architecture of PyTorch weights (default: identified)."
+        ),
         click.option("--width", type=float, help="Width multiplier that the weights must have."),
         click.option("--classes", type=click.IntRange(min=1), help="Number of classes that the network must have."),
-        click.option("--weights-key", metavar="KEY", help="Entry of a checkpoint with several sets of weights."),
+        click.option("--weights-key", metavar="KEY", help="Entry of a checkpoint that holds several sets of weights."),
     )):  # fmt: skip
         function = option(function)
     return function
 
 
-def refuse_strays(own: OwnNetwork) -> None:
-    """Check that options of `--source` do not stand alone. Raises: UsageError."""
-    stray = [field.name for field in fields(own) if getattr(own, field.name) is not None]
-    if stray:
-        no = "no-" if getattr(own, stray[0]) is False else ""
+def refuse_source_options(own: SourceOptions) -> None:
+    """Check that no option of `--source` is given without it. Raises: UsageError."""
+    given = [field.name for field in fields(own) if getattr(own, field.name) is not None]
+    if given:
+        no = "no-" if getattr(own, given[0]) is False else ""
         raise UsageError(
-            f"--{no}{stray[0].replace('_', '-')} describes a network given by --source",
-            fix="A zoo name or a model.yml describes itself",
+            f"--{no}{given[0].replace('_', '-')} requires --source",
+            fix="A zoo name or a model.yml has its own description: omit the option",
         )
 
 
-def describe_own(
+def describe_source(
     context: click.Context,
-    own: OwnNetwork,
+    own: SourceOptions,
     name: str | None,
     form: Form,
-    like: ModelConfig | None,
-) -> tuple[Draft, Path]:
-    """Inspect the network and say on stderr what was guessed of it; the draft, and the folder of its files.
+    template: ModelConfig | None,
+) -> tuple[DraftDescription, Path]:
+    """Inspect the network, describe it, and report on stderr what was guessed.
 
     Args:
-        form: geometry and input shape stand in the description.
-        like: a model whose normalisation and geometry are taken where the options do not say.
+        form: whose geometry and input shape become part of the description.
+        template: a model whose normalisation and geometry are the defaults.
+
+    Returns:
+        The description, and the folder of the network's files.
 
     Raises:
-        UsageError, ConversionError, ConfigError, MissingDependencyError: as the steps do.
+        UsageError, ConversionError, ConfigError, MissingDependencyError: as `inspect_source` and `draft_description`.
     """
     if own.source is None or name is None or not NAME.fullmatch(name) or name.endswith(".xml"):
         raise UsageError(
-            "a network of your own needs a name",
-            expected="--name with letters, digits, '.', '_' or '-', and no .xml at its end",
+            "--source requires --name",
+            expected="a name of letters, digits, '.', '_' or '-' that does not end in .xml",
             got=repr(name),
         )
-    wishes = _wishes(own, form)
-    preset = _preset(own, like)
-    if preset is not None:
-        wishes = with_preset(wishes, preset)
-    found = inspect_source(own.source, output=own.output, architecture=own.architecture, weights_key=own.weights_key)
-    made = draft(name, found, _like(wishes, like))
+    choices = _choices(own, form)
+    normalisation = _default_normalisation(own, template)
+    if normalisation is not None:
+        choices = choices.with_defaults(normalisation)
+    if choices.geometry is None and template is not None and template.dataset is not None:
+        choices = replace(choices, geometry=from_dataset(template.dataset))
+    facts = inspect_source(own.source, output=own.output, architecture=own.architecture, weights_key=own.weights_key)
+    draft = draft_description(name, facts, choices)
     if not options.quiet(context):
-        for guess in made.guesses:
+        for guess in draft.guesses:
             click.echo(f"guess: {guess}", err=True)
-    return made, found.folder
+    return draft, facts.folder
 
 
 def check_name(name: str, folder: Path, config_dirs: tuple[Path, ...]) -> None:
-    """Check that no other model than the one in `folder` has this name. Raises: UsageError."""
+    """Check that no model outside `folder` has this name. Raises: UsageError."""
     others = [other for other in config_dirs if other.resolve() != folder.parent.resolve()]
     for other in find_folders(glob.escape(name), config_dirs=others).values():
-        raise UsageError("another model has this name", got=other, fix="Choose another --name")
+        raise UsageError(f"the name {name!r} is taken by another model", got=other, fix="Choose another --name")
 
 
-def show_own(made: Draft, folder: Path) -> None:
-    """What would be written, on stdout, and on stderr what converting it would say."""
-    for remark in made.remarks:
-        log.warning("%s", remark)
+def show_draft(draft: DraftDescription, folder: Path) -> None:
+    """Print the description on stdout; log the warnings that the conversion would log."""
+    for warning in draft.warnings:
+        log.warning("%s", warning)
     for name, text in (("model.yml", model_yml), ("accuracy-check.yml", accuracy_check_yml)):
-        click.echo(f"# {folder / name}\n{text(made.description)}")
+        click.echo(f"# {folder / name}\n{text(draft.description)}")
 
 
-def _wishes(own: OwnNetwork, form: Form) -> Wishes:
-    return Wishes(
+def _choices(own: SourceOptions, form: Form) -> UserChoices:
+    return UserChoices(
         shape=form.input_shape,
         layout=own.source_layout,
-        mean=_numbers("--mean-values", own.mean_values),
-        scale=_numbers("--scale-values", own.scale_values),
-        reverse=own.reverse_input_channels,
+        mean=_parse_numbers("--mean-values", own.mean_values),
+        scale=_parse_numbers("--scale-values", own.scale_values),
+        reverse_input_channels=own.reverse_input_channels,
         output_kind=own.output_kind,
         labels=own.labels,
         geometry=form.geometry,
@@ -167,21 +186,17 @@ def _wishes(own: OwnNetwork, form: Form) -> Wishes:
     )
 
 
-def _preset(own: OwnNetwork, like: ModelConfig | None) -> Normalisation | None:
-    if own.preset is not None and (own.mean_values or own.scale_values or like is not None):
-        raise UsageError("two normalisations", expected="one of --preset, --mean-values with --scale-values, MODEL")
+def _default_normalisation(own: SourceOptions, template: ModelConfig | None) -> Normalisation | None:
+    if own.preset is not None and (own.mean_values or own.scale_values or template is not None):
+        raise UsageError(
+            "the normalisation is given twice", expected="one of --preset, --mean-values with --scale-values, MODEL"
+        )
     if own.preset is not None:
         return PRESETS[own.preset]
-    return plan_conversion(like).normalisation if like is not None else None
+    return plan_conversion(template).normalisation if template is not None else None
 
 
-def _like(wishes: Wishes, like: ModelConfig | None) -> Wishes:
-    if like is None or like.dataset is None or wishes.geometry is not None:
-        return wishes
-    return replace(wishes, geometry=from_dataset(like.dataset))
-
-
-def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+def _parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
     if text is None:
         return None
     numbers = parse_numbers(text[text.find("[") :] if "[" in text else text)

@@ -1,4 +1,4 @@
-"""Inputs as cameras and decoders give them: NV12 and I420 planes instead of BGR frames."""
+"""Input of NV12 and I420 planes, as cameras and video decoders deliver them, instead of BGR frames."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def take_planes(model: ov.Model, color_format: Planes) -> ov.Model:
-    """Let a model that takes uint8 (N, H, W, 3) BGR frames take uint8 (N, 3/2 H, W, 1) planes.
+    """Replace the input of uint8 (N, H, W, 3) BGR frames by uint8 (N, 3/2 H, W, 1) planes.
 
     Args:
-        model: it is changed and must not be used afterwards.
-        color_format: nv12: Y, then U and V interleaved; i420: Y, then U, then V. H and W are even.
+        model: it is changed in place and must not be used afterwards.
+        color_format: nv12 (Y, then U and V interleaved) or i420 (Y, then U, then V); H and W must be even.
     """
     import openvino as ov
     from openvino.preprocess import ColorFormat, PrePostProcessor

@@ -1,8 +1,9 @@
 """Crop and resize as part of the graph, for frames of any size.
 
-What is computed is `runtime.geometry`, step by step. Sizes, and OpenCV's bilinear resize as a whole, are computed in
-integers: at bf16 a float holds a size of 3840 only to 16. Largest differences from the libraries, in grey levels:
-bilinear 1 (at bf16 too; most pixels are equal), bicubic 10, because Pillow clips between its passes.
+The operations follow `images.geometry` step by step. Sizes, and all of OpenCV's bilinear resize, are computed in
+integers, because a bf16 number represents a size of 3840 only to a multiple of 16. Largest differences from the
+libraries, in grey levels: bilinear 1 (at bf16 too; most pixels are equal), bicubic 10, because Pillow clips between
+its passes.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ if TYPE_CHECKING:
 def bake_geometry(
     model: ov.Model, geometry: Geometry, *, layout: str, input_type: Literal["f32", "u8"], path: Path
 ) -> ov.Model:
-    """Put the geometry in front of a network.
+    """Add crop and resize in front of a network.
 
     Args:
-        model: takes float32 (N, height, width, 3) frames of its own size; it is changed.
-        geometry: leads to that size.
+        model: with float32 (N, height, width, 3) input of fixed size; it is changed in place.
+        geometry: whose last step gives that size.
         layout: of the new input, NHWC or NCHW.
-        input_type: of the new input, values 0..255 either way.
+        input_type: element type of the new input, values 0..255 in both cases.
 
     Returns:
         A model that takes frames of any size.
 
     Raises:
-        ConversionError: the geometry crops by pixels before it has resized, so that smaller frames would not fit.
+        ConversionError: the geometry crops a number of pixels before it resizes, which fails for smaller frames.
     """
     import openvino as ov
     import openvino.opset13 as ops
@@ -48,22 +49,23 @@ def bake_geometry(
     )
     pixels = frames.output(0)
     if layout != "NHWC":
-        pixels = ops.transpose(pixels, _integers(*(layout.index(letter) for letter in "NHWC"))).output(0)
-    sized = False
+        pixels = ops.transpose(pixels, _int64(*(layout.index(letter) for letter in "NHWC"))).output(0)
+    resized = False
     for step in geometry.steps:
         if isinstance(step, Resize):
             pixels = _resize(pixels, step).output(0)
-            sized = True
-        elif step.fraction is None and not sized:
+            resized = True
+        elif step.fraction is None and not resized:
             raise ConversionError(
-                "this geometry cannot be baked", where=path, expected="a resize, or a crop by a fraction, first",
+                "this geometry cannot be baked", where=path,
+                expected="a resize, or a crop by a fraction, as the first step",
                 got=str(geometry),
             )  # fmt: skip
         else:
             pixels = _crop(pixels, step)
     pixels = ops.convert(pixels, "f32").output(0)
-    # The last step gives this size; the network behind it needs to know.
-    pixels = ops.reshape(pixels, _integers(0, *(size.get_length() for size in list(old.get_partial_shape())[1:])), True)
+    # The last step gives this size, but OpenVINO cannot infer it.
+    pixels = ops.reshape(pixels, _int64(0, *(size.get_length() for size in list(old.get_partial_shape())[1:])), True)
     for target in old.output(0).get_target_inputs():
         target.replace_source_output(pixels.output(0))
     frames.output(0).get_tensor().set_names(old.output(0).get_names())
@@ -71,7 +73,7 @@ def bake_geometry(
     return ov.Model(model.get_results(), [frames], model.get_friendly_name())
 
 
-def _integers(*values: int) -> ov.Node:
+def _int64(*values: int) -> ov.Node:
     import numpy as np
     import openvino.opset13 as ops
 
@@ -83,17 +85,17 @@ def _size(pixels: ov.Output) -> tuple[ov.Node, ov.Node]:
     import openvino.opset13 as ops
 
     shape = ops.shape_of(pixels, output_type="i64")
-    height, width = (ops.gather(shape, _integers(axis), _integers(0)) for axis in (1, 2))
+    height, width = (ops.gather(shape, _int64(axis), _int64(0)) for axis in (1, 2))
     return height, width
 
 
 def _resize(pixels: ov.Output, step: Resize) -> ov.Node:
     import openvino.opset13 as ops
 
-    target: tuple[ov.Node, ov.Node] = (_integers(step.height), _integers(step.width))
+    target: tuple[ov.Node, ov.Node] = (_int64(step.height), _int64(step.width))
     if step.keep_aspect:
         height, width = _size(pixels)
-        # The shorter side becomes the box's and the longer one is rounded down: never less than the box.
+        # The shorter side gets the target size; the longer one is rounded down, to no less than the target.
         target = (
             ops.maximum(target[0], ops.divide(ops.multiply(target[0], height), width)),
             ops.maximum(target[1], ops.divide(ops.multiply(target[1], width), height)),
@@ -103,28 +105,28 @@ def _resize(pixels: ov.Output, step: Resize) -> ov.Node:
     pixels = ops.convert(pixels, "f32").output(0)
     if step.library == "opencv":
         return _interpolate(pixels, *target, mode="cubic", cube_coeff=-0.75)
-    # Pillow goes over the rows first and keeps bytes in between.
+    # Pillow resizes horizontally first and rounds the result to bytes.
     mode = "bicubic_pillow" if step.interpolation == "bicubic" else "bilinear_pillow"
-    narrow = _interpolate(pixels, _size(pixels)[0], target[1], mode=mode, cube_coeff=-0.5)
-    return _interpolate(narrow.output(0), *target, mode=mode, cube_coeff=-0.5)
+    horizontal = _interpolate(pixels, _size(pixels)[0], target[1], mode=mode, cube_coeff=-0.5)
+    return _interpolate(horizontal.output(0), *target, mode=mode, cube_coeff=-0.5)
 
 
 def _interpolate(pixels: ov.Output, height: ov.Node, width: ov.Node, *, mode: str, cube_coeff: float) -> ov.Node:
-    """Resized, and rounded to whole numbers from 0 to 255 as bytes are."""
+    """Resize, and round to integers in 0..255."""
     import openvino.opset11 as opset11
     import openvino.opset13 as ops
 
     resized = opset11.interpolate(
         pixels, ops.concat([height, width], 0), mode, "sizes", coordinate_transformation_mode="half_pixel",
-        cube_coeff=cube_coeff, axes=_integers(1, 2),
+        cube_coeff=cube_coeff, axes=_int64(1, 2),
     )  # fmt: skip
     return ops.clamp(ops.round(resized, "half_to_even"), 0.0, 255.0)
 
 
 def _opencv_bilinear(pixels: ov.Output, height: ov.Node, width: ov.Node) -> ov.Node:
-    """OpenCV's INTER_LINEAR for bytes: weights of 11 bits, and its way of dropping the bits it does not need.
+    """OpenCV's INTER_LINEAR for bytes: weights of 11 bits, and OpenCV's shifts.
 
-    The same bytes but where a weight falls on half a step, which OpenCV decides with a float.
+    The bytes are equal to OpenCV's, except where a weight lies between two steps: OpenCV rounds it as a float.
     """
     import numpy as np
     import openvino.opset13 as ops
@@ -133,50 +135,50 @@ def _opencv_bilinear(pixels: ov.Output, height: ov.Node, width: ov.Node) -> ov.N
     top, bottom, down = _neighbours(size[0], height)
     left, right, across = _neighbours(size[1], width)
     one = ops.constant(np.array([_ONE], np.int32))
-    down = ops.reshape(ops.convert(down, "i32"), _integers(1, -1, 1, 1), False)
-    across = ops.reshape(ops.convert(across, "i32"), _integers(1, 1, -1, 1), False)
+    down = ops.reshape(ops.convert(down, "i32"), _int64(1, -1, 1, 1), False)
+    across = ops.reshape(ops.convert(across, "i32"), _int64(1, 1, -1, 1), False)
 
     def line(index: ov.Node) -> ov.Node:
-        rows = ops.gather(pixels, index, _axis(1))
-        ends = [ops.convert(ops.gather(rows, columns, _axis(2)), "i32") for columns in (left, right)]
+        rows = ops.gather(pixels, index, _scalar(1))
+        ends = [ops.convert(ops.gather(rows, columns, _scalar(2)), "i32") for columns in (left, right)]
         mixed = ops.add(ops.multiply(ends[0], ops.subtract(one, across)), ops.multiply(ends[1], across))
-        return _without_bits(mixed, 4)
+        return _shift_right(mixed, 4)
 
-    above = _without_bits(ops.multiply(line(top), ops.subtract(one, down)), 16)
-    below = _without_bits(ops.multiply(line(bottom), down), 16)
+    above = _shift_right(ops.multiply(line(top), ops.subtract(one, down)), 16)
+    below = _shift_right(ops.multiply(line(bottom), down), 16)
     two = ops.constant(np.array([2], np.int32))
-    return ops.convert(_without_bits(ops.add(ops.add(above, below), two), 2), "f32")
+    return ops.convert(_shift_right(ops.add(ops.add(above, below), two), 2), "f32")
 
 
 _ONE = 2048  # OpenCV's INTER_RESIZE_COEF_SCALE
 
 
 def _neighbours(size: ov.Node, target: ov.Node) -> tuple[ov.Node, ov.Node, ov.Node]:
-    """For each new pixel the old ones on both sides of its centre, and the weight of the second out of 2048."""
+    """Per target pixel: the source pixels on both sides of its centre, and the weight of the second out of 2048."""
     import openvino.opset13 as ops
 
-    two, one = _integers(2), _integers(1)
+    two, one = _int64(2), _int64(1)
     twice = ops.multiply(target, two)
-    places = ops.range(_axis(0), ops.squeeze(target, _integers(0)), _axis(1), "i64")
-    # The centre is at (2 place + 1) size / (2 target) - 1/2; before the first pixel it stays on it.
+    places = ops.range(_scalar(0), ops.squeeze(target, _int64(0)), _scalar(1), "i64")
+    # The centre is (2 place + 1) size / (2 target) - 1/2, at least 0.
     centres = ops.subtract(ops.multiply(ops.add(ops.multiply(places, two), one), size), target)
-    centres = ops.maximum(centres, _integers(0))
+    centres = ops.maximum(centres, _int64(0))
     first = ops.divide(centres, twice)
     rest = ops.subtract(centres, ops.multiply(first, twice))
-    weight = ops.divide(ops.add(ops.multiply(rest, _integers(_ONE)), target), twice)
+    weight = ops.divide(ops.add(ops.multiply(rest, _int64(_ONE)), target), twice)
     last = ops.subtract(size, one)
     return ops.minimum(first, last), ops.minimum(ops.add(first, one), last), weight
 
 
-def _without_bits(values: ov.Node, count: int) -> ov.Node:
-    """Shifted right; the values are not negative. (OpenVINO's own shift took 20 ms for an image, this 1 ms.)"""
+def _shift_right(values: ov.Node, count: int) -> ov.Node:
+    """Shift values >= 0 right by `count` bits. OpenVINO's own shift took 20 ms per image, the division 1 ms."""
     import numpy as np
     import openvino.opset13 as ops
 
     return ops.divide(values, ops.constant(np.array([1 << count], np.int32)))
 
 
-def _axis(number: int) -> ov.Node:
+def _scalar(number: int) -> ov.Node:
     import numpy as np
     import openvino.opset13 as ops
 
@@ -187,33 +189,32 @@ def _crop(pixels: ov.Output, step: Crop) -> ov.Output:
     import openvino.opset13 as ops
 
     starts, ends = [], []
-    for size, wanted in zip(_size(pixels), _wanted(step, _size(pixels)), strict=True):
-        start = _half(ops.subtract(size, wanted), to_even=step.library == "pillow")
+    for size, cropped_size in zip(_size(pixels), _crop_size(step, _size(pixels)), strict=True):
+        start = _half(ops.subtract(size, cropped_size), to_even=step.library == "pillow")
         starts.append(start)
-        ends.append(ops.add(start, wanted))
-    cropped = ops.slice(pixels, ops.concat(starts, 0), ops.concat(ends, 0), _integers(1, 1), _integers(1, 2))
+        ends.append(ops.add(start, cropped_size))
+    cropped = ops.slice(pixels, ops.concat(starts, 0), ops.concat(ends, 0), _int64(1, 1), _int64(1, 2))
     return cropped.output(0)
 
 
-def _wanted(step: Crop, sizes: Sequence[ov.Node]) -> list[ov.Node]:
+def _crop_size(step: Crop, sizes: Sequence[ov.Node]) -> list[ov.Node]:
+    """Height and width of the crop as int64 (1,)."""
     import openvino.opset13 as ops
 
     if step.fraction is None:
-        return [_integers(step.height or 0), _integers(step.width or 0)]
-    # As it was written: 0.875 is 7/8, not the nearest binary fraction.
+        return [_int64(step.height or 0), _int64(step.width or 0)]
+    # The decimal fraction as written: 0.1 is 1/10, not the nearest binary fraction.
     over, under = Decimal(repr(step.fraction)).as_integer_ratio()
-    return [
-        ops.maximum(_integers(1), ops.divide(ops.multiply(size, _integers(over)), _integers(under))) for size in sizes
-    ]
+    return [ops.maximum(_int64(1), ops.divide(ops.multiply(size, _int64(over)), _int64(under))) for size in sizes]
 
 
 def _half(difference: ov.Node, *, to_even: bool) -> ov.Node:
-    """Half of a number that is not negative: rounded down, or to the even neighbour."""
+    """Half of a number >= 0, rounded down or to even."""
     import openvino.opset13 as ops
 
-    half = ops.divide(difference, _integers(2))
+    half = ops.divide(difference, _int64(2))
     if not to_even:
         return half
-    odd = ops.subtract(difference, ops.multiply(half, _integers(2)))
-    half_is_odd = ops.subtract(half, ops.multiply(ops.divide(half, _integers(2)), _integers(2)))
+    odd = ops.subtract(difference, ops.multiply(half, _int64(2)))
+    half_is_odd = ops.subtract(half, ops.multiply(ops.divide(half, _int64(2)), _int64(2)))
     return ops.add(half, ops.multiply(odd, half_is_odd))

@@ -1,4 +1,4 @@
-"""What a network of the user's own says about itself, before there is a description of it."""
+"""Inspect a source network that has no description yet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ov_mobilenet.conversion.integer_input import Codes, input_codes
+from ov_mobilenet.conversion.integer_input import IntegerInput, read_integer_input
 from ov_mobilenet.conversion.network_files import FRAMEWORKS, network_ending
 from ov_mobilenet.conversion.sources.onnx_data import data_files
 from ov_mobilenet.errors import ConversionError, UsageError
@@ -22,26 +22,27 @@ KERAS_NAMES = {
     "MobileNetV3Small": "mobilenet_v3_small",
     "MobileNetV3Large": "mobilenet_v3_large",
 }
-PYTORCH_INPUT, PYTORCH_OUTPUT = "data", "prob"  # state dicts have no tensor names; the Open Model Zoo's for its own
+# State dicts have no tensor names; these are the names in the Open Model Zoo.
+PYTORCH_INPUT, PYTORCH_OUTPUT = "data", "prob"
 
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """A source network as it is.
+    """The facts that a source network contains about itself.
 
     Attributes:
-        framework: as a description names it.
-        folder: where `files` lie.
-        files: relative to it, with `/`; the network, or all files of a SavedModel.
-        network: the network among them, or the SavedModel's folder.
-        shape: of the input; -1 where the network takes any size, empty where it does not say.
-        output: the tensor it ends at, where it has several.
-        classes: length of the output.
-        ends_in: what the output holds.
-        architecture, width: of bare weights; None for a graph.
-        codes: what it takes where its input is integers.
-        rescales: a layer of it is known to rescale pixels.
-        remarks: what was chosen while reading, in sentences.
+        framework: in the spelling of a description.
+        folder: the folder of `files`.
+        files: paths relative to `folder`, with `/`: the network with its data files, or all files of a SavedModel.
+        network: the network's file, or the SavedModel's folder, relative to `folder`.
+        shape: of the input; -1 for a dynamic dimension; empty if the network does not specify it.
+        output: the tensor to use as the output; None if the network has only one.
+        classes: number of values per image in the output.
+        output_kind: whether the output holds logits or probabilities.
+        architecture, width: identified from weights without a graph; None for a graph.
+        integer_input: None if the input is float.
+        has_rescaling_layer: the network contains a layer that rescales pixels.
+        warnings: choices made while reading the network, as sentences.
     """
 
     framework: str
@@ -52,82 +53,80 @@ class SourceFacts:
     shape: tuple[int, ...]
     output: str | None
     classes: int
-    ends_in: Literal["logits", "probabilities"]
+    output_kind: Literal["logits", "probabilities"]
     architecture: str | None = None
     width: float | None = None
-    codes: Codes | None = None
-    rescales: bool = False
-    remarks: tuple[str, ...] = ()
+    integer_input: IntegerInput | None = None
+    has_rescaling_layer: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_saved_model(self) -> bool:
-        """Whether the network is a folder."""
+        """Whether the network is the folder of a SavedModel."""
         return self.network not in self.files
 
 
 def inspect_source(
     source: Path, *, output: str | None = None, architecture: str | None = None, weights_key: str | None = None
 ) -> SourceFacts:
-    """Read a network to see what it is.
+    """Read a source network.
 
     Args:
-        output: the tensor to end at, of several.
-        architecture: of bare weights; None to find out.
-        weights_key: the entry of a PyTorch checkpoint; None to find out.
+        output: the tensor to use as the output; None for the only one, or the only one after a softmax.
+        architecture: of weights without a graph; None to identify it.
+        weights_key: the entry of a PyTorch checkpoint that holds the weights; None to find it.
 
     Raises:
-        UsageError: no such file, one of a kind that is not known, or of another architecture.
-        ConversionError: the network cannot be read, or is no classifier.
+        UsageError: there is no such file, its type is unknown, or an argument contradicts the network.
+        ConversionError: the network cannot be read, or is not a classifier.
         MissingDependencyError: the framework's package is not installed.
     """
     source = source.absolute()  # so that "." has a name
-    framework, network, files = _kind(source)
-    known = _keras_facts(source) if framework == "keras" else (None, None, False)
-    if output is not None and (framework == "pytorch" or known[0] is not None):
-        raise UsageError("--output is for networks, and these are weights", where=source, got=output)
+    framework, network, files = _identify(source)
+    keras_facts = _keras_facts(source) if framework == "keras" else (None, None, False)
+    keras_architecture, width, has_rescaling_layer = keras_facts
+    if output is not None and (framework == "pytorch" or keras_architecture is not None):
+        raise UsageError("--output is for networks; this file holds weights without a graph", where=source, got=output)
     if framework == "pytorch":
         return _inspect_checkpoint(source, architecture, weights_key)
     if weights_key is not None:
         raise UsageError("--weights-key is for PyTorch checkpoints", where=source)
-    if architecture not in (None, known[0]):
+    if architecture not in (None, keras_architecture):
         raise UsageError(
             "the network has another architecture", where=source, expected=architecture,
-            got=known[0] or "a network that says itself what it is",
+            got=keras_architecture or "a network with a graph of its own",
         )  # fmt: skip
     from ov_mobilenet.conversion.sources import read_network
-    from ov_mobilenet.ir.ports import plain_name, single_input
+    from ov_mobilenet.ir.ports import plain_name, single_input, static_sizes
+    from ov_mobilenet.ir.probabilities import check_class_scores, check_classes, ends_in_softmax
 
     plan = ConversionPlan(
         source=SourceNetwork(root="dl_dir", path=network, folder=source.is_dir()), input=InputInfo(""), output=output
     )
     model = read_network(framework, plan, source)
     port = single_input(model, "", source)
-    end, name = _end(model, output, source)
-    from ov_mobilenet.ir.probabilities import check_classes, check_end, ends_in_softmax
-
-    check_end(end, source)
-    shape = port.get_partial_shape()
+    tensor, output_name = _choose_output(model, output, source)
+    check_class_scores(tensor, source)
     return SourceFacts(
         framework=framework,
         folder=source.parent,
         files=files,
         network=network,
         input_name=plain_name(min(port.get_names(), default="")),
-        shape=()
-        if shape.rank.is_dynamic or known[0] is not None  # of weights it is what was built
-        else tuple(-1 if d.is_dynamic else d.get_length() for d in shape),
-        output=name,
-        classes=check_classes(end, source),
-        ends_in="probabilities" if ends_in_softmax(end) else "logits",
-        architecture=known[0],
-        width=known[1],
-        rescales=known[2],
-        codes=input_codes(model, framework, source),
+        # A network that was built for bare weights has a shape, but the weights do not.
+        shape=static_sizes(port) if keras_architecture is None else (),
+        output=output_name,
+        classes=check_classes(tensor, source),
+        output_kind="probabilities" if ends_in_softmax(tensor) else "logits",
+        architecture=keras_architecture,
+        width=width,
+        has_rescaling_layer=has_rescaling_layer,
+        integer_input=read_integer_input(model, framework, source),
     )
 
 
 def _keras_facts(source: Path) -> tuple[str | None, float | None, bool]:
-    """Architecture and width of bare Keras weights, None for a full model; and whether it is known to rescale."""
+    """Architecture and width of Keras weights without a graph (None for a whole model), and if a layer rescales."""
     from ov_mobilenet.conversion.keras_files.description import describe_keras
 
     described = describe_keras(source)
@@ -135,28 +134,28 @@ def _keras_facts(source: Path) -> tuple[str | None, float | None, bool]:
 
 
 def is_network(path: Path) -> bool:
-    """Whether a network lies at a path, as far as names tell."""
+    """Whether a path is a source network, by its name."""
     if path.is_dir():
         return (path / "saved_model.pb").is_file() and not (path / "model.yml").is_file()
     return path.is_file() and network_ending(path) is not None
 
 
-def _kind(source: Path) -> tuple[str, str, tuple[str, ...]]:
-    """Framework, network and files of a source. Raises: UsageError, ConversionError."""
+def _identify(source: Path) -> tuple[str, str, tuple[str, ...]]:
+    """Framework, network and files of a source, as in `SourceFacts`. Raises: UsageError, ConversionError."""
     if source.is_dir():
         if not (source / "saved_model.pb").is_file():
-            raise UsageError("a folder that is no SavedModel", where=source, expected="saved_model.pb in it")
+            raise UsageError("the folder is not a SavedModel", where=source, expected="a file saved_model.pb in it")
         inside = sorted(path.relative_to(source.parent).as_posix() for path in source.rglob("*") if path.is_file())
         return "tf", source.name, tuple(inside)
     if not source.is_file():
-        raise UsageError("neither file nor folder" if source.exists() else "no such file or folder", where=source)
+        raise UsageError("neither a file nor a folder" if source.exists() else "no such file or folder", where=source)
     if source.name == "saved_model.pb":
-        raise UsageError("a file of a SavedModel", where=source, expected=f"its folder, {source.parent}")
+        raise UsageError("the file is part of a SavedModel", where=source, expected=f"the folder {source.parent}")
     ending = network_ending(source)
     if ending is None:
         raise UsageError(
-            "unknown kind of network", where=source,
-            expected=", ".join(FRAMEWORKS) + " or the folder of a SavedModel", got=source.suffix or "no suffix",
+            "unknown type of network", where=source,
+            expected=", ".join(FRAMEWORKS) + " or the folder of a SavedModel", got=source.suffix or "no extension",
         )  # fmt: skip
     framework = FRAMEWORKS[ending]
     beside = data_files(source) if framework == "onnx" else ()
@@ -176,25 +175,30 @@ def _inspect_checkpoint(source: Path, architecture: str | None, weights_key: str
         shape=(),
         output=PYTORCH_OUTPUT,
         classes=fitted.network.classes,
-        ends_in="logits",
+        output_kind="logits",
         architecture=fitted.network.architecture,
         width=fitted.network.width,
-        remarks=fitted.remarks(),
+        warnings=fitted.remarks(),
     )
 
 
-def _end(model: ov.Model, wanted: str | None, source: Path) -> tuple[ov.Output, str | None]:
-    """The tensor to end at; its name where there is a choice: of several outputs the one behind a softmax."""
+def _choose_output(model: ov.Model, name: str | None, source: Path) -> tuple[ov.Output, str | None]:
+    """The tensor to use as the output and its name; of several outputs the only one after a softmax.
+
+    The name is None if the network has one output and none was requested. Raises: ConversionError.
+    """
     from ov_mobilenet.ir.ports import find_output, plain_name
     from ov_mobilenet.ir.probabilities import ends_in_softmax
 
-    if wanted is not None or len(model.outputs) == 1:
-        return find_output(model, wanted, source), wanted
-    ends = [(port.get_node().input_value(0), plain_name(min(port.get_names(), default=""))) for port in model.outputs]
-    behind_softmax = [(end, name) for end, name in ends if name and ends_in_softmax(end)]
-    if len(behind_softmax) != 1:
+    if name is not None or len(model.outputs) == 1:
+        return find_output(model, name, source), name
+    outputs = [
+        (port.get_node().input_value(0), plain_name(min(port.get_names(), default=""))) for port in model.outputs
+    ]
+    probabilities = [(tensor, name) for tensor, name in outputs if name and ends_in_softmax(tensor)]
+    if len(probabilities) != 1:
         raise ConversionError(
-            "several outputs", where=source, expected="one, or one behind a softmax",
-            got=", ".join(repr(name) for _, name in ends[:8]), fix="Name one with --output",
+            "the network has several outputs", where=source, expected="one output, or one after a softmax",
+            got=", ".join(repr(name) for _, name in outputs[:8]), fix="Name one with --output",
         )  # fmt: skip
-    return behind_softmax[0]
+    return probabilities[0]

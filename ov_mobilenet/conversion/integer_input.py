@@ -1,8 +1,8 @@
-"""Networks whose input is integers: what their codes stand for, and how pixels become codes.
+"""Networks with an integer input: the real values that the integers represent, and a float input in their place.
 
-A TFLite converter that makes a network INT8 makes its input the codes of a quantisation: a real value is
-(code - zero point) * step. OpenVINO keeps that as the ranges of the FakeQuantize behind the input. In an int8 network
-the codes of pixels 0..255 are -128..127.
+When the TFLite converter quantises a network, its input becomes quantised too: real value = (integer - zero point) *
+step. OpenVINO keeps this as the ranges of the FakeQuantize after the input. In an int8 network the pixels 0..255 are
+the integers -128..127.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CODES = 256
-# Of what mean and scale make of 0..255, the part that the input must be able to hold; calibration cuts some off.
+_LEVELS = 256
+# Least overlap of the normalised range of 0..255 with the range of the quantised input; calibration clips some values.
 _LEAST_OVERLAP = 0.75
 
 
 @dataclass(frozen=True)
-class Codes:
-    """The integers that a network takes.
+class IntegerInput:
+    """The integer input of a network.
 
     Attributes:
-        lowest: the code of a black pixel, 0 or -128.
-        values: the real values of the lowest and the highest code; None where the graph does not say.
+        lowest: the integer of a black pixel, 0 or -128.
+        real_range: the real values of the lowest and the highest integer; None if the input is not quantised.
     """
 
     lowest: int
-    values: tuple[float, float] | None
+    real_range: tuple[float, float] | None
 
     @property
     def step(self) -> float:
-        """How much of a real value one code is; 0 where the graph does not say."""
-        return (self.values[1] - self.values[0]) / (_CODES - 1) if self.values else 0.0
+        """The step of the quantisation; 0 if the input is not quantised."""
+        return (self.real_range[1] - self.real_range[0]) / (_LEVELS - 1) if self.real_range else 0.0
 
     def __str__(self) -> str:
-        if self.values is None:
-            return f"0..255 are its codes {self.lowest}..{self.lowest + _CODES - 1}"
-        return f"0..255 become {self.values[0]:.4g}..{self.values[1]:.4g}"
+        if self.real_range is None:
+            return f"0..255 are the integers {self.lowest}..{self.lowest + _LEVELS - 1}"
+        return f"0..255 become {self.real_range[0]:.4g}..{self.real_range[1]:.4g}"
 
 
-def input_codes(model: ov.Model, framework: str, path: Path) -> Codes | None:
-    """What the integers of the input stand for; None for an input of floats.
+def read_integer_input(model: ov.Model, framework: str, path: Path) -> IntegerInput | None:
+    """The integer input of a network; None if the input is float.
 
     Raises:
-        ConversionError: integers that cannot be pixels.
+        ConversionError: the integer type cannot hold pixels.
     """
     import openvino as ov
 
@@ -62,90 +62,97 @@ def input_codes(model: ov.Model, framework: str, path: Path) -> Codes | None:
     if kind.is_real():
         return None
     if kind == ov.Type.i8 and framework == "tflite":
-        return Codes(-128, _range(model.inputs[0], -128))
+        return IntegerInput(-128, _real_range(model.inputs[0], -128))
     if kind == ov.Type.u8:
-        return Codes(0, _range(model.inputs[0], 0))
+        return IntegerInput(0, _real_range(model.inputs[0], 0))
     raise ConversionError(
-        "the network takes integers that are no pixels", where=path, expected="floats or uint8", got=kind.to_string()
+        "the network's input has an unsupported integer type",
+        where=path,
+        expected="float or uint8",
+        got=kind.to_string(),
     )
 
 
-def left_to_bake(codes: Codes, given: Normalisation, path: Path) -> Normalisation:
-    """The normalisation without a mean and scale that the codes hold already.
+def remaining_normalisation(integers: IntegerInput, documented: Normalisation, path: Path) -> Normalisation:
+    """The documented normalisation without mean and scale if the quantisation of the input applies them.
 
     Raises:
-        ConversionError: mean and scale contradict the quantisation of the input, or it has none.
+        ConversionError: mean and scale contradict the quantisation of the input, or the input is not quantised.
     """
-    if not given.mean and not given.scale:
-        return given
-    made = _channels(given)
-    if codes.values is None:
+    if not documented.mean and not documented.scale:
+        return documented
+    normalised = _normalised_ranges(documented)
+    if integers.real_range is None:
         raise ConversionError(
-            "the network takes uint8 pixels as they are", where=path, expected="no mean_values and no scale_values",
-            got=given, fix="Leave them out: what they do is inside the network",
+            "the network takes uint8 pixels without normalisation", where=path,
+            expected="no mean_values and no scale_values", got=documented,
+            fix="Omit them: the network normalises inside",
         )  # fmt: skip
-    low, high = codes.values
-    one = codes.step * 1.001
-    if all(abs(a - low) <= one and abs(b - high) <= one for a, b in made):
-        return msgspec.structs.replace(given, mean=(), scale=())
-    held = [(min(b, high) - max(a, low)) / (max(b, high) - min(a, low)) for a, b in made]
-    if min(held) < _LEAST_OVERLAP:
+    low, high = integers.real_range
+    tolerance = integers.step * 1.001
+    if all(abs(a - low) <= tolerance and abs(b - high) <= tolerance for a, b in normalised):
+        return msgspec.structs.replace(documented, mean=(), scale=())
+    overlaps = [(min(b, high) - max(a, low)) / (max(b, high) - min(a, low)) for a, b in normalised]
+    if min(overlaps) < _LEAST_OVERLAP:
         raise ConversionError(
             "mean and scale contradict the quantisation of the network's input", where=path,
-            expected=f"{codes}, as the file says",
-            got="0..255 become " + " and ".join(dict.fromkeys(f"{a:.4g}..{b:.4g}" for a, b in made)),
-            fix="Leave them out: the input's quantisation normalises",
+            expected=f"{integers}, as in the file",
+            got="0..255 become " + " and ".join(dict.fromkeys(f"{a:.4g}..{b:.4g}" for a, b in normalised)),
+            fix="Omit them: the quantisation of the input normalises",
         )  # fmt: skip
-    return given
+    return documented
 
 
-def take_pixels(model: ov.Model, codes: Codes, given: Normalisation, path: Path) -> Normalisation:
-    """Make the input float32: pixels 0..255, or what mean and scale make of them where these are left.
+def accept_pixels(model: ov.Model, integers: IntegerInput, documented: Normalisation, path: Path) -> Normalisation:
+    """Replace an integer input by a float32 one.
+
+    The new input takes pixels 0..255, or normalised values if mean and scale remain to be baked.
 
     Returns:
-        What is left to bake in front.
+        The normalisation that remains to be baked.
 
     Raises:
-        ConversionError: as `left_to_bake`.
+        ConversionError: as `remaining_normalisation`.
     """
     import numpy as np
     import openvino as ov
     import openvino.opset13 as ops
 
-    left = left_to_bake(codes, given, path)
-    if left != given:
-        log.warning("%s: mean and scale are left out: the input's quantisation does this already (%s)", path, codes)
+    remaining = remaining_normalisation(integers, documented, path)
+    if remaining != documented:
+        log.warning("%s: mean and scale are omitted: the quantisation of the input applies them (%s)", path, integers)
     (parameter,) = model.get_parameters()
     consumers = parameter.output(0).get_target_inputs()
     kind = parameter.get_element_type()
     parameter.set_element_type(ov.Type.f32)
     parameter.validate_and_infer_types()
     values = parameter.output(0)
-    if (left.mean or left.scale) and codes.values is not None:
-        # Real values come in; the FakeQuantize behind rounds and limits them.
-        values = ops.divide(values, ops.constant(np.float32(codes.step))).output(0)
-        values = ops.add(values, ops.constant(np.float32(codes.lowest - codes.values[0] / codes.step))).output(0)
-    elif codes.lowest:
-        values = ops.add(values, ops.constant(np.float32(codes.lowest))).output(0)
-    if codes.values is None:
-        values = ops.convert(values, kind).output(0)  # what follows may want integers
+    if (remaining.mean or remaining.scale) and integers.real_range is not None:
+        # The input holds real values; the FakeQuantize after it rounds and clips.
+        offset = integers.lowest - integers.real_range[0] / integers.step
+        values = ops.divide(values, ops.constant(np.float32(integers.step))).output(0)
+        values = ops.add(values, ops.constant(np.float32(offset))).output(0)
+    elif integers.lowest:
+        values = ops.add(values, ops.constant(np.float32(integers.lowest))).output(0)
+    if integers.real_range is None:
+        values = ops.convert(values, kind).output(0)  # the next operation may require integers
     if values.get_node().get_type_name() != "Parameter":
         for consumer in consumers:
             consumer.replace_source_output(values)
     model.validate_nodes_and_infer_types()
-    return left
+    return remaining
 
 
-def _channels(given: Normalisation) -> list[tuple[float, float]]:
-    """What becomes of 0 and of 255, for each channel."""
-    mean, scale = given.mean or (0.0,), given.scale or (1.0,)
+def _normalised_ranges(normalisation: Normalisation) -> list[tuple[float, float]]:
+    """The normalised values of 0 and of 255, per channel."""
+    mean, scale = normalisation.mean or (0.0,), normalisation.scale or (1.0,)
     count = max(len(mean), len(scale))
     triples = zip(mean * (count // len(mean)), scale * (count // len(scale)), strict=True)
     return [((0.0 - m) / s, (255.0 - m) / s) for m, s in triples]
 
 
-def _range(port: ov.Output, lowest: int) -> tuple[float, float] | None:
-    """The real values of the lowest and the highest code, from the FakeQuantize that the input leads to alone."""
+def _real_range(port: ov.Output, lowest: int) -> tuple[float, float] | None:
+    """The real values of the lowest and the highest integer, from the FakeQuantize that alone consumes the input."""
     while True:
         consumers = list(port.get_target_inputs())
         if len(consumers) != 1:
@@ -161,4 +168,4 @@ def _range(port: ov.Output, lowest: int) -> tuple[float, float] | None:
     if any(r.get_type_name() != "Constant" or r.get_data().size != 1 for r in ranges):
         return None
     first, last, low, high = (float(r.get_data().reshape(-1)[0]) for r in ranges)
-    return (low, high) if (first, last) == (lowest, lowest + _CODES - 1) and high > low else None
+    return (low, high) if (first, last) == (lowest, lowest + _LEVELS - 1) and high > low else None

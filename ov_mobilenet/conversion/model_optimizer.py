@@ -1,320 +1,151 @@
-"""The classic Model Optimizer as a second converter: `mo` of openvino-dev, run as a program.
+"""The second backend: the classic Model Optimizer, `mo` of openvino-dev, run as a program.
 
-It pins an OpenVINO of its own, so it lives in an environment of its own (`tools/omz-requirements.txt`) and nothing of
-it is imported. It reads the network, cuts it at the output, and bakes channel order, mean, scale and layout in. What
-our converted models promise beyond that is done here as with our own conversion: the end in probabilities, the batch,
-names and the record.
-
-Weights are halved here too, not by `mo`: it would round biases, mean and scale as well.
+It requires an OpenVINO version of its own, so it is installed in an environment of its own
+(`tools/omz-requirements.txt`) and nothing of it is imported. It reads the network, cuts it at the output, and bakes
+channel order, mean, scale and layout. Everything else that a converted model promises is done here in the same way as
+by the default backend: probabilities, batch, names and record. Weights are compressed here too, because `mo` would
+also round biases, mean and scale.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import logging
-import os
-import re
-import shlex
-import signal
-import subprocess
 import tempfile
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from ov_mobilenet.errors import ConversionError, MissingDependencyError, UsageError
+from ov_mobilenet.conversion.mo_program import ModelOptimizer, command_line, integer_input_error, run
+from ov_mobilenet.conversion.prepared_network import PreparedNetwork, classifier_of, name_input
+from ov_mobilenet.conversion.shapes import set_shape
+from ov_mobilenet.errors import ConversionError, UsageError
+from ov_mobilenet.ir.layout import plain_layout
 from ov_mobilenet.ir.mo_record import MoRecord, read_mo_record
-from ov_mobilenet.zoo.arguments import ConversionPlan
-from ov_mobilenet.zoo.model import ModelConfig
+from ov_mobilenet.ir.ports import find_output, single_input, static_sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import openvino as ov
 
+    from ov_mobilenet.conversion.local_network import LocalNetwork
     from ov_mobilenet.ir.form import Form
-    from ov_mobilenet.ir.record import IrRecord
-
-log = logging.getLogger(__name__)
+    from ov_mobilenet.zoo.normalisation import Normalisation
 
 FRAMEWORKS = ("onnx", "tf", "tflite")
-_REALISED = ("batch", "layout", "geometry")  # fields of Form; any other one is refused
-_SHOWN_LINES, _SHOWN_LETTERS = 3, 400
+_SUPPORTED_FORM_FIELDS = ("batch", "layout", "geometry")
 
 
-@dataclass(frozen=True)
-class ModelOptimizer:
-    """The program and what it is given beside the description's arguments.
-
-    Attributes:
-        program: its path.
-        arguments: passed on as they are, behind all others, so that they win.
-    """
-
-    program: str
-    arguments: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Optimized:
-    """A network as the Model Optimizer made it, normalised, ending in probabilities.
-
-    Attributes:
-        layout: of its input.
-        record: what the Model Optimizer says of it.
-    """
-
-    network: ov.Model
-    layout: str
-    record: MoRecord
-
-
-def optimize(
-    config: ModelConfig, plan: ConversionPlan, path: Path, form: Form, layout: str, optimizer: ModelOptimizer
-) -> Optimized:
-    """Convert the network at `path` with the Model Optimizer.
+def prepare_with_model_optimizer(
+    network: LocalNetwork, form: Form, precisions: Sequence[str], *, optimizer: ModelOptimizer
+) -> PreparedNetwork:
+    """Convert a source network with the Model Optimizer, which also bakes the normalisation.
 
     Args:
-        layout: of the source network.
+        precisions: weight precisions of the IRs; FP32 is impossible if the Model Optimizer compressed the weights.
 
     Raises:
-        UsageError: the form is one that the Model Optimizer cannot make.
-        ConversionError: it takes no networks of this kind, or failed.
-        MissingDependencyError: it cannot be run, or lacks TensorFlow.
+        UsageError: the Model Optimizer cannot make the requested form.
+        ConversionError: the Model Optimizer does not support the framework, or failed.
+        MissingDependencyError: the Model Optimizer cannot be run, or its environment lacks TensorFlow.
     """
     from ov_mobilenet.conversion.sources.frontend import path_without_commas
 
-    _check(config, path, form)
+    _check_supported(network, form)
+    path = network.path
     with tempfile.TemporaryDirectory(prefix="ov-mobilenet-mo-") as folder:
-        # A comma in a path would be read as a list of paths. The folder is linked, since a network may have others
-        # of its files beside it.
+        # mo would split a path at commas. The whole folder is linked, because a network may refer to files beside it.
         (Path(folder) / "source").symlink_to(path.absolute().parent, target_is_directory=True)
         with path_without_commas(Path(folder) / "source" / path.name) as source:
-            _run(command_line(config, plan, source, form, layout, optimizer, folder), path)
-        network, record = _read(Path(folder) / f"{config.name}.xml", path)
-    return _promised(network, record, config, plan, path, form, layout)
-
-
-def command_line(
-    config: ModelConfig,
-    plan: ConversionPlan,
-    source: Path,
-    form: Form,
-    layout: str,
-    optimizer: ModelOptimizer,
-    folder: str,
-) -> list[str]:
-    """The program and its arguments, one string each: no shell reads them.
-
-    Every value stands behind its option's `=`, so that a name that begins with `-` is no option.
-
-    Args:
-        source: the network, by a path without commas.
-        layout: of the source network.
-        folder: where the IR is to be written.
-    """
-    name = plan.input.name
-    command = [
-        optimizer.program,
-        f"--framework={config.framework}",
-        f"--{'saved_model_dir' if plan.source.folder else 'input_model'}={source}",
-        f"--output_dir={folder}",
-        f"--model_name={config.name}",
-        "--compress_to_fp16=False",
-    ]
-    if name:
-        command.append(f"--input={name}")
-    if plan.input.shape:
-        # A batch that the form changes is set afterwards, when what fixes it in the graph is freed.
-        shape = (1 if form.batch is not None else plan.input.shape[0], *plan.input.shape[1:])
-        command.append(f"--input_shape=[{','.join(map(str, shape))}]")
-    target = form.layout or plan.target_layout or layout
-    change = layout if target == layout else f"{layout}->{target}"
-    command.append(f"--layout={name}({change.lower()})" if name else f"--layout={change.lower()}")
-    if plan.output:
-        command.append(f"--output={plan.output.removesuffix(':0')}")
-    for option, numbers in (("mean_values", plan.normalisation.mean), ("scale_values", plan.normalisation.scale)):
-        if numbers:
-            command.append(f"--{option}={name}[{','.join(map(repr, numbers))}]")
-    if plan.normalisation.reverse_input_channels:
-        command.append("--reverse_input_channels")
-    return [*command, *optimizer.arguments]
-
-
-def signed(record: IrRecord, made: Optimized, path: Path) -> IrRecord:
-    """Our record with what the Model Optimizer says it did, which `--add_mo_arg` may have changed.
-
-    Raises:
-        ConversionError: its weights are not of the record's precision, or its record cannot be read.
-    """
-    if record.precision == "FP32" and _has_halved_weights(made.network):
+            run(command_line(network, source, form, optimizer, folder), path)
+        model, record = _read_result(Path(folder) / f"{network.config.name}.xml", path)
+    if "FP32" in precisions and _has_fp16_weights(model):
         raise ConversionError(
-            "the Model Optimizer halved the weights", where=path, expected="FP32", got="FP16", fix="Ask for FP16 alone"
-        )
-    try:
-        normalisation = made.record.normalisation()
-    except ValueError as error:
+            "the Model Optimizer compressed the weights to FP16", where=path, expected="FP32", got="FP16",
+            fix="Convert with --precisions FP16",
+        )  # fmt: skip
+    layout = _input_layout(model, network, form)
+    return PreparedNetwork(
+        _classifier(model, network, form, layout),
+        layout,
+        _normalisation(record, path),
+        left_to_bake=None,
+        backend_versions={"model_optimizer": record.version},
+        mo_record=record,
+    )
+
+
+def _check_supported(network: LocalNetwork, form: Form) -> None:
+    framework = network.config.framework
+    if framework not in FRAMEWORKS:
         raise ConversionError(
-            "the Model Optimizer's record cannot be read", where=path, expected="one mean and one scale", got=error
-        ) from error
-    versions = {**record.versions, "model_optimizer": made.record.version}
-    return msgspec.structs.replace(record, normalisation=normalisation, versions=versions)
+            f"the Model Optimizer does not convert {framework} networks", where=network.path,
+            expected=", ".join(FRAMEWORKS), got=framework,
+            fix="Export the network to ONNX first, or convert it with --backend openvino",
+        )  # fmt: skip
+    for field in dataclasses.fields(form):
+        if field.name not in _SUPPORTED_FORM_FIELDS and getattr(form, field.name) != field.default:
+            option = "for" if field.name == "deploy_for" else field.name.replace("_", "-")
+            raise UsageError(
+                f"--{option} is not supported by --backend mo", expected=field.default, got=getattr(form, field.name),
+                fix="Convert with --backend openvino",
+            )  # fmt: skip
 
 
-def _has_halved_weights(model: ov.Model) -> bool:
+def _read_result(xml: Path, path: Path) -> tuple[ov.Model, MoRecord]:
+    """The IR that the program wrote, and its record. Raises: ConversionError."""
+    import openvino as ov
+
+    if not xml.is_file() or not xml.with_suffix(".bin").is_file():
+        raise ConversionError(
+            "the Model Optimizer wrote no IR to its output folder", where=path,
+            fix="Do not pass --output_dir, --model_name or similar with --add_mo_arg",
+        )  # fmt: skip
+    model = ov.Core().read_model(xml)
+    record = read_mo_record(model)
+    if record is None:
+        raise ConversionError(
+            "the Model Optimizer's IR does not record its normalisation", where=path,
+            expected="conversion_parameters, as openvino-dev 2024.6.0 writes them",
+        )  # fmt: skip
+    return model, record
+
+
+def _has_fp16_weights(model: ov.Model) -> bool:
     import openvino as ov
 
     constants = (node for node in model.get_ops() if node.get_type_name() == "Constant")
     return any(node.get_element_type() == ov.Type.f16 for node in constants)
 
 
-def _check(config: ModelConfig, path: Path, form: Form) -> None:
-    if config.framework not in FRAMEWORKS:
-        raise ConversionError(
-            f"the Model Optimizer takes no {config.framework} networks", where=path,
-            expected=", ".join(FRAMEWORKS), got=config.framework,
-            fix="Export the network to ONNX first, or convert it with --backend openvino",
-        )  # fmt: skip
-    for field in dataclasses.fields(form):
-        if field.name not in _REALISED and getattr(form, field.name) != field.default:
-            raise UsageError(
-                f"--{field.name.replace('_', '-')} is not for --backend mo",
-                expected=f"{field.default}: the Model Optimizer makes no other input", got=getattr(form, field.name),
-                fix="Convert with --backend openvino",
-            )  # fmt: skip
+def _input_layout(model: ov.Model, network: LocalNetwork, form: Form) -> str:
+    """The layout in the IR, which --add_mo_arg may have changed; otherwise the requested one."""
+    written = plain_layout(str(model.get_parameters()[0].layout))
+    return written if len(written) == 4 else form.layout or network.plan.target_layout or network.layout
 
 
-def _run(command: list[str], path: Path) -> None:
-    """Run the program to its end; whoever interrupts us ends it too."""
-    log.info("%s", shlex.join(command))
-    # Its Python is another one than ours, and its telemetry sends nothing where CI is set.
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    process = None
+def _classifier(model: ov.Model, network: LocalNetwork, form: Form, layout: str) -> ov.Model:
+    """The Model Optimizer's network with the requested batch, ending in probabilities."""
+    import openvino as ov
+
+    path = network.path
+    source_input = single_input(model, network.plan.input.name, path)
+    if source_input.get_element_type() != ov.Type.f32:
+        raise integer_input_error(path)
+    classifier = classifier_of(network, source_input, find_output(model, None, path))
+    sizes = static_sizes(classifier.inputs[0])
+    if form.batch is not None and sizes:
+        set_shape(classifier, (form.batch, *sizes[1:]), path)
+    name_input(network, classifier, source_input)
+    classifier.get_parameters()[0].layout = ov.Layout(layout)
+    return classifier
+
+
+def _normalisation(record: MoRecord, path: Path) -> Normalisation:
+    """The normalisation in the graph, which --add_mo_arg may have changed. Raises: ConversionError."""
     try:
-        with _held_back(signal.SIGINT, signal.SIGTERM):
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env={**kept, "CI": "true"}, encoding="utf-8", errors="replace", start_new_session=True,
-            )  # fmt: skip
-        out, err = process.communicate()
-    except OSError as error:
-        raise MissingDependencyError(
-            f"the Model Optimizer cannot be run ({error.strerror})", where=command[0],
-            expected="mo of openvino-dev 2024.6.0", fix="Name it with --mo PATH",
+        return record.normalisation()
+    except ValueError as error:
+        raise ConversionError(
+            "the Model Optimizer's record of the normalisation cannot be parsed", where=path,
+            expected="one mean and one scale", got=error,
         ) from error  # fmt: skip
-    finally:
-        if process is not None and process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-    if process.returncode != 0:
-        raise _failure(command[0], path, process.returncode, err if err.strip() else out)
-
-
-@contextmanager
-def _held_back(*signals: signal.Signals) -> Iterator[None]:
-    """Let signals that raise come only behind the block: one that comes while a program starts would lose it."""
-    if threading.current_thread() is not threading.main_thread():  # only there they raise
-        yield
-        return
-    held: list[int] = []
-    before = {number: handler for number in signals if callable(handler := signal.getsignal(number))}
-    for number in before:
-        signal.signal(number, lambda signum, frame: held.append(signum))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for signum in held:
-            os.kill(os.getpid(), signum)
-
-
-def _failure(program: str, path: Path, code: int, text: str) -> ConversionError | MissingDependencyError:
-    if "No module named 'tensorflow'" in text:
-        return MissingDependencyError(
-            "the Model Optimizer reads TensorFlow graphs only with tensorflow in its own environment", where=path,
-            fix=f"Install it there ({Path(program).parent / 'pip'} install 'tensorflow-cpu<2.19'), "
-            "or convert with --backend openvino",
-        )  # fmt: skip
-    if "Current type is: u8" in text or "Current type is: i8" in text:
-        return _quantised(path)
-    ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return ConversionError(f"the Model Optimizer failed ({last_lines(text.splitlines())})", where=path, got=ended)
-
-
-def last_lines(lines: Iterable[str]) -> str:
-    """The last lines that say something, without marks, rulers and traceback, as one line."""
-    kept: list[str] = []
-    for line in lines:
-        text = re.sub(r"^\[ [A-Z]+ \]\s*", "", line.strip())
-        is_noise = re.fullmatch(r"[-^~\s]*|-+ .* -+", text) or line.startswith("  ") or text.startswith("Traceback ")
-        if not is_noise and text not in kept:
-            kept.append(text)
-    joined = " / ".join(kept[-_SHOWN_LINES:])
-    return joined if len(joined) <= _SHOWN_LETTERS else "… " + joined[-_SHOWN_LETTERS:]
-
-
-def _quantised(path: Path) -> ConversionError:
-    return ConversionError(
-        "the network takes integers, to which the Model Optimizer applies no mean or scale", where=path,
-        expected="a float network", fix="Convert it with --backend openvino",
-    )  # fmt: skip
-
-
-def _read(xml: Path, path: Path) -> tuple[ov.Model, MoRecord]:
-    import openvino as ov
-
-    if not xml.is_file() or not xml.with_suffix(".bin").is_file():
-        raise ConversionError(
-            "the Model Optimizer wrote no IR where it was told to",
-            where=path,
-            fix="--output_dir, --model_name and the like are not for --add_mo_arg",
-        )
-    network = ov.Core().read_model(xml)
-    record = read_mo_record(network)
-    if record is None:
-        raise ConversionError(
-            "the Model Optimizer's IR does not say what is baked in", where=path,
-            expected="conversion_parameters, as openvino-dev 2024.6.0 writes them",
-        )  # fmt: skip
-    return network, record
-
-
-def _promised(
-    network: ov.Model,
-    record: MoRecord,
-    config: ModelConfig,
-    plan: ConversionPlan,
-    path: Path,
-    form: Form,
-    layout: str,
-) -> Optimized:
-    """The network with what a converted model promises and the Model Optimizer does not do."""
-    import openvino as ov
-
-    from ov_mobilenet.conversion.shapes import free_batch, set_shape
-    from ov_mobilenet.ir.ports import find_output, plain_name, single_input
-    from ov_mobilenet.ir.probabilities import end_in_probabilities
-
-    port = single_input(network, plan.input.name, path)
-    if port.get_element_type() != ov.Type.f32:
-        raise _quantised(path)
-    # What --add_mo_arg asks for may differ from the description: the IR knows.
-    written = str(network.get_parameters()[0].layout).strip("[]").replace(",", "")
-    layout = written if len(written) == 4 else form.layout or plan.target_layout or layout
-    model = end_in_probabilities(find_output(network, None, path), port.get_node(), config.details.output, path)
-    free_batch(model)
-    if form.batch is not None:
-        own = model.inputs[0].get_partial_shape()
-        if own.rank.is_static:
-            sizes = [-1 if size.is_dynamic else size.get_length() for size in own]
-            set_shape(model, (form.batch, *sizes[1:]), path)
-    name = plan.input.name or plain_name(min(port.get_names(), default="input"))
-    model.inputs[0].get_tensor().set_names({name})
-    model.get_parameters()[0].layout = ov.Layout(layout)
-    return Optimized(model, layout, record)

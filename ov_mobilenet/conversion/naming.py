@@ -1,7 +1,7 @@
-"""Canonical names, so that the same network gives the same bytes.
+"""Canonical operation names, so that the same network gives the same bytes.
 
-OpenVINO numbers operations with a counter of the process (`Transpose_9138`): what was converted before shows in
-the file. Generated names are numbered anew in the order of the graph; names from the source network stay.
+OpenVINO numbers operations with a counter of the process (`Transpose_9138`), so the names depend on the networks that
+were converted before. Generated names are numbered again in graph order; names from the source network stay.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _GENERATED = re.compile(r"([A-Za-z0-9]+)_\d+(?:[./].*)?")
 
 
 def make_canonical(model: ov.Model, model_name: str, input_name: str) -> None:
-    """Rename the model, its input, its output and every operation with a generated name."""
+    """Rename the model, its input, its output and every operation that has a generated name."""
     kinds = _operation_kinds()
     model.set_friendly_name(model_name)
     operations = model.get_ordered_ops()
@@ -40,7 +40,7 @@ def make_canonical(model: ov.Model, model_name: str, input_name: str) -> None:
 
 
 def _is_generated(name: str, kinds: frozenset[str]) -> bool:
-    """Whether any part of the name is an operation's type with a number, or a number alone."""
+    """Whether a part of the name is a number, or the type of an operation followed by a number."""
     parts = name.split("/")
     for part in parts:
         match = _GENERATED.fullmatch(part)

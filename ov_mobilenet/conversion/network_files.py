@@ -1,4 +1,4 @@
-"""Which framework a source network is of, as its file name tells; nothing is opened."""
+"""The framework of a source network by its file name; no file is opened."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ FRAMEWORKS = {
 
 
 def network_ending(path: Path) -> str | None:
-    """The key of FRAMEWORKS that a file name ends with, in capitals or not; None for what is no source network."""
+    """The key of FRAMEWORKS that the file name ends with, ignoring case; None if it ends with none of them."""
     return next((ending for ending in FRAMEWORKS if path.name.lower().endswith(ending)), None)

@@ -1,4 +1,4 @@
-"""Give a network the wanted input shape and batch."""
+"""Set the input shape and the batch of a network."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 def free_batch(model: ov.Model) -> None:
-    """Turn reshapes to a constant batch of 1 into reshapes that keep the batch.
+    """Replace reshapes to a constant batch of 1 by reshapes that keep the batch of their input.
 
-    TensorFlow and TFLite exports hold `[1, classes]` as a constant: batch 8 fails at conversion and a dynamic one
-    only at inference. Where the batch of such a reshape's input is 1 too, 0 ("as in the input") says the same.
+    TensorFlow and TFLite exports contain the constant `[1, classes]`; with it, batch 8 fails at conversion and a
+    dynamic batch fails at inference. If the input of such a reshape has batch 1 too, 0 ("as in the input") is
+    equivalent.
     """
     import numpy as np
     import openvino.opset13 as ops
@@ -42,10 +43,13 @@ def free_batch(model: ov.Model) -> None:
 
 
 def set_shape(model: ov.Model, shape: tuple[int, ...], path: Path) -> None:
-    """Reshape the input; -1 makes a dimension dynamic.
+    """Reshape the input.
+
+    Args:
+        shape: -1 for a dynamic dimension.
 
     Raises:
-        ConversionError: the network does not run at this shape or would not keep the batch.
+        ConversionError: the network does not support this shape, or its output has another batch.
     """
     import openvino as ov
 
@@ -59,14 +63,14 @@ def set_shape(model: ov.Model, shape: tuple[int, ...], path: Path) -> None:
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1][:200]
         raise ConversionError(
-            f"the network cannot take this input shape ({reason})", where=path,
+            f"the network does not support this input shape ({reason})", where=path,
             expected=f"a shape like {model.inputs[0].get_partial_shape()}", got=list(shape),
         ) from error  # fmt: skip
     batch = model.outputs[0].get_partial_shape()[0]
     kept = batch.is_dynamic if shape[0] == -1 else batch.is_static and batch.get_length() == shape[0]
     if not kept:
         raise ConversionError(
-            "the network has its batch built in",
+            "the batch is fixed inside the network",
             where=path,
             expected=f"an output of batch {shape[0]}",
             got=batch,

@@ -1,1 +1,1 @@
-"""What an IR is: its record, files, ports, layout, normalisation and form."""
+"""OpenVINO IRs: files, the record in rt_info, input and output, layout, normalisation."""

@@ -1,4 +1,4 @@
-"""IR files: write them whole, read them safely, and tell two of them apart."""
+"""Read, write and identify the files of an IR."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OpenedIr:
-    """An IR that was read.
+    """An IR in memory.
 
     Attributes:
-        record: the record of ov-mobilenet; None for an IR of other tools.
+        record: what ov-mobilenet recorded in it; None for an IR that another tool made.
     """
 
     xml: Path
@@ -31,20 +31,25 @@ class OpenedIr:
 
 
 def open_ir(xml: Path) -> OpenedIr:
-    """Read an IR and its record. Raises: IrError, as `read_ir` and `read_record`."""
+    """Read an IR and its record.
+
+    Raises:
+        IrError: the IR or its record cannot be read, or the record has a newer format version.
+    """
     network = read_ir(xml)
     return OpenedIr(xml, network, read_record(network, xml))
 
 
 def save_ir(model: ov.Model, xml: Path) -> None:
-    """Write `xml` and the `.bin` beside it; both appear complete or not at all.
+    """Write `xml` and the `.bin` beside it, atomically.
 
-    Both are written in a temporary folder beside the target. The old `.xml` goes first and the new one comes last,
-    so whenever there is an `.xml`, its `.bin` is the right one. Processes that write the same IR with the same
-    options write the same bytes and do not disturb each other; with other options they need other folders.
+    Both files are written to a temporary folder beside the target and then moved. The old `.xml` is deleted before
+    the move and the new one is moved last, so an `.xml` never stands beside the `.bin` of another conversion.
+    Several processes may write the same IR at the same time if they use the same options, because they write the
+    same bytes.
 
     Raises:
-        OSError: the disk is full, the folder read-only.
+        OSError: the files cannot be written, for example because the disk is full or the folder is read-only.
     """
     import openvino as ov
 
@@ -52,7 +57,7 @@ def save_ir(model: ov.Model, xml: Path) -> None:
     binary = xml.with_suffix(".bin")
     folder = Path(tempfile.mkdtemp(prefix=f".{xml.stem}.", dir=xml.parent))
     try:
-        # Weights are compressed by halve_weights: OpenVINO's own compression rounds mean and scale as well.
+        # Weights are compressed by compress_weights; OpenVINO's own compression also rounds mean and scale.
         ov.save_model(model, folder / xml.name, compress_to_fp16=False)
         xml.unlink(missing_ok=True)
         (folder / binary.name).replace(binary)
@@ -67,7 +72,7 @@ def read_ir(xml: Path) -> ov.Model:
     """Read an IR.
 
     Raises:
-        IrError: a file is missing, truncated or no IR, or the network does not take images.
+        IrError: a file is missing, truncated or not an IR, or the network does not take images.
     """
     import openvino as ov
 
@@ -86,7 +91,7 @@ def read_ir(xml: Path) -> ov.Model:
 
 
 def ir_digest(xml: Path) -> str:
-    """SHA-256 over an IR's `.xml` and then its `.bin`, in hexadecimal digits."""
+    """SHA-256 of the `.xml` followed by the `.bin`, in hexadecimal."""
     digest = hashlib.sha256(xml.read_bytes())
     weights = xml.with_suffix(".bin")
     if weights.is_file():

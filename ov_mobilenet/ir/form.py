@@ -1,8 +1,8 @@
-"""How a converted model is to be fed: what may be asked for, and which wishes exclude each other."""
+"""The input form of a converted model: batch, layout, element type, colour format, crop and resize."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, replace
 from typing import Literal, get_args
 
 from ov_mobilenet.errors import UsageError
@@ -11,27 +11,28 @@ from ov_mobilenet.zoo.geometry import Geometry
 
 ColorFormat = Literal["bgr", "rgb", "nv12", "i420"]
 Planes = Literal["nv12", "i420"]
-Purpose = Literal["npu", "ovms"]
-COLOR_FORMATS: tuple[ColorFormat, ...] = ("bgr", "rgb", "nv12", "i420")
-PURPOSES: tuple[Purpose, ...] = ("npu", "ovms")
+Deployment = Literal["npu", "ovms"]
+COLOR_FORMATS: tuple[ColorFormat, ...] = get_args(ColorFormat)
+DEPLOYMENTS: tuple[Deployment, ...] = get_args(Deployment)
 YUV: tuple[Planes, ...] = get_args(Planes)
 
 
 @dataclass(frozen=True)
 class Form:
-    """How the converted model is to be fed; the defaults are what the model's document says.
+    """The input form of a converted model. The default is the form that the model's description specifies.
 
     Attributes:
-        batch: fixed batch, or -1 for any; None for the document's.
-        layout: NCHW or NHWC; None for the source network's.
-        input_type: f32 or u8, values 0..255 either way; None for f32, and for u8 where frames are fed as a camera or
-            a server gives them.
-        geometry: recorded, or baked, instead of the accuracy check's.
-        input_shape: of the network, in its own layout; None for the document's.
-        bake_geometry: crop and resize in the graph, which then takes frames of any size.
-        color_format: of the pixels; nv12 and i420 are one plane of N x 3/2 H x W x 1.
-        purpose: where it will run. `npu` wants every dimension fixed, `ovms` is what OpenVINO Model Server feeds:
-            decoded images as they are, BGR, NHWC.
+        batch: fixed batch size, or -1 for a dynamic one; None for the description's.
+        layout: of the converted input, NCHW or NHWC; None for the layout of the source network.
+        input_type: element type of the input, f32 or u8, values 0..255 in both cases. None means f32, and u8 if the
+            geometry is baked or the input is YUV planes.
+        geometry: crop and resize to record, or to bake, instead of those of the accuracy check.
+        input_shape: shape of the network, in the network's own layout; None for the description's.
+        bake_geometry: add crop and resize to the graph; the model then takes frames of any size.
+        color_format: of the input pixels. nv12 and i420 are a single plane (N, 3/2 H, W, 1).
+        deploy_for: `npu` fixes every dimension; `ovms` is the form that OpenVINO Model Server feeds: decoded images
+            of any size, BGR, NHWC.
+        purpose: the former name of `deploy_for`.
     """
 
     batch: int | None = None
@@ -41,37 +42,42 @@ class Form:
     input_shape: tuple[int, ...] | None = None
     bake_geometry: bool = False
     color_format: ColorFormat = "bgr"
-    purpose: Purpose | None = None
+    deploy_for: Deployment | None = None
+    purpose: InitVar[Deployment | None] = None
+
+    def __post_init__(self, purpose: Deployment | None) -> None:
+        if purpose is not None:
+            object.__setattr__(self, "deploy_for", purpose)
 
 
-AS_DOCUMENTED = Form()
+DESCRIBED_FORM = Form()
 
 
-def settle(form: Form) -> Form:
-    """The form with all that its wishes imply.
+def complete_form(form: Form) -> Form:
+    """Check a form and set the fields that its other fields imply.
 
     Raises:
-        UsageError: wishes that exclude each other; says why.
+        UsageError: two fields contradict each other; gives the reason.
     """
-    if form.purpose == "npu":
+    if form.deploy_for == "npu":
         # https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/npu-device.html
         if form.batch not in (None, 1):
-            raise _excluded("--for npu", f"--batch {form.batch}", "the NPU compiles one image of fixed size")
+            raise _conflict("--for npu", f"--batch {form.batch}", "the NPU compiles a fixed batch of one image")
         if form.bake_geometry:
-            raise _excluded("--for npu", "--bake-geometry", "the NPU knows no dynamic sizes, and so no resize of them")
+            raise _conflict("--for npu", "--bake-geometry", "the NPU does not support dynamic input sizes")
         form = replace(form, batch=1)
-    if form.purpose == "ovms":
+    if form.deploy_for == "ovms":
         if form.layout == "NCHW" or form.color_format != "bgr":
-            wish = "--layout NCHW" if form.layout == "NCHW" else f"--color-format {form.color_format}"
-            raise _excluded("--for ovms", wish, "the server decodes images to BGR in layout NHWC")
+            option = "--layout NCHW" if form.layout == "NCHW" else f"--color-format {form.color_format}"
+            raise _conflict("--for ovms", option, "the server decodes images to BGR in layout NHWC")
         form = replace(form, bake_geometry=True)
     if form.color_format in YUV and (form.input_type == "f32" or form.layout == "NCHW"):
-        wish = "--input-type f32" if form.input_type == "f32" else "--layout NCHW"
-        raise _excluded(f"--color-format {form.color_format}", wish, "its planes are bytes, one row after another")
+        option = "--input-type f32" if form.input_type == "f32" else "--layout NCHW"
+        raise _conflict(f"--color-format {form.color_format}", option, "YUV planes are u8 in layout NHWC")
     if form.bake_geometry or form.color_format in YUV:
         form = replace(form, layout=form.layout or "NHWC", input_type=form.input_type or "u8")
     return form
 
 
-def _excluded(wish: str, other: str, why: str) -> UsageError:
-    return UsageError(f"{wish} excludes {other}: {why}")
+def _conflict(option: str, other: str, reason: str) -> UsageError:
+    return UsageError(f"{option} cannot be combined with {other}: {reason}")

@@ -1,4 +1,4 @@
-"""Which dimension of a network's input is which: NCHW or NHWC."""
+"""The layout of a network's input: NCHW or NHWC."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from ov_mobilenet.errors import ConversionError
 if TYPE_CHECKING:
     import openvino as ov
 
+_NHWC_FRAMEWORKS = ("tf", "tflite", "keras")
+
 
 def guess_layout(shape: Sequence[int]) -> str | None:
-    """NCHW or NHWC by where the 3 channels are; None if both or neither fit.
+    """The layout whose C has size 3; None if that holds for both layouts or for neither.
 
     Args:
         shape: of the input; -1 for a dynamic dimension.
@@ -24,26 +26,38 @@ def guess_layout(shape: Sequence[int]) -> str | None:
     return {1: "NCHW", 3: "NHWC"}[channels_at[0]] if len(channels_at) == 1 else None
 
 
+def framework_layout(framework: str) -> str:
+    """The layout that networks of a framework usually have.
+
+    Args:
+        framework: as a description names it, such as onnx or tflite.
+    """
+    return "NHWC" if framework in _NHWC_FRAMEWORKS else "NCHW"
+
+
 def input_layout(model: ov.Model, path: Path | None) -> str:
-    """The layout of a network's input: as the model says, else where the 3 channels are.
+    """The layout of a network's input: the one that the model records, otherwise guessed from the shape.
 
     Raises:
         ConversionError: the input has no channel dimension of size 3.
     """
     from ov_mobilenet.ir.ports import static_sizes
 
-    text = plain_layout(str(model.get_parameters()[0].layout))
-    if len(text) != 4:
-        text = guess_layout(static_sizes(model.inputs[0])) or "NHWC"
-    check_layout(model, text, path)
-    return text
+    layout = plain_layout(str(model.get_parameters()[0].layout))
+    if len(layout) != 4:
+        layout = guess_layout(static_sizes(model.inputs[0])) or "NHWC"
+    check_layout(model, layout, path)
+    return layout
 
 
 def set_layout(model: ov.Model, layout: str, path: Path) -> None:
-    """Set the layout of a network's input, such as `NCHW` or `[N,C,H,W]`.
+    """Set the layout of a network's input.
+
+    Args:
+        layout: such as `NCHW` or `[N,C,H,W]`.
 
     Raises:
-        ConversionError: the layout does not fit the input.
+        ConversionError: the layout does not match the input.
     """
     import openvino as ov
 
@@ -52,22 +66,24 @@ def set_layout(model: ov.Model, layout: str, path: Path) -> None:
     model.get_parameters()[0].layout = ov.Layout(letters)
 
 
-def plain_layout(text: str) -> str:
-    """`[N,C,H,W]` as NCHW."""
-    return text.strip("[]").replace(",", "").upper()
+def plain_layout(layout: str) -> str:
+    """The letters alone: `NCHW` for `[N,C,H,W]`."""
+    return layout.strip("[]").replace(",", "").upper()
 
 
 def check_layout(model: ov.Model, layout: str, path: Path | None) -> None:
-    """Check that a layout fits the input and its channel dimension is 3, or PPP would flip another axis.
+    """Check that a layout matches the input and that its C has size 3.
+
+    With a wrong layout OpenVINO's preprocessing would reverse another dimension than the channels.
 
     Raises:
-        ConversionError: it does not.
+        ConversionError: the layout does not match.
     """
     shape = model.inputs[0].get_partial_shape()
     fits = shape.rank.is_static and len(layout) == len(shape) == 4 and sorted(layout) == sorted("NCHW")
     channels = shape[layout.index("C")] if fits else None
     if channels is None or channels.is_dynamic or channels.get_length() != 3:
         raise ConversionError(
-            "the layout does not fit the network's input", where=path,
-            expected="four dimensions N, C, H, W, the C of size 3", got=f"{layout} for {shape}",
+            "the layout does not match the network's input", where=path,
+            expected="four dimensions N, C, H, W, with C of size 3", got=f"{layout} for {shape}",
         )  # fmt: skip

@@ -1,6 +1,6 @@
-"""The record that the classic Model Optimizer leaves in the IRs it makes: `conversion_parameters` in `rt_info`.
+"""The section `conversion_parameters` that the classic Model Optimizer writes to the `rt_info` of its IRs.
 
-OpenVINO's newer `convert_model` writes the same section, but no `MO_version`.
+OpenVINO's `convert_model` writes the same section, but no `MO_version`.
 """
 
 from __future__ import annotations
@@ -18,60 +18,65 @@ if TYPE_CHECKING:
 
 SECTION = "conversion_parameters"
 _NORMALISATION_KEYS = ("mean_values", "scale_values", "scale", "reverse_input_channels")
-_FOLDERS = ("output_dir",)
-_FILES = ("input_model", "saved_model_dir")
-_UNSET = ("", "False", "NO", "()", "[]", "{}", "None")
+_FOLDER_KEYS = ("output_dir",)
+_PATH_KEYS = ("input_model", "saved_model_dir")
+_UNSET_VALUES = ("", "False", "NO", "()", "[]", "{}", "None")
 
 
 @dataclass(frozen=True)
 class MoRecord:
-    """What the Model Optimizer recorded of a conversion.
+    """The Model Optimizer's record of one conversion.
 
     Attributes:
         version: of the Model Optimizer.
-        parameters: its arguments by name, as it writes them.
+        parameters: the arguments of the conversion by name, in the Model Optimizer's spelling.
     """
 
     version: str
     parameters: Mapping[str, str]
 
     @property
-    def reverses(self) -> bool:
-        """Whether the first and last channel are swapped in the graph."""
+    def reverses_channels(self) -> bool:
+        """Whether the graph reverses the channels."""
         return _value(self.parameters, "reverse_input_channels") != ""
 
     @property
-    def scales(self) -> bool:
-        """Whether a mean or a scale is in the graph."""
+    def has_mean_or_scale(self) -> bool:
+        """Whether the graph subtracts a mean or divides by a scale."""
         return any(_value(self.parameters, name) for name in ("mean_values", "scale_values", "scale"))
 
     def normalisation(self) -> Normalisation:
-        """The normalisation that is baked in. Raises: ValueError, UsageError if the numbers cannot be read."""
+        """The normalisation that is baked in.
+
+        Raises:
+            ValueError: mean or scale is not one list of numbers.
+            UsageError: mean or scale does not have one or three numbers, or a number is out of range.
+        """
         return Normalisation(
             mean=_numbers(_value(self.parameters, "mean_values")),
             scale=_numbers(_value(self.parameters, "scale_values") or _value(self.parameters, "scale")),
-            reverse_input_channels=self.reverses,
+            reverse_input_channels=self.reverses_channels,
         )
 
     def facts(self) -> dict[str, str | bool | None]:
-        """The parameters that matter to whoever feeds the model, as the Model Optimizer spells them."""
+        """The parameters that define the input, in the Model Optimizer's spelling."""
         return {
             "version": self.version,
             "mean_values": _value(self.parameters, "mean_values") or None,
             "scale_values": _value(self.parameters, "scale_values") or _value(self.parameters, "scale") or None,
-            "reverse_input_channels": self.reverses,
+            "reverse_input_channels": self.reverses_channels,
             "layout": _value(self.parameters, "layout") or None,
         }
 
     def write(self, model: ov.Model) -> None:
-        """Write the record into a model, without folders: paths would make the bytes differ between machines."""
+        """Write the record to a model, without folders: paths would make the bytes differ between machines."""
         for name, value in sorted(self.parameters.items()):
-            if name not in _FOLDERS:
-                model.set_rt_info(PurePath(value).name if name in _FILES else value, [SECTION, name])
+            if name not in _FOLDER_KEYS:
+                model.set_rt_info(PurePath(value).name if name in _PATH_KEYS else value, [SECTION, name])
 
 
 def conversion_parameters(model: ov.Model) -> dict[str, str]:
-    """What `mo` or OpenVINO's `convert_model` recorded of its own arguments, by name; empty if there is nothing."""
+    """The arguments that `mo` or OpenVINO's `convert_model` recorded, by name; empty if there is no such section."""
     if not model.has_rt_info([SECTION]):
         return {}
     section = model.rt_info[SECTION]
@@ -81,26 +86,26 @@ def conversion_parameters(model: ov.Model) -> dict[str, str]:
 
 
 def read_mo_record(model: ov.Model) -> MoRecord | None:
-    """The Model Optimizer's record of an IR; None if it carries none."""
+    """The Model Optimizer's record in an IR; None if there is none."""
     if not model.has_rt_info([SECTION]) or not model.has_rt_info(["MO_version"]):
         return None
     return MoRecord(model.get_rt_info(["MO_version"]).astype(str), conversion_parameters(model))
 
 
 def recorded_normalisation(model: ov.Model) -> str:
-    """The normalisation that `conversion_parameters` names, in the tool's own spelling; empty if none."""
+    """The normalisation in `conversion_parameters`, in the Model Optimizer's spelling; empty if there is none."""
     parameters = conversion_parameters(model)
     return ", ".join(f"{key} {text}" for key in _NORMALISATION_KEYS if (text := _value(parameters, key)))
 
 
 def _value(parameters: Mapping[str, str], name: str) -> str:
-    """A parameter's text; empty if it was not given."""
+    """The text of a parameter; empty if it was not set."""
     text = parameters.get(name, "")
-    return "" if text in _UNSET else text
+    return "" if text in _UNSET_VALUES else text
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    """The numbers of `[1,2,3]`, `input[1,2,3]`, `(1,2,3)` or `1`. Raises: ValueError."""
+    """The numbers in `[1,2,3]`, `input[1,2,3]`, `(1,2,3)` or `1`. Raises: ValueError."""
     if not text:
         return ()
     groups = re.findall(r"[\[(]([^\[\]()]*)[\])]", text) or [text]

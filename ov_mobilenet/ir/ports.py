@@ -1,4 +1,4 @@
-"""The input and the output of a network: found by name, and checked to be those of an image classifier."""
+"""Find the input and the output of a network, and check that it is an image classifier."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ if TYPE_CHECKING:
 
 
 def single_input(model: ov.Model, name: str, path: Path) -> ov.Output:
-    """The network's input, checked against the description's name. Raises: ConversionError."""
+    """The only input of a network.
+
+    Args:
+        name: that the input must have; empty for any.
+
+    Raises:
+        ConversionError: the network has several inputs, or its input has another name.
+    """
     if len(model.inputs) != 1:
-        raise ConversionError("a classifier has one input", where=path, expected=1, got=len(model.inputs))
+        raise ConversionError("the network must have one input", where=path, expected=1, got=len(model.inputs))
     port = model.inputs[0]
     names = {plain_name(n) for n in port.get_names()}
     if name and names and name not in names:
@@ -23,18 +30,25 @@ def single_input(model: ov.Model, name: str, path: Path) -> ov.Output:
 
 
 def find_output(model: ov.Model, name: str | None, path: Path) -> ov.Output:
-    """The tensor that the network is to end at: the named one, or its only output.
+    """The tensor to use as the output: the named one, or the network's only output.
 
-    TensorFlow's `:0` may be there or not, on either side. A name that no tensor has is looked for among the
-    operations.
+    A name is compared without TensorFlow's `:0`. If no tensor has the name, the operation of this name is used.
+
+    Args:
+        name: of a tensor or an operation; None for the network's only output.
 
     Raises:
-        ConversionError: no such tensor; or none is named and there are several outputs.
+        ConversionError: there is no such tensor, or no name is given and the network has several outputs.
     """
     if name is None:
         if len(model.outputs) != 1:
             names = {plain_name(n) for port in model.outputs for n in port.get_names()}
-            raise ConversionError("several outputs, and the description names none", where=path, got=_quoted(names))
+            raise ConversionError(
+                "the network has several outputs",
+                where=path,
+                expected="the name of one in the description",
+                got=_quoted(names),
+            )
         return model.outputs[0].get_node().input_value(0)
     wanted = plain_name(name)
     by_operation = None
@@ -53,7 +67,7 @@ def find_output(model: ov.Model, name: str | None, path: Path) -> ov.Output:
 
 
 def plain_name(name: str) -> str:
-    """A TensorFlow tensor name without `:0`."""
+    """A tensor name without TensorFlow's `:0`."""
     return name.removesuffix(":0")
 
 
@@ -63,7 +77,7 @@ def _quoted(names: set[str]) -> str:
 
 
 def check_classifier(network: ov.Model, xml: Path) -> None:
-    """Check that a network is a classifier: one image input, one output `[N, classes]`.
+    """Check that a network is an image classifier: one input of four dimensions, one output `[N, classes]`.
 
     Raises:
         IrError: it is not.
@@ -72,7 +86,7 @@ def check_classifier(network: ov.Model, xml: Path) -> None:
     shapes = [port.get_partial_shape() for port in network.outputs]
     if len(shapes) != 1 or shapes[0].rank.is_dynamic or len(shapes[0]) != 2 or shapes[0][1].is_dynamic:
         raise IrError(
-            "the network is no classifier",
+            "the network is not a classifier",
             where=xml,
             expected="one output [N, classes]",
             got=", ".join(map(str, shapes)) or "no output",
@@ -80,7 +94,11 @@ def check_classifier(network: ov.Model, xml: Path) -> None:
 
 
 def check_input(network: ov.Model, xml: Path) -> None:
-    """Check that a network has one input of four dimensions. Raises: IrError."""
+    """Check that a network has one input of four dimensions.
+
+    Raises:
+        IrError: it does not.
+    """
     shapes = [port.get_partial_shape() for port in network.inputs]
     if len(shapes) != 1 or shapes[0].rank.is_dynamic or len(shapes[0]) != 4:
         raise IrError(
@@ -92,7 +110,7 @@ def check_input(network: ov.Model, xml: Path) -> None:
 
 
 def static_sizes(port: ov.Output) -> tuple[int, ...]:
-    """The sizes of a port's dimensions, -1 for a dynamic one; empty if even their number is dynamic."""
+    """The sizes of an input or output, -1 for a dynamic dimension; empty if the rank is dynamic."""
     shape = port.get_partial_shape()
     if shape.rank.is_dynamic:
         return ()

@@ -1,32 +1,32 @@
-"""The record a converted model carries in `rt_info`.
+"""The record that a converted model carries in `rt_info`.
 
-Section `model_info` is what Model API and OpenVINO Model Server read:
+Model API and OpenVINO Model Server read the section `model_info`:
 
     model_type   Classification
-    labels       class names separated by spaces, spaces inside a name as underscores
-    resize_type  standard, or crop where the geometry keeps the aspect ratio
+    labels       class names separated by spaces, with underscores for the spaces inside a name
+    resize_type  crop if the geometry keeps the aspect ratio, otherwise standard
 
-It holds no mean, scale or channel order: those are in the graph, and a reader would apply them again.
+It has no mean, scale or channel order: these are in the graph, and a reader would apply them again.
 
-Section `ov_mobilenet` is ours. Values that are not plain strings are JSON, because OpenVINO stores lists joined by
-spaces and booleans as YES and NO:
+The section `ov_mobilenet` is ours. Values other than strings are JSON, because OpenVINO stores lists joined by spaces
+and booleans as YES and NO:
 
     format_version    "1"; a reader accepts its own version and older ones
     config_name       folder name of the description
     config_digest     SHA-256 of the description
     sources           JSON {file: "algorithm:digest"}
-    normalisation     JSON {mean, scale, reverse_input_channels}: what is baked in
+    normalisation     JSON {mean, scale, reverse_input_channels}: baked into the graph
     geometry          JSON {steps, reader} or null: crop and resize
-    geometry_baked    JSON true: they are in the graph, which takes frames of any size; false: whoever feeds the model
-                      has them still to do
-    channel_order     BGR or RGB: what the model takes
-    color_format      bgr, rgb, nv12 or i420: the form in which it takes it
+    geometry_baked    JSON true: crop and resize are in the graph, which takes frames of any size; false: the caller
+                      applies them
+    channel_order     BGR or RGB: channel order of the input
+    color_format      bgr, rgb, nv12 or i420: colour format of the input
     background_class  JSON number or null
     labels            JSON list of the exact class names, or null
-    precision         FP32, FP16, FP16-INT8
+    precision         FP32, FP16 or FP16-INT8: weight precision
     calibration       JSON or null: how the model was quantised
-    accuracy          JSON or null: what was measured
-    versions          JSON {openvino, ov_mobilenet} that made the file
+    accuracy          JSON or null: the measured accuracy
+    versions          JSON {openvino, ov_mobilenet}: the versions that made the file
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ SECTION = "ov_mobilenet"
 
 
 class IrRecord(Struct, frozen=True, kw_only=True):
-    """What an IR says of itself; see the module."""
+    """The section `ov_mobilenet` of an IR; the module lists the fields."""
 
     config_name: str
     config_digest: str
@@ -71,12 +71,12 @@ class IrRecord(Struct, frozen=True, kw_only=True):
 
     @property
     def planes(self) -> Planes | None:
-        """The planes that the model takes; None if it takes frames."""
+        """The YUV colour format, if the model takes planes; None if it takes BGR or RGB frames."""
         return self.color_format if self.color_format in YUV else None
 
 
 def write_record(model: ov.Model, record: IrRecord) -> None:
-    """Write both sections into the model's rt_info."""
+    """Write both sections to the model's rt_info."""
     model.set_rt_info("Classification", ["model_info", "model_type"])
     if record.labels:
         joined = " ".join("_".join(label.split()) for label in record.labels)
@@ -92,10 +92,10 @@ def write_record(model: ov.Model, record: IrRecord) -> None:
 
 
 def read_record(model: ov.Model, path: Path | str) -> IrRecord | None:
-    """The record of a model; None if it carries none of ours.
+    """The record of a model; None if ov-mobilenet did not make it.
 
     Raises:
-        IrError: the record is of a newer format version, or broken.
+        IrError: the record has a newer format version, or is broken.
     """
     if not model.has_rt_info([SECTION, "format_version"]):
         return None
@@ -106,7 +106,7 @@ def read_record(model: ov.Model, path: Path | str) -> IrRecord | None:
         raise IrError(
             "the IR was written by a newer ov-mobilenet", where=path,
             expected=f"format version {FORMAT_VERSION} or older", got=f"format version {version}",
-            fix="Update this toolkit, or convert the model with this one",
+            fix="Update ov-mobilenet, or convert the model again with this version",
         )  # fmt: skip
     texts: dict[str, str] = {}
     for field in msgspec.structs.fields(IrRecord):
@@ -122,8 +122,8 @@ def _broken_record(reason: str, path: Path | str) -> IrError:
     return IrError(f"the IR's record is broken ({reason})", where=path, fix="Convert the model again")
 
 
-_PLAIN = ("config_name", "config_digest", "channel_order", "precision", "color_format")
+_STRING_FIELDS = ("config_name", "config_digest", "channel_order", "precision", "color_format")
 
 
 def _decode(texts: Mapping[str, str]) -> dict[str, Any]:
-    return {name: text if name in _PLAIN else msgspec.json.decode(text) for name, text in texts.items()}
+    return {name: text if name in _STRING_FIELDS else msgspec.json.decode(text) for name, text in texts.items()}

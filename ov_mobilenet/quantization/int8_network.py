@@ -40,14 +40,14 @@ def finish(quantised: ov.Model, record: IrRecord) -> Int8Network:
     Args:
         record: the record of the float IR.
     """
-    from ov_mobilenet.conversion.compression import halve_weights
+    from ov_mobilenet.conversion.compression import compress_weights
     from ov_mobilenet.conversion.naming import make_canonical
     from ov_mobilenet.quantization.graph_rewrites import normalise_by_rows, shift_to_unsigned
 
     float_layers = _float_layers(quantised)  # before the rewrites, which insert operations before the layers
     normalise_by_rows(quantised)
     shift_to_unsigned(quantised)
-    halve_weights(quantised)
+    compress_weights(quantised)
     quantised.validate_nodes_and_infer_types()
     make_canonical(quantised, record.config_name, min(quantised.inputs[0].get_names()))
     return Int8Network(quantised, float_layers)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.errors import ConversionError, MissingDependencyError
+from ov_mobilenet.ir.layout import input_layout
 from ov_mobilenet.quantization.topology import QuantisationScheme
 
 if TYPE_CHECKING:
@@ -79,15 +80,6 @@ def device_warnings(device: str) -> list[str]:
     if flags is not None and not (flags.get("VNNI") or flags.get("AMX")):
         return ["this CPU has neither VNNI nor AMX: INT8 will hardly be faster than float"]
     return []
-
-
-def layout_of(network: ov.Model) -> str:
-    """Return the input layout that the network records; otherwise NCHW or NHWC by the position of the 3 channels."""
-    text = str(network.get_parameters()[0].layout).strip("[]").replace(",", "")
-    if len(text) == 4:
-        return text
-    shape = network.inputs[0].get_partial_shape()
-    return "NCHW" if shape[1].is_static and shape[1].get_length() == 3 else "NHWC"
 
 
 def quantise(request: QuantisationRequest) -> ov.Model:
@@ -185,7 +177,7 @@ def _feeder(model: ov.Model, record: IrRecord) -> Callable[[NDArray[np.uint8]], 
     import numpy as np
     import openvino as ov
 
-    planar = layout_of(model) == "NCHW"
+    planar = input_layout(model, None) == "NCHW"
     dtype = np.uint8 if model.inputs[0].get_element_type() == ov.Type.u8 else np.float32
 
     def feed(frame: NDArray[np.uint8]) -> NDArray[Any]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import ConversionError, IrError, UsageError
 from ov_mobilenet.ir.files import OpenedIr
+from ov_mobilenet.ir.layout import input_layout
 from ov_mobilenet.ir.ports import check_classifier
 from ov_mobilenet.ir.record import IrRecord
-from ov_mobilenet.quantization.nncf_backend import layout_of
 from ov_mobilenet.quantization.topology import Preset, QuantisationScheme, choose_scheme
 from ov_mobilenet.zoo.geometry import Geometry, whole
 
@@ -84,10 +84,7 @@ def settle_scheme(
 
 def whole_image_geometry(network: ov.Model) -> Geometry:
     """Return the geometry that resizes the whole image to the network's input size. Raises: ConversionError."""
-    from ov_mobilenet.ir.layout import check_layout
-
-    layout = layout_of(network)
-    check_layout(network, layout, None)
+    layout = input_layout(network, None)
     shape = network.inputs[0].get_partial_shape()
     sides = [shape[layout.index(letter)] for letter in "HW"]
     if any(side.is_dynamic for side in sides):

@@ -14,7 +14,7 @@ from ov_mobilenet.images.planes import frame_height
 from ov_mobilenet.ir.files import OpenedIr
 from ov_mobilenet.ir.layout import input_layout, set_layout
 from ov_mobilenet.ir.mo_record import read_mo_record
-from ov_mobilenet.ir.normalisation import bake, baked_already
+from ov_mobilenet.ir.normalisation import bake, baked_normalisation
 from ov_mobilenet.ir.ports import check_classifier, find_output, single_input
 from ov_mobilenet.ir.probabilities import end_in_probabilities
 from ov_mobilenet.runtime.classifier import Classifier
@@ -101,7 +101,7 @@ def make_runnable(
 ) -> Runnable:
     """Make an IR runnable; consumes its network. Arguments and errors as for `load_classifier`."""
     xml, network, record = ir.xml, ir.network, ir.record
-    if normalisation and (found := baked_already(network)):
+    if normalisation and (found := baked_normalisation(network)):
         raise AlreadyNormalisedError(
             "the model is already normalised; the given normalisation would be applied a second time",
             where=xml, expected="no mean_values, scale_values, reverse_input_channels", got=found,
@@ -145,12 +145,12 @@ def _assumptions(network: ov.Model) -> list[str]:
     if made is None:
         return ["no record of ov-mobilenet in the IR; assuming that it takes raw BGR pixels 0..255"]
     warnings = []
-    if not made.reverses:
+    if not made.reverses_channels:
         warnings.append(
             "the Model Optimizer did not reverse the channels, so BGR or RGB is not known; assuming BGR. If it takes "
             "RGB, convert it again with --reverse_input_channels"
         )
-    if not made.scales:
+    if not made.has_mean_or_scale:
         warnings.append("the Model Optimizer baked in no mean and no scale; assuming raw pixels 0..255")
     return warnings
 

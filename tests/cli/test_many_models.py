@@ -1,4 +1,4 @@
-"""`convert` and `list` of many models: with `-j`, `--dry-run`, broken descriptions, and interrupted."""
+"""`convert` and `list` of many models: `-j`, `--dry-run`, broken descriptions, interruption."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 import small_networks as small
 
 import ov_mobilenet as ovm
-from ov_mobilenet.cli.conversion_job import Job, run_apart
+from ov_mobilenet.cli.conversion_job import ConversionJob, run_in_process
+from ov_mobilenet.cli.convert import convert_command
 from ov_mobilenet.cli.demo import SAMPLE
 from ov_mobilenet.cli.interruption import Gate, Interrupted
 from ov_mobilenet.cli.main import main
@@ -25,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 Capture = pytest.CaptureFixture[str]
 
 
-def test_a_dry_run_of_the_zoo_names_every_ir_and_fetches_nothing(
+def test_a_dry_run_of_the_zoo_lists_every_ir_and_downloads_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -33,10 +36,17 @@ def test_a_dry_run_of_the_zoo_names_every_ir_and_fetches_nothing(
     rows = json.loads(capsys.readouterr().out)
     names = {config.name for config in ovm.list_models()}
     assert {row["model"] for row in rows} == names
+    assert {row["schema_version"] for row in rows} == {1}
     assert {row["xml"] for row in rows} >= {f"irs/public/{name}/FP16/{name}.xml" for name in names}
     assert main(["convert", "mobilenet-v2-pytorch", "--dry-run"]) == 0
-    assert "14.2 MB to fetch" in capsys.readouterr().out
+    assert "14.2 MB to download" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
+
+
+def test_every_option_of_convert_has_a_help_text() -> None:
+    found = [option for option in convert_command.params if isinstance(option, click.Option)]
+    assert len(found) > 30
+    assert [option.name for option in found if not option.help] == []
 
 
 @pytest.fixture
@@ -59,6 +69,7 @@ def test_one_model_that_fails_does_not_stop_the_others(jobs: str, three: Path, t
     assert [(row["model"], "error" in row) for row in rows] == [
         ("a", False), ("a", False), ("b", True), ("c", False), ("c", False),
     ]  # fmt: skip
+    assert {row["schema_version"] for row in rows} == {1}
     assert "no such output" in err
     assert "1 of 3 models failed: b" in err
     for row in rows:
@@ -83,9 +94,7 @@ def test_a_broken_description_does_not_stop_the_others(
 
 
 @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
-def test_a_broken_description_is_reported_by_the_list_and_the_others_are_shown(
-    form: str, three: Path, capsys: Capture
-) -> None:
+def test_list_reports_a_broken_description_and_shows_the_others(form: str, three: Path, capsys: Capture) -> None:
     (three / "b" / "model.yml").write_text("framework: [")
     assert main(["list", "--config-dir", str(three), "--format", form]) == 1
     printed, err = capsys.readouterr()
@@ -96,7 +105,7 @@ def test_a_broken_description_is_reported_by_the_list_and_the_others_are_shown(
     assert main(["download", "--all", "--dry-run", "--config-dir", str(three)]) == 1
 
 
-def test_a_configuration_folder_that_is_not_there_is_blamed_on_who_named_it(
+def test_a_missing_configuration_folder_is_reported_with_its_origin(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["list", "--config-dir", "no/where"]) == 2
@@ -106,7 +115,7 @@ def test_a_configuration_folder_that_is_not_there_is_blamed_on_who_named_it(
     assert "OV_MOBILENET_CONFIG_DIR: no such folder" in capsys.readouterr().err
 
 
-def test_models_converted_beside_each_other_are_the_same_bytes(three: Path, tmp_path: Path) -> None:
+def test_models_converted_in_parallel_have_the_same_bytes(three: Path, tmp_path: Path) -> None:
     for out, jobs in (("one", "1"), ("two", "3")):
         names = ["--name", "a,c", "--config-dir", str(three)]
         assert main(["convert", *names, "-o", str(tmp_path / out), "-d", str(tmp_path / out), "-j", jobs]) == 0
@@ -115,30 +124,35 @@ def test_models_converted_beside_each_other_are_the_same_bytes(three: Path, tmp_
 
 
 class Bomb:
-    """Source files that end the process in which they are unpacked, as running out of memory would."""
+    """A network that ends the process in which it is unpickled, as a lack of memory would."""
 
     config = ovm.find_config(SAMPLE)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return os._exit, (9,)
 
 
-def test_a_process_that_dies_is_one_models_failure(tmp_path: Path) -> None:
-    job = Job(Bomb(), tmp_path, None, ovm.Form(), verify=False, verify_images=None, quiet=True)
-    outcome = run_apart(job, Gate())
+def deadly_job(folder: Path) -> ConversionJob:
+    network: Any = Bomb()
+    return ConversionJob(network, folder, None, ovm.Form(), verify=False, verify_images=None, quiet=True)
+
+
+def test_a_process_that_dies_fails_one_model(tmp_path: Path) -> None:
+    outcome = run_in_process(deadly_job(tmp_path), Gate())
     assert outcome.rows[0]["model"] == SAMPLE
-    assert "the converting process died: got exit code 9" in outcome.rows[0]["error"]
+    assert "the conversion process died: got exit code 9" in outcome.rows[0]["error"]
+    assert isinstance(outcome.failure, ovm.OvMobilenetError)
     assert outcome.failure.exit_code == 1
 
 
-def test_nothing_is_started_behind_a_closed_gate(tmp_path: Path) -> None:
+def test_no_process_is_started_after_an_interruption(tmp_path: Path) -> None:
     gate = Gate()
     gate.close()
     with pytest.raises(Interrupted):
-        run_apart(Job(Bomb(), tmp_path, None, ovm.Form(), verify=False, verify_images=None, quiet=True), gate)
+        run_in_process(deadly_job(tmp_path), gate)
 
 
-def test_threads_of_an_interrupted_command_begin_and_say_nothing(three: Path, capsys: Capture) -> None:
+def test_threads_of_an_interrupted_command_start_and_report_nothing(three: Path, capsys: Capture) -> None:
     gate, begun, together = Gate(), [], threading.Barrier(2, timeout=60)
 
     def work(config: ovm.ModelConfig) -> None:
@@ -159,7 +173,7 @@ def test_threads_of_an_interrupted_command_begin_and_say_nothing(three: Path, ca
     assert capsys.readouterr().err == ""
 
 
-# Each converting process says whether Ctrl-C would reach it, and waits for a signal before it comes to our code.
+# Each child process reports whether it ignores Ctrl-C, and waits for a signal before our code runs.
 SITE_CUSTOMIZE = """
 import os, signal, sys
 if "--multiprocessing-fork" in sys.orig_argv:
@@ -175,10 +189,10 @@ if "--multiprocessing-fork" in sys.orig_argv:
     ("signum", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
 @pytest.mark.parametrize("whom", ["all", "parent", "children first"])
-def test_a_signal_ends_all_processes_with_one_word(
+def test_a_signal_ends_all_processes_with_one_message(
     whom: str, signum: int, code: int, word: str, tmp_path: Path
 ) -> None:
-    """To all as a terminal and a service manager send it; while the children's Python is still starting."""
+    """Signals as a terminal (to all) and service managers send them, while the children are still starting."""
     models = [str(small.write_onnx(tmp_path / "zoo" / name)) for name in "abcdef"]
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(SITE_CUSTOMIZE)
@@ -198,7 +212,7 @@ def test_a_signal_ends_all_processes_with_one_word(
     )
     try:
         reader = os.open(pipe, os.O_RDONLY)
-        kept_open = os.open(pipe, os.O_WRONLY)  # so that the pipe does not end between two children
+        kept_open = os.open(pipe, os.O_WRONLY)  # keeps the pipe open between two children
         started = b""
         while started.count(b"\n") < 2:
             assert select.select([reader], [], [], 60)[0], "no process was started"
@@ -209,9 +223,9 @@ def test_a_signal_ends_all_processes_with_one_word(
                 os.kill(int(line.split()[1]), signum)
             if signum == signal.SIGTERM:  # until both are gone
                 assert select.select([reader], [], [], 60)[0]
-                assert os.read(reader, 100) == b"", "another model was begun"
+                assert os.read(reader, 100) == b"", "another model was started"
         os.killpg(process.pid, signum) if whom == "all" else process.send_signal(signum)
-        _, err = process.communicate(timeout=60)  # when nobody holds stderr any more
+        _, err = process.communicate(timeout=60)  # returns when no process has stderr open
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -220,4 +234,4 @@ def test_a_signal_ends_all_processes_with_one_word(
     assert process.returncode == code
     assert "Traceback" not in err
     assert [line for line in err.splitlines() if line and "weights under" not in line] == [f"error: {word}"]
-    assert [line.split()[0] for line in started.splitlines()] == [b"deaf"] * 2, "another model was begun"
+    assert [line.split()[0] for line in started.splitlines()] == [b"deaf"] * 2, "another model was started"

@@ -1,6 +1,6 @@
-"""`convert --backend mo`: what reaches the program, what comes of it, how it fails and is ended; with a stand-in.
+"""`convert --backend mo` with a fake Model Optimizer: its arguments, the IR, failures, interruption.
 
-The real Model Optimizer is run by the tests of `tests/omz`.
+The tests in `tests/omz` run the real one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def network(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The stand-in; temporary folders lie where the test can look for them."""
+    """The fake program; temporary folders are created where the test can find them."""
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     return fake.install(tmp_path / "bin")
@@ -58,7 +58,7 @@ def answers(xml: str) -> np.ndarray:
     return ovm.load_classifier(xml, device="CPU", inference_precision="f32").probabilities(FRAMES)
 
 
-def test_the_description_reaches_the_program(network: Path, mo: Path, tmp_path: Path) -> None:
+def test_the_arguments_of_the_description(network: Path, mo: Path, tmp_path: Path) -> None:
     assert convert(network, tmp_path / "out", mo, "--precisions", "FP32", "--add-mo-arg=--static_shape") == 0
     given = fake.arguments_of(mo)
     assert given[-1] == "--static_shape"
@@ -81,7 +81,7 @@ def test_the_description_reaches_the_program(network: Path, mo: Path, tmp_path: 
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_it_is_given_a_path_without_commas(network: Path, mo: Path, tmp_path: Path) -> None:
+def test_the_path_has_no_commas(network: Path, mo: Path, tmp_path: Path) -> None:
     yml = small.describe(network.with_name("small.onnx").rename(network.with_name("a,b.onnx")))
     yml.write_text(yml.read_text().replace("path: a,b.onnx", "path: 'a,b.onnx'"))
     assert convert(network, tmp_path / "out", mo) == 0
@@ -90,7 +90,7 @@ def test_it_is_given_a_path_without_commas(network: Path, mo: Path, tmp_path: Pa
     assert given.endswith("/a_b.onnx")
 
 
-def test_it_sends_no_telemetry_and_sees_none_of_our_packages(
+def test_the_environment_has_no_telemetry_and_no_pythonpath(
     network: Path, mo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CI")
@@ -108,7 +108,7 @@ def test_it_sends_no_telemetry_and_sees_none_of_our_packages(
         (["--batch", "-1"], "[?,3,32,32]"),
     ],
 )
-def test_the_ir_keeps_the_promises(
+def test_the_ir_gives_the_expected_probabilities(
     form: list[str], shape: str, network: Path, mo: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     assert convert(network, tmp_path, mo, *form) == 0
@@ -127,7 +127,7 @@ def test_the_ir_keeps_the_promises(
     assert "normalise twice" in capsys.readouterr().err
 
 
-def test_a_built_in_batch_is_freed(mo: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_a_fixed_batch_can_be_changed(mo: Path, tmp_path: Path, capsys: Captured) -> None:
     yml = description(".tflite", tmp_path / "signs")  # it reshapes to [1, classes]
     frames = small.frames(4, 128)
     found = []
@@ -140,7 +140,7 @@ def test_a_built_in_batch_is_freed(mo: Path, tmp_path: Path, capsys: Captured) -
     assert np.abs(found[2] - found[0]).max() < 1e-5
 
 
-def test_it_is_verified_and_halved(network: Path, mo: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_verification_and_fp16_weights(network: Path, mo: Path, tmp_path: Path, capsys: Captured) -> None:
     pytest.importorskip("onnxruntime")
     assert convert(network, tmp_path, mo, "--verify") == 0
     assert capsys.readouterr().err.count("verified small") == 2
@@ -159,7 +159,7 @@ def test_other_folders_give_the_same_bytes(network: Path, mo: Path, tmp_path: Pa
     assert record.astype(str) == "small.onnx"
 
 
-def test_the_record_tells_what_was_baked_not_what_was_described(
+def test_the_record_holds_the_baked_normalisation_not_the_documented_one(
     network: Path, mo: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     changed = ["--add_mo_arg=--mean_values=data[1,2,3]", "--add_mo_arg", "--reverse_input_channels=False"]
@@ -169,7 +169,9 @@ def test_the_record_tells_what_was_baked_not_what_was_described(
     assert facts["normalisation"] == "mean_values [1.0, 2.0, 3.0], scale_values [58.395, 57.12, 57.375]"
 
 
-def test_weights_halved_by_the_program_are_no_fp32(network: Path, mo: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_weights_compressed_by_the_program_are_refused_as_fp32(
+    network: Path, mo: Path, tmp_path: Path, capsys: Captured
+) -> None:
     halve = "--add-mo-arg=--compress_to_fp16=True"
     assert convert(network, tmp_path, mo, "--precisions", "FP32", halve) == 1
     assert "expected FP32, got FP16" in capsys.readouterr().err
@@ -184,9 +186,9 @@ def test_weights_halved_by_the_program_are_no_fp32(network: Path, mo: Path, tmp_
             "failed (Unexpected exception happened. / RuntimeError: Error during import of ONNX model)",
         ),
         ("usage: main.py [options]\nmain.py: error: unrecognized arguments: --so", "unrecognized arguments: --so"),
-        (fake.CRASH.format(reason="No module named 'tensorflow'"), "only with tensorflow in its own environment"),
-        (fake.CRASH.format(reason="'float' inputs. Current type is: u8"), "takes integers"),
-        ("", "failed (MO command line tool is considered as the legacy"),  # then what it said on stdout
+        (fake.CRASH.format(reason="No module named 'tensorflow'"), "needs tensorflow in its own environment"),
+        (fake.CRASH.format(reason="'float' inputs. Current type is: u8"), "an integer input"),
+        ("", "failed (MO command line tool is considered as the legacy"),  # then the message on stdout
     ],
 )
 def test_a_failure_is_one_message(
@@ -202,10 +204,12 @@ def test_a_failure_is_one_message(
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_a_program_that_writes_elsewhere_is_seen(network: Path, mo: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_a_program_that_writes_to_another_folder_is_an_error(
+    network: Path, mo: Path, tmp_path: Path, capsys: Captured
+) -> None:
     (tmp_path / "else").mkdir()
     assert convert(network, tmp_path, mo, f"--add-mo-arg=--output_dir={tmp_path / 'else'}") == 1
-    assert "wrote no IR where it was told to" in capsys.readouterr().err
+    assert "wrote no IR to its output folder" in capsys.readouterr().err
 
 
 def test_the_program_is_found_on_path(
@@ -221,19 +225,19 @@ def test_the_program_is_found_on_path(
     assert main(command) == 0
 
 
-def test_a_program_that_cannot_be_run(network: Path, mo: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_a_program_that_cannot_be_started(network: Path, mo: Path, tmp_path: Path, capsys: Captured) -> None:
     mo.write_bytes(b"\x7fELF no program")
     assert convert(network, tmp_path, mo) == 1
-    assert "cannot be run" in capsys.readouterr().err
+    assert "cannot be started" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--mo", "/usr/bin/mo"], 2, "--mo is for the Model Optimizer"),
-        (["--add-mo-arg", "--silent"], 2, "Say --backend mo as well"),
+        (["--mo", "/usr/bin/mo"], 2, "--mo requires --backend mo"),
+        (["--add-mo-arg", "--silent"], 2, "--add-mo-arg requires --backend mo"),
         (["--backend", "mo", "--mo", "no/such/mo"], 2, "no/such/mo: no such program"),
-        (["--backend", "mo", "--mo", "{mo}", "--input-type", "u8"], 2, "--input-type is not for --backend mo"),
+        (["--backend", "mo", "--mo", "{mo}", "--input-type", "u8"], 2, "--input-type is not supported by --backend mo"),
     ],
 )
 def test_wrong_usage(
@@ -253,20 +257,20 @@ def test_pytorch_weights_are_refused(mo: Path, tmp_path: Path, capsys: Captured)
         weights, framework="pytorch", onnx_args=arguments, input_model="$conv_dir/small.onnx", output="prob"
     )
     assert convert(yml, tmp_path, mo) == 1
-    assert "takes no pytorch networks" in capsys.readouterr().err
+    assert "does not convert pytorch networks" in capsys.readouterr().err
     assert not (mo.parent / "arguments.json").exists()
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_whoever_ends_us_ends_the_program(
+def test_a_signal_ends_the_program_too(
     signum: int, code: int, jobs: str, network: Path, mo: Path, tmp_path: Path
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     fake.install(mo.parent, wait=str(pipe))
     models = [str(network)]
-    if jobs == "2":  # then each model has a process of its own
+    if jobs == "2":  # each model then has a process of its own
         models.append(str(small.write_onnx(tmp_path / "other")))
     command = [sys.executable, "-m", "ov_mobilenet", "convert", *models, "-j", jobs, "--backend", "mo"]
     process = subprocess.Popen(
@@ -277,25 +281,25 @@ def test_whoever_ends_us_ends_the_program(
         # A shell starts background jobs with SIGINT ignored, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    reader = os.open(pipe, os.O_RDONLY)  # returns when a stand-in has opened its end
+    reader = os.open(pipe, os.O_RDONLY)  # returns when a fake program has opened its end
     waiting = b""
     while waiting.count(b"\n") < len(models):
-        assert select.select([reader], [], [], 60)[0], "no stand-in was started"
+        assert select.select([reader], [], [], 60)[0], "no fake program was started"
         waiting += os.read(reader, 100)
     process.send_signal(signum)
     _, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in err
-    # The pipe ends when no stand-in holds it any more.
+    # The pipe ends when no fake program has it open.
     while True:
-        assert select.select([reader], [], [], 30)[0], "the program outlived us"
+        assert select.select([reader], [], [], 30)[0], "the program is still running"
         if not os.read(reader, 100):
             break
     os.close(reader)
 
 
-# In a process of its own: a signal would kill this one where a library has set a signal stack that is too small for
-# the registers of a CPU with AMX.
+# Run in a process of its own: a signal would kill the test process if a library has set a signal stack that is too
+# small for the registers of a CPU with AMX.
 INTERRUPTED_START = """
 import signal, subprocess, sys
 from ov_mobilenet.cli.main import main
@@ -316,7 +320,7 @@ print(main(sys.argv[1:]), [process.returncode for process in started])
 def test_an_interrupt_while_the_program_starts_ends_it(network: Path, mo: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     fake.install(mo.parent, wait=str(tmp_path / "pipe"))
-    command = ["convert", network, "-o", tmp_path, "-d", tmp_path, "--backend", "mo", "--mo", mo]
+    command: list[str | Path] = ["convert", network, "-o", tmp_path, "-d", tmp_path, "--backend", "mo", "--mo", mo]
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED_START, *command], capture_output=True, text=True, cwd=ROOT, timeout=60
     )
@@ -325,8 +329,8 @@ def test_an_interrupt_while_the_program_starts_ends_it(network: Path, mo: Path, 
 
 @pytest.fixture
 def plain(network: Path, mo: Path, tmp_path: Path) -> Path:
-    """An IR as the Model Optimizer alone leaves it: logits, no record of ours."""
-    command = [
+    """An IR as the Model Optimizer writes it: logits, without our record."""
+    command: list[str | Path] = [
         mo, f"--input_model={network.with_name('small.onnx')}", f"--output_dir={tmp_path}", "--model_name=plain",
         "--input_shape=[1,3,32,32]", "--layout=data(nchw->nhwc)", "--mean_values=data[123.675,116.28,103.53]",
         "--scale_values=data[58.395,57.12,57.375]",
@@ -337,7 +341,7 @@ def plain(network: Path, mo: Path, tmp_path: Path) -> Path:
     return tmp_path / "plain.xml"
 
 
-def test_an_ir_of_the_program_alone_is_classified_as_ours(plain: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_an_ir_of_the_program_alone_gives_the_same_answers(plain: Path, tmp_path: Path, capsys: Captured) -> None:
     names = tmp_path / "names.txt"
     names.write_text("\n".join("abcde"))
     image = tmp_path / "0.png"
@@ -355,16 +359,18 @@ def test_an_ir_of_the_program_alone_is_classified_as_ours(plain: Path, tmp_path:
     ("name", "doubts"),
     [("plain", []), ("unswapped", ["BGR or RGB is not known"]), ("bare", ["BGR or RGB is not known", "no scale"])],
 )
-def test_what_is_not_known_of_it_is_said(name: str, doubts: list[str], plain: Path, caplog: object) -> None:
-    with caplog.at_level("WARNING", "ov_mobilenet"):  # type: ignore[attr-defined]
+def test_unknown_normalisation_is_reported(
+    name: str, doubts: list[str], plain: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING", "ov_mobilenet"):
         ovm.load_classifier(plain.with_name(f"{name}.xml"), device="CPU", geometry="resize 32")
-    messages = caplog.messages  # type: ignore[attr-defined]
+    messages = caplog.messages
     assert len(messages) == len(doubts)
     for doubt, message in zip(doubts, messages, strict=True):
         assert doubt in message
 
 
-def test_info_tells_what_the_program_baked(plain: Path, capsys: Captured) -> None:
+def test_info_shows_what_the_program_baked(plain: Path, capsys: Captured) -> None:
     assert main(["info", str(plain), "--format", "json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["record"] is None

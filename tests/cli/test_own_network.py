@@ -1,10 +1,11 @@
-"""`convert --source`: networks of the user's own."""
+"""`convert --source`: the user's own networks."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from signs import held_out, network_images
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
 from ov_mobilenet.cli.main import main
+from ov_mobilenet.zoo.accuracy_check import CropStep
 
 EXPORTS = Path(__file__).resolve().parents[1] / "data" / "signs"
 Capture = pytest.CaptureFixture[str]
@@ -37,11 +39,13 @@ def described(folder: Path) -> ovm.ModelConfig:
     ("suffix", "layout", "ends"),
     [
         (".onnx", "NCHW, 3 channels", "logits, a softmax is added"),
-        (".pb", "NHWC, 3 channels", "probabilities, as they are"),
-        (".tflite", "NHWC, 3 channels", "probabilities, as they are"),
+        (".pb", "NHWC, 3 channels", "probabilities, no softmax is added"),
+        (".tflite", "NHWC, 3 channels", "probabilities, no softmax is added"),
     ],
 )
-def test_the_sample_network_by_its_file_alone(suffix: str, layout: str, ends: str, tmp_path: Path, capsys: Capture):
+def test_convert_the_sample_network_from_its_file(
+    suffix: str, layout: str, ends: str, tmp_path: Path, capsys: Capture
+) -> None:
     labels = ovm.find_config(SAMPLE).folder / "labels.txt"
     arguments = ["--preset", "tensorflow", "--labels", str(labels), "--geometry", "crop 0.875, resize 128"]
     assert main(source("signs", sign_network(suffix), tmp_path, *arguments)) == 0
@@ -51,7 +55,7 @@ def test_the_sample_network_by_its_file_alone(suffix: str, layout: str, ends: st
     assert f"guess: layout: {layout}" in err
     assert "(--source-layout)" in err
     assert f"guess: output kind: {ends} (--output-kind)" in err
-    assert "channel order" not in err, "the preset says it"
+    assert "channel order" not in err, "the preset sets it"
     assert "geometry" not in err
 
     drawings = list(held_out(5, 48))
@@ -63,7 +67,7 @@ def test_the_sample_network_by_its_file_alone(suffix: str, layout: str, ends: st
     assert str(classifier.geometry) == "crop 0.875, resize 128"
 
 
-def test_what_is_written_beside_the_ir_makes_the_same_ir(tmp_path: Path, capsys: Capture) -> None:
+def test_the_written_description_gives_the_same_ir(tmp_path: Path, capsys: Capture) -> None:
     path = sign_network(".onnx")
     assert main(source("mine", path, tmp_path, "--preset", "tensorflow", "--geometry", "resize 128")) == 0
     folder = tmp_path / "public" / "mine"
@@ -72,14 +76,14 @@ def test_what_is_written_beside_the_ir_makes_the_same_ir(tmp_path: Path, capsys:
     assert main(["convert", str(folder / "model.yml"), "-o", str(again), "-d", str(again)]) == 0
     for file in ("FP16/mine.xml", "FP16/mine.bin", "FP32/mine.xml", "FP32/mine.bin"):
         assert (again / "public" / "mine" / file).read_bytes() == (folder / file).read_bytes()
-    # And it is a description like any other.
+    # The description can be used like any other.
     config = described(folder)
     assert config.details.classes == 16
     assert "# Guessed: output kind: logits" in (folder / "model.yml").read_text()
     assert main(["list", "mine", "--config-dir", str(tmp_path / "public")]) == 0
 
 
-def test_everything_that_is_not_said_is_guessed_and_said(tmp_path: Path, capsys: Capture) -> None:
+def test_guesses_are_reported(tmp_path: Path, capsys: Capture) -> None:
     assert main(source("mine", sign_network(".onnx"), tmp_path)) == 0
     err = capsys.readouterr().err
     for what, option in (
@@ -104,13 +108,13 @@ def test_the_numbers_of_a_network_described_by_options(tmp_path: Path) -> None:
     frames = small.frames()
     expected = np.stack([small.by_hand(frame) for frame in frames])
     assert np.abs(classifier.probabilities(frames) - expected).max() < 3e-5
-    # The channel order is in there: without the flag's counterpart the answers are others.
+    # The channel order changes the answers.
     assert main(source("bgr", yml.with_name("small.onnx"), tmp_path, *flags, "--no-reverse-input-channels")) == 0
     other = ovm.load_classifier(tmp_path / "public" / "bgr" / "FP32" / "bgr.xml", inference_precision="f32")
     assert np.abs(other.probabilities(frames) - expected).max() > 0.05
 
 
-def test_another_model_lends_its_normalisation_and_geometry(tmp_path: Path, capsys: Capture) -> None:
+def test_normalisation_and_geometry_of_another_model_are_the_defaults(tmp_path: Path, capsys: Capture) -> None:
     arguments = source("mine", sign_network(".onnx"), tmp_path)
     assert main([*arguments, SAMPLE]) == 0
     err = capsys.readouterr().err
@@ -118,10 +122,13 @@ def test_another_model_lends_its_normalisation_and_geometry(tmp_path: Path, caps
     assert "channel order" not in err
     config = described(tmp_path / "public" / "mine")
     assert "--mean_values=[127.5,127.5,127.5]" in config.model_optimizer_args
-    assert config.accuracy_check.converted.preprocessing[0].central_fraction == 0.875
+    assert config.dataset is not None
+    crop = config.dataset.preprocessing[0]
+    assert isinstance(crop, CropStep)
+    assert crop.central_fraction == 0.875
 
 
-def test_the_shape_may_be_another(tmp_path: Path, capsys: Capture) -> None:
+def test_another_input_shape(tmp_path: Path, capsys: Capture) -> None:
     arguments = source("mine", sign_network(".onnx"), tmp_path, "--preset", "tensorflow")
     assert main([*arguments, "--input-shape", "2,3,160,192"]) == 0
     assert "geometry: the whole image, resize 160x192" in capsys.readouterr().err
@@ -135,28 +142,34 @@ def test_the_shape_may_be_another(tmp_path: Path, capsys: Capture) -> None:
     [
         (["--mean-values", "1,2"], "bad --mean-values: expected one number or three"),
         (["--scale-values", "0"], "bad --scale-values"),
-        (["--preset", "tensorflow", "--mean-values", "1"], "two normalisations"),
+        (["--preset", "tensorflow", "--mean-values", "1"], "the normalisation is given twice"),
         (["--input-shape", "1,128,128,3"], "bad --input-shape: expected four numbers in the order NCHW"),
         (["--geometry", "resize 99"], "does not lead to the network's input size"),
-        (["--labels", "imagenet_1000_classes"], "labels are not as many as the classes: expected 16, got 1000"),
-        (["--output-kind", "probabilities"], "the network ends otherwise"),
-        (["--classes", "15"], "another number of classes: expected 15, got 16"),
-        (["--width", "1.0"], "--width is for bare weights"),
+        (
+            ["--labels", "imagenet_1000_classes"],
+            "the number of labels does not match the classes: expected 16, got 1000",
+        ),
+        (
+            ["--output-kind", "probabilities"],
+            "--output-kind does not match the model's output: expected probabilities, got logits",
+        ),
+        (["--classes", "15"], "--classes does not match the network: expected 15, got 16"),
+        (["--width", "1.0"], "--width is for weights without a graph"),
         (["--scale-values", "1e-50"], "bad --scale-values"),
         (["--scale-values", "1e39"], "bad --scale-values"),
         (["--mean-values", "nan"], "bad --mean-values"),
-        (["--name", "mine.xml"], "needs a name"),
-        (["--name", SAMPLE], "another model has this name"),
-        (["--source", ""], "it is empty"),
+        (["--name", "mine.xml"], "--source requires --name"),
+        (["--name", SAMPLE], "is taken by another model"),
+        (["--source", ""], "the path is empty"),
         (["--batch", "4097"], "bad --batch"),
         (["--input-shape", "1,3,8193,224"], "bad --input-shape"),
         (["--input-shape", "4097,3,224,224"], "bad --input-shape"),
         (["--architecture", "mobilenet_v2"], "the network has another architecture: expected mobilenet_v2"),
-        (["--name", "a/b"], "needs a name"),
+        (["--name", "a/b"], "--source requires --name"),
         (["--all"], "--source converts one network"),
     ],
 )
-def test_contradictions_are_usage_errors_and_leave_nothing(
+def test_contradictions_are_usage_errors_and_nothing_is_written(
     arguments: list[str], message: str, tmp_path: Path, capsys: Capture
 ) -> None:
     assert main([*source("mine", sign_network(".onnx"), tmp_path), *arguments]) == 2
@@ -168,24 +181,26 @@ def test_contradictions_are_usage_errors_and_leave_nothing(
     ("make", "message"),
     [
         (lambda path: path.with_name("no.onnx"), "no such file or folder"),
-        (lambda path: shutil.copy(path, path.with_suffix(".weights")), "unknown kind of network"),
-        (lambda path: path.parent, "a folder that is no SavedModel"),
-        (lambda path: shutil.copy(path, path.with_name("saved_model.pb")), "a file of a SavedModel"),
+        (lambda path: shutil.copy(path, path.with_suffix(".weights")), "unknown type of network"),
+        (lambda path: path.parent, "the folder is not a SavedModel"),
+        (lambda path: shutil.copy(path, path.with_name("saved_model.pb")), "the file is part of a SavedModel"),
     ],
 )
-def test_what_is_no_network_is_named(make, message: str, tmp_path: Path, capsys: Capture) -> None:
+def test_a_path_that_is_not_a_network_is_refused(
+    make: Callable[[Path], Path | str], message: str, tmp_path: Path, capsys: Capture
+) -> None:
     copy = Path(shutil.copy(sign_network(".onnx"), tmp_path / "net.onnx"))
     assert main(source("mine", Path(make(copy)), tmp_path / "out")) == 2
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", [["--preset", "tensorflow"], ["--no-reverse-input-channels"]])
-def test_options_of_a_source_without_a_source_are_refused(option: list[str], capsys: Capture) -> None:
+def test_source_options_without_source_are_refused(option: list[str], capsys: Capture) -> None:
     assert main(["convert", SAMPLE, *option]) == 2
-    assert f"{option[0]} describes a network given by --source" in capsys.readouterr().err
+    assert f"{option[0]} requires --source" in capsys.readouterr().err
 
 
-def test_a_network_without_source_is_told_the_option(
+def test_a_network_given_as_model_is_refused_with_the_right_command(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -195,24 +210,26 @@ def test_a_network_without_source_is_told_the_option(
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_pipe_is_no_network_and_no_labels(tmp_path: Path, capsys: Capture) -> None:
+def test_named_pipes_are_refused(tmp_path: Path, capsys: Capture) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")
     assert main(source("mine", tmp_path / "pipe.onnx", tmp_path / "out")) == 2
-    assert "neither file nor folder" in capsys.readouterr().err
+    assert "neither a file nor a folder" in capsys.readouterr().err
     assert main(source("mine", sign_network(".onnx"), tmp_path / "out", "--labels", str(tmp_path / "pipe.onnx"))) == 2
-    assert "no file: expected a text file" in capsys.readouterr().err
+    assert "--labels is not a file: expected a text file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (["--width", "nan"], "another width: expected nan, got 0.25"),
-        (["--output", "prob"], "--output is for networks, and these are weights"),
-        (["--classes", "9"], "another number of classes: expected 9, got 16"),
+        (["--width", "nan"], "--width does not match the network: expected nan, got 0.25"),
+        (["--output", "prob"], "--output is for networks; this file holds weights without a graph"),
+        (["--classes", "9"], "--classes does not match the network: expected 9, got 16"),
         (["--weights-key", "nope"], "it is a state dict itself"),
     ],
 )
-def test_what_weights_are_not(option: list[str], message: str, tmp_path: Path, capsys: Capture) -> None:
+def test_options_that_contradict_the_weights_are_refused(
+    option: list[str], message: str, tmp_path: Path, capsys: Capture
+) -> None:
     pytest.importorskip("torch")
     assert main(source("mine", sign_network(".pth"), tmp_path / "out", *option)) != 0
     assert message in capsys.readouterr().err
@@ -228,11 +245,11 @@ def everything(folder: Path) -> dict[str, bytes]:
     [
         ["--for", "npu", "--batch", "-1"],
         ["--input-shape", "1,3,16,16", "--color-format", "nv12", "--output", "nowhere"],
-        ["--color-format", "nv12", "--input-shape", "1,3,127,129"],  # found out when all is read
+        ["--color-format", "nv12", "--input-shape", "1,3,127,129"],  # detected after the network is read
         ["--backend", "mo", "--mo", "no/such/program"],
     ],
 )
-def test_what_fails_changes_nothing_and_leaves_nothing(option: list[str], tmp_path: Path) -> None:
+def test_a_failed_conversion_changes_nothing(option: list[str], tmp_path: Path) -> None:
     arguments = source("mine", sign_network(".onnx"), tmp_path / "out", "--preset", "tensorflow")
     assert main([*arguments, *option]) != 0
     assert not (tmp_path / "out").exists()
@@ -243,24 +260,22 @@ def test_what_fails_changes_nothing_and_leaves_nothing(option: list[str], tmp_pa
 
 
 @pytest.mark.parametrize("name", ["a$b.onnx", "a\nb.onnx", "a*b.onnx", " ab.onnx"])
-def test_a_file_name_that_no_description_can_hold(name: str, tmp_path: Path, capsys: Capture) -> None:
+def test_a_file_name_that_is_not_allowed_in_a_description(name: str, tmp_path: Path, capsys: Capture) -> None:
     shutil.copy(sign_network(".onnx"), tmp_path / name)
     assert main(source("mine", tmp_path / name, tmp_path / "out")) == 2
-    assert "a description cannot name this file" in capsys.readouterr().err
+    assert "the file name is not allowed in a description" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("suffix", [".ckpt", ".pth.tar", ".PT"])
-def test_checkpoints_have_many_suffixes(suffix: str, tmp_path: Path, capsys: Capture) -> None:
+def test_extensions_of_checkpoints(suffix: str, tmp_path: Path, capsys: Capture) -> None:
     pytest.importorskip("torch")
     shutil.copy(sign_network(".pth"), tmp_path / f"net{suffix}")
     assert main([*source("mine", tmp_path / f"net{suffix}", tmp_path / "out"), "--dry-run"]) == 0
     assert "guess: architecture: mobilenet_v1, width 0.25" in capsys.readouterr().err
 
 
-def test_weights_under_other_keys_are_judged_by_our_own_module_and_that_is_said_once(
-    tmp_path: Path, capsys: Capture
-) -> None:
+def test_a_verification_with_matched_keys_reports_its_limits(tmp_path: Path, capsys: Capture) -> None:
     torch = pytest.importorskip("torch")
     state = torch.load(sign_network(".pth"), weights_only=True)
     torch.save({key.replace("classifier", "top"): value for key, value in state.items()}, tmp_path / "net.pth")
@@ -277,7 +292,7 @@ def test_weights_under_other_keys_are_judged_by_our_own_module_and_that_is_said_
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".pb", ".tflite"])
-def test_a_comma_is_a_letter_like_any_other(suffix: str, tmp_path: Path) -> None:
+def test_commas_in_paths(suffix: str, tmp_path: Path) -> None:
     folder = tmp_path / "mine, yours"
     folder.mkdir()
     network = Path(shutil.copy(sign_network(suffix), folder / f"a,b{suffix}"))
@@ -296,7 +311,7 @@ def with_data_beside(folder: Path, location: str = "small.data") -> Path:
 
 
 @pytest.mark.parametrize("folder", ["net", "net,work"])
-def test_the_data_files_of_an_onnx_network_belong_to_it(folder: str, tmp_path: Path) -> None:
+def test_the_data_files_of_an_onnx_network_are_copied(folder: str, tmp_path: Path) -> None:
     network = with_data_beside(tmp_path / folder)
     options = ["--mean-values", "123.675,116.28,103.53", "--scale-values", "58.395,57.12,57.375", "--verify"]
     assert main(source("mine", network, tmp_path / "out", *options)) == 0
@@ -304,7 +319,7 @@ def test_the_data_files_of_an_onnx_network_belong_to_it(folder: str, tmp_path: P
     assert {file.name for file in described(there).files} == {"small.onnx", "small.data"}
     for file in network.parent.iterdir():
         file.unlink()
-    # The folder is whole: it converts again from what lies in it, and a changed data file is noticed.
+    # The folder is complete: it can be converted again, and a changed data file is detected.
     again = ["convert", str(there), "-o", str(tmp_path / "again"), "-d", str(tmp_path / "again"), "--offline"]
     assert main(again) == 0
     classifier = ovm.load_classifier(tmp_path / "again" / "public" / "mine" / "FP32" / "mine.xml", device="CPU")
@@ -316,7 +331,7 @@ def test_the_data_files_of_an_onnx_network_belong_to_it(folder: str, tmp_path: P
     assert main([*again[:2], "-o", str(tmp_path / "third"), "-d", str(tmp_path / "third"), "--offline"]) == 3
 
 
-def test_data_files_that_lie_elsewhere_are_refused(tmp_path: Path, capsys: Capture) -> None:
+def test_data_files_outside_the_folder_are_refused(tmp_path: Path, capsys: Capture) -> None:
     onnx = pytest.importorskip("onnx")
     network = with_data_beside(tmp_path / "net")
     (tmp_path / "net" / "small.data").rename(tmp_path / "small.data")
@@ -332,17 +347,17 @@ def test_data_files_that_lie_elsewhere_are_refused(tmp_path: Path, capsys: Captu
     assert not (tmp_path / "out").exists()
 
 
-def test_an_edited_description_is_not_written_over(tmp_path: Path, capsys: Capture) -> None:
+def test_an_edited_description_is_not_overwritten(tmp_path: Path, capsys: Capture) -> None:
     arguments = source("mine", sign_network(".onnx"), tmp_path, "--preset", "tensorflow")
     assert main(arguments) == 0
     yml = tmp_path / "public" / "mine" / "model.yml"
     yml.write_text(yml.read_text() + "# a remark below the marker\n")
-    assert main([*arguments, "--geometry", "crop 0.9, resize 128"]) == 0  # its own file is written anew
+    assert main([*arguments, "--geometry", "crop 0.9, resize 128"]) == 0  # a generated file is overwritten
     assert "a remark" not in yml.read_text()
     mine = yml.read_text().partition("\n")[2]
     yml.write_text(mine)
     assert main(arguments) == 1
-    assert "another description is there" in capsys.readouterr().err
+    assert "already has a description that was not generated" in capsys.readouterr().err
     assert yml.read_text() == mine
 
 
@@ -357,7 +372,7 @@ def test_a_dry_run_shows_the_description_and_writes_nothing(tmp_path: Path, caps
 @pytest.mark.full
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("kind", ["weights.h5", "whole.keras", "folder"])
-def test_keras_files_and_saved_models_go_through_the_same_door(kind: str, tmp_path: Path, capsys: Capture) -> None:
+def test_keras_files_and_saved_models(kind: str, tmp_path: Path, capsys: Capture) -> None:
     pytest.importorskip("keras")
     import keras_networks
 
@@ -385,7 +400,7 @@ def test_keras_files_and_saved_models_go_through_the_same_door(kind: str, tmp_pa
 
 @pytest.mark.full
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_a_size_that_weights_do_not_say_is_guessed_and_said(tmp_path: Path, capsys: Capture) -> None:
+def test_the_input_size_of_keras_weights_is_guessed(tmp_path: Path, capsys: Capture) -> None:
     pytest.importorskip("keras")
     import keras_networks
 
@@ -394,13 +409,13 @@ def test_a_size_that_weights_do_not_say_is_guessed_and_said(tmp_path: Path, caps
     assert main([*source("mine", path, tmp_path / "out", "--preset", "tensorflow"), "--dry-run"]) == 0
     assert "guess: input shape: 1,224,224,3 (--input-shape)" in capsys.readouterr().err
     assert main([*source("mine", path, tmp_path / "out", "--output", "x"), "--dry-run"]) == 2
-    assert "--output is for networks, and these are weights" in capsys.readouterr().err
+    assert "--output is for networks; this file holds weights without a graph" in capsys.readouterr().err
 
 
 @pytest.mark.full
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("nested", [False, True])
-def test_a_network_that_rescales_inside_is_not_rescaled_twice_in_silence(
+def test_mean_and_scale_for_a_network_with_a_rescaling_layer_are_reported(
     nested: bool, tmp_path: Path, capsys: Capture
 ) -> None:
     keras = pytest.importorskip("keras")
@@ -413,6 +428,6 @@ def test_a_network_that_rescales_inside_is_not_rescaled_twice_in_silence(
     network.save(tmp_path / "net.keras")
     arguments = [*source("mine", tmp_path / "net.keras", tmp_path / "out"), "--dry-run"]
     assert main([*arguments, "--preset", "tensorflow"]) == 0
-    assert "the network has a layer that rescales inside" in capsys.readouterr().err
+    assert "a layer of the network rescales pixels" in capsys.readouterr().err
     assert main([*arguments, "--preset", "keras-v3"]) == 0
-    assert "rescales inside" not in capsys.readouterr().err
+    assert "rescales pixels" not in capsys.readouterr().err

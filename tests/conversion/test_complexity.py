@@ -1,7 +1,8 @@
-"""Operations and parameters: small graphs counted by hand, MobileNets against the figures of their documents."""
+"""Operations and parameters: small graphs against counts by hand, MobileNets against the documented figures."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import small_networks as small
 
 import ov_mobilenet as ovm
 from ov_mobilenet.conversion.complexity import Complexity, complexity
+from ov_mobilenet.conversion.converter import WeightPrecision
 from ov_mobilenet.errors import ConversionError
 
-# 8 maps of 16 x 16, each number 27 multiply-adds, a bias and a ReLU; then 8 means to 5 classes.
+# 8 maps of 16 x 16 with 27 multiply-adds, a bias and a ReLU per element; then 8 means to 5 classes.
 SMALL_OPERATIONS = 8 * 16 * 16 * (2 * 27 + 1 + 1) + 5 * (2 * 8 + 1)
 SMALL_PARAMETERS = 8 * 27 + 8 + 5 * 8 + 5
 
@@ -31,7 +33,7 @@ SMALL_PARAMETERS = 8 * 27 + 8 + 5 * 8 + 5
         ("FP32", ovm.Form(layout="NHWC", batch=-1)),
     ],
 )
-def test_a_small_network_by_hand_in_every_form(precision: ovm.Precision, form: ovm.Form, tmp_path: Path) -> None:
+def test_a_small_network_by_hand_in_every_form(precision: WeightPrecision, form: ovm.Form, tmp_path: Path) -> None:
     config = ovm.load_config(small.write_onnx(tmp_path / "net", end="softmax"))
     sources = ovm.download(config, tmp_path / "dl", cache_root=tmp_path / "cache", offline=True)
     xml = ovm.convert(sources, tmp_path / "ir", precisions=(precision,), form=form)[0].xml
@@ -40,13 +42,13 @@ def test_a_small_network_by_hand_in_every_form(precision: ovm.Precision, form: o
     assert round(counted.mparams * 1e6) == SMALL_PARAMETERS
 
 
-def test_without_normalisation_it_is_the_same(tmp_path: Path) -> None:
+def test_the_count_does_not_depend_on_the_normalisation(tmp_path: Path) -> None:
     network = small.write_onnx(tmp_path / "net").with_name("small.onnx")
     counted = complexity(ov.convert_model(network))
     assert counted == Complexity(gflops=SMALL_OPERATIONS / 1e9, mparams=SMALL_PARAMETERS / 1e6)
 
 
-# What the documents of the shipped models say: width, classes, side, GFLOPs, MParams.
+# Documented figures of the shipped models: architecture, width, classes, side, GFLOPs, MParams.
 DOCUMENTED = [
     ("mobilenet_v1", 0.25, 1001, 128, 0.028, 0.468),
     ("mobilenet_v1", 0.5, 1001, 160, 0.156, 1.327),
@@ -60,7 +62,7 @@ DOCUMENTED = [
 
 
 @pytest.mark.parametrize(("architecture", "width", "classes", "side", "gflops", "mparams"), DOCUMENTED)
-def test_the_documents_figures_are_met(
+def test_the_documented_figures_are_reproduced(
     architecture: str, width: float, classes: int, side: int, gflops: float, mparams: float
 ) -> None:
     pytest.importorskip("torch")
@@ -69,7 +71,7 @@ def test_the_documents_figures_are_met(
     assert counted.mparams == pytest.approx(mparams, rel=0.002)
 
 
-def test_squeeze_excite_is_counted_alike_in_another_form(tmp_path: Path) -> None:
+def test_the_count_of_squeeze_excite_does_not_depend_on_the_form(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from ov_mobilenet.conversion.architectures.mobilenet_v3 import MobileNetV3
 
@@ -97,7 +99,7 @@ def test_real_networks(shared: Path, file: str, gflops: float, mparams: float) -
     assert counted.mparams == pytest.approx(mparams, rel=0.002)
 
 
-def constant(*shape: int, kind: type = np.float32) -> ov.Node:
+def constant(*shape: int, kind: type[np.generic] = np.float32) -> ov.Node:
     return ops.constant(np.ones(shape, kind))
 
 
@@ -107,10 +109,10 @@ def a_layer(images: ov.Node, inputs: int, outputs: int) -> ov.Node:
     return ops.add(filtered, constant(1, outputs, 1, 1))
 
 
-def counted(build: object, *, channels: int = 3) -> tuple[int, int]:
-    """Operations and parameters of what `build` makes of images (1, channels, 4, 4)."""
+def counted(build: Callable[[ov.Node], ov.Node], *, channels: int = 3) -> tuple[int, int]:
+    """Operations and parameters of the network that `build` makes for images (1, channels, 4, 4)."""
     images = ops.parameter([1, channels, 4, 4], np.float32)
-    figures = complexity(ov.Model([build(images)], [images]))  # type: ignore[operator]
+    figures = complexity(ov.Model([build(images)], [images]))
     return round(figures.gflops * 1e9), round(figures.mparams * 1e6)
 
 
@@ -130,21 +132,21 @@ def h_swish_in_steps(x: ov.Node) -> ov.Node:
         h_swish_in_steps,
         lambda x: ops.clamp(x, 0.0, 6.0),
         lambda x: ops.multiply(ops.relu(x), constant(1)),
-        # ReLU6 as the range of a quantisation, or before one.
+        # ReLU6 as the range of a quantisation, and before one.
         lambda x: ops.fake_quantize(x, *[ops.constant(np.float32(v)) for v in (0, 6, 0, 6)], 256),
         lambda x: ops.fake_quantize(ops.clamp(x, 0.0, 6.0), *[ops.constant(np.float32(v)) for v in (0, 6, 0, 6)], 256),
     ],
 )
-def test_an_activation_is_one_operation_an_element(activation: object) -> None:
-    assert counted(lambda x: activation(a_layer(x, 3, 6))) == (LAYER + 96, 24)  # type: ignore[operator]
+def test_an_activation_is_one_operation_per_element(activation: Callable[[ov.Node], ov.Node]) -> None:
+    assert counted(lambda x: activation(a_layer(x, 3, 6))) == (LAYER + 96, 24)
 
 
-def test_quantisation_alone_is_none() -> None:
+def test_quantisation_is_not_counted() -> None:
     ends = [ops.constant(np.float32(v)) for v in (-3, 3, -3, 3)]
     assert counted(lambda x: ops.fake_quantize(a_layer(x, 3, 6), *ends, 256)) == (LAYER, 24)
 
 
-def test_weights_are_counted_however_they_are_stored() -> None:
+def test_compressed_weights_are_counted_as_weights() -> None:
     def eight_bits(x: ov.Node) -> ov.Node:
         weights = ops.multiply(ops.convert(constant(6, 3, 1, 1, kind=np.int8), "f32"), constant(6, 1, 1, 1))
         return ops.convolution(x, weights, [1, 1], [0, 0], [0, 0], [1, 1])
@@ -179,7 +181,7 @@ def test_depthwise_residual_and_squeeze_excite_by_hand() -> None:
     assert parameters == (27 + 3) + (6 + 2) + (6 + 3) + (9 + 3)
 
 
-def test_what_comes_before_the_first_layer_counts_nothing() -> None:
+def test_operations_before_the_first_layer_are_not_counted() -> None:
     def normalised(x: ov.Node) -> ov.Node:
         return a_layer(ops.relu(ops.multiply(ops.subtract(x, constant(1, 3, 1, 1)), x)), 3, 6)
 
@@ -189,5 +191,5 @@ def test_what_comes_before_the_first_layer_counts_nothing() -> None:
 def test_images_of_any_size_cannot_be_counted() -> None:
     images = ops.parameter(ov.PartialShape([1, 3, -1, -1]), np.float32)
     model = ov.Model([a_layer(images, 3, 6)], [images])
-    with pytest.raises(ConversionError, match=r"cannot be counted: expected feature maps of a fixed size, got \[1,6,1"):
+    with pytest.raises(ConversionError, match=r"cannot be counted: expected feature maps of fixed size, got \[1,6,1"):
         complexity(model)

@@ -1,4 +1,4 @@
-"""What a converted model promises, on small networks whose answer is computed by hand."""
+"""Converted small networks against answers computed with numpy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -13,7 +14,8 @@ import pytest
 import small_networks as small
 
 import ov_mobilenet as ovm
-from ov_mobilenet.conversion.converter import mismatches
+from ov_mobilenet.conversion.converter import WeightPrecision
+from ov_mobilenet.conversion.normalisation_check import normalisation_warnings
 from ov_mobilenet.errors import AlreadyNormalisedError, ConversionError, IrError, UsageError
 from ov_mobilenet.ir.normalisation import bake
 from ov_mobilenet.ir.record import read_record
@@ -25,7 +27,7 @@ FRAMES = small.frames()
 EXPECTED = np.stack([small.by_hand(frame) for frame in FRAMES])
 
 
-def convert(yml: Path, out: Path, *, precision: str = "FP32", **form: object) -> Path:
+def convert(yml: Path, out: Path, *, precision: WeightPrecision = "FP32", **form: Any) -> Path:
     config = ovm.load_config(yml)
     sources = ovm.download(config, out / "download", cache_root=out / "cache", offline=True)
     return ovm.convert(sources, out / "ir", precisions=(precision,), form=ovm.Form(**form))[0].xml
@@ -33,7 +35,7 @@ def convert(yml: Path, out: Path, *, precision: str = "FP32", **form: object) ->
 
 def run(xml: Path, pixels: np.ndarray) -> np.ndarray:
     compiled = ov.Core().compile_model(xml, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return compiled(pixels)[0].copy()
+    return np.array(compiled(pixels)[0])
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def small_ir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return convert(small.write_onnx(out / "net"), out)
 
 
-def test_the_frames_tell_a_wrong_conversion_from_a_right_one() -> None:
+def test_the_frames_reveal_swapped_channels() -> None:
     swapped = np.stack([small.by_hand(frame[:, :, ::-1]) for frame in FRAMES])
     assert len(set(EXPECTED.argmax(1))) >= 3
     assert np.abs(swapped - EXPECTED).max() > 0.5
@@ -56,7 +58,7 @@ def test_raw_bgr_pixels_give_probabilities(small_ir: Path) -> None:
         assert probabilities.sum() == pytest.approx(1.0, abs=1e-5)
 
 
-def test_input_and_output_are_what_the_document_says(small_ir: Path) -> None:
+def test_input_and_output_match_the_description(small_ir: Path) -> None:
     model = ov.Core().read_model(small_ir)
     assert model.inputs[0].get_names() == {"data"}
     assert model.inputs[0].get_shape() == [1, 3, small.SIDE, small.SIDE]
@@ -94,13 +96,13 @@ def test_fp16_rounds_weights_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["softmax", "softmax-reshape"])
-def test_a_softmax_gets_no_second(tmp_path: Path, end: str) -> None:
+def test_no_second_softmax_is_added(tmp_path: Path, end: str) -> None:
     xml = convert(small.write_onnx(tmp_path / "net", end=end, batch=1), tmp_path)
     answer = run(xml, FRAMES[:1].transpose(0, 3, 1, 2).astype(np.float32))
     assert np.abs(answer - EXPECTED[:1]).max() < 3e-5
 
 
-def test_the_output_carries_both_names_where_documents_differ(tmp_path: Path) -> None:
+def test_the_output_has_the_names_from_softmax_to_output(tmp_path: Path) -> None:
     xml = convert(small.write_onnx(tmp_path / "net", end="softmax-reshape", batch=1), tmp_path)
     assert ov.Core().read_model(xml).outputs[0].get_names() == {"scores", "net/Softmax"}
 
@@ -111,7 +113,7 @@ def test_a_sigmoid_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("end", "declared"), [("logits", "probabilities"), ("softmax", "logits")])
-def test_a_description_that_contradicts_the_graph_is_refused(tmp_path: Path, end: str, declared: str) -> None:
+def test_a_wrong_output_kind_in_the_description_is_refused(tmp_path: Path, end: str, declared: str) -> None:
     extra = f"ov_mobilenet: {{output: {declared}}}\n"
     with pytest.raises(ConversionError, match=f"expected an output of {declared}"):
         convert(small.write_onnx(tmp_path / "net", end=end, extra=extra), tmp_path)
@@ -121,11 +123,16 @@ def test_a_description_that_contradicts_the_graph_is_refused(tmp_path: Path, end
     ("options", "message"),
     [
         ({"output": "nowhere"}, "no such output: expected 'nowhere', got 'scores'"),
-        ({"layout": "NHWC", "shape": (1, 32, 32, 3)}, "cannot take this input shape"),
-        ({"extra": "ov_mobilenet: {classes: 6}\n"}, "expected 6, got 5"),
+        ({"layout": "NHWC", "shape": (1, 32, 32, 3)}, "does not support this input shape"),
+        (
+            {"extra": "ov_mobilenet: {classes: 6}\n"},
+            "the number of classes does not match the network's output: expected 6, got 5",
+        ),
     ],
 )
-def test_a_description_that_does_not_fit_the_network(tmp_path: Path, options: dict, message: str) -> None:
+def test_a_description_that_contradicts_the_network_is_refused(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConversionError, match=message):
         convert(small.write_onnx(tmp_path / "net", **options), tmp_path)
     assert not list((tmp_path / "ir").rglob("*.xml"))
@@ -148,7 +155,7 @@ def test_a_truncated_network_is_refused_in_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_the_record_tells_everything(tmp_path: Path) -> None:
+def test_the_record_of_a_converted_model(tmp_path: Path) -> None:
     extra = "ov_mobilenet: {classes: 5, background_class: 0, labels: names.txt}\n"
     yml = small.write_onnx(tmp_path / "net", extra=extra)
     labels = ("background", "great white shark", "red & <blue>", '"quoted"', "crane")
@@ -162,7 +169,9 @@ def test_the_record_tells_everything(tmp_path: Path) -> None:
     assert record.channel_order == "BGR"
     assert record.normalisation == Normalisation(mean=small.MEAN, scale=small.SCALE, reverse_input_channels=True)
     assert record.config_name == "net"
-    assert record.sources == {"small.onnx": f"sha256:{ovm.load_config(yml).files[0].checksum.value}"}
+    checksum = ovm.load_config(yml).files[0].checksum
+    assert checksum is not None
+    assert record.sources == {"small.onnx": f"sha256:{checksum.value}"}
     info = {key: value.astype(str) for key, value in model.rt_info["model_info"].items()}
     assert info == {
         "model_type": "Classification",
@@ -184,7 +193,7 @@ def test_a_newer_record_is_refused_with_both_numbers(small_ir: Path, tmp_path: P
 
 def test_a_second_bake_is_refused(small_ir: Path) -> None:
     model = ov.Core().read_model(small_ir)
-    with pytest.raises(AlreadyNormalisedError, match=r"normalised already.*123\.675"):
+    with pytest.raises(AlreadyNormalisedError, match=r"already contains a normalisation.*123\.675"):
         bake(model, Normalisation(mean=(1.0,)), layout="NCHW")
 
 
@@ -237,16 +246,16 @@ def test_an_interrupted_save_keeps_the_earlier_ir(tmp_path: Path, monkeypatch: p
 
 def test_a_different_normalisation_in_the_accuracy_check_is_a_warning() -> None:
     config = ovm.find_config("mobilenet-v2-pytorch")
-    (warning,) = mismatches(config, plan_conversion(config).normalisation)
+    (warning,) = normalisation_warnings(config, plan_conversion(config).normalisation)
     assert "[58.624, 57.12, 57.375]" in warning
     assert "[58.395, 57.12, 57.375]" in warning
     for name in ("mobilenet-v1-0.25-128", "mobilenetv2-7"):
         config = ovm.find_config(name)
-        assert mismatches(config, plan_conversion(config).normalisation) == []
+        assert normalisation_warnings(config, plan_conversion(config).normalisation) == []
 
 
 @pytest.mark.parametrize("framework", ["caffe", "paddle"])
-def test_frameworks_that_are_refused_say_why(tmp_path: Path, framework: str) -> None:
+def test_refused_frameworks_are_explained(tmp_path: Path, framework: str) -> None:
     yml = small.write_onnx(tmp_path / "net", framework=framework)
     with pytest.raises(ConversionError, match=f"framework {framework} is not converted here.*OpenVINO"):
         convert(yml, tmp_path)
@@ -258,7 +267,7 @@ CHECK = (
 )
 
 
-def test_a_geometry_that_does_not_lead_to_the_network_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_a_geometry_of_another_size_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     yml = small.write_onnx(tmp_path / "net")
     with pytest.raises(UsageError, match="does not lead to the network's input size: expected a last step of 32"):
         convert(yml, tmp_path, geometry=parse_words("resize 64"))
@@ -271,7 +280,7 @@ def test_a_geometry_that_does_not_lead_to_the_network_is_refused_before_anything
     convert(yml, tmp_path, geometry=parse_words("resize 32"))
 
 
-def write_network(folder: Path, nodes: list, shape: list[int] | None, result: list[int] | None) -> Path:
+def write_network(folder: Path, nodes: list[Any], shape: list[int] | None, result: list[int] | None) -> Path:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -303,21 +312,21 @@ def write_network(folder: Path, nodes: list, shape: list[int] | None, result: li
     ],
     ids=["rank 0", "rank 1", "scalar input", "no rank", "no image"],
 )
-def test_networks_of_odd_rank_are_refused(tmp_path: Path, nodes: list, shape: list | None, result: list | None) -> None:
+def test_networks_of_odd_rank_are_refused(
+    tmp_path: Path, nodes: list[Any], shape: list[int] | None, result: list[int] | None
+) -> None:
     yml = write_network(tmp_path / "net", nodes, shape, result)
-    with pytest.raises(ConversionError, match="no classifier|does not take images"):
+    with pytest.raises(ConversionError, match="not a classifier|does not take images"):
         convert(yml, tmp_path)
     assert not list(tmp_path.rglob("*.xml"))
 
 
-def test_what_openvino_throws_in_the_middle_is_a_conversion_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from ov_mobilenet.conversion import compression
+def test_an_openvino_exception_becomes_a_conversion_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ov_mobilenet.conversion import finished_model
 
     def fail(model: ov.Model) -> None:
         raise RuntimeError("Check 'x' failed at y.cpp:1:\nodd graph")
 
-    monkeypatch.setattr(compression, "halve_weights", fail)
+    monkeypatch.setattr(finished_model, "compress_weights", fail)
     with pytest.raises(ConversionError, match=r"small\.onnx: .*\(odd graph\)"):
         convert(small.write_onnx(tmp_path / "net"), tmp_path, precision="FP16")

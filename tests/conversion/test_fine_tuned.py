@@ -1,10 +1,10 @@
-"""A MobileNet V2 that was fine-tuned here, on drawings, and goes to IR from every file its owner may have."""
+"""A MobileNet V2 fine-tuned on drawings and converted from every file format in which it can be saved."""
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ MEAN, SCALE = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
 class FineTuned(NamedTuple):
-    network: object
+    network: Any
     folder: Path
     frames: np.ndarray  # uint8 (N, 48, 48, 3) BGR
     truth: np.ndarray
@@ -30,7 +30,7 @@ class FineTuned(NamedTuple):
 
 
 def drawn(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frames uint8 (count, 48, 48, 3) BGR with a shape each, and its class: form and colour together."""
+    """Frames uint8 (count, 48, 48, 3) BGR with one shape each, and the class of each: form and colour."""
     rng = np.random.default_rng(seed)
     frames = rng.integers(60, 190, (count, 1, 1, 3)) + rng.integers(-30, 31, (count, SIDE, SIDE, 3))
     truth = rng.integers(0, len(CLASSES), count)
@@ -48,14 +48,15 @@ def drawn(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     return frames, truth
 
 
-def tensor(frames: np.ndarray):
-    pixels = (frames[..., ::-1].astype(np.float32) - np.float32(MEAN)) / np.float32(SCALE)
+def tensor(frames: np.ndarray) -> Any:
+    mean, scale = np.array(MEAN, np.float32), np.array(SCALE, np.float32)
+    pixels = (frames[..., ::-1].astype(np.float32) - mean) / scale
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
 
 
-def probabilities(network, frames: np.ndarray) -> np.ndarray:
+def probabilities(network: Any, frames: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
-        return torch.softmax(network(tensor(frames)), 1).numpy()
+        return np.asarray(torch.softmax(network(tensor(frames)), 1))
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,9 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> FineTuned:
         loss.backward()
         optimiser.step()
     norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    for norm in norms:  # so few steps are too few for the running averages: measured once over all frames instead
+    for (
+        norm
+    ) in norms:  # the steps are too few for running averages, so the statistics are computed once over all frames
         norm.reset_running_stats()
         norm.momentum = None
     with torch.no_grad():
@@ -108,15 +111,15 @@ def export(tuned: FineTuned, name: str) -> Path:
     return path
 
 
-def test_the_network_has_learnt_something_and_colour_matters(tuned: FineTuned) -> None:
-    # Or the comparisons below would prove nothing.
+def test_the_network_is_trained_and_depends_on_colour(tuned: FineTuned) -> None:
+    # Otherwise the comparisons below would prove nothing.
     assert (tuned.expected.argmax(1) == tuned.truth).mean() > 0.6
     swapped = probabilities(tuned.network, tuned.frames[..., ::-1])
     assert (swapped.argmax(1) != tuned.expected.argmax(1)).mean() > 0.2
 
 
 @pytest.mark.parametrize("name", ["tuned.pth", "wrapped.pt", "tuned.safetensors", "tuned.onnx"])
-def test_the_ir_of_each_file_answers_as_torch(
+def test_the_ir_gives_the_same_answers_as_torch(
     name: str, tuned: FineTuned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = export(tuned, name)
@@ -134,9 +137,10 @@ def test_the_ir_of_each_file_answers_as_torch(
     answer = classifier.probabilities(tuned.frames)
     assert np.abs(answer - tuned.expected).max() < 3e-5
     assert (answer.argmax(1) == tuned.expected.argmax(1)).all()
+    assert classifier.labels is not None
     assert classifier.labels[4] == "green ring"
 
-    # What lies beside the IR makes the same IR once more.
+    # The description beside the IR gives the same IR.
     assert main(["convert", str(tmp_path / "public" / "mine" / "model.yml"), "-o", str(tmp_path / "again"),
                  "-d", str(tmp_path / "again")]) == 0  # fmt: skip
     for suffix in ("FP32/mine.xml", "FP32/mine.bin", "FP16/mine.xml", "FP16/mine.bin"):
@@ -149,8 +153,8 @@ def test_width_and_classes_are_checked_against_the_weights(
 ) -> None:
     arguments = ["convert", "--source", str(tuned.folder / "tuned.pth"), "--name", "mine", "-o", str(tmp_path)]
     for extra, message in (
-        (["--classes", "6"], "another number of classes: expected 6, got 5"),
-        (["--width", "1.0"], "another width: expected 1, got 0.5"),
+        (["--classes", "6"], "--classes does not match the network: expected 6, got 5"),
+        (["--width", "1.0"], "--width does not match the network: expected 1, got 0.5"),
         (["--architecture", "mobilenet_v1"], "fits no width of mobilenet_v1"),
     ):
         assert main([*arguments, *extra]) != 0

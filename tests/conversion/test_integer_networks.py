@@ -1,10 +1,11 @@
-"""Networks that take, hold or give integers: ONNX ones edited on the spot, TFLite ones quantised on the spot."""
+"""Networks with integer inputs, weights or outputs: edited ONNX networks and TFLite networks quantised here."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ def answers(out: Path, frames: np.ndarray) -> np.ndarray:
     return classifier.probabilities(np.ascontiguousarray(frames))
 
 
-def edited(folder: Path, change: Callable, **options: object) -> Path:
+def edited(folder: Path, change: Callable[..., object], **options: Any) -> Path:
     onnx = pytest.importorskip("onnx")
     network = small.write_onnx(folder, **options).with_name("small.onnx")
     model = onnx.load(network)
@@ -37,8 +38,8 @@ def edited(folder: Path, change: Callable, **options: object) -> Path:
     return network
 
 
-def take_bytes(onnx, graph) -> None:
-    """uint8 in, and (x - 128) / 64 inside."""
+def use_uint8_input(onnx: Any, graph: Any) -> None:
+    """Give the network a uint8 input, and (x - 128) / 64 inside."""
     graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
     graph.initializer.append(onnx.numpy_helper.from_array(np.float32(128), "mean"))
     graph.initializer.append(onnx.numpy_helper.from_array(np.float32(64), "scale"))
@@ -51,14 +52,12 @@ def take_bytes(onnx, graph) -> None:
 
 
 @pytest.mark.parametrize("form", [[], ["--input-type", "u8", "--layout", "NHWC"]])
-def test_an_onnx_network_of_bytes_gets_bytes_from_the_ir_and_from_the_oracle(
-    form: list[str], tmp_path: Path, capsys: Capture
-) -> None:
+def test_an_onnx_network_with_uint8_input(form: list[str], tmp_path: Path, capsys: Capture) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    network = edited(tmp_path / "net", take_bytes)
+    network = edited(tmp_path / "net", use_uint8_input)
     assert convert(network, tmp_path / "out", "--verify", *form) == 0
     err = capsys.readouterr().err
-    assert "normalisation: none, the network takes 0..255: 0..255 are its codes 0..255" in err
+    assert "normalisation: none, the network takes 0..255: 0..255 are the integers 0..255" in err
     assert "verified mine FP32" in err
     frames = small.frames()
     session = onnxruntime.InferenceSession(network)
@@ -68,33 +67,36 @@ def test_an_onnx_network_of_bytes_gets_bytes_from_the_ir_and_from_the_oracle(
     assert np.abs(answers(tmp_path / "out", frames) - expected).max() < 3e-5
 
 
-def test_mean_and_scale_before_an_onnx_network_of_bytes_are_refused(tmp_path: Path, capsys: Capture) -> None:
-    network = edited(tmp_path / "net", take_bytes)
+def test_mean_and_scale_for_a_uint8_input_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    network = edited(tmp_path / "net", use_uint8_input)
     assert convert(network, tmp_path / "out", "--preset", "tensorflow") == 1
-    assert "takes uint8 pixels as they are: expected no mean_values and no scale_values" in capsys.readouterr().err
+    assert (
+        "takes uint8 pixels without normalisation: expected no mean_values and no scale_values"
+        in capsys.readouterr().err
+    )
     assert main(["convert", str(network.with_name("model.yml")), "-o", str(tmp_path / "out"), "-d", str(tmp_path)]) != 0
     assert not (tmp_path / "out").exists()
 
 
-def take_large_integers(onnx, graph) -> None:
-    take_bytes(onnx, graph)
+def use_int64_input(onnx: Any, graph: Any) -> None:
+    use_uint8_input(onnx, graph)
     graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
 
 
-def choose(onnx, graph) -> None:
+def end_in_argmax(onnx: Any, graph: Any) -> None:
     graph.node.append(onnx.helper.make_node("ArgMax", ["scores"], ["best"], axis=1))
     graph.output[0].name = "best"
     graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
 
 
-def choose_as_floats(onnx, graph) -> None:
-    choose(onnx, graph)
+def end_in_float_argmax(onnx: Any, graph: Any) -> None:
+    end_in_argmax(onnx, graph)
     graph.node.append(onnx.helper.make_node("Cast", ["best"], ["float_best"], to=onnx.TensorProto.FLOAT))
     graph.output[0].name = "float_best"
     graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
 
 
-def round_down(onnx, graph) -> None:
+def end_in_integers(onnx: Any, graph: Any) -> None:
     graph.node.append(onnx.helper.make_node("Cast", ["scores"], ["whole"], to=onnx.TensorProto.INT32))
     graph.output[0].name = "whole"
     graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT32
@@ -103,15 +105,15 @@ def round_down(onnx, graph) -> None:
 @pytest.mark.parametrize(
     ("change", "classes", "message"),
     [
-        (lambda *_: None, 1, "at least 2 values an image, got 1"),
-        (choose, 5, "chooses the class itself (TopK)"),
-        (choose_as_floats, 5, "chooses the class itself (TopK)"),
-        (round_down, 5, "ends in integers: expected a score for each class, got i32"),
-        (take_large_integers, 5, "integers that are no pixels: expected floats or uint8, got i64"),
+        (lambda *_: None, 1, "at least 2 values per image, got 1"),
+        (end_in_argmax, 5, "ends in the number of the best class (TopK)"),
+        (end_in_float_argmax, 5, "ends in the number of the best class (TopK)"),
+        (end_in_integers, 5, "the output holds integers: expected a float score per class, got i32"),
+        (use_int64_input, 5, "unsupported integer type: expected float or uint8, got i64"),
     ],
 )
-def test_what_gives_no_probabilities_is_refused_with_the_reason(
-    change: Callable, classes: int, message: str, tmp_path: Path, capsys: Capture
+def test_an_output_without_class_scores_is_refused(
+    change: Callable[..., object], classes: int, message: str, tmp_path: Path, capsys: Capture
 ) -> None:
     network = edited(tmp_path / "net", change, classes=classes)
     assert convert(network, tmp_path / "out") == 1
@@ -125,7 +127,7 @@ def test_what_gives_no_probabilities_is_refused_with_the_reason(
 
 @pytest.fixture(scope="module")
 def signs() -> tuple[np.ndarray, np.ndarray]:
-    """Drawings of road signs as the sample network sees them, uint8 (N, 128, 128, 3) BGR, and their classes."""
+    """Drawings of road signs at the sample network's size, uint8 (N, 128, 128, 3) BGR, and their classes."""
     from signs import held_out, network_images
 
     drawings = list(held_out(5, 96))
@@ -136,9 +138,9 @@ def quantise(kind: str, path: Path, images: np.ndarray, *, output: str | None = 
     """Quantise the trained network of road signs with TensorFlow.
 
     Args:
-        kind: of input and output: int8, uint8 or float32; or dynamic: weights alone.
-        images: to calibrate on, float32 as the network takes them.
-        output: the tensor to end at.
+        kind: type of input and output (int8, uint8 or float32), or dynamic for quantised weights only.
+        images: for the calibration, normalised float32.
+        output: logits, or None for probabilities.
     """
     tf = pytest.importorskip("tensorflow")
     graph = tf.compat.v1.GraphDef.FromString((EXPORTS / "road-signs.pb").read_bytes())
@@ -157,7 +159,7 @@ def quantise(kind: str, path: Path, images: np.ndarray, *, output: str | None = 
 
 
 def lite_answers(path: Path, frames: np.ndarray) -> np.ndarray:
-    """LiteRT's answers, fed as its documents say: the normalised value, divided by the step, plus the zero point."""
+    """LiteRT's answers to input quantised as its documentation says: normalised value / step + zero point."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path))
@@ -185,11 +187,11 @@ def lite_answers(path: Path, frames: np.ndarray) -> np.ndarray:
 def test_a_quantised_network_is_as_accurate_as_in_litert(
     kind: str, light: float, signs: tuple[np.ndarray, np.ndarray], tmp_path: Path, capsys: Capture
 ) -> None:
-    """`light`: the brightest calibration image; below 1 the input's range is not that of 0..255."""
+    """`light`: factor on the calibration images; below 1 the quantised range of the input does not cover 0..255."""
     frames, truth = signs
     network = tmp_path / f"{kind}.tflite"
     quantise(kind, network, (frames[:48, :, :, ::-1] * np.float32(light)).astype(np.float32) / 127.5 - 1)
-    # Noise is no image to this network: where its answer hangs by a hair, a rounding flips it.
+    # Verified on drawings: on noise two classes may be so close that rounding changes the best one.
     (tmp_path / "images").mkdir()
     for index, frame in enumerate(frames[::4]):
         cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), frame)
@@ -197,7 +199,7 @@ def test_a_quantised_network_is_as_accurate_as_in_litert(
     assert convert(network, tmp_path / "out", "--preset", "tensorflow", *images) == 0
     err = capsys.readouterr().err
     assert "tolerance 0.1" in err
-    assert ("the input's quantisation does this already" in err) == (kind in ("int8", "uint8") and light == 1.0)
+    assert ("the quantisation of the input applies them" in err) == (kind in ("int8", "uint8") and light == 1.0)
     expected, answer = lite_answers(network, frames), answers(tmp_path / "out", frames)
     right = [int((values.argmax(1) == truth).sum()) for values in (expected, answer)]
     assert right[0] > 0.9 * len(truth)
@@ -207,7 +209,7 @@ def test_a_quantised_network_is_as_accurate_as_in_litert(
 
 @pytest.mark.full
 @pytest.mark.filterwarnings("ignore")
-def test_an_int8_network_without_a_word_on_its_normalisation_takes_pixels(
+def test_an_int8_network_without_normalisation_options_takes_pixels(
     signs: tuple[np.ndarray, np.ndarray], tmp_path: Path, capsys: Capture
 ) -> None:
     frames, truth = signs

@@ -1,7 +1,7 @@
-"""Run in an environment with Model API, not in the tests' own: IR.xml IMAGE... in, JSON on stdout.
+"""Classify images with Model API: IR.xml IMAGE... as arguments, JSON on stdout.
 
-One list an image: {"class_id", "label", "score"} of the five best classes, as Model API gives them at f32. Nothing is
-said to Model API but what runs where: all else it must find in the IR.
+Run in an environment with Model API, not in that of the tests. One list per image: {"class_id", "label", "score"} of
+the five best classes at f32. Only device and precision are configured: Model API must find the rest in the IR.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import json
 import sys
 
 import cv2
-from model_api.adapters import OpenvinoAdapter
-from model_api.models import ClassificationModel, Model
+from model_api.adapters import OpenvinoAdapter  # type: ignore[import-not-found]
+from model_api.models import ClassificationModel, Model  # type: ignore[import-not-found]
 from openvino import Core
 
 

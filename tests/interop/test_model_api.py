@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from signs import held_out, network_images
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
+from ov_mobilenet.conversion.converter import WeightPrecision
 from ov_mobilenet.images.decode import read_image
 from ov_mobilenet.images.geometry import apply
 from ov_mobilenet.ir.record import IrRecord
@@ -35,8 +37,8 @@ REAL = (
     "mobilenet-v1-0.25-224-tflite",
     "mobilenet-v1-0.25-128-quant-tflite",
 )
-# Model API feeds one image at a time: a batch of 8 is none of its forms.
-FORMS = {
+# Model API feeds one image at a time, so a batch of 8 is left out.
+FORMS: dict[str, dict[str, Any]] = {
     "as documented": {},
     "u8 NHWC": {"input_type": "u8", "layout": "NHWC"},
     "f32 NHWC": {"layout": "NHWC"},
@@ -55,13 +57,13 @@ def model_api() -> Path:
     return python
 
 
-def convert(yml: Path, out: Path, precision: str = "FP32", **form: object) -> Path:
+def convert(yml: Path, out: Path, precision: WeightPrecision = "FP32", **form: Any) -> Path:
     config = ovm.load_config(yml)
     sources = ovm.download(config, out / "dl", cache_root=out / "cache", offline=True)
     return ovm.convert(sources, out / "ir", precisions=(precision,), form=ovm.Form(**form))[0].xml
 
 
-def compare(xml: Path, frames: np.ndarray, python: Path, folder: Path) -> list[list[dict]]:
+def compare(xml: Path, frames: np.ndarray, python: Path, folder: Path) -> list[list[dict[str, Any]]]:
     """Check Model API's answers to uint8 (N, H, W, 3) BGR frames of the network's size, and return them."""
     images = []
     for index, frame in enumerate(frames):
@@ -71,7 +73,7 @@ def compare(xml: Path, frames: np.ndarray, python: Path, folder: Path) -> list[l
     command = [str(python), "-I", str(PROGRAM), str(xml), *images]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    answers = json.loads(done.stdout)
+    answers: list[list[dict[str, Any]]] = json.loads(done.stdout)
     assert [path.read_bytes() for path in (xml, xml.with_suffix(".bin"))] == before
     classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
     assert isinstance(classifier.record, IrRecord)
@@ -80,7 +82,7 @@ def compare(xml: Path, frames: np.ndarray, python: Path, folder: Path) -> list[l
     for answer, row in zip(answers, classifier.probabilities(frames), strict=True):
         ours = np.argsort(-row, kind="stable")[:5]
         ids = [best["class_id"] for best in answer]
-        # Two classes whose scores are nearer than the tolerance may change places, and with that nothing is lost.
+        # Two classes whose scores differ by less than the tolerance may be in either order.
         assert np.abs(row[ids] - row[ours]).max() <= TOLERANCE
         assert np.abs(row[ids] - [best["score"] for best in answer]).max() <= TOLERANCE
         assert len(set(ids)) == 5
@@ -89,7 +91,7 @@ def compare(xml: Path, frames: np.ndarray, python: Path, folder: Path) -> list[l
 
 
 @pytest.mark.parametrize("precision", ["FP32", "FP16"])
-def test_the_sample_model(precision: str, model_api: Path, tmp_path: Path) -> None:
+def test_the_sample_model(precision: WeightPrecision, model_api: Path, tmp_path: Path) -> None:
     drawn = network_images(frame for frame, _ in held_out(2, 24))
     # Two drawings one over the other leave the network undecided: more than one score counts.
     mixed = ((drawn[:12].astype(np.uint16) + drawn[12:]) // 2).astype(np.uint8)
@@ -119,6 +121,7 @@ def test_real_networks_on_real_images(name: str, shared: Path, model_api: Path, 
         pytest.importorskip("torch")
     xml = convert(shared / "zoo" / name / "model.yml", tmp_path)
     geometry = ovm.load_classifier(xml, device="CPU").geometry
+    assert geometry is not None
     files = sorted((shared / "imagenet200" / "images").iterdir())[:40]
     frames = np.stack([apply(geometry, read_image(file, geometry.reader)) for file in files])
     compare(xml, frames, model_api, tmp_path)

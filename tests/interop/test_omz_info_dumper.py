@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,13 +25,13 @@ FAMILY = (
     "mobilenet-v3-small-1.0-224-tf",
     "mobilenet-v3-large-1.0-224-tf",
 )
-# What ours may say in its own words and from its own place; all else is a fact and is to be the same.
+# Texts and paths, which may differ; all other fields must be equal.
 OWN = {"description", "accuracy_config", "model_config"}
 
 
 @pytest.fixture(scope="module")
-def dumped() -> dict[str, dict]:
-    """What the program prints of the family, by name."""
+def dumped() -> dict[str, dict[str, Any]]:
+    """The output of the program for the family, by model name."""
     program = Path(os.environ.get("OMZ_INFO_DUMPER", ROOT / ".venv-omz" / "bin" / "omz_info_dumper"))
     if not program.is_file():
         pytest.skip("needs omz_info_dumper of openvino-dev 2024.6.0 in .venv-omz, or OMZ_INFO_DUMPER")
@@ -41,14 +42,15 @@ def dumped() -> dict[str, dict]:
     return models
 
 
-def info(model: str, capsys: pytest.CaptureFixture[str]) -> dict:
+def info(model: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     assert main(["info", model, "--format", "json"]) == 0
-    return json.loads(capsys.readouterr().out)
+    facts: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return facts
 
 
 @pytest.mark.parametrize("name", FAMILY)
-def test_their_descriptions_give_all_fields_alike(
-    name: str, dumped: dict[str, dict], capsys: pytest.CaptureFixture[str]
+def test_open_model_zoo_descriptions_give_equal_fields(
+    name: str, dumped: dict[str, dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     theirs = dumped[name]
     ours = info(theirs["model_config"], capsys)
@@ -57,13 +59,13 @@ def test_their_descriptions_give_all_fields_alike(
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_our_descriptions_give_the_same_facts(
-    name: str, dumped: dict[str, dict], capsys: pytest.CaptureFixture[str]
+    name: str, dumped: dict[str, dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     if name not in model_names():
         pytest.skip("not among our models")
     ours, theirs = info(name, capsys), dumped[name]
     assert set(theirs) <= set(ours)
-    # Keras weights are read as they are here; there a script makes a TensorFlow model of them first.
+    # We read the Keras weights directly; the Open Model Zoo converts them to a TensorFlow model with a script.
     assert ours["framework"] == ("keras" if "-v3-" in name else theirs["framework"])
     facts = set(theirs) - OWN - {"framework"}
     assert {field: ours[field] for field in facts} == {field: theirs[field] for field in facts}

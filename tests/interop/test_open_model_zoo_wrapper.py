@@ -1,7 +1,7 @@
-"""The rules of the Open Model Zoo demos' classification wrapper, followed by hand on our IRs.
+"""The rules of the Open Model Zoo demos' classification wrapper, applied to our IRs.
 
-The demos do not import on today's OpenVINO, so what their wrapper does with a network and a label file is written
-down here and done again with numpy:
+The demos cannot be imported with the current OpenVINO, so the steps of their wrapper are written down here and
+implemented with numpy:
 
 1. The network has one input and one output. The layout of the input is what the IR says.
 2. The output has two dimensions, or four of which the last two are 1; the second one is the number of classes.
@@ -32,7 +32,7 @@ FRAMES = small.frames(6)
 
 
 class Refused(Exception):
-    """What the wrapper says to a network or labels that it does not take."""
+    """The wrapper does not accept a network or labels."""
 
 
 def names_of_label_file(path: Path) -> list[str]:
@@ -50,7 +50,7 @@ def classes_of(network: ov.Model) -> int:
     shape = list(network.output().shape)
     if len(shape) not in (2, 4) or any(size != 1 for size in shape[2:]):
         raise Refused(f"output {shape}")
-    return shape[1]
+    return int(shape[1])
 
 
 def fitted(names: Sequence[str], classes: int) -> list[str]:
@@ -61,7 +61,7 @@ def fitted(names: Sequence[str], classes: int) -> list[str]:
 
 
 def demo(xml: Path, frame: np.ndarray, names: Sequence[str], top_k: int, year: int) -> list[tuple[int, str, float]]:
-    """What the demo prints for a uint8 (32, 32, 3) BGR frame: class, label, score."""
+    """The output of the demo for a uint8 (32, 32, 3) BGR frame: class, label, score."""
     network = ov.Core().read_model(xml)
     names = fitted(names, classes_of(network))
     layout = str(network.get_parameters()[0].layout)
@@ -105,7 +105,7 @@ def label_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("year", [2021, 2024])
 @pytest.mark.parametrize("top_k", [1, 5])
 @pytest.mark.parametrize("classes", [1000, 1001])
-def test_the_demo_gives_our_classes_and_probabilities(
+def test_the_demo_gives_the_same_classes_and_probabilities(
     classes: int, top_k: int, year: int, irs: dict[int, Path], label_file: Path
 ) -> None:
     ours = labels.imagenet_classes(background=classes == 1001)
@@ -118,12 +118,12 @@ def test_the_demo_gives_our_classes_and_probabilities(
             assert label == (ours[class_id] if class_id or classes == 1000 else "other")
 
 
-def test_scores_of_the_sample_are_no_certainties() -> None:
-    # Otherwise a softmax over one score, which gives 1.0, would not be seen.
+def test_the_sample_scores_are_below_one() -> None:
+    # Otherwise a softmax over one score, which gives 1.0, would not be detected.
     assert min(small.by_hand(frame, classes=classes).max() for frame in FRAMES for classes in (1000, 1001)) < 0.9
 
 
-def test_the_background_stands_where_the_demo_puts_other(irs: dict[int, Path], label_file: Path) -> None:
+def test_the_background_class_is_where_the_demo_inserts_other(irs: dict[int, Path], label_file: Path) -> None:
     xml = irs[1001]
     network = ov.Core().read_model(xml)
     record = read_record(network, xml)
@@ -135,13 +135,13 @@ def test_the_background_stands_where_the_demo_puts_other(irs: dict[int, Path], l
 
 
 @pytest.mark.parametrize("classes", [1000, 1001])
-def test_labels_in_the_ir_are_taken_as_they_are(classes: int, irs: dict[int, Path]) -> None:
+def test_the_labels_of_the_ir_are_accepted(classes: int, irs: dict[int, Path]) -> None:
     network = ov.Core().read_model(irs[classes])
     names = network.get_rt_info(["model_info", "labels"]).astype(str).split()
     assert fitted(names, classes_of(network)) == names
 
 
 @pytest.mark.shared
-def test_the_demos_own_label_file_has_our_names(shared: Path) -> None:
+def test_the_label_file_of_the_demos_has_the_same_names(shared: Path) -> None:
     names = names_of_label_file(shared / "labels" / "imagenet_2012.txt")
     assert tuple(names) == labels.imagenet_classes(background=False)

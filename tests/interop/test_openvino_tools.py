@@ -1,4 +1,4 @@
-"""OpenVINO's own tools on our IRs: `benchmark_app`, and the reader that `ovc` looks up for a file."""
+"""OpenVINO's own tools on our IRs: `benchmark_app`, and the frontend that `ovc` selects for a file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -17,8 +18,8 @@ import ov_mobilenet as ovm
 from ov_mobilenet.ir.record import read_record
 
 ITERATIONS = 4
-# What is converted, what benchmark_app is told besides, the input it is to see, and the batch.
-FORMS = {
+# Fields of the form, additional arguments of benchmark_app, the input that it reports, and the batch.
+FORMS: dict[str, tuple[dict[str, Any], tuple[str, ...], str, str]] = {
     "f32 NCHW": ({}, (), "f32 / [N,C,H,W] / [1,3,32,32]", "1"),
     "u8 NHWC": ({"input_type": "u8", "layout": "NHWC"}, (), "u8 / [N,H,W,C] / [1,32,32,3]", "1"),
     "batch 8": ({"batch": 8}, (), "f32 / [N,C,H,W] / [8,3,32,32]", "8"),
@@ -28,7 +29,7 @@ FORMS = {
 
 @pytest.fixture(scope="module")
 def irs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
-    """By form and precision."""
+    """IRs by form and precision."""
     out = tmp_path_factory.mktemp("tools")
     sources = ovm.download(ovm.load_config(small.write_onnx(out / "small")), out / "dl", cache_root=out / "cache")
     made = {}
@@ -40,7 +41,7 @@ def irs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]
 
 @pytest.fixture(scope="module")
 def benchmark_app() -> Path:
-    """The program of the environment the tests run in."""
+    """The program in the environment of the tests."""
     program = Path(sys.executable).with_name("benchmark_app")
     if not program.is_file():
         pytest.skip("this OpenVINO has no benchmark_app")
@@ -49,26 +50,36 @@ def benchmark_app() -> Path:
 
 @pytest.mark.parametrize("precision", ["FP32", "FP16"])
 @pytest.mark.parametrize("form", FORMS)
-def test_benchmark_app_runs_it(
+def test_benchmark_app_runs_the_ir(
     form: str, precision: str, irs: dict[tuple[str, str], Path], benchmark_app: Path, tmp_path: Path
 ) -> None:
-    _, arguments, seen, batch = FORMS[form]
+    _, arguments, reported_input, batch = FORMS[form]
     image = tmp_path / "image.png"
     Image.fromarray(small.frames(1)[0][:, :, ::-1]).save(image)
-    command = [benchmark_app, "-m", irs[form, precision], "-niter", str(ITERATIONS), "-d", "CPU", "-i", image]
-    report = ["-report_type", "no_counters", "-json_stats", "-report_folder", tmp_path]
+    command: list[str | Path] = [
+        benchmark_app,
+        "-m",
+        irs[form, precision],
+        "-niter",
+        str(ITERATIONS),
+        "-d",
+        "CPU",
+        "-i",
+        image,
+    ]
+    report: list[str | Path] = ["-report_type", "no_counters", "-json_stats", "-report_folder", tmp_path]
     done = subprocess.run([*command, *arguments, *report], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     inputs = [line.split("input (node: ")[-1] for line in done.stdout.splitlines() if "data (node: data)" in line]
-    assert inputs[0].endswith(seen)
+    assert inputs[0].endswith(reported_input)
     assert f"Model batch size: {batch}" in done.stdout
     results = json.loads((tmp_path / "benchmark_report.json").read_text())["execution_results"]
     assert int(results["total number of iterations"]) >= ITERATIONS
     assert float(results["throughput"]) > 0
 
 
-def test_the_reader_that_ovc_looks_up_takes_it(irs: dict[tuple[str, str], Path]) -> None:
-    # `ovc` itself refuses every IR, also OpenVINO's own: it converts to IR. The reader it looks up by file is this one.
+def test_the_frontend_of_ovc_reads_the_ir(irs: dict[tuple[str, str], Path]) -> None:
+    # `ovc` itself refuses every IR, also OpenVINO's own, because it converts to IR. This is the frontend it selects.
     from openvino.frontend import FrontEndManager
 
     for (form, precision), xml in irs.items():
@@ -82,7 +93,7 @@ def test_the_reader_that_ovc_looks_up_takes_it(irs: dict[tuple[str, str], Path])
         assert str(network.get_parameters()[0].layout) in FORMS[form][2]
 
 
-def test_the_reader_that_ovc_looks_up_gives_the_same_answers(irs: dict[tuple[str, str], Path]) -> None:
+def test_the_frontend_of_ovc_gives_the_same_answers(irs: dict[tuple[str, str], Path]) -> None:
     from openvino.frontend import FrontEndManager
 
     xml = irs["u8 NHWC", "FP32"]

@@ -1,4 +1,4 @@
-"""Our conversion against the classic Model Optimizer's, IR with IR: both run on our OpenVINO at f32."""
+"""IRs of this OpenVINO against IRs of the classic Model Optimizer; both run in our OpenVINO at f32."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -26,7 +27,7 @@ Captured = pytest.CaptureFixture[str]
 
 
 def convert(yml: Path, out: Path, *more: str) -> Path:
-    """FP32 and FP16; the folder of the model."""
+    """Convert to FP32 and FP16. Returns the folder of the model."""
     where = ["-o", str(out), "-d", str(out), "--cache-dir", str(out / "cache"), "--offline"]
     assert main(["convert", str(yml), *where, "--precisions", "FP16,FP32", *more]) == 0
     return out / "public" / yml.parent.name
@@ -40,8 +41,8 @@ def xml_of(folder: Path, precision: str) -> Path:
     return folder / precision / f"{folder.name}.xml"
 
 
-def answers(xml: Path, frames: np.ndarray, **options: object) -> np.ndarray:
-    classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32", **options)  # type: ignore[arg-type]
+def answers(xml: Path, frames: np.ndarray, **options: Any) -> np.ndarray:
+    classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32", **options)
     return classifier.probabilities(frames)
 
 
@@ -89,6 +90,7 @@ def test_the_real_network(shared: Path, mo: Path, tmp_path: Path) -> None:
     ours, theirs = convert(yml, tmp_path / "ours"), by_mo(yml, tmp_path / "mo", mo)
     rows = [line.split() for line in (shared / "imagenet200" / "val.txt").read_text().splitlines()]
     geometry = ovm.load_classifier(xml_of(ours, "FP32"), device="CPU").geometry
+    assert geometry is not None
     images = (read_image(shared / "imagenet200" / "images" / name, geometry.reader) for name, _ in rows)
     frames = np.stack([apply(geometry, image) for image in images])
     expected, single = (answers(xml_of(folder, "FP32"), frames) for folder in (ours, theirs))
@@ -113,7 +115,7 @@ def test_a_renamed_copy_in_another_folder_gives_the_same(mo: Path, tmp_path: Pat
         assert str(tmp_path) not in one.read_text()
 
 
-def test_an_argument_reaches_it(mo: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_add_mo_arg(mo: Path, tmp_path: Path, capsys: Captured) -> None:
     yml = description(".onnx", tmp_path / "signs")
     unswapped = by_mo(yml, tmp_path / "out", mo, "--add_mo_arg=--reverse_input_channels=False")
     capsys.readouterr()
@@ -127,7 +129,7 @@ def test_an_argument_reaches_it(mo: Path, tmp_path: Path, capsys: Captured) -> N
     ("argument", "message"),
     [("--no_such_argument", "unrecognized arguments: --no_such_argument"), ("--output=nowhere", "nowhere")],
 )
-def test_its_failure_is_one_message(argument: str, message: str, mo: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_a_failure_is_one_message(argument: str, message: str, mo: Path, tmp_path: Path, capsys: Captured) -> None:
     yml = description(".onnx", tmp_path / "signs")
     where = ["-o", str(tmp_path), "-d", str(tmp_path), "-q", "--backend", "mo", "--mo", str(mo)]
     assert main(["convert", str(yml), *where, f"--add_mo_arg={argument}"]) == 1
@@ -136,13 +138,13 @@ def test_its_failure_is_one_message(argument: str, message: str, mo: Path, tmp_p
     assert message in err
 
 
-def test_a_graph_of_tensorflow_needs_tensorflow_there(mo: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_a_tensorflow_graph_requires_tensorflow(mo: Path, tmp_path: Path, capsys: Captured) -> None:
     if subprocess.run([mo.parent / "python", "-c", "import tensorflow"], capture_output=True).returncode == 0:
         pytest.skip("tensorflow is there")
     yml = description(".pb", tmp_path / "signs")
     where = ["-o", str(tmp_path), "-d", str(tmp_path), "--backend", "mo", "--mo", str(mo)]
     assert main(["convert", str(yml), *where]) == 1
-    assert "only with tensorflow in its own environment" in capsys.readouterr().err
+    assert "needs tensorflow in its own environment" in capsys.readouterr().err
 
 
 @pytest.mark.shared
@@ -150,15 +152,15 @@ def test_a_quantised_network_is_refused(shared: Path, mo: Path, tmp_path: Path, 
     yml = shared / "zoo" / "mobilenet-v1-0.25-128-quant-tflite" / "model.yml"
     where = ["-o", str(tmp_path), "-d", str(tmp_path), "--backend", "mo", "--mo", str(mo)]
     assert main(["convert", str(yml), *where]) == 1
-    assert "takes integers" in capsys.readouterr().err
+    assert "an integer input" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("compressed", ["False", "True"])
-def test_its_own_ir_classifies_as_ours(
+def test_an_ir_of_the_program_alone_gives_the_same_answers(
     compressed: str, mo: Path, drawings: tuple[np.ndarray, np.ndarray], tmp_path: Path, capsys: Captured
 ) -> None:
     yml = description(".onnx", tmp_path / "signs")
-    command = [
+    command: list[str | Path] = [
         mo, f"--input_model={yml.with_name('road-signs.onnx')}", f"--output_dir={tmp_path}", "--model_name=plain",
         "--input_shape=[1,3,128,128]", "--output=logits", "--mean_values=input[127.5,127.5,127.5]",
         "--scale_values=input[127.5]", "--reverse_input_channels", f"--compress_to_fp16={compressed}",

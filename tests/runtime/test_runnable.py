@@ -75,7 +75,7 @@ def test_a_normalisation_checks_its_numbers(numbers: dict) -> None:
 
 
 def test_a_layout_that_cannot_be(bare: Path) -> None:
-    with pytest.raises(ConversionError, match="the layout does not fit"):
+    with pytest.raises(ConversionError, match="the layout does not match"):
         ovm.load_classifier(bare, layout="NHWC")
 
 

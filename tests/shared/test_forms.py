@@ -1,9 +1,10 @@
-"""Every deployment form of the real networks gives the same answers to real images."""
+"""Every input form of the real networks gives the same answers to real images."""
 
 from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ NAMES = (
 FORMS = [*itertools.product((1, 8, -1), ("NHWC", "NCHW"), ("u8", "f32"))]
 
 
-def load(sources: ovm.SourceFiles, out: Path, **form: object) -> ovm.Classifier:
+def load(sources: ovm.SourceFiles, out: Path, **form: Any) -> ovm.Classifier:
     (model,) = ovm.convert(sources, out, precisions=("FP32",), form=ovm.Form(**form))
     return ovm.load_classifier(model.xml, device="CPU", inference_precision="f32")
 

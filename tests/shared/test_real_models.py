@@ -1,4 +1,4 @@
-"""Real ImageNet weights and images: the figures the toolkit is held to. Skipped without ../shared."""
+"""Accuracy and bytes of IRs of real ImageNet weights. Skipped without ../shared."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -14,6 +15,7 @@ from PIL import Image
 
 import ov_mobilenet as ovm
 from ov_mobilenet.accuracy.source_networks import source_oracle
+from ov_mobilenet.conversion.converter import WEIGHT_PRECISIONS, WeightPrecision
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.images.decode import read_image
 from ov_mobilenet.images.geometry import apply
@@ -21,7 +23,7 @@ from ov_mobilenet.zoo.arguments import plan_conversion
 
 pytestmark = pytest.mark.shared
 
-# From the images' own README: source network fed by hand, f32. The last one's uint8 output has ties.
+# From the README of the images: accuracy of the source network at f32. The uint8 output of the last one has ties.
 TOP1 = {
     "mobilenet-v2-pytorch-real": (0.855, 0.865),
     "mobilenet-v2-onnx-real": (0.855, 0.865),
@@ -37,7 +39,9 @@ def needs(name: str) -> None:
         pytest.importorskip("torch")
 
 
-def convert(yml: Path, out: Path, precisions: tuple[str, ...] = ("FP16", "FP32"), **form: object) -> list[Path]:
+def convert(
+    yml: Path, out: Path, precisions: tuple[WeightPrecision, ...] = WEIGHT_PRECISIONS, **form: Any
+) -> list[Path]:
     config = ovm.load_config(yml)
     sources = ovm.download(config, out / "sources" / config.name, cache_root=out / "cache", offline=True)
     models = ovm.convert(sources, out / "public" / config.name, precisions=precisions, form=ovm.Form(**form))
@@ -62,6 +66,7 @@ def xml_of(out: Path, name: str, precision: str = "FP32") -> Path:
 
 def answers(xml: Path, files: list[Path]) -> np.ndarray:
     classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
+    assert classifier.geometry is not None
     frames = np.stack([apply(classifier.geometry, read_image(f, classifier.geometry.reader)) for f in files])
     return classifier.probabilities(frames)
 
@@ -104,6 +109,7 @@ def test_the_ir_equals_its_source_network(name: str, converted: Path, images: tu
     oracle = source_oracle(config, plan, converted / "sources" / name / plan.source.path)
     files = images[0]
     classifier = ovm.load_classifier(xml_of(converted, name), device="CPU", inference_precision="f32")
+    assert classifier.geometry is not None
     frames = np.stack([apply(classifier.geometry, read_image(f, classifier.geometry.reader)) for f in files])
     expected = np.stack([oracle(frame) for frame in frames]).astype(np.float64)
     if expected.min() < 0:  # logits
@@ -126,6 +132,7 @@ def test_the_quantised_network_ends_at_its_float_softmax(
     plan = plan_conversion(config)
     network = converted / "sources" / name / plan.source.path
     classifier = ovm.load_classifier(xml_of(converted, name))
+    assert classifier.geometry is not None
     frames = np.stack([apply(classifier.geometry, read_image(f, "opencv")) for f in files])
     # The graph as OpenVINO reads it, its uint8 output scaled by 1/256.
     compiled = ov.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -135,7 +142,7 @@ def test_the_quantised_network_ends_at_its_float_softmax(
 
 @pytest.mark.parametrize("name", ["mobilenet-v1-0.25-128-tf2017", "mobilenet-v1-0.25-128-quant-tflite"])
 @pytest.mark.parametrize(("batch", "layout", "input_type"), [(8, "NHWC", "u8"), (-1, "NCHW", "f32")])
-def test_built_in_batches_are_freed(
+def test_fixed_batches_can_be_changed(
     name: str,
     batch: int,
     layout: str,
@@ -198,7 +205,7 @@ def test_half_precision_halves_the_file(converted: Path) -> None:
         assert sizes[0] / sizes[1] < 0.52
 
 
-def test_an_integer_onnx_network_is_refused_with_the_way_out(shared: Path, tmp_path: Path) -> None:
+def test_an_integer_onnx_network_is_refused_with_an_alternative(shared: Path, tmp_path: Path) -> None:
     import small_networks as small
 
     network = tmp_path / "int8" / "mobilenetv2-12-int8.onnx"

@@ -1,0 +1,81 @@
+"""The default backend: OpenVINO reads the source network in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ov_mobilenet.conversion.integer_input import accept_pixels, read_integer_input
+from ov_mobilenet.conversion.prepared_network import PreparedNetwork, classifier_of, name_input
+from ov_mobilenet.conversion.shapes import set_shape
+from ov_mobilenet.errors import ConversionError, UsageError
+from ov_mobilenet.ir.ports import find_output, single_input, static_sizes
+from ov_mobilenet.zoo.geometry import channel_order
+from ov_mobilenet.zoo.normalisation import Normalisation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import openvino as ov
+
+    from ov_mobilenet.conversion.local_network import LocalNetwork
+    from ov_mobilenet.ir.form import Form
+    from ov_mobilenet.zoo.model import ModelConfig
+
+
+def prepare_with_openvino(network: LocalNetwork, form: Form, precisions: Sequence[str]) -> PreparedNetwork:
+    """Read a source network with this OpenVINO; the normalisation is still to be baked.
+
+    Args:
+        precisions: weight precisions of the IRs; any are possible.
+
+    Raises:
+        ConversionError: the network cannot be read, or does not match its description.
+        MissingDependencyError: the framework's package is not installed.
+        UsageError: the requested input size is smaller than the description allows.
+    """
+    plan, path = network.plan, network.path
+    model = network.read()
+    source_input = single_input(model, plan.input.name, path)
+    integers = read_integer_input(model, network.framework, path)
+    normalisation = plan.normalisation
+    if integers is not None:
+        normalisation = accept_pixels(model, integers, normalisation, path)
+    classifier = classifier_of(network, source_input, find_output(model, plan.output, path))
+    shape = form.input_shape or plan.input.shape or _own_shape(classifier, path)
+    if form.batch is not None:
+        shape = (form.batch, *shape[1:])
+    set_shape(classifier, shape, path)
+    name_input(network, classifier, source_input)
+    _check_size(network.config, shape, network.layout)
+    if form.color_format == "rgb":
+        normalisation = _for_rgb_input(network.config, normalisation)
+    return PreparedNetwork(classifier, network.layout, normalisation, left_to_bake=normalisation)
+
+
+def _own_shape(model: ov.Model, path: Path) -> tuple[int, ...]:
+    if model.inputs[0].get_partial_shape().rank.is_dynamic:
+        raise ConversionError(
+            "neither the network nor its description gives the input shape", where=path, expected="input_info.shape"
+        )
+    return static_sizes(model.inputs[0])
+
+
+def _check_size(config: ModelConfig, shape: tuple[int, ...], layout: str) -> None:
+    """Check the input size against the smallest one that the description allows. Raises: UsageError."""
+    least = config.details.least_side
+    height, width = (shape[layout.index(letter)] for letter in "HW")
+    if least is not None and min(height, width) < least:
+        raise UsageError(
+            "the input is smaller than the description allows", where=config.path,
+            expected=f"height and width of at least {least}", got=f"{height}x{width}",
+        )  # fmt: skip
+
+
+def _for_rgb_input(config: ModelConfig, normalisation: Normalisation) -> Normalisation:
+    """The normalisation for RGB frames, for a network whose normalisation is documented for its own channel order."""
+    documented = channel_order(config.dataset) if config.dataset is not None else "BGR"
+    reverse = normalisation.reverse_input_channels != (documented == "BGR")
+    return msgspec.structs.replace(normalisation, reverse_input_channels=reverse)

@@ -1,0 +1,97 @@
+"""`convert`: MODEL, or source files that are downloaded already, to IR files."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ov_mobilenet.conversion import converter
+from ov_mobilenet.conversion.inspection import is_network
+from ov_mobilenet.downloads.fetch import SourceFiles
+from ov_mobilenet.errors import AlreadyNormalisedError, UsageError
+from ov_mobilenet.ir.form import DESCRIBED_FORM, Form
+from ov_mobilenet.resolve import Lookup, LookupOptions, source_files
+from ov_mobilenet.zoo.registry import find_config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Unpack
+
+    from ov_mobilenet.conversion.converter import IrModel, WeightPrecision
+    from ov_mobilenet.conversion.mo_program import ModelOptimizer
+
+
+def convert(
+    model: str | Path | SourceFiles,
+    folder: str | Path,
+    *,
+    precisions: Sequence[WeightPrecision] | None = None,
+    form: Form = DESCRIBED_FORM,
+    optimizer: ModelOptimizer | None = None,
+    **options: Unpack[LookupOptions],
+) -> tuple[IrModel, ...]:
+    """Convert a model to `folder/PRECISION/NAME.xml` with the normalisation baked in.
+
+    The same sources, options and versions give the same bytes.
+
+    Args:
+        model: a zoo name or the path of a `model.yml`, whose files are downloaded to the cache; or the result of
+            `download`.
+        folder: output folder of the model, `OUT/public/NAME` in the Open Model Zoo's layout.
+        precisions: weight precisions; by default the one that the description asks for, otherwise FP16 and FP32.
+        form: batch, layout, element type, colour format, crop and resize of the input; by default as the description
+            says.
+        optimizer: the classic Model Optimizer, to convert with it instead of with this OpenVINO.
+        options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`); not with source files.
+
+    Returns:
+        One IR per precision.
+
+    Raises:
+        UnknownModelError: there is no such model.
+        DownloadError: a source file cannot be downloaded.
+        ConfigError: the description has a mistake.
+        ConversionError: the network cannot be converted as its description says.
+        AlreadyNormalisedError: `model` is an IR.
+        MissingDependencyError: the framework's package, or the Model Optimizer, is not installed.
+        UsageError: fields of the form contradict each other or the network; `model` is a network without a
+            description; lookup options are given together with source files.
+        OSError: the IR cannot be written.
+    """
+    if isinstance(model, SourceFiles):
+        if options:
+            raise UsageError("lookup options are for a MODEL, not for source files", got=", ".join(options))
+        sources = model
+    else:
+        check_convertible(model)
+        lookup = Lookup.of(options)
+        sources = source_files(find_config(model, config_dirs=lookup.config_dirs), lookup)
+    return converter.convert_sources(sources, Path(folder), precisions=precisions, form=form, optimizer=optimizer)
+
+
+def check_convertible(model: str | Path) -> None:
+    """Check that a MODEL is neither an IR nor a source network without a description.
+
+    Raises:
+        AlreadyNormalisedError: it is an IR; the message gives the normalisation that the IR contains.
+        IrError: it is an IR that cannot be read.
+        UsageError: it is a source network.
+    """
+    path = Path(model)
+    if path.suffix == ".xml":
+        from ov_mobilenet.ir.files import read_ir
+        from ov_mobilenet.ir.normalisation import baked_normalisation
+
+        raise AlreadyNormalisedError(
+            "the model is already an IR; converting it again would normalise twice",
+            where=path,
+            got=baked_normalisation(read_ir(path)) or "no record of a normalisation",
+            fix="Convert the source network, or use the IR as it is",
+        )
+    if is_network(path):
+        raise UsageError(
+            "a source network without a description", where=path, expected="a zoo name or a model.yml",
+            fix=f"Convert it: ov-mobilenet convert --source {shlex.quote(str(path))} --name NAME",
+        )  # fmt: skip
