@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.devices.device_settings import DeviceSettings
     from ov_mobilenet.downloads.fetch import SourceFiles, download
     from ov_mobilenet.errors import OvMobilenetError
-    from ov_mobilenet.inputs.opening import Inputs, open_inputs
+    from ov_mobilenet.inputs.open_inputs import Inputs, open_inputs
     from ov_mobilenet.ir.form import Form
     from ov_mobilenet.load import load_classifier
     from ov_mobilenet.quantization.quantizer import Quantized, QuantizeSettings, quantize
@@ -48,7 +48,7 @@ _HOMES = {
     "Failure": "runtime.results",
     "Form": "ir.form",
     "InferQueue": "runtime.infer_queue",
-    "Inputs": "inputs.opening",
+    "Inputs": "inputs.open_inputs",
     "IrModel": "conversion.converter",
     "Item": "runtime.items",
     "Measurement": "benchmarking.measurement",
@@ -71,7 +71,7 @@ _HOMES = {
     "load_config": "zoo.config",
     "load_profile": "runtime.profile",
     "measure_accuracy": "accuracy.measure",
-    "open_inputs": "inputs.opening",
+    "open_inputs": "inputs.open_inputs",
     "quantize": "quantization.quantizer",
     "tune": "tuning.tuner",
     "verify": "accuracy.verification",

@@ -76,7 +76,7 @@ class Tally:
     created: int = 0
     started: int = 0
     running: int = 0
-    most_running: int = 0
+    max_running: int = 0
     cancelled: int = 0
     lost: bool = False
     free_at: list[float] = field(default_factory=list)
@@ -133,7 +133,7 @@ class FakeRequest:
             if tally.lost and behaviour.dies_at_start:
                 raise RuntimeError(DEVICE_LOST)
             tally.running += 1
-            tally.most_running = max(tally.most_running, tally.running)
+            tally.max_running = max(tally.max_running, tally.running)
             service = behaviour.service_s(number) if callable(behaviour.service_s) else behaviour.service_s
             self._began = behaviour.clock() if behaviour.clock is not None else 0.0
             tally.free_at = tally.free_at or [0.0] * behaviour.streams

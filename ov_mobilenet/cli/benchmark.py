@@ -32,7 +32,7 @@ from ov_mobilenet.cli.device import MORE, DeviceFlags
 from ov_mobilenet.devices.device_settings import HINTS, INFERENCE_PRECISIONS, DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.images.load_image import DECODES, Decode
-from ov_mobilenet.outputs.whole import write_whole
+from ov_mobilenet.outputs.output_files import write_atomically
 from ov_mobilenet.resolve import Lookup, open_model
 
 EXIT_FAILED, EXIT_REGRESSED = 1, 3
@@ -340,7 +340,7 @@ def _put_out(report: Report, form: str, files: tuple[Path, ...]) -> None:
     from ov_mobilenet.cli.tables import print_table
 
     for file in files:  # first: whoever reads stdout may have gone
-        write_whole(file, WRITERS[file.suffix](report))
+        write_atomically(file, WRITERS[file.suffix](report))
     if form in _FORMS:
         sys.stdout.write(WRITERS[_FORMS[form]](report))
     else:

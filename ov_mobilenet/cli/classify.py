@@ -21,7 +21,7 @@ from ov_mobilenet.runtime.defaults import settings_for
 from ov_mobilenet.runtime.results import Failure
 
 if TYPE_CHECKING:
-    from ov_mobilenet.inputs.opening import Inputs
+    from ov_mobilenet.inputs.open_inputs import Inputs
     from ov_mobilenet.outputs.destination import Destination
     from ov_mobilenet.runtime.items import Item
 
@@ -137,9 +137,9 @@ def classify_command(
 
 def _left(images: Inputs, destination: Destination) -> tuple[Iterable[Item], int | None]:
     """The images that have no result yet, and how many; None if nobody knows."""
-    if not destination.done:
+    if not destination.existing:
         return images, images.count
     if images.count is None:
-        return destination.left(images), None
-    left = list(destination.left(images))
+        return destination.remaining(images), None
+    left = list(destination.remaining(images))
     return left, len(left)

@@ -246,11 +246,11 @@ def _refuse_ir(xml: Path) -> None:
 
 def _images(folder: Path | None) -> list[Path] | None:
     """The images to verify on; None for drawn noise. Raises: UsageError if there is none where one was named."""
-    from ov_mobilenet.inputs.kinds import sources
+    from ov_mobilenet.inputs.sources import find_sources
 
     if folder is None:
         return None
-    found = [Path(file) for source in sources((str(folder),)) for file in source.images]
+    found = [Path(file) for source in find_sources((str(folder),)) for file in source.images]
     if not found:
         raise UsageError("no images to verify on", expected="a folder with images", got=folder)
     return found

@@ -11,7 +11,7 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.outputs.destination import FORMS, Destination, Form, open_destination
+from ov_mobilenet.outputs.destination import OUTPUT_FORMATS, Destination, OutputFormat, open_destination
 from ov_mobilenet.outputs.sink import Sink
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Classification, Result
 
@@ -23,7 +23,7 @@ class OutputOptions:
     """What was given of the output options."""
 
     top_k: int | None
-    form: Form | None
+    form: OutputFormat | None
     output: str | None
     resume: bool
     overwrite: bool
@@ -42,11 +42,13 @@ class OutputOptions:
     def open(self) -> Destination:
         """Where the results go; nothing is changed there yet. Raises: UsageError, OutputError."""
         path = None if self.output == "-" else self.output
-        return open_destination(path, form=self.form, resume=self.resume, overwrite=self.overwrite, top_k=self.classes)
+        return open_destination(
+            path, output_format=self.form, resume=self.resume, overwrite=self.overwrite, top_k=self.classes
+        )
 
     def sink(self, destination: Destination) -> Sink:
         """What to put the results into. Raises: OutputError."""
-        return destination.sink(least=self.min_probability)
+        return destination.sink(min_probability=self.min_probability)
 
     def trimmed(self, results: Iterator[Result]) -> Iterator[Result]:
         """The results without the classes that are not probable enough."""
@@ -70,7 +72,7 @@ def output_options(function: options.F) -> options.F:
             "--min-probability", type=click.FloatRange(0, 1), metavar="P", help="Leave out classes below P (0..1)."
         ),
         click.option(
-            "--format", "form", type=click.Choice(FORMS), show_default="by the suffix of -o, else table",
+            "--format", "form", type=click.Choice(OUTPUT_FORMATS), show_default="by the suffix of -o, else table",
         ),
         click.option(
             "-o", "--output", metavar="FILE",

@@ -98,7 +98,7 @@ def read_calibration(
 
 def _opener(inputs: str | Path | Iterable[str | Path]) -> Callable[[], Iterator[Item]]:
     """What goes through the inputs, again at each call. Raises: UsageError."""
-    from ov_mobilenet.inputs.opening import open_inputs
+    from ov_mobilenet.inputs.open_inputs import open_inputs
 
     texts = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     if not texts:

@@ -15,7 +15,7 @@ from ov_mobilenet.errors import ConversionError, IrError, UsageError, Verificati
 from ov_mobilenet.ir.files import read_ir, save_ir
 from ov_mobilenet.ir.ports import check_classifier
 from ov_mobilenet.ir.record import IrRecord, read_record, write_record
-from ov_mobilenet.outputs.whole import write_whole
+from ov_mobilenet.outputs.output_files import write_atomically
 from ov_mobilenet.quantization import nncf_calls
 from ov_mobilenet.quantization.calibration import Frames, OnImage, doubts, read_calibration, read_labelled
 from ov_mobilenet.quantization.topology import Scheme, choose_scheme
@@ -165,7 +165,7 @@ def _write_report(target: Path, record: IrRecord) -> Path | None:
         "calibration": record.calibration,
         "versions": record.versions,
     }
-    write_whole(report, msgspec.json.format(msgspec.json.encode(facts)).decode() + "\n")
+    write_atomically(report, msgspec.json.format(msgspec.json.encode(facts)).decode() + "\n")
     return report
 
 

@@ -138,10 +138,10 @@ def save_profile(profile: Profile, path: Path) -> None:
     """Write a profile; one that is there is replaced, as a whole or not at all. Raises: OutputError."""
     import yaml
 
-    from ov_mobilenet.outputs.whole import write_whole
+    from ov_mobilenet.outputs.output_files import write_atomically
 
     text = yaml.safe_dump(msgspec.to_builtins(profile), sort_keys=False, allow_unicode=True, width=100)
-    write_whole(path, text)
+    write_atomically(path, text)
 
 
 def _check(

@@ -71,4 +71,4 @@ def test_absurd_frames_give_an_error_or_the_right_size(shape: tuple[int, int]) -
         try:
             assert apply(parse_words(words), frame).shape == (224, 224, 3)
         except ImageError as error:
-            assert "too unlike" in str(error)
+            assert "too extreme" in str(error)

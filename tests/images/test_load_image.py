@@ -18,7 +18,7 @@ from ov_mobilenet.images.decode import decode_image, read_image, to_frame
 from ov_mobilenet.images.geometry import apply
 from ov_mobilenet.images.image_files import open_image
 from ov_mobilenet.images.load_image import DECODES, load_image
-from ov_mobilenet.images.reduced import reduction
+from ov_mobilenet.images.reduced_decoding import reduction
 from ov_mobilenet.zoo.geometry import parse_words
 
 V1 = parse_words("crop 0.875, resize 224")
@@ -290,7 +290,7 @@ def test_faults(geometry: object, decode: str, tmp_path: Path) -> None:
         (large[:20], "image"),
         (np.zeros((4, 4), np.uint8), "not a frame"),
         (np.zeros((4, 4, 3), np.float32), "scaled to"),
-        (np.zeros((1, 9000, 3), np.uint8), "^sides too unlike"),
+        (np.zeros((1, 9000, 3), np.uint8), "^aspect ratio too extreme"),
     ):
         if geometry is V1 and isinstance(source, np.ndarray) and source.shape[0] == 1:
             continue  # V1 squeezes it

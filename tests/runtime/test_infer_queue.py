@@ -20,7 +20,7 @@ from ov_mobilenet.errors import DeviceError, UsageError
 from ov_mobilenet.runtime.infer_queue import InferQueue
 from ov_mobilenet.runtime.items import Item
 from ov_mobilenet.runtime.results import Classification, Failure
-from ov_mobilenet.runtime.scheduler import FATAL_FAILURES, Pacing, Scheduler
+from ov_mobilenet.runtime.scheduler import MAX_CONSECUTIVE_FAILURES, Pacing, Scheduler
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +158,7 @@ def test_a_device_that_dies_is_one_error_and_every_image_is_accounted_for(at_sta
     answered = [result for _, result in results if isinstance(result, Classification)]
     failures = [result for _, result in results if isinstance(result, Failure)]
     assert 20 - queue.requests <= len(answered) <= 20  # what was in the device when it died is lost with it
-    assert len(failures) >= FATAL_FAILURES
+    assert len(failures) >= MAX_CONSECUTIVE_FAILURES
     assert all("device failed" in failure.error for failure in failures)
     assert list(queue) == [], "the error is told once"
     with pytest.raises(DeviceError):
@@ -237,7 +237,7 @@ def test_gathered_images_start_together(tmp_path: Path) -> None:
     tally = model.compiled(2).model.tally
 
     def submit(mark: int) -> None:
-        scheduler.fill(scheduler.reserve(), mark, model.prepare(Item(frame(mark), str(mark))))
+        scheduler.fill(scheduler.admit(), mark, model.prepare(Item(frame(mark), str(mark))))
 
     for mark in range(5):
         submit(mark)

@@ -190,7 +190,7 @@ def test_decoding_and_the_cpu_take_turns() -> None:
 
     assert all(right(mark, result) for mark, result in enumerate(model.stream(inputs(), workers=1)))
     assert max(busy) <= 2  # streams of the fake
-    assert tally.most_running == 16  # eight a stream
+    assert tally.max_running == 16  # eight a stream
 
 
 def test_inputs_that_come_slowly_are_not_gathered_for_ever() -> None:
