@@ -11,7 +11,7 @@ from itertools import islice, takewhile
 
 import numpy as np
 import pytest
-from fake_classifier import classifier, right
+from fake_classifier import classifier, is_right
 from fake_device import Behaviour
 from inputs.cameras import Camera, CameraClock
 from inputs.media import image
@@ -161,7 +161,13 @@ def test_a_lost_camera_is_opened_again_and_released_at_the_end(
     camera = Camera()
     frames = source(camera)
     items = iter(frames)
-    driving = threading.Thread(target=lambda: (camera.send(), camera.disconnect(), camera.send()))
+
+    def drive() -> None:
+        camera.send()
+        camera.disconnect()
+        camera.send()
+
+    driving = threading.Thread(target=drive)
     driving.start()
     numbers = [item.frame for item in takewhile(lambda item: item.frame != 1, items)]
     driving.join()
@@ -258,7 +264,7 @@ def test_a_device_with_10_fps_classifies_the_newest_frames_of_a_camera_with_25(e
     results = list(stream(model, inputs(), live=True, requests=1, clock=clock))
     live.close()
     camera.disconnect()
-    assert all(right(result.frame, result) for result in results)
+    assert all(is_right(result.frame, result) for result in results)
     assert len(results) >= 8 * 20
     for begun, result in zip(started, results, strict=True):
         assert isinstance(result, Classification)
@@ -280,7 +286,7 @@ def test_a_stream_detects_live_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
         (result,) = model.stream(inputs)
     driving.join()
     camera.disconnect()
-    assert right(0, result)
+    assert is_right(0, result)
     assert model.compiled(1).model.tally.started == 1
     assert model.compiled(1).model.tally.created == 2  # streams of the fake
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from inputs.media import image, shard
@@ -40,7 +40,7 @@ def read(*paths: Path, **options: Any) -> list[Item]:
 
 
 @pytest.mark.parametrize(("name", "mode"), [("s.tar", "w"), ("s.tar.gz", "w:gz"), ("s.tgz", "w:gz"), ("s.tar", "w:gz")])
-def test_the_images_of_a_shard_are_read_in_order(tmp_path: Path, name: str, mode: str) -> None:
+def test_the_images_of_a_shard_are_read_in_order(tmp_path: Path, name: str, mode: Literal["w", "w:gz"]) -> None:
     path = shard(tmp_path / name, MEMBERS, mode)
     assert [(item.source, item.image) for item in read(path)] == [(f"{path}/{n}", data) for n, data in IMAGES]
     assert [item.image for item in read(path, every=9)] == [data for _, data in IMAGES[::9]]
@@ -48,7 +48,9 @@ def test_the_images_of_a_shard_are_read_in_order(tmp_path: Path, name: str, mode
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
-def test_a_truncated_shard_gives_its_complete_images_and_one_failure(tmp_path: Path, mode: str, share: float) -> None:
+def test_a_truncated_shard_gives_its_complete_images_and_one_failure(
+    tmp_path: Path, mode: Literal["w", "w:gz"], share: float
+) -> None:
     whole = shard(tmp_path / "whole.tar", MEMBERS, mode)
     if mode == "w":  # without the blocks of zeros at its end
         whole.write_bytes(whole.read_bytes().rstrip(b"\0"))

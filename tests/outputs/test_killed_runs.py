@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,17 +48,18 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(network: Path, images: Path, output: Path, *more: str, **options: object) -> subprocess.Popen[str]:
+def start(network: Path, images: Path, output: Path, *more: str, **options: Any) -> subprocess.Popen[str]:
     arguments = ["classify", str(network), str(images), "-o", str(output), "-d", "CPU", "-k", "3", *more]
-    return subprocess.Popen(
+    process: subprocess.Popen[str] = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        **options,  # type: ignore[call-overload]
+        **options,
     )
+    return process
 
 
 def count_ranks(path: Path) -> Counter[tuple[str, int]]:
@@ -207,9 +209,10 @@ def test_resume_of_a_complete_file_does_not_load_the_model(network: Path, images
 
 
 def test_all_scores_and_a_minimum_probability(network: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def predictions(*more: str) -> list[dict]:
+    def predictions(*more: str) -> list[dict[str, Any]]:
         assert main(["classify", str(network), str(images / "000.png"), "--format", "jsonl", *more]) == 0
-        return json.loads(capsys.readouterr().out)["predictions"]
+        found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["predictions"]
+        return found
 
     every = predictions("--scores", "all")
     assert sorted(p["class_id"] for p in every) == list(range(len(every)))

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ FORMATS = ("jsonl", "csv", "parquet")
 TIMING_NAMES = ("decode", "geometry", "queue", "inference", "total")
 
 
-def write(path: Path, results: tuple[Result, ...], **options: bool) -> None:
+def write(path: Path, results: tuple[Result, ...], **options: Any) -> None:
     with open_destination(path, top_k=2, **options) as destination:
         sink = destination.sink()
         for result in results:
@@ -43,7 +44,7 @@ def write(path: Path, results: tuple[Result, ...], **options: bool) -> None:
         sink.close()
 
 
-def as_rows(line: dict) -> list[dict]:
+def as_rows(line: dict[str, Any]) -> list[dict[str, Any]]:
     """A JSON line as the rows that the other formats are documented to have."""
     times = line.get("timings_ms", {})
     common = {
@@ -55,12 +56,13 @@ def as_rows(line: dict) -> list[dict]:
     return rows or [{**common, "rank": None, "class_id": None, "label": None, "probability": None}]
 
 
-def read(path: Path) -> list[dict]:
+def read(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".jsonl":
         return [row for line in path.read_text("utf-8").split("\n")[:-1] for row in as_rows(json.loads(line))]
     if path.suffix == ".parquet":
         pq = pytest.importorskip("pyarrow.parquet")
-        return pq.ParquetFile(path).read().to_pylist()
+        rows: list[dict[str, Any]] = pq.ParquetFile(path).read().to_pylist()
+        return rows
     kinds = {"frame": int, "rank": int, "class_id": int, "source": str, "label": str, "error": str}
     with path.open(newline="", encoding="utf-8") as file:
         return [
@@ -112,11 +114,12 @@ def test_resume_matches_results_by_source_and_frame_with_multiplicity(output_for
     twice = ["a.png", "a.png", "b.png"]
     frames = [Item(b"", "v.mp4", frame) for frame in range(4)]
     live = Item(b"", "v.mp4", 0, captured=1.0)
+    odd: list[str | Path] = [ODD_NAME, Path(ODD_NAME), ODD_NAME]
     with open_destination(path, resume=True, top_k=2) as destination:
         assert list(destination.remaining(twice)) == ["a.png", "b.png"]
         assert list(destination.remaining(frames)) == [frames[3]]
         assert list(destination.remaining([live])) == [live]
-        assert list(destination.remaining([ODD_NAME, Path(ODD_NAME), ODD_NAME])) == [ODD_NAME]
+        assert list(destination.remaining(odd)) == [ODD_NAME]
 
 
 def test_resume_finds_a_source_that_is_not_valid_utf8(tmp_path: Path) -> None:
@@ -181,7 +184,7 @@ def test_a_parquet_file_with_other_columns_cannot_be_resumed(tmp_path: Path) -> 
         ({"path": "/dev/null", "output_format": "parquet"}, "only be written to a file"),
     ],
 )
-def test_invalid_option_combinations_are_usage_errors(options: dict, message: str) -> None:
+def test_invalid_option_combinations_are_usage_errors(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         open_destination(**options)
 
