@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
-    from ov_mobilenet.inputs.opening import Inputs, open_inputs
+    from ov_mobilenet.inputs.open_inputs import Inputs, open_inputs
     from ov_mobilenet.ir.form import Form
     from ov_mobilenet.ir.record import IrRecord
     from ov_mobilenet.load import load_classifier
@@ -92,7 +92,7 @@ _HOMES = {
     "HashMismatchError": "errors",
     "ImageError": "errors",
     "InferQueue": "runtime.infer_queue",
-    "Inputs": "inputs.opening",
+    "Inputs": "inputs.open_inputs",
     "Int8Accuracy": "quantization.validation",
     "IrError": "errors",
     "IrModel": "conversion.converter",
@@ -133,7 +133,7 @@ _HOMES = {
     "load_config": "zoo.config",
     "load_profile": "runtime.profile",
     "measure_accuracy": "accuracy.measure",
-    "open_inputs": "inputs.opening",
+    "open_inputs": "inputs.open_inputs",
     "quantize": "quantization.quantizer",
     "tune": "tuning.tuner",
     "verify": "accuracy.verification",

@@ -1,4 +1,4 @@
-"""A classifier on a device that does not exist, and frames whose right answer is known."""
+"""A classifier on a simulated device, and frames whose correct class is known."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import numpy as np
 import openvino as ov
 import openvino.opset13 as ops
 from fake_device import CPU, Behaviour, FakeCompiledModel
+from numpy.typing import NDArray
 
 from ov_mobilenet.devices.compile import Compiled
 from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.runtime.results import Classification
+from ov_mobilenet.runtime.results import Classification, Failure, Result
 from ov_mobilenet.zoo.geometry import parse_words
 
 SIDE, CLASSES = 4, 8
 
 
 def fake(batch: int, behaviour: Behaviour, requests: int = 2) -> Compiled:
+    """A compiled model with `requests` streams for frames of (SIDE, SIDE, 3)."""
     parameter = ops.parameter([batch, SIDE, SIDE, 3], ov.Type.u8)
     row = ops.reduce_mean(ops.convert(parameter, "f32"), np.array([1, 2, 3]))
     network = ov.Model([ops.result(ops.matmul(ops.reshape(row, [batch, 1], False), np.ones((1, CLASSES), np.float32),
@@ -32,12 +34,23 @@ def classifier(behaviour: Behaviour = Behaviour(), batch: int = 1) -> Classifier
     )  # fmt: skip
 
 
-def frame(mark: int) -> np.ndarray:
-    """The fake device's answer is the first byte, modulo the classes."""
-    found = np.zeros((SIDE, SIDE, 3), np.uint8)
-    found[0, 0, 0] = mark % 256
-    return found
+def frame(mark: int) -> NDArray[np.uint8]:
+    """A frame with `mark` modulo 256 in its first byte; the simulated device returns that modulo CLASSES as class."""
+    pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
+    pixels[0, 0, 0] = mark % 256
+    return pixels
 
 
-def right(key: object, result: object) -> bool:
-    return isinstance(result, Classification) and result.best.class_id == int(str(key)) % CLASSES
+def classified(result: Result) -> Classification:
+    assert isinstance(result, Classification), result.error
+    return result
+
+
+def failed(result: Result) -> Failure:
+    assert isinstance(result, Failure)
+    return result
+
+
+def is_right(mark: object, result: object) -> bool:
+    """Whether the result is the correct class of `frame(mark)`."""
+    return isinstance(result, Classification) and result.best.class_id == int(str(mark)) % CLASSES

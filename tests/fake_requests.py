@@ -1,18 +1,20 @@
-"""Infer requests of a device that does not exist: how long they take and when they fail is told beforehand.
+"""Simulated infer requests: how long they take and when they fail is set by `Behaviour`.
 
-They hold real `ov.Tensor`s, and behave as OpenVINO's do where that has bitten: the output tensor is written again by
-the next run, a request that runs cannot be started, one that was cancelled raises when it is waited for.
+They hold real `ov.Tensor`s, and behave like OpenVINO's in what has caused errors: the next run overwrites the output
+tensor, a running request cannot be started, and waiting for a cancelled request raises.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 
 DEVICE_LOST = "[GPU] CL_OUT_OF_RESOURCES: device lost"
 CANCELLED = "Infer Request was canceled"
@@ -20,14 +22,14 @@ BUSY = "Infer Request is busy"
 
 
 class FakeClock:
-    """A clock that stands still until somebody waits; call it where `perf_counter` would be called."""
+    """A clock that only advances when a request is waited for; call it in place of `perf_counter`."""
 
     def __init__(self) -> None:
         self._now = 0.0
         self._lock = threading.Lock()
 
     def __call__(self) -> float:
-        """Seconds."""
+        """The simulated time in seconds."""
         return self._now
 
     def advance_to(self, moment: float) -> None:
@@ -35,8 +37,8 @@ class FakeClock:
             self._now = max(self._now, moment)
 
 
-def marked(frames: np.ndarray, classes: int) -> np.ndarray:
-    """Rows of probabilities that tell the frames apart: the class is the frame's first byte, modulo the classes."""
+def marked(frames: NDArray[np.uint8], classes: int) -> NDArray[np.float32]:
+    """Probabilities that tell the frames apart: the best class is the first byte of the frame modulo `classes`."""
     rows = np.full((len(frames), classes), 0.1 / max(1, classes - 1), np.float32)
     rows[np.arange(len(frames)), frames.reshape(len(frames), -1)[:, 0].astype(int) % classes] = 0.9
     return rows
@@ -44,21 +46,23 @@ def marked(frames: np.ndarray, classes: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What the device does with the requests, which are counted from 0 in the order they are started.
+    """What the device does with the requests, which are numbered from 0 in the order of their start.
 
     Attributes:
-        clock: with it, service times pass on it; without, a request is done as soon as it is waited for.
-        service_s: seconds that one request takes, or a function from its number to seconds.
-        streams: how many requests the device works on at a time.
-        dies_after: the device is lost once this many were started; None for never.
-        dies_at_start: whether a lost device shows in `start_async`, or else only when it is waited for.
-        hangs: requests that never end, until they are cancelled.
-        nan: requests that answer NaN.
-        fails: requests that fail alone; the device lives on.
-        answer: (frames, classes) -> (len(frames), classes).
+        clock: the clock on which service times pass; without one a request ends when it is waited for.
+        real_time: service times pass in real time, each request on its own stream.
+        service_s: duration of a request in seconds, or a function from its number to seconds.
+        streams: number of requests that are executed in parallel on `clock`.
+        dies_after: the device is lost after this number of starts; None for never.
+        dies_at_start: whether `start_async` raises on a lost device; otherwise waiting does.
+        hangs: requests that never end, unless they are cancelled.
+        nan: requests that return NaN.
+        fails: requests that fail; the device stays usable.
+        answer: (frames, classes) -> probabilities (len(frames), classes).
     """
 
     clock: FakeClock | None = None
+    real_time: bool = False
     service_s: float | Callable[[int], float] = 0.0
     streams: int = 1
     dies_after: int | None = None
@@ -66,17 +70,17 @@ class Behaviour:
     hangs: Container[int] = ()
     nan: Container[int] = ()
     fails: Container[int] = ()
-    answer: Callable[[np.ndarray, int], np.ndarray] = marked
+    answer: Callable[[NDArray[np.uint8], int], NDArray[np.float32]] = marked
 
 
 @dataclass
 class Tally:
-    """What happened, over all requests of a compiled model."""
+    """Counts over all requests of a compiled model."""
 
     created: int = 0
     started: int = 0
     running: int = 0
-    most_running: int = 0
+    max_running: int = 0
     cancelled: int = 0
     lost: bool = False
     free_at: list[float] = field(default_factory=list)
@@ -84,7 +88,7 @@ class Tally:
 
 
 class FakeRequest:
-    """One infer request. Thread-safe as OpenVINO's: `cancel` may come from anywhere while another thread waits."""
+    """One infer request. Like OpenVINO's, `cancel` may be called while another thread waits."""
 
     def __init__(self, behaviour: Behaviour, tally: Tally, inputs: list[Any], outputs: list[Any]) -> None:
         self._behaviour = behaviour
@@ -92,15 +96,15 @@ class FakeRequest:
         self._inputs = [_tensor(port) for port in inputs]
         self._outputs = [_tensor(port) for port in outputs]
         self._number = -1
-        self._began = self._ends = 0.0
+        self._began = self._ends = self._ends_in_real_time = 0.0
         self._ended = threading.Event()
         self._ended.set()
-        self._trouble: str | None = None
+        self._failure: str | None = None
         self._latency = 0.0
 
     @property
     def latency(self) -> float:
-        """Milliseconds of the last run."""
+        """Duration of the last run in milliseconds."""
         return self._latency
 
     def set_input_tensor(self, *arguments: Any) -> None:
@@ -133,17 +137,18 @@ class FakeRequest:
             if tally.lost and behaviour.dies_at_start:
                 raise RuntimeError(DEVICE_LOST)
             tally.running += 1
-            tally.most_running = max(tally.most_running, tally.running)
+            tally.max_running = max(tally.max_running, tally.running)
             service = behaviour.service_s(number) if callable(behaviour.service_s) else behaviour.service_s
             self._began = behaviour.clock() if behaviour.clock is not None else 0.0
+            self._ends_in_real_time = time.monotonic() + service
             tally.free_at = tally.free_at or [0.0] * behaviour.streams
             stream = tally.free_at.index(min(tally.free_at))
             self._ends = tally.free_at[stream] = max(self._began, tally.free_at[stream]) + service
-        self._number, self._trouble = number, None
+        self._number, self._failure = number, None
         self._ended.clear()
 
     def wait_for(self, timeout: int) -> bool:
-        """Whether the request ended within so many milliseconds. Raises: RuntimeError, as the run did."""
+        """Whether the request ends within `timeout` milliseconds. Raises: RuntimeError, if the run failed."""
         if not self._ended.is_set():
             self._wait(timeout / 1e3)
         if not self._ended.is_set():
@@ -168,7 +173,7 @@ class FakeRequest:
         self.wait()
 
     def _wait(self, timeout: float | None) -> None:
-        """Let time pass on the fake clock; on the real one only for a request that hangs."""
+        """Let time pass: on the simulated clock, or in real time for a request that hangs and with `real_time`."""
         behaviour = self._behaviour
         if self._number in behaviour.hangs:
             if behaviour.clock is not None and timeout is not None:
@@ -176,6 +181,11 @@ class FakeRequest:
             else:
                 self._ended.wait(timeout)
             return
+        if behaviour.real_time:
+            left = max(0.0, self._ends_in_real_time - time.monotonic())
+            wait_s = left if timeout is None else min(left, timeout)
+            if self._ended.wait(wait_s) or wait_s < left:  # cancelled, or not done yet
+                return
         if behaviour.clock is not None:
             until = self._ends if timeout is None else min(self._ends, behaviour.clock() + timeout)
             behaviour.clock.advance_to(until)
@@ -199,18 +209,18 @@ class FakeRequest:
             else:
                 port.data[:] = rows
 
-    def _finish(self, trouble: str | None) -> None:
+    def _finish(self, failure: str | None) -> None:
         with self._tally.lock:
             if self._ended.is_set():
                 return
             self._tally.running -= 1
-            self._trouble = trouble
+            self._failure = failure
             self._latency = (self._ends - self._began) * 1e3
             self._ended.set()
 
     def _raise(self) -> None:
-        if self._trouble is not None:
-            raise RuntimeError(self._trouble)
+        if self._failure is not None:
+            raise RuntimeError(self._failure)
 
     def _check_idle(self) -> None:
         if not self._ended.is_set():

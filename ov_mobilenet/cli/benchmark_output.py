@@ -22,7 +22,7 @@ from ov_mobilenet.benchmarking.tables import (
     row,
 )
 from ov_mobilenet.errors import UsageError, printable
-from ov_mobilenet.outputs.whole import write_whole
+from ov_mobilenet.outputs.output_files import write_atomically
 
 FORMATS = ("table", "json", "csv", "markdown")
 # Widths are fixed because a line is printed before the next measurement is known.
@@ -60,7 +60,7 @@ def check_reports(files: tuple[Path, ...]) -> None:
 def write_output(report: Report, form: str, files: tuple[Path, ...]) -> None:
     """Write the report files, and the report in the requested format to stdout."""
     for file in files:  # first: a pipe at stdout may be closed
-        write_whole(file, _WRITERS[file.suffix](report))
+        write_atomically(file, _WRITERS[file.suffix](report))
     if form == "table":
         _print_layers(report)
     else:

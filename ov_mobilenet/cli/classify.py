@@ -22,7 +22,7 @@ from ov_mobilenet.runtime.defaults import settings_for
 from ov_mobilenet.runtime.results import Failure
 
 if TYPE_CHECKING:
-    from ov_mobilenet.inputs.opening import Inputs
+    from ov_mobilenet.inputs.open_inputs import Inputs
     from ov_mobilenet.outputs.destination import Destination
     from ov_mobilenet.runtime.items import Item
 
@@ -144,9 +144,9 @@ def _print_summary(count: Count, images: Inputs) -> None:
 
 def _pending(images: Inputs, destination: Destination) -> tuple[Iterable[Item], int | None]:
     """The images that have no result in the destination yet, and their number; None if unknown."""
-    if not destination.done:
+    if not destination.existing:
         return images, images.count
     if images.count is None:
-        return destination.left(images), None
-    pending = list(destination.left(images))
+        return destination.remaining(images), None
+    pending = list(destination.remaining(images))
     return pending, len(pending)

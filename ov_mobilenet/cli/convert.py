@@ -206,11 +206,11 @@ def _template(selection: Selection) -> ModelConfig | None:
 
 def _find_images(folder: Path | None) -> list[Path] | None:
     """The images to verify on; None for generated noise. Raises: UsageError if the folder has none."""
-    from ov_mobilenet.inputs.kinds import sources
+    from ov_mobilenet.inputs.sources import find_sources
 
     if folder is None:
         return None
-    found = [Path(file) for source in sources((str(folder),)) for file in source.images]
+    found = [Path(file) for source in find_sources((str(folder),)) for file in source.images]
     if not found:
         raise UsageError("no images to verify on", expected="a folder with images", got=folder)
     return found

@@ -12,7 +12,7 @@ import click
 from ov_mobilenet.cli import options
 
 if TYPE_CHECKING:
-    from ov_mobilenet.inputs.opening import Inputs
+    from ov_mobilenet.inputs.open_inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class InputOptions:
 
     def open(self, texts: Iterable[str]) -> Inputs:
         """Open the INPUT arguments. Raises: UsageError, as `open_inputs`."""
-        from ov_mobilenet.inputs.opening import open_inputs
+        from ov_mobilenet.inputs.open_inputs import open_inputs
 
         # We report what is wrong with a video; FFmpeg and OpenCV would print their own messages between the results.
         os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")

@@ -11,7 +11,7 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.outputs.destination import FORMS, Destination, Form, open_destination
+from ov_mobilenet.outputs.destination import OUTPUT_FORMATS, Destination, OutputFormat, open_destination
 from ov_mobilenet.outputs.sink import Sink
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Classification, Result
 
@@ -23,7 +23,7 @@ class OutputOptions:
     """The values of the output options."""
 
     top_k: int | None
-    output_format: Form | None
+    output_format: OutputFormat | None
     output: str | None
     resume: bool
     overwrite: bool
@@ -43,12 +43,12 @@ class OutputOptions:
         """Open the output without changing it yet. Raises: UsageError, OutputError."""
         path = None if self.output == "-" else self.output
         return open_destination(
-            path, form=self.output_format, resume=self.resume, overwrite=self.overwrite, top_k=self.classes
+            path, output_format=self.output_format, resume=self.resume, overwrite=self.overwrite, top_k=self.classes
         )
 
     def sink(self, destination: Destination) -> Sink:
         """Start writing to the output. Raises: OutputError."""
-        return destination.sink(least=self.min_probability)
+        return destination.sink(min_probability=self.min_probability)
 
     def trimmed(self, results: Iterator[Result]) -> Iterator[Result]:
         """The results without the classes below `--min-probability`."""
@@ -72,7 +72,8 @@ def output_options(function: options.F) -> options.F:
             "--min-probability", type=click.FloatRange(0, 1), metavar="P", help="Leave out classes below probability P."
         ),
         click.option(
-            "--format", "output_format", type=click.Choice([name for name in options.ALL_FORMATS if name in FORMS]),
+            "--format", "output_format",
+            type=click.Choice([name for name in options.ALL_FORMATS if name in OUTPUT_FORMATS]),
             show_default="by the suffix of -o, else table", help="Format of the results.",
         ),
         click.option(

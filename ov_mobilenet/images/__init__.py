@@ -1,1 +1,1 @@
-"""From an image file to a frame at the network's input size."""
+"""From an image file to a frame of the network's input size."""

@@ -1,8 +1,8 @@
 """Decode image files into BGR frames, safely.
 
-Every file is looked at by Pillow first (`image_files`), which reads the header only: an image that would be too large
-is refused before a pixel is decoded, and Pillow knows truncated files, which OpenCV fills with grey. The pixels come
-from the library that the model's published accuracy was measured with.
+Pillow reads the header of every file first (`image_files`): an image that is too large is refused before it is decoded,
+and Pillow detects truncated files, which OpenCV fills with grey. The pixels are decoded by the library with which the
+model's published accuracy was measured.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ov_mobilenet.images.image_files import (
     IMAGE_SUFFIXES,
     MAX_PIXELS,
     broken,
+    can_use_opencv,
     damage_errors,
-    is_plain,
     open_image,
     read_file,
 )
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     Frame = NDArray[np.uint8]
-    Decoded = Frame | Image  # BGR, or Pillow's RGB as long as only Pillow works on it
+    # A BGR frame, or a Pillow image of mode RGB as long as the next steps are Pillow's too.
+    DecodedImage = Frame | Image
 
 __all__ = ("IMAGE_SUFFIXES", "MAX_PIXELS", "cv2", "decode_image", "read_image", "to_frame", "to_pillow")
 
@@ -38,7 +39,7 @@ _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
 def cv2() -> ModuleType:
-    """OpenCV, or the two ways to get it.
+    """The module `cv2`, imported when it is needed.
 
     Raises:
         MissingDependencyError: opencv-python cannot be imported, as on systems without libGL and glib.
@@ -48,24 +49,23 @@ def cv2() -> ModuleType:
     except ImportError as error:
         raise MissingDependencyError(
             f"OpenCV cannot be imported ({error})",
-            fix="Install the system's libraries (Debian: apt install libgl1 libglib2.0-0), or the wheel that needs "
-            "none: pip uninstall opencv-python && pip install opencv-python-headless",
+            fix="Install the system libraries (Debian: apt install libgl1 libglib2.0-0), or the wheel that needs none: "
+            "pip uninstall opencv-python && pip install opencv-python-headless",
         ) from error
     return module
 
 
 def read_image(source: Path | bytes, reader: Library = "opencv", *, exif_orientation: bool = True) -> Frame:
-    """An image as uint8 (H, W, 3) BGR.
+    """Read an image as uint8 (H, W, 3) BGR.
 
-    Grey becomes three equal channels, CMYK is converted, transparency is dropped, 16 bits are reduced to the upper 8.
+    Greyscale becomes three equal channels, CMYK is converted, transparency is dropped, of 16 bits the upper 8 are kept.
 
     Args:
         reader: the library that decodes.
-        exif_orientation: turn the image as its camera says.
+        exif_orientation: rotate the image by its EXIF orientation.
 
     Raises:
-        ImageError: the file is missing, empty, no image in a known format, damaged, or larger than 179 million
-            pixels.
+        ImageError: the file is missing, empty, damaged, in an unknown format, or larger than 179 million pixels.
     """
     data = source if isinstance(source, bytes) else read_file(source)
     header, orientation = open_image(data)
@@ -74,114 +74,116 @@ def read_image(source: Path | bytes, reader: Library = "opencv", *, exif_orienta
 
 def decode_image(
     data: bytes, header: Image, reader: Library = "opencv", *, orientation: int = 1, reduction: int = 1
-) -> Decoded:
-    """The pixels of an image that `open_image` has looked at.
+) -> DecodedImage:
+    """Decode an image whose header `open_image` has read.
 
     Args:
-        header: what `open_image` gave; decoded in place if Pillow decodes.
-        orientation: how to turn the image, 1 to 8 as in EXIF.
-        reduction: 1, 2, 4 or 8; a JPEG's sides are divided by it, rounding up, while it is decoded. Only 1 for other
-            formats.
+        header: the image that `open_image` returned; Pillow decodes it in place.
+        orientation: EXIF orientation, 1 to 8.
+        reduction: 1, 2, 4 or 8: a JPEG is decoded at this fraction of its size, sides rounded up. Other formats only
+            support 1.
 
     Returns:
-        A frame, uint8 (H, W, 3) BGR, or Pillow's image of mode RGB, whichever decoded it.
+        uint8 (H, W, 3) BGR if OpenCV decoded the image, a Pillow image of mode RGB otherwise.
 
     Raises:
-        ImageError: damaged, or floating-point pixels.
+        ImageError: the image is damaged, or has floating-point pixels.
     """
-    # Files that OpenCV reads otherwise than Pillow means them: palettes with transparency, floats, odd containers.
-    decoded: Decoded | None = None
-    if reader == "opencv" and is_plain(header, data):
-        decoded = _decode_opencv(data, reduction)
-    if decoded is None:
-        decoded = _decode_pillow(header, reduction)
-    return _turn(decoded, orientation)
+    # OpenCV and Pillow read some files differently: palettes with transparency, floats, unusual containers.
+    image: DecodedImage | None = None
+    if reader == "opencv" and can_use_opencv(header, data):
+        image = _decode_opencv(data, reduction)
+    if image is None:
+        image = _decode_pillow(header, reduction)
+    return _apply_orientation(image, orientation)
 
 
-def to_frame(decoded: Decoded) -> Frame:
-    """An image as uint8 (H, W, 3) BGR; a frame is given back as it is."""
+def to_frame(image: DecodedImage) -> Frame:
+    """Convert an image to uint8 (H, W, 3) BGR; a frame is returned as it is."""
     import numpy as np
 
-    if isinstance(decoded, np.ndarray):
-        return decoded
-    # Packed as BGR at once: to turn the channels round in numpy takes longer than to decode a JPEG.
-    packed = np.frombuffer(decoded.tobytes("raw", "BGR"), np.uint8)
-    frame: Frame = packed.reshape(decoded.height, decoded.width, 3).copy()
+    if isinstance(image, np.ndarray):
+        return image
+    # Pillow packs BGR directly: reversing the channels in NumPy takes longer than decoding a JPEG.
+    packed = np.frombuffer(image.tobytes("raw", "BGR"), np.uint8)
+    frame: Frame = packed.reshape(image.height, image.width, 3).copy()
     return frame
 
 
-def to_pillow(decoded: Decoded) -> Image:
-    """An image as Pillow's, of mode RGB."""
+def to_pillow(image: DecodedImage) -> Image:
+    """Convert an image to a Pillow image of mode RGB."""
     import numpy as np
     from PIL import Image
 
-    if not isinstance(decoded, np.ndarray):
-        return decoded
+    if not isinstance(image, np.ndarray):
+        return image
     opencv = cv2()
-    height, width = decoded.shape[:2]
-    # Four bytes a pixel is how Pillow keeps RGB: OpenCV brings it there many times faster than Pillow unpacks three.
-    four = opencv.cvtColor(decoded, opencv.COLOR_BGR2RGBA)
-    return Image.frombuffer("RGB", (width, height), four, "raw", "RGBX", 0, 1)
+    height, width = image.shape[:2]
+    # Pillow stores RGB with four bytes per pixel; OpenCV converts to that many times faster than Pillow unpacks three.
+    rgbx = opencv.cvtColor(image, opencv.COLOR_BGR2RGBA)
+    return Image.frombuffer("RGB", (width, height), rgbx, "raw", "RGBX", 0, 1)
 
 
 def _decode_opencv(data: bytes, reduction: int) -> Frame | None:
     import numpy as np
 
     opencv = cv2()
-    color = {
+    flags = {
         1: opencv.IMREAD_COLOR,
         2: opencv.IMREAD_REDUCED_COLOR_2,
         4: opencv.IMREAD_REDUCED_COLOR_4,
         8: opencv.IMREAD_REDUCED_COLOR_8,
     }[reduction]
     try:
-        frame: Frame | None = opencv.imdecode(np.frombuffer(data, np.uint8), color | opencv.IMREAD_IGNORE_ORIENTATION)
+        frame: Frame | None = opencv.imdecode(np.frombuffer(data, np.uint8), flags | opencv.IMREAD_IGNORE_ORIENTATION)
     except opencv.error:
         return None
     return frame
 
 
-def _decode_pillow(image: Image, reduction: int) -> Decoded:
+def _decode_pillow(image: Image, reduction: int) -> DecodedImage:
     import warnings
 
     import numpy as np
 
     try:
         if reduction > 1:
-            # The largest of 1, 2, 4 and 8 that leaves this size or more.
+            # Pillow selects the largest of 1, 2, 4 and 8 that gives at least this size.
             image.draft(image.mode, (image.width // reduction, image.height // reduction))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # as in open_image; some formats tell their size only here
+            warnings.simplefilter("ignore")  # as in open_image; some formats have their size only here
             image.load()
         if image.mode in _SIXTEEN_BIT:
-            # Pillow clips 16 bits at 255; the upper byte is what OpenCV and viewers show.
+            # Pillow would clip 16 bits at 255; OpenCV and image viewers show the upper byte.
             grey = (np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8)
             return np.repeat(grey[:, :, None], 3, axis=2)
         if image.mode == "F":
-            raise ImageError("floating-point pixels have no agreed range", expected="8 or 16 bits a channel")
+            raise ImageError(
+                "floating-point pixels are not supported", expected="8 or 16 bits per channel", got="32-bit float"
+            )
         return image if image.mode == "RGB" else image.convert("RGB")
     except damage_errors() as error:
         raise broken(error) from error
 
 
-def _turn(decoded: Decoded, orientation: int) -> Decoded:
-    """Apply an EXIF orientation (1 to 8; others mean nothing)."""
+def _apply_orientation(image: DecodedImage, orientation: int) -> DecodedImage:
+    """Rotate or mirror by an EXIF orientation, 1 to 8; other values are ignored."""
     import numpy as np
     from PIL.Image import Transpose
 
     if orientation not in range(2, 9):
-        return decoded
-    if isinstance(decoded, np.ndarray):
-        frame = decoded
+        return image
+    if isinstance(image, np.ndarray):
+        frame = image
         opencv = cv2()
         if orientation in (5, 6, 7, 8):
             frame = opencv.transpose(frame)
-        # How often to mirror: -1 both ways, 0 upside down, 1 left to right.
-        mirror = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
-        if mirror is not None:
-            frame = opencv.flip(frame, mirror)
+        # cv2.flip: -1 in both directions, 0 top to bottom, 1 left to right.
+        flip_code = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
+        if flip_code is not None:
+            frame = opencv.flip(frame, flip_code)
         return frame
-    return decoded.transpose(
+    return image.transpose(
         {
             2: Transpose.FLIP_LEFT_RIGHT,
             3: Transpose.ROTATE_180,

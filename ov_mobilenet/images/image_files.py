@@ -1,7 +1,7 @@
-"""Look at an image file before a pixel of it is decoded: known format, sane size, complete, undamaged.
+"""Check an image file before it is decoded: known format, allowed size, complete, undamaged.
 
-Only the formats in `FORMATS` are ever handed to a decoder, whatever the file's name says. Pillow knows many more, and
-some of them start other programs (Ghostscript for EPS) or hide images in images, past its own size check.
+Only the formats in `FORMATS` are passed to a decoder, whatever the suffix of the file. Pillow supports many more; some
+of them start other programs (Ghostscript for EPS) or embed images that escape its size check.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"))
-# The images of phones that hold several JPEGs ("MPO") come from Pillow's JPEG reader.
+# Files of phones with several JPEGs ("MPO") are read by Pillow's JPEG plugin.
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 MAX_FILE_BYTES = 256 << 20
 MAX_PIXELS = 178_956_970  # Pillow's own limit for "decompression bomb" errors
@@ -41,7 +41,7 @@ def read_file(path: Path) -> bytes:
 
 
 def damage_errors() -> tuple[type[Exception], ...]:
-    """What Pillow raises for damaged or hostile files, in whatever step."""
+    """The exceptions that Pillow raises for damaged or malicious files, in any step."""
     from PIL import Image
 
     return (
@@ -65,7 +65,7 @@ def damage_errors() -> tuple[type[Exception], ...]:
 
 
 def broken(error: Exception) -> ImageError:
-    """The one message for what `damage_errors` lists."""
+    """The `ImageError` for an exception of `damage_errors`."""
     from PIL import Image
 
     if isinstance(error, Image.DecompressionBombError):
@@ -74,10 +74,10 @@ def broken(error: Exception) -> ImageError:
 
 
 def open_image(data: bytes) -> tuple[Image, int]:
-    """The image, not yet decoded, and its EXIF orientation.
+    """Open an image without decoding it; returns the image and its EXIF orientation.
 
     Raises:
-        ImageError: empty, no image in a known format, too large, or damaged as far as that can be told by now.
+        ImageError: the file is empty, in an unknown format, too large, or its header is damaged.
     """
     import warnings
 
@@ -87,7 +87,7 @@ def open_image(data: bytes) -> tuple[Image, int]:
         raise ImageError("the file is empty")
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large images (our limit is its upper one) and of odd EXIF data (then it has none).
+            # Pillow warns of large images (for errors its limit is MAX_PIXELS) and of invalid EXIF data.
             warnings.simplefilter("ignore")
             header = Image.open(io.BytesIO(data), formats=FORMATS)
             orientation = _orientation(header)
@@ -103,12 +103,12 @@ def open_image(data: bytes) -> tuple[Image, int]:
 
 
 def is_jpeg(header: Image) -> bool:
-    """Whether it is a JPEG; a phone's file of several counts as its first."""
+    """Whether it is a JPEG, including files of phones with several JPEGs, of which the first is read."""
     return header.format in ("JPEG", "MPO")
 
 
-def is_plain(header: Image, data: bytes) -> bool:
-    """Whether OpenCV may decode it: the usual formats, complete to the last byte."""
+def can_use_opencv(header: Image, data: bytes) -> bool:
+    """Whether OpenCV decodes the file like Pillow: the common formats, and complete."""
     if is_jpeg(header):
         return _jpeg_is_complete(data)
     if header.format == "PNG":
@@ -120,7 +120,7 @@ def _orientation(header: Image) -> int:
     try:
         value = header.getexif().get(_ORIENTATION, 1)
     except damage_errors():
-        return 1  # damaged EXIF data says nothing about the pixels
+        return 1  # the pixels may be intact although the EXIF data is damaged
     return value if isinstance(value, int) else 1
 
 
@@ -129,13 +129,13 @@ def _too_large(got: str) -> ImageError:
 
 
 def _jpeg_is_complete(data: bytes) -> bool:
-    """Whether an end-of-image marker follows the last start-of-scan; a thumbnail's comes before it."""
+    """Whether an end-of-image marker follows the last start-of-scan; that of a thumbnail comes before it."""
     end = data.rfind(b"\xff\xd9")
     return end >= 0 and data.find(b"\xff\xda", end) < 0
 
 
 def _check_png(data: bytes) -> None:
-    """Compare the checksums of the chunks that hold pixels: both libraries decode damaged ones to black rows."""
+    """Verify the checksums of the critical chunks: both libraries decode damaged ones to black rows."""
     view, position, kind = memoryview(data), len(_PNG_SIGNATURE), b""
     while kind != b"IEND":
         if position + 12 > len(data):

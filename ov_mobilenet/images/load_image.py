@@ -1,11 +1,12 @@
-"""From an image to a frame at the network's size: decode, crop, resize.
+"""From an image to a frame of the network's input size: decode, crop, resize.
 
-Three ways to decode:
+There are three decode modes:
 
 - `exact`: bit for bit as the model's accuracy was measured.
-- `auto`: a JPEG much larger than the first resize needs (four times for Pillow's, 5.5 times for OpenCV's) is decoded
-  at a half, a quarter or an eighth of its size, which saves most of the work; all else comes within 2 grey levels.
-- `fast`: as `auto`; before one of Pillow's slow resizes, frames and images in other formats are shrunk as well.
+- `auto`: a JPEG much larger than the result of the first resize (4 times for Pillow, 5.5 times for OpenCV) is decoded
+  at a half, a quarter or an eighth of its size, which saves most of the time; all other images are within 2 grey
+  levels of `exact`.
+- `fast`: as `auto`; in addition, frames and images of other formats are shrunk before the slow resizes of Pillow.
 """
 
 from __future__ import annotations
@@ -17,27 +18,27 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.images.decode import decode_image, to_frame
+from ov_mobilenet.images.frame_checks import check_frames
 from ov_mobilenet.images.geometry import apply, size_of
 from ov_mobilenet.images.image_files import is_jpeg, open_image, read_file
-from ov_mobilenet.images.pixels import check_pixels
-from ov_mobilenet.images.reduced import apply_reduced, reduction, shrink
+from ov_mobilenet.images.reduced_decoding import apply_reduced, reduction, shrink
 from ov_mobilenet.zoo.geometry import Geometry, Library, Resize
 
 if TYPE_CHECKING:
-    from ov_mobilenet.images.decode import Decoded, Frame
+    from ov_mobilenet.images.decode import DecodedImage, Frame
 
 Decode = Literal["exact", "fast", "auto"]
 DECODES: tuple[Decode, ...] = get_args(Decode)
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A frame, and what it cost.
+class LoadedImage:
+    """A frame with the time it took.
 
     Attributes:
-        frame: uint8 (height, width, 3) in BGR; contiguous, writable, shared with nobody.
-        decode_ms: reading and decoding, in milliseconds; for a frame the check of it.
-        geometry_ms: crops, resizes and copies, in milliseconds.
+        frame: uint8 (height, width, 3) BGR; contiguous, writable, not shared with the caller.
+        decode_ms: time to read and decode, in milliseconds; for a frame, time to check it.
+        geometry_ms: time of crops, resizes and copies, in milliseconds.
     """
 
     frame: Frame
@@ -52,72 +53,80 @@ def load_image(
     *,
     reader: Library | None = None,
     exif_orientation: bool = True,
-) -> Loaded:
-    """Read an image and bring it to the network's size. Safe in many threads.
+) -> LoadedImage:
+    """Read an image and bring it to the network's input size. Thread-safe.
 
     Args:
-        source: a path, the bytes of an image file, or a frame: uint8 (H, W, 3) in BGR.
-        geometry: what leads to the network's size; None leaves the image as large as it is.
-        reader: the library that decodes; the geometry's own unless given.
-        exif_orientation: turn a file's image as its camera says.
+        source: a path, the bytes of an image file, or a frame: uint8 (H, W, 3) BGR.
+        geometry: crops and resizes; None keeps the size of the image.
+        decode: `exact`, `auto` or `fast`, see the module.
+        reader: the library that decodes; None for that of the geometry.
+        exif_orientation: rotate image files by their EXIF orientation.
 
     Raises:
-        ImageError: the image cannot be read or resized, or the array is no such frame.
-        UsageError: there is no such way to decode.
+        ImageError: the image cannot be read or resized, or the array is not a frame.
+        UsageError: an unknown decode mode.
     """
     if decode not in DECODES:
-        raise UsageError("bad decode", expected=", ".join(DECODES), got=repr(decode))
+        raise UsageError("unknown decode mode", expected=", ".join(DECODES), got=repr(decode))
     started = perf_counter()
     if isinstance(source, str | Path | bytes):
-        decoded, size, factor = _decode(source, geometry, decode, reader, turned=exif_orientation)
+        image, size, factor = _decode(source, geometry, decode, reader, use_orientation=exif_orientation)
     else:
-        check_pixels(source, dimensions=3)
-        decoded, size, factor = source, size_of(source), 1
+        check_frames(source, dimensions=3)
+        image, size, factor = source, size_of(source), 1
     decode_end = perf_counter()
-    frame = _own(_shape(decoded, geometry, decode, size, factor), source)
-    done = perf_counter()
-    return Loaded(frame, (decode_end - started) * 1e3, (done - decode_end) * 1e3)
+    frame = _unshared(_apply_geometry(image, geometry, decode, size, factor), source)
+    geometry_end = perf_counter()
+    return LoadedImage(frame, (decode_end - started) * 1e3, (geometry_end - decode_end) * 1e3)
 
 
 def _decode(
-    source: str | Path | bytes, geometry: Geometry | None, decode: Decode, reader: Library | None, *, turned: bool
-) -> tuple[Decoded, tuple[int, int], int]:
-    """The decoded image, height and width of the whole, and by what its sides were divided."""
+    source: str | Path | bytes,
+    geometry: Geometry | None,
+    decode: Decode,
+    reader: Library | None,
+    *,
+    use_orientation: bool,
+) -> tuple[DecodedImage, tuple[int, int], int]:
+    """The decoded image, height and width of the full image, and the factor by which its sides were divided."""
     data = source if isinstance(source, bytes) else read_file(Path(source))
     header, orientation = open_image(data)
-    orientation = orientation if turned else 1
-    is_on_its_side = orientation in (5, 6, 7, 8)
-    size = (header.width, header.height) if is_on_its_side else (header.height, header.width)
+    orientation = orientation if use_orientation else 1
+    swaps_sides = orientation in (5, 6, 7, 8)
+    size = (header.width, header.height) if swaps_sides else (header.height, header.width)
     factor = 1
     if geometry is not None and decode != "exact" and is_jpeg(header):
         factor = reduction(geometry, *size)
     reader = reader or (geometry.reader if geometry is not None else "opencv")
-    decoded = decode_image(data, header, reader, orientation=orientation, reduction=factor)
-    if size_of(decoded) == size:  # Pillow declines to reduce some odd JPEGs
+    image = decode_image(data, header, reader, orientation=orientation, reduction=factor)
+    if size_of(image) == size:  # Pillow does not reduce some unusual JPEGs
         factor = 1
-    return decoded, size, factor
+    return image, size, factor
 
 
-def _shape(decoded: Decoded, geometry: Geometry | None, decode: Decode, size: tuple[int, int], factor: int) -> Frame:
+def _apply_geometry(
+    image: DecodedImage, geometry: Geometry | None, decode: Decode, size: tuple[int, int], factor: int
+) -> Frame:
     if geometry is None:
-        return to_frame(decoded)
+        return to_frame(image)
     if decode == "fast" and factor == 1 and _first_resize_is_slow(geometry):
-        size = size_of(decoded)  # some formats tell theirs only now
+        size = size_of(image)  # some formats have their size only after decoding
         factor = reduction(geometry, *size)
         if factor > 1:
-            decoded = shrink(decoded, factor)
+            image = shrink(image, factor)
     if factor > 1:
-        return apply_reduced(geometry, decoded, size, factor)
-    return apply(geometry, decoded, exact=decode == "exact")
+        return apply_reduced(geometry, image, size, factor)
+    return apply(geometry, image, exact=decode == "exact")
 
 
 def _first_resize_is_slow(geometry: Geometry) -> bool:
-    """Pillow's filters look at every pixel; OpenCV's pick a few and are faster than to shrink the image."""
+    """Pillow's filters read every pixel; OpenCV's sample a few, which is faster than shrinking the image first."""
     return next((step.library == "pillow" for step in geometry.steps if isinstance(step, Resize)), False)
 
 
-def _own(frame: Frame, source: object) -> Frame:
-    """The frame, copied if it is (a view of) what the caller holds, or not contiguous."""
+def _unshared(frame: Frame, source: object) -> Frame:
+    """The frame, copied if it shares memory with the source or is not contiguous."""
     import numpy as np
 
     if frame is source or not (frame.flags.c_contiguous and frame.flags.owndata):

@@ -1,1 +1,1 @@
-"""Where images come from: files, lists, tar shards, videos, cameras and streams."""
+"""Sources of images: files, lists, tar shards, videos, cameras and network streams."""

@@ -1,4 +1,4 @@
-"""OpenCV's captures behind a small interface: videos, cameras and network streams, errors as `ImageError`."""
+"""Videos, cameras and network streams: OpenCV's captures behind a small interface, and which frames are taken."""
 
 from __future__ import annotations
 
@@ -9,30 +9,32 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ov_mobilenet.errors import ImageError
 from ov_mobilenet.images.decode import cv2
-from ov_mobilenet.inputs.kinds import Source
+from ov_mobilenet.inputs.sources import Source
 
 if TYPE_CHECKING:
     from ov_mobilenet.images.decode import Frame
 
 OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
+# Many containers round the times of frames to milliseconds.
+TIME_ROUNDING_S = 1e-3
 
 
 class Capture(Protocol):
-    """A source of frames that is open."""
+    """An open source of frames."""
 
     def grab(self) -> bool:
-        """Go to the next frame; False at the end, or when the source is lost."""
+        """Advance to the next frame; False at the end, or when the connection is lost."""
 
     def retrieve(self) -> Frame | None:
-        """The frame, uint8 (H, W, 3) BGR, in memory of its own; None if it cannot be decoded."""
+        """Decode the current frame: uint8 (H, W, 3) BGR, in its own memory; None if it cannot be decoded."""
 
     def release(self) -> None:
-        """Let go of the source."""
+        """Close the source."""
 
 
 class OpenCvCapture:
-    """A `cv2.VideoCapture` that is open."""
+    """An open `cv2.VideoCapture`."""
 
     def __init__(self, capture: Any) -> None:
         self._capture = capture
@@ -59,20 +61,48 @@ class OpenCvCapture:
 
     @property
     def position_s(self) -> float:
-        """Time of the frame that was grabbed, in seconds of the video's clock."""
+        """Time of the current frame in the video, in seconds."""
         return float(self._capture.get(self._opencv.CAP_PROP_POS_MSEC)) / 1e3
 
     @property
-    def frames(self) -> int | None:
-        """How many frames its header promises; None if it does not say."""
+    def frame_count(self) -> int | None:
+        """Number of frames by the header of the video; None if it is not there."""
         count = float(self._capture.get(self._opencv.CAP_PROP_FRAME_COUNT))
         return int(count) if count > 0 else None
 
     @property
     def fps(self) -> float | None:
-        """Frames a second; None if it does not say."""
+        """Frames per second by the header of the video; None if it is not there."""
         rate = float(self._capture.get(self._opencv.CAP_PROP_FPS))
         return rate if 0 < rate < 10_000 else None
+
+
+class FrameSampler:
+    """Takes every n-th frame, and at most a number of frames per second; one instance per video or camera.
+
+    Args:
+        every: 1 for every frame.
+        max_fps: frames per second; None for no limit.
+    """
+
+    def __init__(self, every: int = 1, max_fps: float | None = None) -> None:
+        self._every = every
+        self._period = None if max_fps is None else 1 / max_fps
+        self._next_time: float | None = None
+
+    def takes(self, number: int, time_s: float) -> bool:
+        """Whether to take a frame; call it once per frame, in order."""
+        if number % self._every:
+            return False
+        if self._period is None:
+            return True
+        if self._next_time is None:
+            self._next_time = time_s
+        if time_s < self._next_time - TIME_ROUNDING_S:
+            return False
+        # The next time is a period after the planned one, so that the mean rate is met; a gap starts a new grid.
+        self._next_time = max(self._next_time + self._period, time_s)
+        return True
 
 
 def open_video(text: str) -> OpenCvCapture:
@@ -88,13 +118,13 @@ def open_video(text: str) -> OpenCvCapture:
     if size == 0:
         raise ImageError("the file is empty")
     opencv = cv2()
-    # Absolute: a relative name such as `concat:a.mp4` would be taken for one of FFmpeg's protocols.
+    # Absolute: FFmpeg would take a relative name such as `concat:a.mp4` for one of its protocols.
     capture = opencv.VideoCapture(os.path.abspath(text), _ffmpeg(opencv) or opencv.CAP_ANY)  # noqa: PTH100
     if not capture.isOpened():
         raise ImageError(
-            "cannot be opened as a video: damaged, or its codec is missing",
-            expected="what OpenCV's FFmpeg decodes" if _ffmpeg(opencv) else "OpenCV with FFmpeg; this one has none",
-            fix="Try ffmpeg -i FILE -c:v mjpeg -q:v 2 FILE.avi",
+            "cannot be opened as a video: the file is damaged, or its codec is not supported",
+            expected="a codec of OpenCV's FFmpeg" if _ffmpeg(opencv) else "OpenCV with FFmpeg; this build has none",
+            fix="Convert it: ffmpeg -i FILE -c:v mjpeg -q:v 2 FILE.avi",
         )
     return OpenCvCapture(capture)
 
@@ -103,7 +133,7 @@ def open_live(source: Source) -> OpenCvCapture:
     """Open a camera or a network stream. Raises: ImageError."""
     if source.kind == "camera":
         return _open_camera(source.text)
-    return _open_url(source.text, "a stream that answers and that OpenCV can decode")
+    return _open_url(source.text, "a stream that OpenCV can decode")
 
 
 def _open_url(url: str, expected: str) -> OpenCvCapture:
@@ -111,7 +141,7 @@ def _open_url(url: str, expected: str) -> OpenCvCapture:
     backend = _ffmpeg(opencv)
     if backend is None:
         raise ImageError(
-            "this OpenCV has no FFmpeg, which reads streams", fix="Use the wheel: pip install opencv-python"
+            "streams need FFmpeg, which this build of OpenCV does not have", fix="Run: pip install opencv-python"
         )
     timeouts = [
         opencv.CAP_PROP_OPEN_TIMEOUT_MSEC, int(OPEN_TIMEOUT_S * 1e3),
@@ -120,8 +150,8 @@ def _open_url(url: str, expected: str) -> OpenCvCapture:
     capture = opencv.VideoCapture(url, backend, timeouts)
     if not capture.isOpened():
         raise ImageError(
-            "the stream cannot be opened: not there, refused, or its codec is missing",
-            expected=f"{expected} within {OPEN_TIMEOUT_S:g} s",
+            "the stream cannot be opened: it does not exist, the connection was refused, or its codec is not supported",
+            expected=f"{expected}, within {OPEN_TIMEOUT_S:g} s",
         )
     return OpenCvCapture(capture)
 
@@ -131,19 +161,21 @@ def _open_camera(text: str) -> OpenCvCapture:
     is_index = text.isdecimal()
     path = f"/dev/video{int(text)}" if is_index else text
     if sys.platform == "linux":
-        if not os.path.exists(path):  # noqa: PTH110 (a link to nowhere is no camera either)
+        if not os.path.exists(path):  # noqa: PTH110 (a dangling link is not a camera)
             got = "no such device" + (", and no file of that name" if is_index else "")
             raise ImageError(
-                "there is no such camera", expected=path, got=got, fix="ls /dev/video* shows what is there"
+                "there is no such camera", expected=path, got=got, fix="List the cameras with: ls /dev/video*"
             )
         if not os.access(path, os.R_OK | os.W_OK):
-            raise ImageError("the camera may not be used", where=path, fix="Add yourself to its group, often `video`")
+            raise ImageError(
+                "no permission to use the camera", where=path, fix="Add your user to its group, often `video`"
+            )
     backend = opencv.CAP_V4L2 if sys.platform == "linux" else opencv.CAP_ANY
     capture = opencv.VideoCapture(int(text) if is_index else path, backend)
     if not capture.isOpened():
         raise ImageError(
-            "the camera cannot be opened: busy, or no camera that OpenCV knows",
-            fix=f"End the program that uses it (fuser {path})",
+            "the camera cannot be opened: it is in use, or OpenCV does not support it",
+            fix=f"End the program that uses it; find it with: fuser {path}",
         )
     return OpenCvCapture(capture)
 

@@ -1,14 +1,18 @@
-"""Images out of tar shards, as WebDataset lays them out: read from front to back, one member in memory at a time.
+"""Images of tar shards as WebDataset writes them, read from front to back with one member in memory at a time.
 
-Nothing is written to disk, and a member's name is only what its result is called.
+Nothing is extracted to disk; the name of a member is only used as the source of its result. `tarfile.TarFile` is not
+used: it keeps every header in memory, takes a damaged header for the end of the archive, and reads as many bytes as a
+header claims. Only its header parser `TarInfo.frombuf` is.
 """
 
 from __future__ import annotations
 
 import gzip
+import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
@@ -16,85 +20,147 @@ from ov_mobilenet.errors import ImageError
 from ov_mobilenet.images.image_files import IMAGE_SUFFIXES, MAX_FILE_BYTES
 from ov_mobilenet.runtime.items import Item
 
-_GZIP = b"\x1f\x8b"
-_DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, OverflowError, MemoryError)
+BLOCK_BYTES = 512
+# Of a header that extends the next one: a long name, or pax records with extended attributes.
+MAX_EXTENSION_BYTES = 1 << 20
+GZIP_MAGIC = b"\x1f\x8b"
+LONG_NAME, LONG_LINK = b"L", b"K"
+PAX_HEADERS, PAX_GLOBAL_HEADER = (b"x", b"X"), b"g"
+TYPES_WITHOUT_DATA = (
+    tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE
+)  # fmt: skip
+# In an old GNU header of a sparse file, and in the blocks that continue it: the flag that one more block follows.
+SPARSE_FLAG, SPARSE_BLOCK_FLAG = 482, 504
+DAMAGE_ERRORS = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, OverflowError, MemoryError)
+
+_PAX_RECORD = re.compile(rb"(\d{1,9}) ([^=]+)=")
+
+
+@dataclass
+class _Extension:
+    """What a long-name or pax header says about the member after it."""
+
+    name: str | None = None
+    size: int | None = None
+    is_sparse: bool = False
 
 
 def read_shard(path: str, wanted: Callable[[], bool]) -> Iterator[Item]:
-    """The images of a shard, each called `shard/member`; other members are passed over.
+    """The images of a shard, with `shard/member` as source; other members are skipped.
 
-    A shard that is damaged or ends too early gives what was read before, and then one failure.
+    A shard that is damaged or truncated gives the images before the damage, and then one failure.
 
     Args:
-        wanted: asked once for each image, in their order; those that are not wanted are not read.
+        wanted: called once per image, in order; an image is read only if it returns True.
     """
-    found = False
+    has_images = False
     try:
-        with Path(path).open("rb") as file, _unpacked(file) as stream:
-            archive = tarfile.TarFile(
-                path, "r", cast("IO[bytes]", _Bounded(stream)), tarinfo=_Member, errors="backslashreplace"
-            )
-            while (member := archive.next()) is not None:
-                archive.members.clear()  # type: ignore[attr-defined] # tarfile keeps them all
+        with Path(path).open("rb") as file, _decompressed(file) as stream:
+            for member in _members(stream):
                 if not member.isreg() or PurePosixPath(member.name).suffix.lower() not in IMAGE_SUFFIXES:
                     continue
-                found = True
+                has_images = True
                 if wanted():
-                    yield Item(_content(archive, member), f"{path}/{member.name}")
-    except _DAMAGE as error:
+                    yield Item(_content(stream, member), f"{path}/{member.name}")
+    except DAMAGE_ERRORS as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         yield Item(ImageError(f"the shard cannot be read to its end ({reason or type(error).__name__})"), path)
     else:
-        if not found:
-            expected = "members with the suffixes of images, such as 000001.jpg"
+        if not has_images:
+            expected = "members with image suffixes, such as 000001.jpg"
             yield Item(ImageError("no images in the shard", expected=expected), path)
 
 
-def _unpacked(file: IO[bytes]) -> IO[bytes]:
-    packed = file.read(2) == _GZIP
+def _decompressed(file: IO[bytes]) -> IO[bytes]:
+    is_gzip = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     file.seek(0)
-    return cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if is_gzip else file
 
 
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | ImageError:
+def _members(stream: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+    """The members; when one is yielded, the stream is at the beginning of its data.
+
+    Raises:
+        tarfile.ReadError: a header is damaged, or the archive does not end with a block of zeros.
+    """
+    extension = _Extension()
+    while True:
+        begin = stream.tell()
+        block = _read(stream, BLOCK_BYTES, "header")
+        if block == bytes(BLOCK_BYTES):
+            return
+        try:
+            member = tarfile.TarInfo.frombuf(block, "utf-8", "backslashreplace")
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"{error} at byte {begin}") from error
+        if member.type in (LONG_NAME, LONG_LINK, PAX_GLOBAL_HEADER, *PAX_HEADERS):
+            _extend(extension, member, _extension_data(stream, member, begin))
+            continue
+        if member.type == tarfile.GNUTYPE_SPARSE:
+            extension.is_sparse = True
+            has_more = block[SPARSE_FLAG]
+            while has_more:
+                has_more = _read(stream, BLOCK_BYTES, "header")[SPARSE_BLOCK_FLAG]
+        member.name = member.name if extension.name is None else extension.name
+        member.size = member.size if extension.size is None else extension.size
+        if member.size < 0:
+            raise tarfile.ReadError(f"negative size in the header at byte {begin}")
+        if extension.is_sparse:
+            member.type = tarfile.GNUTYPE_SPARSE
+        extension = _Extension()
+        end = stream.tell() + (0 if member.type in TYPES_WITHOUT_DATA else _padded(member.size))
+        yield member
+        stream.seek(end)
+
+
+def _content(stream: IO[bytes], member: tarfile.TarInfo) -> bytes | ImageError:
+    if member.type == tarfile.GNUTYPE_SPARSE:
+        return ImageError("the member is stored as a sparse file, which is not supported")
     if member.size > MAX_FILE_BYTES:
         return ImageError("file too large", expected=f"at most {MAX_FILE_BYTES} bytes", got=member.size)
-    stream = archive.extractfile(member)
-    return b"" if stream is None else stream.read()
+    return _read(stream, member.size, "data")
 
 
-class _Member(tarfile.TarInfo):
-    """A header that is none is an error; tarfile takes it for the end."""
-
-    @classmethod
-    def fromtarfile(cls, archive: tarfile.TarFile) -> _Member:
-        """The next member. Raises: tarfile.ReadError; at a proper end what tarfile wants there."""
-        begin = archive.offset
-        try:
-            member = super().fromtarfile(archive)
-        except _END:
-            raise
-        except tarfile.HeaderError as error:
-            reason = "it is cut off" if isinstance(error, _CUT) else str(error)
-            raise tarfile.ReadError(f"{reason}, at byte {begin}") from error
-        if member.size < 0 or archive.offset <= begin:  # an endless loop, where Python does not look
-            raise tarfile.ReadError(f"bad size in the header at byte {begin}")
-        return member
+def _extension_data(stream: IO[bytes], header: tarfile.TarInfo, begin: int) -> bytes:
+    if not 0 <= header.size <= MAX_EXTENSION_BYTES:
+        raise tarfile.ReadError(
+            f"the header at byte {begin} claims {header.size} bytes, of at most {MAX_EXTENSION_BYTES}"
+        )
+    return _read(stream, _padded(header.size), "header")[: header.size]
 
 
-_END = tarfile.EOFHeaderError  # type: ignore[attr-defined]
-_CUT = (tarfile.EmptyHeaderError, tarfile.TruncatedHeaderError)  # type: ignore[attr-defined]
+def _extend(extension: _Extension, header: tarfile.TarInfo, data: bytes) -> None:
+    if header.type == LONG_NAME:
+        extension.name = data.partition(b"\0")[0].decode("utf-8", "backslashreplace")
+    elif header.type in PAX_HEADERS:
+        for key, value in _pax_records(data):
+            if key == b"path":
+                extension.name = value.decode("utf-8", "backslashreplace").rstrip("/")
+            elif key == b"size":
+                extension.size = int(value)
+            elif key.startswith(b"GNU.sparse."):
+                extension.is_sparse = True
 
 
-class _Bounded:
-    """A stream of which nobody reads more at once than an image may hold: headers can claim any length."""
+def _pax_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Records are "LENGTH KEY=VALUE\\n"; LENGTH counts the whole record. Raises: tarfile.ReadError."""
+    position = 0
+    while position < len(data) and data[position]:  # some writers pad with zeros
+        match = _PAX_RECORD.match(data, position)
+        end = position + int(match[1]) if match is not None else 0
+        if match is None or not match.end() < end <= len(data):
+            raise tarfile.ReadError("damaged pax header")
+        yield match[2], data[match.end() : end - 1]
+        position = end
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self.tell, self.seek = stream.tell, stream.seek
 
-    def read(self, count: int) -> bytes:
-        """So many bytes. Raises: tarfile.ReadError."""
-        if not 0 <= count <= MAX_FILE_BYTES:
-            raise tarfile.ReadError(f"a header that claims {count} bytes")
-        return self._stream.read(count)
+def _padded(size: int) -> int:
+    return -(-size // BLOCK_BYTES) * BLOCK_BYTES
+
+
+def _read(stream: IO[bytes], count: int, what: str) -> bytes:
+    begin = stream.tell()
+    data = stream.read(count)
+    if len(data) < count:
+        raise tarfile.ReadError(f"truncated {what} at byte {begin}")
+    return data

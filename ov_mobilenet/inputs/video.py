@@ -1,4 +1,4 @@
-"""Frames of a video, with their numbers and times."""
+"""The frames of a video, with their numbers and times."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import os
 from collections.abc import Iterator
 
 from ov_mobilenet.errors import ImageError
-from ov_mobilenet.inputs.capture import OpenCvCapture, open_video
-from ov_mobilenet.inputs.kinds import CONTAINER_SUFFIXES, masked
-from ov_mobilenet.inputs.sampling import Sampling
+from ov_mobilenet.inputs.capture import FrameSampler, OpenCvCapture, open_video
+from ov_mobilenet.inputs.sources import CONTAINER_SUFFIXES, masked
 from ov_mobilenet.runtime.items import Item
 
-# A header counts a little otherwise than a decoder: by so many frames, or so much of the whole.
-SPARE_FRAMES, SPARE_SHARE = 2, 0.02
+# The frame count of a header is not exact: tolerated difference in frames, and as a fraction of the count.
+TOLERANCE_FRAMES, TOLERANCE_FRACTION = 2, 0.02
 
 
-def read_video(text: str, sampling: Sampling) -> Iterator[Item]:
-    """The frames that the sampling takes, and last of all why there are not as many as the video promises.
+def read_video(text: str, sampler: FrameSampler) -> Iterator[Item]:
+    """The frames that the sampler takes; a video that is damaged or ends early gives a failure at the end.
 
     Args:
-        text: a path, or a URL; what the results call it, without a password.
+        text: a path or a URL; without a password also the source of the results.
     """
     source = masked(text)
     try:
@@ -28,31 +27,31 @@ def read_video(text: str, sampling: Sampling) -> Iterator[Item]:
         yield Item(error, source)
         return
     try:
-        yield from _frames(capture, source, sampling, checked=_suffix(text) in CONTAINER_SUFFIXES)
+        yield from _frames(capture, source, sampler, check_count=_suffix(text) in CONTAINER_SUFFIXES)
     finally:
         capture.release()
 
 
-def _frames(capture: OpenCvCapture, source: str, sampling: Sampling, *, checked: bool) -> Iterator[Item]:
-    promised, fps = capture.frames, capture.fps
+def _frames(capture: OpenCvCapture, source: str, sampler: FrameSampler, *, check_count: bool) -> Iterator[Item]:
+    expected, fps = capture.frame_count, capture.fps
     number, begin, time_s = 0, None, 0.0
     while capture.grab():
         position = capture.position_s
         begin = position if begin is None else begin
-        # Some containers know no times: what is said of their speed must do.
+        # Some containers have no timestamps: use the frame rate.
         time_s = position - begin if position > begin or fps is None else number / fps
-        if sampling.takes(number, time_s):
+        if sampler.takes(number, time_s):
             frame = capture.retrieve()
             image = ImageError("the frame cannot be decoded") if frame is None else frame
             yield Item(image, source, number, round(time_s, 6))
         number += 1
     if number == 0:
-        yield Item(ImageError("no frame can be decoded: damaged, or its codec is missing"), source)
-    elif checked and promised is not None and fps is not None:
-        # By time, so that a varying frame rate does not look like a loss.
-        missing = promised - (time_s * fps + 1)
-        if missing > SPARE_FRAMES + promised * SPARE_SHARE:
-            yield Item(ImageError("the video ends early", expected=f"{promised} frames", got=number), source)
+        yield Item(ImageError("no frame can be decoded: the video is damaged, or its codec is not supported"), source)
+    elif check_count and expected is not None and fps is not None:
+        # By time, so that a variable frame rate does not look like missing frames.
+        missing = expected - (time_s * fps + 1)
+        if missing > TOLERANCE_FRAMES + expected * TOLERANCE_FRACTION:
+            yield Item(ImageError("the video ends early", expected=f"{expected} frames", got=number), source)
 
 
 def _suffix(text: str) -> str:

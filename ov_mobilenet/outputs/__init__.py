@@ -1,10 +1,10 @@
-"""Where classifications go: a table for people, JSON, JSON lines, CSV or Parquet for programs.
+"""Where results are written: a table for people; JSON, JSON Lines, CSV or Parquet for programs.
 
-A room of its own and no part of the command line: a program that streams a camera writes the same files.
+Independent of the command line, so that a program that classifies a camera can write the same files:
 
-    with open_destination("results.csv", form=None, resume=True) as destination:
+    with open_destination("results.csv", resume=True) as destination:
         sink = destination.sink()
-        for result in classifier.stream(destination.left(images)):
+        for result in classifier.stream(destination.remaining(images)):
             sink.put(result)
         sink.close()
 """

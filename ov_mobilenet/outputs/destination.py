@@ -1,4 +1,4 @@
-"""Which output, and what to do with a file that is there."""
+"""Select the output format, and decide what happens to an existing file."""
 
 from __future__ import annotations
 
@@ -10,98 +10,103 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from ov_mobilenet.errors import OutputError, UsageError
-from ov_mobilenet.outputs.done import ExistingResults, read_csv, read_json_lines, read_parquet
-from ov_mobilenet.outputs.files import OutputFile, cannot_write
-from ov_mobilenet.outputs.parquet import Parquet, schema
-from ov_mobilenet.outputs.rows import Key
-from ov_mobilenet.outputs.sink import Sink, encodable_source
-from ov_mobilenet.outputs.text import Csv, Json, JsonLines, Table, TextOut
+from ov_mobilenet.outputs.existing_results import ExistingResults, read_csv, read_json_lines, read_parquet
+from ov_mobilenet.outputs.output_files import OutputFile, write_error
+from ov_mobilenet.outputs.parquet_sink import ParquetSink, parquet_schema
+from ov_mobilenet.outputs.sink import ResultKey, Sink, encodable_source
+from ov_mobilenet.outputs.text_sinks import CsvSink, JsonLinesSink, JsonSink, TableSink, TextWriter
 from ov_mobilenet.runtime.items import Item, as_item
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K
 
 if TYPE_CHECKING:
     from ov_mobilenet.runtime.items import Image
 
-Form = Literal["csv", "json", "jsonl", "parquet", "table"]
-FORMS: tuple[Form, ...] = get_args(Form)
-SUFFIXES: dict[str, Form] = {
+OutputFormat = Literal["csv", "json", "jsonl", "parquet", "table"]
+OUTPUT_FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
+SUFFIXES: dict[str, OutputFormat] = {
     ".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".parquet": "parquet", ".txt": "table",
 }  # fmt: skip
-RESUMABLE: tuple[Form, ...] = ("jsonl", "csv", "parquet")
+RESUMABLE: tuple[OutputFormat, ...] = ("jsonl", "csv", "parquet")
 
 T = TypeVar("T", bound="Image | Item")
 
 
-def form_of(path: Path | None, form: Form | None) -> Form:
-    """The format as it was asked for, else by the file's suffix, else a table.
+def choose_format(path: Path | None, output_format: OutputFormat | None) -> OutputFormat:
+    """The given format, otherwise that of the file's suffix, otherwise a table.
 
     Raises:
-        UsageError: the suffix says nothing, or Parquet shall go to no file.
+        UsageError: the suffix is unknown, or Parquet without a regular file.
     """
-    if form is None:
-        form = "table" if path is None else SUFFIXES.get(path.suffix.lower())
-        if form is None:
+    if output_format is None:
+        output_format = "table" if path is None else SUFFIXES.get(path.suffix.lower())
+        if output_format is None:
             raise UsageError(
-                "the format is not clear from the name", where=path, expected=" ".join(SUFFIXES),
-                fix="Or say it with --format",
+                "the suffix does not determine the format", where=path, expected=" ".join(SUFFIXES),
+                got=path.suffix if path is not None and path.suffix else "no suffix", fix="Or select one with --format",
             )  # fmt: skip
-    if form == "parquet" and (path is None or (path.exists() and not path.is_file())):
+    if output_format == "parquet" and (path is None or (path.exists() and not path.is_file())):
         raise UsageError(
-            "Parquet is written to a file only", expected="-o FILE.parquet", got="stdout" if path is None else path
+            "Parquet can only be written to a file", expected="-o FILE.parquet", got="stdout" if path is None else path
         )
-    return form
+    return output_format
 
 
 class Destination:
-    """An output that can be written, with what is there already; made by `open_destination`.
+    """An output that is ready to be written, with its existing results; create it with `open_destination`.
 
     Attributes:
-        done: how many results the file already has of each (source, frame).
-        is_stdout: whether it is no file.
+        existing: number of results per (source, frame) that the file already has.
+        is_stdout: whether results go to stdout.
     """
 
-    def __init__(self, path: Path | None, form: Form, done: ExistingResults | None, out: TextOut | None) -> None:
-        self.done: Counter[Key] = Counter() if done is None else done.images
+    def __init__(
+        self,
+        path: Path | None,
+        output_format: OutputFormat,
+        existing: ExistingResults | None,
+        out: TextWriter | None,
+    ) -> None:
+        self.existing: Counter[ResultKey] = Counter() if existing is None else existing.images
         self.is_stdout = path is None
         self._path = path
-        self._form = form
-        self._kept = done
+        self._format = output_format
+        self._kept = existing
         self._out = out
 
-    def left(self, inputs: Iterable[T]) -> Iterator[T]:
-        """The inputs that have no result yet, in order; none is read for that.
+    def remaining(self, inputs: Iterable[T]) -> Iterator[T]:
+        """The inputs without a result so far, in order; no image is read.
 
-        An input that was given twice is done twice. What a live source gives is always new.
+        An input that is given twice needs two results. Frames of live sources are never skipped.
         """
-        left = Counter(self.done)
+        unmatched = Counter(self.existing)
         for number, image in enumerate(inputs):
             item = as_item(image, f"image {number}")
             key = encodable_source(item.source), item.frame
-            if item.captured is None and left[key] > 0:
-                left[key] -= 1
+            if item.captured is None and unmatched[key] > 0:
+                unmatched[key] -= 1
             else:
                 yield image
 
-    def sink(self, *, least: float | None = None) -> Sink:
-        """Begin to write: a file that is to be overwritten loses its content here, a torn record is cut off.
+    def sink(self, *, min_probability: float | None = None) -> Sink:
+        """Begin to write. A file to overwrite is emptied now, and an incomplete last record is cut off.
 
         Args:
-            least: the probability below which classes are left out, for the table to name.
+            min_probability: see `TableSink`.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the output cannot be written.
         """
         kept = self._kept
         if self._out is None:
             assert self._path is not None
-            return Parquet(self._path, resume=kept is not None)
+            return ParquetSink(self._path, resume=kept is not None)
         if isinstance(self._out, OutputFile):
-            self._out.cut(0 if kept is None else kept.size)
-        if self._form == "csv":
-            return Csv(self._out, header=kept is None or kept.size == 0)
-        if self._form == "table":
-            return Table(self._out, least=least)
-        return (JsonLines if self._form == "jsonl" else Json)(self._out)
+            self._out.truncate(0 if kept is None else kept.size)
+        if self._format == "csv":
+            return CsvSink(self._out, header=kept is None or kept.size == 0)
+        if self._format == "table":
+            return TableSink(self._out, min_probability=min_probability)
+        return (JsonLinesSink if self._format == "jsonl" else JsonSink)(self._out)
 
     def __enter__(self) -> Destination:
         return self
@@ -114,75 +119,78 @@ class Destination:
 def open_destination(
     path: str | os.PathLike[str] | None,
     *,
-    form: Form | None = None,
+    output_format: OutputFormat | None = None,
     resume: bool = False,
     overwrite: bool = False,
     top_k: int = DEFAULT_TOP_K,
 ) -> Destination:
-    """See that results can be written before any work is done for them; nothing that is there is touched yet.
+    """Check that results can be written, before any work is done; an existing file is not changed yet.
 
     Args:
         path: the file; None for stdout.
-        form: None for what the suffix says, or a table on stdout.
-        resume: go on from what the file holds; where there is no file, begin.
-        overwrite: begin anew in a file that has content.
-        top_k: how many predictions a result has at most, by which a torn CSV is known.
+        output_format: None to select it by the suffix; a table on stdout.
+        resume: keep the results of the file and add the missing ones; a missing file is created.
+        overwrite: replace the content of an existing file.
+        top_k: maximum number of predictions per result; needed to detect an incomplete image in a CSV.
 
     Raises:
-        UsageError: the wishes exclude each other, or the file has content and neither wish was said.
-        OutputError: the file cannot be written, or shall be resumed and holds something else.
+        UsageError: the arguments exclude each other, or the file has content and neither `resume` nor `overwrite`
+            is set.
+        OutputError: the file cannot be written, or cannot be resumed because it is not an output of this program.
         MissingDependencyError: Parquet without pyarrow.
     """
     path = None if path is None else Path(path)
-    form = form_of(path, form)
+    output_format = choose_format(path, output_format)
     if resume and overwrite:
-        raise UsageError("--resume keeps what is there, --overwrite does not", fix="Give one of them")
+        raise UsageError("--resume and --overwrite exclude each other", fix="Use one of them")
     if path is None:
         if resume or overwrite:
             raise UsageError(f"{'--resume' if resume else '--overwrite'} needs a file", expected="-o FILE")
-        return Destination(None, form, None, _Stdout())
-    if resume and form not in RESUMABLE:
-        raise UsageError("such a file cannot be resumed", where=path, expected=", ".join(RESUMABLE), got=form)
+        return Destination(None, output_format, None, _Stdout())
+    if resume and output_format not in RESUMABLE:
+        raise UsageError(
+            "a file of this format cannot be resumed", where=path, expected=", ".join(RESUMABLE), got=output_format
+        )
     try:
-        path = path.resolve() if path.is_symlink() else path  # Parquet replaces the file, and must not the link
+        path = path.resolve() if path.is_symlink() else path  # Parquet replaces the file, and must not replace the link
         has_content = path.is_file() and path.stat().st_size > 0
         if has_content and not (resume or overwrite):
             raise UsageError(
-                "this file is there already", where=path,
-                fix="--resume adds what it lacks, --overwrite begins anew",
+                "the file already exists", where=path,
+                fix="Add the missing results with --resume, or replace it with --overwrite",
             )  # fmt: skip
-        if form == "parquet":
-            schema()
+        if output_format == "parquet":
+            parquet_schema()
             _check_folder(path)
-            return Destination(path, form, read_parquet(path) if resume and has_content else None, None)
-        done = None
+            return Destination(path, output_format, read_parquet(path) if resume and has_content else None, None)
+        existing = None
         if resume and has_content:
-            done = read_csv(path, top_k) if form == "csv" else read_json_lines(path)
+            existing = read_csv(path, top_k) if output_format == "csv" else read_json_lines(path)
     except OSError as error:
-        raise cannot_write(path, error) from error
-    return Destination(path, form, done, OutputFile(path))
+        raise write_error(path, error) from error
+    return Destination(path, output_format, existing, OutputFile(path))
 
 
 def _check_folder(path: Path) -> None:
-    """Parquet makes a new file beside the old one."""
+    """Check that a new file can be created beside `path`, which Parquet needs."""
     if not path.parent.is_dir():
-        raise OutputError("there is no such folder", where=path.parent, fix="Make it, or choose another with -o")
+        raise OutputError("the folder does not exist", where=path.parent, fix="Create it, or select another with -o")
     probe = path.with_name(path.name + ".partial")
     probe.open("wb").close()
     probe.unlink()
 
 
 class _Stdout:
-    """What `sys.stdout` is at that moment, with the one message where it takes no more."""
+    """The current `sys.stdout`; write errors are `OutputError`s."""
 
     def write(self, text: str, /) -> None:
         try:
             sys.stdout.write(text)
         except OSError as error:
-            raise cannot_write("stdout", error) from error
+            raise write_error("stdout", error) from error
 
     def flush(self) -> None:
         try:
             sys.stdout.flush()
         except OSError as error:
-            raise cannot_write("stdout", error) from error
+            raise write_error("stdout", error) from error

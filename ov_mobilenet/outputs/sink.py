@@ -1,4 +1,9 @@
-"""What every output is: something that takes results one by one."""
+"""What all outputs share: the interface `Sink`, and a result as rows of a table.
+
+CSV and Parquet have one row per prediction, best first, with `rank` from 1. A result without predictions has one row
+without `rank`: a failure with its `error`, or an image with no class above the minimum probability. Values that are
+not known are empty (null). The values are those of the JSON form, see `runtime/results.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +12,53 @@ from abc import ABC, abstractmethod
 
 import msgspec
 
-from ov_mobilenet.runtime.results import Result
+from ov_mobilenet.runtime.results import Failure, Result
+
+COLUMNS = (
+    "source", "frame", "time_s", "rank", "class_id", "label", "probability", "error",
+    "decode_ms", "geometry_ms", "queue_ms", "inference_ms", "total_ms", "age_ms",
+)  # fmt: skip
+NO_PREDICTION = (None, None, None, None)
+NO_TIMINGS = (None,) * 6
+
+Cell = str | int | float | None
+# Identifies a result: the source, and the frame number for a video.
+ResultKey = tuple[str, int | None]
 
 
 class Sink(ABC):
-    """Takes results one by one; `close` ends the document."""
+    """Takes results one by one; `close` completes the output."""
 
     @abstractmethod
     def put(self, result: Result) -> None:
-        """Write one result, or keep it for `close`.
+        """Write one result, or keep it until `close`.
 
         Raises:
-            OutputError: it cannot be written; what was written before is kept.
+            OutputError: it cannot be written; results written before are kept.
         """
 
-    def close(self) -> None:  # noqa: B027 (most have nothing to end)
-        """End the output. Raises: OutputError."""
+    def close(self) -> None:  # noqa: B027 (most outputs are complete after each result)
+        """Complete the output. Raises: OutputError."""
+
+
+def result_rows(result: Result) -> list[tuple[Cell, ...]]:
+    """The rows of one result, with a cell for each of `COLUMNS`."""
+    result = encodable(result)
+    origin: tuple[Cell, ...] = (result.source, result.frame, result.time_s)
+    if isinstance(result, Failure):
+        return [(*origin, *NO_PREDICTION, result.error, *NO_TIMINGS)]
+    t = result.timings_ms
+    rest: tuple[Cell, ...] = (None, t.decode, t.geometry, t.queue, t.inference, t.total, result.age_ms)
+    rows = [(*origin, rank, p.class_id, p.label, p.probability, *rest) for rank, p in enumerate(result.predictions, 1)]
+    return rows or [(*origin, *NO_PREDICTION, *rest)]
 
 
 def encodable_source(source: str) -> str:
-    """The name as UTF-8 can hold it: bytes of a file name that are none appear as `\\xff`."""
+    """The source as valid UTF-8; bytes of a file name that are not UTF-8 become `\\xff`."""
     return os.fsencode(source).decode("utf-8", "backslashreplace")
 
 
 def encodable(result: Result) -> Result:
-    """The result with a source that UTF-8 can hold."""
+    """The result with a source that is valid UTF-8."""
     source = encodable_source(result.source)
     return result if source == result.source else msgspec.structs.replace(result, source=source)

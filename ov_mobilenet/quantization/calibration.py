@@ -100,7 +100,7 @@ def read_calibration(
 
 def _repeatable(inputs: str | Path | Iterable[str | Path]) -> Callable[[], Iterator[Item]]:
     """Return a function that reads the inputs from the beginning at each call. Raises: UsageError."""
-    from ov_mobilenet.inputs.opening import open_inputs
+    from ov_mobilenet.inputs.open_inputs import open_inputs
 
     texts = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     if not texts:

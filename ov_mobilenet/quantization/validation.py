@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 import msgspec
 
 from ov_mobilenet.errors import DatasetError
-from ov_mobilenet.outputs.whole import write_whole
+from ov_mobilenet.outputs.output_files import write_atomically
 from ov_mobilenet.quantization.calibration import PreparedImages, read_frame
 from ov_mobilenet.zoo.geometry import Geometry
 
@@ -111,5 +111,5 @@ def write_report(xml: Path, record: IrRecord) -> Path | None:
         "calibration": record.calibration,
         "versions": record.versions,
     }
-    write_whole(report, msgspec.json.format(msgspec.json.encode(facts)).decode() + "\n")
+    write_atomically(report, msgspec.json.format(msgspec.json.encode(facts)).decode() + "\n")
     return report

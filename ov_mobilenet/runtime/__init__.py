@@ -1,1 +1,1 @@
-"""From an IR and images to results: classifier, infer queue, stream."""
+"""From an IR and images to results: classifier, infer queue and stream."""

@@ -1,4 +1,4 @@
-"""What is chosen when the user asks for nothing: the hint and the batch size that classify many images fast."""
+"""Default performance hint and batch size for classifying many images."""
 
 from __future__ import annotations
 
@@ -7,28 +7,34 @@ from dataclasses import replace
 from ov_mobilenet.devices.names import parse_device
 from ov_mobilenet.devices.settings import DeviceSettings
 
-# A CPU takes less time for several images in one request than one after another; see tools/bench/README.md. Compiling
-# for another batch size pays off from this many images on.
+# A CPU classifies a batch of 4 faster than 4 single images; see tools/bench/README.md. Compiling the model for another
+# batch size takes time, which pays off from MANY_IMAGES on.
 MANY_IMAGES, CPU_BATCH = 100, 4
 
 
 def throughput_unless_asked(settings: DeviceSettings) -> DeviceSettings:
-    """The settings with the throughput hint, unless they hold a hint or a number of streams."""
+    """The settings with the throughput hint, unless they set a hint or a number of streams."""
     return settings if settings.sets_parallelism else replace(settings, hint="throughput")
 
 
 def settings_for(settings: DeviceSettings, images: int | None) -> tuple[DeviceSettings, int | None]:
-    """Settings and batch size for so many images; a batch size of None is the model's own.
+    """Device settings and batch size for a number of images; a batch size of None is the model's own.
 
     Args:
-        images: how many; None if that is not known.
+        images: number of images; None if it is not known, which counts as many.
     """
     images = MANY_IMAGES if images is None else images
     chosen = throughput_unless_asked(settings) if images > 1 else settings
-    return chosen, CPU_BATCH if images >= MANY_IMAGES and _is_cpu(settings.device) else None
+    uses_batch = images >= MANY_IMAGES and not asks_for_latency(settings) and _runs_on_cpu(settings.device)
+    return chosen, CPU_BATCH if uses_batch else None
 
 
-def _is_cpu(device: str) -> bool:
+def asks_for_latency(settings: DeviceSettings) -> bool:
+    """Whether the latency hint is set, as a field or as an OpenVINO property."""
+    return settings.asked().get("PERFORMANCE_HINT", "").upper() == "LATENCY"
+
+
+def _runs_on_cpu(device: str) -> bool:
     import openvino as ov
 
     name = parse_device(device)

@@ -1,4 +1,4 @@
-"""What an inference queue keeps of each image and of each request while they are under way."""
+"""What the scheduler keeps of each image and of each infer request until the result is taken."""
 
 from __future__ import annotations
 
@@ -16,8 +16,14 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Waiting:
-    """One image on its way."""
+class PendingImage:
+    """An image that is ready for inference, or in a running request.
+
+    Attributes:
+        number: position in the order of admission, from 0.
+        key: returned with the result.
+        queued: when it became ready, in seconds of the scheduler's clock.
+    """
 
     number: int
     key: Hashable
@@ -26,39 +32,53 @@ class Waiting:
 
 
 @dataclass
-class Slot:
-    """One infer request, and the images that it is busy with."""
+class RequestSlot:
+    """One infer request and the images that it runs.
+
+    Attributes:
+        request: an `ov.InferRequest`.
+        images: in the order of their place in the batch.
+        tensor: the input; a reference keeps its memory alive while the request reads it.
+        started: in seconds of the scheduler's clock.
+        waited_for: whether a thread is waiting for this request; only one does at a time.
+    """
 
     request: Any
-    items: list[Waiting] = field(default_factory=list)
-    tensor: Any = None  # keeps the pixels alive while the request reads them
+    images: list[PendingImage] = field(default_factory=list)
+    tensor: Any = None
     started: float = 0.0
     waited_for: bool = False
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What a request gave for one image; made into a result by whoever takes it."""
+class InferenceOutput:
+    """The probabilities of one image; turned into a `Result` by the thread that takes it.
 
-    item: Waiting
-    row: NDArray[np.float32]
+    Attributes:
+        probabilities: float32 (classes,), in [0, 1].
+        started: when the request was started, in seconds of the scheduler's clock.
+        inference_ms: latency of the request as OpenVINO reports it.
+    """
+
+    image: PendingImage
+    probabilities: NDArray[np.float32]
     started: float
     inference_ms: float
 
     def result(self, labels: tuple[str, ...] | None, top_k: int) -> Result:
-        """The most probable classes; a failure if the network gave no numbers."""
-        return result_of(
-            self.item.prepared,
-            self.row,
+        """The `top_k` most probable classes; a failure if a probability is not finite."""
+        return make_result(
+            self.image.prepared,
+            self.probabilities,
             labels,
             top_k,
             started=self.started,
-            queue_ms=(self.started - self.item.queued) * 1e3,
+            queue_ms=(self.started - self.image.queued) * 1e3,
             inference_ms=self.inference_ms,
         )
 
 
-def result_of(
+def make_result(
     prepared: Prepared,
     probabilities: NDArray[np.float32],
     labels: tuple[str, ...] | None,
@@ -68,12 +88,12 @@ def result_of(
     queue_ms: float,
     inference_ms: float,
 ) -> Result:
-    """The most probable classes of an image and what it took; a failure if the network gave no numbers.
+    """The `top_k` most probable classes of an image with its timings; a failure if a probability is not finite.
 
     Args:
         probabilities: float32 (classes,), in [0, 1].
-        labels: class names; without any, a class is called by its number.
-        started: when its request began, in seconds of the clock that `prepared.started` is of.
+        labels: class names; None for "class N".
+        started: when the request was started, in seconds of the same clock as `prepared.started`.
     """
     import numpy as np
 

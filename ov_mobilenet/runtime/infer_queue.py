@@ -1,4 +1,4 @@
-"""`InferQueue`: submit images in one thread, take results in another, in bounded memory."""
+"""`InferQueue`: one thread submits images, another takes the results, in bounded memory."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ if TYPE_CHECKING:
 
 
 class InferQueue:
-    """Classify many images at the speed of the device, in bounded memory.
+    """Classifies many images at the speed of the device, in bounded memory.
 
-    Safe for many threads on both sides. Every submitted image gives exactly one result: a `Classification`, or a
-    `Failure` that says what went wrong with it. When the device fails for good, the results of all submitted images
-    come first and then one `DeviceError`.
+    Thread-safe: any number of threads may submit images and take results. Every submitted image gives exactly one
+    result: a `Classification`, or a `Failure` with the reason. When the device is lost, iteration returns the results
+    of all submitted images and then raises `DeviceError` once.
 
         with InferQueue(classifier) as queue:
-            threading.Thread(target=feed, args=(queue,)).start()     # submits, and closes the queue at the end
+            threading.Thread(target=feed, args=(queue,)).start()     # submits images, then calls queue.close()
             for key, result in queue:
                 ...
 
     Attributes:
-        requests: how many infer requests run at a time.
+        requests: number of infer requests.
         batch_size: images per request.
-        capacity: how many images may be submitted and not yet taken; `submit` waits at that number.
+        capacity: maximum number of images that are submitted and whose results are not taken yet; `submit` waits when
+            it is reached.
     """
 
     def __init__(
@@ -51,14 +52,14 @@ class InferQueue:
         """Create a queue with infer requests of its own.
 
         Args:
-            classifier: what `load_classifier` returned.
-            requests: how many infer requests run at a time; None for twice the device's optimum.
-            batch_size: images per request; None for the classifier's default.
+            classifier: a model loaded with `load_classifier`.
+            requests: number of infer requests; None for twice the optimum that the device reports.
+            batch_size: images per request; None for the model's own.
             max_wait_ms: how long an image waits for others to fill its batch, in milliseconds.
-            top_k: how many classes a result has, at least 1.
-            ordered: give results in the order of submission; else as they are done.
-            capacity: see the class; None for some batches more than the requests hold.
-            timeout_s: after how many seconds without an answer the device is taken to be lost.
+            top_k: number of classes per result, at least 1.
+            ordered: return results in the order of submission; otherwise in the order of completion.
+            capacity: see the class; None for two batches per request and two more.
+            timeout_s: the device counts as lost when a request takes longer, in seconds.
             clock: seconds, for all timings.
 
         Raises:
@@ -71,7 +72,9 @@ class InferQueue:
         self.requests = requests or model.requests
         self.capacity = default_capacity(model.batch, self.requests) if capacity is None else capacity
         if self.capacity < self.batch_size:
-            raise UsageError("bad capacity", expected=f"at least {self.batch_size}", got=self.capacity)
+            raise UsageError(
+                "invalid capacity", expected=f"at least {self.batch_size}, the batch size", got=self.capacity
+            )
         self._classifier = classifier
         self._scheduler = Scheduler(
             classifier,
@@ -85,32 +88,32 @@ class InferQueue:
         )
 
     def submit(self, image: Image | Item, key: Hashable = None) -> None:
-        """Classify an image; waits while `capacity` results are not yet taken.
+        """Submit an image; waits while the queue is at its capacity.
 
-        An image that cannot be read gives a `Failure` among the results, not an error here.
+        An image that cannot be read gives a `Failure` among the results and raises nothing here.
 
         Args:
-            image: a path, the bytes of an image file, or a frame: uint8 (H, W, 3) BGR. A frame may be overwritten as
-                soon as this returns.
+            image: a path, the bytes of an image file, or a frame: uint8 (H, W, 3) BGR. A frame may be overwritten
+                after this returns.
             key: returned with the result.
 
         Raises:
             UsageError: the queue is closed.
-            DeviceError: the device failed for good.
+            DeviceError: the device is lost.
             MissingDependencyError: the library that reads images cannot be imported.
         """
-        item = as_item(image, "a frame" if key is None else str(key))
+        item = as_item(image, "frame" if key is None else str(key))
         self.submit_prepared(self._classifier.prepare_or_fail(item), key)
 
     def submit_prepared(self, prepared: Prepared | Failure, key: Hashable = None) -> None:
-        """As `submit`, for what `Classifier.prepare` returned, or for a failure to be returned in its place."""
-        self._scheduler.fill(self._scheduler.reserve(), key, prepared)
+        """Submit the return value of `Classifier.prepare`, or a failure to return as the result of this image."""
+        self._scheduler.fill(self._scheduler.admit(), key, prepared)
 
     def close(self, *, cancel: bool = False) -> None:
         """Accept no more images; the remaining results can still be iterated over.
 
         Args:
-            cancel: images that are not done become a `Failure` each. Otherwise they are finished.
+            cancel: each image that is not finished becomes a `Failure`; otherwise they are finished.
         """
         self._scheduler.close(cancel=cancel)
 
@@ -126,21 +129,21 @@ class InferQueue:
         return self
 
     def __next__(self) -> tuple[Hashable, Result]:
-        """The next key and result; waits for it. Ends when the queue is closed and all results are taken.
+        """The next key and result; waits for it. Iteration ends when the queue is closed and all results are taken.
 
         Raises:
-            DeviceError: the device failed for good; raised once, after the results of all submitted images.
+            DeviceError: the device is lost; raised once, after the results of all submitted images.
         """
         return self._scheduler.take()
 
 
 def default_capacity(batch_size: int, requests: int) -> int:
-    """How many images a queue holds: two batches per request, and two batches that wait."""
+    """The number of images that a queue holds: two batches per request, and two more that are being collected."""
     return batch_size * (2 * requests + 2)
 
 
 def check_at_least_1(**numbers: int | None) -> None:
-    """Check that numbers are None or at least 1. Raises: UsageError, names the first that is not."""
+    """Check that each number is None or at least 1. Raises: UsageError."""
     for name, number in numbers.items():
         if number is not None and number < 1:
-            raise UsageError(f"bad {name}", expected="at least 1", got=number)
+            raise UsageError(f"invalid {name}", expected="at least 1", got=number)

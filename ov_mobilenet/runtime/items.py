@@ -1,4 +1,4 @@
-"""An image to classify, where it comes from, and the frame made of it."""
+"""An image to classify with its source, and the frame that is made of it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Item:
-    """An image with its source, for the results.
+    """An image and the source that its result names.
 
     Attributes:
-        image: a path, the bytes of an image file, or a frame: uint8 (H, W, 3) in BGR; or the error why there is none.
-        source: the name of the image in the results.
+        image: a path, the bytes of an image file, or a frame: uint8 (H, W, 3) BGR; or the error that replaces it.
+        source: name of the image in the results.
         frame: number of a video frame, from 0.
-        time_s: position of that frame in the video, in seconds.
-        captured: when a live source captured it, in seconds of `perf_counter`.
+        time_s: position of the frame in the video, in seconds.
+        captured: when the frame arrived from a live source, in seconds of `perf_counter`.
     """
 
     image: Image | ImageError
@@ -40,11 +40,12 @@ class Item:
 
 @dataclass(frozen=True)
 class Prepared:
-    """An image at the network's input size, and how long that took.
+    """An image at the network's input size, with the time it took.
 
     Attributes:
-        frame: uint8, in the layout that the model takes; nobody else writes to it.
+        frame: uint8, in the layout of the model's input; not shared with the caller.
         started: when reading began, in seconds of `perf_counter`.
+        decode_ms, geometry_ms: see `images.load_image.LoadedImage`.
     """
 
     item: Item
@@ -55,7 +56,7 @@ class Prepared:
 
 
 def as_item(image: Image | Item, name: str) -> Item:
-    """The image as an `Item`: a path is its own source, bytes and frames are called `name`."""
+    """The image as an `Item`. The source of a path is the path, that of bytes and frames is `name`."""
     if isinstance(image, Item):
         return image
     return Item(image, str(image) if isinstance(image, str | Path) else name)

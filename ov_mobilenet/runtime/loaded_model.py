@@ -1,6 +1,6 @@
-"""A compiled model and what feeds it: images are brought to its input size, and it is compiled for a batch size once.
+"""A compiled model and its preprocessing: images are brought to the input size; each batch size is compiled once.
 
-`Classifier`, `InferQueue` and `stream` all work on this value; none of them knows of the others' insides.
+`Classifier`, `InferQueue` and `stream` use this class and do not depend on each other's internals.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.errors import ImageError, MissingDependencyError, UsageError, printable
 from ov_mobilenet.images.load_image import Decode, load_image
-from ov_mobilenet.images.planes import frame_height, to_planes
+from ov_mobilenet.images.yuv_planes import frame_height, to_planes
 from ov_mobilenet.runtime.items import Item, Prepared
 from ov_mobilenet.zoo.geometry import Geometry, Library
 
@@ -29,9 +29,9 @@ class BatchModel:
 
     Attributes:
         batch: images per request.
-        streams: how many requests the device works on at a time.
-        optimal_nireq: how many infer requests keep the device busy, as it reports.
-        nireq: how many infer requests were asked for, or None.
+        streams: number of requests that the device executes in parallel.
+        optimal_nireq: number of infer requests that keep the device busy, as it reports.
+        nireq: number of infer requests that the user set, or None.
     """
 
     model: Any
@@ -42,7 +42,7 @@ class BatchModel:
 
     @property
     def requests(self) -> int:
-        """How many infer requests to use: a second one follows each that runs, so the device never waits."""
+        """Number of infer requests to use: by default one waits behind each that runs, so the device never idles."""
         return self.nireq or 2 * self.optimal_nireq
 
 
@@ -50,13 +50,13 @@ class LoadedModel:
     """A model compiled for a device.
 
     Attributes:
-        record: the record of ov-mobilenet in the IR; None for an IR of other tools.
+        record: the record of ov-mobilenet in the IR; None for an IR of another tool.
         labels: class names, or None.
-        geometry: how an image is cropped and resized before it is fed; None if the model does that itself.
+        geometry: how images are cropped and resized on the host; None if that is part of the graph.
         device: the devices that execute, as OpenVINO names them.
-        inference_precision: f32, bf16 or f16; None where the device does not report it.
-        input_size: height and width of the frames that the model takes, in pixels; None for any size.
-        classes: number of classes of the network, background included.
+        inference_precision: f32, bf16 or f16; None if the device does not report it.
+        input_size: height and width of the input frames, in pixels; None for any size.
+        classes: number of classes of the network, including a background class.
         reader: the library that decodes image files.
         stream_batch: the batch size for streams of many images; None for the model's own.
     """
@@ -70,17 +70,19 @@ class LoadedModel:
         record: IrRecord | None,
         compile_batch: Callable[[int], Compiled],
         stream_batch: int | None = None,
-        queues_use_own: bool = True,
+        share_with_queues: bool = True,
         decode: Decode = "auto",
         exif_orientation: bool = True,
     ) -> None:
         """Wrap a compiled model.
 
         Args:
-            compiled: what runs single images.
-            compile_batch: compiles the model for queues, for requests of so many images.
+            compiled: the model that `classify` and `probabilities` run.
+            compile_batch: compiles the model that queues and streams run, for a given batch size.
             stream_batch: see the class.
-            queues_use_own: whether queues of the model's own batch size run on `compiled` too.
+            share_with_queues: run queues and streams on `compiled` too, if they use its batch size.
+            decode: see `images.load_image`.
+            exif_orientation: rotate image files by their EXIF orientation.
         """
         self.record = record
         self.labels = labels
@@ -91,10 +93,10 @@ class LoadedModel:
         self._exif_orientation = exif_orientation
         self.device = compiled.device
         self.inference_precision = compiled.inference_precision
-        self._own = compiled
+        self._compiled = compiled
         self._compile = compile_batch
         self.stream_batch = stream_batch
-        self._queues_use_own = queues_use_own
+        self._share_with_queues = share_with_queues
         self._decode: Decode = decode
         self._compiling = threading.Lock()
         self._by_batch: dict[int, BatchModel] = {}
@@ -107,33 +109,37 @@ class LoadedModel:
             self.input_size = (frame_height(self.input_size[0]), self.input_size[1])
 
     def compiled(self, batch_size: int | None = None) -> BatchModel:
-        """The model compiled for queues, for requests of `batch_size` images; each size is compiled once.
+        """The model that queues and streams run, compiled for a batch size; each batch size is compiled once.
 
         Args:
             batch_size: None for the model's own.
 
         Raises:
-            UsageError: the model takes frames of any size, which cannot share a request.
-            DeviceError: the device cannot run it.
+            UsageError: a batch size above 1 for a model with dynamic input size: frames of different sizes cannot share
+                a request.
+            DeviceError: the device cannot run the model.
         """
         if self.input_size is None and batch_size not in (None, 1):
             raise UsageError(
-                "a model that takes frames of any size runs one image a request", got=f"batch {batch_size}"
+                "a model with dynamic input size runs one image per request",
+                expected="batch size 1",
+                got=batch_size,
             )
-        wanted = batch_size or self._batch or 1
+        batch = batch_size or self._batch or 1
         with self._compiling:
-            if wanted not in self._by_batch:
-                made = self._own if self._queues_use_own and wanted == self._batch else self._compile(wanted)
-                self._by_batch[wanted] = BatchModel(
-                    made.model, wanted, made.num_streams or 1, made.optimal_nireq, made.nireq
+            if batch not in self._by_batch:
+                is_shared = self._share_with_queues and batch == self._batch
+                compiled = self._compiled if is_shared else self._compile(batch)
+                self._by_batch[batch] = BatchModel(
+                    compiled.model, batch, compiled.num_streams or 1, compiled.optimal_nireq, compiled.nireq
                 )
-            return self._by_batch[wanted]
+            return self._by_batch[batch]
 
     def prepare(self, item: Item) -> Prepared:
         """Read an image and bring it to the model's input size.
 
         Raises:
-            ImageError: it cannot be read, or is not a frame.
+            ImageError: the image cannot be read, or is not a frame.
         """
         started = perf_counter()
         if isinstance(item.image, ImageError):
@@ -146,14 +152,14 @@ class LoadedModel:
             raise ImageError(
                 "the geometry does not lead to the network's input size",
                 expected=self.input_size and "{}x{}".format(*self.input_size),
-                got=f"{frame.shape[0]}x{frame.shape[1]} by {self.geometry}",
+                got=f"{frame.shape[0]}x{frame.shape[1]} after {self.geometry}",
             )
         if self._planes is not None:
             frame = to_planes(frame, self._planes)
         return Prepared(item, frame, started, loaded.decode_ms, loaded.geometry_ms)
 
     def prepare_or_fail(self, item: Item) -> Prepared | Failure:
-        """As `prepare`, but an image that cannot be read gives a `Failure`, whatever error a library raises for it.
+        """As `prepare`, but returns a `Failure` for an image that cannot be read, whatever a library raises for it.
 
         Raises:
             MissingDependencyError: the library that reads images cannot be imported.
@@ -165,4 +171,4 @@ class LoadedModel:
         except MissingDependencyError:
             raise
         except Exception as error:  # noqa: BLE001
-            return item.failure(printable(f"cannot be prepared ({type(error).__name__}: {error})"))
+            return item.failure(printable(f"cannot be read or resized ({type(error).__name__}: {error})"))

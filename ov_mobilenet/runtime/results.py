@@ -1,6 +1,6 @@
-"""What a classification gives: plain frozen values, and their JSON form.
+"""The results of classification: frozen values, and their JSON form.
 
-One JSON line an image, either of
+One JSON line per image, either of
 
     {"source": str, "predictions": [{"class_id": int, "label": str, "probability": float}],
      "timings_ms": {"decode": float, "geometry": float, "queue": float, "inference": float, "total": float}}
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT_TOP_K = 5
-NOT_FINITE = "the network gave values that are not finite (NaN or infinity)"
+NOT_FINITE = "the network returned values that are not finite (NaN or infinity)"
 
 
 class Prediction(Struct, frozen=True):
-    """One class with its probability in [0, 1], taken from the softmax over all classes."""
+    """One class with its probability in [0, 1], from the softmax over all classes."""
 
     class_id: int
     label: str
@@ -31,7 +31,7 @@ class Prediction(Struct, frozen=True):
 
 
 class Timings(Struct, frozen=True, kw_only=True):
-    """Milliseconds of each stage; `total` from the file's first byte to the network's answer, waits included."""
+    """Milliseconds per stage; `total` is from opening the file to the end of inference, waiting included."""
 
     decode: float = 0.0
     geometry: float = 0.0
@@ -41,14 +41,14 @@ class Timings(Struct, frozen=True, kw_only=True):
 
 
 class Classification(Struct, frozen=True, omit_defaults=True):
-    """The answer for one image.
+    """The classes of one image.
 
     Attributes:
-        source: the path as it was given, or a name for what is no file.
+        source: the path as given; for an image that is not a file, a name.
         predictions: the most probable classes, best first.
-        frame: number of a video's frame, from 0.
-        time_s: when that frame is shown, in seconds from the video's beginning.
-        age_ms: for live sources, from the moment the frame was taken to its answer.
+        frame: number of a video frame, from 0.
+        time_s: position of the frame in the video, in seconds.
+        age_ms: for live sources, milliseconds from the arrival of the frame to the end of inference.
     """
 
     source: str
@@ -69,12 +69,12 @@ class Classification(Struct, frozen=True, omit_defaults=True):
         return self.predictions[0]
 
     def at_least(self, probability: float) -> Classification:
-        """The same without the classes that are less probable; there may be none left."""
+        """A copy without the classes below this probability; it may have no predictions."""
         return replace(self, predictions=tuple(p for p in self.predictions if p.probability >= probability))
 
 
 class Failure(Struct, frozen=True, omit_defaults=True):
-    """Why one image has no answer; `frame` and `time_s` as in `Classification`."""
+    """The reason why one image has no classes; `frame` and `time_s` as in `Classification`."""
 
     source: str
     error: str
@@ -88,17 +88,17 @@ Result = Classification | Failure
 def top_predictions(
     probabilities: NDArray[np.float32], labels: tuple[str, ...] | None, top_k: int
 ) -> tuple[Prediction, ...]:
-    """The `top_k` most probable classes, best first; of equal ones the lower index.
+    """The `top_k` most probable classes, best first; ties go to the lower class ID.
 
     Args:
         probabilities: float32 (classes,), in [0, 1].
-        labels: class names; without any, a class is called by its number.
+        labels: class names; None for "class N".
     """
     import numpy as np
 
     candidates = np.arange(len(probabilities))
     if top_k < len(probabilities):
-        # All that are as probable as the last wanted one, so that ties are broken the same way on every device.
+        # All classes as probable as the k-th, so that ties are resolved in the same way on every device.
         least = np.partition(probabilities, -top_k)[-top_k]
         candidates = np.flatnonzero(probabilities >= least)
     order = candidates[np.argsort(-probabilities[candidates], kind="stable")][:top_k].tolist()

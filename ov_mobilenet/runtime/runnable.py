@@ -1,4 +1,4 @@
-"""An IR made ready to compile: it takes uint8 NHWC BGR frames and gives probabilities, whatever tool made it."""
+"""An IR of any tool, adapted before it is compiled: input uint8 NHWC BGR frames, output probabilities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import AlreadyNormalisedError, ConfigError, IrError, UsageError
 from ov_mobilenet.images.load_image import Decode
-from ov_mobilenet.images.planes import frame_height
+from ov_mobilenet.images.yuv_planes import frame_height
 from ov_mobilenet.ir.files import OpenedIr
 from ov_mobilenet.ir.layout import input_layout, set_layout
 from ov_mobilenet.ir.mo_record import read_mo_record
@@ -18,7 +18,7 @@ from ov_mobilenet.ir.normalisation import bake, baked_normalisation
 from ov_mobilenet.ir.ports import check_classifier, find_output, single_input
 from ov_mobilenet.ir.probabilities import end_in_probabilities
 from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.runtime.defaults import CPU_BATCH, throughput_unless_asked
+from ov_mobilenet.runtime.defaults import CPU_BATCH, asks_for_latency, throughput_unless_asked
 from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_words, whole
 from ov_mobilenet.zoo.labels import read_labels
 
@@ -37,11 +37,13 @@ Compiler = Callable[["ov.Model", "DeviceSettings"], "Compiled"]
 
 @dataclass(frozen=True)
 class Runnable:
-    """A network that takes uint8 NHWC BGR frames and gives probabilities, not yet compiled.
+    """A network with uint8 NHWC BGR frames as input and probabilities as output, not compiled yet.
 
     Attributes:
-        xml: the IR it was read from.
-        geometry: crop and resize on the host, before a frame is fed; None if they are in the graph.
+        xml: the IR that it was read from.
+        record: the record of ov-mobilenet in the IR; None for an IR of another tool.
+        geometry: crop and resize on the host; None if they are part of the graph.
+        labels: class names, or None.
     """
 
     xml: Path
@@ -59,35 +61,43 @@ class Runnable:
         decode: Decode = "auto",
         exif_orientation: bool = True,
     ) -> Classifier:
-        """A classifier of this network.
+        """Compile the network for a device.
+
+        `classify` and `probabilities` run on `settings`; queues and streams on the throughput hint unless `settings`
+        contain a hint or a number of streams.
 
         Args:
             compiler: `compile_model`, or a function that wraps it.
-            batch_size: images per request; None for the network's own, and for what is fastest where many images are
-                streamed.
+            batch_size: images per request; None for the network's own, and for streams of many images the fastest on
+                the device.
+            decode: see `images.load_image`.
+            exif_orientation: rotate image files by their EXIF orientation.
 
         Raises:
-            DeviceError, UsageError: as `compile_model`.
+            DeviceError, UsageError: see `compile_model`.
         """
         queue_settings = throughput_unless_asked(settings)
 
         def compile_batch(batch: int, chosen: DeviceSettings = queue_settings) -> Compiled:
-            formed = self.network.clone()
-            formed.reshape([batch, *list(self.network.inputs[0].get_partial_shape())[1:]])
-            return compiler(formed, chosen)
+            network = self.network.clone()
+            network.reshape([batch, *list(self.network.inputs[0].get_partial_shape())[1:]])
+            return compiler(network, chosen)
 
-        own = self.network.inputs[0].get_partial_shape()[0]
-        if batch_size is None or self.geometry is None or (own.is_static and own.get_length() == batch_size):
-            compiled = compiler(self.network, settings)  # without a geometry, frames of different sizes share no batch
+        own_batch = self.network.inputs[0].get_partial_shape()[0]
+        has_batch = own_batch.is_static and own_batch.get_length() == batch_size
+        # Without a host geometry frames may differ in size, and then cannot share a request.
+        if batch_size is None or self.geometry is None or has_batch:
+            compiled = compiler(self.network, settings)
         else:
             compiled = compile_batch(batch_size, settings)
-        # Only what this toolkit converted is known to take any batch.
+        # An IR of another tool may not work with a changed batch size.
         takes_any_batch = self.record is not None and self.geometry is not None
-        is_open = batch_size is None and settings.hint != "latency" and not (own.is_static and own.get_length() > 1)
+        sets_batch = batch_size is not None or (own_batch.is_static and own_batch.get_length() > 1)
+        chooses_batch = takes_any_batch and not sets_batch and not asks_for_latency(settings)
         return Classifier(
             compiled, geometry=self.geometry, labels=self.labels, record=self.record, compile_batch=compile_batch,
-            stream_batch=CPU_BATCH if is_open and takes_any_batch and compiled.device == "CPU" else None,
-            queues_use_own=queue_settings == settings, decode=decode, exif_orientation=exif_orientation,
+            stream_batch=CPU_BATCH if chooses_batch and compiled.device == "CPU" else None,
+            share_with_queues=queue_settings == settings, decode=decode, exif_orientation=exif_orientation,
         )  # fmt: skip
 
 
@@ -99,7 +109,7 @@ def make_runnable(
     normalisation: Normalisation | None = None,
     layout: str | None = None,
 ) -> Runnable:
-    """Make an IR runnable; consumes its network. Arguments and errors as for `load_classifier`."""
+    """Adapt an IR; its network is modified. For arguments and errors see `load_classifier`."""
     xml, network, record = ir.xml, ir.network, ir.record
     if normalisation and (found := baked_normalisation(network)):
         raise AlreadyNormalisedError(
@@ -118,8 +128,8 @@ def make_runnable(
     if normalisation:
         network = bake(network, normalisation, layout=input_layout(network, xml), path=xml)
     chosen = _host_geometry(network, record, geometry, xml)
-    given = read_labels(labels) if isinstance(labels, Path) else labels
-    names = given or (record.labels if record is not None else _model_info_labels(network))
+    given_names = read_labels(labels) if isinstance(labels, Path) else labels
+    names = given_names or (record.labels if record is not None else _model_info_labels(network))
     classes = network.outputs[0].get_partial_shape()[1].get_length()
     if names is not None and len(names) != classes:
         raise ConfigError("labels do not match the classes", where=xml, expected=classes, got=len(names))
@@ -127,7 +137,7 @@ def make_runnable(
 
 
 def _with_probabilities(network: ov.Model, xml: Path) -> ov.Model:
-    """A foreign IR with one input, ending in probabilities; it keeps its layout."""
+    """An IR of another tool with a single input and probabilities as output; the input layout is kept."""
     layout = network.get_parameters()[0].layout
     port = single_input(network, "", xml)
     network = end_in_probabilities(find_output(network, None, xml), port.get_node(), None, xml)
@@ -136,10 +146,10 @@ def _with_probabilities(network: ov.Model, xml: Path) -> ov.Model:
 
 
 def _assumptions(network: ov.Model) -> list[str]:
-    """Warnings about what an IR without a record of ours does not say.
+    """Warnings about assumptions for an IR without a record of ov-mobilenet.
 
-    The Open Model Zoo's convention is that an IR takes BGR: the Model Optimizer reverses the channels of a network
-    that takes RGB. Where it did not, the network may take BGR, as Caffe's do, or RGB was fed by hand.
+    By the Open Model Zoo's convention an IR takes BGR: the Model Optimizer reverses the channels of a network that
+    takes RGB. If it did not, the network takes BGR, as Caffe networks do, or expects RGB input.
     """
     made = read_mo_record(network)
     if made is None:
@@ -147,8 +157,8 @@ def _assumptions(network: ov.Model) -> list[str]:
     warnings = []
     if not made.reverses_channels:
         warnings.append(
-            "the Model Optimizer did not reverse the channels, so BGR or RGB is not known; assuming BGR. If it takes "
-            "RGB, convert it again with --reverse_input_channels"
+            "the Model Optimizer did not reverse the channels; whether the network takes BGR or RGB is not known. "
+            "Assuming BGR; if it takes RGB, convert it again with --reverse_input_channels"
         )
     if not made.has_mean_or_scale:
         warnings.append("the Model Optimizer baked in no mean and no scale; assuming raw pixels 0..255")
@@ -158,10 +168,13 @@ def _assumptions(network: ov.Model) -> list[str]:
 def _host_geometry(
     network: ov.Model, record: IrRecord | None, wanted: str | Geometry | None, xml: Path
 ) -> Geometry | None:
-    """Crop and resize on the host; None if they are in the graph."""
+    """Crop and resize on the host; None if they are part of the graph."""
     if record is not None and record.geometry_baked:
         if wanted is not None:
-            raise UsageError("the model crops and resizes in the graph", where=xml, got=f"geometry {record.geometry}")
+            raise UsageError(
+                "the model crops and resizes in the graph", where=xml, expected="no geometry", got=wanted,
+                fix="Leave it out",
+            )  # fmt: skip
         return None
     height, width = _frame_size(network, record, xml)
     if wanted is not None:
@@ -171,24 +184,24 @@ def _host_geometry(
     if record is not None and record.geometry is not None:
         check_size(record.geometry, height, width, error=IrError, where=xml)
         return record.geometry
-    log.warning("%s: no geometry is known; the whole image is resized to %dx%d", xml, height, width)
+    log.warning("%s: the geometry is not known; resizing the whole image to %dx%d", xml, height, width)
     return whole(height, width)
 
 
 def _frame_size(network: ov.Model, record: IrRecord | None, xml: Path) -> tuple[int, int]:
-    """Height and width of the frames that the network takes."""
+    """Height and width of the network's input frames, in pixels."""
     shape = network.inputs[0].get_partial_shape()
     if record is not None and record.planes is not None:
         return frame_height(shape[1].get_length()), shape[2].get_length()
     layout = input_layout(network, xml)
     height, width = shape[layout.index("H")], shape[layout.index("W")]
     if height.is_dynamic or width.is_dynamic:
-        raise IrError("the network takes images of any size, which is not supported", where=xml, got=shape)
+        raise IrError("dynamic input height and width are not supported", where=xml, expected="a fixed size", got=shape)
     return height.get_length(), width.get_length()
 
 
 def _take_frames(network: ov.Model, record: IrRecord | None, xml: Path, *, reverse: bool) -> ov.Model:
-    """The network with uint8 NHWC BGR frames as input: type, layout and channel order are converted in the graph."""
+    """The network with uint8 NHWC BGR frames as input; the graph converts type, layout and channel order."""
     import openvino as ov
     from openvino.preprocess import PrePostProcessor
 

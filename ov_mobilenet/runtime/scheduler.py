@@ -1,11 +1,11 @@
-"""Infer requests run asynchronously: images are admitted, gathered into requests and answered, in order.
+"""Asynchronous infer requests: images are admitted, grouped into batches, inferred, and returned in order.
 
-There is no thread and no callback here: whoever adds images or takes results moves the scheduler along. Requests are
-started in turn and the oldest one is waited for, which releases Python's lock; its latency is OpenVINO's own figure.
-Measured against OpenVINO's AsyncInferQueue with a Python callback in `tools/bench/README.md`.
+The scheduler has no thread and no callback of its own: the threads that add images or take results do its work. They
+start requests in turn and wait for the oldest one with the GIL released; the latency of a request is the figure that
+OpenVINO reports. Compared with OpenVINO's AsyncInferQueue and a Python callback in `tools/bench/README.md`.
 
-Each image has a number. `reserve` gives it out, in order, and is the only place that waits for room (`Pacing`). `fill`
-brings what became of the image, in any order. `take` gives the results.
+Life of an image: `admit` (or `wait_for_room` and `reserve`) returns its number, in order, and is the only place that
+waits for room (see `Pacing`). `fill` passes the prepared image, in any order of numbers. `take` returns the results.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import DeviceError, UsageError, printable
-from ov_mobilenet.runtime.in_flight import Answered, Slot, Waiting
+from ov_mobilenet.runtime.in_flight import InferenceOutput, PendingImage, RequestSlot
 from ov_mobilenet.runtime.items import Prepared
 from ov_mobilenet.runtime.results import Failure, Result
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from ov_mobilenet.runtime.loaded_model import BatchModel, LoadedModel
 
 CANCELLED = "cancelled before it was classified"
-# After so many failed requests in a row the device is taken to be lost.
-FATAL_FAILURES = 3
-# Waiting is cut into slices, so that Ctrl-C is noticed in between.
+# The device counts as lost after this number of failed requests in a row.
+MAX_CONSECUTIVE_FAILURES = 3
+# A long wait is split into slices, so that Ctrl-C is handled in between.
 WAIT_SLICE_MS = 200
 WAIT_SLICE_S = WAIT_SLICE_MS / 1e3
 
@@ -38,20 +38,20 @@ class Pacing:
     """When an image is admitted and when a request is started.
 
     Attributes:
-        capacity: how many images may be reserved and not yet taken.
-        gather: how many prepared images are collected before requests are started; at least the batch size.
-        max_wait_s: how long a prepared image waits for others.
-        most_running: images are admitted only while no more requests than these run; None for any number.
+        capacity: maximum number of images that are reserved and not yet taken.
+        gather: number of prepared images that are collected before requests are started; at least the batch size.
+        max_wait_s: how long a prepared image waits for others, in seconds.
+        max_running: images are admitted only while at most this number of requests run; None for no limit.
     """
 
     capacity: int
     gather: int
     max_wait_s: float
-    most_running: int | None = None
+    max_running: int | None = None
 
 
 class Scheduler:
-    """See the module. Safe for many threads on both sides."""
+    """Runs images through infer requests; see the module. All methods are thread-safe."""
 
     def __init__(
         self,
@@ -68,10 +68,10 @@ class Scheduler:
         """Create the infer requests.
 
         Args:
-            requests: how many infer requests run at a time.
-            top_k: how many classes a result has.
-            ordered: give results in the order of their numbers; else as they are done.
-            timeout_s: after how many seconds without an answer the device is taken to be lost.
+            requests: number of infer requests.
+            top_k: number of classes per result.
+            ordered: return results in the order of their numbers; otherwise in the order of completion.
+            timeout_s: the device counts as lost when a request takes longer, in seconds.
             clock: seconds, for all timings.
         """
         self.batch_size = model.batch
@@ -81,82 +81,85 @@ class Scheduler:
         self._ordered = ordered
         self._timeout = timeout_s
         self._clock = clock
-        self._idle = [Slot(model.model.create_infer_request()) for _ in range(requests)]
-        self._busy: deque[Slot] = deque()
-        self._pending: list[Waiting] = []
-        self._done: dict[int, tuple[Hashable, Result | Answered | BaseException]] = {}
+        self._idle = [RequestSlot(model.model.create_infer_request()) for _ in range(requests)]
+        self._busy: deque[RequestSlot] = deque()  # in the order of their start
+        self._pending: list[PendingImage] = []
+        self._done: dict[int, tuple[Hashable, Result | InferenceOutput | BaseException]] = {}
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._admission = threading.Condition(self._lock)
-        self._reserved = self._taken = self._failures = 0
+        self._room = threading.Condition(self._lock)
+        self._reserved = self._taken = self._failures_in_row = 0
         self._closed = False
-        self._given_up: str | None = None
+        self._cancel_reason: str | None = None
         self._lost: DeviceError | None = None
         self._lost_raised = False
 
     # Adding images
 
-    def reserve(self) -> int:
-        """The number of the next image; waits until there is room for it.
-
-        Raises:
-            UsageError: the scheduler is closed.
-            DeviceError: the device failed for good.
-        """
+    def wait_for_room(self) -> bool:
+        """Wait until an image can be admitted; False if none will be: the scheduler is closed or the device lost."""
         with self._lock:
-            while self._is_open() and not self._admits():
-                self._admission.wait(WAIT_SLICE_S)
-            if not self._is_open():
-                raise self._lost or UsageError("the queue is closed", expected="submit before close")
+            return self._wait_for_room()
+
+    def reserve(self) -> int:
+        """The number of the next image, without waiting. The caller has waited for room, and must call `fill`."""
+        with self._lock:
             self._reserved += 1
             return self._reserved - 1
 
-    def withdraw(self) -> None:
-        """Give the last number back; the caller makes sure that no other thread has reserved since."""
-        with self._lock:
-            self._reserved -= 1
-            self._changed.notify_all()
+    def admit(self) -> int:
+        """Wait for room and reserve a number, in one step.
 
-    def fill(self, number: int, key: Hashable, found: Prepared | Failure | BaseException) -> None:
-        """Bring what became of a reserved image: a frame to classify, a failure, or an error that `take` raises."""
+        Raises:
+            UsageError: the scheduler is closed.
+            DeviceError: the device is lost.
+        """
         with self._lock:
-            if not isinstance(found, Prepared):
-                self._finish(number, key, found)
-            elif self._given_up is not None:
-                self._finish(number, key, found.item.failure(self._given_up))
+            if not self._wait_for_room():
+                raise self._lost or UsageError("the queue is closed", fix="Submit images before closing it")
+            self._reserved += 1
+            return self._reserved - 1
+
+    def fill(self, number: int, key: Hashable, image: Prepared | Failure | BaseException) -> None:
+        """Pass a reserved image: a frame to classify, a failure to return, or an error for `take` to raise."""
+        with self._lock:
+            if not isinstance(image, Prepared):
+                self._finish(number, key, image)
+            elif self._cancel_reason is not None:
+                self._finish(number, key, image.item.failure(self._cancel_reason))
             else:
-                self._pending.append(Waiting(number, key, found, self._clock()))
+                self._pending.append(PendingImage(number, key, image, self._clock()))
                 if len(self._pending) >= self._pacing.gather or self._closed:
-                    least = 1 if self._closed else self.batch_size
-                    while len(self._pending) >= least and self._lost is None:
+                    min_images = 1 if self._closed else self.batch_size
+                    while len(self._pending) >= min_images and self._lost is None:
                         self._start()
                 elif len(self._pending) == 1:
-                    self._changed.notify_all()  # the time that a batch waits for more images begins
+                    self._changed.notify_all()  # a thread in `take` now has to respect `max_wait_s`
 
     def close(self, *, cancel: bool = False) -> None:
         """Admit no more images; `take` ends after the last result.
 
         Args:
-            cancel: images that are not done become failures. Otherwise they are finished.
+            cancel: turn images that are not finished into failures; otherwise they are finished.
         """
         with self._lock:
             self._closed = True
-            if cancel and self._given_up is None:
-                self._give_up(CANCELLED)
+            if cancel and self._cancel_reason is None:
+                self._cancel_all(CANCELLED)
             while self._pending and self._lost is None:
                 self._start()
             self._changed.notify_all()
-            self._admission.notify_all()
+            self._room.notify_all()
 
-    # Results
+    # Taking results
 
     def take(self) -> tuple[Hashable, Result]:
-        """The next key and result; waits for it.
+        """The key and the result of the next image; waits for it.
 
         Raises:
             StopIteration: the scheduler is closed and all results are taken.
-            DeviceError: the device failed for good; raised once, after all results.
-            BaseException: what `fill` was given in the place of this image.
+            DeviceError: the device is lost; raised once, after all results.
+            BaseException: the error that was passed to `fill` for this image.
         """
         with self._lock:
             while (number := self._next_done()) is None:
@@ -165,11 +168,11 @@ class Scheduler:
             key, found = self._done.pop(number)
             self._taken += 1
             self._changed.notify_all()
-            if self._admits():
-                self._admission.notify()
+            if self._has_room():
+                self._room.notify()
         if isinstance(found, BaseException):
             raise found
-        if isinstance(found, Answered):  # turned into a result here, without the lock
+        if isinstance(found, InferenceOutput):  # converted here, outside the lock
             return key, found.result(self._loaded.labels, self._top_k)
         return key, found
 
@@ -187,61 +190,69 @@ class Scheduler:
         if self._closed or self._lost is not None:
             raise StopIteration
 
-    # Everything below holds the lock, and releases it only to wait
+    # All methods below are called with the lock held, and release it only to wait.
 
     def _is_open(self) -> bool:
         return not self._closed and self._lost is None
 
-    def _admits(self) -> bool:
+    def _wait_for_room(self) -> bool:
+        while self._is_open() and not self._has_room():
+            if not self._room.wait(WAIT_SLICE_S):
+                # No result was taken for a whole slice: collect the finished requests, which a slow consumer does not.
+                while (slot := self._finished_slot()) is not None:
+                    self._wait_for(slot)
+        return self._is_open()
+
+    def _has_room(self) -> bool:
         pacing = self._pacing
         return self._reserved - self._taken < pacing.capacity and (
-            pacing.most_running is None or len(self._busy) <= pacing.most_running
+            pacing.max_running is None or len(self._busy) <= pacing.max_running
         )
 
-    def _finish(self, number: int, key: Hashable, result: Result | Answered | BaseException) -> None:
+    def _finish(self, number: int, key: Hashable, result: Result | InferenceOutput | BaseException) -> None:
         self._done[number] = (key, result)
         self._changed.notify_all()
 
-    def _fail(self, items: list[Waiting], reason: str) -> None:
-        for item in items:
-            self._finish(item.number, item.key, item.prepared.item.failure(reason))
-        items.clear()
+    def _fail(self, images: list[PendingImage], reason: str) -> None:
+        for image in images:
+            self._finish(image.number, image.key, image.prepared.item.failure(reason))
+        images.clear()
 
     def _start(self) -> None:
-        """Start a request with the images that wait; if all requests run, after the oldest one is done."""
+        """Start a request with the next pending images; if all requests run, wait for the oldest one first."""
         while not self._idle and self._busy:
             self._wait_for(self._busy[0])
-        if not self._pending or not self._idle:  # another thread was faster, or the device is lost
+        if not self._pending or not self._idle:  # another thread started them, or the device is lost
             return
         slot = self._idle.pop()
-        slot.items, self._pending = self._pending[: self.batch_size], self._pending[self.batch_size :]
+        slot.images, self._pending = self._pending[: self.batch_size], self._pending[self.batch_size :]
         try:
-            self._feed(slot)
+            self._set_input(slot)
             slot.started = self._clock()
             slot.request.start_async()
-        except Exception as error:  # noqa: BLE001 (any error of the device is the result of these images)
-            self._failed(slot, error)
+        except Exception as error:  # noqa: BLE001 (any error of the device becomes the result of these images)
+            self._request_failed(slot, error)
         else:
             self._busy.append(slot)
             self._changed.notify_all()  # a consumer may have had no request to wait for
 
-    def _feed(self, slot: Slot) -> None:
-        """Give the request its input: a single frame without a copy, several copied into one tensor."""
+    def _set_input(self, slot: RequestSlot) -> None:
+        """Set the input tensor: a single frame is shared without a copy, a batch is copied into one tensor."""
         import numpy as np
         import openvino as ov
 
         if self.batch_size == 1:
-            slot.tensor = ov.Tensor(slot.items[0].prepared.frame[None], shared_memory=True)
+            slot.tensor = ov.Tensor(slot.images[0].prepared.frame[None], shared_memory=True)
             slot.request.set_input_tensor(slot.tensor)
             return
         if slot.tensor is None:
             slot.tensor = slot.request.get_input_tensor()
-        pixels = slot.tensor.data
-        for place, item in enumerate(slot.items):
-            np.copyto(pixels[place], item.prepared.frame)
+        batch = slot.tensor.data
+        for place, image in enumerate(slot.images):
+            np.copyto(batch[place], image.prepared.frame)
 
     def _advance(self) -> None:
-        """Wait for whatever comes first: a request, the time at which a batch is started, another thread."""
+        """Wait until a request ends, an incomplete batch is due, or another thread changes the state."""
         patience = None
         if self._pending and self._idle and self._lost is None:
             patience = max(0.0, self._pending[0].queued + self._pacing.max_wait_s - self._clock())
@@ -249,105 +260,107 @@ class Scheduler:
                 self._start()
                 return
         if self._busy:
-            self._wait_for(self._ready() or self._busy[0], patience)
+            self._wait_for(self._finished_slot() or self._busy[0], patience)
         else:
             self._changed.wait(patience)
 
-    def _ready(self) -> Slot | None:
-        """A request that is done, be it that an older one is not."""
+    def _finished_slot(self) -> RequestSlot | None:
+        """A request that has ended and whose results are not collected yet; not necessarily the oldest."""
         for slot in self._busy:
             try:
                 if not slot.waited_for and slot.request.wait_for(0):
                     return slot
-            except RuntimeError:  # it ended with an error, which is raised again by the next wait
+            except RuntimeError:  # it ended with an error, which the next wait raises again
                 return slot
         return None
 
-    def _wait_for(self, slot: Slot, patience: float | None = None) -> None:
+    def _wait_for(self, slot: RequestSlot, patience: float | None = None) -> None:
         """Wait for a request, at most `patience` seconds, and collect its results; one thread per request."""
         if slot.waited_for:
             self._changed.wait(WAIT_SLICE_S if patience is None else patience)
             return
-        error, done = None, False
+        error, ended = None, False
         slice_ms = WAIT_SLICE_MS if patience is None else min(WAIT_SLICE_MS, max(1, int(patience * 1e3)))
         slot.waited_for = True
         self._lock.release()
         try:
-            done = slot.request.wait_for(slice_ms)
+            ended = slot.request.wait_for(slice_ms)
         except RuntimeError as problem:
             error = problem
         finally:
             self._lock.acquire()
             slot.waited_for = False
             self._changed.notify_all()
-        if slot not in self._busy:  # given up meanwhile
+        if slot not in self._busy:  # cancelled in the meantime
             return
         if error is not None:
             self._busy.remove(slot)
-            self._failed(slot, error)
-        elif done:
+            self._request_failed(slot, error)
+        elif ended:
             self._busy.remove(slot)
             try:
                 self._collect(slot)
             except Exception as problem:  # noqa: BLE001 (as in _start)
-                self._failed(slot, problem)
+                self._request_failed(slot, problem)
         elif self._clock() - slot.started > self._timeout:
-            self._lose(f"no answer within {self._timeout:g} s")
-        if self._admits():
-            self._admission.notify_all()
+            self._lose_device(f"no answer within {self._timeout:g} s")
+        if self._has_room():
+            self._room.notify_all()
 
-    def _collect(self, slot: Slot) -> None:
-        # Copied: the request's next run overwrites the output tensor.
-        rows = slot.request.get_output_tensor(0).data[: len(slot.items)].copy()
+    def _collect(self, slot: RequestSlot) -> None:
+        # Copied: the next run of the request overwrites the output tensor.
+        rows = slot.request.get_output_tensor(0).data[: len(slot.images)].copy()
         latency = slot.request.latency
-        for item, row in zip(slot.items, rows, strict=True):
-            self._finish(item.number, item.key, Answered(item, row, slot.started, latency))
-        self._failures = 0
-        slot.items = []
+        for image, row in zip(slot.images, rows, strict=True):
+            self._finish(image.number, image.key, InferenceOutput(image, row, slot.started, latency))
+        self._failures_in_row = 0
+        slot.images = []
         self._idle.append(slot)
 
-    def _failed(self, slot: Slot, error: Exception) -> None:
-        reason = _last_line(error)
-        self._fail(slot.items, f"the device failed ({reason})")
+    def _request_failed(self, slot: RequestSlot, error: Exception) -> None:
+        reason = last_line(error)
+        self._fail(slot.images, f"the device failed ({reason})")
         self._idle.append(slot)
-        self._failures += 1
-        if self._failures >= FATAL_FAILURES:
-            self._lose(reason)
+        self._failures_in_row += 1
+        if self._failures_in_row >= MAX_CONSECUTIVE_FAILURES:
+            self._lose_device(reason)
 
-    def _lose(self, reason: str) -> None:
-        """The device does not work any more: every image that is not done becomes a failure."""
+    def _lose_device(self, reason: str) -> None:
+        """Stop using the device: every image that is not finished becomes a failure."""
         self._lost = DeviceError(
             f"device {self._loaded.device} stopped working ({reason})",
-            fix="Run again, or on another device with -d",
+            fix="Run again, or select another device with -d",
         )
-        self._give_up(f"the device failed ({reason})", is_lost=True)
-        self._admission.notify_all()
+        self._cancel_all(f"the device failed ({reason})", is_lost=True)
+        self._room.notify_all()
 
-    def _give_up(self, reason: str, *, is_lost: bool = False) -> None:
-        """Fail all images that wait or run, and those that are still being prepared when they come."""
-        self._given_up = reason
+    def _cancel_all(self, reason: str, *, is_lost: bool = False) -> None:
+        """Fail all images that are pending or running now, and those that `fill` passes later."""
+        self._cancel_reason = reason
         busy, self._busy = self._busy, deque()
         for slot in busy:
+            slot_reason = reason
             try:
-                if not slot.waited_for and slot.request.wait_for(0):  # done, but not yet collected
+                if not slot.waited_for and slot.request.wait_for(0):  # ended, but not collected yet
                     self._collect(slot)
                     continue
                 slot.request.cancel()
-            except RuntimeError as error:
-                reason = f"{reason}; {_last_line(error)}"
-            self._fail(slot.items, reason)
+            except Exception as error:  # noqa: BLE001 (as in _start)
+                slot_reason = f"{reason}; {last_line(error)}"
+            self._fail(slot.images, slot_reason)
             if is_lost:
-                _never_delete(slot.request)
+                _leak(slot.request)
             else:
                 self._idle.append(slot)
         self._fail(self._pending, reason)
 
 
-def _never_delete(request: object) -> None:
-    """Leak an infer request on purpose: deleting one waits for its end, which never comes on a hung device."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(request))
-
-
-def _last_line(error: Exception) -> str:
+def last_line(error: Exception) -> str:
+    """The last line of an OpenVINO message, which holds the reason, at most 200 characters."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return printable(lines[-1][:200]) if lines else type(error).__name__
+
+
+def _leak(request: object) -> None:
+    """Never delete an infer request: deletion waits for its end, which does not come on a device that hangs."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(request))

@@ -1,14 +1,14 @@
-"""From inputs to ordered results: images are decoded in threads while the device works, in bounded memory."""
+"""From inputs to results in input order: images are decoded in threads while the device infers, in bounded memory."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sized
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.errors import DeviceError, OvMobilenetError, UsageError
 from ov_mobilenet.runtime.defaults import MANY_IMAGES
 from ov_mobilenet.runtime.infer_queue import check_at_least_1, default_capacity
 from ov_mobilenet.runtime.items import Item, as_item
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from ov_mobilenet.runtime.loaded_model import BatchModel, LoadedModel
     from ov_mobilenet.runtime.results import Failure
 
-# A batch that is not full costs as much as a full one, so it waits while images are still being decoded.
+# An incomplete batch costs as much as a full one, so it waits while images are still being decoded.
 MAX_WAIT_S = 0.2
-# On the CPU decoding and inference take turns of so many requests a stream: side by side on the same cores, each
-# evicts the other's data from the caches. See tools/bench/README.md.
+# On the CPU, decoding and inference take turns of this number of requests per stream: if they run side by side on the
+# same cores, each evicts the other's data from the caches. See tools/bench/README.md.
 REQUESTS_PER_TURN = 8
-TIMEOUT_S = 60.0
+DEVICE_TIMEOUT_S = 60.0
 # How long the end of a stream waits for its threads.
 JOIN_TIMEOUT_S = 2.0
 
@@ -49,7 +49,7 @@ def stream(
     check_at_least_1(top_k=top_k, batch_size=batch_size, requests=requests, workers=workers)
     is_live = getattr(inputs, "live", False) if live is None else live
     if is_live:
-        # A frame is taken only when a request is free: an older one would be classified while newer ones wait.
+        # A frame is taken only when a request is free; otherwise it would wait while newer frames arrive.
         model, workers = loaded.compiled(1), workers or 1
         requests = requests or model.nireq or model.streams
         pacing = Pacing(requests, 1, MAX_WAIT_S)
@@ -60,18 +60,18 @@ def stream(
         requests = requests or default_requests(loaded, model)
         pacing = _pacing(loaded, model, requests, workers)
     scheduler = Scheduler(
-        loaded, model, requests, pacing, top_k=top_k, ordered=True, timeout_s=TIMEOUT_S, clock=clock
+        loaded, model, requests, pacing, top_k=top_k, ordered=True, timeout_s=DEVICE_TIMEOUT_S, clock=clock
     )  # fmt: skip
-    return _results(_Feed(loaded, iter(inputs), scheduler, workers), scheduler)
+    return _results(_Decoders(loaded, iter(inputs), scheduler, workers), scheduler)
 
 
 def count_of(inputs: Iterable[Image | Item]) -> int | None:
-    """How many inputs there are, where a list or what `open_inputs` returned can tell; else None."""
+    """The number of inputs of a list or of what `open_inputs` returned; None if it is not known."""
     return len(inputs) if isinstance(inputs, Sized) else getattr(inputs, "count", None)
 
 
 def default_requests(loaded: LoadedModel, model: BatchModel) -> int:
-    """How many infer requests a stream runs at a time when none are asked for."""
+    """The number of infer requests of a stream when `requests` is not given."""
     if model.nireq is None and loaded.device == "CPU":
         return REQUESTS_PER_TURN * model.streams
     return model.requests
@@ -80,12 +80,16 @@ def default_requests(loaded: LoadedModel, model: BatchModel) -> int:
 def _pacing(loaded: LoadedModel, model: BatchModel, requests: int, workers: int) -> Pacing:
     capacity = default_capacity(model.batch, requests) + workers
     if loaded.device == "CPU":  # decoding and inference take turns
-        return Pacing(capacity, model.batch * requests, MAX_WAIT_S, most_running=model.streams)
+        return Pacing(capacity, model.batch * requests, MAX_WAIT_S, max_running=model.streams)
     return Pacing(capacity, model.batch, MAX_WAIT_S)
 
 
-class _Feed:
-    """The threads that take inputs, decode them and give them to the scheduler."""
+class _Decoders:
+    """The threads that take inputs, decode them and pass them to the scheduler.
+
+    They are daemons: a thread that is blocked in a read (a pipe, an unreachable network drive) does not keep the
+    process alive.
+    """
 
     def __init__(self, loaded: LoadedModel, inputs: Iterator[Image | Item], scheduler: Scheduler, workers: int) -> None:
         self._loaded = loaded
@@ -93,29 +97,34 @@ class _Feed:
         self._scheduler = scheduler
         self._lock = threading.Lock()
         self._ended = False
+        self._stopped = False
         self._working = workers
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
 
     def start(self) -> None:
+        # At interpreter exit daemon threads are frozen where they are, possibly with a lock held that a generator
+        # needs which is finalised later. So they are stopped before.
+        atexit.register(self.stop)
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Take no more inputs, cancel what is under way, and wait for the threads."""
-        self._ended = True
+        """Take no more inputs, cancel images that are not finished, and wait for the threads; once."""
+        if self._stopped:
+            return
+        self._stopped = self._ended = True
+        atexit.unregister(self.stop)
         self._scheduler.close(cancel=True)
-        # A thread that is blocked in a read (a pipe, a lost network drive) is left behind; it is a daemon.
         deadline = monotonic() + JOIN_TIMEOUT_S
         for thread in self._threads:
-            thread.join(max(0.0, deadline - monotonic()))
+            if thread.ident is not None:  # not every thread was started if the system refused one
+                thread.join(max(0.0, deadline - monotonic()))
 
     def _work(self) -> None:
         try:
-            while (found := self._next()) is not None:
-                number, item = found
+            while (numbered := self._next()) is not None:
+                number, item = numbered
                 self._scheduler.fill(number, None, self._prepare(item))
-        except (DeviceError, UsageError):
-            pass  # the scheduler is closed or the device lost, which whoever takes the results is told
         finally:
             with self._lock:
                 self._working -= 1
@@ -124,34 +133,35 @@ class _Feed:
                 self._scheduler.close()
 
     def _next(self) -> tuple[int, Item] | None:
-        """The next input and its number; one thread at a time asks the iterator."""
+        """The next input and its number; one thread at a time calls the iterator."""
         with self._lock:
-            if self._ended:
+            if self._ended or not self._scheduler.wait_for_room():
                 return None
-            number = self._scheduler.reserve()
+            # The number is reserved when the input is here: an input that never comes holds up no result, and not the
+            # error of a device that is lost.
             try:
                 image = next(self._inputs)
             except StopIteration:
                 self._ended = True
-                self._scheduler.withdraw()
                 return None
-            except BaseException as error:  # noqa: BLE001 (raised where the results are taken)
+            except BaseException as error:  # noqa: BLE001 (raised to the consumer)
                 self._ended = True
-                self._scheduler.fill(number, None, error)
+                self._scheduler.fill(self._scheduler.reserve(), None, error)
                 return None
+            number = self._scheduler.reserve()
             return number, as_item(image, f"image {number}")
 
-    def _prepare(self, item: Item) -> Prepared | Failure | OvMobilenetError:
+    def _prepare(self, item: Item) -> Prepared | Failure | BaseException:
         try:
             return self._loaded.prepare_or_fail(item)
-        except OvMobilenetError as error:  # a library is missing: no other image could be read either
+        except BaseException as error:  # noqa: BLE001 (raised to the consumer; e.g. a missing library, for every image)
             self._ended = True
             return error
 
 
-def _results(feed: _Feed, scheduler: Scheduler) -> Iterator[Result]:
-    feed.start()
+def _results(decoders: _Decoders, scheduler: Scheduler) -> Iterator[Result]:
     try:
+        decoders.start()
         while True:
             try:
                 _, result = scheduler.take()
@@ -159,4 +169,4 @@ def _results(feed: _Feed, scheduler: Scheduler) -> Iterator[Result]:
                 return
             yield result
     finally:
-        feed.stop()
+        decoders.stop()

@@ -35,10 +35,10 @@ def save_profile(profile: Profile, path: Path) -> None:
     """
     import yaml
 
-    from ov_mobilenet.outputs.whole import write_whole
+    from ov_mobilenet.outputs.output_files import write_atomically
 
     text = yaml.safe_dump(msgspec.to_builtins(profile), sort_keys=False, allow_unicode=True, width=100)
-    write_whole(path, text)
+    write_atomically(path, text)
 
 
 def measured_rows(result: SearchResult) -> dict[Candidate, Measured]:

@@ -107,10 +107,10 @@ def test_limit_takes_the_first_images_of_lists_and_stdin(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["0", "{image}"], "a live source goes on for ever"),
+        (["0", "{image}"], "a live source never ends"),
         (["-", "--loop"], "cannot be looped"),
         (["@{empty}"], "no images"),
-        (["ftp://me:secret@host/x.jpg"], "ftp://***@host/x.jpg: no such stream"),
+        (["ftp://me:secret@host/x.jpg"], "ftp://***@host/x.jpg: unsupported URL scheme"),
         (["{image}", "--every", "0"], "--every"),
         (["{image}", "--max-fps", "0"], "--max-fps"),
     ],

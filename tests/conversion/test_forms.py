@@ -23,7 +23,7 @@ from ov_mobilenet.conversion.camera_planes import take_planes
 from ov_mobilenet.conversion.geometry_graph import bake_geometry
 from ov_mobilenet.devices.settings import InferencePrecision
 from ov_mobilenet.errors import ImageError, UsageError, VerificationError
-from ov_mobilenet.images.planes import to_planes
+from ov_mobilenet.images.yuv_planes import to_planes
 from ov_mobilenet.ir.form import Form, Planes, complete_form
 from ov_mobilenet.zoo.geometry import parse_words
 

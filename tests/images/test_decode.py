@@ -1,4 +1,4 @@
-"""Decoding: every kind of image a user has, and every kind of broken one. Pillow is the oracle."""
+"""Decoding of valid and damaged images of all supported formats; Pillow is the oracle."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ov_mobilenet.errors import ImageError
 from ov_mobilenet.images.decode import MAX_PIXELS, read_image
+from ov_mobilenet.zoo.geometry import Library
+
+READERS: tuple[Library, ...] = ("opencv", "pillow")
 
 
 def drawn(width: int = 60, height: int = 40) -> Image.Image:
@@ -21,61 +25,61 @@ def drawn(width: int = 60, height: int = 40) -> Image.Image:
     return Image.fromarray(np.stack([x * 4, y * 6, (x + y) * 2], axis=2).clip(0, 255).astype(np.uint8))
 
 
-def encoded(image: Image.Image, form: str, **options: object) -> bytes:
+def encoded(image: Image.Image, image_format: str, **options: object) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, form, **options)
+    image.save(buffer, image_format, **options)
     return buffer.getvalue()
 
 
-def bgr(image: Image.Image) -> np.ndarray:
+def bgr(image: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(image.convert("RGB"))[:, :, ::-1]
 
 
-@pytest.mark.parametrize("reader", ["opencv", "pillow"])
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM"])
-def test_formats(form: str, reader: str) -> None:
-    data = encoded(drawn(), form)
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM"])
+def test_formats(image_format: str, reader: Library) -> None:
+    data = encoded(drawn(), image_format)
     frame = read_image(data, reader)
     assert frame.dtype == np.uint8
     assert np.array_equal(frame, bgr(Image.open(io.BytesIO(data))))
 
 
-@pytest.mark.parametrize("reader", ["opencv", "pillow"])
+@pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation(orientation: int, reader: str) -> None:
+def test_exif_orientation(orientation: int, reader: Library) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encoded(drawn(), "JPEG", exif=exif, quality=95)
-    turned = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-    assert np.array_equal(read_image(data, reader), bgr(turned))
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    assert np.array_equal(read_image(data, reader), bgr(upright))
     assert np.array_equal(read_image(data, reader, exif_orientation=False), bgr(Image.open(io.BytesIO(data))))
 
 
-@pytest.mark.parametrize("reader", ["opencv", "pillow"])
+@pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("mode", ["L", "RGBA", "LA", "P", "1"])
-def test_modes(mode: str, reader: str) -> None:
+def test_modes(mode: str, reader: Library) -> None:
     image = drawn().convert(mode)
     frame = read_image(encoded(image, "PNG"), reader)
     assert np.array_equal(frame, bgr(image))
 
 
-@pytest.mark.parametrize("reader", ["opencv", "pillow"])
-def test_transparency_is_dropped_not_blended(reader: str) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_transparency_is_dropped_not_blended(reader: Library) -> None:
     image = drawn().convert("RGBA")
     image.putalpha(0)
     assert np.array_equal(read_image(encoded(image, "PNG"), reader), bgr(drawn()))
 
 
-@pytest.mark.parametrize("reader", ["opencv", "pillow"])
-def test_cmyk(reader: str) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_cmyk(reader: Library) -> None:
     data = encoded(drawn().convert("CMYK"), "JPEG", quality=95)
     frame = read_image(data, reader)
-    # The two libraries turn CMYK into RGB with slightly different formulas.
+    # The two libraries convert CMYK to RGB by slightly different formulas.
     assert np.abs(frame.astype(int) - bgr(Image.open(io.BytesIO(data)))).max() <= 4
 
 
-@pytest.mark.parametrize("reader", ["opencv", "pillow"])
-def test_sixteen_bits_keep_the_upper_eight(reader: str) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_sixteen_bits_keep_the_upper_eight(reader: Library) -> None:
     values = (np.arange(40 * 60, dtype=np.uint16) * 27).reshape(40, 60)
     frame = read_image(encoded(Image.fromarray(values), "PNG"), reader)
     assert np.array_equal(frame, np.repeat((values >> 8).astype(np.uint8)[:, :, None], 3, axis=2))
@@ -97,18 +101,18 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(size: tuple[int, i
         read_image(png_header(*size))
 
 
-@pytest.mark.parametrize("reader", ["opencv", "pillow"])
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])
 @pytest.mark.parametrize("keep", [0.3, 0.6, 0.95])
-def test_truncated_files_are_refused(form: str, keep: float, reader: str) -> None:
+def test_truncated_files_are_refused(image_format: str, keep: float, reader: Library) -> None:
     rng = np.random.default_rng(0)
-    data = encoded(Image.fromarray(rng.integers(0, 256, (80, 90, 3), dtype=np.uint8)), form)
+    data = encoded(Image.fromarray(rng.integers(0, 256, (80, 90, 3), dtype=np.uint8)), image_format)
     with pytest.raises(ImageError):
         read_image(data[: int(len(data) * keep)], reader)
 
 
-def test_a_jpeg_cut_behind_its_thumbnail_is_refused() -> None:
-    # The thumbnail has an end marker of its own; that must not pass for the image's.
+def test_a_truncated_jpeg_with_a_thumbnail_is_refused() -> None:
+    # The end marker of the thumbnail must not be taken for that of the image.
     exif = Image.Exif()
     exif[0x9286] = encoded(drawn(16, 16), "JPEG")
     data = encoded(drawn(300, 200), "JPEG", exif=exif)
@@ -122,12 +126,12 @@ def test_a_jpeg_cut_behind_its_thumbnail_is_refused() -> None:
     ("data", "message"),
     [
         (b"", "empty"),
-        (b"hello, I am no image", "not an image"),
+        (b"hello, this is text", "not an image"),
         (b"\xff\xd8\xff\xe0" + bytes(50), "image"),
         (b"GIF89a" + bytes(3), "image"),
     ],
 )
-def test_what_is_no_image(data: bytes, message: str) -> None:
+def test_files_that_are_not_images(data: bytes, message: str) -> None:
     with pytest.raises(ImageError, match=message):
         read_image(data)
 
@@ -139,17 +143,17 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_image(tmp_path)
 
 
-def test_no_damage_raises_anything_but_image_error() -> None:
+def test_damaged_files_only_raise_image_errors() -> None:
     rng = np.random.default_rng(1)
-    for form in ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP"):
+    for image_format in ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP"):
         exif = Image.Exif()
         exif[0x0112] = 6
-        data = bytearray(encoded(drawn(), form, exif=exif))
+        data = bytearray(encoded(drawn(), image_format, exif=exif))
         for _ in range(60):
             damaged = bytearray(data)
             for position in rng.integers(0, len(data), 6):
                 damaged[position] = rng.integers(0, 256)
-            for reader in ("opencv", "pillow"):
+            for reader in READERS:
                 try:
                     frame = read_image(bytes(damaged), reader)
                 except ImageError:
@@ -157,17 +161,19 @@ def test_no_damage_raises_anything_but_image_error() -> None:
                 assert frame.ndim == 3
 
 
-@pytest.mark.parametrize("reader", ["opencv", "pillow"])
-@pytest.mark.parametrize("form", ["EPS", "ICNS", "ICO", "DDS", "TGA", "PCX", "PDF", "JPEG2000"])
-def test_other_formats_never_reach_a_decoder(form: str, reader: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = encoded(drawn(64, 64), form)
-    monkeypatch.setattr("subprocess.check_call", lambda *args, **options: pytest.fail("Ghostscript is started"))
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("image_format", ["EPS", "ICNS", "ICO", "DDS", "TGA", "PCX", "PDF", "JPEG2000"])
+def test_other_formats_never_reach_a_decoder(
+    image_format: str, reader: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encoded(drawn(64, 64), image_format)
+    monkeypatch.setattr("subprocess.check_call", lambda *args, **options: pytest.fail("Ghostscript was started"))
     with pytest.raises(ImageError, match="not an image in a known format: expected JPEG, PNG"):
         read_image(data, reader)
 
 
-@pytest.mark.parametrize("reader", ["opencv", "pillow"])
-def test_a_phones_image_of_several_jpegs(reader: str) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_the_first_image_of_a_file_with_several_jpegs_is_read(reader: Library) -> None:
     data = encoded(drawn(), "MPO", save_all=True, append_images=[drawn(30, 20)])
     first = Image.open(io.BytesIO(data))
     assert first.format == "MPO"
@@ -177,7 +183,7 @@ def test_a_phones_image_of_several_jpegs(reader: str) -> None:
 @pytest.mark.parametrize(
     "error", [Image.DecompressionBombError("huge"), RuntimeError("odd"), NotImplementedError(), zlib.error("bad")]
 )
-def test_whatever_pillow_raises_is_an_image_error(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_exception_of_pillow_becomes_an_image_error(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object, **options: object) -> None:
         raise error
 
@@ -191,8 +197,8 @@ def test_whatever_pillow_raises_is_an_image_error(error: Exception, monkeypatch:
         read_image(data, "pillow")
 
 
-@pytest.mark.parametrize("reader", ["opencv", "pillow"])
-def test_one_damaged_byte_in_a_png(reader: str) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_a_damaged_byte_in_a_png_is_detected(reader: Library) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (80, 90, 3), dtype=np.uint8)
     data = bytearray(encoded(Image.fromarray(noise), "PNG"))
     data[len(data) // 2] ^= 0x10
@@ -200,5 +206,5 @@ def test_one_damaged_byte_in_a_png(reader: str) -> None:
         read_image(bytes(data), reader)
 
 
-def test_a_whole_png_with_something_behind_it_is_read() -> None:
+def test_a_png_with_trailing_bytes_is_read() -> None:
     assert np.array_equal(read_image(encoded(drawn(), "PNG") + b"trailing" * 20), bgr(drawn()))

@@ -1,4 +1,4 @@
-"""Crops and resizes, bit for bit against Pillow and OpenCV called by hand."""
+"""Crops and resizes compared bit for bit with direct calls of Pillow and OpenCV."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_v3_geometry(size: tuple[int, int]) -> None:
     assert np.array_equal(apply(parse_words("resize 256, crop 224"), frame), expected)
 
 
-def test_bicubic_and_sizes_that_are_no_squares() -> None:
+def test_bicubic_and_rectangular_sizes() -> None:
     frame = noise(90, 70)
     expected = cv2.resize(frame, (48, 64), interpolation=cv2.INTER_CUBIC)
     assert np.array_equal(apply(parse_words("resize 64x48 bicubic"), frame), expected)
@@ -65,10 +65,10 @@ def test_a_frame_smaller_than_the_crop_is_enlarged() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (1, 1)])
-def test_absurd_frames_give_an_error_or_the_right_size(shape: tuple[int, int]) -> None:
+def test_extreme_aspect_ratios_give_an_error_or_the_right_size(shape: tuple[int, int]) -> None:
     frame = np.full((*shape, 3), 7, np.uint8)
     for words in ("resize 256 greater pillow, crop 224", "crop 0.875, resize 224", "crop 224"):
         try:
             assert apply(parse_words(words), frame).shape == (224, 224, 3)
         except ImageError as error:
-            assert "too unlike" in str(error)
+            assert "too extreme" in str(error)

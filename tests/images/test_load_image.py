@@ -1,25 +1,29 @@
-"""From an image to the network's size: exact against the plain functions, fast against Pillow itself."""
+"""From an image to the network's input size: exact compared with the separate steps, fast with Pillow."""
 
 from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ov_mobilenet.errors import ImageError, UsageError
 from ov_mobilenet.images.decode import decode_image, read_image, to_frame
 from ov_mobilenet.images.geometry import apply
 from ov_mobilenet.images.image_files import open_image
-from ov_mobilenet.images.load_image import DECODES, load_image
-from ov_mobilenet.images.reduced import reduction
-from ov_mobilenet.zoo.geometry import parse_words
+from ov_mobilenet.images.load_image import DECODES, Decode, load_image
+from ov_mobilenet.images.reduced_decoding import reduction
+from ov_mobilenet.zoo.geometry import Crop, Geometry, Library, Resize, parse_words
+
+Frame = NDArray[np.uint8]
 
 V1 = parse_words("crop 0.875, resize 224")
 V2 = parse_words("resize 256 greater pillow, crop 224")
@@ -33,18 +37,18 @@ WORDS = (
     "resize 64 pillow, crop 96",
     "crop 64",
 )
-# Tiny, extreme aspect ratios, enlarged, whole multiples, one pixel off them.
+# Tiny, extreme aspect ratios, enlarged, exact multiples, and one pixel more or less.
 SIZES = (
     (1, 1), (3, 2), (20, 700), (700, 20), (256, 256), (255, 257), (100, 300), (300, 100), (240, 320), (320, 240),
     (375, 500), (500, 375), (512, 512), (511, 513), (768, 1024), (1025, 769), (2048, 2048), (2047, 2300),
 )  # fmt: skip
 
 
-def noise(height: int, width: int) -> np.ndarray:
+def noise(height: int, width: int) -> Frame:
     return np.random.default_rng(height * 10_000 + width).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def jpeg(frame: np.ndarray, orientation: int = 1, **options: object) -> bytes:
+def jpeg(frame: Frame, orientation: int = 1, **options: object) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
     buffer = io.BytesIO()
@@ -52,20 +56,21 @@ def jpeg(frame: np.ndarray, orientation: int = 1, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def png(frame: np.ndarray) -> bytes:
+def png(frame: Frame) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(frame[:, :, ::-1]).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def photo(height: int, width: int) -> np.ndarray:
-    """Smooth, with nothing that a smaller image could not show; corners and channels differ."""
+def photo(height: int, width: int) -> Frame:
+    """Smooth, without details that a smaller image would lose; corners and channels differ."""
     coarse = noise(6, 8)
-    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    frame: Frame = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return frame
 
 
-def resized_by_pillow(frame: np.ndarray, side: int, cropped: int, method: Image.Resampling) -> np.ndarray:
-    """The short side made `side`, the centre cut out: all of it by Pillow, as torchvision does it."""
+def resized_by_pillow(frame: Frame, side: int, cropped: int, method: Image.Resampling) -> Frame:
+    """The shorter side resized to `side`, then a centre crop; by Pillow alone, as in torchvision."""
     image = Image.fromarray(frame[:, :, ::-1])
     width, height = image.size
     size = (side, side * height // width) if height > width else (side * width // height, side)
@@ -74,7 +79,7 @@ def resized_by_pillow(frame: np.ndarray, side: int, cropped: int, method: Image.
     return np.asarray(crop)[:, :, ::-1]
 
 
-def difference(one: np.ndarray, other: np.ndarray) -> int:
+def difference(one: Frame, other: Frame) -> int:
     assert one.shape == other.shape
     return int(np.abs(one.astype(int) - other).max())
 
@@ -103,7 +108,7 @@ def test_any_size_within_two_grey_levels_of_pillow(height: int, width: int, side
     cropped = data.draw(st.integers(1, side))
     frame = noise(height, width)
     if max(height, width) * side > 5_000 * min(height, width):
-        return  # only slow; beyond 32,768 pixels an error
+        return  # slow, and above 32,768 pixels an error
     expected = resized_by_pillow(frame, side, cropped, Image.Resampling.BILINEAR)
     geometry = parse_words(f"resize {side} greater pillow, crop {cropped}")
     assert difference(load_image(frame, geometry).frame, expected) <= 2
@@ -124,7 +129,7 @@ def test_exact_is_decode_then_geometry(words: str, orientation: int) -> None:
 
 
 @pytest.mark.parametrize("words", [words for words in WORDS if "pillow, crop" not in words])
-def test_auto_is_exact_where_it_need_not_save(words: str) -> None:
+def test_auto_is_exact_for_small_images(words: str) -> None:
     geometry = parse_words(words)
     for size in ((40, 60), (140, 120)):
         data = jpeg(noise(*size))
@@ -152,19 +157,19 @@ def test_auto_is_exact_where_it_need_not_save(words: str) -> None:
         ("crop 0.5, crop 0.5, resize 100", (2200, 2200), 2),
     ],
 )
-def test_how_much_an_image_may_be_reduced(words: str, size: tuple[int, int], expected: int) -> None:
+def test_the_reduction_of_an_image(words: str, size: tuple[int, int], expected: int) -> None:
     assert reduction(parse_words(words), *size) == expected
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 9000), st.integers(1, 9000), st.sampled_from([words for words in WORDS if "resize" in words]))
-def test_a_reduced_image_is_never_enlarged_again(height: int, width: int, words: str) -> None:
+def test_a_reduced_image_is_not_enlarged_by_the_resize(height: int, width: int, words: str) -> None:
     geometry = parse_words(words)
     factor = reduction(geometry, height, width)
     reduced = -(-height // factor), -(-width // factor)
-    if factor > 1:  # what is left still is as large as what the resize makes of it
-        first = next(step for step in geometry.steps if hasattr(step, "keep_aspect"))
-        fraction = next((step.fraction for step in geometry.steps[:1] if hasattr(step, "fraction")), None) or 1.0
+    if factor > 1:  # the reduced image is at least as large as the resized one
+        first = next(step for step in geometry.steps if isinstance(step, Resize))
+        fraction = next((step.fraction for step in geometry.steps[:1] if isinstance(step, Crop)), None) or 1.0
         assert reduced[0] * fraction >= first.height
         assert reduced[1] * fraction >= first.width
 
@@ -172,7 +177,7 @@ def test_a_reduced_image_is_never_enlarged_again(height: int, width: int, words:
 @pytest.mark.parametrize("geometry", [V1, V2], ids=str)
 @pytest.mark.parametrize("size", [(1600, 1800), (1601, 1803), (1803, 1601), (3001, 2003)])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_large_jpegs_look_the_same(geometry: object, size: tuple[int, int], orientation: int) -> None:
+def test_large_jpegs_are_close_to_exact(geometry: Geometry, size: tuple[int, int], orientation: int) -> None:
     data = jpeg(photo(*size), orientation, quality=95)
     exact = load_image(data, geometry, "exact").frame
     for decode in ("auto", "fast"):
@@ -181,13 +186,13 @@ def test_large_jpegs_look_the_same(geometry: object, size: tuple[int, int], orie
 
 
 @pytest.mark.parametrize("geometry", [V1, V2], ids=str)
-@pytest.mark.parametrize("form", ["JPEG", "MPO"])
-def test_large_jpegs_are_decoded_at_a_fraction(geometry: object, form: str) -> None:
-    # A checkerboard of single pixels is grey at half the size; full size and bilinear it is not with V1's geometry.
+@pytest.mark.parametrize("image_format", ["JPEG", "MPO"])
+def test_large_jpegs_are_decoded_at_a_fraction_of_their_size(geometry: Geometry, image_format: str) -> None:
+    # A checkerboard of single pixels becomes grey at half the size, but not by V1's bilinear resize at full size.
     board = np.zeros((2048, 2048, 3), np.uint8)
     board[::2, 1::2] = board[1::2, ::2] = 255
     buffer = io.BytesIO()
-    Image.fromarray(board).save(buffer, form, quality=95)
+    Image.fromarray(board).save(buffer, image_format, quality=95)
     plain = load_image(buffer.getvalue(), geometry).frame
     assert plain.min() >= 120 and plain.max() <= 135
     data = jpeg(noise(2048, 2048))
@@ -197,18 +202,18 @@ def test_large_jpegs_are_decoded_at_a_fraction(geometry: object, form: str) -> N
 @pytest.mark.parametrize("reader", ["opencv", "pillow"])
 @pytest.mark.parametrize("factor", [1, 2, 4, 8])
 @pytest.mark.parametrize("size", [(160, 240), (161, 247), (15, 9)])
-def test_sides_are_divided_rounding_up(size: tuple[int, int], factor: int, reader: str) -> None:
+def test_sides_are_divided_rounding_up(size: tuple[int, int], factor: int, reader: Library) -> None:
     data = jpeg(noise(*size))
     header, _ = open_image(data)
     frame = to_frame(decode_image(data, header, reader, reduction=factor))
     assert frame.shape == (-(-size[0] // factor), -(-size[1] // factor), 3)
 
 
-def test_opencv_never_sees_an_incomplete_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Some versions of it fill up with grey.
+def test_incomplete_jpegs_are_not_passed_to_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Some versions of OpenCV fill the missing part with grey.
     monkeypatch.setattr(cv2, "imdecode", lambda *args: pytest.fail("OpenCV decodes it"))
     exif = Image.Exif()
-    exif[0x9286] = jpeg(noise(16, 16))  # a thumbnail with an end of its own
+    exif[0x9286] = jpeg(noise(16, 16))  # a thumbnail has an end marker too
     buffer = io.BytesIO()
     Image.fromarray(noise(300, 300)).save(buffer, "JPEG", exif=exif)
     for data in (jpeg(noise(300, 300)), buffer.getvalue()):
@@ -216,8 +221,8 @@ def test_opencv_never_sees_an_incomplete_jpeg(monkeypatch: pytest.MonkeyPatch) -
             load_image(data[:-200], V1)
 
 
-def test_orientation_decides_which_side_is_which() -> None:
-    # 64 high and 32 wide of an image that lies on its side: large enough only once turned.
+def test_the_reduction_follows_the_exif_orientation() -> None:
+    # To 64x32: the stored image is large enough to be reduced only after its rotation.
     geometry = parse_words("resize 64x32")
     stored = noise(192, 384)
     for orientation, is_reduced in ((1, False), (6, True)):
@@ -227,14 +232,14 @@ def test_orientation_decides_which_side_is_which() -> None:
 
 
 @pytest.mark.parametrize("decode", ["exact", "auto"])
-def test_only_fast_shrinks_what_is_no_jpeg(decode: str) -> None:
+def test_only_fast_shrinks_frames(decode: Decode) -> None:
     frame = noise(1080, 1920)
     expected = resized_by_pillow(frame, 256, 224, Image.Resampling.BILINEAR)
     assert difference(load_image(frame, V2, decode).frame, expected) <= 2
     assert difference(load_image(frame, V2, "fast").frame, expected) > 2
 
 
-def test_fast_frames_and_pngs_look_the_same() -> None:
+def test_fast_frames_and_pngs_are_close_to_exact() -> None:
     for size in ((1080, 1920), (1081, 1923), (4000, 600)):
         frame = photo(*size)
         exact = load_image(frame, V2, "exact").frame
@@ -249,7 +254,7 @@ def test_fast_frames_and_pngs_look_the_same() -> None:
 @pytest.mark.parametrize(
     "geometry", [V1, V2, *map(parse_words, ("crop 0.5", "crop 40x60", "resize 60")), None], ids=str
 )
-def test_the_frame_is_ours(geometry: object, decode: str) -> None:
+def test_the_frame_does_not_share_memory_with_the_source(geometry: Geometry, decode: Decode) -> None:
     frame = noise(60, 60)
     wide = noise(60, 90)
     for source in (frame, wide[:, 10:70], wide[:, ::-1], frame[::2]):
@@ -275,11 +280,11 @@ def test_without_a_geometry_the_image_is_decoded_whole() -> None:
 
 @pytest.mark.parametrize("decode", DECODES)
 @pytest.mark.parametrize("geometry", [V1, V2], ids=str)
-def test_faults(geometry: object, decode: str, tmp_path: Path) -> None:
+def test_errors_of_unreadable_images(geometry: Geometry, decode: Decode, tmp_path: Path) -> None:
     large = jpeg(noise(1200, 1200))
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("hello")
-    for source, message in (
+    cases: tuple[tuple[Any, str], ...] = (
         (tmp_path / "vanished.jpg", r"^cannot be read \(No such file or directory\)$"),
         (str(tmp_path / "vanished.jpg"), "No such file"),
         (tmp_path / "empty.jpg", "^the file is empty$"),
@@ -290,15 +295,16 @@ def test_faults(geometry: object, decode: str, tmp_path: Path) -> None:
         (large[:20], "image"),
         (np.zeros((4, 4), np.uint8), "not a frame"),
         (np.zeros((4, 4, 3), np.float32), "scaled to"),
-        (np.zeros((1, 9000, 3), np.uint8), "^sides too unlike"),
-    ):
+        (np.zeros((1, 9000, 3), np.uint8), "^aspect ratio too extreme"),
+    )
+    for source, message in cases:
         if geometry is V1 and isinstance(source, np.ndarray) and source.shape[0] == 1:
-            continue  # V1 squeezes it
+            continue  # V1 ignores the aspect ratio
         with pytest.raises(ImageError, match=message):
             load_image(source, geometry, decode)
 
 
-def test_no_damage_raises_anything_but_image_error() -> None:
+def test_damaged_files_only_raise_image_errors() -> None:
     rng = np.random.default_rng(1)
     data = jpeg(photo(600, 700))
     for _ in range(60):
@@ -323,17 +329,17 @@ def test_modes_of_large_jpegs() -> None:
             assert difference(load_image(buffer.getvalue(), geometry).frame, exact) <= 8
 
 
-def test_an_unknown_way_to_decode() -> None:
+def test_an_unknown_decode_mode_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="expected exact, fast, auto, got 'quick'"):
-        load_image(noise(9, 9), V1, "quick")
+        load_image(noise(9, 9), V1, "quick")  # type: ignore[arg-type]
 
 
-def test_timings_are_told_apart() -> None:
+def test_decode_and_geometry_are_timed_separately() -> None:
     loaded = load_image(png(noise(600, 600)), V2)
     assert loaded.decode_ms > 0 and loaded.geometry_ms > 0
 
 
-def test_many_threads_give_what_one_gives() -> None:
+def test_many_threads_give_the_same_frames_as_one() -> None:
     sources = [jpeg(noise(300 + 20 * index, 900 - 20 * index)) for index in range(20)]
     jobs = [(source, geometry) for source in sources for geometry in (V1, V2)]
     alone = [load_image(*job).frame for job in jobs]

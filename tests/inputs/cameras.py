@@ -1,4 +1,4 @@
-"""Cameras that do not exist: one that a test drives by hand, one that lives in simulated time."""
+"""Simulated cameras: one that a test controls frame by frame, and a clock that drives it."""
 
 from __future__ import annotations
 
@@ -6,34 +6,36 @@ import threading
 
 import numpy as np
 from fake_requests import FakeClock
+from numpy.typing import NDArray
 
 from ov_mobilenet.errors import ImageError
 
 
 class Camera:
-    """A capture whose frames come when `send` is called. Each is (4, 4, 3), its first byte the frame's number.
+    """A capture that gives a frame when `send` is called: (4, 4, 3), with the frame number in the first byte.
 
     Attributes:
-        opened, released: how often.
-        sent: how many frames came.
+        opened, released: number of calls.
+        sent: number of frames given.
+        exists: whether it can be opened.
     """
 
     def __init__(self) -> None:
         self.opened = self.released = self.sent = 0
-        self.there = True
+        self.exists = True
         self._due = 0
         self._waiting = False
         self._changed = threading.Condition()
 
     def open(self) -> Camera:
         with self._changed:
-            if not self.there:
-                raise ImageError("not there")
+            if not self.exists:
+                raise ImageError("no such camera")
             self.opened += 1
         return self
 
     def send(self, count: int = 1) -> None:
-        """Let so many frames come, and wait until the reader is back for the next."""
+        """Give `count` frames, and wait until the reader asks for the next one."""
         for _ in range(count):
             with self._changed:
                 assert self._changed.wait_for(lambda: self._waiting, 60)
@@ -43,8 +45,8 @@ class Camera:
         with self._changed:
             assert self._changed.wait_for(lambda: self._waiting, 60)
 
-    def lose(self) -> None:
-        """End the connection, once."""
+    def disconnect(self) -> None:
+        """End the current connection."""
         with self._changed:
             assert self._changed.wait_for(lambda: self._waiting, 60)
             self._waiting, self._due = False, -1
@@ -62,7 +64,7 @@ class Camera:
             self.sent += 1
             return True
 
-    def retrieve(self) -> np.ndarray:
+    def retrieve(self) -> NDArray[np.uint8]:
         frame = np.zeros((4, 4, 3), np.uint8)
         frame[0, 0, 0] = (self.sent - 1) % 256
         return frame
@@ -78,7 +80,7 @@ class Camera:
 
 
 class CameraClock(FakeClock):
-    """A simulated clock on which a camera gives its frames: none is passed over."""
+    """A simulated clock on which a camera gives its frames at a fixed rate."""
 
     def __init__(self, camera: Camera, fps: float) -> None:
         super().__init__()

@@ -1,17 +1,21 @@
-"""Videos, shards and images whose content is known, and a camera that lives in simulated time."""
+"""Videos, shards and images with known content."""
 
 from __future__ import annotations
 
 import io
 import tarfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+Frame = NDArray[np.uint8]
+
 SIDE = 64
-# Grey levels far enough apart to survive JPEG: frame n of a video is of the level STEP * n.
-STEP = 5
+# Frame n of a video has the grey level GREY_STEP * n; far enough apart to survive JPEG compression.
+GREY_STEP = 5
 
 
 def image(level: int = 0, side: int = 8) -> bytes:
@@ -21,23 +25,24 @@ def image(level: int = 0, side: int = 8) -> bytes:
 
 
 def video(path: Path, frames: int = 50, fps: float = 25.0) -> Path:
-    import cv2
+    from ov_mobilenet.images.decode import cv2
 
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), fps, (SIDE, SIDE))
+    opencv = cv2()
+    writer = opencv.VideoWriter(str(path), opencv.VideoWriter_fourcc(*"MJPG"), fps, (SIDE, SIDE))
     assert writer.isOpened()
     for number in range(frames):
-        writer.write(np.full((SIDE, SIDE, 3), number * STEP, np.uint8))
+        writer.write(np.full((SIDE, SIDE, 3), number * GREY_STEP, np.uint8))
     writer.release()
     return path
 
 
-def number_of(frame: np.ndarray) -> int:
-    """Which frame of `video` it is, told by its pixels."""
-    return round(float(frame.mean()) / STEP)
+def frame_number(frame: Frame) -> int:
+    """The number of a frame of `video`, from its pixels."""
+    return round(float(frame.mean()) / GREY_STEP)
 
 
-def shard(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
-    with tarfile.open(path, mode) as archive:
+def shard(path: Path, members: dict[str, bytes], mode: Literal["w", "w:gz"] = "w") -> Path:
+    with tarfile.open(path, "w") if mode == "w" else tarfile.open(path, "w:gz") as archive:
         for name, data in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)

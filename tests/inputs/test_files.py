@@ -1,19 +1,19 @@
-"""Files, folders, wildcards, lists and stdin."""
+"""Image files, folders, wildcards, lists of paths, and stdin."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from inputs.media import image, shard, video
 
 from ov_mobilenet.errors import ImageError, UsageError
-from ov_mobilenet.inputs.kinds import masked
-from ov_mobilenet.inputs.opening import open_inputs
+from ov_mobilenet.inputs.open_inputs import open_inputs
+from ov_mobilenet.inputs.sources import masked
 
 
 @pytest.fixture
@@ -25,17 +25,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def names(texts: list[str], **options: object) -> list[str]:
-    with open_inputs(texts, **options) as inputs:  # type: ignore[arg-type]
+def names(texts: list[str], **options: Any) -> list[str]:
+    with open_inputs(texts, **options) as inputs:
         return [item.source for item in inputs]
 
 
-def test_a_folder_is_all_below_it_or_only_itself(folder: Path) -> None:
+def test_a_folder_includes_its_subfolders_unless_not_recursive(folder: Path) -> None:
     assert names(["p"]) == ["p/a.JPG", "p/b.jpg", "p/deep/c.png", "p/deep/er/d.bmp"]
     assert names(["p"], recursive=False) == ["p/a.JPG", "p/b.jpg"]
 
 
-def test_inputs_of_all_kinds_come_in_their_order(folder: Path) -> None:
+def test_inputs_of_all_kinds_are_read_in_order(folder: Path) -> None:
     video(folder / "v.avi", 2)
     shard(folder / "s.tar", {"x.jpg": image(), "x.json": b"{}"})
     (folder / "list.txt").write_text("p/deep\nv.avi\n")
@@ -50,20 +50,22 @@ def test_inputs_of_all_kinds_come_in_their_order(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "read"),
+    ("content", "paths"),
     [
         (b"a.jpg\r\nb c.jpg \r\n", ["a.jpg", "b c.jpg "]),
         (b"\xef\xbb\xbfa.jpg\n\n# comment.jpg\n./#1.jpg", ["a.jpg", "./#1.jpg"]),
         (b"caf\xe9.jpg\n", [os.fsdecode(b"caf\xe9.jpg")]),
-        (b"*.jpg\n-\n@x\n0\n", ["*.jpg", "-", "@x", "0"]),  # only the command line has more than paths
+        (b"*.jpg\n-\n@x\n0\n", ["*.jpg", "-", "@x", "0"]),  # in a list these are file names
     ],
 )
-def test_a_list_is_a_path_a_line_from_the_working_directory(folder: Path, written: bytes, read: list[str]) -> None:
-    (folder / "p/list.txt").write_bytes(written)
-    assert names(["@p/list.txt"]) == read
+def test_a_list_has_one_path_per_line_relative_to_the_working_directory(
+    folder: Path, content: bytes, paths: list[str]
+) -> None:
+    (folder / "p/list.txt").write_bytes(content)
+    assert names(["@p/list.txt"]) == paths
 
 
-def test_a_list_is_read_as_it_is_needed(folder: Path) -> None:
+def test_a_list_is_read_lazily(folder: Path) -> None:
     class Endless(io.BytesIO):
         lines = 0
 
@@ -76,7 +78,7 @@ def test_a_list_is_read_as_it_is_needed(folder: Path) -> None:
     assert Endless.lines == 3
 
 
-def test_a_list_that_is_none_is_one_failure_and_the_rest_is_done(folder: Path) -> None:
+def test_an_invalid_list_is_one_failure_and_the_other_inputs_are_read(folder: Path) -> None:
     (folder / "v.list").write_bytes(b"\0" * 100_000)
     with open_inputs(["@v.list", "@gone.txt", "p/b.jpg"]) as inputs:
         first, second, last = inputs
@@ -85,50 +87,58 @@ def test_a_list_that_is_none_is_one_failure_and_the_rest_is_done(folder: Path) -
     assert "No such file" in str(second.image)
 
 
-def test_every_counts_all_images_and_limit_ends(folder: Path) -> None:
+def test_every_counts_the_images_of_all_inputs_and_limit_ends_them(folder: Path) -> None:
     (folder / "ten.txt").write_text("\n".join(f"{n}.jpg" for n in range(10)))
     assert names(["p/b.jpg", "@ten.txt"], every=3) == ["p/b.jpg", "2.jpg", "5.jpg", "8.jpg"]
     assert names(["p"], limit=2) == ["p/a.JPG", "p/b.jpg"]
-    for options, count in (({}, 4), ({"every": 3}, 2), ({"limit": 3}, 3), ({"loop": True}, None)):
-        assert open_inputs(["p"], **options).count == count  # type: ignore[arg-type]
+    counts: list[tuple[dict[str, Any], int | None]] = [
+        ({}, 4),
+        ({"every": 3}, 2),
+        ({"limit": 3}, 3),
+        ({"loop": True}, None),
+    ]
+    for options, count in counts:
+        assert open_inputs(["p"], **options).count == count
 
 
-def test_a_loop_goes_on_until_the_limit_or_until_nothing_can_be_read(folder: Path) -> None:
+def test_a_loop_ends_at_the_limit_or_after_a_round_without_readable_images(folder: Path) -> None:
     assert names(["p/a.JPG", "p/b.jpg"], loop=True, limit=5) == ["p/a.JPG", "p/b.jpg"] * 2 + ["p/a.JPG"]
     assert names(["p/a.JPG"], loop=True, limit=3, every=2) == ["p/a.JPG"] * 3
     assert names(["gone.tar", "gone.avi"], loop=True) == ["gone.tar", "gone.avi"]
 
 
 @pytest.mark.parametrize(
-    ("texts", "options", "said"),
+    ("texts", "options", "message"),
     [
-        (["p/deep/none"], {"every": 0}, "bad every"),
-        (["p"], {"limit": 0}, "bad limit"),
-        (["p"], {"max_fps": 0.0}, "bad max_fps"),
-        (["p"], {"max_fps": float("nan")}, "bad max_fps"),
+        (["p/deep/none"], {"every": 0}, "invalid every"),
+        (["p"], {"limit": 0}, "invalid limit"),
+        (["p"], {"max_fps": 0.0}, "invalid max_fps"),
+        (["p"], {"max_fps": float("nan")}, "invalid max_fps"),
         (["empty"], {}, "no images"),
         ([], {}, "no images"),
-        (["0", "p"], {}, "0: a live source goes on for ever"),
+        (["0", "p"], {}, "0: a live source never ends"),
         (["rtsp://u:pw@h/1", "1"], {}, r"rtsp://\*\*\*@h/1: a live source"),
         (["0"], {"loop": True}, "0: cannot be looped"),
         (["-"], {"loop": True}, "cannot be looped"),
-        (["-", "-"], {}, "stdin can be read once"),
-        (["ftp://u:pw@host/x.jpg"], {}, r"ftp://\*\*\*@host/x.jpg: no such stream: expected rtsp"),
-        (["file:///etc/passwd"], {}, "no such stream"),
+        (["-", "-"], {}, "stdin can only be read once"),
+        (["ftp://u:pw@host/x.jpg"], {}, r"ftp://\*\*\*@host/x.jpg: unsupported URL scheme: expected rtsp"),
+        (["file:///etc/passwd"], {}, "unsupported URL scheme"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_read(folder: Path, texts: list, options: dict, said: str) -> None:
+def test_usage_errors_are_raised_before_anything_is_read(
+    folder: Path, texts: list[str], options: dict[str, Any], message: str
+) -> None:
     (folder / "empty").mkdir()
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         open_inputs(texts, **options)
 
 
-def test_an_empty_list_has_no_images(folder: Path) -> None:
+def test_an_empty_list_is_a_usage_error(folder: Path) -> None:
     with pytest.raises(UsageError, match="no images"):
         names(["-"], stdin=io.BytesIO(b"\n\n"))
 
 
-def test_a_number_is_a_file_where_there_is_one(folder: Path) -> None:
+def test_a_number_is_a_file_if_one_has_that_name(folder: Path) -> None:
     (folder / "0").write_bytes(image())
     inputs = open_inputs("0")
     assert not inputs.live
@@ -136,7 +146,7 @@ def test_a_number_is_a_file_where_there_is_one(folder: Path) -> None:
     assert [item.image for item in inputs] == ["0"]
 
 
-def test_a_stream_in_a_list_is_refused_and_keeps_its_password(folder: Path) -> None:
+def test_a_stream_in_a_list_is_refused_without_showing_its_password(folder: Path) -> None:
     (item,) = open_inputs("-", stdin=io.BytesIO(b"rtsp://me:secret@camera/1\n"))
     assert isinstance(item.image, ImageError)
     assert item.source == "rtsp://***@camera/1"
@@ -158,7 +168,7 @@ def test_credentials_are_masked(url: str, shown: str) -> None:
 
 def test_closing_ends_the_iteration(folder: Path) -> None:
     inputs = open_inputs(["p"], loop=True)
-    taken: Iterator = iter(inputs)
-    next(taken)
+    items = iter(inputs)
+    next(items)
     inputs.close()
-    assert list(taken) == []
+    assert list(items) == []

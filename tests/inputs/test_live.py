@@ -1,4 +1,4 @@
-"""Cameras and streams: the newest frame, what is dropped, and sources that stall, drop and come back."""
+"""Cameras and streams: the newest frame, dropped frames, and connections that stall, end and come back."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from itertools import islice, takewhile
 
 import numpy as np
 import pytest
-from fake_classifier import classifier, right
+from fake_classifier import classifier, is_right
 from fake_device import Behaviour
 from inputs.cameras import Camera, CameraClock
 from inputs.media import image
 
 from ov_mobilenet.errors import ImageError
-from ov_mobilenet.inputs import capture, live, opening
-from ov_mobilenet.inputs.live import LONGEST_PAUSE_S, LiveSource, follow
-from ov_mobilenet.inputs.opening import open_inputs
-from ov_mobilenet.inputs.sampling import Sampling
+from ov_mobilenet.inputs import capture, live_source
+from ov_mobilenet.inputs import open_inputs as open_inputs_module
+from ov_mobilenet.inputs.capture import FrameSampler
+from ov_mobilenet.inputs.live_source import MAX_RETRY_DELAY_S, LiveSource, read_with_reconnect
+from ov_mobilenet.inputs.open_inputs import open_inputs
 from ov_mobilenet.runtime.items import Item
 from ov_mobilenet.runtime.results import Classification
 from ov_mobilenet.runtime.stream import stream
@@ -34,21 +35,21 @@ def watchdog() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cameras that a test drives hang in their read when they are closed: nobody waits for that."""
-    monkeypatch.setattr(live, "GOODBYE_S", 0.0)
+def no_close_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulated cameras block in their read when they are closed; do not wait for that."""
+    monkeypatch.setattr(live_source, "CLOSE_TIMEOUT_S", 0.0)
 
 
-# Five minutes of a server that fails in every way
+# Five simulated minutes of a server that fails in every way
 
 PERIOD_S = 0.04
-# From, to, and what the server does then: gone (refuses at once), mute (takes the connection and says nothing),
-# stalled (keeps the connection and sends no more), cut (ends each connection after a frame).
-TROUBLES = ((30, 31, "gone"), (60, 90, "gone"), (120, 150, "stalled"), (180, 200, "mute"), (220, 230, "cut"))
+# Begin and end in seconds, and the state of the server: down (refuses connections), silent (accepts a connection and
+# sends nothing), stalled (stops sending on an open connection), flaky (ends each connection after one frame).
+OUTAGES = ((30, 31, "down"), (60, 90, "down"), (120, 150, "stalled"), (180, 200, "silent"), (220, 230, "flaky"))
 
 
 class Server:
-    """Captures of a stream in simulated time."""
+    """A network stream in simulated time, and its captures."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -56,56 +57,56 @@ class Server:
         self.frames: list[float] = []
 
     def state(self) -> str:
-        return next((what for begin, end, what in TROUBLES if begin <= self.now < end), "up")
+        return next((what for begin, end, what in OUTAGES if begin <= self.now < end), "up")
 
     def open(self) -> Server:
         self.attempts += 1
         self.now += 0.01
-        if self.state() in ("gone", "mute", "stalled"):
-            self.now += 0.0 if self.state() == "gone" else capture.OPEN_TIMEOUT_S
-            raise ImageError("nothing there")
+        if self.state() in ("down", "silent", "stalled"):
+            self.now += 0.0 if self.state() == "down" else capture.OPEN_TIMEOUT_S
+            raise ImageError("no connection")
         self.opened += 1
-        self.fresh = True
+        self.is_first_frame = True
         return self
 
     def grab(self) -> bool:
         self.grabs += 1
         state = self.state()
-        if state in ("stalled", "mute"):
+        if state in ("stalled", "silent"):
             self.now += capture.READ_TIMEOUT_S
             return False
-        if state == "gone" or (state == "cut" and not self.fresh):
+        if state == "down" or (state == "flaky" and not self.is_first_frame):
             return False
         self.now += PERIOD_S
-        self.fresh = False
+        self.is_first_frame = False
         return True
 
     def retrieve(self) -> np.ndarray:
-        raise AssertionError("nobody asked")
+        raise AssertionError("not called in this test")
 
     def release(self) -> None:
         self.released += 1
 
-    def pause(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         self.now += seconds
 
 
-def test_five_minutes_of_a_server_that_stalls_drops_and_comes_back() -> None:
-    server, losses = Server(), []
-    follow(
-        server.open, lambda _: server.frames.append(server.now), stopped=lambda: server.now >= 300,
-        pause=server.pause, lost=lambda: losses.append(server.now),
+def test_a_server_that_stalls_and_fails_is_read_again_after_each_outage() -> None:
+    server, losses = Server(), list[float]()
+    read_with_reconnect(
+        server.open, lambda _: server.frames.append(server.now), is_stopped=lambda: server.now >= 300,
+        sleep=server.sleep, on_lost=lambda: losses.append(server.now),
     )  # fmt: skip
-    assert server.opened == server.released  # no capture is left behind
-    # It is found again soon after each trouble, and followed to the end.
-    for _, end, what in TROUBLES:
+    assert server.opened == server.released  # every capture is closed
+    # It is connected again soon after each outage, and read to the end.
+    for _, end, what in OUTAGES:
         back = next(moment for moment in server.frames if moment >= end)
-        assert back - end <= LONGEST_PAUSE_S + capture.OPEN_TIMEOUT_S + 1, what
+        assert back - end <= MAX_RETRY_DELAY_S + capture.OPEN_TIMEOUT_S + 1, what
     assert server.frames[-1] > 299.9
-    trouble = sum(end - begin for begin, end, _ in TROUBLES)
-    assert len(server.frames) * PERIOD_S > 300 - trouble - 5 * (LONGEST_PAUSE_S + capture.OPEN_TIMEOUT_S)
-    assert sum(220 <= moment < 230 for moment in server.frames) >= 15  # what gives frames is opened again soon
-    # Nobody knocks without a pause: some 7 times in half a minute that it is gone, twice a second when it is cut.
+    outage = sum(end - begin for begin, end, _ in OUTAGES)
+    assert len(server.frames) * PERIOD_S > 300 - outage - 5 * (MAX_RETRY_DELAY_S + capture.OPEN_TIMEOUT_S)
+    assert sum(220 <= moment < 230 for moment in server.frames) >= 15  # the delay is reset by frames
+    # Every attempt waits: about 7 attempts in half a minute without a server, 2 per second while it is flaky.
     assert server.attempts <= 1 + 2 + 8 + 6 + 5 + 20
     assert len(losses) == server.opened - 1
 
@@ -113,14 +114,14 @@ def test_five_minutes_of_a_server_that_stalls_drops_and_comes_back() -> None:
 # The newest frame
 
 
-def source(camera: Camera, sampling: Sampling | None = None) -> LiveSource:
-    return LiveSource("cam", camera.open, sampling or Sampling())
+def source(camera: Camera, sampler: FrameSampler | None = None) -> LiveSource:
+    return LiveSource("cam", camera.open, sampler or FrameSampler())
 
 
-def test_only_the_newest_frame_is_kept_and_the_others_are_counted() -> None:
+def test_only_the_newest_frame_is_kept_and_the_others_count_as_dropped() -> None:
     camera = Camera()
-    with_camera = source(camera)
-    items = iter(with_camera)
+    frames = source(camera)
+    items = iter(frames)
     found: list[Item] = []
     thread = threading.Thread(target=lambda: found.extend(islice(items, 1)))
     thread.start()
@@ -130,96 +131,100 @@ def test_only_the_newest_frame_is_kept_and_the_others_are_counted() -> None:
     found += [next(items)]
     camera.send(3)
     found += [next(items)]
-    with_camera.close()
-    camera.lose()
+    frames.close()
+    camera.disconnect()
     assert [item.frame for item in found] == [0, 5, 8]
     assert [item.image[0, 0, 0] for item in found if isinstance(item.image, np.ndarray)] == [0, 5, 8]
-    assert with_camera.dropped == 6
+    assert frames.dropped == 6
     assert {item.source for item in found} == {"cam"}
 
 
-def test_frames_left_out_by_number_are_not_called_dropped() -> None:
+def test_frames_skipped_by_the_sampler_do_not_count_as_dropped() -> None:
     camera = Camera()
-    with_camera = source(camera, Sampling(every=4))
-    items = iter(with_camera)
+    frames = source(camera, FrameSampler(every=4))
+    items = iter(frames)
     starting = threading.Thread(target=lambda: camera.send(3))
     starting.start()
     assert next(items).frame == 0
     starting.join()
     camera.send(3)
     assert next(items).frame == 4
-    with_camera.close()
-    camera.lose()
-    assert with_camera.dropped == 0
+    frames.close()
+    camera.disconnect()
+    assert frames.dropped == 0
 
 
-def test_a_camera_that_is_lost_is_opened_again_and_let_go_at_the_end(
+def test_a_lost_camera_is_opened_again_and_released_at_the_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(live, "FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(live_source, "MIN_RETRY_DELAY_S", 0.0)
     camera = Camera()
-    with_camera = source(camera)
-    items = iter(with_camera)
-    driving = threading.Thread(target=lambda: (camera.send(), camera.lose(), camera.send()))
+    frames = source(camera)
+    items = iter(frames)
+
+    def drive() -> None:
+        camera.send()
+        camera.disconnect()
+        camera.send()
+
+    driving = threading.Thread(target=drive)
     driving.start()
-    frames = [item.frame for item in takewhile(lambda item: item.frame != 1, items)]
+    numbers = [item.frame for item in takewhile(lambda item: item.frame != 1, items)]
     driving.join()
-    with_camera.close()
-    camera.lose()  # the read that hung ends
+    frames.close()
+    camera.disconnect()  # the blocked read returns
     camera.wait_until_released(2)
-    assert frames in ([0], [])  # the first may have been dropped for the second
-    assert (camera.opened, with_camera.reconnections) == (2, 1)
+    assert numbers in ([0], [])  # the first may have been dropped for the second
+    assert (camera.opened, frames.reconnections) == (2, 1)
     assert [record.message.partition(" after")[0] for record in caplog.records] == [
-        "cam: no more frames come; trying again", "cam: back",
+        "cam: the connection is lost; reconnecting", "cam: connected again",
     ]  # fmt: skip
     assert list(items) == []
-    with_camera._thread.join(60)
-    assert not with_camera._thread.is_alive()
+    frames._thread.join(60)
+    assert not frames._thread.is_alive()
 
 
-def test_a_camera_that_was_never_there_is_one_failure(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_camera_is_one_failure(caplog: pytest.LogCaptureFixture) -> None:
     camera = Camera()
-    camera.there = False
+    camera.exists = False
     (item,) = source(camera)
-    assert str(item.image) == "not there"
+    assert str(item.image) == "no such camera"
     assert not caplog.records
 
 
-def test_a_camera_that_gives_nothing_is_one_failure_and_let_go() -> None:
+def test_a_camera_without_frames_is_one_failure_and_released() -> None:
     camera = Camera()
-    losing = threading.Thread(target=camera.lose)
-    losing.start()
+    disconnecting = threading.Thread(target=camera.disconnect)
+    disconnecting.start()
     (item,) = source(camera)
-    losing.join()
-    assert "no frame comes" in str(item.image)
+    disconnecting.join()
+    assert "gives no frames" in str(item.image)
     assert camera.released == 1
 
 
-def test_one_that_breaks_in_a_way_nobody_foresaw_is_one_failure() -> None:
+def test_an_unexpected_error_of_a_camera_is_one_failure() -> None:
     def broken() -> Camera:
         raise RuntimeError("driver\nfault")
 
-    (item,) = LiveSource("cam", broken, Sampling())
+    (item,) = LiveSource("cam", broken, FrameSampler())
     assert "cannot be read (RuntimeError: driver" in str(item.image)
 
 
-@pytest.mark.parametrize(("fps", "limit", "taken"), [(25, 10, 10), (30, 30, 30), (30, 7.5, 7.5), (10, 25, 10)])
-def test_max_fps_is_the_mean_over_time_and_never_surpassed(fps: float, limit: float, taken: float) -> None:
-    sampling = Sampling(max_fps=limit)
-    times = [
-        round(number / fps, 3) for number in range(int(fps * 20)) if sampling.takes(number, round(number / fps, 3))
-    ]
-    assert len(times) == pytest.approx(taken * 20, abs=1)
+@pytest.mark.parametrize(("fps", "max_fps", "expected_fps"), [(25, 10, 10), (30, 30, 30), (30, 7.5, 7.5), (10, 25, 10)])
+def test_max_fps_limits_the_mean_rate(fps: float, max_fps: float, expected_fps: float) -> None:
+    sampler = FrameSampler(max_fps=max_fps)
+    times = [round(number / fps, 3) for number in range(int(fps * 20)) if sampler.takes(number, round(number / fps, 3))]
+    assert len(times) == pytest.approx(expected_fps * 20, abs=1)
 
 
-def test_the_camera_is_not_there() -> None:
+def test_a_camera_that_does_not_exist_names_its_device() -> None:
     (item,) = open_inputs("/dev/video9797")
     assert "there is no such camera" in str(item.image)
     (item,) = open_inputs("9797")
     assert "no file of that name" in str(item.image)
 
 
-def test_a_stream_that_is_not_there_is_one_failure_without_its_password() -> None:
+def test_a_stream_that_cannot_be_opened_is_one_failure_without_its_password() -> None:
     (item,) = open_inputs("http://me:secret@127.0.0.1:9/x")
     assert item.source == "http://***@127.0.0.1:9/x"
     assert "the stream cannot be opened" in str(item.image)
@@ -230,7 +235,7 @@ def test_a_stream_that_is_not_there_is_one_failure_without_its_password() -> Non
 
 
 @pytest.mark.parametrize("every", [1, 2])
-def test_a_device_that_manages_ten_frames_of_twenty_five_works_on_new_ones(every: int) -> None:
+def test_a_device_with_10_fps_classifies_the_newest_frames_of_a_camera_with_25(every: int) -> None:
     camera = Camera()
     clock = CameraClock(camera, 25)
     started: list[float] = []
@@ -239,12 +244,12 @@ def test_a_device_that_manages_ten_frames_of_twenty_five_works_on_new_ones(every
         started.append(clock())
         return 0.1
 
-    following = LiveSource("cam", camera.open, Sampling(every), clock=clock)
+    live = LiveSource("cam", camera.open, FrameSampler(every), clock=clock)
 
     def inputs() -> Iterator[Item]:
-        """The camera's frames; when there is none that is new, time goes on to the next."""
+        """The camera's frames; if there is no new one, time advances to the next."""
         last = -1
-        items = iter(following)
+        items = iter(live)
         first = threading.Thread(target=clock.advance_to, args=(0.0,))
         first.start()
         while clock() < 20:
@@ -257,31 +262,31 @@ def test_a_device_that_manages_ten_frames_of_twenty_five_works_on_new_ones(every
 
     model = classifier(Behaviour(clock=clock, service_s=service, streams=1))
     results = list(stream(model, inputs(), live=True, requests=1, clock=clock))
-    following.close()
-    camera.lose()
-    assert all(right(result.frame, result) for result in results)
+    live.close()
+    camera.disconnect()
+    assert all(is_right(result.frame, result) for result in results)
     assert len(results) >= 8 * 20
     for begun, result in zip(started, results, strict=True):
         assert isinstance(result, Classification)
         newest = int(begun * 25 + 1e-6)
         assert 0 <= newest - (result.frame or 0) <= 2
         assert result.age_ms == pytest.approx((begun - (result.frame or 0) / 25) * 1e3 + 100)
-    assert following.dropped > 0
-    assert -(-camera.sent // every) - len(results) - following.dropped in (0, 1)  # the last is at hand
+    assert live.dropped > 0
+    assert -(-camera.sent // every) - len(results) - live.dropped in (0, 1)  # the last one may not be taken
 
 
-def test_a_stream_knows_by_itself_that_its_inputs_are_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One request a stream, and one image a request."""
+def test_a_stream_detects_live_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It then uses one request per device stream and one image per request."""
     camera = Camera()
-    monkeypatch.setattr(opening, "open_live", lambda _: camera.open())
+    monkeypatch.setattr(open_inputs_module, "open_live", lambda _: camera.open())
     model = classifier(batch=4)
     driving = threading.Thread(target=lambda: camera.send(1))
     driving.start()
     with open_inputs("0", limit=1) as inputs:
         (result,) = model.stream(inputs)
     driving.join()
-    camera.lose()
-    assert right(0, result)
+    camera.disconnect()
+    assert is_right(0, result)
     assert model.compiled(1).model.tally.started == 1
     assert model.compiled(1).model.tally.created == 2  # streams of the fake
 
@@ -290,7 +295,7 @@ def test_a_stream_knows_by_itself_that_its_inputs_are_live(monkeypatch: pytest.M
 
 
 class Mjpeg(BaseHTTPRequestHandler):
-    """The first connection ends after some frames, the second stalls, the third goes on. Frames tell which it is."""
+    """The first connection ends after some frames, the second stalls, the third lasts. The grey level is its number."""
 
     connections = 0
     release = threading.Event()
@@ -313,13 +318,13 @@ class Mjpeg(BaseHTTPRequestHandler):
                 Mjpeg.release.wait(60)
         except OSError:
             pass
-        Mjpeg.connections += 100 if number >= 3 else 0  # whoever was there has gone
+        Mjpeg.connections += 100 if number >= 3 else 0  # the client has disconnected
 
 
-def test_an_mjpeg_server_on_loopback_is_followed(
+def test_an_mjpeg_server_on_loopback_is_read_across_lost_connections(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(live, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(live_source, "MIN_RETRY_DELAY_S", 0.01)
     monkeypatch.setattr(capture, "READ_TIMEOUT_S", 0.5)
     caplog.set_level(logging.WARNING)
     monkeypatch.setattr(Mjpeg, "connections", 0)
@@ -346,8 +351,8 @@ def test_an_mjpeg_server_on_loopback_is_followed(
     server.server_close()
     serving.join(60)
     for thread in threading.enumerate():
-        if thread.name.startswith("follow") or "process_request" in thread.name:
+        if thread.name.startswith("read ") or "process_request" in thread.name:
             thread.join(60)
     assert threading.active_count() <= before
     assert "secret" not in caplog.text
-    assert len(caplog.records) == 4  # lost and back, twice
+    assert len(caplog.records) == 4  # lost and connected again, twice

@@ -1,4 +1,4 @@
-"""Real processes of `classify -o FILE`: killed, interrupted, without space, on a terminal."""
+"""`classify -o FILE` in processes of its own: killed, interrupted, on a full disk, resumed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,10 +22,10 @@ from ov_mobilenet.cli.main import main
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = "mobilenet-v1-0.25-128-signs"
 IMAGES, KILLS = 200, 20
-FORMS = ("jsonl", "csv", "parquet")
-# Parquet takes its steps after every image, so that a run has many moments to be killed at.
+FORMATS = ("jsonl", "csv", "parquet")
+# A Parquet checkpoint after every image, so that a run can be killed between many of them.
 PROGRAM = (
-    "import sys; import ov_mobilenet.outputs.parquet as p; p.STEP_S = 0.0; p.REST = 0;"
+    "import sys; import ov_mobilenet.outputs.parquet_sink as p; p.CHECKPOINT_S = 0.0; p.CHECKPOINT_INTERVAL_FACTOR = 0;"
     "from ov_mobilenet.cli.main import run; run()"
 )
 
@@ -38,7 +39,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Many names of one image that takes some milliseconds to read."""
+    """Many hard links to one image, which takes some milliseconds to decode."""
     folder = tmp_path_factory.mktemp("images")
     ramp = np.linspace(0, 255, 1000).astype(np.uint8)
     Image.fromarray(np.stack(np.broadcast_arrays(ramp, ramp[:, None], ramp[::-1]), axis=-1)).save(folder / "000.png")
@@ -47,21 +48,22 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(network: Path, images: Path, output: Path, *more: str, **options: object) -> subprocess.Popen[str]:
+def start(network: Path, images: Path, output: Path, *more: str, **options: Any) -> subprocess.Popen[str]:
     arguments = ["classify", str(network), str(images), "-o", str(output), "-d", "CPU", "-k", "3", *more]
-    return subprocess.Popen(
+    process: subprocess.Popen[str] = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        **options,  # type: ignore[call-overload]
+        **options,
     )
+    return process
 
 
-def ranks(path: Path) -> Counter[tuple[str, int]]:
-    """How often each rank of each image is there, read by other means than ours; a torn last line is left out."""
+def count_ranks(path: Path) -> Counter[tuple[str, int]]:
+    """How often the file has each rank of each image, by independent readers, without an incomplete last line."""
     if path.suffix == ".parquet":
         pq = pytest.importorskip("pyarrow.parquet")
         rows = pq.ParquetFile(path).read(["source", "rank"]).to_pylist()
@@ -73,8 +75,8 @@ def ranks(path: Path) -> Counter[tuple[str, int]]:
     return Counter((Path(r["source"]).name, rank) for r in rows for rank in range(1, len(r["predictions"]) + 1))
 
 
-def state(path: Path) -> tuple[int, int]:
-    """Changes whenever something was added."""
+def file_state(path: Path) -> tuple[int, int]:
+    """Inode and size of the file; they change with every write."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -82,75 +84,75 @@ def state(path: Path) -> tuple[int, int]:
     return found.st_ino, found.st_size
 
 
-def wait_for(changes: int, path: Path, process: subprocess.Popen[str]) -> bool:
-    """Until the file has changed so often; whether the process still ran by then."""
-    before = state(path)
+def wait_for_changes(changes: int, path: Path, process: subprocess.Popen[str]) -> bool:
+    """Wait until the file has changed a number of times; False if the process ended before."""
+    before = file_state(path)
     while changes > 0:
         try:
             process.wait(timeout=0.001)
             return False
         except subprocess.TimeoutExpired:
-            now = state(path)
+            now = file_state(path)
             changes -= now != before
             before = now
     return True
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", FORMS)
-def test_killed_at_random_moments_each_input_is_there_once(
-    form: str, network: Path, images: Path, tmp_path: Path
+@pytest.mark.parametrize("output_format", FORMATS)
+def test_after_random_kills_resume_yields_each_input_once(
+    output_format: str, network: Path, images: Path, tmp_path: Path
 ) -> None:
-    if form == "parquet":
+    if output_format == "parquet":
         pytest.importorskip("pyarrow")
-    rng = random.Random(form)
-    output = tmp_path / f"r.{form}"
-    right = Counter((f"{n:03}.png", rank) for n in range(IMAGES) for rank in (1, 2, 3))
+    rng = random.Random(output_format)
+    output = tmp_path / f"r.{output_format}"
+    expected = Counter((f"{n:03}.png", rank) for n in range(IMAGES) for rank in (1, 2, 3))
     kills = 0
-    there = 0
+    previous = 0
     while kills < KILLS:
         process = start(network, images, output, "--resume")
-        if wait_for(rng.randint(1, 5), output, process):
+        if wait_for_changes(rng.randint(1, 5), output, process):
             process.kill()
             kills += 1
         _, err = process.communicate(timeout=60)
         if process.returncode != -signal.SIGKILL:
             assert process.returncode == 0, err
-            assert ranks(output) == right
-            output.unlink()  # there was nothing left to kill: once more from the beginning
-            there = 0
+            assert count_ranks(output) == expected
+            output.unlink()  # it finished before the kill: start again
+            previous = 0
             continue
-        found = ranks(output)
-        assert not found - right, "an image is there twice"
-        assert len(found) >= there - 3, "a kill has cost what was there"
-        there = len(found)
+        found = count_ranks(output)
+        assert not found - expected, "an image has two results"
+        assert len(found) >= previous - 3, "a kill has lost results of an earlier run"
+        previous = len(found)
     process = start(network, images, output, "--resume")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert ranks(output) == right
+    assert count_ranks(output) == expected
     assert sorted(tmp_path.iterdir()) == [output]
 
 
 @pytest.mark.parametrize(
-    ("form", "signum", "code"),
-    [*((form, signal.SIGINT, 130) for form in FORMS), ("parquet", signal.SIGTERM, 143)],
+    ("output_format", "signum", "code"),
+    [*((output_format, signal.SIGINT, 130) for output_format in FORMATS), ("parquet", signal.SIGTERM, 143)],
 )
-def test_interrupted_the_file_holds_all_that_was_done(
-    form: str, signum: int, code: int, network: Path, images: Path, tmp_path: Path
+def test_an_interrupted_run_keeps_all_finished_results(
+    output_format: str, signum: int, code: int, network: Path, images: Path, tmp_path: Path
 ) -> None:
-    if form == "parquet":
+    if output_format == "parquet":
         pytest.importorskip("pyarrow")
-    # Nobody writes to the named pipe, so the run stays there until the signal comes.
+    # Nothing is written to the named pipe, so the run blocks there until it is interrupted.
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(20):
         os.link(images / f"{number:03}.png", folder / f"{number:03}.png")
     pipe = tmp_path / "pipe.png"
     os.mkfifo(pipe)
-    output = tmp_path / f"r.{form}"
+    output = tmp_path / f"r.{output_format}"
     process = start(network, folder, output, str(pipe))
     writer = os.open(pipe, os.O_WRONLY)
-    while output.stat().st_size == 0 or len(ranks(output)) < 60:
+    while output.stat().st_size == 0 or len(count_ranks(output)) < 60:
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=0.01)
     process.send_signal(signum)
@@ -158,20 +160,20 @@ def test_interrupted_the_file_holds_all_that_was_done(
     os.close(writer)
     assert process.returncode == code, err
     assert "Traceback" not in err
-    assert ranks(output) == Counter((f"{n:03}.png", rank) for n in range(20) for rank in (1, 2, 3))
+    assert count_ranks(output) == Counter((f"{n:03}.png", rank) for n in range(20) for rank in (1, 2, 3))
     assert not output.with_name(output.name + ".partial").exists()
 
 
 @pytest.mark.parametrize(
     ("output", "more", "message"),
     [
-        ("/dev/full", ("--format", "jsonl"), "/dev/full: the results cannot be written: got No space left on device"),
-        ("{tmp}/none/r.jsonl", (), "none/r.jsonl: the results cannot be written: got No such file"),
-        ("{tmp}/none/r.parquet", (), "none: there is no such folder"),
-        ("{tmp}", ("--format", "csv"), "the results cannot be written: got Is a directory"),
+        ("/dev/full", ("--format", "jsonl"), "/dev/full: the results cannot be written (No space left on device)"),
+        ("{tmp}/none/r.jsonl", (), "none/r.jsonl: the results cannot be written (No such file"),
+        ("{tmp}/none/r.parquet", (), "none: the folder does not exist"),
+        ("{tmp}", ("--format", "csv"), "the results cannot be written (Is a directory"),
     ],
 )
-def test_an_output_that_cannot_be_written_is_one_message(
+def test_an_output_that_cannot_be_written_is_reported_in_one_line(
     output: str, more: tuple[str, ...], message: str, network: Path, images: Path, tmp_path: Path
 ) -> None:
     process = start(network, images, Path(output.format(tmp=tmp_path)), "-q", *more)
@@ -181,16 +183,16 @@ def test_an_output_that_cannot_be_written_is_one_message(
     assert message in err
 
 
-def test_a_full_stdout_is_one_message(network: Path, images: Path) -> None:
+def test_a_full_stdout_is_reported_in_one_line(network: Path, images: Path) -> None:
     command = [sys.executable, "-m", "ov_mobilenet", "classify", str(network), str(images / "000.png"), "-q"]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "stdout: the results cannot be written: got No space left on device" in done.stderr
+    assert "stdout: the results cannot be written (No space left on device)" in done.stderr
 
 
-def test_resumed_with_nothing_left_no_model_is_loaded(network: Path, images: Path, tmp_path: Path,
+def test_resume_of_a_complete_file_does_not_load_the_model(network: Path, images: Path, tmp_path: Path,
                                                       capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"x")
@@ -206,10 +208,11 @@ def test_resumed_with_nothing_left_no_model_is_loaded(network: Path, images: Pat
     assert output.read_bytes() == before
 
 
-def test_all_scores_and_a_least_probability(network: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def predictions(*more: str) -> list[dict]:
+def test_all_scores_and_a_minimum_probability(network: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def predictions(*more: str) -> list[dict[str, Any]]:
         assert main(["classify", str(network), str(images / "000.png"), "--format", "jsonl", *more]) == 0
-        return json.loads(capsys.readouterr().out)["predictions"]
+        found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["predictions"]
+        return found
 
     every = predictions("--scores", "all")
     assert sorted(p["class_id"] for p in every) == list(range(len(every)))

@@ -1,4 +1,4 @@
-"""The classifier on a small network whose probabilities are computed by hand."""
+"""`Classifier` on a small network whose probabilities are computed by hand."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy as np
 import openvino as ov
 import pytest
 import small_networks as small
+from fake_classifier import classified, failed
+from numpy.typing import NDArray
 from PIL import Image
 
 import ov_mobilenet as ovm
@@ -54,13 +56,13 @@ def classifier(small_ir: Path) -> ovm.Classifier:
     return ovm.load_classifier(small_ir, device="CPU", inference_precision="f32")
 
 
-def png(frame: np.ndarray) -> bytes:
+def png(frame: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(frame[:, :, ::-1]).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def test_a_frame_a_file_and_its_bytes_give_the_same_answer(classifier: ovm.Classifier, tmp_path: Path) -> None:
+def test_a_frame_a_file_and_its_bytes_give_the_same_result(classifier: ovm.Classifier, tmp_path: Path) -> None:
     for frame, expected in zip(FRAMES, EXPECTED, strict=True):
         (tmp_path / "x.png").write_bytes(png(frame))
         for image in (frame, tmp_path / "x.png", str(tmp_path / "x.png"), png(frame)):
@@ -71,46 +73,46 @@ def test_a_frame_a_file_and_its_bytes_give_the_same_answer(classifier: ovm.Class
             assert np.abs([p.probability for p in result.top_k] - expected[order]).max() < 3e-5
 
 
-def test_probability_is_over_all_classes_also_for_top_1(classifier: ovm.Classifier) -> None:
+def test_the_probability_of_top_1_is_over_all_classes(classifier: ovm.Classifier) -> None:
     unsure = int(EXPECTED.max(axis=1).argmin())
     (only,) = classifier.classify(FRAMES[unsure], top_k=1).top_k
     assert only.probability == pytest.approx(EXPECTED[unsure].max(), abs=3e-5)
     assert only.probability < 0.99
 
 
-def test_a_batch_gives_the_answers_of_its_images(classifier: ovm.Classifier) -> None:
+def test_a_batch_gives_the_results_of_single_images(classifier: ovm.Classifier) -> None:
     results = classifier.classify_batch(list(FRAMES))
     singles = [classifier.classify(frame) for frame in FRAMES]
-    assert [r.predictions for r in results] == [r.predictions for r in singles]
+    assert [classified(r).predictions for r in results] == [r.predictions for r in singles]
 
 
 @pytest.mark.parametrize("batch", [8, -1])
-def test_a_model_of_another_batch(description: Path, tmp_path: Path, batch: int) -> None:
+def test_models_with_a_fixed_and_a_dynamic_batch_size(description: Path, tmp_path: Path, batch: int) -> None:
     sources = ovm.download(ovm.load_config(description), tmp_path / "dl", cache_root=tmp_path / "cache")
     form = ovm.Form(batch=batch, geometry=parse_words("resize 32"))
     xml = ovm.convert(sources, tmp_path, precisions=("FP32",), form=form)[0].xml
     classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
     results = classifier.classify_batch([*FRAMES, b"no image"])
-    assert [r.best.class_id for r in results[:-1]] == list(EXPECTED.argmax(1))
+    assert [classified(r).best.class_id for r in results[:-1]] == list(EXPECTED.argmax(1))
     assert isinstance(results[-1], ovm.Failure)
 
 
-def test_a_bad_image_among_good_ones_is_an_error_in_its_place(classifier: ovm.Classifier) -> None:
+def test_an_unreadable_image_is_a_failure_in_its_place(classifier: ovm.Classifier) -> None:
     images = [FRAMES[0], b"", FRAMES[1], Path("not/there.jpg"), FRAMES[2]]
     for results in (classifier.classify_batch(images), [next(classifier.stream([image])) for image in images]):
         assert [type(r).__name__ for r in results] == ["Classification", "Failure"] * 2 + ["Classification"]
-        assert "empty" in results[1].error
+        assert "empty" in failed(results[1]).error
         assert results[3].source == "not/there.jpg"
-        assert [results[i].best.class_id for i in (0, 2, 4)] == list(EXPECTED[:3].argmax(1))
+        assert [classified(results[i]).best.class_id for i in (0, 2, 4)] == list(EXPECTED[:3].argmax(1))
 
 
-@pytest.mark.parametrize("way", ["classify_batch", "stream"])
-def test_a_missing_library_is_one_error_and_no_failure_an_image(
-    classifier: ovm.Classifier, way: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("method", ["classify_batch", "stream"])
+def test_a_missing_library_raises_instead_of_a_failure_per_image(
+    classifier: ovm.Classifier, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "cv2", None)  # as without libGL: importing it fails
+    monkeypatch.setitem(sys.modules, "cv2", None)  # as without libGL: the import fails
     with pytest.raises(MissingDependencyError, match="opencv-python-headless"):
-        list(getattr(classifier, way)([png(FRAMES[0]), png(FRAMES[1])]))
+        list(getattr(classifier, method)([png(FRAMES[0]), png(FRAMES[1])]))
 
 
 def test_many_threads_share_one_classifier(classifier: ovm.Classifier) -> None:
@@ -140,7 +142,7 @@ def test_many_threads_share_one_classifier(classifier: ovm.Classifier) -> None:
         (17, "int"),
     ],
 )
-def test_what_is_no_frame_is_named(classifier: ovm.Classifier, image: object, got: str) -> None:
+def test_an_array_that_is_not_a_frame_is_described(classifier: ovm.Classifier, image: object, got: str) -> None:
     with pytest.raises(ImageError, match=got):
         classifier.classify(image)  # type: ignore[arg-type]
 
@@ -155,7 +157,7 @@ def test_timings_add_up(classifier: ovm.Classifier) -> None:
     assert 0 < t.decode + t.geometry + t.inference <= t.total
 
 
-def test_a_description_is_converted_once_and_kept(description: Path, tmp_path: Path) -> None:
+def test_a_model_yml_is_converted_once_and_cached(description: Path, tmp_path: Path) -> None:
     for _ in range(2):
         classifier = ovm.load_classifier(description, device="CPU", cache_dir=tmp_path, geometry="resize 32")
         assert classifier.classify(FRAMES[0]).best.class_id == EXPECTED[0].argmax()
@@ -166,13 +168,13 @@ def test_a_description_is_converted_once_and_kept(description: Path, tmp_path: P
 
 @pytest.fixture
 def foreign_ir(description: Path, tmp_path: Path) -> Path:
-    """An IR of OpenVINO's own converter; made before caplog, whose handler that converter removes."""
+    """An IR of OpenVINO's converter; created before caplog, because the converter removes caplog's handler."""
     xml = tmp_path / "foreign.xml"
     ov.save_model(ov.convert_model(description.with_name("small.onnx")), xml)
     return xml
 
 
-def test_an_ir_without_a_record_is_run_and_its_logits_made_probabilities(
+def test_an_ir_of_another_tool_runs_and_its_logits_become_probabilities(
     foreign_ir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     classifier = ovm.load_classifier(foreign_ir, device="CPU", inference_precision="f32")
@@ -184,7 +186,7 @@ def test_an_ir_without_a_record_is_run_and_its_logits_made_probabilities(
     assert classifier.classify(frame).best.label.startswith("class ")
 
 
-def test_an_rgb_model_gets_its_channels_turned_in_the_graph(description: Path, tmp_path: Path) -> None:
+def test_the_channels_of_an_rgb_model_are_reversed_in_the_graph(description: Path, tmp_path: Path) -> None:
     folder = tmp_path / "rgb"
     folder.mkdir()
     for file in description.parent.iterdir():
@@ -202,14 +204,14 @@ def test_an_rgb_model_gets_its_channels_turned_in_the_graph(description: Path, t
         assert classifier.classify(frame).best.probability == pytest.approx(expected.max(), abs=3e-5)
 
 
-def test_wrong_labels_and_geometry_are_refused(small_ir: Path) -> None:
+def test_labels_and_geometry_that_do_not_fit_are_refused(small_ir: Path) -> None:
     with pytest.raises(ConfigError, match="expected 5, got 2"):
         ovm.load_classifier(small_ir, labels=("a", "b"))
     with pytest.raises(UsageError, match="last step of 32.*resize 64"):
         ovm.load_classifier(small_ir, geometry="resize 64")
 
 
-def test_models_that_are_not_there(tmp_path: Path) -> None:
+def test_unknown_models(tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError, match="mobilenet-v2-pytorch"):
         ovm.load_classifier("mobilenet-v2-pytorhc")
     with pytest.raises(IrError, match="no such IR"):
@@ -217,7 +219,7 @@ def test_models_that_are_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["net.onnx", "net.PTH", "net.pth.tar", "net.ckpt", "net.keras"])
-def test_a_source_network_is_to_be_converted_first(name: str, tmp_path: Path) -> None:
+def test_a_source_network_must_be_converted_first(name: str, tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError, match=f"convert --source .*{re.escape(name)} --name net$"):
         ovm.load_classifier(tmp_path / name)
 
@@ -235,25 +237,25 @@ def test_broken_irs(small_ir: Path, tmp_path: Path) -> None:
         ovm.load_classifier(xml)
 
 
-def test_an_unknown_device_lists_what_there_is(small_ir: Path) -> None:
+def test_an_unknown_device_lists_the_available_ones(small_ir: Path) -> None:
     with pytest.raises(DeviceError, match="FOO.*CPU"):
         ovm.load_classifier(small_ir, device="FOO")
 
 
-def test_auto_reports_what_really_runs(small_ir: Path) -> None:
+def test_auto_reports_the_device_that_runs(small_ir: Path) -> None:
     classifier = ovm.load_classifier(small_ir, device="AUTO", inference_precision="f32")
     assert classifier.inference_precision == "f32"
     assert "AUTO" not in classifier.device
 
 
-def test_a_precision_the_device_does_not_run_is_an_error(small_ir: Path) -> None:
+def test_an_inference_precision_that_the_device_does_not_run_is_an_error(small_ir: Path) -> None:
     if "FP16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this CPU runs f16")
     with pytest.raises(DeviceError, match="does not support inference precision f16: expected f32( or bf16)?, got f16"):
         ovm.load_classifier(small_ir, device="CPU", inference_precision="f16")
 
 
-def test_ties_go_to_the_lower_class() -> None:
+def test_ties_go_to_the_lower_class_id() -> None:
     from ov_mobilenet.runtime.results import top_predictions
 
     best = top_predictions(np.array([0.1, 0.4, 0.4, 0.1], np.float32), None, 4)
@@ -331,13 +333,15 @@ RECORD = {
         (1, [1, 3, 8, 8], "rank 0"),
     ],
 )
-def test_an_ir_that_is_no_classifier(inputs: int, shape: list[int], output: str, record: bool, tmp_path: Path) -> None:
+def test_an_ir_that_is_not_a_classifier(
+    inputs: int, shape: list[int], output: str, record: bool, tmp_path: Path
+) -> None:
     ov.save_model(network(inputs, shape, output, record=record), tmp_path / "x.xml")
     with pytest.raises((IrError, ConversionError), match="take images|not a classifier"):
         ovm.load_classifier(tmp_path / "x.xml", device="CPU")
 
 
-def test_an_ir_in_the_cache_that_cannot_be_read_is_made_once_more(description: Path, tmp_path: Path) -> None:
+def test_a_damaged_ir_in_the_cache_is_converted_again(description: Path, tmp_path: Path) -> None:
     def load() -> ovm.Classifier:
         return ovm.load_classifier(description, device="CPU", cache_dir=tmp_path, geometry="resize 32")
 
@@ -351,7 +355,7 @@ def test_an_ir_in_the_cache_that_cannot_be_read_is_made_once_more(description: P
     assert load().classify(FRAMES[0]).best.class_id == EXPECTED[0].argmax()
 
 
-def test_two_descriptions_of_one_name_have_their_own_sources(description: Path, tmp_path: Path) -> None:
+def test_two_descriptions_with_the_same_name_have_separate_sources(description: Path, tmp_path: Path) -> None:
     other = tmp_path / "other" / "small"
     other.mkdir(parents=True)
     for file in description.parent.iterdir():
@@ -366,7 +370,7 @@ def test_two_descriptions_of_one_name_have_their_own_sources(description: Path, 
     assert {path.parent.parent for path in networks} == {path.parent.parent for path in cache.rglob("*.xml")}
 
 
-def test_an_answer_that_is_not_finite_is_that_images_failure(tmp_path: Path) -> None:
+def test_probabilities_that_are_not_finite_are_a_failure_of_the_image(tmp_path: Path) -> None:
     import openvino.opset13 as ops
 
     data = ops.parameter([-1, 3, 32, 32], np.float32)
@@ -378,7 +382,7 @@ def test_an_answer_that_is_not_finite_is_that_images_failure(tmp_path: Path) -> 
     images = [FRAMES[0], np.zeros((32, 32, 3), np.uint8), FRAMES[1]]
     for results in (classifier.classify_batch(images), [next(classifier.stream([image])) for image in images]):
         assert [type(result).__name__ for result in results] == ["Classification", "Failure", "Classification"]
-        assert "not finite" in results[1].error
+        assert "not finite" in failed(results[1]).error
     with pytest.raises(IrError, match="not finite"):
         classifier.classify(images[1])
     with pytest.raises(IrError, match="not finite"):

@@ -1,8 +1,9 @@
-"""Mean, scale and channel order given when an IR without them is loaded."""
+"""Mean, scale and channel order passed to `load_classifier` for an IR without them."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ NORMALISATION = ovm.Normalisation(
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
-    """An IR as `ovc` makes it: nothing baked in, no layout, logits."""
+    """An IR as `ovc` writes it: nothing baked in, no layout, logits as output."""
     import openvino as ov
 
     small_networks.write_onnx(tmp_path, batch=1)
@@ -28,17 +29,19 @@ def bare(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("layout", [None, "NCHW", "[n,c,h,w]"])
-def test_the_numbers_are_those_by_hand(bare: Path, layout: str | None, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_given_normalisation_gives_the_probabilities_computed_by_hand(
+    bare: Path, layout: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
     classifier = ovm.load_classifier(
         bare, device="CPU", inference_precision="f32", normalisation=NORMALISATION, layout=layout
     )
     frames = small_networks.frames()
     expected = np.stack([small_networks.by_hand(frame) for frame in frames])
     assert np.abs(classifier.probabilities(frames) - expected).max() < 1e-5
-    assert "raw BGR pixels" not in caplog.text  # the doubt is settled by what was given
+    assert "raw BGR pixels" not in caplog.text  # no assumption is needed
 
 
-def test_without_it_the_numbers_are_others(bare: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_normalisation_the_probabilities_differ(bare: Path, caplog: pytest.LogCaptureFixture) -> None:
     frames = small_networks.frames()
     expected = np.stack([small_networks.by_hand(frame) for frame in frames])
     plain = ovm.load_classifier(bare, device="CPU", inference_precision="f32").probabilities(frames)
@@ -55,7 +58,7 @@ def test_a_second_normalisation_is_refused(given: ovm.Normalisation) -> None:
         ovm.load_classifier("mobilenet-v1-0.25-128-signs", normalisation=given)
 
 
-def test_so_is_one_after_the_model_optimizer(bare: Path) -> None:
+def test_a_normalisation_is_refused_after_one_of_the_model_optimizer(bare: Path) -> None:
     import openvino as ov
 
     model = ov.Core().read_model(bare)
@@ -69,17 +72,17 @@ def test_so_is_one_after_the_model_optimizer(bare: Path) -> None:
 @pytest.mark.parametrize(
     "numbers", [{"mean": (1.0, 2.0)}, {"scale": (0.0,)}, {"mean": (np.nan,)}, {"scale": (1.0, 1e7, 1.0)}]
 )
-def test_a_normalisation_checks_its_numbers(numbers: dict) -> None:
+def test_invalid_normalisation_values_are_usage_errors(numbers: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"bad (mean|scale): expected (one number or three|finite numbers below)"):
         ovm.Normalisation(**numbers)
 
 
-def test_a_layout_that_cannot_be(bare: Path) -> None:
+def test_a_layout_that_does_not_fit_is_refused(bare: Path) -> None:
     with pytest.raises(ConversionError, match="the layout does not match"):
         ovm.load_classifier(bare, layout="NHWC")
 
 
-def test_labels_from_a_file(bare: Path, tmp_path: Path) -> None:
+def test_labels_are_read_from_a_file(bare: Path, tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("\n".join(f"name {number}" for number in range(5)))
     classifier = ovm.load_classifier(bare, device="CPU", labels=tmp_path / "names.txt")
     assert classifier.labels == tuple(f"name {number}" for number in range(5))

@@ -1,4 +1,4 @@
-"""From INPUT arguments to images, lazily and in order."""
+"""From INPUT arguments to images, read lazily and in order."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from types import TracebackType
 from typing import IO
 
 from ov_mobilenet.errors import ImageError, UsageError
-from ov_mobilenet.inputs.capture import open_live
-from ov_mobilenet.inputs.kinds import Source, masked, of_path, sources
-from ov_mobilenet.inputs.lists import read_paths
-from ov_mobilenet.inputs.live import LiveSource
-from ov_mobilenet.inputs.sampling import Sampling
+from ov_mobilenet.inputs.capture import FrameSampler, open_live
+from ov_mobilenet.inputs.live_source import LiveSource
 from ov_mobilenet.inputs.shards import read_shard
+from ov_mobilenet.inputs.sources import Source, find_sources, masked, read_paths, source_of_path
 from ov_mobilenet.inputs.video import read_video
 from ov_mobilenet.runtime.items import Item
 
@@ -30,56 +28,58 @@ def open_inputs(
     recursive: bool = True,
     stdin: IO[bytes] | None = None,
 ) -> Inputs:
-    """Images of all kinds of sources, for `Classifier.stream`.
+    """Open images of all kinds of sources, for `Classifier.stream`.
 
         with ovm.open_inputs(["images/", "shards/*.tar", "rtsp://camera/1"], max_fps=5) as inputs:
             for result in classifier.stream(inputs):
                 ...
 
     Args:
-        texts: in order, each an image file; a folder; a wildcard; `@list.txt` with a path a line, taken from the
-            working directory, where empty lines and those that begin with `#` are left out; `-` for paths on stdin;
-            a tar shard (.tar, .tar.gz, .tgz); a video file; a camera, by its number, where no file is called that, or
-            as /dev/video0; a stream (rtsp, rtsps, http, https). A video at a URL is a video if its name says so.
-        every: take each Nth image, and of a video or live source each Nth frame.
-        max_fps: of a video or live source take no more frames a second.
-        limit: end after so many.
-        loop: begin again at the end. A round in which nothing could be read is the last.
-        recursive: take the images of all folders below a folder.
-        stdin: what `-` reads; None for the process's own.
+        texts: each an image file; a folder; a wildcard; `@list.txt` with one path per line, relative to the working
+            directory, where empty lines and lines that begin with `#` are skipped; `-` for paths on stdin; a tar shard
+            (.tar, .tar.gz, .tgz); a video file; a camera, as /dev/video0 or by its number unless a file has that name;
+            a network stream (rtsp, rtsps, http, https). A URL with the suffix of a video container is a video.
+        every: take every n-th image, and every n-th frame of a video or live source.
+        max_fps: take at most this number of frames per second of a video or live source.
+        limit: end after this number of images.
+        loop: start again at the end; ends after a round in which no image could be read.
+        recursive: include the subfolders of a folder.
+        stdin: the stream that `-` reads; None for `sys.stdin`.
 
     Raises:
-        UsageError: no images; a number out of range; a URL that is no stream; a live source that is not the last
-            input, or is to be looped; stdin named twice or to be looped.
+        UsageError: no images; a number out of range; an unsupported URL; a live source that is not the last input or
+            is looped; stdin given twice or looped.
     """
     for name, value in (("every", every), ("limit", limit)):
         if value is not None and value < 1:
-            raise UsageError(f"bad {name}", expected="at least 1", got=value)
+            raise UsageError(f"invalid {name}", expected="at least 1", got=value)
     if max_fps is not None and not 0 < max_fps < float("inf"):
-        raise UsageError("bad max_fps", expected="above 0", got=max_fps)
+        raise UsageError("invalid max_fps", expected="above 0", got=max_fps)
     given = [str(text) for text in ([texts] if isinstance(texts, str | Path) else texts)]
-    found = sources(given, recursive=recursive)
+    found = find_sources(given, recursive=recursive)
     for source in found[:-1]:
         if source.live:
             raise UsageError(
-                "a live source goes on for ever", where=masked(source.text), expected="it as the last INPUT"
+                "a live source never ends; inputs after it would not be read",
+                where=masked(source.text),
+                expected="a live source as the last INPUT",
             )
     if sum(source.kind == "stdin" for source in found) > 1:
-        raise UsageError("stdin can be read once", expected="one `-`")
-    once = next((source for source in found if source.live or source.kind == "stdin"), None)
-    if loop and once is not None:
-        raise UsageError("cannot be looped", where=masked(once.text), expected="files and videos")
+        raise UsageError("stdin can only be read once", expected="a single -", got="several")
+    unrepeatable = next((source for source in found if source.live or source.kind == "stdin"), None)
+    if loop and unrepeatable is not None:
+        raise UsageError("cannot be looped", where=masked(unrepeatable.text), expected="files and videos")
     if all(source.kind == "images" and not source.images for source in found):
         raise _no_images(given)
     return Inputs(found, given, every, max_fps, limit, loop, recursive, stdin)
 
 
 class Inputs:
-    """What `open_inputs` found: an iterable of `Item`s, read as they are taken. Iterate over it once.
+    """The images of `open_inputs`: an iterable of `Item`s that are read as they are taken. Iterate over it once.
 
     Attributes:
-        live: whether it ends in a camera or stream. Frames of it must not wait: only the newest is kept.
-        count: how many items there are; None if that shows only at the end.
+        live: whether the last source is a camera or stream. Its frames are not queued: only the newest is kept.
+        count: number of items; None if it is not known in advance.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Inputs:
         recursive: bool,
         stdin: IO[bytes] | None,
     ) -> None:
-        """Made by `open_inputs`."""
+        """Use `open_inputs` instead."""
         self.live = bool(found) and found[-1].live
         self.count = _count(found, every, limit, loop=loop)
         self._sources = found
@@ -107,20 +107,20 @@ class Inputs:
         self._images = 0
         self._lock = threading.Lock()
         self._closed = False
-        self._following: LiveSource | None = None
+        self._live_source: LiveSource | None = None
 
     @property
     def dropped(self) -> int:
-        """Frames of the live source that were left for a newer one."""
-        return 0 if self._following is None else self._following.dropped
+        """Number of frames of the live source that were replaced by a newer one before they were taken."""
+        return 0 if self._live_source is None else self._live_source.dropped
 
     @property
     def reconnections(self) -> int:
-        """How often the live source was lost and came back."""
-        return 0 if self._following is None else self._following.reconnections
+        """Number of times a lost connection to the live source came back."""
+        return 0 if self._live_source is None else self._live_source.reconnections
 
     def __iter__(self) -> Iterator[Item]:
-        """The items. Raises: UsageError, if there are none, as in an empty list."""
+        """The items. Raises: UsageError, if there are none, as for an empty list of paths."""
         for number, item in enumerate(self._rounds(), 1):
             yield item
             if number == self._limit:
@@ -128,12 +128,12 @@ class Inputs:
                 return
 
     def close(self) -> None:
-        """End the iteration, wherever it is, and let go of a camera or stream within a second."""
+        """End the iteration; a camera or stream is released within a second."""
         with self._lock:
             self._closed = True
-            following = self._following
-        if following is not None:
-            following.close()
+            live_source = self._live_source
+        if live_source is not None:
+            live_source.close()
 
     def __enter__(self) -> Inputs:
         return self
@@ -163,52 +163,54 @@ class Inputs:
     def _items(self, source: Source) -> Iterator[Item]:
         if source.kind == "images":
             for path in source.images:
-                if self._wanted():
+                if self._takes_next():
                     yield Item(path, path)
         elif source.kind == "shard":
-            yield from read_shard(source.text, self._wanted)
+            yield from read_shard(source.text, self._takes_next)
         elif source.kind == "video":
-            yield from read_video(source.text, self._sampling())
+            yield from read_video(source.text, self._sampler())
         elif source.kind in ("list", "stdin"):
-            yield from self._listed(source)
+            yield from self._items_of_list(source)
         elif source.kind == "refused":
-            yield Item(ImageError("a list holds paths", expected="streams on the command line"), source.text)
+            yield Item(
+                ImageError("a list can only contain paths", fix="Give a stream as an INPUT argument"), source.text
+            )
         else:
-            yield from self._live(source)
+            yield from self._live_items(source)
 
-    def _listed(self, source: Source) -> Iterator[Item]:
+    def _items_of_list(self, source: Source) -> Iterator[Item]:
         name = "stdin" if source.kind == "stdin" else source.text
         try:
             if source.kind == "stdin":
                 stream = sys.stdin.buffer if self._stdin is None else self._stdin
-                yield from self._of_paths(read_paths(stream, comments=False))
+                yield from self._items_of_paths(read_paths(stream, comments=False))
             else:
                 with Path(source.text).open("rb") as stream:
-                    yield from self._of_paths(read_paths(stream, comments=True))
+                    yield from self._items_of_paths(read_paths(stream, comments=True))
         except ImageError as error:
             yield Item(error, name)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             yield Item(ImageError(f"the list cannot be read ({reason})"), name)
 
-    def _of_paths(self, paths: Iterable[str]) -> Iterator[Item]:
+    def _items_of_paths(self, paths: Iterable[str]) -> Iterator[Item]:
         for path in paths:
-            yield from self._items(of_path(path, recursive=self._recursive))
+            yield from self._items(source_of_path(path, recursive=self._recursive))
 
-    def _live(self, source: Source) -> Iterator[Item]:
+    def _live_items(self, source: Source) -> Iterator[Item]:
         with self._lock:
             if self._closed:
                 return
-            self._following = LiveSource(masked(source.text), lambda: open_live(source), self._sampling())
-        yield from self._following
+            self._live_source = LiveSource(masked(source.text), lambda: open_live(source), self._sampler())
+        yield from self._live_source
 
-    def _wanted(self) -> bool:
-        """Whether to take the next image; all images of all inputs are counted together."""
+    def _takes_next(self) -> bool:
+        """Whether to take the next image; `every` counts the images of all sources together."""
         self._images += 1
         return (self._images - 1) % self._every == 0
 
-    def _sampling(self) -> Sampling:
-        return Sampling(self._every, self._max_fps)
+    def _sampler(self) -> FrameSampler:
+        return FrameSampler(self._every, self._max_fps)
 
 
 def _count(found: list[Source], every: int, limit: int | None, *, loop: bool) -> int | None:
@@ -223,6 +225,6 @@ def _count(found: list[Source], every: int, limit: int | None, *, loop: bool) ->
 def _no_images(texts: list[str]) -> UsageError:
     return UsageError(
         "no images",
-        expected="files, folders with images, shards, videos, cameras or streams",
+        expected="image files, folders with images, shards, videos, cameras or streams",
         got=", ".join(masked(text) for text in texts) or "nothing",
     )

@@ -1,12 +1,12 @@
-"""Parquet: one file that is valid at every moment.
+"""Parquet output: a file that is valid at all times.
 
-A Parquet file can be read only with its footer, which comes last. So results go into `FILE.partial`, group by group;
-every second that file gets its footer and takes FILE's name in one step. The next results go into a new `FILE.partial`,
-which begins as a copy of FILE. Whatever kills the process, FILE is what it was at the last such step, and `--resume`
-does again what came after it. A large file takes long to copy, so a step is followed by thirty times as long without
-one; in memory there is never more than one group.
+A Parquet file can only be read with its footer, which is written last. So results are written to `FILE.partial` in row
+groups; every second that file is completed with its footer and renamed to FILE (a checkpoint). The next results go to a
+new `FILE.partial`, which begins as a copy of FILE. If the process is killed, FILE is as of the last checkpoint, and
+`--resume` repeats what came later. Copying a large file takes long, so the time between two checkpoints is at least 30
+times the duration of the last one. Memory holds at most one row group.
 
-A full disk shows first in `FILE.partial`, and FILE is kept. While it runs there must be room for the results twice.
+On a full disk writing `FILE.partial` fails first, and FILE is kept. The disk needs room for the results twice.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import MissingDependencyError, OutputError
-from ov_mobilenet.outputs.files import cannot_write
-from ov_mobilenet.outputs.rows import COLUMNS, Cell, Key, rows_of
-from ov_mobilenet.outputs.sink import Sink
+from ov_mobilenet.outputs.output_files import write_error
+from ov_mobilenet.outputs.sink import COLUMNS, Cell, ResultKey, Sink, result_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,58 +29,58 @@ if TYPE_CHECKING:
     from ov_mobilenet.runtime.results import Result
 
 GROUP_ROWS = 65536
-STEP_S = 1.0
-# A step that took so long is followed by at least this many times as long without one.
-REST = 30
+CHECKPOINT_S = 1.0
+# The time between two checkpoints is at least this multiple of the duration of the last one.
+CHECKPOINT_INTERVAL_FACTOR = 30
 INTEGERS = {"frame": "int64", "rank": "int32", "class_id": "int32"}
 TEXTS = ("source", "label", "error")
 
 
-class Parquet(Sink):
-    """The rows of `rows.py` as a Parquet file.
+class ParquetSink(Sink):
+    """The rows of `result_rows` as a Parquet file.
 
     Args:
-        path: the file; a folder that it could not be written to is found here, and it is there from now on.
-        resume: whether to go on from what it holds.
+        path: the file; created at once, so that a folder without write permission is reported here.
+        resume: whether to keep the results in the file.
         clock: seconds.
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
-        OutputError: the file cannot be written, or holds something else.
+        OutputError: the file cannot be written, or is not an output of this program.
     """
 
     def __init__(self, path: Path, *, resume: bool = False, clock: Callable[[], float] = monotonic) -> None:
         self._path = path
         self._partial = path.with_name(path.name + ".partial")
         self._clock = clock
-        self._schema = schema()
+        self._schema = parquet_schema()
         self._rows: list[tuple[Cell, ...]] = []
         self._writer: pq.ParquetWriter | None = None
         self._keep = resume
-        self._rest_s = 0.0
-        self._stepped_at = clock()
+        self._min_interval_s = 0.0
+        self._last_checkpoint = clock()
         if not resume:
-            self._step()
+            self._checkpoint()
             self._keep = True
 
     def put(self, result: Result) -> None:
-        """Add the rows; the file has them after the next step."""
-        self._rows += rows_of(result)
+        """Add the rows of a result; they are in the file after the next checkpoint."""
+        self._rows += result_rows(result)
         if len(self._rows) >= GROUP_ROWS:
-            self._guarded(self._write_rows)
-        if self._clock() - self._stepped_at >= max(STEP_S, self._rest_s):
-            self._step()
+            self._cleaning_up(self._write_rows)
+        if self._clock() - self._last_checkpoint >= max(CHECKPOINT_S, self._min_interval_s):
+            self._checkpoint()
 
     def close(self) -> None:
-        """Bring the rest into the file."""
+        """Write the remaining rows to the file."""
         if self._rows or self._writer is not None:
-            self._step()
+            self._checkpoint()
 
-    def _step(self) -> None:
+    def _checkpoint(self) -> None:
         begun = self._clock()
-        self._guarded(self._replace)
-        self._stepped_at = self._clock()
-        self._rest_s = REST * (self._stepped_at - begun)
+        self._cleaning_up(self._replace)
+        self._last_checkpoint = self._clock()
+        self._min_interval_s = CHECKPOINT_INTERVAL_FACTOR * (self._last_checkpoint - begun)
 
     def _replace(self) -> None:
         self._write_rows()
@@ -95,22 +94,22 @@ class Parquet(Sink):
     def _write_rows(self) -> None:
         import pyarrow as pa
 
-        writer = self._writer = self._writer or self._copy()
+        writer = self._writer = self._writer or self._open_partial()
         columns = list(zip(*self._rows, strict=True)) or [()] * len(COLUMNS)
         arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
         writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
         self._rows = []
 
-    def _copy(self) -> pq.ParquetWriter:
-        """A writer that has written what the file holds, small groups joined into larger ones."""
+    def _open_partial(self) -> pq.ParquetWriter:
+        """A writer of `FILE.partial` that has copied the rows of FILE, small row groups merged into larger ones."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        # Statistics of numbers and names are of use, a dictionary of probabilities is not.
+        # A dictionary saves space for repeated texts, not for probabilities.
         writer = pq.ParquetWriter(self._partial, self._schema, use_dictionary=["source", "label", "error"])
         try:
             if self._keep:
-                with opened(self._path) as file:
+                with open_parquet(self._path) as file:
                     batches: list[pa.RecordBatch] = []
                     for batch in file.iter_batches(GROUP_ROWS):
                         batches.append(batch)
@@ -124,65 +123,65 @@ class Parquet(Sink):
             raise
         return writer
 
-    def _guarded(self, act: Callable[[], None]) -> None:
-        """Do it; where that fails or is interrupted, the file stays as it is and nothing else is left."""
+    def _cleaning_up(self, act: Callable[[], None]) -> None:
+        """Call a function; if it fails or is interrupted, FILE is unchanged and `FILE.partial` removed."""
         try:
             act()
         except BaseException as error:
             self._rows = []
-            self._abandon()
+            self._discard_partial()
             if isinstance(error, OSError):
-                raise cannot_write(self._path, error) from error
+                raise write_error(self._path, error) from error
             raise
 
-    def _abandon(self) -> None:
+    def _discard_partial(self) -> None:
         writer, self._writer = self._writer, None
         try:
             if writer is not None:
                 writer.close()
         except OSError:
-            pass  # the disk is full; the first error is the one to tell
+            pass  # the disk is full; the first error is reported
         finally:
             with suppress(OSError):
                 self._partial.unlink(missing_ok=True)
 
 
-def schema() -> pa.Schema:
-    """Columns and types: text, 64-bit floats, and integers. Raises: MissingDependencyError."""
+def parquet_schema() -> pa.Schema:
+    """The columns with their types: strings, 64-bit floats and integers. Raises: MissingDependencyError."""
     try:
         import pyarrow as pa
-        import pyarrow.parquet  # a broken installation shows here
+        import pyarrow.parquet  # fails if the installation is broken
     except ImportError as error:
         raise MissingDependencyError(
-            "Parquet needs pyarrow", got=error, fix="Install it with: pip install 'ov-mobilenet[parquet]'"
+            f"Parquet needs pyarrow ({error})", fix="Install it with: pip install 'ov-mobilenet[parquet]'"
         ) from error
     types = {**INTEGERS, **dict.fromkeys(TEXTS, "string")}
     return pa.schema([(name, types.get(name, "float64")) for name in COLUMNS])
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[pq.ParquetFile]:
-    """A file of ours, open for reading. Raises: OutputError, if it is none or has other columns."""
-    wanted = schema()
+def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open an output file for reading. Raises: OutputError, if it is not Parquet or has different columns."""
+    expected = parquet_schema()
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    fix = "Choose another file, or --overwrite this one"
+    fix = "Select another file, or replace this one with --overwrite"
     try:
         file = pq.ParquetFile(path)
     except pa.ArrowInvalid as error:
-        raise OutputError("not a Parquet file", where=path, got=error, fix=fix) from error
+        raise OutputError(f"not a Parquet file ({error})", where=path, fix=fix) from error
     with file:
-        if not file.schema_arrow.equals(wanted):
+        if not file.schema_arrow.equals(expected):
             raise OutputError(
-                "not a Parquet file of this program's columns", where=path, expected=", ".join(wanted.names),
+                "not a Parquet file with the columns of this program", where=path, expected=", ".join(expected.names),
                 got=", ".join(file.schema_arrow.names), fix=fix,
             )  # fmt: skip
         yield file
 
 
-def read_origins(file: pq.ParquetFile) -> Iterator[Key]:
-    """Source and frame of each result in the file, once a result."""
+def read_keys(file: pq.ParquetFile) -> Iterator[ResultKey]:
+    """Source and frame of each result in the file, once per result."""
     for batch in file.iter_batches(GROUP_ROWS, columns=["source", "frame", "rank"]):
         for source, frame, rank in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             if rank in (None, 1):

@@ -1,4 +1,4 @@
-"""BGR frames as the planes that a model for NV12 or I420 cameras takes."""
+"""Conversion of BGR frames to the NV12 or I420 input of a model for YUV cameras."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def to_planes(frame: Frame, color_format: Planes) -> Frame:
-    """Convert a frame; colours lose three quarters of their resolution, as in a camera.
+    """Convert a BGR frame to YUV 4:2:0: chroma has half the height and width.
 
     Args:
-        frame: uint8 (H, W, 3) BGR; the last row or column of an odd size is left out.
+        frame: uint8 (H, W, 3) BGR; the last row or column of an odd size is dropped.
 
     Returns:
-        uint8 (3/2 H, W, 1).
+        uint8 (3/2 H, W, 1): H rows of luma, then the chroma.
 
     Raises:
         ImageError: the frame is a single row or column.
@@ -29,7 +29,11 @@ def to_planes(frame: Frame, color_format: Planes) -> Frame:
     opencv = cv2()
     height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
     if not height or not width:
-        raise ImageError("too small for planes", expected="at least 2x2", got=f"{frame.shape[0]}x{frame.shape[1]}")
+        raise ImageError(
+            f"the frame is too small for {color_format}",
+            expected="at least 2x2",
+            got=f"{frame.shape[0]}x{frame.shape[1]}",
+        )
     planes: Frame = opencv.cvtColor(np.ascontiguousarray(frame[:height, :width]), opencv.COLOR_BGR2YUV_I420)
     if color_format == "nv12":
         chroma = planes[height:].reshape(2, -1)
@@ -38,5 +42,5 @@ def to_planes(frame: Frame, color_format: Planes) -> Frame:
 
 
 def frame_height(rows: int) -> int:
-    """Height of the frames, in pixels, whose planes have so many rows."""
+    """Height in pixels of a frame whose planes have `rows` rows in total."""
     return rows // 3 * 2

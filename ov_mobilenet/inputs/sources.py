@@ -1,0 +1,135 @@
+"""Sources of images: what an INPUT argument stands for, by what exists, its suffix and its spelling."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Literal
+from urllib.parse import urlsplit
+
+from ov_mobilenet.errors import ImageError, UsageError
+from ov_mobilenet.images.image_files import IMAGE_SUFFIXES
+
+SourceKind = Literal["images", "shard", "video", "list", "stdin", "camera", "stream", "refused"]
+
+SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+# A container's header holds the number of frames; raw streams have none.
+CONTAINER_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"))
+VIDEO_SUFFIXES = CONTAINER_SUFFIXES | {".mjpeg", ".mpg", ".mpeg", ".ts"}
+STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
+MAX_LINE_BYTES = 1 << 16  # of a list of paths
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_CAMERA = re.compile(r"/dev/video\d+")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source of images.
+
+    Attributes:
+        text: its path, URL or number; for a list the path without `@`; for a refused URL the URL without a password.
+        images: the paths, for images only.
+    """
+
+    kind: SourceKind
+    text: str
+    images: tuple[str, ...] = ()
+
+    @property
+    def live(self) -> bool:
+        """Whether frames arrive in real time, whether they are read or not."""
+        return self.kind in ("camera", "stream")
+
+
+def find_sources(texts: Iterable[str], *, recursive: bool = True) -> list[Source]:
+    """The sources that INPUT arguments stand for, in order.
+
+    Raises:
+        UsageError: a URL with an unsupported scheme.
+    """
+    found: list[Source] = []
+    for text in texts:
+        for source in _of_argument(text, recursive=recursive):
+            if source.kind == "images" and found and found[-1].kind == "images":
+                source = Source("images", "", found.pop().images + source.images)
+            found.append(source)
+    return found
+
+
+def _of_argument(text: str, *, recursive: bool) -> Iterator[Source]:
+    exists = os.path.lexists(text)
+    if text == "-":
+        yield Source("stdin", text)
+    elif text.startswith("@") and not exists:
+        yield Source("list", text[1:])
+    elif (url := _URL.match(text)) is not None:
+        if url[1].lower() not in STREAM_SCHEMES:
+            raise UsageError(
+                "unsupported URL scheme", where=masked(text), expected=" or ".join(STREAM_SCHEMES), got=url[1]
+            )
+        suffix = PurePosixPath(urlsplit(text).path).suffix.lower()
+        yield Source("video" if suffix in CONTAINER_SUFFIXES else "stream", text)
+    elif _CAMERA.fullmatch(text) or (re.fullmatch(r"[0-9]{1,4}", text) and not exists):
+        yield Source("camera", text)
+    elif not exists and glob.has_magic(text):
+        for path in sorted(glob.glob(text, recursive=True)) or [text]:  # noqa: PTH207 (keeps the user's spelling)
+            yield source_of_path(path, recursive=recursive)
+    else:
+        yield source_of_path(text, recursive=recursive)
+
+
+def source_of_path(path: str, *, recursive: bool) -> Source:
+    """The source at a path. A missing path counts as an image, so that its error takes its place among the results."""
+    if _URL.match(path):
+        return Source("refused", masked(path))
+    # Not Path.is_dir(): a name that the system rejects must give an error of its own and not end the run.
+    if os.path.isdir(path):  # noqa: PTH112
+        return Source("images", path, tuple(images_below(path, recursive=recursive)))
+    name = path.lower()
+    if name.endswith(SHARD_SUFFIXES):
+        return Source("shard", path)
+    if os.path.splitext(name)[1] in VIDEO_SUFFIXES:  # noqa: PTH122
+        return Source("video", path)
+    return Source("images", path, (path,))
+
+
+def images_below(folder: str, *, recursive: bool = True) -> list[str]:
+    """The image files of a folder, by default with its subfolders, sorted by path."""
+    files = Path(folder).rglob("*") if recursive else Path(folder).glob("*")
+    return sorted(str(file) for file in files if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+
+
+def read_paths(stream: IO[bytes], *, comments: bool) -> Iterator[str]:
+    """The paths of a list, one per line, read as they are needed; empty lines are skipped.
+
+    Args:
+        comments: skip lines that begin with `#`.
+
+    Raises:
+        ImageError: a line is too long to be a path.
+    """
+    is_first = True
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        if len(line) > MAX_LINE_BYTES:
+            raise ImageError(
+                "not a list of paths", expected=f"lines of at most {MAX_LINE_BYTES} bytes", got="a longer line"
+            )
+        if is_first:
+            line, is_first = line.removeprefix(codecs.BOM_UTF8), False
+        line = line.rstrip(b"\r\n")
+        if line and not (comments and line.startswith(b"#")):
+            yield os.fsdecode(line)
+
+
+def masked(text: str) -> str:
+    """A URL without user name and password, for results and messages; other text unchanged."""
+    if not _URL.match(text):
+        return text
+    # Up to the last @ before the path: a password may contain one.
+    return re.sub(r"(://)[^/?#]*@", r"\1***@", text, count=1)

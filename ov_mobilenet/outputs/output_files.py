@@ -1,0 +1,90 @@
+"""Text files that never lose a complete record, or that appear complete or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from ov_mobilenet.errors import OutputError
+
+DISK_FULL_ERRORS = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+def write_error(where: object, error: OSError) -> Exception:
+    """The error to raise when an output cannot be written; a broken pipe is returned as it is."""
+    if isinstance(error, BrokenPipeError):
+        return error
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    fix = "Select another file with -o FILE"
+    if error.errno in DISK_FULL_ERRORS:
+        fix = "Results written so far are kept: make room, then continue a FILE given with -o by --resume"
+    return OutputError(f"the results cannot be written ({reason})", where=where, fix=fix)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a UTF-8 text file under a temporary name and rename it; an existing file is replaced.
+
+    Raises:
+        OutputError: it cannot be written; an existing file is kept.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise write_error(path, error) from error
+
+
+class OutputFile:
+    """Appends records to a file without a buffer: a process that is killed loses nothing that was written.
+
+    A record that does not fit, or whose writing is interrupted, is removed, so that the file ends with a complete
+    record. Only a kill during a write can leave an incomplete one; `existing_results.py` detects it.
+
+    Raises:
+        OutputError: the file cannot be opened for writing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise write_error(path, error) from error
+        self._is_regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+        self._size = os.fstat(self._file.fileno()).st_size
+
+    def truncate(self, size: int) -> None:
+        """Keep only the first `size` bytes; a pipe or a device is left alone."""
+        if self._is_regular:
+            self._file.truncate(size)
+            self._size = size
+
+    def write(self, text: str, /) -> None:
+        """Append one record.
+
+        Raises:
+            OutputError: the record does not fit; the file is as it was before.
+            BrokenPipeError: the file is a pipe without a reader.
+        """
+        data = memoryview(text.encode("utf-8", "backslashreplace"))
+        try:
+            rest = data
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except BaseException as error:
+            self.truncate(self._size)
+            if isinstance(error, OSError):
+                raise write_error(self._path, error) from error
+            raise
+        self._size += len(data)
+
+    def flush(self) -> None:
+        """Do nothing: there is no buffer."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
