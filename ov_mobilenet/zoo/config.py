@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.accuracy_check import AccuracyCheck
+from ov_mobilenet.zoo.argument_list import Argument
 from ov_mobilenet.zoo.document import Document, Key, load_document
 from ov_mobilenet.zoo.geometry import check_steps
 from ov_mobilenet.zoo.model import (
@@ -118,13 +119,17 @@ def load_config(path: Path | str) -> ModelConfig:
         license=raw.license,
         files=tuple(_file(file, document, ("files", i)) for i, file in enumerate(raw.files)),
         postprocessing=raw.postprocessing,
-        conversion_to_onnx_args=raw.conversion_to_onnx_args,
+        conversion_to_onnx_args=_arguments(raw.conversion_to_onnx_args, document, "conversion_to_onnx_args"),
         input_info=raw.input_info,
-        model_optimizer_args=raw.model_optimizer_args,
+        model_optimizer_args=_arguments(raw.model_optimizer_args, document, "model_optimizer_args"),
         model_info=raw.model_info,
         details=raw.ov_mobilenet,
         accuracy_check=None if check_document is None else _accuracy_check(check_document),
     )
+
+
+def _arguments(texts: tuple[str, ...], document: Document, name: str) -> tuple[Argument, ...]:
+    return tuple(Argument(text, document.lines.get((name, index))) for index, text in enumerate(texts))
 
 
 def convert_document(document: Document, kind: type[T]) -> T:
