@@ -41,7 +41,8 @@ def frames(count: int, side: int, seed: int) -> np.ndarray:
     ends = rng.integers(0, 256, (2, count, 1, 1, 3))
     way = np.linspace(0, 1, side)[None, :, None, None]
     blend = ends[0] * (1 - way) + ends[1] * way
-    return np.clip(blend + rng.integers(-5, 6, (count, side, side, 3)), 0, 255).astype(np.uint8)
+    made: np.ndarray = np.clip(blend + rng.integers(-5, 6, (count, side, side, 3)), 0, 255).astype(np.uint8)
+    return made
 
 
 def liven(network: Any, side: int, *, halves: bool, seed: int = 11) -> None:

@@ -146,14 +146,16 @@ def by_hand(frame: np.ndarray, *, softmax: bool = True, classes: int = CLASSES) 
     filtered = np.einsum("chwij,ocij->ohw", windows, w["conv"]) + w["bias"][:, None, None]
     logits = w["dense"] @ np.maximum(filtered, 0).mean(axis=(1, 2)) + w["offset"]
     exponentials = np.exp(logits - logits.max())
-    return exponentials / exponentials.sum() if softmax else logits
+    answer: np.ndarray = exponentials / exponentials.sum() if softmax else logits
+    return answer
 
 
 def frames(count: int = 12, side: int = SIDE, seed: int = 3) -> np.ndarray:
     """Frames of one strong colour each with noise, uint8 (count, side, side, 3)."""
     rng = np.random.default_rng(seed)
     colours = rng.integers(0, 256, (count, 1, 1, 3))
-    return np.clip(colours + rng.integers(-40, 41, (count, side, side, 3)), 0, 255).astype(np.uint8)
+    made: np.ndarray = np.clip(colours + rng.integers(-40, 41, (count, side, side, 3)), 0, 255).astype(np.uint8)
+    return made
 
 
 ONNX_ARGS = """\

@@ -62,12 +62,12 @@ def write_small_saved_model(folder: Path, *, batch: int | None = None, features:
     module = tf.Module()
     module.weights = {name: tf.Variable(value) for name, value in small.weights().items()}
 
-    @tf.function(input_signature=[tf.TensorSpec([batch, small.SIDE, small.SIDE, 3], name="data")])
     def serve(data: Any) -> dict[str, Any]:
         outputs = {"scores": _small(tf, data, module.weights, -1)}
         return {**outputs, "features": tf.reduce_mean(data, [1, 2])} if features else outputs
 
-    module.serve = serve
+    signature = [tf.TensorSpec([batch, small.SIDE, small.SIDE, 3], name="data")]
+    module.serve = tf.function(serve, input_signature=signature)
     tf.saved_model.save(module, str(folder), signatures=serve)
 
 

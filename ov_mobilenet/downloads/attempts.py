@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ov_mobilenet.downloads.cache import CHUNK_BYTES, check_bytes, new_hasher
-from ov_mobilenet.downloads.transport import PassingError, Stream, Transport
+from ov_mobilenet.downloads.transport import Stream, TransientError, Transport
 from ov_mobilenet.errors import HashMismatchError
 from ov_mobilenet.zoo.model import ModelFile
 
@@ -76,7 +76,7 @@ def fetch_url(
             _note(part).unlink(missing_ok=True)
             part.replace(target)
             return
-        except PassingError as error:
+        except TransientError as error:
             if attempt + 1 == retry.attempts:
                 raise
             delay_s = retry.delay_s(attempt, error.retry_after_s)
@@ -91,7 +91,7 @@ def _attempt(url: str, part: Path, file: ModelFile, transport: Transport, on_siz
         with transport(url, start=start, validator=validator) as stream:
             begun = stream.start
             _receive(stream, url, part, file, on_size)
-    except PassingError as error:
+    except TransientError as error:
         # The server was asked for the rest and did not give it: the next attempt begins anew. One that could not
         # be asked, or was too busy to answer, says nothing about what is kept.
         if error.restart or (begun is not None and _resumable(url, part, file)[0] <= begun):
@@ -128,7 +128,7 @@ def _receive(stream: Stream, url: str, part: Path, file: ModelFile, on_size: Cal
             out.write(chunk)
             on_size(size)
     if size < file.size:
-        raise PassingError("the connection ended early", where=url, expected=file.size, got=size)
+        raise TransientError("the connection ended early", where=url, expected=file.size, got=size)
     check_bytes(file, size, hasher.hexdigest())
 
 

@@ -25,10 +25,10 @@ CHUNK_BYTES = 1 << 14  # what had come in of a chunk is lost with the connection
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0  # no byte for so long is a stalled connection
 MAX_REDIRECTS = 10
-PASSING_STATUS = (408, 425, 429, 500, 502, 503, 504)
+TRANSIENT_STATUS = (408, 425, 429, 500, 502, 503, 504)
 
 
-class PassingError(DownloadError):
+class TransientError(DownloadError):
     """A failure that may be gone at the next attempt.
 
     Attributes:
@@ -109,7 +109,7 @@ def _stream(response: requests.Response, url: str, start: int) -> Stream:
     number = "([0-9]{1,18})"
     given = re.fullmatch(rf"bytes {number}-{number}/(?:{number}|\*)", response.headers.get("Content-Range", ""))
     if given is None or int(given[1]) != start or encoded:
-        error = PassingError(
+        error = TransientError(
             "the server answers a request for a part wrongly", where=url,
             expected=f"Content-Range: bytes {start}-…", got=repr(response.headers.get("Content-Range")),
         )  # fmt: skip
@@ -148,10 +148,10 @@ def _get(
 
 def _refused(response: requests.Response, url: str) -> DownloadError:
     response.close()
-    passing = response.status_code in PASSING_STATUS or response.status_code == 416
-    kind = PassingError if passing else DownloadError
+    passing = response.status_code in TRANSIENT_STATUS or response.status_code == 416
+    kind = TransientError if passing else DownloadError
     error = kind("the server refused", where=url, expected="status 200", got=response.status_code)
-    if isinstance(error, PassingError):
+    if isinstance(error, TransientError):
         error.retry_after_s = _retry_after(response)
         error.restart = response.status_code == 416
     return error
@@ -181,8 +181,8 @@ def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedReque
     return request
 
 
-def _failed(url: str, error: BaseException) -> PassingError:
+def _failed(url: str, error: BaseException) -> TransientError:
     """The innermost reason: requests wraps urllib3, which wraps the socket's own words."""
     while error.__cause__ is not None or error.__context__ is not None:
         error = error.__cause__ or error.__context__ or error
-    return PassingError(f"connection failed ({type(error).__name__}: {error})", where=url)
+    return TransientError(f"connection failed ({type(error).__name__}: {error})", where=url)

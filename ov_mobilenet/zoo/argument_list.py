@@ -23,6 +23,7 @@ class Argument(str):
     line: int | None
 
     def __new__(cls, text: str, line: int | None = None) -> Argument:
+        """Attach the line to the text."""
         argument = super().__new__(cls, text)
         argument.line = line
         return argument

@@ -7,6 +7,8 @@ no module is imported and no program is started because a description names it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from msgspec import Struct
@@ -15,7 +17,6 @@ from ov_mobilenet.errors import ConfigError, UsageError
 from ov_mobilenet.zoo.argument_list import ArgumentList
 from ov_mobilenet.zoo.model import InputInfo, ModelConfig
 from ov_mobilenet.zoo.normalisation import Normalisation
-
 
 Root = Literal["dl_dir", "conv_dir", "config_dir"]
 _ROOTS: dict[str, Root] = {"dl_dir": "dl_dir", "conv_dir": "conv_dir", "config_dir": "config_dir"}
@@ -161,14 +162,22 @@ def _normalisation(arguments: ArgumentList, input_name: str) -> Normalisation:
     scale_name = "scale" if "scale" in arguments else "scale_values"
     mean = _values(arguments, "mean_values", input_name)
     scale = _scalar(arguments, "scale") or _values(arguments, "scale_values", input_name)
-    # Normalisation checks itself; one value at a time, so that the error names the argument it comes from.
-    for name, part in (("mean_values", {"mean": mean}), (scale_name, {"scale": scale})):
-        try:
-            Normalisation(**part)
-        except UsageError as error:
-            raise arguments.error(name, "invalid value", error.expected) from error
+    # One part at a time, so that the error names the argument it comes from.
+    with _refused_value(arguments, "mean_values"):
+        Normalisation(mean=mean)
+    with _refused_value(arguments, scale_name):
+        Normalisation(scale=scale)
     reverse = arguments.flag("reverse_input_channels") or False
     return Normalisation(mean=mean, scale=scale, reverse_input_channels=reverse)
+
+
+@contextmanager
+def _refused_value(arguments: ArgumentList, name: str) -> Iterator[None]:
+    """Turn the error of a value that `Normalisation` refuses into one that names the argument."""
+    try:
+        yield
+    except UsageError as error:
+        raise arguments.error(name, "invalid value", error.expected) from error
 
 
 _PER_INPUT = re.compile(r"\s*([^\[\](),\s]*)\s*[\[(]([^\])]*)[\])]\s*,?")

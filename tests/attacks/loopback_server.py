@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that misbehaves as told, and the command line as a process."""
+"""A real HTTP server on loopback that misbehaves as a test asks, and the command line as a process."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -82,7 +83,7 @@ class Exchange(BaseHTTPRequestHandler):
         """Nothing on stderr."""
 
 
-Behaviour = Callable[[Exchange], None]
+Behaviour = Callable[[Exchange], object]
 
 
 def missing(exchange: Exchange) -> None:
@@ -126,8 +127,8 @@ class Server(ThreadingHTTPServer):
     def sent(self) -> list[int]:
         return [exchange.sent for exchange in self.exchanges]
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is none of ours."""
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Ignore clients that close the connection."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -175,7 +176,9 @@ def says(status: int, **headers: object) -> Behaviour:
     return lambda exchange: exchange.head(status, **{"Content_Length": 0, **headers})
 
 
-def describe(folder: Path, files: dict[str, tuple[bytes, object]], network: str = "net.onnx", **keys: object) -> Path:
+def describe(
+    folder: Path, files: Mapping[str, tuple[bytes, object]], network: str = "net.onnx", **keys: object
+) -> Path:
     """A description `folder/model.yml` of files with these contents: name -> (content, sources)."""
     document = {
         "description": "A network.",

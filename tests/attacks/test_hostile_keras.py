@@ -22,7 +22,7 @@ from ov_mobilenet.errors import ConversionError
 TENSOR = {"class_name": "__keras_tensor__", "config": {"shape": [None, 4], "dtype": "float32"}}
 
 
-def layer(name: str, module: str | None = "keras.layers", **config: Any) -> dict[str, Any]:
+def layer(name: str, module: str | None = "keras.layers", /, **config: Any) -> dict[str, Any]:
     return {"module": module, "class_name": name, "config": {"name": "x", **config}, "registered_name": None}
 
 
@@ -84,7 +84,7 @@ OTHER_CODE = {
 
 
 @pytest.mark.parametrize("name", OTHER_CODE)
-def test_a_configuration_that_names_other_code(name: str, tmp_path: Path) -> None:
+def test_config_that_names_foreign_code(name: str, tmp_path: Path) -> None:
     path = archive(tmp_path / "m.keras", model(OTHER_CODE[name]))
     with pytest.raises(ConversionError, match=r"names what is not run here.*SavedModel.*ONNX") as caught:
         read_keras_file(path)
@@ -95,7 +95,7 @@ def test_a_configuration_that_names_other_code(name: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "place", ["kernel_initializer", "activation", "argument", "build_config", "compile_config", "nested", "dtype"]
 )
-def test_wherever_the_name_stands(evil: dict, place: str) -> None:
+def test_foreign_code_in_any_part_of_the_config(evil: dict[str, Any], place: str) -> None:
     dense: dict[str, Any] = layer("Dense", units=5)
     if place in ("kernel_initializer", "activation", "dtype"):
         dense["config"][place] = evil
@@ -109,7 +109,7 @@ def test_wherever_the_name_stands(evil: dict, place: str) -> None:
         checked_config(json.dumps(model(dense)), Path("m.keras"))
 
 
-def test_a_compile_configuration_where_keras_would_not_drop_it() -> None:
+def test_compile_config_of_an_h5_model_is_checked() -> None:
     hostile = json.dumps(model(compile_config={"optimizer": function("os", "system")}))
     assert "compile_config" not in checked_config(hostile, Path("m.keras"), archive=True)
     with pytest.raises(ConversionError, match="names what is not run here.*os.system"):
@@ -132,13 +132,13 @@ def test_a_compile_configuration_where_keras_would_not_drop_it() -> None:
         (json.dumps(model(layer("Dense", dtype="mixed_float16"))), "half precision"),
     ],
 )
-def test_a_configuration_that_is_none(text: str, message: str) -> None:
+def test_invalid_config(text: str, message: str) -> None:
     with pytest.raises(ConversionError, match=message):
         checked_config(text, Path("m.keras"))
 
 
 @pytest.mark.filterwarnings("ignore")  # of Keras, while it saves
-def test_what_only_compiling_would_read(tmp_path: Path) -> None:
+def test_compile_config_of_a_keras_archive_is_ignored(tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     touched = tmp_path / "touched"
     network = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(5)])
@@ -161,7 +161,7 @@ def ovm_model(path: Path, tmp_path: Path) -> ovm.IrModel:
     return ovm.convert(sources, tmp_path / "ir", precisions=("FP32",))[0]
 
 
-def test_an_archive_that_is_no_plain_model(tmp_path: Path) -> None:
+def test_archive_with_unexpected_members(tmp_path: Path) -> None:
     def refused(path: Path, message: str) -> None:
         with pytest.raises(ConversionError, match=message):
             read_keras_file(path)
@@ -188,7 +188,7 @@ def test_an_archive_that_is_no_plain_model(tmp_path: Path) -> None:
     refused(bomb, "unpacks to too much")
 
 
-def test_an_h5_model_with_a_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_h5_model_with_a_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keras = pytest.importorskip("keras")
     import h5py
 
@@ -229,7 +229,7 @@ def lead_out(file: Any, kind: str, secret: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["external data", "virtual", "external link", "soft link"])
-def test_hdf5_that_leads_out_of_the_file(kind: str, tmp_path: Path) -> None:
+def test_hdf5_that_refers_to_other_files(kind: str, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"0123456789abcdef")
     with weights_file(tmp_path / "w.h5") as file:
@@ -283,7 +283,7 @@ def spoil(file: Any, kind: str) -> None:
         ("names are numbers", "cannot be read"),
     ],
 )
-def test_hdf5_that_holds_no_plain_tensors(kind: str, message: str, tmp_path: Path) -> None:
+def test_hdf5_with_unsupported_contents(kind: str, message: str, tmp_path: Path) -> None:
     with weights_file(tmp_path / "w.h5") as file:
         spoil(file, kind)
     with pytest.raises(ConversionError, match=message):
@@ -300,7 +300,7 @@ def test_damaged_hdf5(tmp_path: Path) -> None:
         data = bytearray(copy.copy(whole))
         data[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
         broken.append(bytes(data))
-    for data in broken:
-        (tmp_path / "w.h5").write_bytes(data)
+    for damaged in broken:
+        (tmp_path / "w.h5").write_bytes(damaged)
         with pytest.raises(ConversionError):
             read_keras_file(tmp_path / "w.h5")

@@ -19,7 +19,9 @@ from ov_mobilenet.errors import ConversionError
 V1, V2, SMALL, LARGE = KNOWN
 
 
-def shapes_of(architecture: str, width: float, classes: int = 1000, hidden: int | None = None) -> dict[str, tuple]:
+def shapes_of(
+    architecture: str, width: float, classes: int = 1000, hidden: int | None = None
+) -> dict[str, tuple[int, ...]]:
     """The weights alone, without torch; kernels do not matter here."""
     hidden = trunk(architecture, width).hidden if hidden is None else hidden
     network = Identified(architecture=architecture, width=width, classes=classes, hidden=hidden)
@@ -119,7 +121,7 @@ def test_what_lacks_a_layer_is_not_recognised(key: str) -> None:
         {"features.0.0.weight": (32, 3, 3, 3)},
     ],
 )
-def test_other_networks_are_not_recognised(given: dict[str, tuple]) -> None:
+def test_other_networks_are_not_recognised(given: dict[str, tuple[int, ...]]) -> None:
     assert identify(given) is None
 
 
@@ -230,10 +232,12 @@ def test_a_v3_block_by_hand(hard_swish: bool) -> None:
         mean, variance, gain, offset = (
             w[f"block.{name}.1.{key}"][:, None, None] for key in ("running_mean", "running_var", "weight", "bias")
         )
-        return (y - mean) / np.sqrt(variance + 0.001) * gain + offset
+        made: np.ndarray = (y - mean) / np.sqrt(variance + 0.001) * gain + offset
+        return made
 
     def active(y: np.ndarray) -> np.ndarray:
-        return y * np.clip(y + 3, 0, 6) / 6 if hard_swish else np.maximum(y, 0)
+        made: np.ndarray = y * np.clip(y + 3, 0, 6) / 6 if hard_swish else np.maximum(y, 0)
+        return made
 
     y = active(normalised(np.einsum("oi,ihw->ohw", w["block.0.0.weight"][:, :, 0, 0], x), "0"))
     padded = np.pad(y, ((0, 0), (2, 2), (2, 2)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,12 +22,13 @@ SMALLEST = {
     "mobilenet_v2": Identified(architecture="mobilenet_v2", width=0.35, classes=5),
     "mobilenet_v3_small": Identified(architecture="mobilenet_v3_small", width=0.5, classes=5, hidden=512),
 }
-Tensors = dict[str, "torch.Tensor"]
+Tensors = dict[str, Any]
 
 
 def weights(architecture: str = "mobilenet_v2", seed: int = 0) -> Tensors:
     torch.manual_seed(seed)
-    return build(SMALLEST[architecture]).state_dict()
+    state: Tensors = build(SMALLEST[architecture]).state_dict()
+    return state
 
 
 def saved(content: object, path: Path) -> Path:
@@ -44,10 +46,12 @@ def rename_modules(tensors: Tensors, rename: Callable[[int, str], str]) -> Tenso
     return {f"{names[key.rpartition('.')[0]]}.{key.rpartition('.')[2]}": value for key, value in tensors.items()}
 
 
-def answers_like(path: Path, tensors: Tensors, architecture: str = "mobilenet_v2", **plan: str) -> None:
+def answers_like(
+    path: Path, tensors: Tensors, architecture: str = "mobilenet_v2", weights_key: str | None = None
+) -> None:
     """The module that is loaded from the file computes what a module with these tensors computes."""
     source = SourceNetwork(root="dl_dir", path=path.name)
-    wanted_plan = ConversionPlan(source=source, input=InputInfo(""), model_name=architecture, **plan)
+    wanted_plan = ConversionPlan(source=source, input=InputInfo(""), model_name=architecture, weights_key=weights_key)
     found = load_module(fit_plan(wanted_plan, path), path)
     wanted = build(SMALLEST[architecture])
     wanted.load_state_dict(tensors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras_networks as nets
 import numpy as np
@@ -42,7 +43,7 @@ def v3_layers(channels: list[int], classes: int = 1000) -> dict[str, tuple[Varia
         ([16, 24, 24, 32, 32, 32, 64, 64, 64, 64, 88, 88, 120, 120, 120], "MobileNetV3Large", 0.75),
     ],
 )
-def test_v3_is_told_by_its_layers_and_its_width_by_their_channels(channels: list, name: str, width: float) -> None:
+def test_v3_is_told_by_its_layers_and_its_width_by_their_channels(channels: list[int], name: str, width: float) -> None:
     found = identify(canonical_layers(v3_layers(channels, classes=7), WHERE), WHERE)
     assert (found.name, found.width, found.classes, found.minimalistic) == (name, width, 7, False)
 
@@ -78,7 +79,7 @@ def test_v2_and_v1_are_told_apart() -> None:
         ({"Logits": kernel(0)}, "no sensible number of classes"),
     ],
 )
-def test_what_fits_no_network_is_refused(change: dict, message: str) -> None:
+def test_what_fits_no_network_is_refused(change: dict[str, Any], message: str) -> None:
     layers = v3_layers([16, 24, 24, 40, 40, 40, 48, 48, 96, 96, 96]) | change
     with pytest.raises(ConversionError, match=message):
         identify(canonical_layers(layers, WHERE), WHERE)
@@ -92,7 +93,7 @@ def test_names_of_2020_and_of_today_are_the_same_layer(layer: str, today: str) -
         assert canonical(nets.published_name(name)) == canonical(name)
 
 
-def full_model() -> dict:
+def full_model() -> dict[str, Any]:
     first = {"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": [None, 96, 96, 3]}}
     glorot = {"module": "keras.initializers", "class_name": "GlorotUniform", "config": {"seed": None}}
     head = {"module": "keras.layers", "class_name": "Dense", "config": {"units": 5, "kernel_initializer": glorot}}

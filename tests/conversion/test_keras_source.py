@@ -71,7 +71,9 @@ def copied(path: Path, tmp_path: Path) -> Path:
         ("MobileNet", 96, {"alpha": 0.5, "classes": 5}),
     ],
 )
-def test_the_ir_of_published_weights_equals_keras(name: str, side: int, options: dict, tmp_path: Path) -> None:
+def test_the_ir_of_published_weights_equals_keras(
+    name: str, side: int, options: dict[str, Any], tmp_path: Path
+) -> None:
     network = nets.build(name, side, **options)
     halves = not name.startswith("MobileNetV3")
     path = nets.write_published(network, folder(tmp_path) / "weights.h5")

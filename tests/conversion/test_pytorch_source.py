@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,11 +85,11 @@ def test_a_failed_verification_names_both_figures(tmp_path: Path) -> None:
 class Trap:
     fired = False
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return (exec, ("import test_pytorch_source as t; t.Trap.fired = True",))
 
 
-def broken(kind: str, state: dict, path: Path) -> None:
+def broken(kind: str, state: dict[str, Any], path: Path) -> None:
     if kind == "missing":
         del state["features.3.conv.1.0.weight"]
     elif kind == "extra":
@@ -168,7 +169,9 @@ def test_checkpoints_that_are_refused(checkpoint: Path, tmp_path: Path, kind: st
 
 
 @pytest.mark.parametrize("error", [IndexError, TypeError, AssertionError, NotImplementedError])
-def test_whatever_torch_raises_is_a_conversion_error(error: type, tmp_path: Path, monkeypatch) -> None:
+def test_whatever_torch_raises_is_a_conversion_error(
+    error: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from ov_mobilenet.conversion.sources.checkpoint import read_state_dicts
 
     def fail(*args: object, **options: object) -> None:

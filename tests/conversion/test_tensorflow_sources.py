@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -122,14 +123,16 @@ def test_a_saved_model_in_other_forms(
 
 @pytest.mark.parametrize("output", ["scores", "scores:0"])
 @pytest.mark.parametrize("write", [frozen, saved_model])
-def test_verification_takes_the_outputs_name_either_way(write, output: str, tmp_path: Path) -> None:
+def test_verification_takes_the_outputs_name_either_way(
+    write: Callable[..., Path], output: str, tmp_path: Path
+) -> None:
     sources, model = convert(write(tmp_path / "net", output=output), tmp_path)
     assert ovm.verify(sources, model).holds
     assert names(model) == ({"data"}, {"scores"})
 
 
 @pytest.mark.parametrize("write", [frozen, saved_model])
-def test_verification_of_a_network_whose_names_nobody_gives(write, tmp_path: Path) -> None:
+def test_verification_of_a_network_whose_names_nobody_gives(write: Callable[..., Path], tmp_path: Path) -> None:
     yml = without(write(tmp_path / "net"), "--output")
     text = yml.read_text().replace("=data[", "=[")
     head, _, rest = text.partition("input_info:")

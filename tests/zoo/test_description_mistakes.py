@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from zoo.descriptions import DescribeModel
 
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.config import load_config
+from ov_mobilenet.zoo.model import Checksum, HttpSource, RegexReplace
 
 
 class Mistake(NamedTuple):
@@ -124,16 +126,16 @@ CHECK_MISTAKES = [
 CHECK_LINES = {"two_means": 12, "no_number": 12}  # a step is named by its first line
 
 
-def _ids(mistake):
+def _ids(mistake: Mistake) -> str:
     return mistake.name
 
 
-def _spoil(text, mistake):
+def _spoil(text: str, mistake: Mistake) -> str:
     assert mistake.old in text, "the table does not fit the description"
     return text.replace(mistake.old, mistake.new, 1)
 
 
-def _assert_named(error, path, mistake, line):
+def _assert_named(error: ConfigError, path: Path, mistake: Mistake, line: int) -> None:
     message = str(error)
     where = f"{path}:{line}: {mistake.key}: " if mistake.key else f"{path}:{line}: "
     assert message.startswith(where)
@@ -144,7 +146,9 @@ def _assert_named(error, path, mistake, line):
 
 
 @pytest.mark.parametrize("mistake", MODEL_MISTAKES, ids=_ids)
-def test_a_mistake_in_model_yml_is_named(mistake, model_yml, describe_model, tmp_path, monkeypatch):
+def test_a_mistake_in_model_yml_is_named(
+    mistake: Mistake, model_yml: str, describe_model: DescribeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError) as caught:
         describe_model(_spoil(model_yml, mistake))
@@ -153,24 +157,27 @@ def test_a_mistake_in_model_yml_is_named(mistake, model_yml, describe_model, tmp
 
 
 @pytest.mark.parametrize("mistake", CHECK_MISTAKES, ids=_ids)
-def test_a_mistake_in_accuracy_check_yml_is_named(mistake, model_yml, accuracy_check_yml, describe_model, tmp_path):
+def test_a_mistake_in_accuracy_check_yml_is_named(
+    mistake: Mistake, model_yml: str, accuracy_check_yml: str, describe_model: DescribeModel, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError) as caught:
         describe_model(model_yml, _spoil(accuracy_check_yml, mistake))
     line = CHECK_LINES.get(mistake.name, mistake.line)
     _assert_named(caught.value, tmp_path / "net" / "accuracy-check.yml", mistake, line)
 
 
-def test_the_unspoiled_description_loads(describe_model, tmp_path):
+def test_the_valid_description_loads(describe_model: DescribeModel, tmp_path: Path) -> None:
     config = describe_model()
     assert config.name == "net"
     assert config.folder == tmp_path / "net"
     assert [file.size for file in config.files] == [1234, 99]
-    assert [source.url[:9] for source in config.files[1].sources] == ["https://a", "https://b", "https://c"]
-    assert config.accuracy_check.reference(5) == 0.9
+    hosts = ("a", "b", "c")
+    assert config.files[1].sources == tuple(HttpSource(f"https://{host}.example.org/archive.tgz") for host in hosts)
+    assert config.accuracy_check is not None and config.accuracy_check.reference(5) == 0.9
 
 
 @pytest.mark.parametrize("name", ["mobile net", "größe", "a,b", "...", "a+b"])
-def test_a_folder_name_that_is_no_model_name_is_refused(name, describe_model):
+def test_an_invalid_folder_name_is_refused(name: str, describe_model: DescribeModel) -> None:
     with pytest.raises(ConfigError, match="the folder's name is the model's name") as caught:
         describe_model(name=name)
     assert repr(name) in str(caught.value)
@@ -178,30 +185,34 @@ def test_a_folder_name_that_is_no_model_name_is_refused(name, describe_model):
 
 
 @pytest.mark.parametrize("name", ["Mobile_Net-v2.1", "a", "..a", "0"])
-def test_a_folder_name_of_the_allowed_letters_is_the_model_name(name, describe_model):
+def test_a_valid_folder_name_becomes_the_model_name(name: str, describe_model: DescribeModel) -> None:
     assert describe_model(name=name).name == name
 
 
-def test_the_name_is_known_from_inside_the_folder(describe_model, tmp_path, monkeypatch):
+def test_a_relative_path_inside_the_folder_gives_the_name(
+    describe_model: DescribeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     describe_model()
     monkeypatch.chdir(tmp_path / "net")
     assert load_config("model.yml").name == "net"
     assert load_config(".").name == "net"
 
 
-def test_a_missing_description_is_an_error_with_its_path(tmp_path):
+def test_a_missing_description_is_an_error_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
     with pytest.raises(ConfigError, match="cannot be read") as caught:
         load_config(tmp_path / "net")
     assert str(tmp_path / "net" / "model.yml") in str(caught.value)
 
 
-def test_a_huge_file_is_refused_before_it_is_parsed(describe_model, model_yml):
+def test_a_huge_file_is_refused_before_it_is_parsed(describe_model: DescribeModel, model_yml: str) -> None:
     with pytest.raises(ConfigError, match="file too large"):
         describe_model(model_yml + "#" * (1 << 20))
 
 
-def test_the_digest_follows_either_file(describe_model, model_yml, accuracy_check_yml):
+def test_the_digest_changes_with_either_file(
+    describe_model: DescribeModel, model_yml: str, accuracy_check_yml: str
+) -> None:
     same, again = describe_model(), describe_model()
     other_model = describe_model(model_yml + "# one more line\n")
     other_check = describe_model(model_yml, accuracy_check_yml + "# one more line\n")
@@ -210,10 +221,13 @@ def test_the_digest_follows_either_file(describe_model, model_yml, accuracy_chec
 
 
 @pytest.mark.parametrize("pattern", ["[[a]", "[a||b]"])
-def test_a_pattern_that_python_warns_about_still_loads(pattern, describe_model, model_yml):
-    assert describe_model(model_yml.replace("'a+'", f"'{pattern}'")).postprocessing[1].pattern == pattern
+def test_a_pattern_that_python_warns_about_still_loads(
+    pattern: str, describe_model: DescribeModel, model_yml: str
+) -> None:
+    step = describe_model(model_yml.replace("'a+'", f"'{pattern}'")).postprocessing[1]
+    assert isinstance(step, RegexReplace) and step.pattern == pattern
 
 
-def test_a_digest_in_capitals_is_the_same_digest(describe_model, model_yml):
+def test_a_digest_in_capitals_is_the_same_digest(describe_model: DescribeModel, model_yml: str) -> None:
     config = describe_model(model_yml.replace("ab" * 48, "AB" * 48))
-    assert config.files[0].checksum.value == "ab" * 48
+    assert config.files[0].checksum == Checksum("sha384", "ab" * 48)
