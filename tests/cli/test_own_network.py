@@ -137,7 +137,7 @@ def test_the_shape_may_be_another(tmp_path: Path, capsys: Capture) -> None:
         (["--scale-values", "0"], "bad --scale-values"),
         (["--preset", "tensorflow", "--mean-values", "1"], "two normalisations"),
         (["--input-shape", "1,128,128,3"], "bad --input-shape: expected four numbers in the order NCHW"),
-        (["--geometry", "resize 99"], "does not lead to the network's input size"),
+        (["--geometry", "resize 99"], "does not match the network's input size"),
         (["--labels", "imagenet_1000_classes"], "labels are not as many as the classes: expected 16, got 1000"),
         (["--output-kind", "probabilities"], "the network ends otherwise"),
         (["--classes", "15"], "another number of classes: expected 15, got 16"),

@@ -28,8 +28,8 @@ MODEL_MISTAKES = [
     Mistake("unknown_key", "license:", "licence: x\nlicense:", 28, "licence", ("unknown key",)),
     Mistake("unknown_key_of_a_file", "    size: 1234", "    sise: 1\n    size: 1", 5, "files[0].sise", ("unknown key",)),
     Mistake("unknown_key_of_ours", "  output: log", "  outputs: 1\n  output: log", 31, "ov_mobilenet.outputs"),
-    Mistake("missing_key", "license: https://example.org/LICENSE\n", "", 1, "license", ("missing",)),
-    Mistake("missing_key_of_a_file", "    size: 1234\n", "", 4, "files[0].size", ("missing",)),
+    Mistake("missing_key", "license: https://example.org/LICENSE\n", "", 1, "license", ("missing key",)),
+    Mistake("missing_key_of_a_file", "    size: 1234\n", "", 4, "files[0].size", ("missing key",)),
     Mistake("wrong_type", "size: 1234", "size: big", 5, "files[0].size", ("expected `int`", "got `str`")),
     Mistake("wrong_type_of_a_list", "shape: [1, 3, 224, 224]", "shape: 224", 24, "input_info[0].shape", ("got `int`",)),
     Mistake("no_files", "files:", "files: []\nx:", 3, "files", ("expected `array` of length >= 1",)),
@@ -58,21 +58,21 @@ MODEL_MISTAKES = [
     Mistake("labels_with_nul", "imagenet_1000_classes", r'"a\0b"', 34, "ov_mobilenet.labels"),
     Mistake("unknown_archive_format", "gztar", "rar", 15, "postprocessing[0].format", ("rar",)),
     Mistake("unknown_step", "$type: unpack_archive", "$type: run", 14, "postprocessing[0].$type", ("run",)),
-    Mistake("bad_regex", "'a+'", "'a('", 19, "postprocessing[1].pattern", ("bad pattern", "'a('")),
-    Mistake("huge_repetition", "'a+'", f"'a{{{10**12}}}'", 19, "postprocessing[1].pattern", ("bad pattern",)),
+    Mistake("bad_regex", "'a+'", "'a('", 19, "postprocessing[1].pattern", ("invalid pattern", "'a('")),
+    Mistake("huge_repetition", "'a+'", f"'a{{{10**12}}}'", 19, "postprocessing[1].pattern", ("invalid pattern",)),
     Mistake("negative_count", "replacement: b", "replacement: b\n    count: -1", 21, "postprocessing[1].count"),
     Mistake("ftp", "https://example.org/net.onnx", "ftp://x/y", 7, "files[0].source", ("https://host/path", "'ftp://x/y'")),
-    Mistake("url_without_host", "https://example.org/net.onnx", "https:///net", 7, "files[0].source", ("bad URL",)),
-    Mistake("url_with_open_bracket", "https://example.org/net.onnx", "'https://[x/y'", 7, "files[0].source", ("bad URL",)),
-    Mistake("url_with_bad_port", "https://example.org/net.onnx", "https://x:port/y", 7, "files[0].source", ("bad URL",)),
-    Mistake("url_with_space", "https://example.org/net.onnx", "https://x/a b", 7, "files[0].source", ("bad URL",)),
-    Mistake("second_url", "https://b.example.org", "file://b", 11, "files[1].source[1]", ("bad URL",)),
+    Mistake("url_without_host", "https://example.org/net.onnx", "https:///net", 7, "files[0].source", ("invalid URL",)),
+    Mistake("url_with_open_bracket", "https://example.org/net.onnx", "'https://[x/y'", 7, "files[0].source", ("invalid URL",)),
+    Mistake("url_with_bad_port", "https://example.org/net.onnx", "https://x:port/y", 7, "files[0].source", ("invalid URL",)),
+    Mistake("url_with_space", "https://example.org/net.onnx", "https://x/a b", 7, "files[0].source", ("invalid URL",)),
+    Mistake("second_url", "https://b.example.org", "file://b", 11, "files[1].source[1]", ("invalid URL",)),
     Mistake("no_source", "source: https://example.org/net.onnx", "source: []", 7, "files[0].source", ("at least one",)),
     Mistake("unknown_source", "$type: http,", "$type: torrent,", 12, "files[1].original_source.$type", ("torrent",)),
     Mistake("unknown_framework", "framework: onnx", "framework: theano", 21, "framework", ("pytorch", "'theano'")),
     Mistake("onnx_args_for_onnx", "framework: onnx", "conversion_to_onnx_args: [--weights=x]\nframework: onnx", 21,
-            "conversion_to_onnx_args", ("only for pytorch", "framework onnx")),
-    Mistake("pytorch_without_args", "framework: onnx", "framework: pytorch", 1, "conversion_to_onnx_args", ("missing",)),
+            "conversion_to_onnx_args", ("only allowed for pytorch", "framework onnx")),
+    Mistake("pytorch_without_args", "framework: onnx", "framework: pytorch", 1, "conversion_to_onnx_args", ("missing key",)),
     Mistake("other_task", "task_type: classification", "task_type: detection", 2, "task_type",
             ("expected classification", "got detection")),
     Mistake("accuracy_in_per_cent", "top1: 0.7,", "top1: 70.0,", 33, "ov_mobilenet.accuracy.top1", ("<= 1.0",)),
@@ -105,7 +105,7 @@ CHECK_MISTAKES = [
     Mistake("unknown_reader", "pillow_imread", "pil", 8, "models[0].datasets[0].reader", ("pil",)),
     Mistake("missing_key", "    datasets:", "    x:", 6, "models[0].x", ("unknown key",)),
     Mistake("missing_launchers", "    launchers:\n      - framework: openvino\n        adapter: classification\n", "", 2,
-            "models[0].launchers", ("missing",)),
+            "models[0].launchers", ("missing key",)),
     Mistake("wrong_type", "size: 256", "size: large", 10, f"{_PREPROCESSING}[0].size", ("got `str`",)),
     Mistake("negative_size", "size: 224", "size: -224", 11, f"{_PREPROCESSING}[1].size", (">= 1", "got -224")),
     Mistake("step_without_size", "size: 224", "use_pillow: true", 11, f"{_PREPROCESSING}[1]",
@@ -178,7 +178,7 @@ def test_the_valid_description_loads(describe_model: DescribeModel, tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["mobile net", "größe", "a,b", "...", "a+b"])
 def test_an_invalid_folder_name_is_refused(name: str, describe_model: DescribeModel) -> None:
-    with pytest.raises(ConfigError, match="the folder's name is the model's name") as caught:
+    with pytest.raises(ConfigError, match="invalid model name: it is the name of the folder") as caught:
         describe_model(name=name)
     assert repr(name) in str(caught.value)
     assert "letters, digits" in str(caught.value)

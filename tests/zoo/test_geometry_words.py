@@ -53,7 +53,7 @@ def test_any_text_parses_or_raises_a_usage_error(text: str) -> None:
     try:
         geometry = parse_words(text)
     except UsageError as error:
-        assert "geometry not understood" in str(error)
+        assert "invalid geometry" in str(error)
     else:
         assert parse_words(str(geometry)) == geometry
 

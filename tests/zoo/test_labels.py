@@ -49,7 +49,7 @@ def test_a_labels_file(content: bytes, expected: tuple[str, ...], tmp_path: Path
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is empty: expected one name a line"),
+        (b"", "is empty: expected one name per line"),
         (b"\n \n", "is empty"),
         (b"cat\n\ndog\n", ":2: empty line between labels"),
         (b"\ncat\n", ":1: empty line between labels"),
@@ -107,7 +107,9 @@ def test_labels_that_do_not_match_the_classes_are_an_error(
     classes: int, names: int, model_yml: str, describe_model: DescribeModel
 ) -> None:
     text = model_yml.replace("classes: 1000", f"classes: {classes}").replace("net_1000", f"net_{names}")
-    with pytest.raises(ConfigError, match=f"labels do not match the classes: expected {classes}, got {names}"):
+    with pytest.raises(
+        ConfigError, match=f"labels does not match the number of classes: expected {classes}, got {names}"
+    ):
         config_labels(describe_model(text))
 
 
