@@ -42,7 +42,7 @@ class Document:
     lines: Mapping[Key, int]
 
     def error(self, what: str, key: Key = (), *, expected: object = None, got: object = None) -> ConfigError:
-        """An error that names file, line and key. A key without a line takes that of the nearest parent that has one."""
+        """An error that names file, line and key; a key without a line takes that of its nearest parent with one."""
         known = key
         while known and known not in self.lines:
             known = known[:-1]

@@ -141,7 +141,7 @@ def test_the_table_is_on_stdout_and_talk_on_stderr(
         (["convert", "{model}", "--batch", "0"], 2, "bad --batch"),
         (["frobnicate"], 2, "No such command"),
         (["list", "nothing-like-it*"], 2, "unknown model"),
-        (["download", "mobilenetv2-7", "--offline", "-o", "{empty}"], 1, "the network is not to be used"),
+        (["download", "mobilenetv2-7", "--offline", "-o", "{empty}"], 1, "the network must not be used"),
     ],
 )
 def test_errors_are_one_message_and_the_right_code(

@@ -141,7 +141,7 @@ def test_wrong_bytes_are_reported_in_full_and_keep_the_earlier_file(case: Downlo
     assert hashlib.sha384(CONTENT).hexdigest() in message
     assert hashlib.sha384(OTHER).hexdigest() in message
     assert "1024 bytes" in message
-    command = shlex.split(message.partition("By hand: ")[2])
+    command = shlex.split(message.partition("To fetch it by hand: ")[2])
     assert command == ["curl", "--create-dirs", "-L", "-o", str(case.target), URL]
     assert case.target.read_bytes() == b"earlier"
     assert [path.name for path in case.folder.iterdir()] == ["net.onnx"]
@@ -150,7 +150,7 @@ def test_wrong_bytes_are_reported_in_full_and_keep_the_earlier_file(case: Downlo
 
 @pytest.mark.parametrize(
     ("announced", "words"),
-    [("true", "the server announces another size"), (None, "too many bytes"), (1024, "too many bytes")],
+    [("true", "announced by the server differs"), (None, "too many bytes"), (1024, "too many bytes")],
 )
 def test_a_longer_answer_is_refused(announced: int | str | None, words: str, case: DownloadCase) -> None:
     case.transport.answers[URL] = CONTENT + b"more"
@@ -162,7 +162,10 @@ def test_a_longer_answer_is_refused(announced: int | str | None, words: str, cas
 
 @pytest.mark.parametrize(
     ("announced", "words"),
-    [("true", "announces another size: expected 1024, got 1020"), (None, "ended early: expected 1024, got 1020")],
+    [
+        ("true", "announced by the server differs from the description: expected 1024, got 1020"),
+        (None, "closed early: expected 1024, got 1020"),
+    ],
 )
 def test_a_shorter_answer_is_refused(announced: int | str | None, words: str, case: DownloadCase) -> None:
     case.transport.answers[URL] = CONTENT[:-4]
@@ -220,7 +223,7 @@ def test_offline_sends_no_request_and_names_the_missing_file(case: DownloadCase)
         case.download(offline=True)
     assert case.transport.calls == []
     message = str(caught.value)
-    assert "net.onnx is not here and the network is not to be used" in message
+    assert "net.onnx is not on disk and the network must not be used" in message
     assert URL in message
     assert str(case.target) in message
 
@@ -428,9 +431,9 @@ def test_a_count_limits_the_replacements(case: DownloadCase, patched: Patched) -
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        ({"pattern": "print", "replacement": "log", "count": 3}, "does not fit: expected 3 matches, got 2"),
-        ({"pattern": "missing", "replacement": "x"}, "does not fit: expected at least 1 matches, got 0"),
-        ({"pattern": "print", "replacement": r"\7"}, "bad replacement"),
+        ({"pattern": "print", "replacement": "log", "count": 3}, "wrong number of matches: expected 3, got 2"),
+        ({"pattern": "missing", "replacement": "x"}, "wrong number of matches: expected at least 1, got 0"),
+        ({"pattern": "print", "replacement": r"\7"}, "invalid replacement"),
     ],
 )
 def test_a_replacement_with_wrong_match_count_is_an_error(
