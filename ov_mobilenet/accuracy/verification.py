@@ -174,9 +174,9 @@ def graph_facts(config: ModelConfig, plan: ConversionPlan, path: Path) -> tuple[
 
 def _not_covered(config: ModelConfig, plan: ConversionPlan, path: Path) -> str | None:
     """A state dict is run in our own module; whose padding that is only its keys can tell."""
-    from ov_mobilenet.conversion.sources.pytorch import fit_plan
+    from ov_mobilenet.conversion.sources.pytorch import match_plan
 
-    if config.framework != "pytorch" or not fit_plan(plan, path).taken_for:
+    if config.framework != "pytorch" or not match_plan(plan, path).key_mapping:
         return None
     return "padding, activations and batch-norm epsilon: the weights were run in our own module"
 

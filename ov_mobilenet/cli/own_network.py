@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.conversion.architectures import KNOWN
+from ov_mobilenet.conversion.architectures import ARCHITECTURES
 from ov_mobilenet.conversion.inspection import inspect_source
 from ov_mobilenet.conversion.own_network import PRESETS, Draft, Wishes, draft, with_preset
 from ov_mobilenet.errors import UsageError
@@ -82,7 +82,7 @@ def source_options(function: F) -> F:
             "--labels", metavar="FILE|SET",
             help="Class names, one a line; or imagenet_1000_classes, imagenet_1001_classes, none.",
         ),
-        click.option("--architecture", type=click.Choice(KNOWN), help="Of bare PyTorch weights."),
+        click.option("--architecture", type=click.Choice(ARCHITECTURES), help="Of bare PyTorch weights."),
         click.option("--width", type=float, help="Width multiplier that the weights must have."),
         click.option("--classes", type=click.IntRange(min=1), help="Number of classes that the network must have."),
         click.option("--weights-key", metavar="KEY", help="Entry of a checkpoint with several sets of weights."),

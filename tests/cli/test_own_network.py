@@ -321,14 +321,17 @@ def test_data_files_that_lie_elsewhere_are_refused(tmp_path: Path, capsys: Captu
     network = with_data_beside(tmp_path / "net")
     (tmp_path / "net" / "small.data").rename(tmp_path / "small.data")
     assert main(source("mine", network, tmp_path / "out")) == 1
-    assert "a data file of the network is not there: expected 'small.data'" in capsys.readouterr().err
+    assert "an external data file does not exist: expected 'small.data'" in capsys.readouterr().err
     for location in ("../small.data", str(tmp_path / "small.data")):
         model = onnx.load(network, load_external_data=False)
         for tensor in model.graph.initializer:
             tensor.external_data[0].value = location
         network.write_bytes(model.SerializeToString())
         assert main(source("mine", network, tmp_path / "out")) == 1
-        assert f"data lies elsewhere: expected files in its own folder, got '{location}'" in capsys.readouterr().err
+        assert (
+            f"outside the network's folder: expected files in the same folder, got '{location}'"
+            in capsys.readouterr().err
+        )
     assert not (tmp_path / "out").exists()
 
 

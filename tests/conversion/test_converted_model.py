@@ -248,7 +248,7 @@ def test_a_different_normalisation_in_the_accuracy_check_is_a_warning() -> None:
 @pytest.mark.parametrize("framework", ["caffe", "paddle"])
 def test_frameworks_that_are_refused_say_why(tmp_path: Path, framework: str) -> None:
     yml = small.write_onnx(tmp_path / "net", framework=framework)
-    with pytest.raises(ConversionError, match=f"framework {framework} is not converted here.*OpenVINO"):
+    with pytest.raises(ConversionError, match=f"framework {framework} is not supported.*OpenVINO"):
         convert(yml, tmp_path)
 
 

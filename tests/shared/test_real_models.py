@@ -205,7 +205,7 @@ def test_an_integer_onnx_network_is_refused_with_the_way_out(shared: Path, tmp_p
     network.parent.mkdir()
     shutil.copy(shared / "zoo" / "mobilenetv2-12-int8-onnx" / network.name, network)
     yml = small.describe(network, shape=(1, 3, 224, 224), output="output")
-    with pytest.raises(ConversionError, match="QOperator form.*quantize"):
+    with pytest.raises(ConversionError, match="QOperator format.*quantize"):
         convert(yml, tmp_path)
 
 

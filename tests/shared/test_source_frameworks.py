@@ -1,4 +1,4 @@
-"""Real networks in their own framework, fed by hand, against the IRs: TensorFlow and LiteRT on 200 images.
+"""Real networks run in their own framework, compared with the IRs: TensorFlow and LiteRT on 200 images.
 
 Nothing here goes through our own oracles, but for the test of `--verify`.
 """
@@ -43,7 +43,7 @@ def ir_answers(
 
 
 def lite_answers(network: Path, files: np.ndarray) -> np.ndarray:
-    """LiteRT's output for each image of the network's own input type, as it comes."""
+    """LiteRT's raw output for each image, given in the network's own input type."""
     interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter(str(network))
     interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
