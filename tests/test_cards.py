@@ -1,4 +1,4 @@
-"""The model cards are what `tools/generate_cards.py` writes today."""
+"""The model cards match the output of `tools/generate_cards.py`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_model_has_a_card() -> None:
     assert described and carded == described
 
 
-def test_check_names_the_card_that_drifted_and_leaves_it(
+def test_check_names_outdated_cards_and_does_not_write_them(
     generator: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "model_configs"
@@ -42,9 +42,9 @@ def test_check_names_the_card_that_drifted_and_leaves_it(
     (folder / "mobilenet-v1-0.25-128" / "README.md").unlink()
 
     assert generator.main(["--check", "--folder", str(folder)]) == 1
-    told = capsys.readouterr().out
-    assert str(card) in told and "mobilenet-v1-0.25-128" in told
-    assert "mobilenet-v2-pytorch" not in told
+    out = capsys.readouterr().out
+    assert str(card) in out and "mobilenet-v1-0.25-128" in out
+    assert "mobilenet-v2-pytorch" not in out
     assert card.read_text("utf-8").endswith("edited\n")
 
     assert generator.main(["--folder", str(folder)]) == 0
@@ -58,7 +58,7 @@ def test_card_states_both_accuracies() -> None:
     assert "The two differ" in card
 
 
-def test_card_does_not_claim_a_difference_where_there_is_none() -> None:
+def test_card_does_not_report_a_difference_between_equal_accuracies() -> None:
     card = (ROOT / "model_configs" / "mobilenet-v1-0.25-128" / "README.md").read_text("utf-8")
     assert card.count("| 40.54 % | 65 % |") == 2
     assert "The two differ" not in card
