@@ -1,4 +1,4 @@
-"""A list of `--NAME=VALUE` arguments of a `model.yml`, and errors that name the line each one stands on."""
+"""A list of `--NAME=VALUE` arguments of a `model.yml`, and errors that name the line of an argument."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ARGUMENT = re.compile(r"--([A-Za-z][A-Za-z0-9_-]*)(?:=(.*))?", re.DOTALL)
 class Argument(str):
     """The text of one argument, which remembers its line.
 
-    It equals, hashes and prints as the plain string, so the line is no part of a `ModelConfig`'s value.
+    It equals, hashes and prints as the plain string, so the line is not part of a `ModelConfig`'s value.
 
     Attributes:
         line: 1-based line in the `model.yml`; None if the argument was not read from a file.

@@ -17,6 +17,11 @@ CONTENT = random.Random(4).randbytes(20 * CHUNK_BYTES)  # whole chunks: an incom
 PATH = "/net.onnx"
 
 
+def wrong_bytes(content: bytes) -> bytes:
+    """Other bytes of the same size."""
+    return bytes(byte ^ 1 for byte in content)
+
+
 class ServedModel:
     """A model of one file, `net.onnx`, on the test server, with a download folder and a cache of its own.
 

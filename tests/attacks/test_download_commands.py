@@ -1,4 +1,4 @@
-"""What a user asks for on the command line, against a real server."""
+"""The commands `download` and `cache` with a real server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def fetch(served: ServedModel, command: Command) -> Command:
 
 
 def many(served: ServedModel, *names: str) -> dict[str, Path]:
-    """Models with bytes of their own, each served at /NAME."""
+    """Models with different files, each served at /NAME."""
     models = {}
     for name in names:
         content = served.content + name.encode()
@@ -138,7 +138,7 @@ def test_progress_events_of_a_failure(served: ServedModel, fetch: Command) -> No
 
 
 def test_progress_events_of_several_models(served: ServedModel, fetch: Command) -> None:
-    """Each line is whole, and each model's events are in order."""
+    """Every line is complete, and the events of each model are in order."""
     models = many(served, "a", "b", "c", "d")
     code, out, _ = fetch(*models.values(), "-j", "4", "--progress_format", "json")
     assert code == 0
@@ -163,7 +163,7 @@ def test_dry_run(flag: str, served: ServedModel, fetch: Command) -> None:
 
 
 def test_jobs_with_one_failure(served: ServedModel, fetch: Command) -> None:
-    """Three are sent only once all three are asked for; the fourth is not there."""
+    """Three files are sent only once all three are requested; the fourth does not exist."""
     models = many(served, "a", "b", "c", "d")
     meet = threading.Barrier(3, timeout=WATCHDOG_S / 2)
 
@@ -260,7 +260,7 @@ def test_cache_list_and_prune(served: ServedModel, fetch: Command, command: Comm
     assert (code, out) == (0, said)
     assert [path for path in (served.cache / "files").rglob("*") if path.is_file()] == []
     assert json.loads(command("cache", "list", "--format", "json")[1])["entries"] == []
-    assert done(served, "a")  # what was downloaded is no business of the cache
+    assert done(served, "a")  # pruning the cache does not affect downloaded files
 
 
 def test_cache_list_while_files_are_deleted(
@@ -305,7 +305,7 @@ def test_corrupt_cache_entry(served: ServedModel, fetch: Command) -> None:
 
 
 def test_terminal_codes_from_the_server_are_escaped(served: ServedModel) -> None:
-    """What a server says reaches the message in one line, without escapes that a terminal obeys."""
+    """Text from the server is printed in one line, without terminal control codes."""
     served.on(says(302, Location="http://127.0.0.1:1/\x1b[2J\x07"))
     arguments = ["download", served.describe(), "-o", served.root, "--cache-dir", served.cache, "--allow-http"]
     code, out, err = run(*arguments, "--num_attempts", "1")

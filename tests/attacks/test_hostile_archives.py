@@ -73,7 +73,7 @@ def refused(archive: Path, words: str, destination: Path, wanted: str = WANTED, 
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
 def test_huge_name_header(kind: bytes, tmp_path: Path, destination: Path) -> None:
-    """A name of 300 MB that compresses to nothing is not taken into memory."""
+    """A name of 300 MB that compresses to a few bytes is not read into memory."""
     info = tarfile.TarInfo("././@LongLink")
     info.type, info.size = kind, 300 << 20
     packer = zlib.compressobj(9, wbits=31)
@@ -130,7 +130,7 @@ def test_sparse(version: str, pack: Pack, tmp_path: Path, destination: Path) -> 
 
 @pytest.mark.parametrize("format_name", ["gztar", "zip"])
 def test_bomb(format_name: str, tmp_path: Path, destination: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many zeros as the cap and one more; the real cap is 4 GiB."""
+    """One byte more than the limit; the real limit is 4 GiB."""
     monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", 50 << 20)
     zeros = bytes((50 << 20) + 1)
     if format_name == "zip":
@@ -145,7 +145,7 @@ def test_bomb(format_name: str, tmp_path: Path, destination: Path, monkeypatch: 
 
 
 def test_overlapping_zip_bomb(tmp_path: Path, destination: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many members over one stream of data: all sizes count."""
+    """Many members with the same data: all sizes are added."""
     monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", 50 << 20)
     with zipfile.ZipFile(tmp_path / "archive", "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr(WANTED, bytes(10 << 20))
@@ -168,7 +168,7 @@ def test_nested_archive_is_not_unpacked(pack: Pack, destination: Path) -> None:
 
 
 def test_fifo(pack: Pack, destination: Path) -> None:
-    """Not made and not opened: that would wait for ever."""
+    """It is neither created nor opened, which would block."""
     pipes = [entry(name, b"", type=tarfile.FIFOTYPE) for name in ("pipe", "model/x")]
     archive = pack(*pipes, entry(WANTED))
     unpack(archive, "gztar", WANTED, destination)
@@ -200,7 +200,7 @@ def test_fifo_in_a_zip(tmp_path: Path, destination: Path) -> None:
     ],
 )
 def test_names_that_look_alike(name: str, pack: Pack, destination: Path) -> None:
-    """Another name is another file, however it looks; the wanted one alone is written."""
+    """Names that look alike are different names; only the wanted file is written."""
     archive = pack(entry(name, b"evil"), entry(WANTED))
     unpack(archive, "gztar", WANTED, destination)
     assert files(destination) == [WANTED]
@@ -230,7 +230,7 @@ def test_terminal_codes_in_member_names_are_escaped(name: str, tmp_path: Path, d
 
 
 def test_member_named_like_the_archive(tmp_path: Path, destination: Path) -> None:
-    """The archive lies in the folder into which it is unpacked, as every downloaded one does."""
+    """The archive is in the folder into which it is unpacked, as every downloaded one is."""
     place = destination / "net.tgz"
     with tarfile.open(tmp_path / "archive", "w:gz") as tar:
         for info, content in (entry("net.tgz", b"evil"), entry(WANTED)):
@@ -243,7 +243,7 @@ def test_member_named_like_the_archive(tmp_path: Path, destination: Path) -> Non
 
 
 def test_member_named_like_a_temporary_file(pack: Pack, destination: Path) -> None:
-    """It would be taken away with the file that is written next."""
+    """Otherwise it would be deleted with the file that is written next."""
     archive = pack(entry("model/.net.pb.part", b"evil"), entry(WANTED))
     with pytest.raises(ArchiveError, match="duplicate member"):
         unpack(archive, "gztar", "model", destination)
@@ -254,7 +254,7 @@ def test_member_named_like_a_temporary_file(pack: Pack, destination: Path) -> No
 
 @pytest.mark.parametrize("mode", [0o000, 0o444, 0o555])
 def test_modes_of_the_archive_are_not_applied(mode: int, pack: Pack, destination: Path) -> None:
-    """Modes of the archive are not taken over: what was unpacked can be written and deleted."""
+    """The modes in the archive are not applied: unpacked files can be written and deleted."""
     archive = pack(entry("model", b"", type=tarfile.DIRTYPE, mode=mode), entry(WANTED, mode=mode))
     for _ in range(2):
         unpack(archive, "gztar", WANTED, destination)

@@ -1,4 +1,4 @@
-"""Killed, interrupted, many at once, without space: real processes of the command line."""
+"""Real processes of the command line: killed, interrupted, concurrent, on a full disk."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def arguments(served: ServedModel, *models: Path, out: Path | None = None) -> li
 
 @pytest.fixture
 def archived(served: ServedModel) -> Archived:
-    """A model of two files: one that is there already, and an archive with the network, sent slowly."""
+    """A model of two files: one that exists already, and an archive with the network, sent slowly."""
     network = random.Random(1).randbytes(600_000)
     inside, packed = served.root / "net.onnx", served.root / "net.tgz"
     inside.write_bytes(network)
@@ -64,7 +64,7 @@ def test_kill_at_random_moments(served: ServedModel, archived: Archived) -> None
     killed = resumed = 0
     for i in range(KILLS):
         served.server.reached.clear()
-        # Most while the archive comes in, the others while it is copied and unpacked.
+        # Most of them during the transfer, the others while the archive is copied and unpacked.
         late = i % 4 == 3
         served.server.reach = size if late else rng.randrange(size)
         process = start(*arguments(served, model))
@@ -75,7 +75,7 @@ def test_kill_at_random_moments(served: ServedModel, archived: Archived) -> None
             killed += 1
         process.kill()
         process.communicate()
-        for path, content in right.items():  # the right file or none
+        for path, content in right.items():  # the correct file or none
             assert not path.exists() or path.read_bytes() == content
         before = len(served.server.exchanges)
         code, _, err = run(*arguments(served, model))
@@ -91,7 +91,7 @@ def test_kill_at_random_moments(served: ServedModel, archived: Archived) -> None
 
 
 def test_kill_while_unpacking(served: ServedModel, archived: Archived) -> None:
-    """What a run that was killed left beside the network goes away with the next one."""
+    """The next run removes the temporary files that a killed run left beside the network."""
     model, right = archived
     *_, network = right
     network.parent.mkdir(parents=True)
@@ -123,7 +123,7 @@ run()
 
 @pytest.mark.parametrize("step", ["unlink 1", "unlink 2", "replace 1", "replace 2", "write_text 1", "open 1", "open 2"])
 def test_kill_between_two_file_operations(step: str, served: ServedModel) -> None:
-    """Right after the note is dropped, the part renamed, the copy made: moments too short to hit by chance."""
+    """Right after the metadata is deleted, the part renamed, or the copy made: too short to hit at random."""
     served.on(serve(served.content))
     model = served.describe()
     command = [sys.executable, "-c", KILLED_IN, *step.split(), "net.onnx", *map(str, arguments(served, model))]
@@ -139,11 +139,11 @@ def test_sigterm_keeps_the_part(served: ServedModel) -> None:
     process.terminate()
     code, _, err = finish(process)
     assert (code, err.splitlines()[-1]) == (143, "error: terminated")
-    goes_on(served, held)
+    assert_resumed(served, held)
 
 
 def held_in_the_middle(served: ServedModel) -> tuple[subprocess.Popen[str], int]:
-    """A process whose server sent one half and holds the connection."""
+    """A process whose server has sent one half of the file and then stalls."""
 
     def hold(exchange: Exchange) -> None:
         serve(served.content, stop_after=len(served.content) // 2)(exchange)
@@ -158,7 +158,7 @@ def held_in_the_middle(served: ServedModel) -> tuple[subprocess.Popen[str], int]
     return process, len(served.content) // 2
 
 
-def goes_on(served: ServedModel, kept: int) -> None:
+def assert_resumed(served: ServedModel, kept: int) -> None:
     assert not served.target.exists()
     assert served.part().stat().st_size <= kept
     assert run(*arguments(served, served.describe()))[0] == 0
@@ -171,7 +171,7 @@ def test_ctrl_c_during_a_stalled_transfer(served: ServedModel) -> None:
     process.send_signal(signal.SIGINT)
     code, _, err = finish(process)
     assert (code, err.splitlines()[-1]) == (130, "error: interrupted")
-    goes_on(served, held)
+    assert_resumed(served, held)
 
 
 def test_ctrl_c_before_the_first_byte(served: ServedModel) -> None:
@@ -185,7 +185,7 @@ def test_ctrl_c_before_the_first_byte(served: ServedModel) -> None:
 
 
 def test_ctrl_c_with_several_jobs(served: ServedModel, tmp_path: Path) -> None:
-    """Both connections are held: nobody may wait for them."""
+    """Both connections stall, and the command does not wait for them."""
     served.on(Exchange.hold)
     one = served.describe()
     two = tmp_path / "other"
@@ -208,7 +208,7 @@ def wait_for_licence_line(process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize(("count", "apart"), [(2, False), (10, False), (2, True), (10, True)])
 def test_concurrent_processes_transfer_once(count: int, apart: bool, served: ServedModel) -> None:
-    """Nothing is sent before all of them run; one fetches, the others take what it brought."""
+    """Nothing is sent before all processes run; one fetches the file, the others use it."""
 
     def whole(exchange: Exchange) -> None:
         exchange.hold()
@@ -308,14 +308,14 @@ def test_disk_full_while_unpacking(served: ServedModel, archived: Archived) -> N
 
 @pytest.mark.parametrize("what", ["cache", "files", "locks"])
 def test_cache_is_not_writable(what: str, served: ServedModel) -> None:
-    """A file in the place of a folder: what a read-only cache is to root too."""
+    """A file in place of a folder, which is an error for root as well, unlike a read-only folder."""
     place = served.cache if what == "cache" else served.cache / what
     place.parent.mkdir(exist_ok=True)
     place.write_text("no folder")
     served.on(serve(served.content))
     code, _, err = run(*arguments(served, served.describe()))
     assert code == (2 if what == "cache" else 0), err
-    if what == "cache":  # said before anything is done
+    if what == "cache":  # reported before anything is done
         assert err.count("Error:") == 1
         assert served.server.exchanges == []
         served.download()
@@ -324,7 +324,7 @@ def test_cache_is_not_writable(what: str, served: ServedModel) -> None:
 
 
 def test_part_beside_the_target_is_removed_once_the_cache_is_writable(served: ServedModel) -> None:
-    """Without a cache the part lies beside the target; with one again it is not forgotten there."""
+    """Without a cache the part is beside the target; once the cache is writable it is removed there."""
     (served.cache / "files").parent.mkdir()
     (served.cache / "files").write_text("no folder")
     served.on(serve(served.content, stop_after=len(served.content) // 2), serve(served.content, stop_after=0))

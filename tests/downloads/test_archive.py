@@ -359,7 +359,7 @@ def test_any_damage_raises_only_archive_errors(
 def fetched(
     archive: Path, destination: Path, describe_files: DescribeFiles, transport: FakeTransport, tmp_path: Path
 ) -> Fetch:
-    """Download a description whose network lies in `archive`, a .tgz."""
+    """Download a description whose network is in `archive`, a .tgz."""
 
     def fetch(network: str = WANTED) -> SourceFiles:
         url = "https://a.example.org/net.tgz"
