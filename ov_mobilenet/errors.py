@@ -1,25 +1,23 @@
-"""Every error a user can meet, as one tree.
+"""All errors that the toolkit raises on purpose, as one tree. The number is the exit code of the command line.
 
-    OvMobilenetError               1   something failed
-     ├─ UsageError                 2   the command line or a call is wrong
-     │   └─ UnknownModelError      2
-     ├─ ConfigError                1   model.yml, accuracy-check.yml, a labels file
-     ├─ DownloadError              1   a source file could not be had
-     │   ├─ OfflineError           1
-     │   ├─ HashMismatchError      3   the bytes are not those the description names
-     │   └─ ArchiveError           1   an archive is broken or hostile
-     ├─ ConversionError            1   the network cannot be converted
-     │   └─ AlreadyNormalisedError 1   mean, scale or channel order would be applied twice
-     ├─ VerificationError          3   the IR and its source network differ
-     ├─ AccuracyError              3   an accuracy is not what was asked for
-     ├─ DatasetError               1   images with their classes, or a file about them, cannot be used
-     ├─ MissingDependencyError     1   an optional package is not installed
-     ├─ IrError                    1   an IR is broken or from a newer toolkit
-     ├─ DeviceError                1   the device or a setting of it is not there
-     ├─ ImageError                 1   one image cannot be read
-     └─ OutputError                1   the results cannot be written
-
-The number is the exit code of the command line.
+OvMobilenetError               1   base class
+ ├─ UsageError                 2   invalid command line or function call
+ │   └─ UnknownModelError      2   no model of this name or path
+ ├─ ConfigError                1   invalid model.yml, accuracy-check.yml or labels file
+ ├─ DownloadError              1   a source file cannot be downloaded
+ │   ├─ OfflineError           1   a file is missing and the network must not be used
+ │   ├─ HashMismatchError      3   size or digest differ from the description
+ │   └─ ArchiveError           1   an archive is broken or unsafe
+ ├─ ConversionError            1   the source network cannot be converted
+ │   └─ AlreadyNormalisedError 1   the normalisation would be applied twice
+ ├─ VerificationError          3   the IR and its source network give different results
+ ├─ AccuracyError              3   accuracy below the floor, or too far from its reference
+ ├─ DatasetError               1   invalid dataset, annotation file or predictions file
+ ├─ MissingDependencyError     1   an optional package is not installed
+ ├─ IrError                    1   an IR is broken, or was written by a newer version
+ ├─ DeviceError                1   a device or a device setting is not available
+ ├─ ImageError                 1   an image cannot be read
+ └─ OutputError                1   results cannot be written
 """
 
 from __future__ import annotations
@@ -28,7 +26,14 @@ from typing import Any, ClassVar
 
 
 class OvMobilenetError(Exception):
-    """Base of all errors; says what, where, expected, got and what to do in one line."""
+    """Base class of all errors. The message is one line: what happened, where, expected, got, what to do.
+
+    Attributes:
+        what: what happened, in lower case and without a full stop.
+        where: the file, line, key, model or URL.
+        expected, got: what was expected and what was found.
+        fix: what to do, as a sentence without its full stop.
+    """
 
     exit_code: ClassVar[int] = 1
 
@@ -60,12 +65,12 @@ class OvMobilenetError(Exception):
         return printable(text)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Keep every field when the error crosses a process border."""
+        """Keep all fields when the error is pickled."""
         return _rebuild, (type(self), self.what, self.where, self.expected, self.got, self.fix)
 
 
 def printable(text: str) -> str:
-    """The text with all that is no visible character escaped: one line, and nothing that a terminal obeys."""
+    """Escape every character that is not printable: the result is one line without terminal control codes."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
@@ -81,76 +86,76 @@ def _rebuild(
 
 
 class UsageError(OvMobilenetError):
-    """The command line, or a call of the Python API, is wrong."""
+    """The command line, or a call of the Python API, is invalid."""
 
     exit_code = 2
 
 
 class UnknownModelError(UsageError):
-    """No description of that name, nor a file of that path."""
+    """There is no model of this name and no file of this path."""
 
 
 class ConfigError(OvMobilenetError):
-    """A description, or a file it needs, does not hold what it should."""
+    """A model description, or a file it refers to, is invalid."""
 
 
 class DownloadError(OvMobilenetError):
-    """A source file could not be had from any of its sources."""
+    """A source file cannot be downloaded from any of its sources."""
 
 
 class OfflineError(DownloadError):
-    """A file is not here and the network may not be used."""
+    """A file is not on disk and the network must not be used."""
 
 
 class HashMismatchError(DownloadError):
-    """The bytes are not those that the description names."""
+    """The size or the digest of a file differs from the description."""
 
     exit_code = 3
 
 
 class ArchiveError(DownloadError):
-    """An archive is broken, hostile, or lacks what the description refers to."""
+    """An archive is broken, unsafe, or lacks a file that the description refers to."""
 
 
 class ConversionError(OvMobilenetError):
-    """The source network cannot be converted as its description says."""
+    """The source network cannot be converted as described."""
 
 
 class AlreadyNormalisedError(ConversionError):
-    """Mean, scale or channel order are in the graph already and would be applied twice."""
+    """The graph already holds a normalisation, which would be applied twice."""
 
 
 class VerificationError(OvMobilenetError):
-    """The IR and its source network differ by more than the tolerance."""
+    """The results of the IR and of its source network differ by more than the tolerance."""
 
     exit_code = 3
 
 
 class AccuracyError(OvMobilenetError):
-    """An accuracy lies below the floor, or too far from its reference."""
+    """A measured accuracy is below the floor, or too far from its reference."""
 
     exit_code = 3
 
 
 class DatasetError(OvMobilenetError):
-    """Images with their classes, or a file about them, cannot be used."""
+    """A dataset, its annotation file or a predictions file is invalid."""
 
 
 class MissingDependencyError(OvMobilenetError):
-    """An optional package is needed and not installed."""
+    """An optional package is required and not installed."""
 
 
 class IrError(OvMobilenetError):
-    """An IR cannot be read, or was written by a newer toolkit."""
+    """An IR cannot be read, or was written by a newer version of the toolkit."""
 
 
 class DeviceError(OvMobilenetError):
-    """A device, or a setting of it, is not available."""
+    """A device, or a setting of a device, is not available."""
 
 
 class ImageError(OvMobilenetError):
-    """One image cannot be read or has a form the network cannot take."""
+    """An image cannot be read, or its shape or type does not match the network's input."""
 
 
 class OutputError(OvMobilenetError):
-    """The results cannot be written where they should go, or what is there is no such output."""
+    """Results cannot be written, or the existing output is not one of this command."""

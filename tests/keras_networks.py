@@ -1,4 +1,4 @@
-"""Keras networks with weights whose answers differ from image to image, in the layouts that exist in the wild."""
+"""Keras networks whose results differ from image to image, in the file layouts that exist in practice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HALVES = "  - --mean_values=[127.5,127.5,127.5]\n  - --scale_values=[127.5]\n"
 
 
 def build(name: str, side: int, *, seed: int = 11, **options: Any) -> Any:
-    """A network of keras.applications that is sure of its answers (above 0.5) and changes them with the image."""
+    """A network of keras.applications with confident results (above 0.5) that differ from image to image."""
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -36,16 +36,17 @@ def build(name: str, side: int, *, seed: int = 11, **options: Any) -> Any:
 
 
 def frames(count: int, side: int, seed: int) -> np.ndarray:
-    """Each runs from one strong colour to another, with little noise: what averages over the image then differs."""
+    """Gradients between two strong colours with little noise, so that averages over the image differ."""
     rng = np.random.default_rng(seed)
     ends = rng.integers(0, 256, (2, count, 1, 1, 3))
     way = np.linspace(0, 1, side)[None, :, None, None]
     blend = ends[0] * (1 - way) + ends[1] * way
-    return np.clip(blend + rng.integers(-5, 6, (count, side, side, 3)), 0, 255).astype(np.uint8)
+    made: np.ndarray = np.clip(blend + rng.integers(-5, 6, (count, side, side, 3)), 0, 255).astype(np.uint8)
+    return made
 
 
 def liven(network: Any, side: int, *, halves: bool, seed: int = 11) -> None:
-    """Draw batch norm's numbers around what images give, then centre and sharpen the head."""
+    """Set the statistics of batch norm near those of the images, then centre and scale the classifier."""
     import keras
 
     rng = np.random.default_rng(seed)
@@ -88,13 +89,13 @@ def _all_layers(network: Any) -> list[Any]:
 
 
 def as_input(frames: np.ndarray, *, halves: bool) -> np.ndarray:
-    """uint8 (N, H, W, 3) BGR to what the network takes: RGB, 0..255 or -1..1."""
+    """Convert uint8 (N, H, W, 3) BGR to the network's input: RGB, 0..255 or -1..1."""
     x = frames[..., ::-1].astype(np.float32)
     return (x - np.float32(127.5)) / np.float32(127.5) if halves else np.ascontiguousarray(x)
 
 
 def published_name(layer: str) -> str:
-    """What Keras of 2020 called a layer of MobileNetV3: `expanded_conv_1/expand/BatchNorm`."""
+    """The name of a MobileNetV3 layer in Keras of 2020, such as `expanded_conv_1/expand/BatchNorm`."""
     if match := re.fullmatch(r"(expanded_conv(?:_\d+)?)_(\w+)", layer):
         block, rest = match.groups()
         rest = rest.replace("squeeze_excite_conv", "squeeze_excite/Conv").replace("_bn", "/BatchNorm")
@@ -105,7 +106,7 @@ def published_name(layer: str) -> str:
 
 
 def write_published(network: Any, path: Path, *, rename: Any = published_name) -> Path:
-    """Save weights as keras.applications published them, which Keras 3 reads and does not write."""
+    """Save weights in the layout of the published files, which Keras 3 reads but does not write."""
     import h5py
 
     with h5py.File(path, "w") as file:

@@ -1,4 +1,4 @@
-"""Small networks with descriptions, made on the spot: random, but with answers that differ from image to image."""
+"""Small random networks with descriptions; their results differ from image to image."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def describe(
 
 
 def weights(seed: int = 7, classes: int = CLASSES) -> dict[str, np.ndarray]:
-    """Weights that float16 holds exactly, so that an FP16 IR may not differ from the FP32 one."""
+    """Weights that float16 represents exactly, so that the FP16 and the FP32 IR give the same results."""
     rng = np.random.default_rng(seed)
 
     def draw(*shape: int, scale: float) -> np.ndarray:
@@ -146,14 +146,16 @@ def by_hand(frame: np.ndarray, *, softmax: bool = True, classes: int = CLASSES) 
     filtered = np.einsum("chwij,ocij->ohw", windows, w["conv"]) + w["bias"][:, None, None]
     logits = w["dense"] @ np.maximum(filtered, 0).mean(axis=(1, 2)) + w["offset"]
     exponentials = np.exp(logits - logits.max())
-    return exponentials / exponentials.sum() if softmax else logits
+    answer: np.ndarray = exponentials / exponentials.sum() if softmax else logits
+    return answer
 
 
 def frames(count: int = 12, side: int = SIDE, seed: int = 3) -> np.ndarray:
-    """Frames of one strong colour each with noise, uint8 (count, side, side, 3)."""
+    """Frames of one strong colour with noise, uint8 (count, side, side, 3)."""
     rng = np.random.default_rng(seed)
     colours = rng.integers(0, 256, (count, 1, 1, 3))
-    return np.clip(colours + rng.integers(-40, 41, (count, side, side, 3)), 0, 255).astype(np.uint8)
+    made: np.ndarray = np.clip(colours + rng.integers(-40, 41, (count, side, side, 3)), 0, 255).astype(np.uint8)
+    return made
 
 
 ONNX_ARGS = """\
@@ -169,7 +171,7 @@ conversion_to_onnx_args:
 
 
 def spread_answers(module: Any, *, side: int = 64, spread: float = 0.8) -> None:
-    """Give a new network batch norm and a head with which its answers differ from image to image.
+    """Set batch norm and the classifier of a new network so that its results differ from image to image.
 
     Args:
         side: pixels; the answers differ on `frames(side=side)`.
@@ -194,7 +196,7 @@ def spread_answers(module: Any, *, side: int = 64, spread: float = 0.8) -> None:
 
 
 def v2_state(classes: int = CLASSES, *, side: int = 64, spread: float = 0.8) -> dict[str, torch.Tensor]:
-    """State of a MobileNet V2 whose answers differ; see `spread_answers`."""
+    """State dict of a MobileNet V2 whose results differ from image to image; see `spread_answers`."""
     import torch
 
     from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
@@ -207,14 +209,14 @@ def v2_state(classes: int = CLASSES, *, side: int = 64, spread: float = 0.8) -> 
 
 
 def write_v2_checkpoint(folder: Path) -> Path:
-    """A MobileNet V2 of five classes whose answers differ. Returns the model.yml."""
+    """Write a MobileNet V2 of five classes whose results differ from image to image. Returns the model.yml."""
     from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
 
     return write_checkpoint(folder, "mobilenet_v2", lambda: MobileNetV2(classes=CLASSES), "small_v2.pth")
 
 
 def write_checkpoint(folder: Path, architecture: str, new: Callable[[], Any], file: str = "small.pth") -> Path:
-    """The state dict of a new network whose answers differ. Returns the model.yml."""
+    """Write the state dict of a network whose results differ from image to image. Returns the model.yml."""
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -240,15 +242,15 @@ def normalised(frames_: np.ndarray) -> np.ndarray:
 
 
 def architecture_ir(architecture: str, *, width: float, classes: int, side: int) -> Any:
-    """One of our torch modules, untrained, as an `ov.Model` for images of `side` x `side`."""
+    """One of the torch modules, untrained, as an `ov.Model` for images of `side` x `side`."""
     import openvino as ov
     import torch
 
-    from ov_mobilenet.conversion.architectures import Identified, build
-    from ov_mobilenet.conversion.architectures.blocks import trunk
+    from ov_mobilenet.conversion.architectures import MobileNetSpec, build
+    from ov_mobilenet.conversion.architectures.blocks import backbone
 
-    form = Identified(architecture=architecture, width=width, classes=classes, hidden=trunk(architecture, width).hidden)
-    module = build(form).eval()
+    hidden = backbone(architecture, width).hidden
+    module = build(MobileNetSpec(architecture=architecture, width=width, classes=classes, hidden=hidden)).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # see sources/pytorch.py
         traced = torch.jit.trace(module, torch.zeros(1, 3, side, side), check_trace=False)

@@ -1,4 +1,4 @@
-"""Networks made with tensorflow on the spot, and tensorflow's own answers, fed by hand."""
+"""Small networks made with tensorflow, and tensorflow's results for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import small_networks as small
 
 
 def answers(graph: Path, rgb: np.ndarray, *, source: str, target: str) -> np.ndarray:
-    """A frozen graph's answers, one image at a time.
+    """The results of a frozen graph, one image at a time.
 
     Args:
         rgb: float32 (N, H, W, 3), normalised.
@@ -62,13 +62,13 @@ def write_small_saved_model(folder: Path, *, batch: int | None = None, features:
     module = tf.Module()
     module.weights = {name: tf.Variable(value) for name, value in small.weights().items()}
 
-    @tf.function(input_signature=[tf.TensorSpec([batch, small.SIDE, small.SIDE, 3], name="data")])
     def serve(data: Any) -> dict[str, Any]:
         outputs = {"scores": _small(tf, data, module.weights, -1)}
         return {**outputs, "features": tf.reduce_mean(data, [1, 2])} if features else outputs
 
-    module.serve = serve
-    tf.saved_model.save(module, str(folder), signatures=serve)
+    signature = [tf.TensorSpec([batch, small.SIDE, small.SIDE, 3], name="data")]
+    module.serve = tf.function(serve, input_signature=signature)
+    tf.saved_model.save(module, str(folder), signatures=module.serve)
 
 
 def _small(tf: Any, data: Any, weights: dict[str, Any], batch: int) -> Any:
@@ -81,7 +81,7 @@ def _small(tf: Any, data: Any, weights: dict[str, Any], batch: int) -> Any:
 def write_imagenet_graph(path: Path, frames: np.ndarray, output: str) -> None:
     """A small graph of 1001 classes with the tensor names of Google's frozen MobileNets: `input` to `output`.
 
-    The head is centred on the frames and sharpened, so that the answers differ from image to image.
+    The classifier is centred on the frames and scaled, so that the results differ from image to image.
 
     Args:
         frames: uint8 (N, SIDE, SIDE, 3) BGR at the size that the network is to take.
@@ -106,6 +106,6 @@ def write_imagenet_graph(path: Path, frames: np.ndarray, output: str) -> None:
 
 
 def pack(archive: Path, content: Path, name: str) -> None:
-    """A `.tar.gz` with one file or folder in it under a name."""
+    """Write a `.tar.gz` with one file or folder under a name."""
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(content, name)

@@ -34,9 +34,9 @@ def not_covered(config: ModelConfig, plan: ConversionPlan, path: Path) -> str | 
 
     Only its keys tell which padding it was trained with.
     """
-    from ov_mobilenet.conversion.sources.pytorch import fit_plan
+    from ov_mobilenet.conversion.sources.pytorch import match_plan
 
-    if config.framework != "pytorch" or not fit_plan(plan, path).taken_for:
+    if config.framework != "pytorch" or not match_plan(plan, path).key_mapping:
         return None
     return "padding, activations and batch-norm epsilon: both networks take them from ov-mobilenet's own PyTorch module"
 

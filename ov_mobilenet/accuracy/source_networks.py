@@ -1,6 +1,6 @@
-"""Run a source network in its own framework, fed by hand: the independent judge of a conversion.
+"""Run a source network in its own framework: the independent reference (oracle) for a conversion.
 
-Nothing here imports openvino. The pixels are normalised with numpy, the way the model's document says.
+openvino is not imported here. The pixels are normalised with numpy, as the description of the model states.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Oracle = Callable[["NDArray[np.uint8]"], "NDArray[np.float32]"]
-"""From one frame, uint8 (H, W, 3) BGR at the network's size, to float32 (classes,) as the source network ends."""
+"""From one frame, uint8 (H, W, 3) BGR at the network's input size, to the network's float32 (classes,) output."""
 
 PACKAGES = {
     "onnx": "onnxruntime",
@@ -32,16 +32,17 @@ PACKAGES = {
 
 
 def source_oracle(config: ModelConfig, plan: ConversionPlan, path: Path) -> Oracle:
-    """The source network as a function.
+    """The source network as a function that runs it in its own framework.
 
     Raises:
-        MissingDependencyError: its framework is not installed; names the package.
-        ConversionError: the framework has no oracle, or cannot read or run the network; so does the function itself.
+        MissingDependencyError: the framework is not installed. Names the package.
+        ConversionError: the framework is not supported, or cannot read or run the network. The returned function raises
+            it as well.
     """
     builders = {"onnx": _onnx, "pytorch": _pytorch, "tflite": _tflite, "tf": _tensorflow, "keras": _keras}
     framework = network_framework(config, path)
     if framework not in builders:
-        raise ConversionError("no way to run this framework", where=config.path, got=framework)
+        raise ConversionError("networks of this framework cannot be run", where=config.path, got=framework)
     failures = _framework_errors(framework)
     try:
         run = builders[framework](plan, path)
@@ -50,7 +51,7 @@ def source_oracle(config: ModelConfig, plan: ConversionPlan, path: Path) -> Orac
     except ImportError as error:
         package = PACKAGES[framework]
         raise MissingDependencyError(
-            f"the source network is run in its own framework, and {package} is not installed",
+            f"running the source network requires {package}, which is not installed",
             fix=f"pip install {package}",
         ) from error
 
@@ -64,7 +65,7 @@ def source_oracle(config: ModelConfig, plan: ConversionPlan, path: Path) -> Orac
 
 
 def _framework_errors(framework: str) -> tuple[type[Exception], ...]:
-    """What a framework raises for a network that it cannot read or run."""
+    """The exceptions that a framework raises for a network that it cannot read or run."""
     common = (RuntimeError, ValueError, KeyError, IndexError, TypeError, OSError)
     if framework == "onnx":
         try:
@@ -88,13 +89,13 @@ def _framework_errors(framework: str) -> tuple[type[Exception], ...]:
 
 def _cannot_run(framework: str, path: Path, error: Exception) -> ConversionError:
     lines = str(error).strip().splitlines()
-    # onnxruntime begins its one long line with C++ signatures; what went wrong stands at its end.
+    # onnxruntime's message is one long line that begins with C++ signatures and ends with the reason.
     reason = lines[0][-200:] if lines else type(error).__name__
     return ConversionError(f"{PACKAGES[framework]} cannot run the source network ({reason})", where=path)
 
 
 def normalise(frame: NDArray[np.uint8], normalisation: Normalisation) -> NDArray[np.float32]:
-    """(x - mean) / scale in float32, after the channels are reversed if the normalisation says so."""
+    """Reverse the channels if required, then compute (x - mean) / scale in float32."""
     import numpy as np
 
     x = frame[:, :, ::-1] if normalisation.reverse_input_channels else frame
@@ -138,7 +139,7 @@ def _onnx(plan: ConversionPlan, path: Path) -> Oracle:
 
 
 def _named(ports: Sequence[Any], name: str | None, path: Path) -> Any:
-    """The input or output of a name, with TensorFlow's `:0` or without, as the conversion takes it."""
+    """The input or output with this name, with or without TensorFlow's `:0`; the first one if no name is given."""
     if not name and ports:
         return ports[0]
     for port in ports:
@@ -153,9 +154,9 @@ def _named(ports: Sequence[Any], name: str | None, path: Path) -> Any:
 def _pytorch(plan: ConversionPlan, path: Path) -> Oracle:
     import torch
 
-    from ov_mobilenet.conversion.sources.pytorch import fit_plan, load_module
+    from ov_mobilenet.conversion.sources.pytorch import load_module, match_plan
 
-    module = load_module(fit_plan(plan, path), path)
+    module = load_module(match_plan(plan, path), path)
 
     def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -175,7 +176,7 @@ def _tflite(plan: ConversionPlan, path: Path) -> Oracle:
     kind = np.dtype(source["dtype"])
 
     def as_codes(values: NDArray[np.float32]) -> NDArray[Any]:
-        """Of normalised values their codes; pixels that are not normalised are codes, counted from the lowest."""
+        """Quantise normalised values. Pixels that are not normalised are codes already, counted from the lowest one."""
         if kind.kind not in "iu":
             return values.astype(kind)
         limits = np.iinfo(kind)
@@ -209,12 +210,12 @@ def _tensorflow(plan: ConversionPlan, path: Path) -> Oracle:
 
 
 def _saved_model(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any], Any, Any]:
-    """The serving signature of a SavedModel as a function, and the shape and type it takes."""
+    """The serving signature of a SavedModel as a function, and the shape and type of its input."""
     import tensorflow as tf
 
     signature = tf.saved_model.load(str(path)).signatures["serving_default"]
     source = _named(list(signature.structured_input_signature[1].values()), plan.input.name, path)
-    # The signature's keys are what OpenVINO takes for names; TensorFlow 1 has the tensors' own as well.
+    # OpenVINO uses the keys of the signature as names; for TensorFlow 1 the names of the tensors are accepted as well.
     names = {key: {key, port.name.removesuffix(":0")} for key, port in signature.structured_outputs.items()}
     wanted = (plan.output or "").removesuffix(":0")
     target = next((key for key in names if not wanted or wanted in names[key]), None)
@@ -231,7 +232,7 @@ def _saved_model(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any]
 
 
 def _frozen_graph(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any], Any, Any]:
-    """A frozen graph from its input to the named output as a function, and the shape and type it takes."""
+    """A frozen graph, from its input to the named output, as a function, and the shape and type of its input."""
     import tensorflow as tf
 
     graph_def = tf.compat.v1.GraphDef()
@@ -240,7 +241,7 @@ def _frozen_graph(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any
     operations = wrapped.graph.get_operations()
     source = _named([op.outputs[0] for op in operations if op.type == "Placeholder"], plan.input.name, path)
     tensors = [tensor for op in operations if op.type not in ("Placeholder", "Const") for tensor in op.outputs]
-    if plan.output is None:  # as OpenVINO does: what nothing else takes in, wherever it stands in the file
+    if plan.output is None:  # as OpenVINO does: the tensor that has no consumer
         tensors = [tensor for tensor in tensors if not tensor.consumers()]
     return wrapped.prune(source, _named(tensors, plan.output, path)), source.shape, source.dtype
 

@@ -1,4 +1,4 @@
-"""`download`."""
+"""The command `download`."""
 
 from __future__ import annotations
 
@@ -21,20 +21,27 @@ from ov_mobilenet.zoo.model import ModelConfig
 @model_selection
 @click.option(
     "-o", "--output-dir", "--output_dir", type=click.Path(path_type=Path, file_okay=False), default=Path(),
-    help="Files go to OUTPUT_DIR/public/NAME (default: here).",
+    help="Download to OUTPUT_DIR/public/NAME (default: the current folder).",
 )  # fmt: skip
-@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Models at a time.")
-@click.option("--mirror", metavar="DIR|URL", help="Ask here first, for NAME/FILE.")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of models to download in parallel.",
+)
+@click.option("--mirror", metavar="DIR|URL", help="Try this folder or URL first, for NAME/FILE.")
 @click.option(
     "--num-attempts", "--num_attempts", type=click.IntRange(min=1), default=DEFAULT_RETRY.attempts, show_default=True,
-    help="How often each URL is tried.",
+    help="Number of attempts for each URL.",
 )  # fmt: skip
 @click.option(
     "--progress-format", "--progress_format", type=click.Choice(["text", "json"]), default="text", show_default=True,
-    help="json: the Open Model Zoo's events on stdout.",
+    help="json: print the Open Model Zoo's events to stdout.",
 )  # fmt: skip
-@click.option("--dry-run", "--dry_run", is_flag=True, help="Print what would be fetched from where, and stop.")
-@click.option("--allow-http", is_flag=True, help="Take http:// URLs and redirects to them.")
+@click.option("--dry-run", "--dry_run", is_flag=True, help="Print the files and their sources without downloading.")
+@click.option("--allow-http", is_flag=True, help="Allow http:// URLs, and redirects to them.")
 @options.allow_unverified
 @options.cache_dir
 @click.pass_context
@@ -52,9 +59,9 @@ def download_command(
     cache_dir: Path | None,
     offline: bool,
 ) -> int:
-    """Fetch the source files of models, verified against the size and digest of their descriptions.
+    """Download the source files of models and verify their size and digest.
 
-    What broke off is gone on with at the next run. Several models may be fetched at a time (-j).
+    Interrupted downloads are resumed. Use -j to download several models in parallel.
 
     \b
     Examples:
@@ -67,13 +74,13 @@ def download_command(
     found = selected(selection)
     if dry_run:
 
-        def say(config: ModelConfig) -> None:
-            _say_plan(config, output_dir / "public" / config.name, cache_dir or default_root(), mirror)
+        def print_plan(config: ModelConfig) -> None:
+            _print_plan(config, output_dir / "public" / config.name, cache_dir or default_root(), mirror)
 
-        return each_model(found, say)
+        return each_model(found, print_plan)
     with download_progress(context, progress_format) as on_event:
 
-        def one(config: ModelConfig) -> None:
+        def fetch(config: ModelConfig) -> None:
             options.print_licence(context, config)
             folder = output_dir / "public" / config.name
             download(
@@ -90,13 +97,13 @@ def download_command(
             if progress_format == "text":
                 click.echo(folder)
 
-        return each_model(found, one, jobs)
+        return each_model(found, fetch, jobs)
 
 
-def _say_plan(config: ModelConfig, folder: Path, cache_root: Path, mirror: str | None) -> None:
-    """A line a file: what would be done, how big it is, and from where it would come."""
+def _print_plan(config: ModelConfig, folder: Path, cache_root: Path, mirror: str | None) -> None:
+    """Print one line per file: its path, size and source."""
     for file in config.files:
         action = plan_file(file, folder / file.name, cache_root)
-        words = {"keep": "there and valid", "copy": "from the cache"}.get(action)
+        words = {"keep": "already downloaded", "copy": "from the cache"}.get(action)
         origin = words or "from " + ", else ".join(map(str, sources_of(config, file, mirror)))
         click.echo(f"{folder / file.name}  {options.human_size(file.size)}  {origin}")

@@ -1,4 +1,4 @@
-"""Which models a command is for: MODEL arguments, or the Open Model Zoo's `--name`, `--all`, `--list`."""
+"""Select the models of a command: MODEL arguments, or the Open Model Zoo's `--name`, `--all`, `--list`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Selection:
-    """Which models were asked for, in whichever way."""
+    """The options that select models."""
 
     models: tuple[str, ...]
     names: str | None
@@ -36,17 +36,17 @@ class Selection:
 
     @property
     def ways(self) -> int:
-        """In how many ways models were asked for."""
+        """The number of ways in which models are selected."""
         return sum((bool(self.models), self.names is not None, self.all_models, self.list_file is not None))
 
 
 @dataclass(frozen=True)
 class SelectedConfigs:
-    """The descriptions that were asked for.
+    """The selected descriptions.
 
     Attributes:
-        configs: in order, each once.
-        broken: what is wrong with the others, by the model as it was asked for.
+        configs: the valid descriptions in order, each once.
+        broken: the error of each invalid description, by the model as given on the command line.
     """
 
     configs: list[ModelConfig]
@@ -54,16 +54,16 @@ class SelectedConfigs:
 
 
 def model_selection(function: F) -> F:
-    """`MODEL…`, `--name`, `--all`, `--list`, `--print_all`, `--config-dir`, as one value `selection`."""
+    """Add `MODEL…`, `--name`, `--all`, `--list`, `--print_all`, `--config-dir`, passed on as one value `selection`."""
     function = options.collect_into(Selection, "selection")(function)
     for option in (
-        click.option("--print_all", "--print-all", is_flag=True, help="Print the names of all models and stop."),
+        click.option("--print_all", "--print-all", is_flag=True, help="Print the names of all models and exit."),
         click.option(
             "--list", "list_file", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE.lst",
-            help="Models by name or wildcard, one a line; # begins a comment.",
+            help="File with model names or wildcards, one per line; # begins a comment.",
         ),
-        click.option("--all", "all_models", is_flag=True, help="All models of the zoo."),
-        click.option("--name", "names", metavar="PAT[,PAT]", help="Models by name or wildcard."),
+        click.option("--all", "all_models", is_flag=True, help="Select all models of the zoo."),
+        click.option("--name", "names", metavar="PAT[,PAT]", help="Model names or wildcards."),
         options.config_dirs,
         click.argument("models", nargs=-1, metavar="[MODEL]…"),
     ):  # fmt: skip
@@ -72,15 +72,15 @@ def model_selection(function: F) -> F:
 
 
 def selected(wanted: Selection) -> SelectedConfigs:
-    """The descriptions that were asked for; one with a mistake in it does not keep the others from being done.
+    """Load the selected descriptions. An invalid description does not stop the others.
 
     Raises:
-        UsageError: none or several ways of asking; two models of one name.
-        UnknownModelError: a name or wildcard that matches nothing; before anything is done.
+        UsageError: models are selected in no way or in several ways, or two models have the same name.
+        UnknownModelError: a name or wildcard matches nothing.
     """
     if wanted.ways != 1:
         raise UsageError(
-            "which models?" if not wanted.ways else "models asked for in several ways",
+            "no models selected" if not wanted.ways else "models selected in several ways",
             expected="one of MODEL…, --name, --all, --list", got=f"{wanted.ways} of them",
         )  # fmt: skip
     if wanted.all_models:
@@ -105,7 +105,7 @@ def selected(wanted: Selection) -> SelectedConfigs:
 
 
 def load_folders(folders: Iterable[Path]) -> SelectedConfigs:
-    """The descriptions in folders."""
+    """Load the descriptions in these folders."""
     configs: list[ModelConfig] = []
     broken: dict[str, ConfigError] = {}
     for folder in folders:
@@ -117,20 +117,20 @@ def load_folders(folders: Iterable[Path]) -> SelectedConfigs:
 
 
 def report_broken(found: SelectedConfigs) -> int:
-    """Say on stderr what is wrong with descriptions. Returns the exit code."""
+    """Print the errors of invalid descriptions to stderr. Returns the exit code."""
     for error in found.broken.values():
         click.echo(f"error: {error}", err=True)
     return max((error.exit_code for error in found.broken.values()), default=0)
 
 
 def print_names(config_dirs: tuple[Path, ...] = ()) -> None:
-    """The names of all models of the zoo, one a line."""
+    """Print the names of all models of the zoo, one per line."""
     for name in model_names(config_dirs=config_dirs):
         click.echo(name)
 
 
 def _expanded(models: Iterable[str], config_dirs: tuple[Path, ...]) -> Iterable[str]:
-    """Wildcards as the names that they match."""
+    """Replace wildcards by the names that match."""
     for model in models:
         yield from model_names(model, config_dirs=config_dirs) or [model]
 
@@ -144,16 +144,17 @@ def _list_entries(path: Path) -> Iterable[str]:
             if words:
                 yield words[0]
     except (OSError, ValueError) as error:
-        raise UsageError(f"list cannot be read ({error})", where=path) from error
+        raise UsageError(f"cannot read the list of models ({error})", where=path) from error
 
 
 def each_model(
     found: SelectedConfigs, work: Callable[[ModelConfig], None], jobs: int = 1, gate: Gate | None = None
 ) -> int:
-    """Do the work for each model; one that fails is reported and the others are done. Returns the exit code.
+    """Call `work` for each model. A failure is printed and does not stop the others. Returns the exit code.
 
     Args:
-        gate: closed when the command is interrupted; threads then take no further model and report nothing.
+        jobs: number of models processed in parallel.
+        gate: closed when the command is interrupted; threads then start no further model and print nothing.
     """
     configs = found.configs
     gate = gate or Gate()
@@ -165,7 +166,7 @@ def each_model(
             if not gate.is_closed():
                 click.echo(f"error: {error}", err=True)
             return error.exit_code
-        except BrokenPipeError:  # nobody reads what is printed: there is no use in going on
+        except BrokenPipeError:  # stdout is closed: stop
             raise
         except OSError as error:
             if not gate.is_closed():
@@ -186,10 +187,10 @@ def each_model(
 
 
 def _in_threads(attempt: Callable[[ModelConfig], int], configs: list[ModelConfig], jobs: int, gate: Gate) -> list[int]:
-    """The code of each, in order.
+    """The exit code of each model, in order.
 
-    The threads are daemons: after Ctrl-C nobody waits for a server that does not answer. What a thread had fetched
-    lies in its `.part` and is gone on with at the next run.
+    The threads are daemons, so that Ctrl-C does not wait for a server that does not respond. An interrupted download
+    is resumed in the next run.
     """
     outcomes: list[Future[int]] = [Future() for _ in configs]
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -219,5 +220,5 @@ def _settle(outcome: Future[int], attempt: Callable[[ModelConfig], int], config:
     try:
         outcome.set_result(attempt(config))
     except BaseException as error:  # noqa: BLE001 (raised again in the thread that waits for the outcome)
-        gate.close()  # what is not one model's failure ends the command
+        gate.close()  # an unexpected error ends the command
         outcome.set_exception(error)

@@ -163,9 +163,9 @@ def _identify(source: Path) -> tuple[str, str, tuple[str, ...]]:
 
 
 def _inspect_checkpoint(source: Path, architecture: str | None, weights_key: str | None) -> SourceFacts:
-    from ov_mobilenet.conversion.sources.pytorch import fit_weights
+    from ov_mobilenet.conversion.sources.pytorch import match_weights
 
-    fitted = fit_weights(source, architecture=architecture, where=weights_key)
+    matched = match_weights(source, architecture=architecture, weights_key=weights_key)
     return SourceFacts(
         framework="pytorch",
         folder=source.parent,
@@ -174,11 +174,11 @@ def _inspect_checkpoint(source: Path, architecture: str | None, weights_key: str
         input_name=PYTORCH_INPUT,
         shape=(),
         output=PYTORCH_OUTPUT,
-        classes=fitted.network.classes,
+        classes=matched.network.classes,
         output_kind="logits",
-        architecture=fitted.network.architecture,
-        width=fitted.network.width,
-        warnings=fitted.remarks(),
+        architecture=matched.network.architecture,
+        width=matched.network.width,
+        warnings=matched.remarks(),
     )
 
 

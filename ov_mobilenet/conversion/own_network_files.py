@@ -13,7 +13,7 @@ from ov_mobilenet.downloads import cache
 from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.config import load_config
-from ov_mobilenet.zoo.description import MARKER, accuracy_check_yml, model_yml
+from ov_mobilenet.zoo.description import MARKERS, accuracy_check_yml, model_yml
 from ov_mobilenet.zoo.geometry import from_dataset
 
 
@@ -25,7 +25,7 @@ def check_overwritable(folder: Path) -> None:
             below the marker line are lost.
     """
     path = folder / "model.yml"
-    if path.is_file() and path.read_text("utf-8", errors="replace").partition("\n")[0] != MARKER:
+    if path.is_file() and path.read_text("utf-8", errors="replace").partition("\n")[0] not in MARKERS:
         raise ConfigError(
             "the folder already has a description that was not generated", where=path,
             fix="Convert it by its path, or choose another --name",

@@ -1,1 +1,1 @@
-"""From a description to verified bytes on disk."""
+"""Download, verify and unpack the source files of a description."""

@@ -1,7 +1,7 @@
-"""Unpack from an archive what a description refers to, and nothing else.
+"""Unpack the members of an archive that a description refers to, and nothing else.
 
-Archives come from the network. Members are written one by one, regular files only, to paths built here; links,
-devices and permissions of the archive are never made, so no member can reach outside the folder through another.
+Archives come from the network. Only regular files are written, one by one, to paths that are checked here. Links,
+devices and permissions of the archive are never applied, so no member can lead outside the folder.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from ov_mobilenet.downloads.cache import replacing, temporary_of
 from ov_mobilenet.errors import ArchiveError
 
 MAX_MEMBERS = 10_000
-MAX_TOTAL_BYTES = 4 << 30  # unpacked; the largest archive of the family (V2 1.4) unpacks to 0.3 GB
+MAX_TOTAL_BYTES = 4 << 30  # unpacked; the largest archive of a MobileNet (V2 1.4) unpacks to 0.3 GB
 CHUNK_BYTES = 1 << 20
 MAX_READ_BYTES = 4 << 20  # a name or a header; contents are read in chunks
 
-# One member: its name, its declared size in bytes, whether it is a regular file (None: a folder), how to open it.
+# One member: name, declared size in bytes, whether it is a regular file (None for a folder), and a function to open it.
 Member = tuple[str, int, bool | None, Callable[[], IO[bytes] | None]]
 
 
 def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[Path]:
-    """Unpack one file, or all files below one folder of the archive.
+    """Unpack one file, or all files of one folder of the archive.
 
     Args:
         format_name: tar, gztar, bztar, xztar or zip.
-        wanted: member name, or folder of members, with `/`.
-        folder: where to; the file appears as `folder / name`, complete or not at all.
+        wanted: name of a member or of a folder of members, with `/`.
+        folder: where to write; a file appears as `folder / name` once it is complete.
 
     Returns:
-        The files written.
+        The written files.
 
     Raises:
-        ArchiveError: the archive is broken, not of that format, too large, names a path outside, has the wanted
-            member as a link or device or twice, or not at all. Names the member.
+        ArchiveError: the archive is broken, of another format, or too large; a name leads outside the folder; or the
+            wanted member is missing, not a regular file, or a duplicate. Names the member.
     """
-    written: dict[Path, None] = {}  # a set that keeps its order
+    written: dict[Path, None] = {}  # an ordered set
     folders: set[Path] = set()
     total = 0
     try:
@@ -60,7 +60,7 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
                         expected=f"at most {MAX_MEMBERS} members and {MAX_TOTAL_BYTES} bytes",
                     )  # fmt: skip
                 if is_file is None:
-                    continue  # folders are made as files need them
+                    continue  # folders are created as needed
                 name = _safe_name(raw_name, archive)
                 if name != wanted and not name.startswith(wanted + "/"):
                     continue
@@ -69,9 +69,9 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
                 target = folder / name
                 taken = (target, temporary_of(target), *target.parents)
                 if target in folders or any(path in written for path in taken):
-                    raise ArchiveError(f"member {raw_name!r} is there twice", where=archive)
+                    raise ArchiveError(f"duplicate member {raw_name!r}", where=archive)
                 stream = open_member()
-                assert stream is not None  # tarfile gives None for what is not a regular file
+                assert stream is not None  # tarfile returns None only for members that are not regular files
                 with stream:
                     _write(stream, target, size, raw_name, archive)
                 written[target] = None
@@ -86,16 +86,16 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
     ) as error:
         raise ArchiveError(f"broken archive ({error})", where=archive, expected=format_name) from error
     except OSError as error:
-        # gzip.BadGzipFile and "Invalid data stream" of bz2 have no number, a place beyond a zip is EINVAL;
-        # with another number it is the disk.
+        # gzip.BadGzipFile and bz2's "Invalid data stream" have no errno, and an offset beyond the end of a zip is
+        # EINVAL. Any other errno is an error of the disk.
         if error.errno not in (None, errno.EINVAL):
             raise
         raise ArchiveError(f"broken archive ({error})", where=archive, expected=format_name) from error
     except (RuntimeError, NotImplementedError, ValueError) as error:
-        # zipfile: a password, an unknown compression method; tarfile: a negative size
+        # zipfile: a password, or an unknown compression method; tarfile: a negative size
         raise ArchiveError(f"archive cannot be read ({error})", where=archive) from error
     if not written:
-        raise ArchiveError("the archive lacks what the description refers to", where=archive, expected=wanted)
+        raise ArchiveError("the archive lacks a file that the description refers to", where=archive, expected=wanted)
     return list(written)
 
 
@@ -119,14 +119,14 @@ _OPENERS: dict[str, Callable[[Path], Any]] = {
 
 
 class _Limited:
-    """A stream that refuses huge reads: tarfile takes a long name of any length into memory."""
+    """A stream that refuses large reads: tarfile reads a member name of any length into memory."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self.seek, self.tell = stream.seek, stream.tell
 
     def read(self, size: int) -> bytes:
-        """At most MAX_READ_BYTES. Raises: tarfile.ReadError if more is asked for."""
+        """Read at most MAX_READ_BYTES. Raises: tarfile.ReadError if more is requested."""
         if size > MAX_READ_BYTES:
             raise tarfile.ReadError(f"a header of {size} bytes")
         return self._stream.read(size)
@@ -134,13 +134,13 @@ class _Limited:
 
 def _zip_member(zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
     kind = stat.S_IFMT(info.external_attr >> 16)
-    # Not is_dir(): a damaged archive has members without a name.
+    # Not is_dir(), which fails for the members without a name of a damaged archive.
     is_file = None if info.filename.endswith("/") else kind in (0, stat.S_IFREG)
     return info.filename, info.file_size, is_file, lambda: zipped.open(info)
 
 
 def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
-    # A sparse member declares a size that its data does not have; Google's archives have none.
+    # Sparse members declare a size that is larger than their data. The archives of the zoo have none.
     is_file = None if info.isdir() else info.isreg() and not info.issparse()
     return info.name, info.size, is_file, lambda: tar.extractfile(info)
 
@@ -148,7 +148,7 @@ def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
 def _safe_name(name: str, archive: Path) -> str:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or not parts or re.search(r"[\\:\x00-\x1f]", name):
-        raise ArchiveError(f"member {name!r} does not stay inside the folder", where=archive)
+        raise ArchiveError(f"the path of member {name!r} leads outside the folder", where=archive)
     return "/".join(parts)
 
 
@@ -159,9 +159,9 @@ def _write(stream: IO[bytes], target: Path, size: int, name: str, archive: Path)
             while chunk := stream.read(min(CHUNK_BYTES, left + 1)):
                 left -= len(chunk)
                 if left < 0:
-                    raise ArchiveError(f"member {name!r} is longer than it says", where=archive, expected=size)
+                    raise ArchiveError(f"member {name!r} is longer than declared", where=archive, expected=size)
                 out.write(chunk)
         if left:
             raise ArchiveError(
-                f"member {name!r} is shorter than it says", where=archive, expected=size, got=size - left
+                f"member {name!r} is shorter than declared", where=archive, expected=size, got=size - left
             )

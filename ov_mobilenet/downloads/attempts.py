@@ -1,7 +1,8 @@
-"""One file from one URL: attempts with back-off, resumed where the last one broke off.
+"""Fetch one file from one URL, with retries and back-off. Interrupted downloads are resumed.
 
-What came in is kept in `NAME.part` beside the target, with the URL and the server's validator in `NAME.part.json`.
-A later attempt, or a later run, asks for the rest of the same file; a server that ignores this sends all of it.
+The bytes received so far are kept in `NAME.part` beside the target, and the URL and the server's validator in
+`NAME.part.json`. A later attempt, or a later run, requests the rest of the same file; a server that ignores the range
+sends the whole file.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ov_mobilenet.downloads.cache import CHUNK_BYTES, check_bytes, new_hasher
-from ov_mobilenet.downloads.transport import PassingError, Stream, Transport
+from ov_mobilenet.downloads.transport import Stream, TransientError, Transport
 from ov_mobilenet.errors import HashMismatchError
 from ov_mobilenet.zoo.model import ModelFile
 
@@ -28,12 +29,12 @@ LONGEST_RETRY_AFTER_S = 300.0
 
 @dataclass(frozen=True)
 class Retry:
-    """How often to try one URL, and how to wait; `sleep` and `jitter` are replaced in tests.
+    """The number of attempts for one URL, and the delay between them; tests replace `sleep` and `jitter`.
 
     Attributes:
         attempts: at least 1.
-        sleep: waits for seconds.
-        jitter: gives a number in [0, 1), so that many clients do not come back at once.
+        sleep: waits for a number of seconds.
+        jitter: returns a random number in [0, 1), so that clients do not retry at the same time.
     """
 
     attempts: int = 4
@@ -41,7 +42,11 @@ class Retry:
     jitter: Callable[[], float] = random.random
 
     def delay_s(self, attempt: int, retry_after_s: float | None) -> float:
-        """Seconds to wait after failed attempt 0, 1, …: doubled each time, halved by chance, never less than asked."""
+        """Seconds to wait after failed attempt 0, 1, …
+
+        The delay doubles with each attempt, and the jitter scales it to between half and all of it. It is never shorter
+        than the server's `Retry-After`, up to five minutes.
+        """
         backoff = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0**attempt) * (1 + self.jitter()) / 2
         return max(backoff, min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S))
 
@@ -58,25 +63,25 @@ def fetch_url(
     retry: Retry,
     on_size: Callable[[int], None],
 ) -> None:
-    """Fetch a URL into `target`, which appears complete and verified or not at all.
+    """Fetch a URL into `target`, which appears only once it is complete and verified.
 
     Args:
-        on_size: called with the bytes that are here; fewer than before when an attempt begins anew.
+        on_size: called with the number of bytes received; it decreases when an attempt starts over.
 
     Raises:
-        HashMismatchError: the server has other bytes than the description names.
-        DownloadError: it refuses, or every attempt failed.
-        OSError: the disk is full, the folder read-only.
+        HashMismatchError: the server has other bytes than described.
+        DownloadError: the server refuses, or every attempt failed.
+        OSError: the disk is full, or the folder is read-only.
     """
     part = target.with_name(f"{target.name}.part")
     for attempt in range(retry.attempts):
         try:
             _attempt(url, part, file, transport, on_size)
-            # The note first: who is killed in between leaves a part that the next run writes anew, not a lone note.
-            _note(part).unlink(missing_ok=True)
+            # The metadata first: a process killed in between leaves a part that the next run overwrites.
+            _metadata(part).unlink(missing_ok=True)
             part.replace(target)
             return
-        except PassingError as error:
+        except TransientError as error:
             if attempt + 1 == retry.attempts:
                 raise
             delay_s = retry.delay_s(attempt, error.retry_after_s)
@@ -86,40 +91,45 @@ def fetch_url(
 
 def _attempt(url: str, part: Path, file: ModelFile, transport: Transport, on_size: Callable[[int], None]) -> None:
     start, validator = _resumable(url, part, file)
-    begun: int | None = None  # where the answer began; None without one
+    answered_from: int | None = None  # first byte of the answer; None without an answer
     try:
         with transport(url, start=start, validator=validator) as stream:
-            begun = stream.start
+            answered_from = stream.start
             _receive(stream, url, part, file, on_size)
-    except PassingError as error:
-        # The server was asked for the rest and did not give it: the next attempt begins anew. One that could not
-        # be asked, or was too busy to answer, says nothing about what is kept.
-        if error.restart or (begun is not None and _resumable(url, part, file)[0] <= begun):
+    except TransientError as error:
+        # If the server answered and the part did not grow, the next attempt starts over. A server that could not be
+        # reached, or was too busy to answer, is no reason to discard the part.
+        if error.restart or (answered_from is not None and _resumable(url, part, file)[0] <= answered_from):
             discard(part)
         raise
     except HashMismatchError:
         discard(part)
-        if not begun:
+        if not answered_from:
             raise
-        log.info("%s: what was kept of an earlier attempt does not fit; from the beginning", url)
+        log.info("%s: the resumed file does not match the description; starting over", url)
         _attempt(url, part, file, transport, on_size)
 
 
 def _receive(stream: Stream, url: str, part: Path, file: ModelFile, on_size: Callable[[int], None]) -> None:
     if stream.size is not None and stream.size != file.size:
-        raise HashMismatchError("the server announces another size", where=url, expected=file.size, got=stream.size)
+        raise HashMismatchError(
+            "the size announced by the server differs from the description",
+            where=url,
+            expected=file.size,
+            got=stream.size,
+        )
     hasher = new_hasher(file)
     size = 0
     if stream.start:
-        with part.open("rb") as kept:
-            while chunk := kept.read(CHUNK_BYTES):
+        with part.open("rb") as received:
+            while chunk := received.read(CHUNK_BYTES):
                 hasher.update(chunk)
                 size += len(chunk)
     on_size(size)
     part.parent.mkdir(parents=True, exist_ok=True)
-    note = {"url": url, "validator": stream.validator, "digest": _identity(file)}
+    metadata = {"url": url, "validator": stream.validator, "digest": _identity(file)}
     with part.open("ab" if stream.start else "wb") as out:
-        _note(part).write_text(json.dumps(note), "utf-8")
+        _metadata(part).write_text(json.dumps(metadata), "utf-8")
         for chunk in stream.chunks:
             size += len(chunk)
             if size > file.size:
@@ -128,17 +138,17 @@ def _receive(stream: Stream, url: str, part: Path, file: ModelFile, on_size: Cal
             out.write(chunk)
             on_size(size)
     if size < file.size:
-        raise PassingError("the connection ended early", where=url, expected=file.size, got=size)
+        raise TransientError("the connection was closed early", where=url, expected=file.size, got=size)
     check_bytes(file, size, hasher.hexdigest())
 
 
 def _resumable(url: str, part: Path, file: ModelFile) -> tuple[int, str | None]:
-    """Where to go on, and the validator to name; (0, None) to begin anew."""
+    """The offset to resume at, and the validator to send; (0, None) to start over."""
     try:
-        note = json.loads(_note(part).read_text("utf-8"))
+        metadata = json.loads(_metadata(part).read_text("utf-8"))
         size = part.stat().st_size
-        same = note["url"] == url and note["digest"] == _identity(file)
-        validator = note["validator"]
+        same = metadata["url"] == url and metadata["digest"] == _identity(file)
+        validator = metadata["validator"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return 0, None
     if same and isinstance(validator, str) and validator and 0 < size < file.size:
@@ -150,11 +160,11 @@ def _identity(file: ModelFile) -> str:
     return file.checksum.value if file.checksum is not None else f"{file.size} bytes"
 
 
-def _note(part: Path) -> Path:
+def _metadata(part: Path) -> Path:
     return part.with_name(part.name + ".json")
 
 
 def discard(part: Path) -> None:
-    """Drop what is left of an unfinished file."""
+    """Delete an unfinished file and its metadata."""
     part.unlink(missing_ok=True)
-    _note(part).unlink(missing_ok=True)
+    _metadata(part).unlink(missing_ok=True)

@@ -1,11 +1,10 @@
 """A content-addressed cache of source files, shared by all models.
 
     ROOT/files/sha384/ab/abcdef…            a verified file
-    ROOT/files/sha384/ab/abcdef….part       what came in of an unfinished one, `.part.json` beside it
-    ROOT/locks/…                            one lock a file, held while it is written
+    ROOT/files/sha384/ab/abcdef….part       an unfinished file, with its metadata in `.part.json`
+    ROOT/locks/…                            one lock per file, held while the file is written
 
-Only verified files are put in, and a file is verified again when it is taken out: a copy that rotted on disk is
-dropped and fetched anew.
+Only verified files are added, and a file is verified again when it is used: a corrupt file is fetched again.
 """
 
 from __future__ import annotations
@@ -29,20 +28,20 @@ CHUNK_BYTES = 1 << 20
 
 
 def default_root() -> Path:
-    """The user's cache folder for this toolkit."""
+    """The user's cache folder of this toolkit."""
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("ov-mobilenet", appauthor=False))
 
 
 def entry(root: Path, checksum: Checksum) -> Path:
-    """Where the file of this digest lies in the cache at `root`."""
+    """The path of the file with this digest in the cache at `root`."""
     return root / "files" / checksum.algorithm / checksum.value[:2] / checksum.value
 
 
 @contextmanager
 def locked(root: Path, path: Path) -> Iterator[None]:
-    """Hold the lock of a file between processes and threads; without a writable cache there is none to hold."""
+    """Hold the lock of a file, across processes and threads. Without a writable cache there is no lock."""
     try:
         lock = _lock(root, path)
         lock.acquire()
@@ -57,11 +56,12 @@ def locked(root: Path, path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """Something in the cache: a source file, an unfinished one, or the folder of a converted model.
+    """An entry of the cache: a source file, an unfinished file, or the folder of a converted model.
 
     Attributes:
-        size: bytes.
-        age_days: since it was last written.
+        kind: `file`, `unfinished` or `ir`.
+        size: size in bytes.
+        age_days: days since the last write.
     """
 
     kind: str
@@ -71,12 +71,12 @@ class CacheEntry:
 
 
 def entries(root: Path) -> list[CacheEntry]:
-    """What the cache at `root` holds, the oldest first."""
+    """The entries of the cache at `root`, the oldest first."""
     found = []
     now = time.time()
     for path in (root / "files").glob("*/*/*"):
         if not path.name.endswith(".json"):
-            with suppress(FileNotFoundError):  # another process has just finished or deleted it
+            with suppress(FileNotFoundError):  # another process has just renamed or deleted it
                 stat = path.stat()
                 kind = "unfinished" if path.name.endswith(".part") else "file"
                 found.append(CacheEntry(kind, path, stat.st_size, (now - stat.st_mtime) / 86_400))
@@ -88,7 +88,7 @@ def entries(root: Path) -> list[CacheEntry]:
 
 
 def remove(root: Path, entry: CacheEntry) -> bool:
-    """Delete an entry; False if another process holds it. Raises: OSError."""
+    """Delete an entry; False if another process holds its lock. Raises: OSError."""
     import filelock
 
     lock = _lock(root, entry.path.with_name(entry.path.name.removesuffix(".part")))
@@ -118,7 +118,7 @@ def _lock(root: Path, path: Path) -> filelock.BaseFileLock:
 
 
 def digest(path: Path, algorithm: str) -> str:
-    """Hexadecimal digest of a file. Raises: OSError."""
+    """The hexadecimal digest of a file. Raises: OSError."""
     hasher = hashlib.new(algorithm)
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK_BYTES):
@@ -127,7 +127,7 @@ def digest(path: Path, algorithm: str) -> str:
 
 
 def is_valid(path: Path, file: ModelFile) -> bool:
-    """Whether a file is there with the size and the digest of the description."""
+    """Whether the file exists and has the size and the digest of the description."""
     try:
         if path.stat().st_size != file.size:
             return False
@@ -137,16 +137,17 @@ def is_valid(path: Path, file: ModelFile) -> bool:
 
 
 def temporary_of(target: Path) -> Path:
-    """Where a file is written before it takes its name.
+    """The path to which a file is written before it is renamed to `target`.
 
-    One name a target: whoever writes it holds its lock, and a run that was killed leaves nothing that stays.
+    There is one temporary name per target: the writer holds the lock of the target, and the next run overwrites what a
+    killed run left.
     """
     return target.with_name(f".{target.name}.part")
 
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """A path to write to, which becomes `target` if the block ends well and goes away if not. Raises: OSError."""
+    """A path to write to. It replaces `target` when the block ends, and is deleted on an exception. Raises: OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_of(target)
     try:
@@ -163,17 +164,17 @@ def write_verified(
     *,
     on_size: Callable[[int], None] = lambda size: None,
 ) -> None:
-    """Write chunks to `target`, which appears complete and verified or not at all.
+    """Write chunks to `target`, which appears only once it is complete and verified.
 
-    The bytes are hashed while they stream into a temporary file in the same folder; what was at `target` stays
-    until the new file is known to be right.
+    The bytes are hashed while they are written to a temporary file in the same folder. An existing `target` is
+    replaced only once the new file is verified.
 
     Args:
-        on_size: called with the bytes written so far.
+        on_size: called with the number of bytes written so far.
 
     Raises:
-        HashMismatchError: more, fewer or other bytes than the description names.
-        OSError: the disk is full, the folder read-only.
+        HashMismatchError: the size or the digest differs from the description.
+        OSError: the disk is full, or the folder is read-only.
     """
     hasher = new_hasher(file)
     size = 0
@@ -190,7 +191,7 @@ def write_verified(
 
 
 def new_hasher(file: ModelFile) -> hashlib._Hash:
-    """A hasher for the file's own digest; SHA-384 where the description has none."""
+    """A hasher for the digest algorithm of the file; SHA-384 if the description has no digest."""
     return hashlib.new(file.checksum.algorithm if file.checksum is not None else "sha384")
 
 
@@ -203,7 +204,7 @@ def check_bytes(file: ModelFile, size: int, found: str) -> None:
 
 
 def read_chunks(path: Path) -> Iterable[bytes]:
-    """The file in chunks. Raises: OSError."""
+    """Read a file in chunks. Raises: OSError."""
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK_BYTES):
             yield chunk

@@ -1,4 +1,4 @@
-"""What happens during a download, as values; in JSON they are the Open Model Zoo's `--progress_format json` events."""
+"""The events of a download. Encoded as JSON they are the Open Model Zoo's `--progress_format json` events."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from msgspec import Struct
 
 
 class ModelDownloadBegin(Struct, frozen=True, tag_field="$type", tag="model_download_begin"):
-    """A model's files are about to be brought."""
+    """The download of a model begins."""
 
     model: str
     num_files: int
 
 
 class FileDownloadBegin(Struct, frozen=True, tag_field="$type", tag="model_file_download_begin"):
-    """A file is about to be brought; `size` in bytes."""
+    """The download of a file begins; `size` in bytes."""
 
     model: str
     model_file: str
@@ -23,7 +23,7 @@ class FileDownloadBegin(Struct, frozen=True, tag_field="$type", tag="model_file_
 
 
 class FileDownloadProgress(Struct, frozen=True, tag_field="$type", tag="model_file_download_progress"):
-    """So many bytes of the file are here; fewer than before when an attempt begins anew."""
+    """The number of bytes received so far; it decreases when an attempt starts over."""
 
     model: str
     model_file: str
@@ -31,7 +31,7 @@ class FileDownloadProgress(Struct, frozen=True, tag_field="$type", tag="model_fi
 
 
 class FileDownloadEnd(Struct, frozen=True, tag_field="$type", tag="model_file_download_end"):
-    """The file is there and verified, or is not."""
+    """The download of a file ended; `successful` if the file is complete and verified."""
 
     model: str
     model_file: str
@@ -39,20 +39,20 @@ class FileDownloadEnd(Struct, frozen=True, tag_field="$type", tag="model_file_do
 
 
 class ModelDownloadEnd(Struct, frozen=True, tag_field="$type", tag="model_download_end"):
-    """All files of the model are there and verified, or one is not."""
+    """The download of a model ended; `successful` if all files are complete and verified."""
 
     model: str
     successful: bool
 
 
 class PostprocessingBegin(Struct, frozen=True, tag_field="$type", tag="model_postprocessing_begin"):
-    """Archives are about to be unpacked and texts replaced."""
+    """The postprocessing begins: archives are unpacked and patterns replaced."""
 
     model: str
 
 
 class PostprocessingEnd(Struct, frozen=True, tag_field="$type", tag="model_postprocessing_end"):
-    """That is done."""
+    """The postprocessing ended."""
 
     model: str
 
@@ -70,4 +70,4 @@ OnEvent = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """Nobody listens."""
+    """Ignore the event."""

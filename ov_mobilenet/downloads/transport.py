@@ -1,7 +1,7 @@
-"""The only code that talks to the network.
+"""The only code that accesses the network.
 
-A transport is a function from a URL to a stream; tests pass their own. The real one speaks https alone, follows
-redirects by hand so that none can lead to another scheme, honours the proxy variables, and sends nothing but GET.
+A transport is a function from a URL to a stream; tests pass their own. The HTTP transport accepts only https by
+default, checks the scheme of every redirect, honours the proxy variables, and sends only GET requests.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from ov_mobilenet.errors import DownloadError
 if TYPE_CHECKING:
     import requests
 
-CHUNK_BYTES = 1 << 14  # what had come in of a chunk is lost with the connection, so they are small
+CHUNK_BYTES = 1 << 14  # small, because an incomplete chunk is lost with the connection
 CONNECT_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 30.0  # no byte for so long is a stalled connection
+READ_TIMEOUT_S = 30.0  # the connection has stalled if no byte arrives for this long
 MAX_REDIRECTS = 10
-PASSING_STATUS = (408, 425, 429, 500, 502, 503, 504)
+TRANSIENT_STATUS = (408, 425, 429, 500, 502, 503, 504)
 
 
-class PassingError(DownloadError):
-    """A failure that may be gone at the next attempt.
+class TransientError(DownloadError):
+    """A failure that the next attempt may not have.
 
     Attributes:
-        retry_after_s: how long the server asks to wait, in seconds; None if it does not say.
-        restart: the server will not go on with what is kept; the next attempt has to begin anew.
+        retry_after_s: delay requested by the server in seconds; None without one.
+        restart: whether the server refuses to resume, so that the next attempt must start over.
     """
 
     retry_after_s: float | None = None
@@ -42,12 +42,12 @@ class PassingError(DownloadError):
 
 @dataclass(frozen=True)
 class Stream:
-    """An answer being read.
+    """The response to a request, while it is read.
 
     Attributes:
-        size: of the whole file in bytes as announced; None if unknown.
-        start: offset in the file of the first byte that comes: 0, or the one that was asked for.
-        validator: what a later request for the rest must name (a strong ETag, or a date); None if the server has none.
+        size: announced size of the whole file in bytes; None if unknown.
+        start: offset of the first byte in the file: 0, or the requested one.
+        validator: the value to send when the download is resumed (a strong ETag, or a date); None without one.
         chunks: the bytes.
     """
 
@@ -58,7 +58,7 @@ class Stream:
 
 
 class Transport(Protocol):
-    """Opens a URL, from an offset if the file is still the one that `validator` names."""
+    """Opens a URL, at an offset if the file on the server still has this validator."""
 
     def __call__(self, url: str, *, start: int = 0, validator: str | None = None) -> AbstractContextManager[Stream]:
         """Raises: DownloadError."""
@@ -66,7 +66,7 @@ class Transport(Protocol):
 
 
 def http_transport(*, allow_http: bool = False, read_timeout_s: float = READ_TIMEOUT_S) -> Transport:
-    """A transport that speaks https, and http if allowed."""
+    """A transport for https, and for http if allowed."""
     return partial(_open, allow_http=allow_http, read_timeout_s=read_timeout_s)
 
 
@@ -77,7 +77,8 @@ def _open(
     """Open a URL.
 
     Raises:
-        DownloadError: another scheme, an error status, a redirect to http, a connection that fails or stalls.
+        DownloadError: the scheme is not https (also after a redirect), the server returns an error status, or the
+            connection fails or stalls.
     """
     import requests
 
@@ -86,7 +87,7 @@ def _open(
         headers |= {"Range": f"bytes={start}-", "If-Range": validator}
     with requests.Session() as session:
         session.headers.update(headers)
-        session.auth = _no_credentials  # or requests would send those of the user's .netrc
+        session.auth = _no_credentials  # else requests sends those of the user's .netrc
         try:
             response = _get(session, url, allow_http, read_timeout_s, (200, 206) if start and validator else (200,))
         except (requests.RequestException, OSError, ValueError) as error:  # ValueError: "https://[x"
@@ -97,9 +98,9 @@ def _open(
 
 def _stream(response: requests.Response, url: str, start: int) -> Stream:
     validator = response.headers.get("ETag", "")
-    if not validator or validator.startswith("W/"):  # a weak tag promises no equal bytes
+    if not validator or validator.startswith("W/"):  # equal weak tags do not imply equal bytes
         validator = response.headers.get("Last-Modified", "")
-    # What is encoded has another length and cannot be gone on with in the middle.
+    # An encoded body has another length and cannot be resumed in the middle.
     encoded = response.headers.get("Content-Encoding", "identity") not in ("", "identity")
     length = re.fullmatch(r"[0-9]{1,18}", response.headers.get("Content-Length", ""))
     size = int(length[0]) if length and not encoded else None
@@ -109,8 +110,8 @@ def _stream(response: requests.Response, url: str, start: int) -> Stream:
     number = "([0-9]{1,18})"
     given = re.fullmatch(rf"bytes {number}-{number}/(?:{number}|\*)", response.headers.get("Content-Range", ""))
     if given is None or int(given[1]) != start or encoded:
-        error = PassingError(
-            "the server answers a request for a part wrongly", where=url,
+        error = TransientError(
+            "invalid answer to a range request", where=url,
             expected=f"Content-Range: bytes {start}-…", got=repr(response.headers.get("Content-Range")),
         )  # fmt: skip
         error.restart = True
@@ -119,12 +120,12 @@ def _stream(response: requests.Response, url: str, start: int) -> Stream:
 
 
 def _chunks(response: requests.Response, url: str) -> Iterator[bytes]:
-    """The body; errors of the connection are told apart here from errors of whoever writes the chunks."""
+    """The body. Only errors of the connection are converted, not those of the code that writes the chunks."""
     import requests
 
     try:
         yield from response.iter_content(CHUNK_BYTES)
-    except (requests.RequestException, OSError, ValueError) as error:  # ValueError: a chunk of -5 bytes
+    except (requests.RequestException, OSError, ValueError) as error:  # ValueError: an invalid chunk size
         raise _failed(url, error) from error
 
 
@@ -148,17 +149,17 @@ def _get(
 
 def _refused(response: requests.Response, url: str) -> DownloadError:
     response.close()
-    passing = response.status_code in PASSING_STATUS or response.status_code == 416
-    kind = PassingError if passing else DownloadError
-    error = kind("the server refused", where=url, expected="status 200", got=response.status_code)
-    if isinstance(error, PassingError):
+    transient = response.status_code in TRANSIENT_STATUS or response.status_code == 416
+    kind = TransientError if transient else DownloadError
+    error = kind("the server refused the request", where=url, expected="status 200", got=response.status_code)
+    if isinstance(error, TransientError):
         error.retry_after_s = _retry_after(response)
         error.restart = response.status_code == 416
     return error
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Seconds out of `Retry-After`, which is a number or a date; counted from the server's own clock."""
+    """Seconds from `Retry-After`, a number or a date; a date is compared with the server's own clock."""
     text = response.headers.get("Retry-After", "")
     if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
@@ -172,8 +173,8 @@ def _check_scheme(url: str, allow_http: bool) -> None:
     scheme = urlsplit(url).scheme
     if scheme != "https" and not (allow_http and scheme == "http"):
         raise DownloadError(
-            "only https is fetched", where=url, expected="https", got=scheme or "no scheme",
-            fix="--allow-http lifts this; the hash is checked all the same" if scheme == "http" else None,
+            "URL scheme not allowed", where=url, expected="https", got=scheme or "no scheme",
+            fix="Use --allow-http to allow http; the hash is checked in any case" if scheme == "http" else None,
         )  # fmt: skip
 
 
@@ -181,8 +182,8 @@ def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedReque
     return request
 
 
-def _failed(url: str, error: BaseException) -> PassingError:
-    """The innermost reason: requests wraps urllib3, which wraps the socket's own words."""
+def _failed(url: str, error: BaseException) -> TransientError:
+    """An error with the innermost reason: requests wraps the error of urllib3, which wraps that of the socket."""
     while error.__cause__ is not None or error.__context__ is not None:
         error = error.__cause__ or error.__context__ or error
-    return PassingError(f"connection failed ({type(error).__name__}: {error})", where=url)
+    return TransientError(f"connection failed ({type(error).__name__}: {error})", where=url)

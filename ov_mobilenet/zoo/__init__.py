@@ -1,1 +1,1 @@
-"""What a model is: descriptions in the Open Model Zoo's schema, read into frozen values."""
+"""Model descriptions in the Open Model Zoo's schema, read into frozen values."""

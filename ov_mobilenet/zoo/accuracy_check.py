@@ -1,7 +1,7 @@
-"""What an `accuracy-check.yml` says, as frozen values.
+"""The content of an `accuracy-check.yml` as frozen values.
 
-The schema is that of the Open Model Zoo's accuracy checker, as far as classification uses it. Launchers and
-datasets carry settings that only that program needs (devices, paths); they are accepted by name and not used.
+The schema is the part of the Open Model Zoo accuracy checker's that classification uses. Settings that only that
+program needs (devices, paths) are accepted and ignored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ResizeStep(Struct, frozen=True, kw_only=True, tag_field="type", tag="resiz
 
 
 class CropStep(Struct, frozen=True, kw_only=True, tag_field="type", tag="crop", forbid_unknown_fields=True):
-    """Cut the centre out, given as pixels or as a fraction of height and width."""
+    """Crop the centre: a size in pixels, or a fraction of height and width."""
 
     size: Size | None = None
     dst_width: Size | None = None
@@ -66,7 +66,7 @@ class LauncherInput(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Adapter(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the output is read; only `classification` is known here."""
+    """How the output is interpreted; only `classification` is supported."""
 
     type: Literal["classification"]
     argmax_output: bool = False
@@ -75,7 +75,7 @@ class Adapter(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Launcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What runs the network; `openvino` (`dlsdk` in old files) marks the converted model."""
+    """The framework that runs the network; `openvino` (`dlsdk` in old files) is the converted model."""
 
     framework: str
     adapter: Literal["classification"] | Adapter | None = None
@@ -89,7 +89,7 @@ class Launcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Metric(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A figure to measure, with the value that was published for it (a fraction in [0, 1])."""
+    """A metric, and its reference value as a fraction in [0, 1]."""
 
     type: str
     name: str | None = None
@@ -99,7 +99,7 @@ class Metric(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AnnotationConversion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the accuracy checker takes its labels from."""
+    """The source of the accuracy checker's annotations."""
 
     converter: str
     annotation_file: str | None = None
@@ -108,7 +108,7 @@ class AnnotationConversion(Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class DatasetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How images are read, prepared and judged."""
+    """How images are read and preprocessed, and the metrics."""
 
     name: str
     reader: Literal["opencv_imread", "pillow_imread"] = "opencv_imread"
@@ -122,7 +122,7 @@ class DatasetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class CheckedModel(Struct, frozen=True, forbid_unknown_fields=True):
-    """One way to run the model: the source network, or the converted one."""
+    """One entry of the file: the source network or the converted model."""
 
     name: str
     launchers: tuple[Launcher, ...]
@@ -130,18 +130,18 @@ class CheckedModel(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AccuracyCheck(Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file."""
+    """The content of the file."""
 
     models: tuple[CheckedModel, ...]
 
     @property
     def converted(self) -> DatasetConfig | None:
-        """The first dataset of the entry for the converted model."""
+        """The first dataset of the converted model's entry; None without one."""
         return self._dataset(openvino=True)
 
     @property
     def source(self) -> DatasetConfig | None:
-        """The first dataset of the entry for the source network."""
+        """The first dataset of the source network's entry; None without one."""
         return self._dataset(openvino=False)
 
     def _dataset(self, *, openvino: bool) -> DatasetConfig | None:
@@ -152,6 +152,6 @@ class AccuracyCheck(Struct, frozen=True, forbid_unknown_fields=True):
         return None
 
     def reference(self, top_k: int) -> float | None:
-        """The published top-k accuracy of the converted model as a fraction in [0, 1], if given."""
+        """The reference top-k accuracy of the converted model as a fraction in [0, 1]; None without one."""
         metrics = self.converted.metrics if self.converted else ()
         return next((m.reference for m in metrics if m.type == "accuracy" and (m.top_k or 1) == top_k), None)

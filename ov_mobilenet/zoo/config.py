@@ -1,4 +1,4 @@
-"""From a folder with `model.yml` (and `accuracy-check.yml`) to a `ModelConfig`."""
+"""Load a `model.yml`, and the `accuracy-check.yml` beside it, as a `ModelConfig`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.accuracy_check import AccuracyCheck
+from ov_mobilenet.zoo.argument_list import Argument
 from ov_mobilenet.zoo.document import Document, Key, load_document
 from ov_mobilenet.zoo.geometry import check_steps
 from ov_mobilenet.zoo.model import (
@@ -78,19 +79,19 @@ def load_config(path: Path | str) -> ModelConfig:
     """Read a description.
 
     Args:
-        path: a `model.yml`, or the folder that holds one. The folder's name becomes the model's name.
+        path: a `model.yml`, or the folder that holds one. The name of the folder is the name of the model.
 
     Raises:
-        ConfigError: with file, line and key, what was expected and what was found.
+        ConfigError: the description is invalid. Names file, line and key, what was expected and what was found.
     """
     path = Path(path)
     if path.is_dir():
         path = path / "model.yml"
-    # The name must be known also for `model.yml` given from inside its own folder; links stay as they are.
+    # `absolute`, so that a relative `model.yml` has a folder name; not `resolve`, so that links keep their own name.
     name = path.absolute().parent.name
     if not NAME.fullmatch(name):
         raise ConfigError(
-            "the folder's name is the model's name",
+            "invalid model name: it is the name of the folder",
             where=path,
             expected="letters, digits, '.', '_' or '-' and not only dots",
             got=repr(name),
@@ -105,7 +106,7 @@ def load_config(path: Path | str) -> ModelConfig:
     _check(raw, document)
     labels = raw.ov_mobilenet.labels
     if labels is not None and labels.endswith(".txt"):
-        # Its names go into the IR; one that cannot be read is reported when it is needed.
+        # The labels are written to the IR. A file that cannot be read is reported when the labels are needed.
         with suppress(OSError):
             digest.update(b"\0" + path.with_name(labels).read_bytes())
     return ModelConfig(
@@ -118,17 +119,21 @@ def load_config(path: Path | str) -> ModelConfig:
         license=raw.license,
         files=tuple(_file(file, document, ("files", i)) for i, file in enumerate(raw.files)),
         postprocessing=raw.postprocessing,
-        conversion_to_onnx_args=raw.conversion_to_onnx_args,
+        conversion_to_onnx_args=_arguments(raw.conversion_to_onnx_args, document, "conversion_to_onnx_args"),
         input_info=raw.input_info,
-        model_optimizer_args=raw.model_optimizer_args,
+        model_optimizer_args=_arguments(raw.model_optimizer_args, document, "model_optimizer_args"),
         model_info=raw.model_info,
         details=raw.ov_mobilenet,
         accuracy_check=None if check_document is None else _accuracy_check(check_document),
     )
 
 
+def _arguments(texts: tuple[str, ...], document: Document, name: str) -> tuple[Argument, ...]:
+    return tuple(Argument(text, document.lines.get((name, index))) for index, text in enumerate(texts))
+
+
 def convert_document(document: Document, kind: type[T]) -> T:
-    """The document as a struct. Raises: ConfigError naming the first key that does not fit."""
+    """The document as a struct. Raises: ConfigError, naming the first invalid key."""
     try:
         return msgspec.convert(document.data, kind)
     except msgspec.ValidationError as error:
@@ -149,7 +154,7 @@ def _explain(message: str, document: Document) -> ConfigError:
     if match := _UNKNOWN.fullmatch(text):
         return document.error("unknown key", (*key, match["name"]), expected="a key of the schema")
     if match := _MISSING.fullmatch(text):
-        return document.error("missing", (*key, match["name"]), expected="the key to be present")
+        return document.error("missing key", (*key, match["name"]))
     if match := _EXPECTED.fullmatch(text):
         got = match["got"] or repr(_value_at(document, key))
         return document.error("wrong type or value", key, expected=match["expected"], got=got)
@@ -173,7 +178,7 @@ def _value_at(document: Document, key: Key) -> Any:
 
 def _check(raw: _RawModel, document: Document) -> None:
     if raw.task_type != "classification":
-        raise document.error("this toolkit classifies", ("task_type",), expected="classification", got=raw.task_type)
+        raise document.error("unsupported task", ("task_type",), expected="classification", got=raw.task_type)
     if raw.framework not in CONVERTIBLE_FRAMEWORKS and raw.framework not in REFUSED_FRAMEWORKS:
         raise document.error(
             "unknown framework",
@@ -182,9 +187,11 @@ def _check(raw: _RawModel, document: Document) -> None:
             got=repr(raw.framework),
         )
     if raw.framework == "pytorch" and not raw.conversion_to_onnx_args:
-        raise document.error("missing", ("conversion_to_onnx_args",), expected="--model-name and --weights for pytorch")
+        raise document.error(
+            "missing key", ("conversion_to_onnx_args",), expected="--model-name and --weights for pytorch"
+        )
     if raw.framework != "pytorch" and raw.conversion_to_onnx_args:
-        raise document.error("only for pytorch", ("conversion_to_onnx_args",), got=f"framework {raw.framework}")
+        raise document.error("only allowed for pytorch", ("conversion_to_onnx_args",), got=f"framework {raw.framework}")
     names: set[str] = set()
     for index, file in enumerate(raw.files):
         if file.name in names:
@@ -199,7 +206,7 @@ def _check(raw: _RawModel, document: Document) -> None:
         _relative(details.labels, document, ("ov_mobilenet", "labels"))
     if details.background_class is not None and details.background_class >= (details.classes or 1 << 30):
         raise document.error(
-            "no such class", ("ov_mobilenet", "background_class"),
+            "class index out of range", ("ov_mobilenet", "background_class"),
             expected=f"below {details.classes}", got=details.background_class,
         )  # fmt: skip
 
@@ -208,13 +215,13 @@ def _check_input(info: InputInfo, document: Document, key: Key) -> None:
     for index, size in enumerate(info.shape):
         if not 1 <= size <= MAX_DIMENSION:
             expected = f"a positive number, at most {MAX_DIMENSION}"
-            raise document.error("bad dimension", (*key, "shape", index), expected=expected, got=size)
+            raise document.error("invalid dimension", (*key, "shape", index), expected=expected, got=size)
     if not info.layout:
         return
     letters = info.layout.upper()
     if len(set(letters)) != len(letters) or set(letters) - set(LAYOUT_LETTERS):
         raise document.error(
-            "bad layout", (*key, "layout"), expected="each of N, C, H, W at most once", got=repr(info.layout)
+            "invalid layout", (*key, "layout"), expected="each of N, C, H, W at most once", got=repr(info.layout)
         )
     if info.shape and len(letters) != len(info.shape):
         raise document.error(
@@ -224,7 +231,7 @@ def _check_input(info: InputInfo, document: Document, key: Key) -> None:
     if info.shape and "C" in letters and info.shape[letters.index("C")] != 3:
         raise document.error(
             "layout does not match the shape", (*key, "layout"),
-            expected="a C of size 3", got=f"{info.layout} for {list(info.shape)}",
+            expected="3 channels (C)", got=f"{info.layout} for {list(info.shape)}",
         )  # fmt: skip
 
 
@@ -233,19 +240,19 @@ def _check_postprocessing(step: Postprocessing, document: Document, key: Key) ->
     if isinstance(step, RegexReplace):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # `[[a]` may mean another thing in a future Python
+                warnings.simplefilter("ignore")  # future Python versions may read `[[a]` differently
                 re.compile(step.pattern)
         except (re.error, RecursionError, OverflowError) as error:
-            raise document.error(f"bad pattern ({error})", (*key, "pattern"), got=repr(step.pattern)) from error
+            raise document.error(f"invalid pattern ({error})", (*key, "pattern"), got=repr(step.pattern)) from error
 
 
 def _relative(name: str, document: Document, key: Key) -> str:
-    """Check that a path stays below its folder on every platform; `/` separates."""
+    """Check that a path, with `/` as separator, stays below its folder on every platform. Returns the path."""
     path = PurePosixPath(name)
     bad = not name or name != name.strip() or path.is_absolute() or str(path) != name or ".." in path.parts
     if bad or re.search(r'[\\:*?"<>|\x00-\x1f]', name):
         raise document.error(
-            "bad path",
+            "invalid path",
             key,
             expected="a relative path with '/', without '..', ':' or control characters",
             got=repr(name),
@@ -280,7 +287,7 @@ def _sources(raw: _RawSource | list[_RawSource], document: Document, key: Key) -
     if isinstance(source, FileSource):
         _relative(source.path, document, key if isinstance(raw, str) else (*key, "path"))
     elif not _is_url(source.url):
-        raise document.error("bad URL", key, expected="https://host/path", got=repr(source.url))
+        raise document.error("invalid URL", key, expected="https://host/path", got=repr(source.url))
     yield source
 
 
@@ -288,14 +295,14 @@ def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         valid = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a bracket without its partner, a port that is no number
+    except ValueError:  # an unbalanced bracket, a port that is not a number
         return False
     return valid and parts.scheme in ("http", "https") and not re.search(r"[\s\x00-\x1f]", text)
 
 
 def _checksum(raw: _RawFile, document: Document, key: Key) -> Checksum | None:
     if raw.checksum is None and raw.sha256 is None:
-        return None  # refused at the download, unless the user lets it pass
+        return None  # download() refuses such a file unless the user allows it
     name = "checksum" if raw.checksum is not None else "sha256"
     if raw.checksum is None:
         algorithm, value = "sha256", raw.sha256 or ""
@@ -305,7 +312,7 @@ def _checksum(raw: _RawFile, document: Document, key: Key) -> Checksum | None:
         algorithm, value = raw.checksum.algorithm, raw.checksum.value
     if algorithm not in HEX_DIGITS:
         raise document.error(
-            "unknown digest",
+            "unknown digest algorithm",
             (*key, name, "$type"),
             expected=" or ".join(sorted(HEX_DIGITS)),
             got=repr(algorithm),

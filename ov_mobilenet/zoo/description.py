@@ -1,4 +1,4 @@
-"""Write the description of a network: `model.yml` and `accuracy-check.yml` as text, read back by `load_config`."""
+"""Write the description of a network: the text of `model.yml` and `accuracy-check.yml`, as `load_config` reads them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from ov_mobilenet.zoo.geometry import Crop, Geometry, Resize
 from ov_mobilenet.zoo.model import Details, InputInfo, ModelFile
 from ov_mobilenet.zoo.normalisation import Normalisation
 
-MARKER = "# Written by `ov-mobilenet convert --source`, and written anew by it: remove this line to keep changes."
+MARKER = "# Written by `ov-mobilenet convert --source`, which overwrites it: remove this line to keep your changes."
+# A description with one of these first lines may be overwritten; the second is the line that 0.1 wrote.
+MARKERS = (
+    MARKER,
+    "# Written by `ov-mobilenet convert --source`, and written anew by it: remove this line to keep changes.",
+)
 
 
 class Description(Struct, frozen=True, kw_only=True):
-    """What is to be described.
+    """The content of a description.
 
     Attributes:
-        name: of the model.
-        network: path of the network below the download folder.
-        saved_model: the network is a folder.
-        architecture: of a PyTorch state dict.
-        output: the tensor to end at, where it must be named.
-        comments: lines for a reader, above all else.
+        name: name of the model.
+        network: path of the network, relative to the download folder.
+        saved_model: whether the network is a SavedModel folder.
+        architecture: architecture of a PyTorch state dict.
+        output: name of the output tensor; None for the network's only output.
+        comments: comment lines at the top of the file.
     """
 
     name: str
@@ -94,7 +99,7 @@ def _arguments(description: Description) -> list[str]:
 
 
 def accuracy_check_yml(description: Description) -> str:
-    """The text of `accuracy-check.yml`: the geometry, and the accuracies to measure, without a reference."""
+    """The text of `accuracy-check.yml`: the geometry and the metrics, without reference values."""
     geometry = description.geometry
     steps: list[dict[str, Any]] = [_step(step) for step in geometry.steps]
     if geometry.reader == "pillow":

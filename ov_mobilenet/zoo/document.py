@@ -1,7 +1,7 @@
-"""YAML as plain data that knows its lines.
+"""YAML as plain data with line numbers.
 
-Only what the descriptions need is read: mappings with string keys, sequences, strings, numbers, booleans,
-null. Tags, anchors and aliases are refused, so no document can build objects or grow when it is expanded.
+Only the YAML that descriptions need is supported: mappings with string keys, sequences, strings, numbers, booleans
+and null. Tags, anchors and aliases are refused, so a document cannot build objects or expand to a large size.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Document:
     """A parsed YAML file.
 
     Attributes:
-        path: where it was read from.
-        text: the bytes of the file.
-        data: the content.
-        lines: for every key, the 1-based line it stands on.
+        path: the file.
+        text: its bytes.
+        data: its content.
+        lines: the 1-based line of every key.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class Document:
     lines: Mapping[Key, int]
 
     def error(self, what: str, key: Key = (), *, expected: object = None, got: object = None) -> ConfigError:
-        """An error that names file, line and key; falls back to the nearest key that has a line."""
+        """An error that names file, line and key; a key without a line takes that of its nearest parent with one."""
         known = key
         while known and known not in self.lines:
             known = known[:-1]
@@ -79,8 +79,8 @@ def parse_document(text: bytes, path: Path) -> Document:
     if len(text) > MAX_DOCUMENT_BYTES:
         raise ConfigError("file too large", where=path, expected=f"at most {MAX_DOCUMENT_BYTES} bytes", got="more")
     try:
-        # Events before composing: composing an alias would share nodes, and walking them can explode; composing
-        # what is nested deeply overflows the C stack of libyaml's binding.
+        # Check the events before composing: nodes shared by aliases take exponential time to walk, and deep nesting
+        # overflows the C stack of libyaml's binding.
         depth = 0
         for event in yaml.parse(text, Loader=_LOADER):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
@@ -144,6 +144,6 @@ def _scalar(node: yaml.ScalarNode, path: Path) -> Node:
             if math.isfinite(number):
                 return number
     except ValueError:
-        pass  # octal, hexadecimal and base-60 numbers of YAML 1.1: none stands in a description
+        pass  # octal, hexadecimal and base-60 numbers of YAML 1.1, which no description contains
     shown = value if len(value) <= 80 else f"{value[:77]}..."
     raise _problem(path, node.start_mark, f"value {shown!r} with tag {kind!r} is not supported")

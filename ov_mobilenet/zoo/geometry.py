@@ -1,15 +1,15 @@
-"""Geometry: which crops and resizes lead from an image to the network's input.
+"""Geometry: the crops and resizes from an image to the network's input.
 
-This module says what they are (from an `accuracy-check.yml`, or in words); `runtime.geometry` does them.
-In words, steps are separated by commas:
+This module defines them and reads them from an `accuracy-check.yml` or from text; `images.geometry` applies them.
+In the text form, steps are separated by commas:
 
     crop 0.875, resize 224
     resize 256 greater pillow, crop 224
     resize 256, crop 224
 
 A size is `N` or `HxW`; `crop` takes a fraction of height and width as well. `greater` keeps the aspect ratio:
-the shorter side becomes N. `pillow` (antialiased) or `opencv` name the library that does the step and stay in
-force for the steps after it; `bicubic` replaces bilinear interpolation.
+the shorter side becomes N. `pillow` (antialiased) or `opencv` selects the library of this step and of all steps after
+it; `bicubic` selects bicubic instead of bilinear interpolation.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from ov_mobilenet.zoo.accuracy_check import (
 
 Library = Literal["opencv", "pillow"]
 MAX_SIDE = 8192
-# Checked where a geometry is read, from an IR's record.
+# msgspec checks the range when a geometry is read from the record of an IR.
 Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 
 
 class Resize(Struct, frozen=True, kw_only=True, tag="resize"):
-    """Resize.
+    """A resize to `height` x `width` pixels.
 
     Attributes:
-        height, width: of the result in pixels; with `keep_aspect` of the box that the result just covers.
-        keep_aspect: scale both sides alike until the shorter one fits (`greater`).
+        height, width: size of the result; with `keep_aspect` the smallest size that the result must cover.
+        keep_aspect: whether the aspect ratio is kept (`greater`).
     """
 
     height: Side
@@ -54,7 +54,7 @@ class Resize(Struct, frozen=True, kw_only=True, tag="resize"):
 
 
 class Crop(Struct, frozen=True, kw_only=True, tag="crop"):
-    """Cut out the centre: `height` x `width` pixels, or `fraction` in (0, 1] of both sides."""
+    """A centre crop of `height` x `width` pixels, or of `fraction` in (0, 1] of both sides."""
 
     height: Side | None = None
     width: Side | None = None
@@ -62,13 +62,13 @@ class Crop(Struct, frozen=True, kw_only=True, tag="crop"):
     library: Library = "opencv"
 
     def __post_init__(self) -> None:
-        """Refuse a crop without a size, or with two."""
+        """Check that the crop has exactly one kind of size. Raises: ValueError."""
         if (self.height is None) != (self.width is None) or (self.height is None) == (self.fraction is None):
             raise ValueError("a crop has either height and width or a fraction")
 
 
 class Geometry(Struct, frozen=True, kw_only=True):
-    """Steps in order, and the library that decodes the image file."""
+    """The steps in order, and the library that decodes the image file."""
 
     steps: Annotated[tuple[Resize | Crop, ...], Meta(min_length=1)]
     reader: Library = "opencv"
@@ -78,18 +78,18 @@ class Geometry(Struct, frozen=True, kw_only=True):
 
 
 def whole(height: int, width: int) -> Geometry:
-    """The whole image resized to `height` x `width`: what is done when nothing is known."""
+    """A resize of the whole image to `height` x `width`: the default if no geometry is known."""
     return Geometry(steps=(Resize(height=height, width=width),))
 
 
 def check_size(
     geometry: Geometry, height: int, width: int, *, error: type[OvMobilenetError] = UsageError, where: object = None
 ) -> None:
-    """Check that the last step gives the network's input size. Raises: `error`."""
+    """Check that the last step results in the network's input size. Raises: `error`."""
     last = geometry.steps[-1] if geometry.steps else None
     if last is None or (last.height, last.width) != (height, width):
         raise error(
-            "the geometry does not lead to the network's input size",
+            "the geometry does not match the network's input size",
             where=where,
             expected=f"a last step of {height}x{width}" if height != width else f"a last step of {height}",
             got=str(geometry) or "no steps",
@@ -97,7 +97,7 @@ def check_size(
 
 
 def check_steps(steps: Sequence[Step]) -> tuple[int, str] | None:
-    """The index of the first step that says too little, too much or nothing, and what is wrong; None if all is well."""
+    """The index of the first invalid step and what is wrong with it; None if all steps are valid."""
     for index, step in enumerate(steps):
         if isinstance(step, ResizeStep | CropStep):
             fraction = step.central_fraction if isinstance(step, CropStep) else None
@@ -127,7 +127,7 @@ def _kind(step: ResizeStep | CropStep) -> str:
 
 
 def parse_numbers(value: float | str | tuple[float, ...]) -> tuple[float, ...] | None:
-    """`127.5`, `(0.485, 0.456, 0.406)` or `103.94, 116.78` as finite numbers; None if it is none of them."""
+    """Finite numbers out of `127.5`, `(0.485, 0.456, 0.406)` or `103.94, 116.78`; None for anything else."""
     if isinstance(value, str):
         try:
             value = tuple(float(part) for part in value.strip().strip("()[]").split(","))
@@ -139,9 +139,9 @@ def parse_numbers(value: float | str | tuple[float, ...]) -> tuple[float, ...] |
 
 
 def from_dataset(dataset: DatasetConfig) -> Geometry | None:
-    """The geometry of an accuracy-check dataset; None if it names no step of geometry.
+    """The geometry of an accuracy-check dataset; None if it has no crop and no resize.
 
-    Steps that turn colours or normalise are not geometry: they are in the converted network.
+    Steps that convert colours or normalise are not geometry: they are baked into the converted network.
     """
     steps: list[Resize | Crop] = []
     for step in dataset.preprocessing:
@@ -175,7 +175,7 @@ def _library(step: ResizeStep | CropStep) -> Library:
 
 
 def channel_order(dataset: DatasetConfig) -> Literal["BGR", "RGB"]:
-    """The channel order that the network of this dataset takes: the reader's, swapped by each colour step."""
+    """The channel order of the network's input: that of the reader, swapped by each colour conversion."""
     bgr = dataset.reader == "opencv_imread"
     for step in dataset.preprocessing:
         if isinstance(step, BgrToRgb | RgbToBgr):
@@ -187,20 +187,20 @@ _STEP = re.compile(r"(?P<kind>resize|crop)\s+(?P<size>\d{1,6}x\d{1,6}|\d{1,6}|\d
 
 
 def parse_words(text: str) -> Geometry:
-    """Geometry from words, as in the module's docstring.
+    """Parse the text form of a geometry, which the module's docstring describes.
 
     Raises:
-        UsageError: a step is not understood; says which.
+        UsageError: a step is invalid. Names the step.
     """
     steps: list[Resize | Crop] = []
     library: Library = "opencv"
     for part in text.split(","):
         match = _STEP.fullmatch(part.strip().lower())
         if not match:
-            raise _misunderstood(part)
+            raise _invalid(part)
         words = set(match["words"].split())
         if unknown := words - {"greater", "pillow", "opencv", "bicubic", "bilinear"}:
-            raise _misunderstood(part, f"unknown word {min(unknown)!r}")
+            raise _invalid(part, f"unknown word {min(unknown)!r}")
         library = "pillow" if "pillow" in words else "opencv" if "opencv" in words else library
         steps.append(_step(match["kind"], match["size"], words, library, part))
     reader: Library = "pillow" if any(step.library == "pillow" for step in steps) else "opencv"
@@ -210,15 +210,15 @@ def parse_words(text: str) -> Geometry:
 def _step(kind: str, size: str, words: set[str], library: Library, part: str) -> Resize | Crop:
     fraction = float(size) if "." in size else None
     if fraction is not None and (kind == "resize" or not 0.0 < fraction <= 1.0):
-        raise _misunderstood(part, "only crop takes a fraction, above 0 and at most 1")
+        raise _invalid(part, "only crop takes a fraction, above 0 and at most 1")
     height = width = None
     if fraction is None:
         height, width = (int(side) for side in (size.split("x") if "x" in size else (size, size)))
         if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
-            raise _misunderstood(part, f"a size is between 1 and {MAX_SIDE} pixels")
+            raise _invalid(part, f"a size is between 1 and {MAX_SIDE} pixels")
     if kind == "crop":
         if words & {"greater", "bicubic", "bilinear"}:
-            raise _misunderstood(part, "crop has no interpolation and no 'greater'")
+            raise _invalid(part, "crop has no interpolation and no 'greater'")
         return Crop(height=height, width=width, fraction=fraction, library=library)
     return Resize(
         height=height or 0,
@@ -229,16 +229,16 @@ def _step(kind: str, size: str, words: set[str], library: Library, part: str) ->
     )
 
 
-def _misunderstood(part: str, why: str | None = None) -> UsageError:
+def _invalid(part: str, why: str | None = None) -> UsageError:
     return UsageError(
-        "geometry not understood" if why is None else f"geometry not understood: {why}",
+        "invalid geometry" if why is None else f"invalid geometry: {why}",
         expected="steps such as 'resize 256 greater pillow, crop 224' or 'crop 0.875, resize 224'",
         got=repr(part.strip()),
     )
 
 
 def describe(geometry: Geometry) -> str:
-    """The geometry in the words that `parse_words` reads."""
+    """The text form of the geometry, which `parse_words` reads."""
     parts: list[str] = []
     library: Library = "opencv"
     for step in geometry.steps:

@@ -1,4 +1,4 @@
-"""Class names: the shipped ImageNet sets, or a text file of the user's."""
+"""Class names: the shipped ImageNet sets, or the user's text file."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from ov_mobilenet.zoo.model import ModelConfig
 _IMAGENET = Path(__file__).with_name("imagenet_classes.tsv")
 BACKGROUND_SETS = {"imagenet_1000_classes": False, "imagenet_1001_classes": True}
 MAX_LABELS_BYTES = 4 << 20
-# C0, DEL, C1, and the line and paragraph separators: names are printed, and stand in rt_info and CSV files.
+# C0, DEL, C1, and the line and paragraph separators. Names are printed and written to rt_info and CSV files.
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 
 
 def imagenet_classes(*, background: bool) -> tuple[str, ...]:
-    """The 1000 ImageNet names, or 1001 with `background` as class 0."""
+    """The 1000 ImageNet class names, or 1001 with `background` as class 0."""
     names = [line.split("\t")[1] for line in _IMAGENET.read_text("utf-8").splitlines()]
     return tuple(["background", *names] if background else names)
 
 
 def imagenet_synsets() -> tuple[str, ...]:
-    """The 1000 WordNet numbers, such as `n01440764`, in the order of the classes."""
+    """The 1000 WordNet IDs, such as `n01440764`, in class order."""
     return tuple(line.split("\t")[0] for line in _IMAGENET.read_text("utf-8").splitlines())
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """Class names from a UTF-8 text file, one a line; empty lines at the end are dropped.
+    """Read class names from a UTF-8 text file, one per line; empty lines at the end are ignored.
 
-    A leading synset (`n01440764 tench, Tinca tinca`) is cut off and of several names the first one is taken,
-    as the Open Model Zoo's demos do with such files.
+    If every line begins with a WordNet ID (`n01440764 tench, Tinca tinca`), the ID is removed and the first of several
+    names is used, as in the Open Model Zoo's demos.
 
     Raises:
-        ConfigError: the file is missing, is not UTF-8 text, holds no name, a control character or an empty line
-            between names.
+        ConfigError: the file is missing, too large, empty or not UTF-8 text, or it holds a control character or an
+            empty line between names.
     """
     try:
         if path.stat().st_size > MAX_LABELS_BYTES:
             raise ConfigError("labels file too large", where=path, expected=f"at most {MAX_LABELS_BYTES} bytes")
-        # Not splitlines: it takes control characters for line ends, and the numbers would not be an editor's.
+        # Not splitlines, which also splits at control characters: line numbers would differ from those of an editor.
         lines = path.read_text("utf-8-sig").rstrip(" \t\n").split("\n")
     except OSError as error:
         raise ConfigError("labels file cannot be read", where=path, got=error.strerror or error) from error
     except UnicodeDecodeError as error:
         raise ConfigError("labels file is not UTF-8 text", where=path, got=f"byte {error.start}") from error
     if lines == [""]:
-        raise ConfigError("labels file is empty", where=path, expected="one name a line")
+        raise ConfigError("labels file is empty", where=path, expected="one name per line")
     for number, line in enumerate(lines, 1):
         if found := _CONTROL.search(line.strip(" \t")):
             raise ConfigError("control character in a label", where=f"{path}:{number}", got=ascii(found[0]))
@@ -57,7 +57,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
         lines = [line.split(" ", 1)[1].split(",")[0] for line in lines]
     for number, line in enumerate(lines, 1):
         if not line.strip():
-            raise ConfigError("empty line between labels", where=f"{path}:{number}", expected="one name a line")
+            raise ConfigError("empty line between labels", where=f"{path}:{number}", expected="one name per line")
     return tuple(line.strip() for line in lines)
 
 
@@ -67,18 +67,23 @@ def _has_synset(line: str) -> bool:
 
 
 def config_labels(config: ModelConfig) -> tuple[str, ...] | None:
-    """The class names a description declares; None if it declares none.
+    """The class names of a description; None if it has none.
 
-    In order: `ov_mobilenet.labels`, `model_info.labels` (underscores stand for spaces), the dataset of the
-    `accuracy-check.yml` if it is one of the shipped sets.
+    They come from the first of: `ov_mobilenet.labels`, `model_info.labels` (underscores stand for spaces), the dataset
+    name of the `accuracy-check.yml` if it is one of the shipped sets.
 
     Raises:
-        ConfigError: the labels file is bad, or the count differs from `ov_mobilenet.classes`.
+        ConfigError: the labels file is invalid, or the number of names differs from `ov_mobilenet.classes`.
     """
     labels = _declared(config)
     expected = config.details.classes
     if labels is not None and expected is not None and len(labels) != expected:
-        raise ConfigError("labels do not match the classes", where=config.path, expected=expected, got=len(labels))
+        raise ConfigError(
+            "the number of labels does not match the number of classes",
+            where=config.path,
+            expected=expected,
+            got=len(labels),
+        )
     return labels
 
 
@@ -95,7 +100,7 @@ def _declared(config: ModelConfig) -> tuple[str, ...] | None:
 
 
 def background_class(config: ModelConfig) -> int | None:
-    """Index of the background class: as declared, or 0 for the 1001-class ImageNet dataset; None if there is none."""
+    """Index of the background class: as described, or 0 for the 1001-class ImageNet dataset; None without one."""
     if config.details.background_class is not None:
         return config.details.background_class
     names = {config.details.labels, config.dataset.name if config.dataset is not None else None}
@@ -103,5 +108,5 @@ def background_class(config: ModelConfig) -> int | None:
 
 
 def labels_digest(names: Sequence[str]) -> str:
-    """`sha256:` and the SHA-256 of the names in UTF-8, a line feed between two, none behind the last."""
+    """`sha256:` and the SHA-256 of the UTF-8 names joined by line feeds."""
     return "sha256:" + hashlib.sha256("\n".join(names).encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""What a `model.yml` says, as frozen values.
+"""The content of a `model.yml` as frozen values.
 
-The schema is the Open Model Zoo's; what this toolkit adds is marked with "ours".
+The schema is the Open Model Zoo's; additions of this toolkit are marked "Extension".
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Positive = Annotated[float, Meta(gt=0.0)]
 
 CONVERTIBLE_FRAMEWORKS = ("onnx", "tf", "pytorch", "tflite", "keras")
 REFUSED_FRAMEWORKS = {
-    "caffe": "OpenVINO dropped its Caffe frontend in 2024.0; convert the network to ONNX first",
-    "paddle": "PaddlePaddle networks are outside this toolkit; OpenVINO's own `ovc` reads .pdmodel files",
-    "mxnet": "OpenVINO dropped its MXNet frontend in 2024.0; convert the network to ONNX first",
-    "dldt": "the files are an IR already: give the path of the .xml where a MODEL is asked for",
+    "caffe": "OpenVINO removed its Caffe frontend in 2024.0; convert the network to ONNX first",
+    "paddle": "PaddlePaddle networks are not supported; OpenVINO's `ovc` reads .pdmodel files",
+    "mxnet": "OpenVINO removed its MXNet frontend in 2024.0; convert the network to ONNX first",
+    "dldt": "the files are already an IR: use the path of the .xml as MODEL",
 }
 
 
@@ -33,13 +33,13 @@ class Checksum(Struct, frozen=True):
 
 
 class HttpSource(Struct, frozen=True, tag_field="$type", tag="http", forbid_unknown_fields=True):
-    """A URL; https unless the user allows more."""
+    """A URL; https unless the user allows http."""
 
     url: str
 
 
 class FileSource(Struct, frozen=True, tag_field="$type", tag="file", forbid_unknown_fields=True):
-    """Ours: a path relative to the folder of the `model.yml`."""
+    """Extension: a path relative to the folder of the `model.yml`."""
 
     path: str
 
@@ -48,13 +48,13 @@ Source = HttpSource | FileSource
 
 
 class ModelFile(Struct, frozen=True, kw_only=True):
-    """One file to fetch.
+    """One file to download.
 
     Attributes:
-        name: relative path below the model's download folder, with `/`.
-        size: bytes.
-        checksum: None if the description has no full digest: the file is `unverified`.
-        sources: in the order in which they are tried; `original_source` last.
+        name: path relative to the model's download folder, with `/`.
+        size: size in bytes.
+        checksum: None if the description has no digest: the file is `unverified`.
+        sources: in the order in which they are tried; `original_source` is the last.
     """
 
     name: str
@@ -64,14 +64,14 @@ class ModelFile(Struct, frozen=True, kw_only=True):
 
 
 class UnpackArchive(Struct, frozen=True, tag_field="$type", tag="unpack_archive", forbid_unknown_fields=True):
-    """Unpack an archive that was fetched, beside itself."""
+    """Unpack a downloaded archive into the folder it is in."""
 
     format: Literal["tar", "gztar", "bztar", "xztar", "zip"]
     file: str
 
 
 class RegexReplace(Struct, frozen=True, tag_field="$type", tag="regex_replace", forbid_unknown_fields=True):
-    """Replace a pattern in a text file that was fetched; exactly `count` times when given, else at least once."""
+    """Replace a pattern in a downloaded text file: exactly `count` times if given, else at least once."""
 
     file: str
     pattern: str
@@ -83,12 +83,12 @@ Postprocessing = UnpackArchive | RegexReplace
 
 
 class InputInfo(Struct, frozen=True, forbid_unknown_fields=True):
-    """The network's input as its document gives it.
+    """The documented input of the source network.
 
     Attributes:
         name: tensor name.
-        shape: dimensions, batch included; all positive.
-        layout: one letter a dimension out of N, C, H, W.
+        shape: dimensions, including the batch; all positive.
+        layout: one letter per dimension, out of N, C, H, W.
     """
 
     name: str
@@ -97,34 +97,34 @@ class InputInfo(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True):
-    """The Open Model Zoo's `model_info`: what its own tools wrote into the IR."""
+    """The Open Model Zoo's `model_info`, which its tools write to the IR."""
 
     model_type: str | None = None
     labels: tuple[str, ...] = ()
 
 
 class PublishedAccuracy(Struct, frozen=True, forbid_unknown_fields=True):
-    """Ours: the accuracy that the model's document publishes, as fractions in [0, 1]."""
+    """Extension: the published accuracy of the model, as fractions in [0, 1]."""
 
     top1: Fraction
     top5: Fraction
 
 
 class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Ours, the block `ov_mobilenet:`.
+    """Extension: the block `ov_mobilenet:`.
 
     Attributes:
-        classes: number of classes, background included.
+        classes: number of classes, including the background class.
         background_class: index of the background class, if the network has one.
-        output: what the source network ends in.
-        gflops: 10^9 floating-point operations an image (two per multiply-add).
-        mparams: 10^6 parameters.
-        accuracy: what the document publishes.
+        output: whether the source network ends in logits or in probabilities.
+        gflops: 10^9 floating-point operations per image (two per multiply-add).
+        mparams: number of parameters in millions.
+        accuracy: the published accuracy.
         labels: a shipped set (`imagenet_1000_classes`, `imagenet_1001_classes`) or a text file beside the
-            `model.yml`, one name a line.
+            `model.yml`, one name per line.
         notes: sentences for the model card.
-        least_side: pixels of height and width below which the document does not let the network be used.
-        weights_key: the entry of a PyTorch checkpoint that holds the weights, of several.
+        least_side: smallest documented height and width of the input, in pixels.
+        weights_key: the entry of a PyTorch checkpoint that holds the weights, if there are several.
     """
 
     classes: PositiveInt | None = None
@@ -143,10 +143,10 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     """One model description.
 
     Attributes:
-        name: the folder's name.
+        name: name of the folder.
         path: the `model.yml`.
-        digest: SHA-256 over `model.yml`, `accuracy-check.yml` and the labels file, hexadecimal.
-        accuracy_check: the `accuracy-check.yml` beside it, if there is one.
+        digest: hexadecimal SHA-256 over `model.yml`, `accuracy-check.yml` and the labels file.
+        accuracy_check: the content of the `accuracy-check.yml` beside it; None without one.
     """
 
     name: str
@@ -167,10 +167,10 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
 
     @property
     def dataset(self) -> DatasetConfig | None:
-        """How the accuracy check feeds and judges the converted model; None if nothing says so."""
+        """The accuracy-check dataset of the converted model; None without one."""
         return self.accuracy_check.converted if self.accuracy_check is not None else None
 
     @property
     def folder(self) -> Path:
-        """The folder of the description."""
+        """The folder of the `model.yml`."""
         return self.path.parent

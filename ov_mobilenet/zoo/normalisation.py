@@ -1,4 +1,4 @@
-"""The normalisation of a network: channel order, mean and scale."""
+"""The normalisation of a network's input: channel order, mean and scale."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from msgspec import Struct
 
 from ov_mobilenet.errors import UsageError
 
-# Values at or beyond this limit overflow in float16 or float32 and are a mistake.
+# Magnitudes outside these limits overflow or underflow in float16 or float32: they are mistakes.
 LIMIT = 1e6
 LEAST_SCALE = 1e-6
 
 
 class Normalisation(Struct, frozen=True, kw_only=True):
-    """What is done to each pixel before the network: (x - mean) / scale.
+    """The normalisation of pixels before the network: reverse the channels, then (x - mean) / scale.
 
     Attributes:
-        mean, scale: empty, or one or three numbers in the channel order of the source network; below 1e6 in size, a
-            scale at least 1e-6.
-        reverse_input_channels: the first and last channel are swapped before mean and scale are applied.
+        mean, scale: empty, one number, or three in the channel order of the source network. The magnitude is below
+            1e6, that of a scale at least 1e-6.
+        reverse_input_channels: whether the first and the last channel are swapped before mean and scale are applied.
 
     Raises:
-        UsageError: not one number or three, not finite, too large, or a scale of 0.
+        UsageError: mean or scale has another count of numbers, or a number is not finite or out of range.
     """
 
     mean: tuple[float, ...] = ()
@@ -30,10 +30,10 @@ class Normalisation(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name, values, least in (("mean", self.mean, 0.0), ("scale", self.scale, LEAST_SCALE)):
             if len(values) not in (0, 1, 3):
-                raise UsageError(f"bad {name}", expected="one number or three, such as 127.5", got=values)
+                raise UsageError(f"invalid {name}", expected="one number or three, such as 127.5", got=values)
             if not all(least <= abs(value) < LIMIT for value in values):
-                limits = f"below {LIMIT:g}" + (f" and at least {least:g} in size, not 0" if least else "")
-                raise UsageError(f"bad {name}", expected=f"finite numbers {limits}", got=values)
+                limits = f"of at least {least:g} and below {LIMIT:g}" if least else f"below {LIMIT:g}"
+                raise UsageError(f"invalid {name}", expected=f"finite numbers with a magnitude {limits}", got=values)
 
     def __bool__(self) -> bool:
         return bool(self.mean or self.scale or self.reverse_input_channels)

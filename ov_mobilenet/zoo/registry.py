@@ -1,4 +1,4 @@
-"""Where descriptions are found: the packaged zoo, folders of the user's own, or a path."""
+"""Find model descriptions: in the packaged zoo, in the user's folders, or by path."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def zoo_folder() -> Path:
-    """The folder of the packaged descriptions: inside the wheel, or beside the package in a checkout."""
+    """The folder of the packaged descriptions: inside the installed package, or beside it in a checkout."""
     packaged = _PACKAGE / "model_configs"
     return packaged if packaged.is_dir() else _PACKAGE.parent / "model_configs"
 
 
 def find_folders(pattern: str = "*", *, config_dirs: Iterable[Path] = ()) -> dict[str, Path]:
-    """The folders whose names match a shell wildcard, by name, sorted.
+    """The folders of models whose names match a shell wildcard, sorted by name.
 
     Args:
-        config_dirs: folders of the user's own, each with `NAME/model.yml` in it, beside the packaged ones.
+        config_dirs: additional folders with `NAME/model.yml` files.
 
     Raises:
-        ConfigError: two folders have the same name; shows both.
+        ConfigError: two folders have the same name. Names both.
     """
     found: dict[str, Path] = {}
     for folder in (zoo_folder(), *config_dirs):
@@ -45,16 +45,16 @@ def find_folders(pattern: str = "*", *, config_dirs: Iterable[Path] = ()) -> dic
 
 
 def model_names(pattern: str = "*", *, config_dirs: Iterable[Path] = ()) -> list[str]:
-    """Names of the models that match a shell wildcard, sorted. Raises: as `find_folders`."""
+    """Sorted names of the models that match a shell wildcard. Raises: see `find_folders`."""
     return list(find_folders(pattern, config_dirs=config_dirs))
 
 
 def matching_folders(*patterns: str, config_dirs: Iterable[Path] = ()) -> list[Path]:
-    """The folders of the models whose names match any of the wildcards (all without one), sorted by name.
+    """The folders of models whose names match any of the wildcards (all models if none is given), sorted by name.
 
     Raises:
         UnknownModelError: a pattern matches nothing.
-        ConfigError: two have the same name.
+        ConfigError: two folders have the same name.
     """
     config_dirs = tuple(config_dirs)
     folders: dict[str, Path] = {}
@@ -67,27 +67,27 @@ def matching_folders(*patterns: str, config_dirs: Iterable[Path] = ()) -> list[P
 
 
 def list_models(*patterns: str, config_dirs: Iterable[Path] = ()) -> list[ModelConfig]:
-    """The descriptions whose names match any of the wildcards (all without one), sorted by name.
+    """The descriptions of models whose names match any of the wildcards (all if none is given), sorted by name.
 
     Args:
-        config_dirs: folders of the user's own, each with `NAME/model.yml` in it.
+        config_dirs: additional folders with `NAME/model.yml` files.
 
     Raises:
         UnknownModelError: a pattern matches nothing.
-        ConfigError: a description has a mistake, or two have the same name.
+        ConfigError: a description is invalid, or two models have the same name.
     """
     return [load_config(folder) for folder in matching_folders(*patterns, config_dirs=config_dirs)]
 
 
 def find_config(model: str | Path, *, config_dirs: Iterable[Path] = ()) -> ModelConfig:
-    """The description of a MODEL: a name of the zoo, a `model.yml`, or a folder that holds one.
+    """The description of a MODEL: a zoo name, a `model.yml`, or the folder of one.
 
     Args:
-        config_dirs: folders of the user's own, each with `NAME/model.yml` in it.
+        config_dirs: additional folders with `NAME/model.yml` files.
 
     Raises:
         UnknownModelError: there is no such name and no such file.
-        ConfigError: the description has a mistake, or two have this name.
+        ConfigError: the description is invalid, or two models have this name.
     """
     config_dirs = tuple(config_dirs)
     for folder in find_folders(glob.escape(str(model)), config_dirs=config_dirs).values():
@@ -102,7 +102,7 @@ def _unknown(name: str, config_dirs: Iterable[Path]) -> UnknownModelError:
     close = difflib.get_close_matches(name, model_names(config_dirs=config_dirs), n=2, cutoff=0.5)
     hint = f"Did you mean {' or '.join(close)}? " if close else ""
     return UnknownModelError(
-        f"no model {name!r}",
-        expected="a name of the zoo, the path of a model.yml or of an IR .xml",
-        fix=f"{hint}`ov-mobilenet list` shows the zoo",
+        f"unknown model {name!r}",
+        expected="a zoo name, or the path of a model.yml or an IR .xml",
+        fix=f"{hint}Run `ov-mobilenet list` to see all models",
     )

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that misbehaves as told, and the command line as a process."""
+"""A real HTTP server on loopback that misbehaves as a test asks, and the command line as a process."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -25,11 +26,11 @@ PROXY_VARIABLES = [
 
 
 class Exchange(BaseHTTPRequestHandler):
-    """One request; what a behaviour may do with it.
+    """One request, as the behaviours see it.
 
     Attributes:
-        sent: bytes of the body that were sent.
-        done: the behaviour came to its end.
+        sent: number of bytes of the body that were sent.
+        done: whether the behaviour ended.
     """
 
     server: Server
@@ -64,7 +65,7 @@ class Exchange(BaseHTTPRequestHandler):
                 self.server.released.wait(pause_s)
 
     def hold(self) -> None:
-        """Say nothing more until the test lets go."""
+        """Stall until the test sets `released`."""
         self.server.held.set()
         self.server.released.wait(WATCHDOG_S)
 
@@ -82,7 +83,7 @@ class Exchange(BaseHTTPRequestHandler):
         """Nothing on stderr."""
 
 
-Behaviour = Callable[[Exchange], None]
+Behaviour = Callable[[Exchange], object]
 
 
 def missing(exchange: Exchange) -> None:
@@ -90,13 +91,13 @@ def missing(exchange: Exchange) -> None:
 
 
 class Server(ThreadingHTTPServer):
-    """Behaviours for each path: one a request, the last again and again.
+    """Behaviours by path: one for each request, the last one for all further requests.
 
     Attributes:
         exchanges: the requests so far, in order.
-        held: somebody holds a connection.
-        reached: so many bytes of a body as `reach` says are sent.
-        released: lets go of all that are held.
+        held: set when a behaviour stalls its connection.
+        reached: set when `reach` bytes of a body are sent.
+        released: set by a test to end all stalls.
     """
 
     daemon_threads = True
@@ -116,7 +117,7 @@ class Server(ThreadingHTTPServer):
         return f"{scheme}://127.0.0.1:{self.server_port}"
 
     def on(self, path: str, *behaviours: Behaviour) -> str:
-        """Behave so at a path. Returns its URL."""
+        """Set the behaviours of a path. Returns its URL."""
         self.behaviours[path] = list(behaviours)
         return self.url + path
 
@@ -126,8 +127,8 @@ class Server(ThreadingHTTPServer):
     def sent(self) -> list[int]:
         return [exchange.sent for exchange in self.exchanges]
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is none of ours."""
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Ignore clients that close the connection."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -153,7 +154,7 @@ def serving(certificate: Path | None = None) -> Iterator[Server]:
 def serve(
     content: bytes, etag: str | None = '"v1"', *, pause_s: float = 0.0, stop_after: int | None = None
 ) -> Behaviour:
-    """A well-behaved server; with `stop_after` it hangs up after so many bytes of each answer."""
+    """A correct server; with `stop_after` it closes the connection after this many bytes of each answer."""
 
     def behave(exchange: Exchange) -> None:
         start = exchange.range or 0
@@ -175,7 +176,9 @@ def says(status: int, **headers: object) -> Behaviour:
     return lambda exchange: exchange.head(status, **{"Content_Length": 0, **headers})
 
 
-def describe(folder: Path, files: dict[str, tuple[bytes, object]], network: str = "net.onnx", **keys: object) -> Path:
+def describe(
+    folder: Path, files: Mapping[str, tuple[bytes, object]], network: str = "net.onnx", **keys: object
+) -> Path:
     """A description `folder/model.yml` of files with these contents: name -> (content, sources)."""
     document = {
         "description": "A network.",
@@ -225,7 +228,7 @@ def start(*arguments: object, file_limit: int | None = None, **variables: str) -
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Wait for it. Returns: exit code, stdout, stderr."""
+    """Wait for the process. Returns: exit code, stdout, stderr."""
     try:
         out, err = process.communicate(timeout=WATCHDOG_S)
     finally:

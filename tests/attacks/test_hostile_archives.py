@@ -12,6 +12,9 @@ import tracemalloc
 import unicodedata
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from attacks.loopback_server import leftovers
@@ -22,9 +25,11 @@ from ov_mobilenet.errors import ArchiveError
 
 WANTED = "model/net.pb"
 CONTENT = bytes(range(256)) * 20
+Entry = tuple[tarfile.TarInfo, bytes]
+Pack = Callable[..., Path]
 
 
-def entry(name, content=CONTENT, **fields):
+def entry(name: str, content: bytes = CONTENT, **fields: Any) -> Entry:
     info = tarfile.TarInfo(name)
     info.size = len(content)
     for field, value in fields.items():
@@ -33,18 +38,18 @@ def entry(name, content=CONTENT, **fields):
 
 
 @pytest.fixture
-def room(tmp_path):
-    """Where to unpack; nothing may lie beside it, nor a temporary file in it."""
-    room = tmp_path / "room"
-    room.mkdir()
-    yield room
-    assert {path.name for path in tmp_path.iterdir()} <= {"room", "archive"}
+def destination(tmp_path: Path) -> Iterator[Path]:
+    """The folder to unpack into; afterwards nothing may lie beside it, and no temporary file in it."""
+    destination = tmp_path / "destination"
+    destination.mkdir()
+    yield destination
+    assert {path.name for path in tmp_path.iterdir()} <= {"destination", "archive"}
     assert leftovers(tmp_path) == []
 
 
 @pytest.fixture
-def pack(tmp_path):
-    def write(*entries):
+def pack(tmp_path: Path) -> Pack:
+    def write(*entries: Entry) -> Path:
         with tarfile.open(tmp_path / "archive", "w:gz", compresslevel=1) as tar:
             for info, content in entries:
                 tar.addfile(info, io.BytesIO(content))
@@ -53,22 +58,22 @@ def pack(tmp_path):
     return write
 
 
-def files(room):
-    return sorted(path.relative_to(room).as_posix() for path in room.rglob("*") if not path.is_dir())
+def files(destination: Path) -> list[str]:
+    return sorted(path.relative_to(destination).as_posix() for path in destination.rglob("*") if not path.is_dir())
 
 
-def refused(archive, words, room, wanted=WANTED, format_name="gztar"):
+def refused(archive: Path, words: str, destination: Path, wanted: str = WANTED, format_name: str = "gztar") -> str:
     with pytest.raises(ArchiveError, match=words) as caught:
-        unpack(archive, format_name, wanted, room)
+        unpack(archive, format_name, wanted, destination)
     assert str(archive) in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert files(room) == []
+    assert files(destination) == []
     return str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
-def test_huge_name_header(kind, tmp_path, room):
-    """A name of 300 MB that compresses to nothing is not taken into memory."""
+def test_huge_name_header(kind: bytes, tmp_path: Path, destination: Path) -> None:
+    """A name of 300 MB that compresses to a few bytes is not read into memory."""
     info = tarfile.TarInfo("././@LongLink")
     info.type, info.size = kind, 300 << 20
     packer = zlib.compressobj(9, wbits=31)
@@ -79,27 +84,27 @@ def test_huge_name_header(kind, tmp_path, room):
         out.write(packer.flush())
     tracemalloc.start()
     try:
-        refused(tmp_path / "archive", "a header of 31457", room)
+        refused(tmp_path / "archive", "a header of 31457", destination)
         assert tracemalloc.get_traced_memory()[1] < 20 << 20
     finally:
         tracemalloc.stop()
 
 
-def test_300k_folders(tmp_path, room):
+def test_300k_folders(tmp_path: Path, destination: Path) -> None:
     header = entry("d", b"", type=tarfile.DIRTYPE)[0].tobuf(tarfile.GNU_FORMAT)
     (tmp_path / "archive").write_bytes(gzip.compress(header * 300_000, 1))
-    refused(tmp_path / "archive", "archive too large at member 'd'.*10000 members", room)
+    refused(tmp_path / "archive", "archive too large at member 'd'.*10000 members", destination)
 
 
-def test_many_empty_members_of_a_zip(tmp_path, room):
+def test_many_empty_members_of_a_zip(tmp_path: Path, destination: Path) -> None:
     with zipfile.ZipFile(tmp_path / "archive", "w") as zipped:
         for i in range(archives.MAX_MEMBERS + 1):
             zipped.writestr(f"f{i}", b"")
-    refused(tmp_path / "archive", "archive too large at member 'f10000'", room, "f0/x", "zip")
+    refused(tmp_path / "archive", "archive too large at member 'f10000'", destination, "f0/x", "zip")
 
 
 @pytest.mark.parametrize("version", ["0.0", "0.1", "1.0", "gnu"])
-def test_sparse(version, pack, tmp_path, room):
+def test_sparse(version: str, pack: Pack, tmp_path: Path, destination: Path) -> None:
     size = 1 << 30
     if version == "gnu":
         info = tarfile.TarInfo(WANTED)
@@ -120,12 +125,12 @@ def test_sparse(version, pack, tmp_path, room):
         }[version]  # fmt: skip
         content = b"1\n0\n0\n".ljust(512, b"\0")
         pack(entry(WANTED, content, pax_headers=headers))
-    refused(tmp_path / "archive", f"member '{WANTED}' is not a regular file", room)
+    refused(tmp_path / "archive", f"member '{WANTED}' is not a regular file", destination)
 
 
 @pytest.mark.parametrize("format_name", ["gztar", "zip"])
-def test_bomb(format_name, tmp_path, room, monkeypatch):
-    """As many zeros as the cap and one more; the real cap is 4 GiB."""
+def test_bomb(format_name: str, tmp_path: Path, destination: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte more than the limit; the real limit is 4 GiB."""
     monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", 50 << 20)
     zeros = bytes((50 << 20) + 1)
     if format_name == "zip":
@@ -136,11 +141,11 @@ def test_bomb(format_name, tmp_path, room, monkeypatch):
             info, content = entry(WANTED, zeros)
             tar.addfile(info, io.BytesIO(content))
     assert (tmp_path / "archive").stat().st_size < 1 << 20
-    assert WANTED in refused(tmp_path / "archive", "archive too large", room, format_name=format_name)
+    assert WANTED in refused(tmp_path / "archive", "archive too large", destination, format_name=format_name)
 
 
-def test_overlapping_zip_bomb(tmp_path, room, monkeypatch):
-    """Many members over one stream of data: all sizes count."""
+def test_overlapping_zip_bomb(tmp_path: Path, destination: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many members with the same data: all sizes are added."""
     monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", 50 << 20)
     with zipfile.ZipFile(tmp_path / "archive", "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr(WANTED, bytes(10 << 20))
@@ -152,33 +157,33 @@ def test_overlapping_zip_bomb(tmp_path, room, monkeypatch):
             zipped.filelist.append(info)
             zipped.NameToInfo[info.filename] = info
     with pytest.raises(ArchiveError, match="archive too large at member 'copy4'"):
-        unpack(tmp_path / "archive", "zip", "copy9", room)
+        unpack(tmp_path / "archive", "zip", "copy9", destination)
 
 
-def test_bomb_in_a_bomb_is_not_opened(pack, room):
+def test_nested_archive_is_not_unpacked(pack: Pack, destination: Path) -> None:
     inner = gzip.compress(bytes(10 << 20))
     archive = pack(entry(WANTED, inner))
-    unpack(archive, "gztar", WANTED, room)
-    assert (room / WANTED).read_bytes() == inner
+    unpack(archive, "gztar", WANTED, destination)
+    assert (destination / WANTED).read_bytes() == inner
 
 
-def test_fifo(pack, room):
-    """Not made and not opened: that would wait for ever."""
+def test_fifo(pack: Pack, destination: Path) -> None:
+    """It is neither created nor opened, which would block."""
     pipes = [entry(name, b"", type=tarfile.FIFOTYPE) for name in ("pipe", "model/x")]
     archive = pack(*pipes, entry(WANTED))
-    unpack(archive, "gztar", WANTED, room)
-    assert files(room) == [WANTED]
-    refused_room = room / "again"
-    refused_room.mkdir()
-    refused(archive, "member 'model/x' is not a regular file", refused_room, "model")
+    unpack(archive, "gztar", WANTED, destination)
+    assert files(destination) == [WANTED]
+    second_destination = destination / "again"
+    second_destination.mkdir()
+    refused(archive, "member 'model/x' is not a regular file", second_destination, "model")
 
 
-def test_fifo_in_a_zip(tmp_path, room):
+def test_fifo_in_a_zip(tmp_path: Path, destination: Path) -> None:
     info = zipfile.ZipInfo(WANTED)
     info.external_attr = (stat.S_IFIFO | 0o644) << 16
     with zipfile.ZipFile(tmp_path / "archive", "w") as zipped:
         zipped.writestr(info, b"")
-    refused(tmp_path / "archive", "not a regular file", room, format_name="zip")
+    refused(tmp_path / "archive", "not a regular file", destination, format_name="zip")
 
 
 @pytest.mark.parametrize(
@@ -194,105 +199,105 @@ def test_fifo_in_a_zip(tmp_path, room):
         " model/net.pb",
     ],
 )
-def test_unicode_look_alike(name, pack, room):
-    """Another name is another file, however it looks; the wanted one alone is written."""
+def test_names_that_look_alike(name: str, pack: Pack, destination: Path) -> None:
+    """Names that look alike are different names; only the wanted file is written."""
     archive = pack(entry(name, b"evil"), entry(WANTED))
-    unpack(archive, "gztar", WANTED, room)
-    assert files(room) == [WANTED]
-    assert (room / WANTED).read_bytes() == CONTENT
+    unpack(archive, "gztar", WANTED, destination)
+    assert files(destination) == [WANTED]
+    assert (destination / WANTED).read_bytes() == CONTENT
 
 
-def test_unicode_of_two_forms(pack, room):
+def test_name_in_two_unicode_forms(pack: Pack, destination: Path) -> None:
     composed, taken_apart = (unicodedata.normalize(form, "model/né.pb") for form in ("NFC", "NFD"))
     archive = pack(entry(taken_apart, b"evil"), entry(composed))
-    unpack(archive, "gztar", composed, room)
-    assert (room / composed).read_bytes() == CONTENT
-    assert len(files(room)) == 1
+    unpack(archive, "gztar", composed, destination)
+    assert (destination / composed).read_bytes() == CONTENT
+    assert len(files(destination)) == 1
 
 
 @pytest.mark.parametrize("name", ["model/\x1b[2J.pb", "model/a\nb", "../\x1b]0;x\x07", "model/\x00x"])
-def test_message_is_no_terminal_code(name, tmp_path, room):
+def test_terminal_codes_in_member_names_are_escaped(name: str, tmp_path: Path, destination: Path) -> None:
     info = zipfile.ZipInfo("placeholder")
     info.filename = name
     with zipfile.ZipFile(tmp_path / "archive", "w") as zipped:
         zipped.writestr(info, b"")
         zipped.writestr(WANTED, CONTENT)
     try:
-        unpack(tmp_path / "archive", "zip", WANTED, room)
+        unpack(tmp_path / "archive", "zip", WANTED, destination)
     except ArchiveError as error:
         assert str(error).isprintable()
-    assert set(files(room)) <= {WANTED}
+    assert set(files(destination)) <= {WANTED}
 
 
-def test_member_named_like_the_archive(tmp_path, room):
-    """The archive lies in the folder into which it is unpacked, as every downloaded one does."""
-    place = room / "net.tgz"
+def test_member_named_like_the_archive(tmp_path: Path, destination: Path) -> None:
+    """The archive is in the folder into which it is unpacked, as every downloaded one is."""
+    place = destination / "net.tgz"
     with tarfile.open(tmp_path / "archive", "w:gz") as tar:
         for info, content in (entry("net.tgz", b"evil"), entry(WANTED)):
             tar.addfile(info, io.BytesIO(content))
     (tmp_path / "archive").rename(place)
     before = place.read_bytes()
-    unpack(place, "gztar", WANTED, room)
+    unpack(place, "gztar", WANTED, destination)
     assert place.read_bytes() == before
-    assert files(room) == [WANTED, "net.tgz"]
+    assert files(destination) == [WANTED, "net.tgz"]
 
 
-def test_member_named_like_a_temporary_file(pack, room):
-    """It would be taken away with the file that is written next."""
+def test_member_named_like_a_temporary_file(pack: Pack, destination: Path) -> None:
+    """Otherwise it would be deleted with the file that is written next."""
     archive = pack(entry("model/.net.pb.part", b"evil"), entry(WANTED))
-    with pytest.raises(ArchiveError, match="there twice"):
-        unpack(archive, "gztar", "model", room)
-    (room / "model" / ".net.pb.part").unlink()
-    unpack(archive, "gztar", WANTED, room)
-    assert files(room) == [WANTED]
+    with pytest.raises(ArchiveError, match="duplicate member"):
+        unpack(archive, "gztar", "model", destination)
+    (destination / "model" / ".net.pb.part").unlink()
+    unpack(archive, "gztar", WANTED, destination)
+    assert files(destination) == [WANTED]
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o444, 0o555])
-def test_read_only_folder(mode, pack, room):
-    """Modes of the archive are not taken over: what was unpacked can be written and deleted."""
+def test_modes_of_the_archive_are_not_applied(mode: int, pack: Pack, destination: Path) -> None:
+    """The modes in the archive are not applied: unpacked files can be written and deleted."""
     archive = pack(entry("model", b"", type=tarfile.DIRTYPE, mode=mode), entry(WANTED, mode=mode))
     for _ in range(2):
-        unpack(archive, "gztar", WANTED, room)
-    assert stat.S_IMODE((room / "model").stat().st_mode) & 0o700 == 0o700
-    assert stat.S_IMODE((room / WANTED).stat().st_mode) & 0o600 == 0o600
+        unpack(archive, "gztar", WANTED, destination)
+    assert stat.S_IMODE((destination / "model").stat().st_mode) & 0o700 == 0o700
+    assert stat.S_IMODE((destination / WANTED).stat().st_mode) & 0o600 == 0o600
 
 
-def test_link_in_place_of_the_target_is_replaced_not_followed(pack, room, tmp_path):
-    (room / "model").mkdir()
-    (room / "outside").write_bytes(b"precious")
-    (room / WANTED).symlink_to(room / "outside")
-    unpack(pack(entry(WANTED)), "gztar", WANTED, room)
-    assert (room / "outside").read_bytes() == b"precious"
-    assert not (room / WANTED).is_symlink()
+def test_link_at_the_target_is_replaced(pack: Pack, destination: Path, tmp_path: Path) -> None:
+    (destination / "model").mkdir()
+    (destination / "outside").write_bytes(b"precious")
+    (destination / WANTED).symlink_to(destination / "outside")
+    unpack(pack(entry(WANTED)), "gztar", WANTED, destination)
+    assert (destination / "outside").read_bytes() == b"precious"
+    assert not (destination / WANTED).is_symlink()
 
 
-def test_long_names(pack, room):
+def test_long_names(pack: Pack, destination: Path) -> None:
     archive = pack(entry("a/" * 2000 + "x"), entry("n" * 5000), entry(WANTED))
-    unpack(archive, "gztar", WANTED, room)
-    assert files(room) == [WANTED]
+    unpack(archive, "gztar", WANTED, destination)
+    assert files(destination) == [WANTED]
 
 
-def test_wanted_name_too_long_for_the_disk(pack, room):
+def test_wanted_name_too_long_for_the_disk(pack: Pack, destination: Path) -> None:
     archive = pack(entry("model/" + "n" * 300))
     with pytest.raises(OSError, match="name too long"):  # `download` makes a DownloadError of it
-        unpack(archive, "gztar", "model", room)
-    assert files(room) == []
+        unpack(archive, "gztar", "model", destination)
+    assert files(destination) == []
 
 
-def test_hard_link_to_a_wanted_member(pack, room):
+def test_hard_link_to_a_wanted_member(pack: Pack, destination: Path) -> None:
     archive = pack(entry(WANTED), entry("model/again", b"", type=tarfile.LNKTYPE, linkname="/etc/passwd"))
     with pytest.raises(ArchiveError, match="'model/again' is not a regular file"):
-        unpack(archive, "gztar", "model", room)
-    assert files(room) == [WANTED]
+        unpack(archive, "gztar", "model", destination)
+    assert files(destination) == [WANTED]
 
 
-def test_noise_behind_the_archive(pack, room):
+def test_trailing_noise_after_the_archive(pack: Pack, destination: Path) -> None:
     archive = pack(entry(WANTED))
     with archive.open("ab") as out:
         out.write(random.Random(3).randbytes(1000))
     try:
-        unpack(archive, "gztar", WANTED, room)
+        unpack(archive, "gztar", WANTED, destination)
     except ArchiveError:
-        assert files(room) == [WANTED]
-    assert (room / WANTED).read_bytes() == CONTENT
-    assert not os.access(room / WANTED, os.X_OK)
+        assert files(destination) == [WANTED]
+    assert (destination / WANTED).read_bytes() == CONTENT
+    assert not os.access(destination / WANTED, os.X_OK)

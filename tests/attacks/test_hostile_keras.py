@@ -1,4 +1,4 @@
-"""Keras files that want to run code, read other files or take all memory. Keras must never see them."""
+"""Keras files that run code, read other files or exhaust memory. They must never be passed to Keras."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ov_mobilenet.errors import ConversionError
 TENSOR = {"class_name": "__keras_tensor__", "config": {"shape": [None, 4], "dtype": "float32"}}
 
 
-def layer(name: str, module: str | None = "keras.layers", **config: Any) -> dict[str, Any]:
+def layer(name: str, module: str | None = "keras.layers", /, **config: Any) -> dict[str, Any]:
     return {"module": module, "class_name": name, "config": {"name": "x", **config}, "registered_name": None}
 
 
@@ -39,7 +39,7 @@ def model(*layers: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def lambda_layer(touched: Path) -> dict[str, Any]:
-    """A Lambda as Keras saves one: byte code that leaves a file behind."""
+    """A Lambda layer as Keras saves it: byte code that creates a file."""
     code = compile(f"lambda x: open({str(touched)!r}, 'w').close()", "lambda", "eval").co_consts[0]
     value = {"code": b64encode(marshal.dumps(code)).decode(), "defaults": None, "closure": None}
     return layer("Lambda", function={"class_name": "__lambda__", "config": value})
@@ -84,9 +84,9 @@ OTHER_CODE = {
 
 
 @pytest.mark.parametrize("name", OTHER_CODE)
-def test_a_configuration_that_names_other_code(name: str, tmp_path: Path) -> None:
+def test_config_that_names_foreign_code(name: str, tmp_path: Path) -> None:
     path = archive(tmp_path / "m.keras", model(OTHER_CODE[name]))
-    with pytest.raises(ConversionError, match=r"names what is not run here.*SavedModel.*ONNX") as caught:
+    with pytest.raises(ConversionError, match=r"refers to code that is not allowed.*SavedModel.*ONNX") as caught:
         read_keras_file(path)
     assert name.rpartition(".")[2].strip("[']") in str(caught.value)
 
@@ -95,7 +95,7 @@ def test_a_configuration_that_names_other_code(name: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "place", ["kernel_initializer", "activation", "argument", "build_config", "compile_config", "nested", "dtype"]
 )
-def test_wherever_the_name_stands(evil: dict, place: str) -> None:
+def test_foreign_code_in_any_part_of_the_config(evil: dict[str, Any], place: str) -> None:
     dense: dict[str, Any] = layer("Dense", units=5)
     if place in ("kernel_initializer", "activation", "dtype"):
         dense["config"][place] = evil
@@ -105,40 +105,43 @@ def test_wherever_the_name_stands(evil: dict, place: str) -> None:
         dense = model(evil)
     else:
         dense[place] = {"optimizer": evil}
-    with pytest.raises(ConversionError, match="names what is not run here"):
+    with pytest.raises(ConversionError, match="refers to code that is not allowed"):
         checked_config(json.dumps(model(dense)), Path("m.keras"))
 
 
-def test_a_compile_configuration_where_keras_would_not_drop_it() -> None:
+def test_compile_config_of_an_h5_model_is_checked() -> None:
     hostile = json.dumps(model(compile_config={"optimizer": function("os", "system")}))
     assert "compile_config" not in checked_config(hostile, Path("m.keras"), archive=True)
-    with pytest.raises(ConversionError, match="names what is not run here.*os.system"):
+    with pytest.raises(ConversionError, match="refers to code that is not allowed.*os.system"):
         checked_config(hostile, Path("m.h5"))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no JSON"),
-        ("[" * 100_000, "no JSON"),
-        ("[]", "no plain Keras network"),
-        (json.dumps(layer("Lambda")), "no plain Keras network.*'Lambda'"),
-        (json.dumps({**model(), "module": "os"}), "names what is not run here"),
+        ("", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("[]", "not a plain Keras network"),
+        (json.dumps(layer("Lambda")), "not a plain Keras network.*'Lambda'"),
+        (json.dumps({**model(), "module": "os"}), "refers to code that is not allowed"),
         (json.dumps(model(layer("Dense", units=10**9))), "units of the model's configuration is too large"),
         (json.dumps(model(layer("Reshape", target_shape=[2**40]))), "target_shape .*too large"),
         ('{"class_name": "Functional", "config": ' + '{"a":' * 80 + "1" + "}" * 81, "nested too deeply"),
-        (json.dumps(model(layer("Dense", activation="Mine>run"))), "names what is not run here.*Mine>run"),
+        (
+            json.dumps(model(layer("Dense", activation="Mine>run"))),
+            "refers to code that is not allowed.*Mine>run",
+        ),
         (json.dumps(model(layer("Conv2D", data_format="channels_first"))), "channels_last"),
         (json.dumps(model(layer("Dense", dtype="mixed_float16"))), "half precision"),
     ],
 )
-def test_a_configuration_that_is_none(text: str, message: str) -> None:
+def test_invalid_config(text: str, message: str) -> None:
     with pytest.raises(ConversionError, match=message):
         checked_config(text, Path("m.keras"))
 
 
 @pytest.mark.filterwarnings("ignore")  # of Keras, while it saves
-def test_what_only_compiling_would_read(tmp_path: Path) -> None:
+def test_compile_config_of_a_keras_archive_is_ignored(tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     touched = tmp_path / "touched"
     network = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(5)])
@@ -161,7 +164,7 @@ def ovm_model(path: Path, tmp_path: Path) -> ovm.IrModel:
     return ovm.convert(sources, tmp_path / "ir", precisions=("FP32",))[0]
 
 
-def test_an_archive_that_is_no_plain_model(tmp_path: Path) -> None:
+def test_archive_with_unexpected_members(tmp_path: Path) -> None:
     def refused(path: Path, message: str) -> None:
         with pytest.raises(ConversionError, match=message):
             read_keras_file(path)
@@ -177,7 +180,7 @@ def test_an_archive_that_is_no_plain_model(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "packed.keras", "w", zipfile.ZIP_LZMA) as file:
         for name in ("config.json", "metadata.json", "model.weights.h5"):
             file.writestr(name, "{}")
-    refused(tmp_path / "packed.keras", "unusual way")
+    refused(tmp_path / "packed.keras", "unsupported compression")
     (tmp_path / "none.keras").write_bytes(b"PK\x03\x04 no archive")
     refused(tmp_path / "none.keras", "cannot be read")
     bomb = archive(tmp_path / "bomb.keras", model())
@@ -185,10 +188,10 @@ def test_an_archive_that_is_no_plain_model(tmp_path: Path) -> None:
     entry = data.rindex(b"PK\x01\x02")  # the last entry of the directory: model.weights.h5 claims 3 GB
     data[entry + 24 : entry + 28] = (3 << 30).to_bytes(4, "little")
     bomb.write_bytes(data)
-    refused(bomb, "unpacks to too much")
+    refused(bomb, "archive is too large")
 
 
-def test_an_h5_model_with_a_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_h5_model_with_a_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keras = pytest.importorskip("keras")
     import h5py
 
@@ -198,13 +201,13 @@ def test_an_h5_model_with_a_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = json.dumps(model(lambda_layer(touched)))
         file.create_group("model_weights")
-    with pytest.raises(ConversionError, match="names what is not run here.*Lambda"):
+    with pytest.raises(ConversionError, match="refers to code that is not allowed.*Lambda"):
         ovm_model(path, tmp_path)
     assert not touched.exists()
 
 
 def weights_file(path: Path | io.BytesIO) -> Any:
-    """A weights file of one layer, open for writing; hostile parts are added to it."""
+    """A weights file of one layer, open for writing, to which a test adds hostile parts."""
     h5py = pytest.importorskip("h5py")
     file = h5py.File(path, "w")
     file.create_dataset("a/a/kernel:0", data=np.ones((1, 1, 3, 3), np.float32))
@@ -213,7 +216,7 @@ def weights_file(path: Path | io.BytesIO) -> Any:
     return file
 
 
-def lead_out(file: Any, kind: str, secret: Path) -> None:
+def add_reference_out_of_the_file(file: Any, kind: str, secret: Path) -> None:
     import h5py
 
     if kind == "external data":
@@ -229,14 +232,12 @@ def lead_out(file: Any, kind: str, secret: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["external data", "virtual", "external link", "soft link"])
-def test_hdf5_that_leads_out_of_the_file(kind: str, tmp_path: Path) -> None:
+def test_hdf5_that_refers_to_other_files(kind: str, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"0123456789abcdef")
     with weights_file(tmp_path / "w.h5") as file:
-        lead_out(file, kind, secret)
-    with pytest.raises(
-        ConversionError, match=r"b is a (tensor that lies in another file|link \((External|Soft)Link\))"
-    ):
+        add_reference_out_of_the_file(file, kind, secret)
+    with pytest.raises(ConversionError, match=r"b is a (tensor in another file|link \((External|Soft)Link\))"):
         read_keras_file(tmp_path / "w.h5")
     inside = archive(tmp_path / "m.keras", model(), (tmp_path / "w.h5").read_bytes())
     with pytest.raises(ConversionError, match=r"b is a (tensor|link)"):
@@ -271,19 +272,19 @@ def spoil(file: Any, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("shape bomb", "b is a tensor .* larger than what is stored"),
-        ("not stored", "b is a tensor .* larger than what is stored"),
+        ("shape bomb", "b is a tensor .* larger than its stored data"),
+        ("not stored", "b is a tensor .* larger than its stored data"),
         ("filter", "a plug-in"),
-        ("loop", "too deep"),
-        ("text", "b is no numbers"),
-        ("references", "b is no numbers"),
+        ("loop", "nested too deeply"),
+        ("text", "b is not a numeric tensor"),
+        ("references", "b is not a numeric tensor"),
         ("type", "b is Datatype"),
-        ("empty", "b is no numbers"),
+        ("empty", "b is not a numeric tensor"),
         ("names lead up", "cannot be read"),
         ("names are numbers", "cannot be read"),
     ],
 )
-def test_hdf5_that_holds_no_plain_tensors(kind: str, message: str, tmp_path: Path) -> None:
+def test_hdf5_with_unsupported_contents(kind: str, message: str, tmp_path: Path) -> None:
     with weights_file(tmp_path / "w.h5") as file:
         spoil(file, kind)
     with pytest.raises(ConversionError, match=message):
@@ -300,7 +301,7 @@ def test_damaged_hdf5(tmp_path: Path) -> None:
         data = bytearray(copy.copy(whole))
         data[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
         broken.append(bytes(data))
-    for data in broken:
-        (tmp_path / "w.h5").write_bytes(data)
+    for damaged in broken:
+        (tmp_path / "w.h5").write_bytes(damaged)
         with pytest.raises(ConversionError):
             read_keras_file(tmp_path / "w.h5")

@@ -140,9 +140,9 @@ def test_the_table_is_on_stdout_and_messages_on_stderr(
     ("arguments", "code", "message"),
     [
         (["classify"], 2, "Missing argument 'MODEL'"),
-        (["classify", "no-such-model", "x.jpg"], 2, "no model 'no-such-model'"),
+        (["classify", "no-such-model", "x.jpg"], 2, "unknown model 'no-such-model'"),
         (["classify", "none.xml", "x.jpg"], 1, "none.xml: no such IR"),
-        (["classify", "{model}", "{images}", "--geometry", "fold 3"], 2, "geometry not understood"),
+        (["classify", "{model}", "{images}", "--geometry", "fold 3"], 2, "invalid geometry"),
         (["classify", "{model}", "{images}", "-d", "FOO"], 1, "unknown device FOO"),
         (["classify", "{model}", "{images}", "-k", "0"], 2, "'-k'"),
         (["classify", "{model}", "{empty}"], 2, "no images"),
@@ -150,8 +150,8 @@ def test_the_table_is_on_stdout_and_messages_on_stderr(
         (["convert", "{model}", "--precisions", "FP8"], 2, "unknown precision"),
         (["convert", "{model}", "--batch", "0"], 2, "bad --batch"),
         (["frobnicate"], 2, "No such command"),
-        (["list", "nothing-like-it*"], 2, "no model"),
-        (["download", "mobilenetv2-7", "--offline", "-o", "{empty}"], 1, "the network is not to be used"),
+        (["list", "nothing-like-it*"], 2, "unknown model"),
+        (["download", "mobilenetv2-7", "--offline", "-o", "{empty}"], 1, "the network must not be used"),
     ],
 )
 def test_errors_are_one_message_and_the_right_code(

@@ -144,7 +144,7 @@ def test_another_input_shape(tmp_path: Path, capsys: Capture) -> None:
         (["--scale-values", "0"], "bad --scale-values"),
         (["--preset", "tensorflow", "--mean-values", "1"], "the normalisation is given twice"),
         (["--input-shape", "1,128,128,3"], "bad --input-shape: expected four numbers in the order NCHW"),
-        (["--geometry", "resize 99"], "does not lead to the network's input size"),
+        (["--geometry", "resize 99"], "does not match the network's input size"),
         (
             ["--labels", "imagenet_1000_classes"],
             "the number of labels does not match the classes: expected 16, got 1000",
@@ -336,14 +336,17 @@ def test_data_files_outside_the_folder_are_refused(tmp_path: Path, capsys: Captu
     network = with_data_beside(tmp_path / "net")
     (tmp_path / "net" / "small.data").rename(tmp_path / "small.data")
     assert main(source("mine", network, tmp_path / "out")) == 1
-    assert "a data file of the network is not there: expected 'small.data'" in capsys.readouterr().err
+    assert "an external data file does not exist: expected 'small.data'" in capsys.readouterr().err
     for location in ("../small.data", str(tmp_path / "small.data")):
         model = onnx.load(network, load_external_data=False)
         for tensor in model.graph.initializer:
             tensor.external_data[0].value = location
         network.write_bytes(model.SerializeToString())
         assert main(source("mine", network, tmp_path / "out")) == 1
-        assert f"data lies elsewhere: expected files in its own folder, got '{location}'" in capsys.readouterr().err
+        assert (
+            f"outside the network's folder: expected files in the same folder, got '{location}'"
+            in capsys.readouterr().err
+        )
     assert not (tmp_path / "out").exists()
 
 

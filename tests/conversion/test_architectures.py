@@ -1,4 +1,4 @@
-"""The four architectures: sizes that others counted, one block by hand, the width out of a checkpoint's shapes."""
+"""The four architectures: published sizes, one block computed by hand, and the width found from shapes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ import pytest
 import small_networks as small
 
 import ov_mobilenet as ovm
-from ov_mobilenet.conversion.architectures import KNOWN, Identified, build, fit, identify
-from ov_mobilenet.conversion.architectures.blocks import Block, round_channels, trunk
+from ov_mobilenet.conversion.architectures import ARCHITECTURES, MobileNetSpec, build, identify, spec_of
+from ov_mobilenet.conversion.architectures.blocks import Block, backbone, round_channels
 from ov_mobilenet.conversion.architectures.weights import weight_channels
 from ov_mobilenet.errors import ConversionError
 
-V1, V2, SMALL, LARGE = KNOWN
+V1, V2, SMALL, LARGE = ARCHITECTURES
 
 
-def shapes_of(architecture: str, width: float, classes: int = 1000, hidden: int | None = None) -> dict[str, tuple]:
-    """The weights alone, without torch; kernels do not matter here."""
-    hidden = trunk(architecture, width).hidden if hidden is None else hidden
-    network = Identified(architecture=architecture, width=width, classes=classes, hidden=hidden)
+def shapes_of(
+    architecture: str, width: float, classes: int = 1000, hidden: int | None = None
+) -> dict[str, tuple[int, ...]]:
+    """The shapes of the weights, without torch and without kernel sizes."""
+    hidden = backbone(architecture, width).hidden if hidden is None else hidden
+    network = MobileNetSpec(architecture=architecture, width=width, classes=classes, hidden=hidden)
     return {
         key: (*value, 1, 1) if key.startswith("features") else value for key, value in weight_channels(network).items()
     }
@@ -58,29 +60,29 @@ PARAMETERS = {
 
 
 @pytest.mark.parametrize(("architecture", "width"), PARAMETERS)
-def test_the_number_of_parameters_is_the_published_one(architecture: str, width: float) -> None:
+def test_the_number_of_parameters_matches_the_published_one(architecture: str, width: float) -> None:
     pytest.importorskip("torch")
-    module = build(fit(architecture, shapes_of(architecture, width)))
+    module = build(spec_of(architecture, shapes_of(architecture, width)))
     assert sum(parameter.numel() for parameter in module.parameters()) == PARAMETERS[architecture, width]
     keys = {V1: 137 + 27, V2: 314, SMALL: 244, LARGE: 312}[architecture]
     assert len(module.state_dict()) == keys
 
 
-def test_v1_by_hand() -> None:
-    """Width 0.25 and 16 classes, the size of the built-in sample, straight from the paper's table."""
+def test_parameters_of_v1_computed_by_hand() -> None:
+    """Width 0.25 and 16 classes, the size of the built-in sample, computed from the table of the paper."""
     torch = pytest.importorskip("torch")
     outputs = [16, 32, 32, 64, 64, *[128] * 6, 256, 256]
     inputs = [8, *outputs[:-1]]
     convolutions = 27 * 8 + sum(9 * i + i * o for i, o in zip(inputs, outputs, strict=True))
     batch_norm = 2 * (8 + sum(inputs) + sum(outputs))
-    module = build(fit(V1, shapes_of(V1, 0.25, classes=16)))
+    module = build(spec_of(V1, shapes_of(V1, 0.25, classes=16)))
     assert sum(p.numel() for p in module.parameters()) == convolutions + batch_norm + 256 * 16 + 16
     assert [m.stride[0] for m in module.modules() if isinstance(m, torch.nn.Conv2d)].count(2) == 5
 
 
-@pytest.mark.parametrize("architecture", KNOWN)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("width", [1.0, 0.75, 0.5, 0.35, 0.25, 1.3, 1.4, 0.05, 0.15, 0.62, 0.333, 1.95, 3.7])
-def test_architecture_width_and_classes_come_out_of_the_shapes(architecture: str, width: float) -> None:
+def test_architecture_width_and_classes_are_identified_from_shapes(architecture: str, width: float) -> None:
     given = shapes_of(architecture, width, classes=7)
     found = identify(given)
     assert found is not None
@@ -92,10 +94,10 @@ def test_architecture_width_and_classes_come_out_of_the_shapes(architecture: str
         assert found.width == width
 
 
-@pytest.mark.parametrize("architecture", KNOWN)
-def test_a_whole_state_dict_is_recognised(architecture: str) -> None:
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_complete_state_dict_is_identified(architecture: str) -> None:
     pytest.importorskip("torch")
-    state = state_shapes(build(fit(architecture, shapes_of(architecture, 0.5, classes=3))))
+    state = state_shapes(build(spec_of(architecture, shapes_of(architecture, 0.5, classes=3))))
     found = identify(state)
     assert found is not None and (found.architecture, found.width, found.classes) == (architecture, 0.5, 3)
     without_counters = {key: shape for key, shape in state.items() if not key.endswith("num_batches_tracked")}
@@ -103,7 +105,7 @@ def test_a_whole_state_dict_is_recognised(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["features.3.conv.1.0.weight", "classifier.1.weight", "features.18.0.weight"])
-def test_what_lacks_a_layer_is_not_recognised(key: str) -> None:
+def test_a_state_dict_without_a_layer_is_not_identified(key: str) -> None:
     given = shapes_of(V2, 1.0)
     del given[key]
     assert identify(given) is None
@@ -119,17 +121,17 @@ def test_what_lacks_a_layer_is_not_recognised(key: str) -> None:
         {"features.0.0.weight": (32, 3, 3, 3)},
     ],
 )
-def test_other_networks_are_not_recognised(given: dict[str, tuple]) -> None:
+def test_other_networks_are_not_identified(given: dict[str, tuple[int, ...]]) -> None:
     assert identify(given) is None
 
 
-def test_the_head_of_v3_may_be_wider_than_its_body_says() -> None:
-    """Keras keeps 1280 at widths below 1.0, torchvision does not."""
+def test_v3_may_have_another_classifier_size_than_its_width_gives() -> None:
+    """Keras keeps 1280 features at widths below 1.0; torchvision does not."""
     given = shapes_of(LARGE, 0.75, hidden=1280)
     found = identify(given)
     assert found is not None and (found.width, found.hidden) == (0.75, 1280)
     pytest.importorskip("torch")
-    assert build(fit(LARGE, given)).classifier[0].out_features == 1280
+    assert build(spec_of(LARGE, given)).classifier[0].out_features == 1280
 
 
 @pytest.mark.parametrize(
@@ -141,12 +143,12 @@ def test_the_head_of_v3_may_be_wider_than_its_body_says() -> None:
         (LARGE, "classifier.3.weight", (1000, 1000), r"\[1000, 1280, \.\.\.\] at width 1\b"),
     ],
 )
-def test_a_pruned_network_is_told_the_first_tensor_that_fits_no_width(
+def test_the_error_for_a_pruned_network_names_the_first_mismatch(
     architecture: str, key: str, shape: tuple[int, ...], expected: str
 ) -> None:
     given = {**shapes_of(architecture, 1.0), key: shape}
-    message = rf"{key} fits no width of {architecture}: expected {expected}, got \[{shape[0]}, .*export it to ONNX"
-    for look in (identify, lambda shapes: build(fit(architecture, shapes))):
+    message = rf"{key} matches no width of {architecture}: expected {expected}, got \[{shape[0]}, .*to ONNX and convert"
+    for look in (identify, lambda shapes: build(spec_of(architecture, shapes))):
         with pytest.raises(ConversionError, match=message):
             look(given)
 
@@ -154,42 +156,42 @@ def test_a_pruned_network_is_told_the_first_tensor_that_fits_no_width(
 @pytest.mark.parametrize(
     ("architecture", "key", "shape"),
     [
-        *((architecture, "features.0.0.weight", (10**7, 3, 3, 3)) for architecture in KNOWN),
+        *((architecture, "features.0.0.weight", (10**7, 3, 3, 3)) for architecture in ARCHITECTURES),
         (LARGE, "classifier.0.weight", (10**9, 960)),
         (V2, "classifier.1.weight", (10**9, 1280)),
         (SMALL, "classifier.3.weight", (10**9, 1024)),
     ],
 )
-def test_absurd_sizes_are_refused_before_anything_is_built(architecture: str, key: str, shape: tuple[int, ...]) -> None:
+def test_excessive_sizes_are_refused_before_building(architecture: str, key: str, shape: tuple[int, ...]) -> None:
     given = {**shapes_of(architecture, 1.0), key: shape}
-    for look in (identify, lambda shapes: build(fit(architecture, shapes))):
+    for look in (identify, lambda shapes: build(spec_of(architecture, shapes))):
         with pytest.raises(
-            ConversionError, match=rf"{key} does not fit: expected at most \d+ channels, got {shape[0]}"
+            ConversionError, match=rf"{key} is too large: expected at most \d+ channels, got {shape[0]}"
         ):
             look(given)
 
 
-@pytest.mark.parametrize("architecture", KNOWN)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("side", [224, 160])
-def test_features_are_a_thirty_second_of_the_image(architecture: str, side: int) -> None:
+def test_the_feature_map_has_a_32nd_of_the_image_size(architecture: str, side: int) -> None:
     torch = pytest.importorskip("torch")
-    module = build(fit(architecture, shapes_of(architecture, 0.35, classes=9))).eval()
+    module = build(spec_of(architecture, shapes_of(architecture, 0.35, classes=9))).eval()
     with torch.inference_mode():
         features = module.features(torch.zeros(2, 3, side, side))
         assert module(torch.zeros(2, 3, side, side)).shape == (2, 9)
-    assert features.shape == (2, trunk(architecture, 0.35).features, side // 32, side // 32)
+    assert features.shape == (2, backbone(architecture, 0.35).features, side // 32, side // 32)
 
 
-def test_each_family_has_the_batch_norm_it_was_trained_with() -> None:
+def test_batch_norm_epsilon_of_each_architecture() -> None:
     torch = pytest.importorskip("torch")
     for architecture, epsilon in ((V1, 1e-3), (V2, 1e-5), (SMALL, 1e-3), (LARGE, 1e-3)):
-        norms = [m for m in build(fit(architecture, {})).modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        norms = [m for m in build(spec_of(architecture, {})).modules() if isinstance(m, torch.nn.BatchNorm2d)]
         assert {m.eps for m in norms} == {epsilon}
         if "v3" in architecture:
             assert {m.momentum for m in norms} == {0.01}
 
 
-def test_channels_are_rounded_as_in_the_reference_implementation() -> None:
+def test_round_channels() -> None:
     for channels, rounded in ((3, 8), (11, 16), (12, 16), (16, 16), (19.9, 24), (20, 24), (33.6, 32), (44.8, 48)):
         assert round_channels(channels) == rounded
 
@@ -201,19 +203,17 @@ def test_channels_are_rounded_as_in_the_reference_implementation() -> None:
         (LARGE, "...111....11111", "......111111111", "121211211111211"),
     ],
 )
-def test_v3_squeezes_and_swishes_where_the_paper_does(
-    architecture: str, excite: str, hard_swish: str, strides: str
-) -> None:
-    """The columns SE, NL and s of its tables 1 and 2, from top to bottom."""
-    blocks = trunk(architecture, 1.0).blocks
+def test_v3_blocks_match_the_paper(architecture: str, excite: str, hard_swish: str, strides: str) -> None:
+    """The columns SE, NL and s of tables 1 and 2 of the paper, from top to bottom."""
+    blocks = backbone(architecture, 1.0).blocks
     assert "".join(".1"[block.squeeze > 0] for block in blocks) == excite
     assert "".join(".1"[block.hard_swish] for block in blocks) == hard_swish
     assert "".join(str(block.stride) for block in blocks) == strides
 
 
 @pytest.mark.parametrize("hard_swish", [True, False])
-def test_a_v3_block_by_hand(hard_swish: bool) -> None:
-    """Expand, 5x5 depthwise, squeeze and excite, project, add: with numpy alone, in float64."""
+def test_a_v3_block_computed_by_hand(hard_swish: bool) -> None:
+    """Expansion, 5x5 depthwise convolution, squeeze-and-excite, projection and residual, with numpy in float64."""
     torch = pytest.importorskip("torch")
     from ov_mobilenet.conversion.architectures.mobilenet_v3 import InvertedResidualV3
 
@@ -230,10 +230,12 @@ def test_a_v3_block_by_hand(hard_swish: bool) -> None:
         mean, variance, gain, offset = (
             w[f"block.{name}.1.{key}"][:, None, None] for key in ("running_mean", "running_var", "weight", "bias")
         )
-        return (y - mean) / np.sqrt(variance + 0.001) * gain + offset
+        made: np.ndarray = (y - mean) / np.sqrt(variance + 0.001) * gain + offset
+        return made
 
     def active(y: np.ndarray) -> np.ndarray:
-        return y * np.clip(y + 3, 0, 6) / 6 if hard_swish else np.maximum(y, 0)
+        made: np.ndarray = y * np.clip(y + 3, 0, 6) / 6 if hard_swish else np.maximum(y, 0)
+        return made
 
     y = active(normalised(np.einsum("oi,ihw->ohw", w["block.0.0.weight"][:, :, 0, 0], x), "0"))
     padded = np.pad(y, ((0, 0), (2, 2), (2, 2)))
@@ -253,11 +255,11 @@ def test_a_v3_block_by_hand(hard_swish: bool) -> None:
 
 
 @pytest.mark.parametrize(("architecture", "width"), [(V1, 0.5), (V2, 0.35), (SMALL, 0.75), (LARGE, 0.5)])
-def test_the_ir_equals_torch(architecture: str, width: float, tmp_path: Path) -> None:
+def test_the_ir_matches_torch(architecture: str, width: float, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
 
     def new() -> Any:
-        module = build(fit(architecture, shapes_of(architecture, width, classes=small.CLASSES)))
+        module = build(spec_of(architecture, shapes_of(architecture, width, classes=small.CLASSES)))
         for layer in module.modules():
             if isinstance(layer, torch.nn.BatchNorm2d):
                 torch.nn.init.uniform_(layer.weight, 0.7, 1.3)
@@ -268,7 +270,7 @@ def test_the_ir_equals_torch(architecture: str, width: float, tmp_path: Path) ->
     sources = ovm.download(ovm.load_config(yml), tmp_path / "dl", cache_root=tmp_path / "cache", offline=True)
     model = ovm.convert(sources, tmp_path, precisions=("FP32",))[0]
 
-    module = build(fit(architecture, shapes_of(architecture, width, classes=small.CLASSES))).eval()
+    module = build(spec_of(architecture, shapes_of(architecture, width, classes=small.CLASSES))).eval()
     module.load_state_dict(torch.load(yml.with_name("small.pth"), weights_only=True))
     frames = small.frames(8, 64, seed=11)
     ask: Callable[[np.ndarray], np.ndarray] = lambda images: (  # noqa: E731

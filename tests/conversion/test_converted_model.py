@@ -257,7 +257,7 @@ def test_a_different_normalisation_in_the_accuracy_check_is_a_warning() -> None:
 @pytest.mark.parametrize("framework", ["caffe", "paddle"])
 def test_refused_frameworks_are_explained(tmp_path: Path, framework: str) -> None:
     yml = small.write_onnx(tmp_path / "net", framework=framework)
-    with pytest.raises(ConversionError, match=f"framework {framework} is not converted here.*OpenVINO"):
+    with pytest.raises(ConversionError, match=f"framework {framework} is not supported.*OpenVINO"):
         convert(yml, tmp_path)
 
 
@@ -269,11 +269,11 @@ CHECK = (
 
 def test_a_geometry_of_another_size_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     yml = small.write_onnx(tmp_path / "net")
-    with pytest.raises(UsageError, match="does not lead to the network's input size: expected a last step of 32"):
+    with pytest.raises(UsageError, match="does not match the network's input size: expected a last step of 32"):
         convert(yml, tmp_path, geometry=parse_words("resize 64"))
     yml.with_name("accuracy-check.yml").write_text(CHECK)
     with pytest.raises(
-        ConversionError, match=r"model\.yml: the geometry does not lead.*last step of 32, got resize 64"
+        ConversionError, match=r"model\.yml: the geometry does not match.*last step of 32, got resize 64"
     ):
         convert(yml, tmp_path)
     assert not (tmp_path / "ir").exists()

@@ -155,7 +155,7 @@ def test_width_and_classes_are_checked_against_the_weights(
     for extra, message in (
         (["--classes", "6"], "--classes does not match the network: expected 6, got 5"),
         (["--width", "1.0"], "--width does not match the network: expected 1, got 0.5"),
-        (["--architecture", "mobilenet_v1"], "fits no width of mobilenet_v1"),
+        (["--architecture", "mobilenet_v1"], "matches no width of mobilenet_v1"),
     ):
         assert main([*arguments, *extra]) != 0
         assert message in capsys.readouterr().err

@@ -1,10 +1,11 @@
-"""What is told of Keras files without TensorFlow; numbers are compared in test_keras_source.py."""
+"""Keras files read without TensorFlow; numeric results are compared in test_keras_source.py."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras_networks as nets
 import numpy as np
@@ -24,7 +25,7 @@ def kernel(channels: int) -> tuple[Variable, ...]:
 
 
 def v3_layers(channels: list[int], classes: int = 1000) -> dict[str, tuple[Variable, ...]]:
-    """The layers that tell a MobileNetV3 with these channels behind its blocks, as published in 2020."""
+    """The layers by which a MobileNetV3 with these block channels is recognised, with the names of 2020."""
     names = ["expanded_conv/project", *(f"expanded_conv_{block}/project" for block in range(1, len(channels)))]
     return {name: kernel(count) for name, count in zip(names, channels, strict=True)} | {
         "expanded_conv/squeeze_excite/Conv": kernel(8),
@@ -42,7 +43,7 @@ def v3_layers(channels: list[int], classes: int = 1000) -> dict[str, tuple[Varia
         ([16, 24, 24, 32, 32, 32, 64, 64, 64, 64, 88, 88, 120, 120, 120], "MobileNetV3Large", 0.75),
     ],
 )
-def test_v3_is_told_by_its_layers_and_its_width_by_their_channels(channels: list, name: str, width: float) -> None:
+def test_v3_and_its_width_are_identified_by_layers_and_channels(channels: list[int], name: str, width: float) -> None:
     found = identify(canonical_layers(v3_layers(channels, classes=7), WHERE), WHERE)
     assert (found.name, found.width, found.classes, found.minimalistic) == (name, width, 7, False)
 
@@ -53,7 +54,7 @@ def test_v3_without_squeeze_and_excite_is_minimalistic() -> None:
     assert identify(canonical_layers(layers, WHERE), WHERE).minimalistic
 
 
-def test_v2_and_v1_are_told_apart() -> None:
+def test_v2_and_v1_are_identified() -> None:
     v2 = [8, 8, 8, 16, 16, 16, 24, 24, 24, 24, 32, 32, 32, 56, 56, 56, 112]
     names = ["expanded_conv_project", *(f"block_{block}_project" for block in range(1, 17))]
     layers = {name: kernel(count) for name, count in zip(names, v2, strict=True)}
@@ -71,14 +72,14 @@ def test_v2_and_v1_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"expanded_conv_3/project": kernel(36)}, "channels that no width of the network has"),
-        ({"expanded_conv_11/project": kernel(96)}, "of no MobileNet that Keras has"),
-        ({"Logits": ()}, "head holds no filters"),
-        ({"logits": kernel(5)}, "two layers of one name"),
-        ({"Logits": kernel(0)}, "no sensible number of classes"),
+        ({"expanded_conv_3/project": kernel(36)}, "match no width of the network"),
+        ({"expanded_conv_11/project": kernel(96)}, "belong to no MobileNet of Keras"),
+        ({"Logits": ()}, "head is not a convolution or dense layer"),
+        ({"logits": kernel(5)}, "two layers have the same name"),
+        ({"Logits": kernel(0)}, "invalid number of classes"),
     ],
 )
-def test_what_fits_no_network_is_refused(change: dict, message: str) -> None:
+def test_weights_that_match_no_network_are_refused(change: dict[str, Any], message: str) -> None:
     layers = v3_layers([16, 24, 24, 40, 40, 40, 48, 48, 96, 96, 96]) | change
     with pytest.raises(ConversionError, match=message):
         identify(canonical_layers(layers, WHERE), WHERE)
@@ -86,27 +87,27 @@ def test_what_fits_no_network_is_refused(change: dict, message: str) -> None:
 
 @pytest.mark.parametrize("layer", ["conv", "conv_bn", "expanded_conv_1_expand_bn", "conv_1_bn", "logits"])
 @pytest.mark.parametrize("today", ["expanded_conv_squeeze_excite_conv_1", "expanded_conv_10_depthwise"])
-def test_names_of_2020_and_of_today_are_the_same_layer(layer: str, today: str) -> None:
+def test_old_and_new_layer_names_are_equivalent(layer: str, today: str) -> None:
     for name in (layer, today):
         assert nets.published_name(name) != name
         assert canonical(nets.published_name(name)) == canonical(name)
 
 
-def full_model() -> dict:
+def full_model() -> dict[str, Any]:
     first = {"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": [None, 96, 96, 3]}}
     glorot = {"module": "keras.initializers", "class_name": "GlorotUniform", "config": {"seed": None}}
     head = {"module": "keras.layers", "class_name": "Dense", "config": {"units": 5, "kernel_initializer": glorot}}
     return {"module": "keras", "class_name": "Sequential", "config": {"layers": [first, head]}}
 
 
-def test_a_plain_configuration_is_let_through_and_told() -> None:
+def test_a_plain_configuration_is_accepted() -> None:
     config = checked_config(json.dumps(full_model()), WHERE)
     assert config == full_model()
     assert (classes(config), input_shape(config)) == (5, (-1, 96, 96, 3))
 
 
 @pytest.mark.parametrize("missing", ["h5py", "tensorflow"])
-def test_without_tensorflow_the_package_to_install_is_named(
+def test_without_tensorflow_the_error_names_the_package(
     missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ov_mobilenet.conversion.keras_files.loading import keras_settings
@@ -116,7 +117,7 @@ def test_without_tensorflow_the_package_to_install_is_named(
     (tmp_path / "net").mkdir()
     file = tmp_path / "net" / "weights.h5"
     file.write_bytes(b"\x89HDF\r\n\x1a\n")
-    fix = r"need tensorflow\. pip install 'ov-mobilenet\[tensorflow\]'"
+    fix = r"require tensorflow\. pip install 'ov-mobilenet\[tensorflow\]'"
     if missing == "h5py":
         sources = ovm.download(ovm.load_config(nets.describe(file)), tmp_path / "dl", cache_root=tmp_path, offline=True)
         with pytest.raises(MissingDependencyError, match=fix):
@@ -136,7 +137,7 @@ def test_without_tensorflow_the_package_to_install_is_named(
         ("onnx", ["weights.h5"], None),
     ],
 )
-def test_a_network_made_by_a_script_is_built_from_its_only_keras_file(
+def test_a_network_that_a_script_creates_is_read_from_its_only_keras_file(
     framework: str, files: list[str], found: str | None, tmp_path: Path
 ) -> None:
     import msgspec
@@ -150,7 +151,7 @@ def test_a_network_made_by_a_script_is_built_from_its_only_keras_file(
     named = tuple(msgspec.structs.replace(config.files[0], name=name) for name in files)
     config = msgspec.structs.replace(config, files=named)
     if found is None:
-        with pytest.raises(ConversionError, match="scripts of a description are not run"):
+        with pytest.raises(ConversionError, match="scripts of descriptions are not run"):
             network_path(config, plan_conversion(config), tmp_path)
         return
     path = network_path(config, plan_conversion(config), tmp_path)

@@ -1,4 +1,4 @@
-"""Keras files: IRs against Keras's own predictions, and files that fit no network."""
+"""Keras files: IRs compared with Keras's predictions, and files that match no network."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def small_v3() -> Any:
 
 @pytest.fixture(scope="module")
 def published(small_v3: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its weights in the published layout, beside a model.yml. Returns the weights."""
+    """Write its weights in the published layout, beside a model.yml. Returns the weights file."""
     path = nets.write_published(small_v3, tmp_path_factory.mktemp("keras") / "v3.h5")
     nets.describe(path, side=96)
     return path
@@ -71,7 +71,9 @@ def copied(path: Path, tmp_path: Path) -> Path:
         ("MobileNet", 96, {"alpha": 0.5, "classes": 5}),
     ],
 )
-def test_the_ir_of_published_weights_equals_keras(name: str, side: int, options: dict, tmp_path: Path) -> None:
+def test_the_ir_of_published_weights_matches_keras(
+    name: str, side: int, options: dict[str, Any], tmp_path: Path
+) -> None:
     network = nets.build(name, side, **options)
     halves = not name.startswith("MobileNetV3")
     path = nets.write_published(network, folder(tmp_path) / "weights.h5")
@@ -112,7 +114,7 @@ def test_weights_in_the_layout_of_keras_3(small_v3: Any, tmp_path: Path) -> None
     assert np.abs(answers(model, frames) - small_v3.predict(nets.as_input(frames, halves=False))).max() < 3e-5
 
 
-def test_layers_are_found_by_name_whatever_their_order(published: Path, small_v3: Any, tmp_path: Path) -> None:
+def test_layers_are_matched_by_name_in_any_order(published: Path, small_v3: Any, tmp_path: Path) -> None:
     path = copied(published, tmp_path)
     with h5py.File(path, "r+") as file:
         file.attrs["layer_names"] = list(file.attrs["layer_names"])[::-1]
@@ -121,7 +123,7 @@ def test_layers_are_found_by_name_whatever_their_order(published: Path, small_v3
     assert np.abs(answers(model, frames) - small_v3.predict(nets.as_input(frames, halves=False))).max() < 3e-5
 
 
-def test_verify_runs_keras_itself_and_sees_a_wrong_ir(published: Path, tmp_path: Path) -> None:
+def test_verify_runs_keras_and_detects_a_wrong_ir(published: Path, tmp_path: Path) -> None:
     sources = sources_of(published.with_name("model.yml"), tmp_path)
     (model,) = ovm.convert(sources, tmp_path / "right", precisions=("FP32",))
     assert ovm.verify(sources, model).holds
@@ -165,7 +167,7 @@ def test_any_batch(published: Path, small_v3: Any, tmp_path: Path) -> None:
         assert np.abs(compiled(frames[:count].astype(np.float32))[0] - expected[:count]).max() < 3e-5
 
 
-def test_the_bytes_are_the_same_in_every_process_and_stderr_is_quiet(published: Path, tmp_path: Path) -> None:
+def test_the_ir_bytes_are_reproducible_and_stderr_is_empty(published: Path, tmp_path: Path) -> None:
     sources = sources_of(published.with_name("model.yml"), tmp_path)
     for name in ("first", "second"):
         ovm.convert(sources, tmp_path / name, precisions=("FP32",))
@@ -186,9 +188,9 @@ def test_the_bytes_are_the_same_in_every_process_and_stderr_is_quiet(published: 
         assert first == second == other.with_suffix(suffix).read_bytes()
 
 
-def test_mean_and_scale_in_front_of_v3_are_refused(published: Path, tmp_path: Path) -> None:
+def test_mean_and_scale_for_v3_are_refused(published: Path, tmp_path: Path) -> None:
     yml = nets.describe(copied(published, tmp_path), side=96, halves=True)
-    with pytest.raises(ConversionError, match=r"rescales its input inside.*no mean_values.*127\.5"):
+    with pytest.raises(ConversionError, match=r"rescales its input itself.*no mean_values.*127\.5"):
         ovm.convert(sources_of(yml, tmp_path), tmp_path / "ir")
 
 
@@ -223,17 +225,17 @@ def change(file: Any, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("shape", r"conv_1/kernel does not fit.*expected \[1, 1, 72, 432\], got \[1, 1, 3, 3\]"),
+        ("shape", r"conv_1/kernel does not match.*expected \[1, 1, 72, 432\], got \[1, 1, 3, 3\]"),
         ("not finite", "Conv_1/Conv_1/kernel:0 holds values that are not finite"),
-        ("a layer missing", "missing conv_2; not known none"),
-        ("a tensor missing", "conv_bn has other tensors.*expected gamma, beta, moving_mean, moving_variance"),
+        ("a layer missing", "missing conv_2; unexpected none"),
+        ("a tensor missing", "the tensors of conv_bn differ.*expected gamma, beta, moving_mean, moving_variance"),
         ("a tensor more", "tensors that belong to no layer"),
         ("no head", r"no classifier \(include_top=False\)"),
-        ("a block missing", "of no MobileNet that Keras has.*SavedModel"),
-        ("between two widths", "channels that no width of the network has"),
+        ("a block missing", "belong to no MobileNet of Keras.*SavedModel"),
+        ("between two widths", "match no width of the network"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(published: Path, tmp_path: Path, kind: str, message: str) -> None:
+def test_weights_that_do_not_match_are_refused(published: Path, tmp_path: Path, kind: str, message: str) -> None:
     path = copied(published, tmp_path)
     with h5py.File(path, "r+") as file:
         change(file, kind)
@@ -244,7 +246,7 @@ def test_weights_that_do_not_fit_are_refused(published: Path, tmp_path: Path, ki
 
 @pytest.fixture(scope="module")
 def fine_tuned() -> Any:
-    """As the tutorials do: augmentation, rescaling, a nested MobileNetV2 without its head, a head of five classes."""
+    """A model as in the tutorials: augmentation, rescaling, a nested MobileNetV2 without its head, a new classifier."""
     keras.utils.set_random_seed(31)
     base = keras.applications.MobileNetV2(input_shape=(96, 96, 3), alpha=0.35, include_top=False, weights=None)
     pixels = keras.Input((96, 96, 3), name="pixels")
@@ -280,7 +282,7 @@ def test_a_full_model(fine_tuned: Any, suffix: str, tmp_path: Path) -> None:
     assert (ir.inputs[0].get_names(), ir.outputs[0].get_names()) == ({"pixels"}, {"predictions"})
 
 
-def test_a_full_model_that_keras_gave_other_weights(
+def test_a_full_model_with_weights_that_are_not_in_the_file(
     fine_tuned: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = folder(tmp_path) / "own.keras"
@@ -290,11 +292,11 @@ def test_a_full_model_that_keras_gave_other_weights(
     other.layers[-1].set_weights([kernel + 1e-6, bias])
     monkeypatch.setattr(keras.models, "load_model", lambda *args, **options: other)
     count = len(other.weights)
-    with pytest.raises(ConversionError, match=f"not every weight.*expected {count}, got {count - 1}"):
+    with pytest.raises(ConversionError, match=f"does not hold all weights.*expected {count}, got {count - 1}"):
         ovm.convert(sources_of(nets.describe(path), tmp_path), tmp_path / "ir")
 
 
-def test_a_full_v3_with_its_arithmetic_between_layers(small_v3: Any, tmp_path: Path) -> None:
+def test_a_full_v3_with_arithmetic_between_layers(small_v3: Any, tmp_path: Path) -> None:
     path = folder(tmp_path) / "v3.keras"
     small_v3.save(path)
     (model,) = ovm.convert(sources_of(nets.describe(path), tmp_path), tmp_path / "ir", precisions=("FP32",))
@@ -302,7 +304,7 @@ def test_a_full_v3_with_its_arithmetic_between_layers(small_v3: Any, tmp_path: P
     assert np.abs(answers(model, frames) - small_v3.predict(nets.as_input(frames, halves=False))).max() < 3e-5
 
 
-def test_keras_settings_of_the_process_are_left_as_they_were(published: Path, tmp_path: Path) -> None:
+def test_keras_settings_are_restored(published: Path, tmp_path: Path) -> None:
     keras.config.set_image_data_format("channels_first")
     keras.config.set_dtype_policy("mixed_float16")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,11 +85,11 @@ def test_a_failed_verification_names_both_figures(tmp_path: Path) -> None:
 class Trap:
     fired = False
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return (exec, ("import test_pytorch_source as t; t.Trap.fired = True",))
 
 
-def broken(kind: str, state: dict, path: Path) -> None:
+def broken(kind: str, state: dict[str, Any], path: Path) -> None:
     if kind == "missing":
         del state["features.3.conv.1.0.weight"]
     elif kind == "extra":
@@ -132,20 +133,20 @@ def broken(kind: str, state: dict, path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("missing", "missing features.3.conv.1.0.weight; not known none"),
-        ("extra", "not known features.99.weight"),
-        ("shape", r"features.0.0.weight does not fit.*\[32, 3, 3, 3\].*\[32, 3, 5, 5\]"),
+        ("missing", "missing features.3.conv.1.0.weight; unexpected none"),
+        ("extra", "unexpected features.99.weight"),
+        ("shape", r"features.0.0.weight does not match.*\[32, 3, 3, 3\].*\[32, 3, 5, 5\]"),
         ("nan", "features.0.0.weight holds values that are not finite"),
-        ("integers", "features.0.0.weight is no plain tensor.*int32"),
-        ("no tensor", "classifier.1.bias is no tensor"),
-        ("sparse", "features.0.0.weight is no plain tensor.*sparse"),
-        ("meta", "features.0.0.weight is no plain tensor.*meta"),
-        ("complex", "features.0.0.weight is no plain tensor.*complex64"),
-        ("float8", "features.0.0.weight is no plain tensor.*float8"),
+        ("integers", "features.0.0.weight is not a plain tensor.*int32"),
+        ("no tensor", "classifier.1.bias is not a tensor"),
+        ("sparse", "features.0.0.weight is not a plain tensor.*sparse"),
+        ("meta", "features.0.0.weight is not a plain tensor.*meta"),
+        ("complex", "features.0.0.weight is not a plain tensor.*complex64"),
+        ("float8", "features.0.0.weight is not a plain tensor.*float8"),
         ("no classes", "classifier.1.weight is empty"),
-        ("claims", "classifier.1.weight is larger than what is stored"),
+        ("claims", "classifier.1.weight is larger than its stored data"),
         ("stack", "cannot be loaded"),
-        ("list", "no state dict.*got list"),
+        ("list", "not a state dict.*got list"),
         ("pickle", "cannot be loaded.*torch.save"),
         ("truncated", "cannot be loaded"),
     ],
@@ -168,7 +169,9 @@ def test_checkpoints_that_are_refused(checkpoint: Path, tmp_path: Path, kind: st
 
 
 @pytest.mark.parametrize("error", [IndexError, TypeError, AssertionError, NotImplementedError])
-def test_whatever_torch_raises_is_a_conversion_error(error: type, tmp_path: Path, monkeypatch) -> None:
+def test_any_error_of_torch_load_is_a_conversion_error(
+    error: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from ov_mobilenet.conversion.sources.checkpoint import read_state_dicts
 
     def fail(*args: object, **options: object) -> None:
@@ -179,11 +182,11 @@ def test_whatever_torch_raises_is_a_conversion_error(error: type, tmp_path: Path
         read_state_dicts(tmp_path / "x.pth")
 
 
-def test_an_absurd_width_is_refused_before_it_is_built() -> None:
-    from ov_mobilenet.conversion.architectures import fit
+def test_an_excessive_width_is_refused_before_the_module_is_built() -> None:
+    from ov_mobilenet.conversion.architectures import spec_of
 
-    with pytest.raises(ConversionError, match=r"features\.0\.0\.weight does not fit: expected at most 256"):
-        fit("mobilenet_v1", {"features.0.0.weight": (10**7, 3, 3, 3)})
+    with pytest.raises(ConversionError, match=r"features\.0\.0\.weight is too large: expected at most 256"):
+        spec_of("mobilenet_v1", {"features.0.0.weight": (10**7, 3, 3, 3)})
 
 
 def test_an_unknown_architecture_is_named(checkpoint: Path, tmp_path: Path) -> None:

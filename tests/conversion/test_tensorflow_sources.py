@@ -1,7 +1,8 @@
-"""Frozen graphs and SavedModels, judged by tensorflow and by numpy: numbers, names, batches, `--verify`."""
+"""Frozen graphs and SavedModels compared with tensorflow and numpy: results, names, batch sizes, `--verify`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def describe_saved_model(folder: Path, output: str = "scores") -> Path:
 
 
 def without(yml: Path, *words: str) -> Path:
-    """The description without the lines in which one of the words stands."""
+    """The description without the lines that contain one of the words."""
     lines = yml.read_text().splitlines(keepends=True)
     yml.write_text("".join(line for line in lines if not any(word in line for word in words)))
     return yml
@@ -86,7 +87,7 @@ def names(model: ovm.IrModel) -> tuple[set[str], set[str]]:
 
 
 @pytest.mark.parametrize("batch", [None, 1])
-def test_a_saved_model_gives_tensorflows_numbers(
+def test_a_saved_model_matches_tensorflow(
     batch: int | None, frames: np.ndarray, expected: np.ndarray, tmp_path: Path
 ) -> None:
     import tensorflow as tf
@@ -122,14 +123,16 @@ def test_a_saved_model_in_other_forms(
 
 @pytest.mark.parametrize("output", ["scores", "scores:0"])
 @pytest.mark.parametrize("write", [frozen, saved_model])
-def test_verification_takes_the_outputs_name_either_way(write, output: str, tmp_path: Path) -> None:
+def test_verification_accepts_the_output_name_with_and_without_its_port(
+    write: Callable[..., Path], output: str, tmp_path: Path
+) -> None:
     sources, model = convert(write(tmp_path / "net", output=output), tmp_path)
     assert ovm.verify(sources, model).holds
     assert names(model) == ({"data"}, {"scores"})
 
 
 @pytest.mark.parametrize("write", [frozen, saved_model])
-def test_verification_of_a_network_whose_names_nobody_gives(write, tmp_path: Path) -> None:
+def test_verification_of_a_network_without_described_names(write: Callable[..., Path], tmp_path: Path) -> None:
     yml = without(write(tmp_path / "net"), "--output")
     text = yml.read_text().replace("=data[", "=[")
     head, _, rest = text.partition("input_info:")
@@ -148,7 +151,7 @@ def test_one_of_two_signature_outputs_is_chosen_by_name(tmp_path: Path) -> None:
     assert ovm.verify(sources, model).holds
 
 
-def test_a_graph_with_a_batch_built_in_is_fed_whole_batches(
+def test_a_graph_with_a_fixed_batch_is_run_with_full_batches(
     frames: np.ndarray, expected: np.ndarray, tmp_path: Path
 ) -> None:
     sources, model = convert(frozen(tmp_path / "net", batch=4), tmp_path)
@@ -156,7 +159,7 @@ def test_a_graph_with_a_batch_built_in_is_fed_whole_batches(
     assert np.abs(probabilities(model, frames) - expected).max() < 3e-5
 
 
-def test_a_keras_export_keeps_its_names_and_numbers(frames: np.ndarray, tmp_path: Path) -> None:
+def test_a_keras_export_keeps_its_names_and_results(frames: np.ndarray, tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     keras.utils.set_random_seed(4)
     layers = keras.layers

@@ -1,8 +1,9 @@
-"""What the cache holds and what pruning takes away."""
+"""The entries of the cache, and what pruning removes."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import filelock
 import pytest
@@ -14,7 +15,7 @@ from ov_mobilenet.zoo.model import Checksum, ModelFile
 OLD = 40 * 86_400
 
 
-def fill(root):
+def fill(root: Path) -> tuple[Path, Path, Path]:
     """A source file, an unfinished one, and a converted model; the first two are forty days old."""
     stored = cache.entry(root, Checksum("sha384", "ab" * 48))
     stored.parent.mkdir(parents=True)
@@ -31,7 +32,7 @@ def fill(root):
     return stored, part, xml.parents[1]
 
 
-def test_entries_are_told_by_kind_size_and_age(tmp_path):
+def test_entries_report_kind_size_and_age(tmp_path: Path) -> None:
     stored, part, folder = fill(tmp_path)
     found = {entry.path: entry for entry in cache.entries(tmp_path)}
     assert {path: (entry.kind, entry.size) for path, entry in found.items()} == {
@@ -44,14 +45,14 @@ def test_entries_are_told_by_kind_size_and_age(tmp_path):
     assert cache.entries(tmp_path / "nothing") == []
 
 
-def test_removing_takes_the_entry_and_its_note(tmp_path):
+def test_removing_an_entry_removes_its_metadata(tmp_path: Path) -> None:
     for entry in (*cache.entries(tmp_path), *(fill(tmp_path) and cache.entries(tmp_path))):
         assert cache.remove(tmp_path, entry)
     assert cache.entries(tmp_path) == []
     assert not list((tmp_path / "files").rglob("*.json"))
 
 
-def test_what_another_process_holds_stays(tmp_path):
+def test_a_locked_entry_is_not_removed(tmp_path: Path) -> None:
     stored, part, folder = fill(tmp_path)
     with cache.locked(tmp_path, stored), filelock.FileLock(folder / ".lock"):
         removed = {entry.path: cache.remove(tmp_path, entry) for entry in cache.entries(tmp_path)}
@@ -60,13 +61,13 @@ def test_what_another_process_holds_stays(tmp_path):
     assert folder.exists()
 
 
-def test_the_cache_of_the_user_is_where_the_platform_says(monkeypatch, tmp_path):
+def test_the_default_cache_folder_follows_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache.default_root().name == "ov-mobilenet"
 
 
 @pytest.mark.parametrize(("content", "words"), [(b"1234567", "too many bytes"), (b"123", "too few bytes")])
-def test_a_local_file_of_another_size_is_refused(content, words, tmp_path):
+def test_a_local_file_of_another_size_is_refused(content: bytes, words: str, tmp_path: Path) -> None:
     file = ModelFile(name="net.onnx", size=5, checksum=None, sources=())
     target = tmp_path / "net.onnx"
     target.write_bytes(b"earlier")

@@ -1,6 +1,9 @@
-"""The only code that talks to the network, with a session that does not."""
+"""The HTTP transport, with a fake session instead of the network."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -12,7 +15,9 @@ URL = "https://example.org/net.onnx"
 
 
 class FakeResponse:
-    def __init__(self, status_code=200, content=(b"abc", b"de"), **headers):
+    def __init__(
+        self, status_code: int = 200, content: tuple[bytes | Exception, ...] = (b"abc", b"de"), **headers: str
+    ) -> None:
         self.status_code = status_code
         self.headers = {name.replace("_", "-").lower(): value for name, value in headers.items()}
         self.headers["Content-Length"] = self.headers.get("content-length", "")
@@ -20,33 +25,34 @@ class FakeResponse:
         self.content = content
         self.closed = False
 
-    def iter_content(self, size):
+    def iter_content(self, size: int) -> Iterator[bytes]:
         for chunk in self.content:
             if isinstance(chunk, Exception):
                 raise chunk
             yield chunk
 
-    def close(self):
+    def close(self) -> None:
         self.closed = True
 
-    def __enter__(self):
+    def __enter__(self) -> FakeResponse:
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Exception) -> None:
         self.close()
 
 
+class FakeServer(dict[str, "FakeResponse | Exception"]):
+    """URL -> response or exception; keeps the calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+
 @pytest.fixture
-def server(monkeypatch):
-    """URL -> response or exception; the calls are kept."""
+def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
+    server = FakeServer()
 
-    class Server(dict):
-        def __init__(self):
-            self.calls = []
-
-    server = Server()
-
-    def get(session, url, **options):
+    def get(session: requests.Session, url: str, **options: Any) -> FakeResponse:
         server.calls.append((url, {**options, "headers": dict(session.headers)}))
         answer = server[url]
         if isinstance(answer, Exception):
@@ -57,12 +63,12 @@ def server(monkeypatch):
     return server
 
 
-def _read(url=URL, **options):
+def _read(url: str = URL, **options: Any) -> tuple[int | None, bytes]:
     with http_transport(**options)(url) as stream:
         return stream.size, b"".join(stream.chunks)
 
 
-def test_a_file_is_streamed_unpacked_by_nobody_and_the_answer_closed(server):
+def test_a_file_is_streamed_without_decoding_and_the_response_is_closed(server: FakeServer) -> None:
     server[URL] = response = FakeResponse(content_length="5")
     assert _read() == (5, b"abcde")
     assert response.closed
@@ -74,7 +80,7 @@ def test_a_file_is_streamed_unpacked_by_nobody_and_the_answer_closed(server):
 
 
 @pytest.mark.parametrize("length", ["", "-1", "many", "²", "9" * 5000])
-def test_a_strange_length_is_no_length(length, server):
+def test_an_invalid_content_length_is_ignored(length: str, server: FakeServer) -> None:
     server[URL] = FakeResponse(content_length=length)
     assert _read() == (None, b"abcde")
 
@@ -84,27 +90,27 @@ def test_a_strange_length_is_no_length(length, server):
     [("http://example.org/x", "http"), ("file:///etc/passwd", "file"), ("ftp://example.org/x", "ftp"),
      ("HTTP://example.org/x", "http"), ("/etc/passwd", "no scheme"), ("data:,x", "data")],
 )  # fmt: skip
-def test_another_scheme_is_refused_before_anything_is_asked(url, scheme, server):
+def test_another_scheme_is_refused_before_the_first_request(url: str, scheme: str, server: FakeServer) -> None:
     with pytest.raises(DownloadError, match=f"expected https, got {scheme}"):
         _read(url)
     assert server.calls == []
 
 
 @pytest.mark.parametrize("location", ["http://example.org/x", "file:///etc/passwd", "ftp://example.org/x"])
-def test_a_redirect_to_another_scheme_is_refused(location, server):
+def test_a_redirect_to_another_scheme_is_refused(location: str, server: FakeServer) -> None:
     server[URL] = response = FakeResponse(302, location=location)
-    with pytest.raises(DownloadError, match="only https is fetched") as caught:
+    with pytest.raises(DownloadError, match="URL scheme not allowed") as caught:
         _read()
     assert location in str(caught.value)
     assert [url for url, _ in server.calls] == [URL]
     assert response.closed
 
 
-def test_http_is_taken_when_allowed_but_nothing_else(server):
+def test_allow_http_allows_http_only(server: FakeServer) -> None:
     server["http://example.org/x"] = FakeResponse(302, location=URL)
     server[URL] = FakeResponse()
     assert _read("http://example.org/x", allow_http=True) == (None, b"abcde")
-    with pytest.raises(DownloadError, match="only https"):
+    with pytest.raises(DownloadError, match="URL scheme not allowed"):
         _read("file:///etc/passwd", allow_http=True)
 
 
@@ -113,13 +119,13 @@ def test_http_is_taken_when_allowed_but_nothing_else(server):
     [("https://cdn.example.org/y", "https://cdn.example.org/y"), ("/y", "https://example.org/y"),
      ("y?z=1", "https://example.org/y?z=1")],
 )  # fmt: skip
-def test_a_redirect_is_followed(location, target, server):
+def test_a_redirect_is_followed(location: str, target: str, server: FakeServer) -> None:
     server[URL], server[target] = FakeResponse(301, location=location), FakeResponse()
     assert _read() == (None, b"abcde")
     assert all(options["allow_redirects"] is False for _, options in server.calls)
 
 
-def test_redirects_in_a_circle_end(server):
+def test_a_redirect_loop_ends(server: FakeServer) -> None:
     server[URL] = FakeResponse(302, location=URL)
     with pytest.raises(DownloadError, match="too many redirects"):
         _read()
@@ -127,14 +133,14 @@ def test_redirects_in_a_circle_end(server):
 
 
 @pytest.mark.parametrize("location", ["https://[x", "https://[::1"])
-def test_a_redirect_to_no_url_is_a_download_error(location, server):
+def test_a_redirect_to_an_invalid_url_is_a_download_error(location: str, server: FakeServer) -> None:
     server[URL] = FakeResponse(302, location=location)
     with pytest.raises(DownloadError):
         _read()
 
 
 @pytest.mark.parametrize("status", [204, 206, 304, 403, 404, 500, 503])
-def test_another_status_is_an_error_that_names_it(status, server):
+def test_another_status_is_an_error_that_names_it(status: int, server: FakeServer) -> None:
     server[URL] = response = FakeResponse(status)
     with pytest.raises(DownloadError, match=f"expected status 200, got {status}") as caught:
         _read()
@@ -146,14 +152,14 @@ def test_another_status_is_an_error_that_names_it(status, server):
     "error",
     [requests.ConnectionError("no route"), requests.Timeout("no route"), OSError("no route"), ValueError("no route")],
 )
-def test_a_connection_that_fails_is_a_download_error(error, server):
+def test_a_connection_that_fails_is_a_download_error(error: Exception, server: FakeServer) -> None:
     server[URL] = error
     with pytest.raises(DownloadError, match="connection failed .*no route") as caught:
         _read()
     assert URL in str(caught.value)
 
 
-def test_the_innermost_reason_is_given(server):
+def test_the_innermost_reason_is_given(server: FakeServer) -> None:
     try:
         try:
             raise OSError("certificate has expired")
@@ -166,13 +172,13 @@ def test_the_innermost_reason_is_given(server):
     assert "a long story" not in str(caught.value)
 
 
-def test_a_connection_that_breaks_off_is_a_download_error(server):
+def test_a_connection_that_drops_is_a_download_error(server: FakeServer) -> None:
     server[URL] = FakeResponse(content=(b"abc", requests.ConnectionError("reset by peer")))
     with pytest.raises(DownloadError, match="connection failed .*reset by peer"):
         _read()
 
 
-def test_an_error_of_the_reader_is_not_called_one_of_the_connection(server):
+def test_an_error_of_the_reader_is_not_reported_as_a_connection_error(server: FakeServer) -> None:
     server[URL] = response = FakeResponse()
     with pytest.raises(OSError, match="No space left"), http_transport()(URL):
         raise OSError(28, "No space left on device")

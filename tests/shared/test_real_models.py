@@ -212,7 +212,7 @@ def test_an_integer_onnx_network_is_refused_with_an_alternative(shared: Path, tm
     network.parent.mkdir()
     shutil.copy(shared / "zoo" / "mobilenetv2-12-int8-onnx" / network.name, network)
     yml = small.describe(network, shape=(1, 3, 224, 224), output="output")
-    with pytest.raises(ConversionError, match="QOperator form.*quantize"):
+    with pytest.raises(ConversionError, match="QOperator format.*quantize"):
         convert(yml, tmp_path)
 
 

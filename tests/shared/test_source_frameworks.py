@@ -1,4 +1,4 @@
-"""Real networks in their own framework, fed by hand, against the IRs: TensorFlow and LiteRT on 200 images.
+"""Real networks run in their own framework, compared with the IRs: TensorFlow and LiteRT on 200 images.
 
 Nothing here goes through our own oracles, but for the test of `--verify`.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import tarfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -27,18 +28,22 @@ IMAGES = 200
 BACKGROUND = 1  # class 0: ImageNet's numbers are one higher
 
 
-def ir_answers(name: str, precision: str, shared: Path, files: list[Path], out: Path) -> tuple[np.ndarray, np.ndarray]:
+def ir_answers(
+    name: str, precision: Literal["FP32", "FP16"], shared: Path, files: list[Path], out: Path
+) -> tuple[np.ndarray, np.ndarray]:
     """The frames, uint8 BGR at the network's size, and the converted network's probabilities."""
     config = ovm.load_config(shared / "zoo" / name / "model.yml")
     sources = ovm.download(config, out / "dl", cache_root=out / "cache", offline=True)
     (model,) = ovm.convert(sources, out / "ir", precisions=(precision,))
     classifier = ovm.load_classifier(model.xml, device="CPU", inference_precision="f32")
-    frames = np.stack([apply(classifier.geometry, read_image(f, classifier.geometry.reader)) for f in files])
+    geometry = classifier.geometry
+    assert geometry is not None
+    frames = np.stack([apply(geometry, read_image(f, geometry.reader)) for f in files])
     return frames, classifier.probabilities(frames)
 
 
 def lite_answers(network: Path, files: np.ndarray) -> np.ndarray:
-    """LiteRT's output for each image of the network's own input type, as it comes."""
+    """LiteRT's raw output for each image, given in the network's own input type."""
     interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter(str(network))
     interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
@@ -59,7 +64,7 @@ def check(answer: np.ndarray, expected: np.ndarray, precision: str) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize("precision", ["FP32", "FP16"])
 def test_the_real_frozen_graph_in_tensorflow(
-    precision: str, shared: Path, images: tuple[list[Path], np.ndarray], tmp_path: Path
+    precision: Literal["FP32", "FP16"], shared: Path, images: tuple[list[Path], np.ndarray], tmp_path: Path
 ) -> None:
     pytest.importorskip("tensorflow")
     files, truth = images
@@ -78,7 +83,7 @@ def test_the_real_frozen_graph_in_tensorflow(
 
 @pytest.mark.parametrize("precision", ["FP32", "FP16"])
 def test_the_real_tflite_network_in_litert(
-    precision: str, shared: Path, images: tuple[list[Path], np.ndarray], tmp_path: Path
+    precision: Literal["FP32", "FP16"], shared: Path, images: tuple[list[Path], np.ndarray], tmp_path: Path
 ) -> None:
     frames, answer = ir_answers(FLOAT_LITE, precision, shared, images[0], tmp_path)
     network = shared / "zoo" / FLOAT_LITE / "mobilenet_v1_0.25_224_1_default_1.tflite"

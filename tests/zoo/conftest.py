@@ -1,74 +1,14 @@
-"""A valid description to spoil, and a folder to put it in."""
+"""The valid description of `descriptions.py` as fixtures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from zoo.descriptions import ACCURACY_CHECK_YML, MODEL_YML, DescribeModel
 
 from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.model import ModelConfig
-
-MODEL_YML = f"""\
-description: A small network.
-task_type: classification
-files:
-  - name: net.onnx
-    size: 1234
-    checksum: {"ab" * 48}
-    source: https://example.org/net.onnx
-  - name: extra/archive.tgz
-    size: 99
-    checksum: {{$type: sha256, value: {"cd" * 32}}}
-    source: [https://a.example.org/archive.tgz, https://b.example.org/archive.tgz]
-    original_source: {{$type: http, url: https://c.example.org/archive.tgz}}
-postprocessing:
-  - $type: unpack_archive
-    format: gztar
-    file: extra/archive.tgz
-  - $type: regex_replace
-    file: script.py
-    pattern: 'a+'
-    replacement: b
-framework: onnx
-input_info:
-  - name: data
-    shape: [1, 3, 224, 224]
-    layout: NCHW
-model_optimizer_args:
-  - --input_model=$dl_dir/net.onnx
-license: https://example.org/LICENSE
-ov_mobilenet:
-  classes: 1000
-  output: logits
-  gflops: 0.5
-  accuracy: {{top1: 0.7, top5: 0.9}}
-  labels: imagenet_1000_classes
-"""
-
-ACCURACY_CHECK_YML = """\
-models:
-  - name: net
-    launchers:
-      - framework: openvino
-        adapter: classification
-    datasets:
-      - name: imagenet_1000_classes
-        reader: pillow_imread
-        preprocessing:
-          - {type: resize, size: 256, aspect_ratio_scale: greater, use_pillow: true}
-          - {type: crop, size: 224}
-          - type: normalization
-            mean: 127.5
-            std: (58.395, 57.12, 57.375)
-          - {type: rgb_to_bgr}
-        metrics:
-          - {type: accuracy, top_k: 1, reference: 0.7}
-          - {type: accuracy, top_k: 5, reference: 0.9}
-"""
-
-Describe = Callable[..., ModelConfig]
 
 
 @pytest.fixture
@@ -82,9 +22,7 @@ def accuracy_check_yml() -> str:
 
 
 @pytest.fixture
-def describe_model(tmp_path: Path) -> Describe:
-    """Write a description into `tmp_path / name` and load it; `accuracy_check` None leaves that file out."""
-
+def describe_model(tmp_path: Path) -> DescribeModel:
     def write(
         model: str = MODEL_YML, accuracy_check: str | None = ACCURACY_CHECK_YML, *, name: str = "net"
     ) -> ModelConfig:

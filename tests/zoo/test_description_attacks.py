@@ -7,7 +7,9 @@ import math
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -18,7 +20,7 @@ from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.document import parse_document
-from ov_mobilenet.zoo.geometry import describe, from_dataset, parse_words
+from ov_mobilenet.zoo.geometry import from_dataset, parse_words
 from ov_mobilenet.zoo.labels import background_class, config_labels
 
 PATH = Path("model.yml")
@@ -44,7 +46,7 @@ DATA = st.recursive(
 quick = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def _dump(data) -> bytes:
+def _dump(data: Any) -> bytes:
     # No aliases, which are refused before anything else is looked at.
     dumper = type("Dumper", (yaml.SafeDumper,), {"ignore_aliases": lambda self, node: True})
     return yaml.dump(data, Dumper=dumper, allow_unicode=True).encode("utf-8", "surrogatepass")
@@ -64,14 +66,14 @@ def _use(folder: Path) -> None:
         assert str(error).isprintable()  # one line, nothing that a terminal obeys
 
 
-def _places(data, prefix=()):
+def _places(data: Any, prefix: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield prefix
     items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for key, value in items:
         yield from _places(value, (*prefix, key))
 
 
-def _replaced(data, place, value):
+def _replaced(data: Any, place: tuple[Any, ...], value: Any) -> Any:
     if not place:
         return value
     data = copy.deepcopy(data)
@@ -83,7 +85,7 @@ def _replaced(data, place, value):
 
 
 @pytest.fixture
-def folder(tmp_path, model_yml, accuracy_check_yml):
+def folder(tmp_path: Path, model_yml: str, accuracy_check_yml: str) -> Path:
     folder = tmp_path / "net"
     folder.mkdir()
     (folder / "model.yml").write_text(model_yml, "utf-8")
@@ -100,7 +102,7 @@ def folder(tmp_path, model_yml, accuracy_check_yml):
 @example(b"%YAML 9.9\n--- a")
 @example(b"!<" + b"x" * 2000)
 @settings(max_examples=200, deadline=None)
-def test_no_bytes_make_the_parser_raise_anything_but_a_config_error(content):
+def test_any_bytes_parse_or_raise_a_config_error(content: bytes) -> None:
     try:
         parse_document(content, PATH)
     except ConfigError as error:
@@ -109,7 +111,7 @@ def test_no_bytes_make_the_parser_raise_anything_but_a_config_error(content):
 
 @given(st.text("-:?[]{},&*!|>'\"%@`#abc01.~ \n\t<=", max_size=60))
 @settings(max_examples=300, deadline=None)
-def test_no_text_of_yaml_signs_makes_the_parser_raise_anything_but_a_config_error(content):
+def test_any_text_of_yaml_syntax_parses_or_raises_a_config_error(content: str) -> None:
     try:
         parse_document(content.encode(), PATH)
     except ConfigError as error:
@@ -129,13 +131,13 @@ _FINITE = st.one_of(st.none(), st.booleans(), st.integers(-(10**12), 10**12), _W
     )
 )
 @settings(max_examples=200, deadline=None)
-def test_plain_data_is_read_back_as_it_was_written(data):
+def test_plain_data_round_trips(data: Any) -> None:
     assert parse_document(_dump(data), PATH).data == data
 
 
 @given(DATA)
 @quick
-def test_random_data_is_no_description(folder, data):
+def test_random_data_is_not_a_description(folder: Path, data: Any) -> None:
     (folder / "model.yml").write_bytes(_dump(data))
     with pytest.raises(ConfigError):
         load_config(folder)
@@ -143,7 +145,9 @@ def test_random_data_is_no_description(folder, data):
 
 @given(st.data())
 @settings(parent=quick, max_examples=200)
-def test_a_model_yml_with_one_value_replaced_loads_or_is_a_config_error(folder, model_yml, data):
+def test_a_model_yml_with_one_value_replaced_loads_or_is_a_config_error(
+    folder: Path, model_yml: str, data: st.DataObject
+) -> None:
     valid = yaml.safe_load(model_yml)
     place = data.draw(st.sampled_from(list(_places(valid))), "place")
     (folder / "model.yml").write_bytes(_dump(_replaced(valid, place, data.draw(DATA, "value"))))
@@ -152,7 +156,9 @@ def test_a_model_yml_with_one_value_replaced_loads_or_is_a_config_error(folder, 
 
 @given(st.data())
 @settings(parent=quick, max_examples=200)
-def test_an_accuracy_check_yml_with_one_value_replaced_loads_or_is_a_config_error(folder, accuracy_check_yml, data):
+def test_an_accuracy_check_yml_with_one_value_replaced_loads_or_is_a_config_error(
+    folder: Path, accuracy_check_yml: str, data: st.DataObject
+) -> None:
     valid = yaml.safe_load(accuracy_check_yml)
     place = data.draw(st.sampled_from(list(_places(valid))), "place")
     (folder / "accuracy-check.yml").write_bytes(_dump(_replaced(valid, place, data.draw(DATA, "value"))))
@@ -177,7 +183,7 @@ _ARGUMENTS = st.one_of(
 @example(["--mean_values=[1e999]"])
 @example(["--input_shape=" + "9" * 5000])
 @example(["--mean_values=" + "[1]," * 3000])
-def test_no_argument_makes_the_plan_raise_anything_but_a_config_error(folder, model_yml, arguments):
+def test_any_argument_is_planned_or_raises_a_config_error(folder: Path, model_yml: str, arguments: list[str]) -> None:
     valid = yaml.safe_load(model_yml)
     (folder / "model.yml").write_bytes(_dump({**valid, "model_optimizer_args": arguments}))
     _use(folder)
@@ -187,11 +193,14 @@ def test_no_argument_makes_the_plan_raise_anything_but_a_config_error(folder, mo
 @quick
 @example(1e-5)
 @example(5e-324)
-def test_every_fraction_that_loads_can_be_said_in_words(folder, accuracy_check_yml, fraction):
+def test_every_valid_fraction_round_trips_through_text(folder: Path, accuracy_check_yml: str, fraction: float) -> None:
     text = accuracy_check_yml.replace("{type: crop, size: 224}", f"{{type: crop, central_fraction: {fraction:.400f}}}")
     (folder / "accuracy-check.yml").write_text(text)
-    geometry = from_dataset(load_config(folder).accuracy_check.converted)
-    assert parse_words(describe(geometry)).steps == geometry.steps
+    dataset = load_config(folder).dataset
+    assert dataset is not None
+    geometry = from_dataset(dataset)
+    assert geometry is not None
+    assert parse_words(str(geometry)).steps == geometry.steps
 
 
 _LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60))
@@ -220,7 +229,7 @@ _LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" f
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else None,
 )
-def test_an_attack_is_refused_with_a_short_message(content, what):
+def test_hostile_yaml_is_refused_with_a_short_message(content: str, what: str) -> None:
     # In a process of its own: what overflows the C stack ends the process.
     script = (
         "import sys\nfrom pathlib import Path\nfrom ov_mobilenet.errors import ConfigError\n"
@@ -242,20 +251,20 @@ def test_an_attack_is_refused_with_a_short_message(content, what):
     assert len(message) < 300
 
 
-def test_the_depth_of_a_real_description_is_well_below_the_limit(folder):
+def test_the_depth_of_a_real_description_is_well_below_the_limit(folder: Path) -> None:
     depth = max(len(key) for key in parse_document((folder / "accuracy-check.yml").read_bytes(), PATH).lines)
     assert depth * 2 < 32
     document = parse_document(b"[" * 32 + b"1" + b"]" * 32, PATH)
     assert math.isclose(_innermost(document.data), 1)
 
 
-def _innermost(data):
+def _innermost(data: Any) -> Any:
     while isinstance(data, list):
         (data,) = data
     return data
 
 
-def test_a_file_that_is_a_folder_or_a_dead_link_is_an_error(folder):
+def test_a_folder_or_a_dead_link_instead_of_a_file_is_an_error(folder: Path) -> None:
     (folder / "model.yml").unlink()
     (folder / "model.yml").symlink_to("nowhere")
     with pytest.raises(ConfigError, match="cannot be read"):

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from zoo.descriptions import DescribeModel
 
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.config import load_config
+from ov_mobilenet.zoo.model import Checksum, HttpSource, RegexReplace
 
 
 class Mistake(NamedTuple):
@@ -26,8 +28,8 @@ MODEL_MISTAKES = [
     Mistake("unknown_key", "license:", "licence: x\nlicense:", 28, "licence", ("unknown key",)),
     Mistake("unknown_key_of_a_file", "    size: 1234", "    sise: 1\n    size: 1", 5, "files[0].sise", ("unknown key",)),
     Mistake("unknown_key_of_ours", "  output: log", "  outputs: 1\n  output: log", 31, "ov_mobilenet.outputs"),
-    Mistake("missing_key", "license: https://example.org/LICENSE\n", "", 1, "license", ("missing",)),
-    Mistake("missing_key_of_a_file", "    size: 1234\n", "", 4, "files[0].size", ("missing",)),
+    Mistake("missing_key", "license: https://example.org/LICENSE\n", "", 1, "license", ("missing key",)),
+    Mistake("missing_key_of_a_file", "    size: 1234\n", "", 4, "files[0].size", ("missing key",)),
     Mistake("wrong_type", "size: 1234", "size: big", 5, "files[0].size", ("expected `int`", "got `str`")),
     Mistake("wrong_type_of_a_list", "shape: [1, 3, 224, 224]", "shape: 224", 24, "input_info[0].shape", ("got `int`",)),
     Mistake("no_files", "files:", "files: []\nx:", 3, "files", ("expected `array` of length >= 1",)),
@@ -56,21 +58,21 @@ MODEL_MISTAKES = [
     Mistake("labels_with_nul", "imagenet_1000_classes", r'"a\0b"', 34, "ov_mobilenet.labels"),
     Mistake("unknown_archive_format", "gztar", "rar", 15, "postprocessing[0].format", ("rar",)),
     Mistake("unknown_step", "$type: unpack_archive", "$type: run", 14, "postprocessing[0].$type", ("run",)),
-    Mistake("bad_regex", "'a+'", "'a('", 19, "postprocessing[1].pattern", ("bad pattern", "'a('")),
-    Mistake("huge_repetition", "'a+'", f"'a{{{10**12}}}'", 19, "postprocessing[1].pattern", ("bad pattern",)),
+    Mistake("bad_regex", "'a+'", "'a('", 19, "postprocessing[1].pattern", ("invalid pattern", "'a('")),
+    Mistake("huge_repetition", "'a+'", f"'a{{{10**12}}}'", 19, "postprocessing[1].pattern", ("invalid pattern",)),
     Mistake("negative_count", "replacement: b", "replacement: b\n    count: -1", 21, "postprocessing[1].count"),
     Mistake("ftp", "https://example.org/net.onnx", "ftp://x/y", 7, "files[0].source", ("https://host/path", "'ftp://x/y'")),
-    Mistake("url_without_host", "https://example.org/net.onnx", "https:///net", 7, "files[0].source", ("bad URL",)),
-    Mistake("url_with_open_bracket", "https://example.org/net.onnx", "'https://[x/y'", 7, "files[0].source", ("bad URL",)),
-    Mistake("url_with_bad_port", "https://example.org/net.onnx", "https://x:port/y", 7, "files[0].source", ("bad URL",)),
-    Mistake("url_with_space", "https://example.org/net.onnx", "https://x/a b", 7, "files[0].source", ("bad URL",)),
-    Mistake("second_url", "https://b.example.org", "file://b", 11, "files[1].source[1]", ("bad URL",)),
+    Mistake("url_without_host", "https://example.org/net.onnx", "https:///net", 7, "files[0].source", ("invalid URL",)),
+    Mistake("url_with_open_bracket", "https://example.org/net.onnx", "'https://[x/y'", 7, "files[0].source", ("invalid URL",)),
+    Mistake("url_with_bad_port", "https://example.org/net.onnx", "https://x:port/y", 7, "files[0].source", ("invalid URL",)),
+    Mistake("url_with_space", "https://example.org/net.onnx", "https://x/a b", 7, "files[0].source", ("invalid URL",)),
+    Mistake("second_url", "https://b.example.org", "file://b", 11, "files[1].source[1]", ("invalid URL",)),
     Mistake("no_source", "source: https://example.org/net.onnx", "source: []", 7, "files[0].source", ("at least one",)),
     Mistake("unknown_source", "$type: http,", "$type: torrent,", 12, "files[1].original_source.$type", ("torrent",)),
     Mistake("unknown_framework", "framework: onnx", "framework: theano", 21, "framework", ("pytorch", "'theano'")),
     Mistake("onnx_args_for_onnx", "framework: onnx", "conversion_to_onnx_args: [--weights=x]\nframework: onnx", 21,
-            "conversion_to_onnx_args", ("only for pytorch", "framework onnx")),
-    Mistake("pytorch_without_args", "framework: onnx", "framework: pytorch", 1, "conversion_to_onnx_args", ("missing",)),
+            "conversion_to_onnx_args", ("only allowed for pytorch", "framework onnx")),
+    Mistake("pytorch_without_args", "framework: onnx", "framework: pytorch", 1, "conversion_to_onnx_args", ("missing key",)),
     Mistake("other_task", "task_type: classification", "task_type: detection", 2, "task_type",
             ("expected classification", "got detection")),
     Mistake("accuracy_in_per_cent", "top1: 0.7,", "top1: 70.0,", 33, "ov_mobilenet.accuracy.top1", ("<= 1.0",)),
@@ -103,7 +105,7 @@ CHECK_MISTAKES = [
     Mistake("unknown_reader", "pillow_imread", "pil", 8, "models[0].datasets[0].reader", ("pil",)),
     Mistake("missing_key", "    datasets:", "    x:", 6, "models[0].x", ("unknown key",)),
     Mistake("missing_launchers", "    launchers:\n      - framework: openvino\n        adapter: classification\n", "", 2,
-            "models[0].launchers", ("missing",)),
+            "models[0].launchers", ("missing key",)),
     Mistake("wrong_type", "size: 256", "size: large", 10, f"{_PREPROCESSING}[0].size", ("got `str`",)),
     Mistake("negative_size", "size: 224", "size: -224", 11, f"{_PREPROCESSING}[1].size", (">= 1", "got -224")),
     Mistake("step_without_size", "size: 224", "use_pillow: true", 11, f"{_PREPROCESSING}[1]",
@@ -124,16 +126,16 @@ CHECK_MISTAKES = [
 CHECK_LINES = {"two_means": 12, "no_number": 12}  # a step is named by its first line
 
 
-def _ids(mistake):
+def _ids(mistake: Mistake) -> str:
     return mistake.name
 
 
-def _spoil(text, mistake):
+def _spoil(text: str, mistake: Mistake) -> str:
     assert mistake.old in text, "the table does not fit the description"
     return text.replace(mistake.old, mistake.new, 1)
 
 
-def _assert_named(error, path, mistake, line):
+def _assert_named(error: ConfigError, path: Path, mistake: Mistake, line: int) -> None:
     message = str(error)
     where = f"{path}:{line}: {mistake.key}: " if mistake.key else f"{path}:{line}: "
     assert message.startswith(where)
@@ -144,7 +146,9 @@ def _assert_named(error, path, mistake, line):
 
 
 @pytest.mark.parametrize("mistake", MODEL_MISTAKES, ids=_ids)
-def test_a_mistake_in_model_yml_is_named(mistake, model_yml, describe_model, tmp_path, monkeypatch):
+def test_a_mistake_in_model_yml_is_named(
+    mistake: Mistake, model_yml: str, describe_model: DescribeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError) as caught:
         describe_model(_spoil(model_yml, mistake))
@@ -153,55 +157,62 @@ def test_a_mistake_in_model_yml_is_named(mistake, model_yml, describe_model, tmp
 
 
 @pytest.mark.parametrize("mistake", CHECK_MISTAKES, ids=_ids)
-def test_a_mistake_in_accuracy_check_yml_is_named(mistake, model_yml, accuracy_check_yml, describe_model, tmp_path):
+def test_a_mistake_in_accuracy_check_yml_is_named(
+    mistake: Mistake, model_yml: str, accuracy_check_yml: str, describe_model: DescribeModel, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError) as caught:
         describe_model(model_yml, _spoil(accuracy_check_yml, mistake))
     line = CHECK_LINES.get(mistake.name, mistake.line)
     _assert_named(caught.value, tmp_path / "net" / "accuracy-check.yml", mistake, line)
 
 
-def test_the_unspoiled_description_loads(describe_model, tmp_path):
+def test_the_valid_description_loads(describe_model: DescribeModel, tmp_path: Path) -> None:
     config = describe_model()
     assert config.name == "net"
     assert config.folder == tmp_path / "net"
     assert [file.size for file in config.files] == [1234, 99]
-    assert [source.url[:9] for source in config.files[1].sources] == ["https://a", "https://b", "https://c"]
-    assert config.accuracy_check.reference(5) == 0.9
+    hosts = ("a", "b", "c")
+    assert config.files[1].sources == tuple(HttpSource(f"https://{host}.example.org/archive.tgz") for host in hosts)
+    assert config.accuracy_check is not None and config.accuracy_check.reference(5) == 0.9
 
 
 @pytest.mark.parametrize("name", ["mobile net", "größe", "a,b", "...", "a+b"])
-def test_a_folder_name_that_is_no_model_name_is_refused(name, describe_model):
-    with pytest.raises(ConfigError, match="the folder's name is the model's name") as caught:
+def test_an_invalid_folder_name_is_refused(name: str, describe_model: DescribeModel) -> None:
+    with pytest.raises(ConfigError, match="invalid model name: it is the name of the folder") as caught:
         describe_model(name=name)
     assert repr(name) in str(caught.value)
     assert "letters, digits" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["Mobile_Net-v2.1", "a", "..a", "0"])
-def test_a_folder_name_of_the_allowed_letters_is_the_model_name(name, describe_model):
+def test_a_valid_folder_name_becomes_the_model_name(name: str, describe_model: DescribeModel) -> None:
     assert describe_model(name=name).name == name
 
 
-def test_the_name_is_known_from_inside_the_folder(describe_model, tmp_path, monkeypatch):
+def test_a_relative_path_inside_the_folder_gives_the_name(
+    describe_model: DescribeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     describe_model()
     monkeypatch.chdir(tmp_path / "net")
     assert load_config("model.yml").name == "net"
     assert load_config(".").name == "net"
 
 
-def test_a_missing_description_is_an_error_with_its_path(tmp_path):
+def test_a_missing_description_is_an_error_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
     with pytest.raises(ConfigError, match="cannot be read") as caught:
         load_config(tmp_path / "net")
     assert str(tmp_path / "net" / "model.yml") in str(caught.value)
 
 
-def test_a_huge_file_is_refused_before_it_is_parsed(describe_model, model_yml):
+def test_a_huge_file_is_refused_before_it_is_parsed(describe_model: DescribeModel, model_yml: str) -> None:
     with pytest.raises(ConfigError, match="file too large"):
         describe_model(model_yml + "#" * (1 << 20))
 
 
-def test_the_digest_follows_either_file(describe_model, model_yml, accuracy_check_yml):
+def test_the_digest_changes_with_either_file(
+    describe_model: DescribeModel, model_yml: str, accuracy_check_yml: str
+) -> None:
     same, again = describe_model(), describe_model()
     other_model = describe_model(model_yml + "# one more line\n")
     other_check = describe_model(model_yml, accuracy_check_yml + "# one more line\n")
@@ -210,10 +221,13 @@ def test_the_digest_follows_either_file(describe_model, model_yml, accuracy_chec
 
 
 @pytest.mark.parametrize("pattern", ["[[a]", "[a||b]"])
-def test_a_pattern_that_python_warns_about_still_loads(pattern, describe_model, model_yml):
-    assert describe_model(model_yml.replace("'a+'", f"'{pattern}'")).postprocessing[1].pattern == pattern
+def test_a_pattern_that_python_warns_about_still_loads(
+    pattern: str, describe_model: DescribeModel, model_yml: str
+) -> None:
+    step = describe_model(model_yml.replace("'a+'", f"'{pattern}'")).postprocessing[1]
+    assert isinstance(step, RegexReplace) and step.pattern == pattern
 
 
-def test_a_digest_in_capitals_is_the_same_digest(describe_model, model_yml):
+def test_a_digest_in_capitals_is_the_same_digest(describe_model: DescribeModel, model_yml: str) -> None:
     config = describe_model(model_yml.replace("ab" * 48, "AB" * 48))
-    assert config.files[0].checksum.value == "ab" * 48
+    assert config.files[0].checksum == Checksum("sha384", "ab" * 48)

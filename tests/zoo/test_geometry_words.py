@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from zoo.descriptions import DescribeModel
 
 from ov_mobilenet.errors import UsageError
+from ov_mobilenet.zoo.accuracy_check import DatasetConfig
 from ov_mobilenet.zoo.geometry import (
     Crop,
     Geometry,
+    Library,
     Resize,
     channel_order,
     check_steps,
@@ -39,16 +44,16 @@ CROPS = st.one_of(
 @example([Crop(fraction=1.0)])
 @example([Crop(fraction=1e-5)])
 @example([Resize(height=8, width=8, library="pillow"), Crop(height=8, width=8, library="opencv")])
-def test_what_is_described_is_read_back(steps):
+def test_a_geometry_round_trips_through_text(steps: list[Resize | Crop]) -> None:
     assert parse_words(describe(Geometry(steps=tuple(steps)))).steps == tuple(steps)
 
 
 @given(st.text("resizcroplw 0123456789.x,", max_size=40))
-def test_any_words_are_understood_or_a_usage_error(text):
+def test_any_text_parses_or_raises_a_usage_error(text: str) -> None:
     try:
         geometry = parse_words(text)
     except UsageError as error:
-        assert "geometry not understood" in str(error)
+        assert "invalid geometry" in str(error)
     else:
         assert parse_words(str(geometry)) == geometry
 
@@ -75,12 +80,12 @@ def test_any_words_are_understood_or_a_usage_error(text):
         ("crop .5", (Crop(fraction=0.5),), "opencv"),
     ],
 )
-def test_words(words, steps, reader):
+def test_words(words: str, steps: tuple[Resize | Crop, ...], reader: Library) -> None:
     assert parse_words(words) == Geometry(steps=steps, reader=reader)
 
 
 @pytest.mark.parametrize("words", ["crop 0.875, resize 224", "resize 256 greater pillow, crop 224", "resize 96x128"])
-def test_words_in_their_shortest_form_are_described_alike(words):
+def test_text_in_its_shortest_form_round_trips(words: str) -> None:
     assert str(parse_words(words)) == words
 
 
@@ -106,7 +111,7 @@ def test_words_in_their_shortest_form_are_described_alike(words):
     ],
     ids=lambda value: value[:20],
 )
-def test_an_error_names_the_part(words, part, why):
+def test_an_error_names_the_invalid_step(words: str, part: str, why: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_words(words)
     message = str(caught.value)
@@ -116,18 +121,26 @@ def test_an_error_names_the_part(words, part, why):
     assert caught.value.exit_code == 2
 
 
-def test_whole_is_one_resize():
+def test_whole_is_one_resize() -> None:
     assert whole(128, 96) == parse_words("resize 128x96")
 
 
+class MakeDataset(Protocol):
+    """The dataset of an accuracy check with these preprocessing steps."""
+
+    def __call__(self, *steps: str, reader: str = "opencv_imread") -> DatasetConfig: ...
+
+
 @pytest.fixture
-def dataset(model_yml, accuracy_check_yml, describe_model):
-    def of(*steps, reader="opencv_imread"):
+def dataset(model_yml: str, accuracy_check_yml: str, describe_model: DescribeModel) -> MakeDataset:
+    def of(*steps: str, reader: str = "opencv_imread") -> DatasetConfig:
         start, end = accuracy_check_yml.index("        reader"), accuracy_check_yml.index("        metrics")
         listed = "".join(f"          - {{{step}}}\n" for step in steps)
         text = f"        reader: {reader}\n        preprocessing:\n{listed}" if steps else f"        reader: {reader}\n"
         check = accuracy_check_yml[:start] + text + accuracy_check_yml[end:]
-        return describe_model(model_yml, check).accuracy_check.converted
+        made = describe_model(model_yml, check).dataset
+        assert made is not None
+        return made
 
     return of
 
@@ -147,16 +160,18 @@ def dataset(model_yml, accuracy_check_yml, describe_model):
         (["type: crop, central_fraction: 1"], "crop 1.0"),
     ],
 )  # fmt: skip
-def test_geometry_of_a_dataset(steps, words, dataset):
-    assert describe(from_dataset(dataset(*steps))) == words
+def test_geometry_of_a_dataset(steps: list[str], words: str, dataset: MakeDataset) -> None:
+    assert str(from_dataset(dataset(*steps))) == words
 
 
-def test_the_reader_decodes(dataset):
-    assert from_dataset(dataset("type: resize, size: 8", reader="pillow_imread")).reader == "pillow"
-    assert from_dataset(dataset("type: resize, size: 8, use_pillow: true")).reader == "opencv"
+def test_the_reader_is_the_library_that_decodes(dataset: MakeDataset) -> None:
+    by_pillow = from_dataset(dataset("type: resize, size: 8", reader="pillow_imread"))
+    by_opencv = from_dataset(dataset("type: resize, size: 8, use_pillow: true"))
+    assert by_pillow is not None and by_pillow.reader == "pillow"
+    assert by_opencv is not None and by_opencv.reader == "opencv"
 
 
-def test_a_dataset_without_geometry_has_none(dataset):
+def test_a_dataset_without_geometry_has_none(dataset: MakeDataset) -> None:
     assert from_dataset(dataset()) is None
     assert from_dataset(dataset("type: bgr_to_rgb", "type: normalization, std: 255")) is None
 
@@ -171,10 +186,10 @@ def test_a_dataset_without_geometry_has_none(dataset):
         ("pillow_imread", ["type: rgb_to_bgr", "type: bgr_to_rgb"], "RGB"),
     ],
 )
-def test_channel_order(reader, steps, order, dataset):
+def test_channel_order(reader: str, steps: list[str], order: str, dataset: MakeDataset) -> None:
     assert channel_order(dataset(*steps, reader=reader)) == order
 
 
-def test_steps_of_normalisation_may_hold_one_number_or_three(dataset):
+def test_normalisation_steps_take_one_or_three_numbers(dataset: MakeDataset) -> None:
     steps = ['type: normalization, mean: "(0.485, 0.456, 0.406)", std: [1, 2, 3]', "type: normalization, mean: 127.5"]
     assert check_steps(dataset(*steps).preprocessing) is None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from zoo.descriptions import DescribeModel
 
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.labels import background_class, config_labels, imagenet_classes, read_labels
 
 
-def test_imagenet_has_1000_classes_in_the_published_order():
+def test_imagenet_has_1000_classes_in_the_published_order() -> None:
     names = imagenet_classes(background=False)
     assert len(names) == 1000
     assert names[0] == "tench"
@@ -19,7 +22,7 @@ def test_imagenet_has_1000_classes_in_the_published_order():
     assert all(name and name == name.strip() for name in names)
 
 
-def test_the_background_shifts_every_class_by_one():
+def test_the_background_shifts_every_class_by_one() -> None:
     names = imagenet_classes(background=True)
     assert len(names) == 1001
     assert names[0] == "background"
@@ -38,7 +41,7 @@ def test_the_background_shifts_every_class_by_one():
         (b"n01440764 tench, Tinca tinca\ncat, dog\n", ("n01440764 tench, Tinca tinca", "cat, dog")),
     ],
 )
-def test_a_labels_file(content, expected, tmp_path):
+def test_a_labels_file(content: bytes, expected: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_bytes(content)
     assert read_labels(tmp_path / "names.txt") == expected
 
@@ -46,7 +49,7 @@ def test_a_labels_file(content, expected, tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is empty: expected one name a line"),
+        (b"", "is empty: expected one name per line"),
         (b"\n \n", "is empty"),
         (b"cat\n\ndog\n", ":2: empty line between labels"),
         (b"\ncat\n", ":1: empty line between labels"),
@@ -59,7 +62,7 @@ def test_a_labels_file(content, expected, tmp_path):
         (b"\x89PNG\r\n\x1a\n\x00", "not UTF-8 text"),
     ],
 )
-def test_a_bad_labels_file_is_named(content, words, tmp_path):
+def test_a_bad_labels_file_is_named(content: bytes, words: str, tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_bytes(content)
     with pytest.raises(ConfigError) as caught:
         read_labels(tmp_path / "names.txt")
@@ -67,7 +70,7 @@ def test_a_bad_labels_file_is_named(content, words, tmp_path):
     assert words in str(caught.value)
 
 
-def test_a_labels_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+def test_a_labels_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="cannot be read: got No such file"):
         read_labels(tmp_path / "names.txt")
     with pytest.raises(ConfigError, match="cannot be read: got Is a directory"):
@@ -81,7 +84,9 @@ def test_a_labels_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
 OURS = "  labels: imagenet_1000_classes\n"
 
 
-def test_the_labels_of_a_description_in_their_order(model_yml, accuracy_check_yml, describe_model, tmp_path):
+def test_the_sources_of_labels_in_their_order(
+    model_yml: str, accuracy_check_yml: str, describe_model: DescribeModel, tmp_path: Path
+) -> None:
     two = model_yml.replace("classes: 1000", "classes: 2").replace(OURS, "")
     info = two.replace("license:", "model_info:\n  labels: [great_white_shark, cat]\nlicense:")
     config = describe_model(info + "  labels: names.txt\n")
@@ -89,7 +94,8 @@ def test_the_labels_of_a_description_in_their_order(model_yml, accuracy_check_ym
     assert config_labels(config) == ("tench", "dog")
     assert config_labels(describe_model(info)) == ("great white shark", "cat")
     without = model_yml.replace(OURS, "")
-    assert config_labels(describe_model(without))[0] == "tench"
+    imagenet = config_labels(describe_model(without))
+    assert imagenet is not None and imagenet[0] == "tench"
     other = accuracy_check_yml.replace("name: imagenet_1000_classes", "name: flowers")
     assert config_labels(describe_model(without, other)) is None
     (tmp_path / "net" / "accuracy-check.yml").unlink()
@@ -97,13 +103,17 @@ def test_the_labels_of_a_description_in_their_order(model_yml, accuracy_check_ym
 
 
 @pytest.mark.parametrize(("classes", "names"), [(1001, 1000), (1000, 1001)])
-def test_labels_that_do_not_match_the_classes_are_an_error(classes, names, model_yml, describe_model):
+def test_labels_that_do_not_match_the_classes_are_an_error(
+    classes: int, names: int, model_yml: str, describe_model: DescribeModel
+) -> None:
     text = model_yml.replace("classes: 1000", f"classes: {classes}").replace("net_1000", f"net_{names}")
-    with pytest.raises(ConfigError, match=f"labels do not match the classes: expected {classes}, got {names}"):
+    with pytest.raises(
+        ConfigError, match=f"labels does not match the number of classes: expected {classes}, got {names}"
+    ):
         config_labels(describe_model(text))
 
 
-def test_background_class(model_yml, accuracy_check_yml, describe_model):
+def test_background_class(model_yml: str, accuracy_check_yml: str, describe_model: DescribeModel) -> None:
     assert background_class(describe_model()) is None
     thousand_one = accuracy_check_yml.replace("imagenet_1000_classes", "imagenet_1001_classes")
     assert background_class(describe_model(model_yml.replace(OURS, ""), thousand_one)) == 0

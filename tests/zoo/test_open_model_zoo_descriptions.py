@@ -19,7 +19,7 @@ import tensorflow_networks as networks
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.zoo.arguments import plan_conversion
-from ov_mobilenet.zoo.geometry import describe, from_dataset
+from ov_mobilenet.zoo.geometry import from_dataset
 from ov_mobilenet.zoo.registry import model_names
 
 pytestmark = pytest.mark.full
@@ -48,7 +48,7 @@ def descriptions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_loads_and_agrees_with_ours(name: str, descriptions: Path) -> None:
+def test_a_description_loads_and_matches_the_shipped_one(name: str, descriptions: Path) -> None:
     theirs = ovm.load_config(descriptions / name / "model.yml")
     plan = plan_conversion(theirs)
     assert theirs.name == name
@@ -66,20 +66,20 @@ def test_it_loads_and_agrees_with_ours(name: str, descriptions: Path) -> None:
     for kind in ("converted", "source"):
         mine, other = getattr(ours.accuracy_check, kind), getattr(theirs.accuracy_check, kind)
         if mine is not None and other is not None:
-            assert describe(from_dataset(mine)) == describe(from_dataset(other))
+            assert str(from_dataset(mine)) == str(from_dataset(other))
             assert [(m.top_k, m.reference) for m in mine.metrics] == [(m.top_k, m.reference) for m in other.metrics]
     if plan.source.root == "dl_dir":  # else their network is made by a script, and ours is read as published
         assert our_plan == plan
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_it_asks_for(name: str, descriptions: Path) -> None:
+def test_a_description_gives_the_documented_values(name: str, descriptions: Path) -> None:
     # From the models' documents, typed in.
     config = ovm.load_config(descriptions / name / "model.yml")
     plan = plan_conversion(config)
     assert config.dataset is not None
     assert plan.normalisation.reverse_input_channels
-    geometry = describe(from_dataset(config.dataset))
+    geometry = str(from_dataset(config.dataset))
     if name in TENSORFLOW:
         side = 128 if name.endswith("128") else 224
         assert (plan.input.name, plan.input.shape, plan.input.layout) == ("input", (1, side, side, 3), "NHWC")
@@ -100,7 +100,7 @@ def test_what_it_asks_for(name: str, descriptions: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_dry_run_says_what_would_be_made(name: str, descriptions: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_lists_the_planned_files(name: str, descriptions: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert", str(descriptions / name / "model.yml"), "--dry-run", "-o", "irs"]) == 0
     out = capsys.readouterr().out
     assert f"irs/public/{name}/FP16/{name}.xml" in out
@@ -140,6 +140,7 @@ def probabilities(yml: Path, out: Path, frames: np.ndarray) -> tuple[np.ndarray,
 def test_a_frozen_graph_of_the_documented_names_converts(name: str, descriptions: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     plan = plan_conversion(ovm.load_config(descriptions / name / "model.yml"))
+    assert plan.output is not None
     frames = small.frames(IMAGES, plan.input.shape[1])
     graph = tmp_path / plan.source.path
     networks.write_imagenet_graph(graph, frames, plan.output)

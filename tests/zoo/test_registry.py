@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from zoo.descriptions import DescribeModel
 
 from ov_mobilenet.errors import ConfigError, UnknownModelError
 from ov_mobilenet.zoo.registry import find_config, list_models, model_names, zoo_folder
@@ -24,28 +26,28 @@ V1, V2, ONNX = "mobilenet-v1-0.25-128", "mobilenet-v2-pytorch", "mobilenetv2-7"
         ("mobilenet", set(), {V1, V2, ONNX}),
     ],
 )
-def test_wildcards(pattern, inside, outside):
+def test_wildcards(pattern: str, inside: set[str], outside: set[str]) -> None:
     names = model_names(pattern)
     assert inside <= set(names)
     assert not outside & set(names)
     assert names == sorted(names)
 
 
-def test_patterns_add_up_without_repeats():
+def test_several_patterns_give_each_model_once() -> None:
     names = [config.name for config in list_models("mobilenet-v2-p*", V1, "mobilenet-v1-0.25-12?")]
     assert names == sorted({V1, V2})
     assert [config.name for config in list_models()] == model_names()
 
 
-def test_a_pattern_that_matches_nothing_is_an_error():
-    with pytest.raises(UnknownModelError, match=r"no model 'resnet\*'"):
+def test_a_pattern_that_matches_nothing_is_an_error() -> None:
+    with pytest.raises(UnknownModelError, match=r"unknown model 'resnet\*'"):
         list_models(V1, "resnet*")
 
 
 @pytest.mark.parametrize(
     ("name", "suggestion"), [("mobilenet-v2-pytorh", V2), ("mobilenetv2-8", ONNX), ("mobilenet-v1-0.25-224", V1)]
 )
-def test_an_unknown_name_suggests_close_ones(name, suggestion):
+def test_an_unknown_name_suggests_close_ones(name: str, suggestion: str) -> None:
     with pytest.raises(UnknownModelError) as caught:
         find_config(name)
     message = str(caught.value)
@@ -56,35 +58,39 @@ def test_an_unknown_name_suggests_close_ones(name, suggestion):
 
 
 @pytest.mark.parametrize("name", ["yolo", "", "/", "nowhere/model.yml", "a\0b"])
-def test_a_name_like_none_suggests_none(name, tmp_path, monkeypatch):
+def test_a_name_unlike_any_model_gets_no_suggestion(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UnknownModelError) as caught:
         find_config(name)
     assert "Did you mean" not in str(caught.value)
 
 
-def test_a_model_is_found_by_name_folder_and_file(describe_model, tmp_path):
+def test_a_model_is_found_by_name_folder_and_file(describe_model: DescribeModel, tmp_path: Path) -> None:
     describe_model(name="mine")
     assert find_config(V1).name == V1
     assert find_config(tmp_path / "mine").name == "mine"
     assert find_config(str(tmp_path / "mine" / "model.yml")).name == "mine"
 
 
-def test_a_zoo_name_outranks_a_folder_of_that_name(describe_model, tmp_path, monkeypatch):
+def test_a_zoo_name_takes_precedence_over_a_folder(
+    describe_model: DescribeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     describe_model(name=V1)
     monkeypatch.chdir(tmp_path)
     assert find_config(V1).framework == "tf"
     assert find_config(f"./{V1}").framework == "onnx"
 
 
-def test_a_found_description_with_a_mistake_is_a_config_error(describe_model, model_yml, tmp_path):
+def test_an_invalid_description_is_a_config_error(
+    describe_model: DescribeModel, model_yml: str, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError):
         describe_model(model_yml + "x: 1\n", name="mine")
     with pytest.raises(ConfigError, match="unknown key"):
         find_config(tmp_path / "mine")
 
 
-def test_descriptions_of_the_users_own_stand_beside_the_packaged(describe_model, tmp_path):
+def test_config_dirs_add_to_the_packaged_descriptions(describe_model: DescribeModel, tmp_path: Path) -> None:
     describe_model(name="mine")
     describe_model(name="other")
     assert {"mine", "other", V1} <= set(model_names(config_dirs=[tmp_path]))
@@ -94,7 +100,7 @@ def test_descriptions_of_the_users_own_stand_beside_the_packaged(describe_model,
         find_config("other")
 
 
-def test_a_name_that_is_there_twice_shows_both_paths(describe_model, tmp_path):
+def test_a_duplicate_name_shows_both_paths(describe_model: DescribeModel, tmp_path: Path) -> None:
     describe_model(name=V1)
     for look in (lambda: find_config(V1, config_dirs=[tmp_path]), lambda: list_models(config_dirs=[tmp_path])):
         with pytest.raises(ConfigError) as caught:
@@ -107,7 +113,13 @@ def test_a_name_that_is_there_twice_shows_both_paths(describe_model, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["flag", "variable", "user folder"])
-def test_the_command_line_finds_the_users_own(how, describe_model, tmp_path, monkeypatch, capsys):
+def test_the_command_line_finds_the_users_descriptions(
+    how: str,
+    describe_model: DescribeModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     from ov_mobilenet.cli.main import main
 
     (tmp_path / "ov-mobilenet" / "model_configs").mkdir(parents=True)

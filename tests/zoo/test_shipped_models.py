@@ -10,24 +10,25 @@ import small_networks as small
 from ov_mobilenet.conversion.complexity import complexity
 from ov_mobilenet.downloads.cache import is_valid
 from ov_mobilenet.zoo.arguments import plan_conversion
-from ov_mobilenet.zoo.geometry import Crop, Resize, channel_order, describe, from_dataset
+from ov_mobilenet.zoo.geometry import Crop, Resize, channel_order, from_dataset
 from ov_mobilenet.zoo.labels import background_class, config_labels
 from ov_mobilenet.zoo.model import HttpSource
 from ov_mobilenet.zoo.registry import find_config, model_names, zoo_folder
 
 
-def test_every_folder_of_the_zoo_holds_both_files():
+def test_every_folder_of_the_zoo_holds_both_files() -> None:
     folders = [path for path in zoo_folder().iterdir() if path.is_dir()]
     assert sorted(path.name for path in folders) == model_names()
     assert all((path / "accuracy-check.yml").is_file() for path in folders)
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_a_shipped_description_is_complete_and_consistent(name):
+def test_a_shipped_description_is_complete_and_consistent(name: str) -> None:
     config = find_config(name)
     assert config.name == name
     for file in config.files:
         assert file.size > 0
+        assert file.checksum is not None
         assert len(file.checksum.value) == {"sha384": 96, "sha256": 64}[file.checksum.algorithm]
         assert len(set(file.checksum.value)) > 8, "a placeholder instead of a digest"
         assert file.sources
@@ -45,7 +46,9 @@ def test_a_shipped_description_is_complete_and_consistent(name):
         assert plan.source.path in {file.name for file in config.files}
 
     check = config.accuracy_check
+    assert check is not None and check.converted is not None
     geometry = from_dataset(check.converted)
+    assert geometry is not None
     last = geometry.steps[-1]
     assert isinstance(last, Resize | Crop)
     assert (last.height, last.width) == (shape["H"], shape["W"])
@@ -54,11 +57,11 @@ def test_a_shipped_description_is_complete_and_consistent(name):
         assert channel_order(check.source) == ("RGB" if plan.normalisation.reverse_input_channels else "BGR")
 
     details = config.details
-    assert len(config_labels(config)) == details.classes
+    assert len(config_labels(config) or ()) == details.classes
     assert background_class(config) == (0 if details.classes == 1001 else None)
-    assert details.gflops > 0 and details.mparams > 0
+    assert details.gflops is not None and details.mparams is not None
     if details.accuracy is None:  # our own sample: nothing was published, what we measured is the reference
-        assert check.reference(1) > 0.95
+        assert (check.reference(1) or 0.0) > 0.95
         return
     assert 0.0 < details.accuracy.top1 < details.accuracy.top5 < 1.0
     for dataset in filter(None, (check.converted, check.source)):
@@ -75,9 +78,9 @@ class Facts(NamedTuple):
     digest: str
     framework: str
     source: str
-    input: tuple
-    mean: tuple
-    scale: tuple
+    input: tuple[str, tuple[int, ...], str]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
     output: str
     ends_in: str
     classes: int
@@ -135,11 +138,12 @@ FACTS = {
 
 
 @pytest.mark.parametrize("name", FACTS)
-def test_a_shipped_description_says_what_its_document_says(name):
+def test_a_shipped_description_matches_the_published_facts(name: str) -> None:
     config, facts = find_config(name), FACTS[name]
     plan = plan_conversion(config)
     (file,) = config.files
     assert (file.name, file.size) == (facts.file, facts.size)
+    assert file.checksum is not None
     assert f"{file.checksum.algorithm}:{file.checksum.value}".startswith(facts.digest)
     assert config.framework == facts.framework
     assert plan.source.path == facts.source
@@ -150,9 +154,10 @@ def test_a_shipped_description_says_what_its_document_says(name):
     assert plan.output == facts.output
     assert config.details.output == facts.ends_in
     assert config.details.classes == facts.classes
+    assert config.accuracy_check is not None and config.dataset is not None
     assert config.accuracy_check.reference(1) == facts.top1
     assert config.accuracy_check.reference(5) == facts.top5
-    assert describe(from_dataset(config.accuracy_check.converted)) == facts.geometry
+    assert str(from_dataset(config.dataset)) == facts.geometry
 
 
 # What each model is; the ONNX and TensorFlow descriptions do not say it in so many words.
@@ -175,7 +180,7 @@ ARCHITECTURES = {
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_gflops_and_mparams_are_those_of_the_architecture(name):
+def test_gflops_and_mparams_are_those_of_the_architecture(name: str) -> None:
     pytest.importorskip("torch")
     config = find_config(name)
     plan = plan_conversion(config)
@@ -184,6 +189,7 @@ def test_gflops_and_mparams_are_those_of_the_architecture(name):
         assert plan.model_name == architecture
     side = dict(zip(plan.input.layout, plan.input.shape, strict=True))["H"]
     classes = config.details.classes
+    assert classes is not None
     counted = complexity(small.architecture_ir(architecture, width=width, classes=classes, side=side))
     assert config.details.gflops == pytest.approx(counted.gflops, rel=0.03)
     assert config.details.mparams == pytest.approx(counted.mparams, rel=0.03)

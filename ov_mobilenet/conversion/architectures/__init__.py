@@ -1,23 +1,23 @@
-"""Our own torch modules, with the key names of torchvision's checkpoints.
+"""MobileNets as torch modules, with the state-dict keys of torchvision's checkpoints.
 
-A name in a description chooses one of them; no module is ever imported because a description names it.
+The architecture name in a description selects one of them; no module that a description names is ever imported.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.conversion.architectures.blocks import KNOWN
-from ov_mobilenet.conversion.architectures.weights import Identified, fit, identify, look_alikes
+from ov_mobilenet.conversion.architectures.blocks import ARCHITECTURES
+from ov_mobilenet.conversion.architectures.weights import MobileNetSpec, identify, networks_with_shapes, spec_of
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["KNOWN", "Identified", "build", "fit", "identify", "look_alikes"]
+__all__ = ["ARCHITECTURES", "MobileNetSpec", "build", "identify", "networks_with_shapes", "spec_of"]
 
 
-def build(network: Identified) -> torch.nn.Module:
-    """A module of the architecture, width and number of classes, with untrained weights."""
+def build(network: MobileNetSpec) -> torch.nn.Module:
+    """Build the torch module with untrained weights."""
     if network.architecture == "mobilenet_v1":
         from ov_mobilenet.conversion.architectures.mobilenet_v1 import MobileNetV1
 

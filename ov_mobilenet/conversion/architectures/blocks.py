@@ -1,4 +1,4 @@
-"""The channels of every block of the four architectures, as functions of the width alone. Needs no torch.
+"""The channels of every block of the four architectures as a function of the width multiplier. Does not need torch.
 
 The tables are those of the papers: https://arxiv.org/abs/1704.04861 (V1), https://arxiv.org/abs/1801.04381 (V2),
 https://arxiv.org/abs/1905.02244 (V3).
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-# Channels and stride of V1's depthwise-separable blocks.
+# V1, one row per depthwise-separable block: channels, stride.
 _V1 = (
     (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1), (512, 1), (512, 1), (512, 1), (512, 1),
     (1024, 2), (1024, 1),
 )  # fmt: skip
-# Expansion, channels, repeats, stride of the first repeat.
+# V2, one row per group of blocks: expansion, channels, repeats, stride of the first block.
 _V2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-# Kernel, expanded channels, channels, squeeze-and-excite, h-swish (else ReLU), stride.
+# V3, one row per block: kernel, expanded channels, channels, squeeze-and-excite, h-swish (else ReLU), stride.
 _V3_SMALL = (
     (3, 16, 16, True, False, 2),
     (3, 72, 24, False, False, 2),
@@ -49,16 +49,17 @@ _V3_LARGE = (
 _V3 = {"mobilenet_v3_small": _V3_SMALL, "mobilenet_v3_large": _V3_LARGE}
 _V3_HIDDEN = {"mobilenet_v3_small": 1024, "mobilenet_v3_large": 1280}
 
-KNOWN = ("mobilenet_v1", "mobilenet_v2", *_V3)
+ARCHITECTURES = ("mobilenet_v1", "mobilenet_v2", *_V3)
 
 
 class Block(Struct, frozen=True, kw_only=True):
-    """One block: expand, filter each channel, squeeze and excite, project.
+    """One block: 1x1 expansion, depthwise convolution, squeeze-and-excite, 1x1 projection.
 
     Attributes:
-        inputs, hidden, outputs: channels before, inside and after. Without expansion `hidden` equals `inputs`.
+        inputs, hidden, outputs: number of channels before, inside and after the block. Without an expansion `hidden`
+            equals `inputs`.
         squeeze: channels of the squeeze-and-excite bottleneck; 0 without one.
-        hard_swish: h-swish instead of ReLU (V3).
+        hard_swish: whether the activation is h-swish instead of ReLU (V3).
     """
 
     inputs: int
@@ -71,22 +72,22 @@ class Block(Struct, frozen=True, kw_only=True):
 
     @property
     def expands(self) -> bool:
-        """Whether a 1x1 convolution leads from `inputs` to `hidden`."""
+        """Whether the block begins with a 1x1 convolution from `inputs` to `hidden` channels."""
         return self.hidden != self.inputs
 
     @property
     def residual(self) -> bool:
-        """Whether the input is added to the output (not in V1)."""
+        """Whether the input is added to the output (V2 and V3)."""
         return self.stride == 1 and self.inputs == self.outputs
 
 
-class Trunk(Struct, frozen=True, kw_only=True):
-    """Everything before the classifier.
+class Backbone(Struct, frozen=True, kw_only=True):
+    """The network without its classifier.
 
     Attributes:
         stem: channels of the first convolution.
-        last: channels of the 1x1 convolution behind the blocks; 0 in V1, which has none.
-        hidden: width of the first layer of V3's two-layer head; 0 elsewhere.
+        last: channels of the 1x1 convolution after the blocks; 0 for V1, which has none.
+        hidden: features of the first layer of V3's two-layer classifier; 0 for V1 and V2.
     """
 
     stem: int
@@ -96,28 +97,28 @@ class Trunk(Struct, frozen=True, kw_only=True):
 
     @property
     def features(self) -> int:
-        """Channels that are pooled and classified."""
+        """Number of channels that are pooled and classified."""
         return self.last or self.blocks[-1].outputs
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
-    """The nearest multiple of `divisor`, but never more than 10 % below (the reference implementation's rule)."""
+    """Round to the nearest multiple of `divisor`, at most 10 % down (the rule of the reference implementation)."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded if rounded >= 0.9 * channels else rounded + divisor
 
 
-def trunk(architecture: str, width: float) -> Trunk:
-    """The channels of one of `KNOWN`, where `width` is the factor on every channel count. Raises: KeyError."""
+def backbone(architecture: str, width: float) -> Backbone:
+    """The backbone of one of `ARCHITECTURES`; `width` is the width multiplier. Raises: KeyError."""
     if architecture == "mobilenet_v1":
-        return _trunk_v1(width)
+        return _backbone_v1(width)
     if architecture == "mobilenet_v2":
-        return _trunk_v2(width)
-    return _trunk_v3(architecture, width)
+        return _backbone_v2(width)
+    return _backbone_v3(architecture, width)
 
 
-def _trunk_v1(width: float) -> Trunk:
+def _backbone_v1(width: float) -> Backbone:
     def scaled(channels: int) -> int:
-        # TensorFlow's rule: truncate, and never below 8 channels.
+        # TensorFlow's rule: truncate, to 8 channels at least.
         return max(int(channels * width), 8)
 
     channels = stem = scaled(32)
@@ -125,10 +126,10 @@ def _trunk_v1(width: float) -> Trunk:
     for base, stride in _V1:
         blocks.append(Block(inputs=channels, hidden=channels, outputs=scaled(base), stride=stride))
         channels = scaled(base)
-    return Trunk(stem=stem, blocks=tuple(blocks))
+    return Backbone(stem=stem, blocks=tuple(blocks))
 
 
-def _trunk_v2(width: float) -> Trunk:
+def _backbone_v2(width: float) -> Backbone:
     channels = stem = round_channels(32 * width)
     blocks = []
     for expansion, base, repeats, first_stride in _V2:
@@ -137,10 +138,10 @@ def _trunk_v2(width: float) -> Trunk:
             stride = first_stride if index == 0 else 1
             blocks.append(Block(inputs=channels, hidden=channels * expansion, outputs=outputs, stride=stride))
             channels = outputs
-    return Trunk(stem=stem, blocks=tuple(blocks), last=round_channels(1280 * max(1.0, width)))
+    return Backbone(stem=stem, blocks=tuple(blocks), last=round_channels(1280 * max(1.0, width)))
 
 
-def _trunk_v3(architecture: str, width: float) -> Trunk:
+def _backbone_v3(architecture: str, width: float) -> Backbone:
     channels = stem = round_channels(16 * width)
     blocks = []
     for kernel, expanded, base, excite, hard_swish, stride in _V3[architecture]:
@@ -158,4 +159,4 @@ def _trunk_v3(architecture: str, width: float) -> Trunk:
         )
         channels = outputs
     hidden = round_channels(_V3_HIDDEN[architecture] * width)
-    return Trunk(stem=stem, blocks=tuple(blocks), last=6 * channels, hidden=hidden)
+    return Backbone(stem=stem, blocks=tuple(blocks), last=6 * channels, hidden=hidden)

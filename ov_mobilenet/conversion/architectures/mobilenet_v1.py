@@ -1,22 +1,22 @@
-"""MobileNet V1 as a torch module that computes what TensorFlow's MobileNet V1 computes."""
+"""MobileNet V1 in torch, with the same results as TensorFlow's MobileNet V1."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ov_mobilenet.conversion.architectures.blocks import Block, trunk
+from ov_mobilenet.conversion.architectures.blocks import Block, backbone
 
-# TensorFlow's MobileNets were trained with it; torch's default is 1e-5.
+# The value that TensorFlow's MobileNets were trained with; torch's default is 1e-5.
 _BATCH_NORM_EPSILON = 1e-3
-# Only training uses it: slower than torch's 0.1, so that the statistics do not follow single batches.
+# For training only. Lower than torch's 0.1, so that the statistics do not follow single batches.
 _BATCH_NORM_MOMENTUM = 0.03
 
 
 class SameConv2d(nn.Conv2d):
-    """A square convolution without bias that pads SAME as TensorFlow does.
+    """A square convolution without bias and with TensorFlow's SAME padding.
 
-    At stride 2 and an even size TensorFlow pads right and bottom only; torch's own `padding=1` has
-    the windows one pixel further up and left.
+    At stride 2 and an even size TensorFlow pads only right and bottom; torch's `padding=1` would place the windows one
+    pixel further up and left.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, kernel: int, stride: int = 1, groups: int = 1) -> None:
@@ -26,7 +26,7 @@ class SameConv2d(nn.Conv2d):
     def forward(self, features: Tensor) -> Tensor:
         """Pad and convolve (N, C, H, W)."""
         if self.stride[0] == 2:
-            # Not computed from the shape: a trace of the module stays valid for other sizes.
+            # Not computed from the shape, so that a trace of the module is valid for other sizes.
             features = functional.pad(features, (0, 1, 0, 1))
         return super().forward(features)
 
@@ -42,7 +42,7 @@ def _conv_bn_relu6(
 
 
 class DepthwiseSeparable(nn.Module):
-    """A 3x3 depthwise convolution and a 1x1 pointwise one, each with batch norm and ReLU6."""
+    """A 3x3 depthwise and a 1x1 pointwise convolution, each with batch norm and ReLU6."""
 
     def __init__(self, block: Block) -> None:
         super().__init__()
@@ -58,23 +58,22 @@ class DepthwiseSeparable(nn.Module):
 
 
 class MobileNetV1(nn.Module):
-    """MobileNet V1 with the key names of torchvision's MobileNetV2.
+    """MobileNet V1 with the state-dict keys of torchvision's MobileNetV2.
 
-    The input is float (N, 3, H, W), RGB, normalised as `(x - 127.5) / 127.5`, with H and W multiples of 32,
-    as in all published networks (128, 160, 192, 224). The output is logits (N, num_classes). torchvision has
-    no MobileNet V1, so the keys follow its V2: `features.0.0` is the first convolution, `features.N.conv.0`
-    and `features.N.conv.1` the depthwise and pointwise halves of block N (1..13), `classifier.1` the last
-    layer.
+    The input is float (N, 3, H, W), RGB, normalised as `(x - 127.5) / 127.5`, with H and W multiples of 32, as in all
+    published networks (128, 160, 192, 224). The output is logits (N, num_classes). torchvision has no MobileNet V1, so
+    the keys follow its V2: `features.0.0` is the first convolution, `features.N.conv.0` and `features.N.conv.1` are the
+    depthwise and the pointwise convolution of block N (1..13), `classifier.1` is the last layer.
 
     Args:
-        num_classes: Length of the output.
-        width_multiplier: Factor on every channel count (1.0, 0.75, 0.5 and 0.25 are published).
-        dropout: Fraction of features dropped before the classifier while training.
+        num_classes: number of classes.
+        width_multiplier: factor for all channel counts (1.0, 0.75, 0.5 and 0.25 are published).
+        dropout: dropout rate before the classifier.
     """
 
     def __init__(self, *, num_classes: int = 1001, width_multiplier: float = 1.0, dropout: float = 0.001) -> None:
         super().__init__()
-        form = trunk("mobilenet_v1", width_multiplier)
+        form = backbone("mobilenet_v1", width_multiplier)
         self.features = nn.Sequential(
             _conv_bn_relu6(3, form.stem, kernel=3, stride=2), *(DepthwiseSeparable(block) for block in form.blocks)
         )

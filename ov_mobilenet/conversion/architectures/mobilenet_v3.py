@@ -1,6 +1,6 @@
 """MobileNet V3, small and large, in torch: squeeze-and-excite and h-swish (https://arxiv.org/abs/1905.02244).
 
-The keys of the state dict are those of torchvision's checkpoints, so that published weights load strictly.
+The state-dict keys are those of torchvision's checkpoints, so that published weights load with `strict=True`.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ov_mobilenet.conversion.architectures.blocks import Block, trunk
+from ov_mobilenet.conversion.architectures.blocks import Block, backbone
 
-# torchvision trained with these; torch's defaults are 1e-5 and 0.1.
+# The values that torchvision trained with; torch's defaults are 1e-5 and 0.1.
 _BATCH_NORM_EPSILON = 1e-3
 _BATCH_NORM_MOMENTUM = 0.01
 
@@ -24,7 +24,7 @@ def conv_bn(
     stride: int = 1,
     groups: int = 1,
 ) -> nn.Sequential:
-    """Convolution, batch norm, and the activation if there is one; padded so that stride 1 keeps the size."""
+    """Convolution, batch norm and an optional activation; the padding keeps the size at stride 1."""
     layers = [
         nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs, eps=_BATCH_NORM_EPSILON, momentum=_BATCH_NORM_MOMENTUM),
@@ -33,7 +33,7 @@ def conv_bn(
 
 
 class SqueezeExcite(nn.Module):
-    """Weigh every channel by a number in [0, 1] that is computed from the means of all channels."""
+    """Squeeze-and-excite: scale each channel by a number in [0, 1] computed from the means of all channels."""
 
     def __init__(self, channels: int, squeezed: int) -> None:
         super().__init__()
@@ -41,13 +41,13 @@ class SqueezeExcite(nn.Module):
         self.fc2 = nn.Conv2d(squeezed, channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Float (N, channels, H, W) to the same shape."""
+        """Scale the channels of (N, channels, H, W)."""
         means = x.mean(dim=(2, 3), keepdim=True)
         return x * nn.functional.hardsigmoid(self.fc2(nn.functional.relu(self.fc1(means))))
 
 
 class InvertedResidualV3(nn.Module):
-    """Expand, filter each channel, squeeze and excite, project; add the input where the shape allows."""
+    """Expansion, depthwise convolution, squeeze-and-excite and projection, with a residual connection if possible."""
 
     def __init__(self, block: Block) -> None:
         super().__init__()
@@ -72,24 +72,24 @@ class InvertedResidualV3(nn.Module):
         self.residual = block.residual
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Float (N, inputs, H, W) to (N, outputs, ceil(H / stride), ceil(W / stride))."""
+        """Map (N, inputs, H, W) to (N, outputs, ceil(H / stride), ceil(W / stride))."""
         out: torch.Tensor = self.block(x)
         return x + out if self.residual else out
 
 
 class MobileNetV3(nn.Module):
-    """Float (N, 3, H, W), RGB, normalised as the weights want it, to (N, classes) logits.
+    """MobileNet V3: float RGB images (N, 3, H, W), normalised as in training, to logits (N, classes).
 
     Args:
         architecture: `mobilenet_v3_small` or `mobilenet_v3_large`.
-        classes: length of the output.
-        width: factor on every channel count.
-        hidden: width of the first layer of the head, if it does not follow from `width`.
+        classes: number of classes.
+        width: factor for all channel counts.
+        hidden: features of the first classifier layer; 0 for the value that follows from `width`.
     """
 
     def __init__(self, architecture: str, *, classes: int = 1000, width: float = 1.0, hidden: int = 0) -> None:
         super().__init__()
-        form = trunk(architecture, width)
+        form = backbone(architecture, width)
         self.features = nn.Sequential(
             conv_bn(3, form.stem, nn.Hardswish(), kernel=3, stride=2),
             *(InvertedResidualV3(block) for block in form.blocks),
@@ -101,7 +101,7 @@ class MobileNetV3(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Map normalised images (N, 3, H, W) to logits (N, classes)."""
         pooled = self.features(x).mean(dim=(2, 3))
         logits: torch.Tensor = self.classifier(pooled)
         return logits

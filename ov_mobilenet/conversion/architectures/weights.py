@@ -1,4 +1,4 @@
-"""Which weights a checkpoint of each architecture holds, and the width that its shapes stand for. Needs no torch."""
+"""The weights of each architecture, and the width multiplier that belongs to given shapes. Does not need torch."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from ov_mobilenet.conversion.architectures.blocks import Block, trunk
+from ov_mobilenet.conversion.architectures.blocks import Block, backbone
 from ov_mobilenet.errors import ConversionError
 
 Shape = tuple[int, ...]
 Channels = tuple[int, int]
 
-# The published widths first: where several give the same channels, theirs is the name to tell.
+# The published widths first: if several widths give the same channels, the published one is reported.
 _WIDTHS = tuple(
     dict.fromkeys(
         (
             *(1.0, 0.75, 0.5, 0.35, 0.25, 1.3, 1.4),
             *(step / 20 for step in range(1, 41)),
             *(step / 100 for step in range(1, 401)),
-            *(step / 1024 for step in range(1, 4097)),  # finer changes nothing: V1's last layers have 1024 channels
+            *(step / 1024 for step in range(1, 4097)),  # no finer: V1's last layers have 1024 channels
         )
     )
 )
-# What the module inside a block is called, and how many modules `features` has.
-_OUTLINES = {
+# By the name of the module inside a block, and the number of modules in `features`.
+_BY_STRUCTURE = {
     ("conv", 14): "mobilenet_v1",
     ("conv", 19): "mobilenet_v2",
     ("block", 13): "mobilenet_v3_small",
     ("block", 17): "mobilenet_v3_large",
 }
 _STEM, _HIDDEN = "features.0.0.weight", "classifier.0.weight"
-MAX_STEM = 256  # eight times the published width; memory grows with the square
-MAX_HIDDEN = 8192  # of V3's head, published with 1024 and 1280
+MAX_STEM = 256  # eight times the published width; memory grows with the square of the width
+MAX_HIDDEN = 8192  # V3 is published with 1024 and 1280
 MAX_CLASSES = 100_000
 
 
-class Identified(Struct, frozen=True, kw_only=True):
-    """What the shapes of a state dict stand for.
+class MobileNetSpec(Struct, frozen=True, kw_only=True):
+    """The parameters that define a MobileNet.
 
     Attributes:
-        architecture: one of `KNOWN`.
-        width: a factor on the channels that gives exactly those of the state dict.
-        classes: length of the output.
-        hidden: width of the first layer of V3's head; 0 for the others.
+        architecture: one of `ARCHITECTURES`.
+        width: width multiplier.
+        classes: number of classes.
+        hidden: features of the first layer of V3's classifier; 0 for V1 and V2.
     """
 
     architecture: str
@@ -54,25 +54,25 @@ class Identified(Struct, frozen=True, kw_only=True):
     hidden: int = 0
 
 
-def identify(shapes: Mapping[str, Shape]) -> Identified | None:
-    """Find the architecture that a state dict's keys and shapes belong to.
+def identify(shapes: Mapping[str, Shape]) -> MobileNetSpec | None:
+    """Find the MobileNet that a state dict belongs to.
 
     Args:
-        shapes: of all tensors, under torchvision's keys.
+        shapes: shapes of all tensors by torchvision's keys.
 
     Returns:
-        None if the keys are those of none of the four.
+        None if the keys belong to none of the architectures.
 
     Raises:
-        ConversionError: as `fit`.
+        ConversionError: see `spec_of`.
     """
     inside = [match for key in shapes if (match := re.match(r"features\.(\d{1,3})(?:\.(conv|block)\.)?", key))]
     names = {match[2] for match in inside if match[2]}
-    architecture = _OUTLINES.get((names.pop() if len(names) == 1 else "", len({match[1] for match in inside})))
+    architecture = _BY_STRUCTURE.get((names.pop() if len(names) == 1 else "", len({match[1] for match in inside})))
     if architecture is None:
         return None
     nearest, mismatch = _nearest(architecture, shapes)
-    # Batch norm's vectors and counters apart: its counters are missing in old checkpoints.
+    # Only convolutions and dense layers: old checkpoints lack the counters of batch norm.
     if weight_channels(nearest).keys() != {key for key, shape in shapes.items() if len(shape) in (2, 4)}:
         return None
     if mismatch is not None:
@@ -80,15 +80,15 @@ def identify(shapes: Mapping[str, Shape]) -> Identified | None:
     return nearest
 
 
-def fit(architecture: str, shapes: Mapping[str, Shape]) -> Identified:
-    """The width and the classes that a checkpoint's shapes stand for.
+def spec_of(architecture: str, shapes: Mapping[str, Shape]) -> MobileNetSpec:
+    """Find the width multiplier and the number of classes for the shapes of a checkpoint.
 
     Args:
-        architecture: one of `KNOWN`.
-        shapes: of the checkpoint's tensors; what it lacks is taken as in the published ImageNet network.
+        architecture: one of `ARCHITECTURES`.
+        shapes: shapes of the checkpoint's tensors; a missing one is that of the published ImageNet network.
 
     Raises:
-        ConversionError: no width gives these channels; names the first tensor that fits none.
+        ConversionError: no width gives these channels, or a layer is too large. Names the first such tensor.
     """
     nearest, mismatch = _nearest(architecture, shapes)
     if mismatch is not None:
@@ -96,17 +96,17 @@ def fit(architecture: str, shapes: Mapping[str, Shape]) -> Identified:
     return nearest
 
 
-def look_alikes(architecture: str, shapes: Iterable[Shape]) -> Iterator[Identified]:
-    """The networks of an architecture whose layers have the channels of these tensors, whatever their keys and order.
+def networks_with_shapes(architecture: str, shapes: Iterable[Shape]) -> Iterator[MobileNetSpec]:
+    """The MobileNets whose layers have these shapes, regardless of keys and order: at most one.
 
     Args:
-        architecture: one of `KNOWN`.
-        shapes: of all tensors of a state dict; those of two and four dimensions are looked at.
+        architecture: one of `ARCHITECTURES`.
+        shapes: shapes of all tensors of a state dict; only those of two and four dimensions are used.
     """
     given = Counter((shape[0], shape[1]) for shape in shapes if len(shape) in (2, 4))
     for width in _WIDTHS:
-        form = trunk(architecture, width)
-        network = Identified(architecture=architecture, width=width, classes=1, hidden=form.hidden)
+        form = backbone(architecture, width)
+        network = MobileNetSpec(architecture=architecture, width=width, classes=1, hidden=form.hidden)
         channels = weight_channels(network)
         if len(channels) != given.total():
             return
@@ -114,13 +114,13 @@ def look_alikes(architecture: str, shapes: Iterable[Shape]) -> Iterator[Identifi
         wanted = Counter(channels.values())
         rest = list((given - wanted).elements())
         if len(rest) == 1 and rest[0][1] == inputs and not wanted - given and rest[0][0] <= MAX_CLASSES:
-            yield Identified(architecture=architecture, width=width, classes=rest[0][0], hidden=form.hidden)
+            yield MobileNetSpec(architecture=architecture, width=width, classes=rest[0][0], hidden=form.hidden)
             return
 
 
-def weight_channels(network: Identified) -> dict[str, Channels]:
-    """Output and input channels (per group) of every convolution and dense layer, by its weight's key, in order."""
-    architecture, form = network.architecture, trunk(network.architecture, network.width)
+def weight_channels(network: MobileNetSpec) -> dict[str, Channels]:
+    """Output and input channels (per group) of every convolution and dense layer, by weight key, in order."""
+    architecture, form = network.architecture, backbone(network.architecture, network.width)
     layers = {"mobilenet_v1": _v1_layers, "mobilenet_v2": _v2_layers}.get(architecture, _v3_layers)
     found: dict[str, Channels] = {_STEM: (form.stem, 3)}
     for index, block in enumerate(form.blocks, 1):
@@ -161,8 +161,8 @@ def _v3_layers(block: Block) -> Iterator[tuple[str, Channels]]:
     yield f"block.{place + 1}.0", (block.outputs, block.hidden)
 
 
-def _nearest(architecture: str, shapes: Mapping[str, Shape]) -> tuple[Identified, ConversionError | None]:
-    """The width that fits the most weights from the first on, and what is wrong with the next."""
+def _nearest(architecture: str, shapes: Mapping[str, Shape]) -> tuple[MobileNetSpec, ConversionError | None]:
+    """The width that matches the most leading weights, and the error for the first one that does not match."""
     head = shapes.get(_head(architecture), ())
     classes = head[0] if head else 1001 if architecture == "mobilenet_v1" else 1000
     hidden = shapes.get(_HIDDEN, ())[:1]
@@ -172,12 +172,12 @@ def _nearest(architecture: str, shapes: Mapping[str, Shape]) -> tuple[Identified
         (_head(architecture), head[:1], MAX_CLASSES),
     ):
         if size and size[0] > limit:
-            raise ConversionError(f"{key} does not fit", expected=f"at most {limit} channels", got=size[0])
+            raise ConversionError(f"{key} is too large", expected=f"at most {limit} channels", got=size[0])
     furthest = -1
     nearest, mismatch = None, None
     for width in _WIDTHS:
-        own_hidden = trunk(architecture, width).hidden
-        network = Identified(
+        own_hidden = backbone(architecture, width).hidden
+        network = MobileNetSpec(
             architecture=architecture,
             width=width,
             classes=classes,
@@ -190,11 +190,11 @@ def _nearest(architecture: str, shapes: Mapping[str, Shape]) -> tuple[Identified
         if place > furthest:
             furthest, nearest = place, network
             mismatch = ConversionError(
-                f"{key} fits no width of {architecture}",
+                f"the shape of {key} matches no width of {architecture}",
                 expected=f"[{expected[0]}, {expected[1]}, ...] at width {width:g}", got=list(shapes[key]),
-                fix="A pruned or changed network has no description by width: export it to ONNX and convert that.",
+                fix="Export a pruned or modified network to ONNX and convert that",
             )  # fmt: skip
-    assert nearest is not None  # every width that does not fit is further than none
+    assert nearest is not None  # set by the first width
     return nearest, mismatch
 
 

@@ -1,1 +1,1 @@
-"""Keras files, judged before Keras sees them: what they hold, which network fits, what their configuration names."""
+"""Read Keras files, and check them before they are passed to Keras."""

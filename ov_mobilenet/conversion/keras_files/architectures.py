@@ -1,4 +1,4 @@
-"""Which of Keras's MobileNets a set of weights belongs to, by the names of its layers and the shapes of its tensors."""
+"""Find the MobileNet of `keras.applications` that weights belong to, by layer names and tensor shapes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ov_mobilenet.errors import ConversionError
 Architecture = Literal["MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large"]
 MAX_CLASSES = 1 << 20
 
-# Channels behind each block at width 1.0, from the papers.
+# Output channels of each block at width 1.0, from the papers.
 _V1 = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 _V2 = (16, 24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96, 160, 160, 160, 320)
 _V3_SMALL = (16, 24, 24, 40, 40, 40, 48, 48, 96, 96, 96)
 _V3_LARGE = (16, 24, 24, 40, 40, 40, 80, 80, 80, 80, 112, 112, 160, 160, 160)
-# Published widths first: two widths that give the same channels give the same network.
+# The published widths first: widths that give the same channels give the same network.
 _WIDTHS = (1.0, 0.75, 0.5, 0.25, 0.35, 1.3, 1.4, *(step / 20 for step in range(1, 41)))
 
 
@@ -28,10 +28,10 @@ class KerasArchitecture:
     """A network of `keras.applications`.
 
     Attributes:
-        name: of the function that builds it.
-        width: the width multiplier, Keras's `alpha`.
-        minimalistic: MobileNetV3 without squeeze-and-excite, hard swish and 5x5 filters.
-        classes: number of outputs.
+        name: name of the function that builds the network.
+        width: width multiplier, Keras's `alpha`.
+        minimalistic: whether it is the MobileNetV3 without squeeze-and-excite, hard swish and 5x5 filters.
+        classes: number of classes.
     """
 
     name: Architecture
@@ -41,52 +41,52 @@ class KerasArchitecture:
 
 
 def canonical(layer: str) -> str:
-    """One name for a layer in all versions of Keras: `Conv/BatchNorm` of 2020 is `conv_bn` of today."""
+    """The same name for a layer in all versions of Keras: `Conv/BatchNorm` of 2020 is `conv_bn` today."""
     name = layer.lower().replace("/", "_").replace("batchnorm", "bn")
     return {"logits": "head", "predictions": "head", "conv_preds": "head"}.get(name, name)
 
 
 def canonical_layers(layers: Mapping[str, tuple[Variable, ...]], where: Path) -> dict[str, tuple[Variable, ...]]:
-    """The layers by their canonical names. Raises: ConversionError if two share one."""
+    """The layers by canonical name. Raises: ConversionError if two layers have the same name."""
     named: dict[str, tuple[Variable, ...]] = {}
     for name, variables in layers.items():
         if canonical(name) in named:
-            raise ConversionError("two layers of one name", where=where, got=name)
+            raise ConversionError("two layers have the same name", where=where, got=name)
         named[canonical(name)] = variables
     return named
 
 
 def identify(layers: Mapping[str, tuple[Variable, ...]], where: Path) -> KerasArchitecture:
-    """The network that weights belong to; that every tensor fits is for the loading to check.
+    """Find the network that weights belong to. Loading checks that every tensor matches.
 
     Args:
-        layers: by canonical name.
+        layers: the layers by canonical name.
 
     Raises:
-        ConversionError: none of the known networks, one without its head, or a width that none has.
+        ConversionError: the network is unknown, has no classifier, or its channels match no width.
     """
     name = _architecture(set(layers))
     if name is None:
         raise ConversionError(
-            "the weights are of no MobileNet that Keras has", where=where,
+            "the weights belong to no MobileNet of Keras", where=where,
             expected="those of MobileNet, MobileNetV2, MobileNetV3Small or MobileNetV3Large of keras.applications",
-            got=f"layers {', '.join(list(layers)[:4])}, … ({len(layers)})" if layers else "no layer", fix=WHOLE_MODEL,
+            got=f"layers {', '.join(list(layers)[:4])}, … ({len(layers)})" if layers else "no layers", fix=WHOLE_MODEL,
         )  # fmt: skip
     if "head" not in layers:
         raise ConversionError(
-            "the weights have no classifier (include_top=False)", where=where, expected="a last layer of classes",
-            fix=WHOLE_MODEL,
+            "the weights have no classifier (include_top=False)", where=where,
+            expected="a last layer with one output per class", fix=WHOLE_MODEL,
         )  # fmt: skip
     found = tuple(_channels(layers, layer, where) for layer in _block_ends(name))
     width = next((width for width in _candidates(name, found) if _expected(name, width) == found), None)
     if width is None:
         raise ConversionError(
-            "the weights have channels that no width of the network has", where=where,
+            "the channels of the weights match no width of the network", where=where,
             expected=f"{list(_expected(name, 1.0))} at width 1.0", got=list(found), fix=WHOLE_MODEL,
         )  # fmt: skip
     count = _channels(layers, "head", where)
     if not 1 <= count <= MAX_CLASSES:
-        raise ConversionError("no sensible number of classes", where=where, got=count)
+        raise ConversionError("invalid number of classes", where=where, expected=f"1 to {MAX_CLASSES}", got=count)
     minimalistic = name.startswith("MobileNetV3") and not any("squeeze_excite" in layer for layer in layers)
     return KerasArchitecture(name, width, minimalistic, count)
 
@@ -119,13 +119,15 @@ def _channels(layers: Mapping[str, tuple[Variable, ...]], layer: str, where: Pat
     variables = layers.get(layer, ())
     shape = variables[0].values.shape if variables else ()
     if len(shape) not in (2, 4):
-        raise ConversionError(f"{layer} holds no filters", where=where, got=f"shape {list(shape)}", fix=WHOLE_MODEL)
+        raise ConversionError(
+            f"{layer} is not a convolution or dense layer", where=where, got=f"shape {list(shape)}", fix=WHOLE_MODEL
+        )
     return int(shape[-1])
 
 
 def _candidates(name: Architecture, found: tuple[int, ...]) -> Iterator[float]:
     yield from _WIDTHS
-    if name == "MobileNet":  # rounds to whole channels, so any width can be told
+    if name == "MobileNet":  # channels are truncated to integers, so any width is possible
         yield found[-1] / _V1[-1]
 
 
@@ -133,11 +135,11 @@ def _expected(name: Architecture, width: float) -> tuple[int, ...]:
     if name == "MobileNet":
         return tuple(int(channels * width) for channels in _V1)
     if name == "MobileNetV2":
-        return tuple(_to_eights(int(channels * width)) for channels in _V2)
-    return tuple(_to_eights(channels * width) for channels in _base(name))
+        return tuple(_round_to_eight(int(channels * width)) for channels in _V2)
+    return tuple(_round_to_eight(channels * width) for channels in _base(name))
 
 
-def _to_eights(channels: float) -> int:
-    """The nearest multiple of eight, 8 at least, and never more than 10 % less."""
+def _round_to_eight(channels: float) -> int:
+    """Round to the nearest multiple of eight, at least 8 and at most 10 % down."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded

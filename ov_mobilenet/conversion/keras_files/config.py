@@ -1,10 +1,10 @@
-"""The configuration of a full Keras model, judged before Keras builds anything of it.
+"""Check the configuration of a full Keras model before Keras builds the model.
 
-A configuration names classes and modules, and Keras looks them up. That has led to foreign code more than once,
-with `safe_mode=True` too: Lambda layers (CVE-2024-3660, in `.h5` files CVE-2025-9905), functions of any module
+A configuration names classes and modules, which Keras looks up. That has run foreign code several times, even with
+`safe_mode=True`: Lambda layers (CVE-2024-3660, in `.h5` files CVE-2025-9905), functions of any module
 (CVE-2025-1550, CVE-2025-8747, CVE-2025-9906), pickles in TorchModuleWrapper (CVE-2025-49655), foreign SavedModels in
-TFSMLayer (CVE-2026-1462); StringLookup read any file (CVE-2025-12058). So nothing is left to Keras: what is not in
-the tables below, all of it plain arithmetic on images, is refused by name.
+TFSMLayer (CVE-2026-1462); StringLookup read any file (CVE-2025-12058). So Keras is not relied on: everything that
+is not in the tables below, which hold plain arithmetic on images, is refused and named.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ov_mobilenet.errors import ConversionError
 
 MAX_CHARACTERS = 16 << 20
 MAX_DEPTH = 60
-MAX_NUMBER = 1 << 20  # of any size or count, so that a few bytes do not ask for gigabytes
+MAX_NUMBER = 1 << 20  # for any size or count, so that a small file cannot allocate gigabytes
 
 _LAYERS = {
     "Functional", "Sequential", "InputLayer", "Activation", "Add", "Average", "AveragePooling2D",
@@ -25,14 +25,14 @@ _LAYERS = {
     "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "LeakyReLU", "MaxPooling2D", "Multiply",
     "Normalization", "PReLU", "Permute", "ReLU", "Rescaling", "Reshape", "Resizing", "SeparableConv2D", "Softmax",
     "SpatialDropout2D", "Subtract", "ZeroPadding2D",
-    # Only at work in training, so part of many fine-tuned networks.
+    # Active only in training; part of many fine-tuned networks.
     "RandomBrightness", "RandomContrast", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
 }  # fmt: skip
 _NETWORK_MODULES = {
     "keras", "keras.models", "keras.src.models.functional", "keras.src.models.sequential",
     "keras.src.engine.functional", "keras.src.engine.sequential",
 }  # fmt: skip
-# Arithmetic between layers, as `preprocess_input` and MobileNetV3's activations leave it.
+# Arithmetic between layers, as created by `preprocess_input` and by MobileNetV3's activations.
 _OPERATIONS = {"Add", "Divide", "Multiply", "Subtract", "TrueDivide"}
 _PARTS = {
     "keras.initializers": {
@@ -49,35 +49,38 @@ _ACTIVATIONS = {
     "elu", "gelu", "hard_sigmoid", "hard_silu", "hard_swish", "leaky_relu", "linear", "relu", "relu6", "selu",
     "sigmoid", "silu", "softmax", "softplus", "softsign", "swish", "tanh",
 }  # fmt: skip
-# Numbers that size nothing: identities and seeds.
+# Numbers that are not sizes: identities and seeds.
 _FREE_NUMBERS = {"shared_object_id", "seed"}
 _LARGEST = {"filters": 16_384, "units": 16_384}
 FIX = "Export the network from its own code, as a SavedModel (model.export) or as ONNX, and convert that"
 
 
 def checked_config(text: str, where: Path, *, archive: bool = False) -> dict[str, Any]:
-    """The configuration as a dictionary.
+    """Parse and check a configuration.
 
     Args:
-        archive: it is that of a `.keras` file, whose outermost `compile_config` (optimizer, loss, metrics) Keras drops
-            unread when it is not to compile the model.
+        text: the configuration as JSON.
+        archive: whether it is that of a `.keras` file. Keras ignores the outermost `compile_config` (optimizer, loss,
+            metrics) of such a file unless it compiles the model, so it is removed.
 
     Raises:
-        ConversionError: no JSON, or it names anything but Keras's own layers, initialisers and the like.
+        ConversionError: not JSON, too large, or it names anything but Keras's own layers, initialisers and the like.
     """
     if len(text) > MAX_CHARACTERS:
         raise ConversionError("the model's configuration is too long", where=where, got=f"{len(text):,} characters")
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConversionError("the model's configuration is no JSON", where=where, got=str(error)[:200]) from error
+        raise ConversionError(
+            "the model's configuration is not valid JSON", where=where, got=str(error)[:200]
+        ) from error
     if not isinstance(config, dict) or config.get("class_name") not in ("Functional", "Sequential", "Model"):
         got = repr(config.get("class_name")) if isinstance(config, dict) else type(config).__name__
         raise ConversionError(
-            "the model is no plain Keras network", where=where, expected="Functional or Sequential", got=got, fix=FIX
+            "the model is not a plain Keras network", where=where, expected="Functional or Sequential", got=got, fix=FIX
         )
     kept = {key: value for key, value in config.items() if not (archive and key == "compile_config")}
-    if kept["class_name"] == "Model":  # what Functional was called until TensorFlow 2.4
+    if kept["class_name"] == "Model":  # the name of Functional until TensorFlow 2.4
         kept = {**kept, "class_name": "Functional"}
     _check(kept, where, "", 0)
     return kept
@@ -101,7 +104,7 @@ def _check(value: Any, where: Path, key: str, depth: int) -> None:
 
 
 def _check_object(value: dict[str, Any], where: Path) -> None:
-    """Whatever Keras would look up a class for."""
+    """Check an object for which Keras would look up a class."""
     name, module, registered = (value.get(key) for key in ("class_name", "module", "registered_name"))
     if not isinstance(name, str) or not isinstance(module, str | None) or registered not in (None, name):
         raise _foreign(where, name if registered in (None, name) else registered, module)
@@ -121,8 +124,8 @@ def _check_object(value: dict[str, Any], where: Path) -> None:
 def _foreign(where: Path, name: object, module: object) -> ConversionError:
     got = f"{module}.{name}" if module else str(name)
     return ConversionError(
-        "the model's configuration names what is not run here", where=where,
-        expected="Keras's own layers of image classifiers", got=got[:120], fix=FIX,
+        "the model's configuration refers to code that is not allowed", where=where,
+        expected="Keras's own layers for image classification", got=got[:120], fix=FIX,
     )  # fmt: skip
 
 
@@ -130,16 +133,16 @@ def _check_word(key: str, value: str, where: Path) -> None:
     if key == "activation" and value not in _ACTIVATIONS:
         raise _foreign(where, f"activation {value!r}", None)
     if key == "data_format" and value != "channels_last":
-        raise ConversionError("TensorFlow computes channels_last on a CPU", where=where, got=value)
+        raise ConversionError("unsupported data format", where=where, expected="channels_last", got=value)
     if "float16" in value and key in ("dtype", "name"):
         raise ConversionError(
-            "the model computes in half precision", where=where, expected="float32", got=value,
-            fix="Save it with the dtype policy float32; the IR's precision is chosen at the conversion",
+            "the model is in half precision", where=where, expected="float32", got=value,
+            fix="Save it with the dtype policy float32; the weight precision of the IR is a conversion option",
         )  # fmt: skip
 
 
 def input_shape(config: dict[str, Any]) -> tuple[int, ...] | None:
-    """The shape `(N, H, W, C)` of the model's input, -1 for what is free; None if the configuration has none."""
+    """The input shape `(N, H, W, C)`, -1 for dynamic dimensions; None if the configuration has none."""
     layers = _inner_layers(config)
     for layer in layers:
         inner = layer.get("config", {})
@@ -152,7 +155,7 @@ def input_shape(config: dict[str, Any]) -> tuple[int, ...] | None:
 
 
 def classes(config: dict[str, Any]) -> int | None:
-    """How many values the last layer with weights of its own gives; None if that is not told."""
+    """The number of outputs of the last layer with weights; None if it is not in the configuration."""
     for layer in reversed(_inner_layers(config)):
         inner = layer.get("config", {})
         count = inner.get("units") or inner.get("filters")
@@ -164,7 +167,7 @@ def classes(config: dict[str, Any]) -> int | None:
 
 
 def rescales(config: dict[str, Any]) -> bool:
-    """Whether the model has a layer that rescales pixels, in itself or in a model within."""
+    """Whether the model, or a model nested in it, has a layer that rescales pixels."""
     layers = _inner_layers(config)
     return any(layer.get("class_name") in ("Rescaling", "Normalization") or rescales(layer) for layer in layers)
 

@@ -1,4 +1,4 @@
-"""What a Keras file is, told without TensorFlow's start-up and without building a network."""
+"""Read and check a Keras file without importing TensorFlow and without building the network."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _MEMBERS = {"config.json", "metadata.json", "model.weights.h5"}
 
 @dataclass(frozen=True)
 class KerasFile:
-    """A Keras file that has been judged: nothing in it leads out of it or names foreign code.
+    """A Keras file that has been checked: it does not refer to other files or to foreign code.
 
     Attributes:
-        layers: of a weights file, by canonical name.
-        architecture: of a weights file; None for a full model.
-        config: of a full model; None for a weights file.
+        layers: the layers of a weights file by canonical name; empty for a full model.
+        architecture: the network of a weights file; None for a full model.
+        config: the configuration of a full model; None for a weights file.
         contents: all tensors.
     """
 
@@ -41,15 +41,15 @@ class KerasFile:
 
 @dataclass(frozen=True)
 class KerasDescription:
-    """What can be told of a Keras file before it is converted.
+    """The properties of a Keras file that are known before the conversion.
 
     Attributes:
-        architecture: of a weights file; None for a full model, which brings its own.
-        width: the width multiplier of a weights file.
-        classes: None if a full model does not tell.
-        input_shape: `(N, H, W, C)` of a full model, -1 for what is free; None where the file leaves it open, as
-            weights files do.
-        rescales: whether the network takes pixels 0..255 as they are, without mean and scale; None if unknown.
+        architecture: the network of a weights file; None for a full model.
+        width: width multiplier of a weights file; None for a full model.
+        classes: number of classes; None if a full model does not state it.
+        input_shape: `(N, H, W, C)` of a full model, -1 for dynamic dimensions; None if the file has no shape, such as a
+            weights file.
+        rescales: whether the network takes pixels 0..255 without mean and scale; None if unknown.
     """
 
     architecture: Architecture | None
@@ -60,16 +60,16 @@ class KerasDescription:
 
 
 def is_keras_file(path: Path | str) -> bool:
-    """Whether a name ends as Keras's files do."""
+    """Whether a file name has a suffix of Keras files."""
     return str(path).lower().endswith(SUFFIXES)
 
 
 def describe_keras(path: Path) -> KerasDescription:
-    """Tell what a `.keras` or `.h5` file holds; reads it with h5py, without TensorFlow.
+    """Describe a `.keras` or `.h5` file; it is read with h5py, without TensorFlow.
 
     Raises:
-        ConversionError: broken, hostile, or of no network that is known.
-        MissingDependencyError: h5py, which comes with TensorFlow, is not installed.
+        ConversionError: the file is broken or unsafe, or holds the weights of an unknown network.
+        MissingDependencyError: h5py, a dependency of TensorFlow, is not installed.
     """
     file = read_keras_file(path)
     found = file.architecture
@@ -80,13 +80,13 @@ def describe_keras(path: Path) -> KerasDescription:
 
 
 def read_keras_file(path: Path) -> KerasFile:
-    """Read and judge a Keras file, full model or weights. Raises: as `describe_keras`."""
+    """Read and check a Keras file, a full model or weights. Raises: see `describe_keras`."""
     if path.name.endswith(".keras"):
         text, weights = _members(path)
         config, contents = checked_config(text, path, archive=True), read_hdf5(weights, path)
         return KerasFile({}, None, config, contents)
     if not path.name.endswith((".h5", ".hdf5")):
-        raise ConversionError("no Keras file", where=path, expected="a name in .keras, .h5 or .weights.h5")
+        raise ConversionError("not a Keras file", where=path, expected="a name that ends in .keras, .h5 or .weights.h5")
     contents = read_hdf5(path, path)
     if contents.model_config is not None:
         return KerasFile({}, None, checked_config(contents.model_config, path), contents)
@@ -95,7 +95,7 @@ def read_keras_file(path: Path) -> KerasFile:
 
 
 def _members(path: Path) -> tuple[str, bytes]:
-    """Configuration and weights out of a `.keras` archive that holds nothing else."""
+    """The configuration and the weights of a `.keras` archive, which must hold nothing else."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -103,13 +103,15 @@ def _members(path: Path) -> tuple[str, bytes]:
             if len(set(names)) != len(names) or set(names) != _MEMBERS:
                 odd = sorted(set(names) ^ _MEMBERS) or sorted({name for name in names if names.count(name) > 1})
                 raise ConversionError(
-                    "the archive is no Keras model as Keras saves classifiers", where=path,
+                    "the archive is not a Keras model of a classifier", where=path,
                     expected=f"{', '.join(sorted(_MEMBERS))}, once each", got=", ".join(map(repr, odd[:4])),
                 )  # fmt: skip
             if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
-                raise ConversionError("the archive is packed in an unusual way", where=path, expected="stored")
+                raise ConversionError("unsupported compression", where=path, expected="stored or deflated members")
             if sum(entry.file_size for entry in entries) > MAX_BYTES:
-                raise ConversionError("the archive unpacks to too much", where=path, expected=f"{MAX_BYTES:,} bytes")
+                raise ConversionError(
+                    "the archive is too large", where=path, expected=f"at most {MAX_BYTES:,} bytes unpacked"
+                )
             return archive.read("config.json").decode("utf-8"), archive.read("model.weights.h5")
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise ConversionError(

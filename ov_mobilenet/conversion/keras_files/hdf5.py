@@ -1,11 +1,11 @@
-"""The tensors of a Keras HDF5 file, read with h5py alone.
+"""Read the tensors of a Keras HDF5 file with h5py.
 
-HDF5 can point out of a file (external and virtual datasets, links) and can claim shapes that it does not store.
-Keras has followed both (CVE-2026-1669, CVE-2026-0897); here they are refused, and so is what is no plain number.
+HDF5 can refer to other files (external and virtual datasets, links) and can declare shapes larger than its data. Keras
+has accepted both (CVE-2026-1669, CVE-2026-0897); here they are refused, and so is everything but plain numbers.
 
-Two layouts are read. The one that Keras published its networks in, and that TensorFlow's Keras wrote until 2.15: an
-attribute `layer_names`, and in each layer's group `weight_names`. Keras 3's `.weights.h5`: `layers/KIND/vars/N`,
-the layer's name as an attribute of `vars`.
+Two layouts are supported. The published networks, and TensorFlow's Keras until 2.15: an attribute `layer_names`, and
+`weight_names` in the group of each layer. Keras 3's `.weights.h5`: `layers/KIND/vars/N`, with the name of the layer as
+an attribute of `vars`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 30  # the largest MobileNet of Keras has 25 MB
 MAX_OBJECTS = 20_000
 MAX_DEPTH = 24
-_OWN_FILTERS = {1, 2, 3}  # deflate, shuffle, fletcher32; others are plug-ins that HDF5 would load
+_BUILT_IN_FILTERS = {1, 2, 3}  # deflate, shuffle, fletcher32; other filters are plug-ins that HDF5 would load
 WHOLE_MODEL = "Save the whole model as .keras, or export it as a SavedModel (model.export) or as ONNX"
 INSTALL = "pip install 'ov-mobilenet[tensorflow]'"
 
 
 @dataclass(frozen=True)
 class Variable:
-    """One tensor of a layer: its name where the layout gives one (`kernel`), and its values."""
+    """One tensor of a layer: its name if the layout has names (`kernel`), and its values."""
 
     name: str | None
     values: NDArray[np.generic]
@@ -40,12 +40,12 @@ class Variable:
 
 @dataclass(frozen=True)
 class Hdf5Contents:
-    """What an HDF5 file holds.
+    """The content of an HDF5 file.
 
     Attributes:
-        layers: those that have weights, by name, in the order of the file; empty where a full model nests others.
-        tensors: every tensor of the file by its path.
-        model_config: the JSON of a full model; None if the file holds weights alone.
+        layers: the layers with weights, by name, in the order of the file; empty for a full model.
+        tensors: all tensors of the file by path.
+        model_config: the JSON configuration of a full model; None for a weights file.
     """
 
     layers: Mapping[str, tuple[Variable, ...]]
@@ -54,16 +54,19 @@ class Hdf5Contents:
 
 
 def read_hdf5(source: Path | bytes, where: Path) -> Hdf5Contents:
-    """Read an HDF5 file, or its bytes out of an archive.
+    """Read an HDF5 file, or its bytes from an archive.
+
+    Args:
+        where: the file, for messages.
 
     Raises:
-        ConversionError: no HDF5, broken, or it holds what a weights file has no need for.
-        MissingDependencyError: h5py, which comes with TensorFlow, is not installed.
+        ConversionError: the file is not HDF5, is broken, or holds anything but plain tensors.
+        MissingDependencyError: h5py, a dependency of TensorFlow, is not installed.
     """
     try:
         import h5py
     except ImportError as error:
-        raise MissingDependencyError("Keras files need tensorflow", where=where, fix=INSTALL) from error
+        raise MissingDependencyError("Keras files require tensorflow", where=where, fix=INSTALL) from error
 
     try:
         with h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r") as file:
@@ -79,7 +82,7 @@ def read_hdf5(source: Path | bytes, where: Path) -> Hdf5Contents:
 
 
 def _tensors(file: Any, where: Path) -> Iterator[tuple[str, NDArray[np.generic]]]:
-    """Every dataset, once each of them is known to be stored here as it claims to be."""
+    """All tensors by path. Each one is checked before it is read."""
     import h5py
 
     waiting, seen, total = [("", file)], 0, 0
@@ -93,7 +96,7 @@ def _tensors(file: Any, where: Path) -> Iterator[tuple[str, NDArray[np.generic]]
                 raise _refused(where, inner, f"a link ({type(link).__name__})")
             entry = group[name]
             if seen > MAX_OBJECTS or inner.count("/") > MAX_DEPTH:
-                raise _refused(where, inner, "too many objects, or too deep")
+                raise _refused(where, inner, "nested too deeply, or one of too many objects")
             if isinstance(entry, h5py.Group):
                 waiting.append((inner, entry))
                 continue
@@ -108,16 +111,16 @@ def _tensors(file: Any, where: Path) -> Iterator[tuple[str, NDArray[np.generic]]
 
 def _check_dataset(dataset: Any, where: Path, path: str) -> None:
     if dataset.external or dataset.is_virtual:
-        raise _refused(where, path, "a tensor that lies in another file")
+        raise _refused(where, path, "a tensor in another file")
     if dataset.dtype.kind not in "fiu" or dataset.shape is None:
-        raise _refused(where, path, f"no numbers ({dataset.dtype})")
+        raise _refused(where, path, f"not a numeric tensor ({dataset.dtype})")
     creation = dataset.id.get_create_plist()
     filters = {creation.get_filter(index)[0] for index in range(creation.get_nfilters())}
-    if filters - _OWN_FILTERS:
-        raise _refused(where, path, f"an HDF5 filter that is a plug-in ({sorted(filters - _OWN_FILTERS)[0]})")
-    # What deflate stores can be 1032 times as large; what is not compressed must be stored whole.
+    if filters - _BUILT_IN_FILTERS:
+        raise _refused(where, path, f"an HDF5 filter that is a plug-in ({sorted(filters - _BUILT_IN_FILTERS)[0]})")
+    # Deflate compresses by a factor of up to 1032; uncompressed data must be stored completely.
     if dataset.nbytes > dataset.id.get_storage_size() * (1100 if filters else 1):
-        raise _refused(where, path, f"a tensor {list(dataset.shape)} that is larger than what is stored of it")
+        raise _refused(where, path, f"a tensor {list(dataset.shape)} that is larger than its stored data")
 
 
 def _refused(where: Path, path: str, what: str) -> ConversionError:
@@ -135,7 +138,7 @@ def _layers(file: Any, tensors: Mapping[str, NDArray[np.generic]], where: Path) 
             if not name:
                 raise ConversionError(
                     f"{path} belongs to no layer", where=where,
-                    expected="the weights of one network, as Keras saves them", got="another layout",
+                    expected="the weights of one network, as saved by Keras", got="another layout",
                     fix=WHOLE_MODEL,
                 )  # fmt: skip
             if name not in found:
@@ -144,7 +147,7 @@ def _layers(file: Any, tensors: Mapping[str, NDArray[np.generic]], where: Path) 
     layers = {name: variables for name, variables in found.items() if variables}
     stored, used = len(tensors), sum(map(len, layers.values()))
     if stored != used:
-        raise ConversionError("tensors that belong to no layer", where=where, expected=used, got=stored)
+        raise ConversionError("there are tensors that belong to no layer", where=where, expected=used, got=stored)
     return layers
 
 
@@ -154,7 +157,7 @@ def _legacy_variables(file: Any, layer: str, tensors: Mapping[str, NDArray[np.ge
 
 
 def _names(group: Any, attribute: str) -> list[str]:
-    """A list of names; long ones are cut into `layer_names0`, `layer_names1`, …"""
+    """A list of names; HDF5 splits a long one into `layer_names0`, `layer_names1`, …"""
     if attribute in group.attrs:
         return [_text(name) for name in group.attrs[attribute]]
     names: list[str] = []

@@ -1,4 +1,4 @@
-"""A Keras network with its weights, out of a file that has been judged."""
+"""Build a Keras network and load its weights from a file that has been checked."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT_SIDE = 224
-_RENAMED = {"depthwise_kernel": "kernel"}  # the published files' word, and Keras 3's
-# What Keras and TensorFlow raise for a network that they cannot build.
+_RENAMED = {"depthwise_kernel": "kernel"}  # the name in the published files, and that of Keras 3
+# The exceptions of Keras and TensorFlow for a network that they cannot build.
 _FAILURES = (
     ValueError, TypeError, KeyError, AttributeError, IndexError, RuntimeError, OSError, RecursionError, MemoryError,
     ZeroDivisionError, OverflowError, AssertionError,
@@ -33,10 +33,10 @@ _FAILURES = (
 
 
 def load_network(plan: ConversionPlan, path: Path) -> tuple[Any, KerasArchitecture | None]:
-    """The network, a `keras.Model`, ready to infer; and what it was recognised as, None for a full model.
+    """Load the network as a `keras.Model`. Returns: the model, and its architecture (None for a full model).
 
     Raises:
-        ConversionError: as `read_keras_file`, or Keras cannot build the network, or not every weight has its place.
+        ConversionError: see `read_keras_file`; or Keras cannot build the network, or the weights do not match it.
         MissingDependencyError: tensorflow is not installed.
     """
     file = read_keras_file(path)
@@ -50,17 +50,17 @@ def load_network(plan: ConversionPlan, path: Path) -> tuple[Any, KerasArchitectu
 
 
 def load_by_keras(plan: ConversionPlan, path: Path) -> Any:
-    """As `load_network`, but weights are read and placed by Keras's own `load_weights`: for judging a conversion.
+    """Load the network, with weights read by Keras's own `load_weights`: the reference for a conversion.
 
     Raises:
-        ConversionError, MissingDependencyError: as `load_network`.
+        ConversionError, MissingDependencyError: see `load_network`.
     """
     file = read_keras_file(path)
     with keras_settings(path), tempfile.TemporaryDirectory() as folder:
         if file.architecture is None:
             return _full_model(file, path)
         network = build(file.architecture, plan.input.shape, path)
-        # Keras tells the layout by the name; older versions gave both names to both.
+        # Keras selects the layout by the file name, but older versions used both names for both layouts.
         published = any(variable.name for variables in file.layers.values() for variable in variables)
         copy = Path(folder) / ("network.h5" if published else "network.weights.h5")
         shutil.copyfile(path, copy)
@@ -73,21 +73,21 @@ def load_by_keras(plan: ConversionPlan, path: Path) -> Any:
 
 @contextmanager
 def keras_settings(path: Path) -> Iterator[None]:
-    """TensorFlow there and quiet, and Keras's settings of the process as these networks were made with.
+    """Import TensorFlow without its messages, and set Keras to the defaults that the networks were trained with.
 
     Raises:
         MissingDependencyError: tensorflow is not installed.
-        ConversionError: Keras was told to use another backend.
+        ConversionError: Keras is configured for another backend.
     """
     try:
         _import_quietly()
         import keras
         import tensorflow as tf
     except ImportError as error:
-        raise MissingDependencyError("Keras files need tensorflow", where=path, fix=INSTALL) from error
+        raise MissingDependencyError("Keras files require tensorflow", where=path, fix=INSTALL) from error
     if keras.backend.backend() != "tensorflow":
         raise ConversionError(
-            "Keras runs on another backend", where=path, expected="tensorflow", got=keras.backend.backend(),
+            "unsupported Keras backend", where=path, expected="tensorflow", got=keras.backend.backend(),
             fix="Set KERAS_BACKEND=tensorflow",
         )  # fmt: skip
     config, logger = keras.config, tf.get_logger()
@@ -108,14 +108,14 @@ def keras_settings(path: Path) -> Iterator[None]:
 
 
 def _import_quietly() -> None:
-    """Import TensorFlow; what its libraries write to stderr while they start is dropped."""
+    """Import TensorFlow and discard what its libraries write to stderr on import."""
     if "tensorflow" in sys.modules and "keras" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
-        # Its first messages come before it reads the level, from C++, past sys.stderr.
+        # Its first messages come from C++ code, which bypasses sys.stderr, and before it reads the log level.
         os.dup2(nothing, 2)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -128,13 +128,13 @@ def _import_quietly() -> None:
 
 
 def build(architecture: KerasArchitecture, shape: tuple[int, ...], path: Path) -> Any:
-    """The network of `keras.applications`, without weights.
+    """Build the network of `keras.applications` without weights.
 
     Args:
-        shape: `(N, H, W, C)`; 224x224 if it is no such shape.
+        shape: `(N, H, W, C)`; any shape without four dimensions stands for 224x224.
 
     Raises:
-        ConversionError: the shape is none that the network takes.
+        ConversionError: the network cannot be built for this shape.
     """
     from keras import applications
 
@@ -151,31 +151,31 @@ def build(architecture: KerasArchitecture, shape: tuple[int, ...], path: Path) -
 
 
 def assign(network: Any, layers: dict[str, tuple[Variable, ...]], path: Path) -> None:
-    """Give every layer its weights, by name; nothing may be left over on either side.
+    """Set the weights of every layer by name.
 
     Raises:
-        ConversionError: a layer or a tensor is missing, not known, or of another shape.
+        ConversionError: a layer or a tensor is missing, unexpected, or has another shape.
     """
     wanted = {canonical(layer.name): layer for layer in network.layers if layer.weights}
     missing, extra = sorted(wanted.keys() - layers.keys()), sorted(layers.keys() - wanted.keys())
     if missing or extra:
         raise ConversionError(
-            "the weights do not fit the network", where=path,
-            got=f"missing {_some(missing)}; not known {_some(extra)}", fix=WHOLE_MODEL,
+            "the weights do not match the network", where=path,
+            got=f"missing {_some(missing)}; unexpected {_some(extra)}", fix=WHOLE_MODEL,
         )  # fmt: skip
     for name, layer in wanted.items():
         values = _in_order(layer, layers[name], path)
         for variable, value in zip(layer.weights, values, strict=True):
             if tuple(variable.shape) != value.shape:
                 raise ConversionError(
-                    f"{layer.name}/{variable.name} does not fit the network", where=path,
+                    f"{layer.name}/{variable.name} does not match the network", where=path,
                     expected=list(variable.shape), got=list(value.shape), fix=WHOLE_MODEL,
                 )  # fmt: skip
         layer.set_weights(values)
 
 
 def _in_order(layer: Any, stored: tuple[Variable, ...], path: Path) -> list[NDArray[np.generic]]:
-    """A layer's tensors as Keras orders them; by name where the file names them."""
+    """The tensors of a layer in Keras's order; matched by name if the file has names."""
     names = [variable.name for variable in layer.weights]
     by_name = {_RENAMED.get(variable.name, variable.name): variable.values for variable in stored if variable.name}
     if by_name and sorted(by_name) == sorted(names) and len(stored) == len(names):
@@ -183,7 +183,7 @@ def _in_order(layer: Any, stored: tuple[Variable, ...], path: Path) -> list[NDAr
     if by_name or len(stored) != len(names):
         got = ", ".join(by_name) or f"{len(stored)} tensors"
         raise ConversionError(
-            f"{layer.name} has other tensors than the network", where=path, expected=", ".join(names), got=got
+            f"the tensors of {layer.name} differ from the network", where=path, expected=", ".join(names), got=got
         )
     return [variable.values for variable in stored]
 
@@ -195,19 +195,19 @@ def _full_model(file: KerasFile, path: Path) -> Any:
         network = keras.models.load_model(path, compile=False, safe_mode=True)
     except _FAILURES as error:
         raise _unbuildable(path, error) from error
-    # Keras matches weights by their place in the network. That each of them is in the file, bit by bit, shows that
-    # none kept what an initialiser drew.
-    stored = Counter(_print(values) for values in file.contents.tensors.values())
-    unassigned = Counter(_print(variable.numpy()) for variable in network.weights) - stored
+    # Keras matches weights by position. If every weight is in the file, bit by bit, none still has its random initial
+    # value.
+    stored = Counter(_fingerprint(values) for values in file.contents.tensors.values())
+    unassigned = Counter(_fingerprint(variable.numpy()) for variable in network.weights) - stored
     if unassigned:
         raise ConversionError(
-            "not every weight of the model is in the file", where=path,
+            "the file does not hold all weights of the model", where=path,
             expected=len(network.weights), got=len(network.weights) - unassigned.total(),
         )  # fmt: skip
     return network
 
 
-def _print(values: NDArray[np.generic]) -> tuple[tuple[int, ...], bytes]:
+def _fingerprint(values: NDArray[np.generic]) -> tuple[tuple[int, ...], bytes]:
     return values.shape, values.tobytes()
 
 

@@ -1,6 +1,6 @@
-"""Read a source network into an `ov.Model`, one module per framework.
+"""Read a source network as an `ov.Model`, one module per framework.
 
-What comes out has one input and one output, carries the description's names, and is not yet normalised.
+The model has one input and one output with the names of the description, and no normalisation yet.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
 
 
 def network_path(config: ModelConfig, plan: ConversionPlan, download_folder: Path) -> Path:
-    """Where the source network lies on disk.
+    """The path of the source network.
 
     Raises:
-        ConversionError: the framework is refused, or the network would have to be made by a script first.
+        ConversionError: the framework is not supported, the file is missing, or a script would have to create it.
     """
     if config.framework in REFUSED_FRAMEWORKS:
         raise ConversionError(
-            f"framework {config.framework} is not converted here",
+            f"framework {config.framework} is not supported",
             where=config.path,
             fix=REFUSED_FRAMEWORKS[config.framework][:1].upper() + REFUSED_FRAMEWORKS[config.framework][1:],
         )
     if plan.source.root == "conv_dir":
         weights = [file.name for file in config.files if is_keras_file(file.name)]
-        # The Open Model Zoo's scripts for these make a SavedModel of the weights; here they are read directly.
+        # The Open Model Zoo's scripts make a SavedModel from Keras weights; here the weights are read directly.
         if config.framework == "tf" and len(weights) == 1:
-            return _there(config, download_folder / weights[0])
+            return _existing(config, download_folder / weights[0])
         raise ConversionError(
-            "the network is made by a script of the Open Model Zoo, and scripts of a description are not run",
+            "the network is created by a script of the Open Model Zoo, and scripts of descriptions are not run",
             where=config.path,
             expected="--input_model or --saved_model_dir in $dl_dir or $config_dir",
             got=f"$conv_dir/{plan.source.path}",
         )
     root = download_folder if plan.source.root == "dl_dir" else config.folder
-    return _there(config, root / plan.source.path)
+    return _existing(config, root / plan.source.path)
 
 
-def _there(config: ModelConfig, path: Path) -> Path:
+def _existing(config: ModelConfig, path: Path) -> Path:
     if not path.exists():
-        raise ConversionError("the source network is not there", where=config.name, expected=path, got="nothing")
+        raise ConversionError("the source network does not exist", where=config.name, expected=path)
     return path
 
 
@@ -54,10 +54,10 @@ def read_network(framework: str, plan: ConversionPlan, path: Path) -> ov.Model:
     """Read the network at `path`.
 
     Args:
-        framework: as `network_framework` tells it.
+        framework: the result of `network_framework`.
 
     Raises:
-        ConversionError: the file is broken, uses what OpenVINO cannot read, or does not fit the description.
+        ConversionError: the file is broken, OpenVINO cannot read an operation, or the description does not match.
         MissingDependencyError: the framework's package is not installed.
     """
     if framework == "keras":
@@ -81,12 +81,12 @@ def read_network(framework: str, plan: ConversionPlan, path: Path) -> ov.Model:
 
         return read_onnx(plan, path)
     raise ConversionError(
-        f"framework {framework} is not converted yet",
+        f"framework {framework} is not supported",
         where=path,
         expected="onnx, tf, tflite, pytorch or keras",
     )
 
 
 def network_framework(config: ModelConfig, path: Path) -> str:
-    """The framework that reads the network: the description's, but Keras for the Keras weights of a `tf` one."""
+    """The framework of the network: as described, but `keras` for the Keras weights of a `tf` description."""
     return "keras" if config.framework == "tf" and is_keras_file(path) else config.framework

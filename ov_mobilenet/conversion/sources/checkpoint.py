@@ -1,4 +1,4 @@
-"""PyTorch and safetensors files: the state dicts that lie in them, and nothing but tensors."""
+"""Read the state dicts of PyTorch and safetensors files without running code from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from ov_mobilenet.errors import ConversionError, MissingDependencyError
 
-SAVE_AGAIN = "Save the weights alone: torch.save(model.state_dict(), PATH)"
+SAVE_AGAIN = "Save only the weights: torch.save(model.state_dict(), PATH)"
 MAX_DEPTH = 4
 
 
@@ -21,9 +21,9 @@ class StateDict:
     """One state dict of a checkpoint.
 
     Attributes:
-        where: the keys that lead to it, joined by dots; empty for the file itself.
-        tensors: as stored; values that are no tensors are still among them.
-        in_order: whether the keys stand in the order in which the module was defined.
+        where: the keys of the entry, joined by dots; empty for the file itself.
+        tensors: the stored values by key; not all of them need to be tensors.
+        in_order: whether the keys are in the order in which the module defines them.
     """
 
     where: str
@@ -32,10 +32,10 @@ class StateDict:
 
 
 def read_state_dicts(path: Path) -> list[StateDict]:
-    """Every state dict of a checkpoint: the file itself, or entries such as `state_dict`, `model`, `model_ema`.
+    """Read all state dicts of a checkpoint: the file itself, or entries such as `state_dict`, `model`, `model_ema`.
 
     Raises:
-        ConversionError: the file cannot be loaded without running what is in it, or holds no weights.
+        ConversionError: the file is broken, could only be loaded by running code from it, or holds no weights.
         MissingDependencyError: safetensors is not installed.
     """
     if path.suffix.lower() == ".safetensors":
@@ -45,7 +45,7 @@ def read_state_dicts(path: Path) -> list[StateDict]:
     if not found:
         is_mapping = isinstance(content, Mapping) and content
         raise ConversionError(
-            "the checkpoint is no state dict", where=path, expected="names and tensors",
+            "the checkpoint is not a state dict", where=path, expected="names and tensors",
             got="entries " + ", ".join(map(repr, list(content)[:8])) if is_mapping else type(content).__name__,
             fix=SAVE_AGAIN,
         )  # fmt: skip
@@ -57,7 +57,7 @@ def _load_pickle(path: Path) -> Any:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch wonders about pickle protocols; what counts is the error below
+            warnings.simplefilter("ignore")  # warnings about pickle protocols; only errors matter
             return torch.load(path, map_location="cpu", weights_only=True)
     except (
         pickle.UnpicklingError,
@@ -79,16 +79,16 @@ def _load_pickle(path: Path) -> Any:
 def _unloadable(path: Path, error: Exception) -> ConversionError:
     text = str(error).strip()
     if match := re.search(r"GLOBAL (\S+)", text):
-        reason = f"it would run code of {match[1]}"
+        reason = f"loading it would run code of {match[1]}"
     elif "TorchScript" in text:
-        reason = "it is a TorchScript program, not weights"
+        reason = "it is a TorchScript program, not a state dict"
     else:
         reason = text.splitlines()[0][:200] if text else type(error).__name__
     return ConversionError(
         f"the checkpoint cannot be loaded ({reason})",
         where=path,
         expected="a state dict of plain tensors",
-        fix=f"Where it was written: {SAVE_AGAIN[:1].lower()}{SAVE_AGAIN[1:]}",
+        fix=SAVE_AGAIN,
     )
 
 
@@ -98,7 +98,7 @@ def _load_safetensors(path: Path) -> dict[str, Any]:
         from safetensors.torch import load_file
     except ImportError as error:
         raise MissingDependencyError(
-            "safetensors files need the package safetensors", where=path, fix="pip install 'ov-mobilenet[pytorch]'"
+            "safetensors files require the package safetensors", where=path, fix="pip install 'ov-mobilenet[pytorch]'"
         ) from error
     try:
         tensors: dict[str, Any] = load_file(path)
@@ -111,7 +111,7 @@ def _state_dicts(value: Any, where: str, depth: int = 0) -> Iterator[StateDict]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value) or depth > MAX_DEPTH:
         return
     if _holds_convolutions(value):
-        # Lightning and others put counters and names beside the tensors.
+        # Lightning and others store counters and names beside the tensors.
         kept = {k: v for k, v in value.items() if not isinstance(v, Mapping | int | float | str | None)}
         yield StateDict(where, kept, in_order=True)
         return

@@ -1,4 +1,4 @@
-"""What all frontends share: calling OpenVINO's converter and choosing the input and the output."""
+"""Call OpenVINO's converter, for all frameworks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def convert_file(path: Path, beside: Iterable[str] = ()) -> ov.Model:
-    """The network of a file or folder.
+    """Convert a network file or folder.
 
     Args:
-        beside: further files that it reads, relative to its folder.
+        beside: further files that the network refers to, relative to its folder.
 
     Raises:
         ConversionError: OpenVINO cannot read it.
@@ -32,7 +32,7 @@ def convert_file(path: Path, beside: Iterable[str] = ()) -> ov.Model:
 
 @contextmanager
 def path_without_commas(path: Path, beside: Iterable[str] = ()) -> Iterator[Path]:
-    """A path of the same file or folder without commas, at which OpenVINO's converters split: a link, if need be."""
+    """A path without commas to the same file or folder: OpenVINO's converters split paths at commas."""
     if "," not in str(path):
         yield path
         return
@@ -40,20 +40,20 @@ def path_without_commas(path: Path, beside: Iterable[str] = ()) -> Iterator[Path
         network = Path(folder) / path.name.replace(",", "_")
         try:
             network.symlink_to(path.absolute(), target_is_directory=path.is_dir())
-            for name in beside:  # copied: OpenVINO follows no link out of the network's folder
+            for name in beside:  # copied: OpenVINO does not follow links that lead out of the network's folder
                 copy = Path(folder) / name
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path.parent / name, copy)
         except OSError as error:
             raise ConversionError(
-                "OpenVINO takes a comma in a path for the end of it", where=path, expected="a path without commas",
-                got=f"no link or copy could be made ({error.strerror})",
+                "OpenVINO cannot read a path that contains a comma", where=path, expected="a path without commas",
+                got=f"a link or copy without commas could not be made ({error.strerror})",
             ) from error  # fmt: skip
         yield network
 
 
 def run_converter(network: Any, path: Path, **options: Any) -> ov.Model:
-    """`openvino.convert_model` with its errors made short. Raises: ConversionError."""
+    """Call `openvino.convert_model` and shorten its errors. Raises: ConversionError."""
     import openvino as ov
     from openvino.frontend import (
         GeneralFailure,
@@ -82,13 +82,13 @@ def run_converter(network: Any, path: Path, **options: Any) -> ov.Model:
     ) as error:
         raise unreadable(path, error) from error
     finally:
-        # A conversion that fails leaves the caller's root logger at OpenVINO's own level and handlers.
+        # A failed conversion leaves the level and the handlers of OpenVINO on the root logger.
         root.setLevel(level)
         root.filters[:], root.handlers[:] = filters, handlers
 
 
 def unreadable(path: Path, error: BaseException) -> ConversionError:
-    """OpenVINO's report of many lines as one; operations it could not convert are named."""
+    """An error with OpenVINO's reason in one line. Names the operations that it cannot convert."""
     text = str(error)
     failed = sorted(set(re.findall(r"^-- (\S+) with a message", text, re.MULTILINE)))
     missing = re.findall(r"No conversion rule found for operations?:? ([^\n]+)", text)
@@ -96,6 +96,6 @@ def unreadable(path: Path, error: BaseException) -> ConversionError:
         reason = "operations that OpenVINO cannot convert: " + ", ".join(failed + missing)
     else:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        # The first lines say where in OpenVINO's sources it happened; the last says what it was.
+        # The first lines are places in OpenVINO's sources; the last line is the reason.
         reason = (lines[-1] if lines else type(error).__name__)[:300]
     return ConversionError(f"OpenVINO cannot read the network ({reason})", where=path)

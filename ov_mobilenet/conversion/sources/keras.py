@@ -1,4 +1,4 @@
-"""Keras networks: weights of `keras.applications`' MobileNets, and full models."""
+"""Read Keras files: weights of the MobileNets of `keras.applications`, and full models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ov_mobilenet.zoo.arguments import ConversionPlan
 if TYPE_CHECKING:
     import openvino as ov
 
-# The tensor names that the Open Model Zoo documents, which TensorFlow's SavedModel of the network had.
+# The tensor names that the Open Model Zoo documents: those of the network's SavedModel.
 _INPUT = "input_1"
 _OUTPUTS = {
     "MobileNetV3Small": "StatefulPartitionedCall/MobilenetV3small/Predictions/Softmax",
@@ -22,10 +22,10 @@ _OUTPUTS = {
 
 
 def read_keras(plan: ConversionPlan, path: Path) -> ov.Model:
-    """Read a `.keras` or `.h5` file, full model or weights alone.
+    """Read a `.keras` or `.h5` file: a full model or weights.
 
     Raises:
-        ConversionError: the file is broken or hostile, or of no network that is known.
+        ConversionError: the file is broken or unsafe, or holds the weights of an unknown network.
         MissingDependencyError: tensorflow is not installed.
     """
     from ov_mobilenet.conversion.keras_files.loading import keras_settings, load_network
@@ -34,7 +34,7 @@ def read_keras(plan: ConversionPlan, path: Path) -> ov.Model:
     if architecture is not None and architecture.name in _OUTPUTS:
         _check_not_normalised(plan, path)
     with keras_settings(path), tempfile.TemporaryDirectory() as folder:
-        # A frozen graph, read as any other: OpenVINO's conversion of a live Keras model names by Python's counters.
+        # Through a frozen graph: when OpenVINO converts a Keras model in memory, names depend on global counters.
         graph = Path(folder) / "network.pb"
         graph.write_bytes(_frozen(network, path))
         try:
@@ -50,18 +50,18 @@ def read_keras(plan: ConversionPlan, path: Path) -> ov.Model:
 
 
 def _check_not_normalised(plan: ConversionPlan, path: Path) -> None:
-    """Refuse mean and scale in front of a network that rescales by itself. Raises: ConversionError."""
+    """Refuse mean and scale for a network that rescales its input itself. Raises: ConversionError."""
     given = plan.normalisation
     if any(given.mean) or any(value != 1.0 for value in given.scale):
         raise ConversionError(
-            "Keras's MobileNetV3 rescales its input inside; mean and scale would do it twice", where=path,
+            "Keras's MobileNetV3 rescales its input itself; mean and scale would be applied twice", where=path,
             expected="no mean_values and no scale_values", got=given,
-            fix="Leave them out; if the network was trained with include_preprocessing=False, convert the whole model",
+            fix="Remove them; if the network was trained with include_preprocessing=False, convert the full model",
         )  # fmt: skip
 
 
 def _frozen(network: Any, path: Path) -> bytes:
-    """The network as a frozen graph for any batch."""
+    """The network as a serialised frozen graph with dynamic batch size."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -77,27 +77,27 @@ def _frozen(network: Any, path: Path) -> bytes:
 
 
 def _input_shape(network: Any, path: Path) -> tuple[int | None, ...]:
-    """`(None, H, W, 3)`; height and width may be None. Raises: ConversionError if the input is another."""
+    """The input shape `(None, H, W, 3)`; H and W may be None. Raises: ConversionError for any other input."""
     try:
         inputs, outputs = list(network.inputs), list(network.outputs)
     except (AttributeError, TypeError, ValueError):
         inputs, outputs = [], []
     if len(inputs) != 1 or len(outputs) != 1:
         raise ConversionError(
-            "a classifier has one input and one output", where=path, got=f"{len(inputs)} and {len(outputs)}"
+            "the network must have one input and one output", where=path, got=f"{len(inputs)} and {len(outputs)}"
         )
     shape, kind = tuple(inputs[0].shape), str(inputs[0].dtype)
     if len(shape) != 4 or shape[3] != 3 or kind != "float32":
         raise ConversionError(
-            "the network takes no images", where=path, expected="(N, H, W, 3) float32", got=f"{shape} {kind}"
+            "the input is not an image", where=path, expected="(N, H, W, 3) float32", got=f"{shape} {kind}"
         )
     return (None, *shape[1:])
 
 
 def _rename_operations(model: ov.Model) -> None:
-    """Number operations by their kind and drop inner tensor names.
+    """Name operations by type and number, and remove inner tensor names.
 
-    Keras counts layers over the whole process (`re_lu_12`), so these names differ from one conversion to the next.
+    Keras numbers layers per process (`re_lu_12`), so the original names differ from one conversion to the next.
     """
     ends = ("Parameter", "Result")
     inner = [operation for operation in model.get_ordered_ops() if operation.get_type_name() not in ends]

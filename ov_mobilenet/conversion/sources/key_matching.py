@@ -1,7 +1,7 @@
-"""Which tensor of a checkpoint is which of ours, when the keys differ: by shape and order, or not at all.
+"""Match the tensors of a checkpoint to those of a module by shape and order, for checkpoints with other keys.
 
-Modules are matched, not single tensors: `weight`, `bias`, `running_mean` and `running_var` of one batch norm have
-the same shape, and only their names tell them apart.
+Whole layers are matched, not single tensors: `weight`, `bias`, `running_mean` and `running_var` of a batch norm have
+the same shape and differ only in their names.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ COUNTER = "num_batches_tracked"
 
 
 class AmbiguousKeysError(Exception):
-    """The shapes fit, and still two modules could be taken for each other; says which."""
+    """The shapes match, but two layers cannot be distinguished. Names them."""
 
 
 def match_keys(given: Shapes, wanted: Shapes, *, in_order: bool) -> dict[str, str] | None:
-    """The given key for each wanted one, counters left out; None if the modules' shapes differ.
+    """The given key for each wanted key, without counters; None if the shapes of the layers differ.
 
-    Modules of one shape are told apart by their place: all modules stand in the file in the order in which data
-    flows through them, or the names of those of one shape differ only in numbers, which count the place.
+    Layers of the same shape are distinguished by their position: either all layers of the file are in the order of
+    the data flow, or the names of layers of one shape differ only in numbers, which give the order.
 
     Args:
         given: shapes by key, in the order of the file.
-        wanted: shapes by key, in the order in which data flows.
+        wanted: shapes by key, in the order of the data flow.
         in_order: whether the file keeps the order in which the module was defined (safetensors does not).
 
     Raises:
-        AmbiguousKeysError: neither holds.
+        AmbiguousKeysError: neither is the case.
     """
     ours, theirs = _modules(wanted), _modules(given)
     if sorted(ours.values()) != sorted(theirs.values()):
@@ -69,7 +69,7 @@ def _numbers(name: str) -> tuple[int, ...]:
 
 
 def _numbers_ascend(names: list[str]) -> bool:
-    """Whether modules of one template stand in the order of their numbers; sorted by name, 10 comes before 2."""
+    """Whether layers whose names differ only in numbers are in numeric order: sorted by name, 10 precedes 2."""
     last: dict[str, tuple[int, ...]] = {}
     for name in names:
         numbers = _numbers(name)

@@ -1,4 +1,4 @@
-"""ONNX files."""
+"""Read ONNX files."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def read_onnx(plan: ConversionPlan, path: Path) -> ov.Model:
     except ConversionError as error:
         if any(name in error.what for name in _INTEGER_OPERATIONS):
             raise ConversionError(
-                "the network is quantised in ONNX's QOperator form (QLinearConv, …), which OpenVINO cannot read",
+                "the network is quantised in ONNX's QOperator format (QLinearConv, …), which OpenVINO cannot read",
                 where=path,
-                expected="a float network, or one in QuantizeLinear/DequantizeLinear form",
-                fix="Convert the float network and make it INT8 with `ov-mobilenet quantize`",
+                expected="a float network, or one in the QDQ format (QuantizeLinear, DequantizeLinear)",
+                fix="Convert the float network, then quantise it with `ov-mobilenet quantize`",
             ) from error
         raise

@@ -1,6 +1,6 @@
-"""The data files of an ONNX network: large tensors may lie outside the `.onnx`, in files that it names.
+"""Find the external data files of an ONNX network, in which it may store large tensors.
 
-An ONNX file is a protobuf message; only the few fields on the way to a tensor's `external_data` are looked at:
+An ONNX file is a protobuf message; only the fields that lead to a tensor's `external_data` are read:
 
     ModelProto.graph 7            GraphProto.node 1, .initializer 5      NodeProto.attribute 5
     AttributeProto.t 5, .g 6, .tensors 10, .graphs 11                    TensorProto.external_data 13
@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from ov_mobilenet.errors import ConversionError
 
-# By kind of message: its fields that lead on, and to what.
+# For each type of message: the fields to follow, and the type of message in them.
 _FIELDS = {
     "model": {7: "graph"},
     "graph": {1: "node", 5: "tensor"},
@@ -23,28 +23,29 @@ _FIELDS = {
     "tensor": {13: "entry"},
 }
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
-_MAX_DEPTH = 32  # of graphs in graphs
+_MAX_DEPTH = 32  # of nested graphs
 
 
 def data_files(network: Path) -> tuple[str, ...]:
-    """The files that hold tensors of an ONNX network, relative to its folder, sorted; of a broken file none.
+    """The external data files of an ONNX network, relative to its folder, sorted; none for a broken network file.
 
     Raises:
-        ConversionError: one of them lies elsewhere, or is not there.
+        ConversionError: one of them is outside the network's folder, or does not exist.
     """
     try:
         names = sorted(set(_locations(memoryview(network.read_bytes()), "model", 0)))
-    except (IndexError, ValueError):  # OpenVINO says what is wrong with it
+    except (IndexError, ValueError):  # OpenVINO reports the error when it reads the network
         return ()
     for name in names:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name or str(path) != name:
             raise ConversionError(
-                "the network's data lies elsewhere", where=network, expected="files in its own folder",
-                got=repr(name), fix="Save the network again, its data in one file beside it",
+                "an external data file is outside the network's folder", where=network,
+                expected="files in the same folder", got=repr(name),
+                fix="Save the network again with its data in one file beside it",
             )  # fmt: skip
         if not (network.parent / name).is_file():
-            raise ConversionError("a data file of the network is not there", where=network, expected=repr(name))
+            raise ConversionError("an external data file does not exist", where=network, expected=repr(name))
     return tuple(names)
 
 
@@ -62,7 +63,7 @@ def _locations(message: memoryview, kind: str, depth: int) -> Iterator[str]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Number and content of each field that has a length. Raises: ValueError, IndexError."""
+    """Number and content of each length-delimited field. Raises: ValueError, IndexError."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)

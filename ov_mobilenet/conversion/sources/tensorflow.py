@@ -1,4 +1,4 @@
-"""TensorFlow frozen graphs and SavedModels; TensorFlow itself is not needed."""
+"""Read TensorFlow frozen graphs and SavedModels, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_tensorflow(plan: ConversionPlan, path: Path) -> ov.Model:
     """Read a frozen graph (`.pb`) or a SavedModel folder. Raises: ConversionError."""
     if path.is_dir() != plan.source.folder:
         raise ConversionError(
-            "not what the description says",
+            "the source network is not of the described kind",
             where=path,
             expected="a SavedModel folder" if plan.source.folder else "a frozen graph file",
             got="a folder" if path.is_dir() else "a file",

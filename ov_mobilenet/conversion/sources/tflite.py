@@ -1,4 +1,4 @@
-"""TensorFlow Lite files, float and quantised."""
+"""Read TensorFlow Lite files, float and quantised."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ if TYPE_CHECKING:
 
 
 def read_tflite(plan: ConversionPlan, path: Path) -> ov.Model:
-    """Read a TFLite file; the input of a quantised network is still integers. Raises: ConversionError."""
+    """Read a TFLite file; a quantised network keeps its integer input. Raises: ConversionError."""
     return convert_file(path)
