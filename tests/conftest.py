@@ -57,5 +57,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Known:
         files.append(folder / "images" / f"{number:02}.png")
         cv2.imwrite(str(files[-1]), frame)
     answers = np.stack([by_hand(frame, classes=CLASSES) for frame in images])
-    assert len(set(answers.argmax(1).tolist())) > 2, "the images must have different classes, or a test could pass by chance"
+    assert len(set(answers.argmax(1).tolist())) > 2, (
+        "the images must have different classes, or a test could pass by chance"
+    )
     return Known(yml, converted(yml, folder / "out"), files, images, answers)

@@ -33,7 +33,7 @@ def main() -> int:
     uncropped = np.stack([resize(frame) for frame, _ in drawn])
     print(f"{len(drawn)} held-out drawings, seed {arguments.seed}; OpenVINO on CPU at f32")
     sys.path.insert(0, str(ROOT / "tests"))
-    from test_sample_model import FRAMEWORKS, answers, convert, description  # type: ignore[import-not-found]
+    from test_sample_model import FRAMEWORKS, answers, convert, description
 
     held = True
     with tempfile.TemporaryDirectory() as name:

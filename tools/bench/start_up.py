@@ -45,7 +45,7 @@ def example(folder: Path) -> tuple[Path, Path]:
     import numpy as np
 
     sys.path.insert(0, str(ROOT / "tests"))
-    import small_networks  # type: ignore[import-not-found]
+    import small_networks
 
     import ov_mobilenet as ovm
 
