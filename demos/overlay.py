@@ -1,4 +1,4 @@
-"""Text on images: readable on dark and light, sized to the frame, never outside of it."""
+"""Text on images: readable on dark and light backgrounds, scaled to the frame, never outside it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Frame = NDArray[np.uint8]  # (H, W, 3) BGR
 Colour = tuple[int, int, int]  # red, green, blue
 
 WHITE, GREEN, RED = (255, 255, 255), (120, 255, 120), (255, 110, 100)
-SMALLEST = 11  # pixels; below that no letter can be told from the next
-# What is left of the image behind the text: enough to see through, dark enough to read on.
-_BEHIND = 0.3
+MIN_SIZE = 11  # pixels; smaller letters cannot be read
+# Brightness of the image behind the text: still visible, dark enough for white text.
+_BACKGROUND = 0.3
 
 
 def put_lines(
@@ -27,47 +27,48 @@ def put_lines(
     corner: Literal["top", "bottom"] = "top",
     colour: Colour = WHITE,
     size: int | None = None,
-    share: float = 0.6,
+    max_height: float = 0.6,
 ) -> None:
-    """Draw lines of text into a corner at the left of the frame, which is changed.
+    """Draw lines of text into the top left or bottom left corner of a frame, in place.
 
-    A line that is too wide is cut and ends in `…`; of lines that are too many the last ones are left out.
+    A line that is too wide is cut and ends in `…`. Lines that do not fit the height are left out.
 
     Args:
-        size: height of the letters in pixels; None for one that suits the frame.
-        share: of the frame's height that the lines may take.
+        size: text height in pixels; None to choose it by the size of the frame.
+        max_height: maximum height of the text, as a fraction of the frame's height.
     """
     height, width = frame.shape[:2]
-    size = size or max(SMALLEST, round(min(height / 20, width / 24)))
+    size = size or max(MIN_SIZE, round(min(height / 20, width / 24)))
     step, margin = round(size * 1.3), max(2, size // 3)
-    fitting = max(1, int((height * share - 2 * margin) // step))
-    texts = [_cut(line, size, width - 2 * margin) for line in lines[:fitting]]
+    max_lines = max(1, int((height * max_height - 2 * margin) // step))
+    texts = [_cut(line, size, width - 2 * margin) for line in lines[:max_lines]]
     if not any(texts):
         return
     box_width = min(width, round(max(_width(text, size) for text in texts)) + 2 * margin)
     box_height = min(height, step * len(texts) + 2 * margin)
     top = 0 if corner == "top" else height - box_height
     box = frame[top : top + box_height, :box_width]
-    box[:] = (box * _BEHIND).astype(np.uint8)
+    box[:] = (box * _BACKGROUND).astype(np.uint8)
     image = Image.fromarray(np.ascontiguousarray(box[:, :, ::-1]))
     pen = ImageDraw.Draw(image)
     for number, text in enumerate(texts):
-        place = (margin, margin + number * step)
-        pen.text(place, text, colour, _font(size), stroke_width=max(1, size // 12), stroke_fill=(0, 0, 0))
+        position = (margin, margin + number * step)
+        pen.text(position, text, colour, _font(size), stroke_width=max(1, size // 12), stroke_fill=(0, 0, 0))
     box[:] = np.asarray(image)[:, :, ::-1]
 
 
 def fit(frame: Frame, width: int, height: int, *, fill: bool = False) -> Frame:
-    """The frame as large as it can be in a box; with `fill`, with black beside it to the box's size."""
+    """Scale a frame to fit a box and keep its aspect ratio; with `fill`, pad it with black to the size of the box."""
     scale = min(width / frame.shape[1], height / frame.shape[0])
     size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    inside = np.asarray(frame if size == frame.shape[1::-1] else cv2.resize(frame, size, interpolation=way), np.uint8)
-    if not fill or inside.shape[:2] == (height, width):
-        return inside
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    resized = frame if size == frame.shape[1::-1] else cv2.resize(frame, size, interpolation=interpolation)
+    scaled = np.asarray(resized, np.uint8)
+    if not fill or scaled.shape[:2] == (height, width):
+        return scaled
     canvas = np.zeros((height, width, 3), np.uint8)
-    top, left = (height - inside.shape[0]) // 2, (width - inside.shape[1]) // 2
-    canvas[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+    top, left = (height - scaled.shape[0]) // 2, (width - scaled.shape[1]) // 2
+    canvas[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
     return canvas
 
 
@@ -75,7 +76,9 @@ def fit(frame: Frame, width: int, height: int, *, fill: bool = False) -> Frame:
 def _font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     if not isinstance(font, ImageFont.FreeTypeFont):
-        raise SystemExit("error: this Pillow has no FreeType, which draws text; pip install --force-reinstall pillow")
+        raise SystemExit(
+            "error: this Pillow has no FreeType and cannot draw text: pip install --force-reinstall pillow"
+        )
     return font
 
 

@@ -8,16 +8,26 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from known_network import CLASSES, Known, converted
+from slow_files import SLOW_FILES
 from small_networks import by_hand, frames, write_onnx
 
-# OpenVINO's telemetry sends nothing where this is set; it would fork a process for each message.
+# With this variable OpenVINO sends no telemetry. Otherwise it would fork a process for each message.
 os.environ.setdefault("CI", "true")
 
-# The same examples at every run, so that a gate does not open or close by chance; HYPOTHESIS_PROFILE=default searches.
+# The same examples in every run, so that results are reproducible; HYPOTHESIS_PROFILE=default draws new examples.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+TESTS = Path(__file__).resolve().parent
+SHARED = TESTS.parents[1] / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests in `SLOW_FILES` as slow."""
+    slow = {TESTS / name for name in SLOW_FILES}
+    for item in items:
+        if item.path in slow:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -30,22 +40,24 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test touches the user's cache."""
+    """Redirect the user's cache folder, so that no test reads or changes it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "user-cache"))
 
 
 @pytest.fixture(scope="session")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Known:
-    """A small network whose answers are computed by hand, converted."""
+    """A small converted network whose outputs are computed by hand."""
     pytest.importorskip("onnx")
     folder = tmp_path_factory.mktemp("known")
     yml = write_onnx(folder / "small", classes=CLASSES, extra=f"ov_mobilenet: {{classes: {CLASSES}}}\n")
-    shown = frames(12)
+    images = frames(12)
     files = []
     (folder / "images").mkdir()
-    for number, frame in enumerate(shown):
+    for number, frame in enumerate(images):
         files.append(folder / "images" / f"{number:02}.png")
         cv2.imwrite(str(files[-1]), frame)
-    answers = np.stack([by_hand(frame, classes=CLASSES) for frame in shown])
-    assert len(set(answers.argmax(1).tolist())) > 2, "answers that do not differ would prove nothing"
-    return Known(yml, converted(yml, folder / "out"), files, shown, answers)
+    answers = np.stack([by_hand(frame, classes=CLASSES) for frame in images])
+    assert len(set(answers.argmax(1).tolist())) > 2, (
+        "the images must have different classes, or a test could pass by chance"
+    )
+    return Known(yml, converted(yml, folder / "out"), files, images, answers)

@@ -1,4 +1,4 @@
-"""What README.md shows is what happens: commands, Python, outputs, table, links."""
+"""README.md is correct: its commands parse, its Python runs, its outputs, table and links are up to date."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -19,20 +20,27 @@ from ov_mobilenet.zoo.registry import model_names
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def blocks_of(document: str) -> list[tuple[str, str]]:
+    """Language and text of each fenced block."""
+    return re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / document).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+BLOCKS = blocks_of("README.md")
 PROSE = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
 LINKS = re.findall(r"\]\(([^)\s]+)\)", PROSE)
 
 
 def commands() -> list[str]:
-    """Every `ov-mobilenet COMMAND …` of the sh blocks and of the running text."""
+    """Every `ov-mobilenet COMMAND …` in the sh blocks and in the text."""
     lines = [line for kind, text in BLOCKS if kind == "sh" for line in text.replace("\\\n", " ").splitlines()]
     lines += re.findall(r"`([^`\n]+)`", PROSE)
     return list(dict.fromkeys(line for line in lines if line.startswith("ov-mobilenet ")))
 
 
 def parse(line: str) -> click.Context:
-    """Let click take the words of a line as it would when called, and run nothing."""
+    """Parse a command line with click, without running the command."""
     words = shlex.split(line, comments=True)[1:]
     name, arguments = words[0], words[1:]
     assert name in COMMANDS, f"no such command: {line}"
@@ -43,7 +51,7 @@ def parse(line: str) -> click.Context:
 
 @pytest.mark.parametrize("line", commands())
 def test_commands_parse_and_name_models_of_the_zoo(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for folder in ("images", "val"):  # --verify-images and --dataset want them to be there
+    for folder in ("images", "val"):  # --verify-images and --dataset need existing folders
         (tmp_path / folder).mkdir()
     (tmp_path / "val.txt").touch()
     monkeypatch.chdir(tmp_path)
@@ -54,7 +62,7 @@ def test_commands_parse_and_name_models_of_the_zoo(line: str, tmp_path: Path, mo
         if path.suffix == ".xml":
             assert path.match(f"public/{path.stem}/FP??/{path.stem}.xml"), line
             model = path.stem
-        if model == "mine":  # the README's name for a network of the reader's own
+        if model == "mine":  # the README's example name for the user's own network
             continue
         assert path.suffix == ".yml" or model_names(model), line
 
@@ -66,18 +74,23 @@ def test_the_commands_were_found() -> None:
 @pytest.mark.parametrize(
     "line", ["ov-mobilenet download x --no-such-option", "ov-mobilenet classify", "ov-mobilenet list --format xml"]
 )
-def test_a_wrong_command_would_be_seen(line: str) -> None:
+def test_a_wrong_command_is_found(line: str) -> None:
     with pytest.raises(click.UsageError):
         parse(line)
 
 
-def test_the_python_block_prints_what_stands_below_it(tmp_path: Path) -> None:
-    (index,) = (index for index, (kind, _) in enumerate(BLOCKS) if kind == "python")
-    code, (kind, shown) = BLOCKS[index][1], BLOCKS[index + 1]
-    assert kind == "text"
-    assert len([line for line in code.splitlines() if line]) == 5
+@pytest.mark.parametrize("document", ["README.md", "demos/README.md"])
+def test_python_blocks_run_and_print_the_text_below_them(document: str, tmp_path: Path) -> None:
+    blocks = blocks_of(document)
+    assert not [kind for kind, _ in blocks if kind in ("py", "python3", "pycon")], "use ```python, so that it is run"
+    code = [text for kind, text in blocks if kind == "python"]
+    printed = [
+        text for (kind, _), (below, text) in pairwise([*blocks, ("", "")]) if (kind, below) == ("python", "text")
+    ]
+    assert code
+    # One process runs all blocks in order, as a reader who copies them does.
     run = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", "\n".join(code)],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -85,10 +98,10 @@ def test_the_python_block_prints_what_stands_below_it(tmp_path: Path) -> None:
         timeout=120,
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout == shown
+    assert run.stdout == "".join(printed)
 
 
-def test_the_demo_prints_what_the_readme_shows(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_prints_the_output_in_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "-d", "CPU"]) == 0
     (shown,) = (text for kind, text in BLOCKS if kind == "text" and text.startswith("model "))
     printed = capsys.readouterr().out
@@ -102,29 +115,31 @@ def test_the_table_of_models_is_up_to_date(capsys: pytest.CaptureFixture[str]) -
     assert code == 0, capsys.readouterr().out
 
 
-def test_check_sees_a_table_that_drifted_and_leaves_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_reports_an_outdated_table_and_does_not_change_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     readme = tmp_path / "README.md"
-    drifted = README.replace("| 71.8 % |", "| 81.8 % |")
-    assert drifted != README
-    readme.write_text(drifted, "utf-8")
+    outdated = README.replace("| 71.8 % |", "| 81.8 % |")
+    assert outdated != README
+    readme.write_text(outdated, "utf-8")
     assert tables.main(["--check", "--readme", str(readme)]) == 1
     assert str(readme) in capsys.readouterr().out
-    assert readme.read_text("utf-8") == drifted
+    assert readme.read_text("utf-8") == outdated
     assert tables.main(["--readme", str(readme)]) == 0
     assert readme.read_text("utf-8") == README
 
 
 @pytest.mark.parametrize("text", ["", tables.BEGIN, f"{tables.END}\n{tables.BEGIN}", f"{tables.BEGIN}\n" * 2])
-def test_markers_that_do_not_enclose_anything_are_refused(text: str) -> None:
+def test_missing_duplicate_or_swapped_markers_are_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="each once"):
         tables.with_table(text, "rows")
 
 
 @pytest.mark.parametrize("link", sorted({link for link in LINKS if "://" not in link}))
-def test_linked_files_are_there(link: str) -> None:
+def test_linked_files_exist(link: str) -> None:
     assert (ROOT / link.partition("#")[0]).exists()
 
 
 def _images(output: str) -> list[list[str]]:
-    """Name and class of each image in the demo's table; the figures differ from run to run."""
+    """Name and class of each image in the demo's table; the figures differ between runs."""
     return [re.split(r"\s{2,}", line)[:2] for line in output.splitlines() if ".jpg " in line]

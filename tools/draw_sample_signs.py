@@ -1,8 +1,8 @@
-"""Draw the sample images: one JPEG each of a dozen classes, in the held-out style.
+"""Draw the sample images: one JPEG for each of twelve classes, in the held-out style.
 
     python tools/draw_sample_signs.py --weights road-signs.pth --output-dir sample_images
 
-Each image is one that the network gets right after the JPEG is read back.
+The network classifies each image correctly after the JPEG is decoded again.
 """
 
 import argparse
@@ -33,10 +33,10 @@ _SAMPLE_CLASSES = (
 )
 _FRAME_SIZE = (240, 320)
 _JPEG_QUALITY = 90
-_LARGEST_FILE = 25_000
-_ATTEMPTS = 100
-#: Daylight, so that the images also look well in a document.
-_LEAST_MEAN_LEVEL = 85
+_MAX_FILE_BYTES = 25_000
+_MAX_ATTEMPTS = 100
+#: Bright enough to look good in a document.
+_MIN_MEAN_LEVEL = 85
 
 
 def main() -> int:
@@ -54,24 +54,26 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Draw a dozen sample images of road signs.")
-    parser.add_argument("--weights", type=Path, required=True, help="the .pth that training wrote")
+    parser.add_argument("--weights", type=Path, required=True, help="the .pth written by train_sample_model.py")
     parser.add_argument("--output-dir", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=11)
     return parser.parse_args()
 
 
 def _sample(network: MobileNetV1, class_index: int, seed: int) -> tuple[bytes, float]:
-    """The first drawing of a class that is bright, small as a file, and classified with confidence."""
-    for attempt in range(_ATTEMPTS):
+    """The first drawing of a class that is bright, a small file, and classified with a probability above 0.98."""
+    for attempt in range(_MAX_ATTEMPTS):
         rng = np.random.default_rng([seed, HELD_OUT.stream, class_index, attempt])
         frame = draw(class_index, rng, HELD_OUT, frame_size=_FRAME_SIZE)
         encoded = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
-        seen: Frame = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
-        image = network_image(seen)
+        decoded: Frame = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
+        image = network_image(decoded)
         probability = float(probabilities(network, normalised(image[None]))[0, class_index])
-        if probability > 0.98 and len(encoded) < _LARGEST_FILE and image.mean() > _LEAST_MEAN_LEVEL:
+        if probability > 0.98 and len(encoded) < _MAX_FILE_BYTES and image.mean() > _MIN_MEAN_LEVEL:
             return encoded.tobytes(), probability
-    raise SystemExit(f"none of {_ATTEMPTS} drawings of {CLASSES[class_index]!r} is fit to be a sample")
+    raise SystemExit(
+        f"none of {_MAX_ATTEMPTS} drawings of {CLASSES[class_index]!r} is bright, small and confident enough"
+    )
 
 
 if __name__ == "__main__":

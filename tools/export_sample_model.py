@@ -1,8 +1,8 @@
-"""Write the sample model in every format that the toolkit reads, and compare each file with torch.
+"""Export the sample model to the formats that the toolkit reads, and compare the output of each file with torch.
 
     python tools/export_sample_model.py --weights road-signs.pth --output-dir sample_model
 
-Needs torch, onnx, onnxruntime, tensorflow-cpu and ai-edge-litert. The same weights and versions give the same
+Needs torch, onnx, onnxruntime, tensorflow-cpu and ai-edge-litert. The same weights and package versions give the same
 bytes.
 """
 
@@ -19,14 +19,14 @@ from signs import held_out, network_images
 
 from ov_mobilenet.conversion.architectures.mobilenet_v1 import MobileNetV1
 
-#: The largest difference of a probability that a writer may cause: rounding, and nothing else.
+#: Maximum difference of a probability: rounding errors only.
 _TOLERANCE = 3e-5
 
 
 def main() -> int:
-    """Write the files, run each, print the differences."""
+    """Write the files, run each one, print the differences; exit code 3 if one exceeds the tolerance."""
     arguments = _arguments()
-    # TensorFlow greets on stderr unless told otherwise before it is imported.
+    # Suppresses TensorFlow's start-up messages on stderr; must be set before it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from sample_export import comparison
     from sample_export.layers import layers_of
@@ -41,8 +41,8 @@ def main() -> int:
     expected = probabilities(network, inputs)
 
     def path(suffix: str) -> Path:
-        found: Path = arguments.output_dir / f"{arguments.name}{suffix}"
-        return found
+        file: Path = arguments.output_dir / f"{arguments.name}{suffix}"
+        return file
 
     _write_pth(network, path(".pth"))
     write_onnx(layers, path(".onnx"))
@@ -55,22 +55,22 @@ def main() -> int:
         ".pb": lambda file: comparison.run_frozen_graph(file, inputs.numpy()),
         ".tflite": lambda file: comparison.run_tflite(file, inputs.numpy()),
     }
-    held = True
+    passed = True
     for suffix, run in runs.items():
         difference = float(np.abs(run(path(suffix)) - expected).max())
-        held &= difference < _TOLERANCE
+        passed &= difference < _TOLERANCE
         size = path(suffix).stat().st_size
         sys.stdout.write(f"{path(suffix).name}: {size} bytes, largest difference of a probability {difference:.1e}\n")
-    return 0 if held else 3
+    return 0 if passed else 3
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Write the sample model as .pth, .onnx, .pb and .tflite.")
-    parser.add_argument("--weights", type=Path, required=True, help="the .pth that training wrote")
+    parser.add_argument("--weights", type=Path, required=True, help="the .pth written by train_sample_model.py")
     parser.add_argument("--output-dir", type=Path, required=True)
-    parser.add_argument("--name", default="road-signs", help="of the files, without suffix")
-    parser.add_argument("--drawings", type=int, default=50, help="held-out drawings to compare on")
-    parser.add_argument("--seed", type=int, default=1, help="of those drawings")
+    parser.add_argument("--name", default="road-signs", help="name of the files, without suffix")
+    parser.add_argument("--drawings", type=int, default=50, help="number of held-out drawings to compare on")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the drawings")
     return parser.parse_args()
 
 

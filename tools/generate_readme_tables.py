@@ -24,25 +24,25 @@ RULE = ("---", "---", "---", *["---:"] * 5)
 
 
 def table(configs: Sequence[ModelConfig]) -> str:
-    """The table as Markdown, one row a model, without a newline at its end."""
+    """The table as Markdown, one row per model, without a newline at the end."""
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (HEAD, RULE, *map(_row, configs)))
 
 
 def with_table(text: str, rows: str) -> str:
-    """The README with `rows` in place of what is between its markers.
+    """Replace the text between the two markers with `rows`.
 
     Raises:
-        ValueError: a marker is missing, stands there twice, or they are in the wrong order.
+        ValueError: a marker is missing or occurs twice, or they are in the wrong order.
     """
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise ValueError(f"expected {BEGIN} and below it {END}, each once")
+        raise ValueError(f"expected {BEGIN} and, below it, {END}, each once")
     before, _, rest = text.partition(BEGIN)
     return f"{before}{BEGIN}\n{rows}\n{END}{rest.partition(END)[2]}"
 
 
 def _row(config: ModelConfig) -> tuple[str, ...]:
     details, published, check = config.details, config.details.accuracy, config.accuracy_check
-    # What the document publishes; where it publishes nothing, what the accuracy check refers to.
+    # The figures of the model's document, or else the reference of its accuracy check.
     top1 = published.top1 if published else check.reference(1) if check else None
     top5 = published.top5 if published else check.reference(5) if check else None
     size = sum(file.size for file in config.files)

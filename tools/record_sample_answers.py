@@ -1,4 +1,4 @@
-"""Record what torch answers for the sample model on drawn noise: what `ov-mobilenet demo` verifies against.
+"""Record torch's outputs of the sample model on noise images; `ov-mobilenet demo` compares its own outputs with them.
 
 python tools/record_sample_answers.py --weights tests/data/signs/road-signs.pth
 """
@@ -18,9 +18,9 @@ TARGET = Path(__file__).resolve().parents[1] / "model_configs" / "mobilenet-v1-0
 
 
 def main() -> None:
-    """Write the file."""
-    parser = argparse.ArgumentParser(description="Record torch's answers to the drawn noise.")
-    parser.add_argument("--weights", type=Path, required=True, help="the .pth that training wrote")
+    """Write `answers.json`."""
+    parser = argparse.ArgumentParser(description="Record torch's outputs for noise images.")
+    parser.add_argument("--weights", type=Path, required=True, help="the .pth written by train_sample_model.py")
     network = load_network(parser.parse_args().weights)
     answers = probabilities(network, normalised(np.stack(list(draw_noise(128, 128)))))
     rows = [[float(f"{value:.7g}") for value in row] for row in answers]

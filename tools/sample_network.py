@@ -1,4 +1,4 @@
-"""The sample network as the tools run it: loading, feeding, folding, judging."""
+"""The sample network in torch: loading, preprocessing, folding of batch norms, evaluation."""
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -27,19 +27,19 @@ def new_network() -> MobileNetV1:
 
 
 def load_network(path: Path) -> MobileNetV1:
-    """The sample network with the weights of a `.pth`, ready to infer."""
+    """The sample network with the weights of a `.pth`, in inference mode."""
     network = new_network()
     network.load_state_dict(torch.load(path, weights_only=True))
     return network.eval()
 
 
 def normalised(images: Frame) -> Tensor:
-    """uint8 (N, 128, 128, 3) BGR images as the network's float input (N, 3, 128, 128) RGB."""
+    """Convert uint8 (N, 128, 128, 3) BGR images to the network's float input, (N, 3, 128, 128) RGB."""
     return (raw(images) - MEAN_VALUE) / SCALE_VALUE
 
 
 def raw(images: Frame) -> Tensor:
-    """Images in the network's layout and channel order, but still 0..255."""
+    """Convert images to the network's layout and channel order without normalisation: values in 0..255."""
     rgb = np.ascontiguousarray(images[..., ::-1])
     return torch.from_numpy(rgb).permute(0, 3, 1, 2).float()
 
@@ -52,10 +52,10 @@ def probabilities(network: nn.Module, inputs: Tensor) -> Probabilities:
 
 
 def folded(network: MobileNetV1) -> MobileNetV1:
-    """The same function with each batch norm multiplied into its convolution.
+    """A copy of the network with each batch norm folded into its convolution.
 
-    The modules and keys stay; what is left of a batch norm is its bias, and everything else of it does
-    nothing. These are the weights that the exported files hold.
+    Modules and keys stay the same: of each batch norm only the bias has an effect. The exported files hold these
+    weights.
     """
     result = deepcopy(network).eval()
     with torch.no_grad():
@@ -71,7 +71,7 @@ def folded(network: MobileNetV1) -> MobileNetV1:
 
 
 def convolutions(network: MobileNetV1) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """Each convolution with the batch norm behind it, in the order of execution."""
+    """Each convolution with the batch norm that follows it, in the order of execution."""
     modules = list(network.features.modules())
     found = [module for module in modules if isinstance(module, nn.Conv2d)]
     norms = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
@@ -79,7 +79,7 @@ def convolutions(network: MobileNetV1) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]
 
 
 def rounded_to_fp16(network: MobileNetV1) -> MobileNetV1:
-    """The folded network with weights that fit FP16, as a compressed IR holds them."""
+    """The folded network with its weights rounded to FP16, as in a compressed IR."""
     result = folded(network)
     with torch.no_grad():
         for parameter in result.parameters():
@@ -88,53 +88,53 @@ def rounded_to_fp16(network: MobileNetV1) -> MobileNetV1:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """How the network does on one way of feeding it.
+class Evaluation:
+    """Results of the network with one way of preprocessing.
 
     Attributes:
-        feeding: What was done to the frames.
-        top1: Fraction of drawings whose most probable class is the right one.
-        confident: Fraction whose largest probability is above 0.5.
-        mean_probability: Mean probability of the right class.
+        preprocessing: how the frames were preprocessed.
+        top1: fraction of drawings whose most probable class is correct.
+        confident: fraction of drawings whose largest probability is above 0.5.
+        mean_probability: mean probability of the correct class.
     """
 
-    feeding: str
+    preprocessing: str
     top1: float
     confident: float
     mean_probability: float
 
 
-def judge(network: MobileNetV1, drawings: Sequence[tuple[Frame, int]]) -> list[Judgement]:
-    """Feed frames rightly and in the usual wrong ways."""
+def evaluate(network: MobileNetV1, drawings: Sequence[tuple[Frame, int]]) -> list[Evaluation]:
+    """Evaluate the network with correct preprocessing and with the usual mistakes."""
     labels = np.array([class_index for _, class_index in drawings])
 
     def images(geometry: Callable[[Frame], Frame]) -> Frame:
         return np.stack([geometry(frame) for frame, _ in drawings])
 
-    right = images(network_image)
+    correct = images(network_image)
     cases = (
-        ("right", network, normalised(right)),
-        ("right, weights rounded to FP16", rounded_to_fp16(network), normalised(right)),
-        ("channels swapped", network, normalised(right[..., ::-1])),
-        ("no mean, no scale (0..255)", network, raw(right)),
-        ("no mean (0..2)", network, raw(right) / SCALE_VALUE),
-        ("no scale (-127.5..127.5)", network, raw(right) - MEAN_VALUE),
-        ("scaled to 0..1", network, raw(right) / 255),
+        ("correct", network, normalised(correct)),
+        ("correct, weights rounded to FP16", rounded_to_fp16(network), normalised(correct)),
+        ("channels swapped", network, normalised(correct[..., ::-1])),
+        ("no mean, no scale (0..255)", network, raw(correct)),
+        ("no mean (0..2)", network, raw(correct) / SCALE_VALUE),
+        ("no scale (-127.5..127.5)", network, raw(correct) - MEAN_VALUE),
+        ("scaled to 0..1", network, raw(correct) / 255),
         ("whole frame resized, not cropped", network, normalised(images(resize))),
         ("crop 0.75", network, normalised(images(lambda frame: network_image(central_crop(frame))))),
     )
-    judgements = []
-    for feeding, fed, inputs in cases:
-        output = probabilities(fed, inputs)
-        judgements.append(
-            Judgement(
-                feeding,
+    evaluations = []
+    for preprocessing, evaluated, inputs in cases:
+        output = probabilities(evaluated, inputs)
+        evaluations.append(
+            Evaluation(
+                preprocessing,
                 top1=float(np.mean(output.argmax(axis=1) == labels)),
                 confident=float(np.mean(output.max(axis=1) > 0.5)),
                 mean_probability=float(output[np.arange(len(labels)), labels].mean()),
             )
         )
-    return judgements
+    return evaluations
 
 
 def _statistics(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from ov_mobilenet.cli import options
+from ov_mobilenet.conversion.architectures import ARCHITECTURES
 from ov_mobilenet.conversion.inspection import inspect_source
 from ov_mobilenet.conversion.own_network import PRESETS, DraftDescription, UserChoices, draft_description
 from ov_mobilenet.errors import UsageError
@@ -94,7 +95,8 @@ def source_options(function: F) -> F:
             help="Class names, one per line; or imagenet_1000_classes, imagenet_1001_classes, none.",
         ),
         click.option(
-            "--architecture", type=click.Choice(ARCHITECTURES), help="Architecture of PyTorch weights (default: identified)."
+            "--architecture", type=click.Choice(ARCHITECTURES),
+            help="Architecture of PyTorch weights (default: identified).",
         ),
         click.option("--width", type=float, help="Width multiplier that the weights must have."),
         click.option("--classes", type=click.IntRange(min=1), help="Number of classes that the network must have."),

@@ -11,41 +11,41 @@ from running import SAMPLES, frames_of, run
 DEMO = "classification_benchmark_demo.py"
 
 
-def test_a_video_of_the_grid_with_accuracy(tmp_path: Path) -> None:
+def test_output_video_shows_the_grid_and_accuracy_is_reported(tmp_path: Path) -> None:
     labels = (SAMPLES.parent / "labels.txt").read_text().split("\n")
     names = sorted(path.name for path in SAMPLES.glob("*.jpg"))
     classes = [labels.index(name[:-7].replace("_", " ")) for name in names]
-    classes[0] = (classes[0] + 1) % 16  # one of twelve is wrong
+    classes[0] = (classes[0] + 1) % 16  # one wrong label in twelve
     (tmp_path / "truth.txt").write_text("".join(f"{n} {c}\n" for n, c in zip(names, classes, strict=True)))
     video = tmp_path / "out.mp4"
     done = run(DEMO, "--no_show", "-o", video, "-time", 3, "-gt", tmp_path / "truth.txt")
     assert done.returncode == 0, done.stderr
-    accuracy, judged = re.findall(r"^accuracy ([\d.]+)% of (\d+)$", done.stderr, re.MULTILINE)[0]
+    accuracy, labelled = re.findall(r"^accuracy ([\d.]+)% of (\d+)$", done.stderr, re.MULTILINE)[0]
     assert abs(float(accuracy) - 100 * 11 / 12) < 2
-    assert int(judged) > 50
+    assert int(labelled) > 50
     assert "Metrics report: " in done.stderr
     frames = frames_of(video)
     assert frames[0].shape == (720, 1280, 3)
     assert np.abs(frames[-1].astype(int) - frames[0]).max() > 60
 
 
-def test_it_ends_without_any_argument_but_the_time() -> None:
+def test_runs_without_arguments_and_without_a_display() -> None:
     done = run(DEMO, "-time", 0.5)
     assert done.returncode == 0
     assert done.stderr.startswith("no display")
     assert "0 failed" in done.stderr
 
 
-def test_images_that_cannot_be_read_are_told_and_left_out(tmp_path: Path) -> None:
-    (tmp_path / "bad.jpg").write_bytes(b"no image")
+def test_unreadable_images_are_reported_and_skipped(tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"not an image")
     done = run(DEMO, "--no_show", "-time", 0.2, "-i", tmp_path)
     assert done.returncode == 1
     assert "bad.jpg: cannot be read as an image" in done.stderr
 
 
-def test_a_bad_truth_is_one_message(tmp_path: Path) -> None:
+def test_invalid_ground_truth_is_one_error_message(tmp_path: Path) -> None:
     (tmp_path / "truth.txt").write_text("stop_red_01.jpg stop\n")
     done = run(DEMO, "--no_show", "-time", 0.2, "-gt", tmp_path / "truth.txt")
     assert done.returncode == 1
-    assert "truth.txt: expected an image's name and a class number a line" in done.stderr
+    assert "truth.txt: expected `NAME CLASS_ID` on each line" in done.stderr
     assert "Traceback" not in done.stderr

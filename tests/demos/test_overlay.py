@@ -1,27 +1,32 @@
-"""Text stays inside the frame and can be read on dark and light, small and large."""
+"""Text stays inside the frame and is readable on dark and light backgrounds and at every frame size."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 import pytest
 from grid import Grid
-from overlay import fit, put_lines
+from numpy.typing import NDArray
+from overlay import Frame, fit, put_lines
 
 SIZES = [(120, 160), (48, 64), (240, 320), (320, 240), (1080, 1920), (2160, 3840)]
 BACKGROUNDS = {"dark": 0, "light": 255, "grey": 128}
 LINES = ["99.7%  warning triangle red", "0.2%  a name that is much too long for any frame" * 4, "0.1%  stop", "", "x"]
 
 
-def luminance(frame: np.ndarray) -> np.ndarray:
-    """Relative luminance as WCAG 2 defines it, of uint8 BGR."""
+def luminance(frame: Frame) -> NDArray[np.float64]:
+    """Relative luminance, as WCAG 2 defines it, of uint8 BGR pixels."""
     linear = np.where(frame / 255 <= 0.04045, frame / 255 / 12.92, ((frame / 255 + 0.055) / 1.055) ** 2.4)
-    return linear @ np.array([0.0722, 0.7152, 0.2126])
+    return np.asarray(linear @ np.array([0.0722, 0.7152, 0.2126]), np.float64)
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("background", [*BACKGROUNDS, "noise"])
 @pytest.mark.parametrize("corner", ["top", "bottom"])
-def test_contrast_and_place(size: tuple[int, int], background: str, corner: str) -> None:
+def test_text_has_enough_contrast_and_is_in_its_corner(
+    size: tuple[int, int], background: str, corner: Literal["top", "bottom"]
+) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
     plain = noise if background == "noise" else np.full((*size, 3), BACKGROUNDS[background], np.uint8)
     frame = plain.copy()
@@ -30,36 +35,36 @@ def test_contrast_and_place(size: tuple[int, int], background: str, corner: str)
     changed = np.abs(frame.astype(int) - plain).max(axis=2) > 8
     rows = np.flatnonzero(changed.any(axis=1))
     inside = rows.max() <= 0.62 * size[0] if corner == "top" else rows.min() >= 0.38 * size[0] - 1
-    assert inside or size[0] < 60  # one line at least
-    text = (frame.min(axis=2) > 200) & changed if background != "light" else _text_on_light(frame, corner)
+    assert inside or size[0] < 60  # one line is always drawn
+    text = (frame.min(axis=2) > 200) & changed if background != "light" else _text_on_light(frame)
     assert text.sum() > 40
     rows, columns = np.flatnonzero(text.any(axis=1)), np.flatnonzero(text.any(axis=0))
     around = np.zeros(text.shape, bool)
     around[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = True
-    # WCAG 2's AA for normal text, against what lies around the letters.
-    ground = np.median(luminance(frame[around & ~text]))
-    assert (np.median(luminance(frame[text])) + 0.05) / (ground + 0.05) > 4.5
-    assert columns.max() < size[1] - 1  # not cut by the edge
+    # Level AA of WCAG 2 for normal text, against the pixels around the letters.
+    behind = np.median(luminance(frame[around & ~text]))
+    assert (np.median(luminance(frame[text])) + 0.05) / (behind + 0.05) > 4.5
+    assert columns.max() < size[1] - 1  # not cut off at the edge
 
 
-def _text_on_light(frame: np.ndarray, corner: str) -> np.ndarray:
-    """White on the darkened box; the rest of the frame is white as well."""
+def _text_on_light(frame: Frame) -> NDArray[np.bool_]:
+    """The white pixels inside the darkened box; the rest of the frame is white as well."""
     dark = frame.max(axis=2) < 150
     box = np.zeros(dark.shape, bool)
     rows, columns = np.flatnonzero(dark.any(axis=1)), np.flatnonzero(dark.any(axis=0))
     box[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = True
-    return box & (frame.min(axis=2) > 200)
+    return np.asarray(box & (frame.min(axis=2) > 200), np.bool_)
 
 
 @pytest.mark.parametrize("size", SIZES[2:])
-def test_letters_grow_with_the_frame(size: tuple[int, int]) -> None:
+def test_text_height_scales_with_the_frame(size: tuple[int, int]) -> None:
     frame = np.zeros((*size, 3), np.uint8)
     put_lines(frame, ["HHHH"])
     rows = np.flatnonzero((frame.min(axis=2) > 200).any(axis=1))
     assert 0.02 < (rows.max() - rows.min() + 1) / min(size) < 0.06
 
 
-def test_fit() -> None:
+def test_fit_keeps_the_aspect_ratio_and_pads_with_black() -> None:
     frame = np.full((100, 200, 3), 7, np.uint8)
     assert fit(frame, 100, 100).shape == (50, 100, 3)
     filled = fit(frame, 400, 400, fill=True)
@@ -70,12 +75,12 @@ def test_fit() -> None:
 
 
 @pytest.mark.parametrize(("cells", "least", "most"), [(1, 1, 1), (4, 3, 6), (30, 25, 36), (5000, 50, 65)])
-def test_a_grid_has_as_many_cells_as_wanted_and_readable(cells: int, least: int, most: int) -> None:
+def test_a_grid_has_the_requested_number_of_cells_unless_they_get_too_small(cells: int, least: int, most: int) -> None:
     grid = Grid([np.zeros((9, 9, 3), np.uint8)], cells, 1280, 720)
     assert least <= grid.columns * grid.rows <= most
 
 
-def test_cells_change_one_after_another_in_their_colours() -> None:
+def test_results_fill_one_cell_after_another_in_the_right_colour() -> None:
     images = [np.full((90, 120, 3), grey, np.uint8) for grey in (60, 120, 180)]
     grid = Grid(images, 60, 1280, 720)
     wide, high = 1280 // grid.columns, round(720 * 0.82) // grid.rows

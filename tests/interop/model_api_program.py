@@ -10,8 +10,8 @@ import json
 import sys
 
 import cv2
-from model_api.adapters import OpenvinoAdapter  # type: ignore[import-not-found]
-from model_api.models import ClassificationModel, Model  # type: ignore[import-not-found]
+from model_api.adapters import OpenvinoAdapter
+from model_api.models import ClassificationModel, Model
 from openvino import Core
 
 

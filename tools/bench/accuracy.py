@@ -1,10 +1,10 @@
-"""Images per second of `accuracy` against a plain loop that does the same, in one run.
+"""Throughput of the command `accuracy` relative to a simple loop that computes the same, measured alternately.
 
     python tools/bench/accuracy.py IR.xml … [--pairs 5] [--images 1000]
 
-The plain loop reads, crops, resizes and infers one image after another at f32 with the same geometry and counts
-top-1; both see the same files and must come to the same accuracy. Both are whole processes; what each takes for ten
-images is taken off.
+The simple loop reads, crops, resizes and classifies one image after another at f32 with the same geometry and counts
+top-1. Both use the same files and must get the same accuracy. Both are whole processes; the time that each needs for
+ten images is subtracted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import ov_mobilenet as ovm
 ENVIRONMENT = {**os.environ, "CI": "true", "PYTHONPATH": str(ROOT)}
 FEW = 10
 
-PLAIN_LOOP = """\
+SIMPLE_LOOP = """\
 import sys
 from pathlib import Path
 import numpy as np
@@ -51,14 +51,14 @@ print(right / len(rows))
 
 
 def seconds_of(command: list[str]) -> tuple[float, str]:
-    """How long a command takes, and what it prints."""
-    begun = time.perf_counter()
+    """Wall time of a command, and its output."""
+    started = time.perf_counter()
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT)
-    return time.perf_counter() - begun, done.stdout
+    return time.perf_counter() - started, done.stdout
 
 
 def measure(xml: Path, files: list[Path], pairs: int) -> None:
-    """The ratio for one IR, a line."""
+    """Measure one IR and print the ratio."""
     classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
     record = classifier.record
     shift = 1 if record is not None and record.background_class == 0 else 0
@@ -66,34 +66,34 @@ def measure(xml: Path, files: list[Path], pairs: int) -> None:
     lists = {}
     for count in (FEW, len(files)):
         lists[count] = folder.parent / f"list{count}.txt"
-        # Any classes do: only whether both count alike is looked at.
+        # The classes are arbitrary: only the counts of both programs are compared.
         lists[count].write_text("".join(f"{file.name} {n % 16}\n" for n, file in enumerate(files[:count])))
 
     def rate(command: Callable[[Path], list[str]]) -> tuple[float, str]:
         start_up, _ = seconds_of(command(lists[FEW]))
-        whole, said = seconds_of(command(lists[len(files)]))
-        return (len(files) - FEW) / (whole - start_up), said
+        total, output = seconds_of(command(lists[len(files)]))
+        return (len(files) - FEW) / (total - start_up), output
 
     def ours() -> tuple[float, float]:
-        found, said = rate(lambda listed: [sys.executable, "-m", "ov_mobilenet", "accuracy", str(xml), "--dataset",
+        speed, output = rate(lambda listed: [sys.executable, "-m", "ov_mobilenet", "accuracy", str(xml), "--dataset",
                            str(folder), "--annotations", str(listed), "--format", "json", "-d", "CPU"])  # fmt: skip
-        return found, json.loads(said)["top1"]
+        return speed, json.loads(output)["top1"]
 
     def plain() -> tuple[float, float]:
-        found, said = rate(lambda listed: [sys.executable, "-c", PLAIN_LOOP, str(xml), str(classifier.geometry),
+        speed, output = rate(lambda listed: [sys.executable, "-c", SIMPLE_LOOP, str(xml), str(classifier.geometry),
                            str(listed), str(folder), str(shift)])  # fmt: skip
-        return found, float(said)
+        return speed, float(output)
 
     found = []
     for turn in range(pairs):
         (a, top1), (b, same) = (ours(), plain()) if turn % 2 else (plain(), ours())[::-1]
-        # An image whose first two classes are as good as equal may go either way with the batch.
+        # If two classes have almost equal probabilities, the batch size may decide which one is first.
         if abs(top1 - same) > 2 / len(files):
-            raise SystemExit(f"{xml}: accuracy {top1} against {same} in the plain loop")
+            raise SystemExit(f"{xml}: accuracy {top1} against {same} in the simple loop")
         found.append((a, b, a / b))
         print(f"    {a:.0f}/s, {b:.0f}/s: {a / b:.2f}", flush=True)
     a, b, ratio = (statistics.median(column) for column in zip(*found, strict=True))
-    print(f"{xml.stem}: accuracy {a:.0f}/s, plain loop {b:.0f}/s: {ratio:.2f}x", flush=True)
+    print(f"{xml.stem}: accuracy {a:.0f}/s, simple loop {b:.0f}/s: {ratio:.2f}x", flush=True)
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
-"""What the normalisation in the graph costs: throughput of converted networks against the same networks without it.
+"""Cost of the normalisation in the graph: throughput of converted networks relative to the same networks without it.
 
     python tools/bench/baked_normalisation.py [MODEL.yml …] [--pairs 5] [--seconds 1]
 
-Without arguments the built-in sample model. The raw network is what OpenVINO's own converter makes of the source file,
-fed floats that are normalised already; against it stand our IR as it is by default and with uint8 NHWC input. Each is
-compiled for throughput; every pair is measured in turn, and the median of the ratios is printed. The figures to keep:
-at least 0.99 for the default form, at least 1.0 for uint8 NHWC.
+By default it measures the built-in sample model. The raw network is the source file converted by OpenVINO without
+normalisation, with normalised floats as input. It is compared with our IR in its default form and with uint8 NHWC
+input. All are compiled for throughput; each pair is measured alternately, and the median of the ratios is printed.
+Required: at least 0.99 for the default form, at least 1.0 for uint8 NHWC.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def networks(config: ovm.ModelConfig, folder: Path) -> dict[str, ov.Model]:
 
 
 def main() -> None:
-    """Measure, and print a line a network and precision."""
+    """Measure, and print one line per network and precision."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=[SAMPLE])
     parser.add_argument("--pairs", type=int, default=5)
@@ -56,8 +56,8 @@ def main() -> None:
             for precision in ("f32", "bf16"):
                 if precision.upper() not in (*core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), "F32"):
                     continue
-                wishes = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
-                compiled = {name: core.compile_model(network, "CPU", wishes) for name, network in found.items()}
+                properties = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
+                compiled = {name: core.compile_model(network, "CPU", properties) for name, network in found.items()}
                 ratios: dict[str, list[float]] = {name: [] for name in FORMS}
                 for _ in range(options.pairs):
                     for name in FORMS:

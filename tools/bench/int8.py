@@ -1,4 +1,4 @@
-"""Images per second of an INT8 IR against its float IR at f32 and at bf16, in turn, nothing else done.
+"""Throughput of an INT8 IR relative to its float IR at f32 and at bf16: inference only, measured alternately.
 
 python tools/bench/int8.py FP32/NAME.xml FP16-INT8/NAME.xml [--rounds 7] [--seconds 0.8]
 """
@@ -18,7 +18,7 @@ BATCHES = (1, 4, 8)
 
 
 def compiled(xml: Path, precision: InferencePrecision | None) -> ovm.Classifier:
-    """The IR on the CPU with the throughput hint."""
+    """Load an IR on the CPU with the throughput hint."""
     return ovm.load_classifier(xml, device="CPU", hint="throughput", inference_precision=precision)
 
 
@@ -41,12 +41,12 @@ def main() -> None:
             for name, classifier in entries.items():
                 model = classifier.compiled(batch)
                 rates[name].append(batch * runs_per_second(model.model, model.requests, options.seconds))
-        middle = {name: statistics.median(found) for name, found in rates.items()}
+        medians = {name: statistics.median(found) for name, found in rates.items()}
         ratios = {
             name: statistics.median(a / b for a, b in zip(rates["int8"], rates[name], strict=True))
             for name in ("f32", "bf16")
         }
-        print(f"batch {batch}:", *(f"{name} {rate:.0f}/s" for name, rate in middle.items()),
+        print(f"batch {batch}:", *(f"{name} {rate:.0f}/s" for name, rate in medians.items()),
               *(f"{ratio:.2f} of {name}" for name, ratio in ratios.items()), flush=True)  # fmt: skip
 
 

@@ -1,9 +1,9 @@
-"""How long one image takes as a whole process: `ov-mobilenet classify` against a bare script, interleaved.
+"""Time of a whole process that classifies one image: `ov-mobilenet classify` relative to a minimal script, interleaved.
 
     python tools/bench/start_up.py IR.xml IMAGE [--pairs 5]
 
-Without arguments a small network and an image are made on the spot. Prints each pair, the median of both and the
-median of the ratios; also what `import ov_mobilenet` costs by `-X importtime`. The figure to keep: at most 1.5.
+Without arguments a small network and an image are generated. Prints each pair, the median of the ratios, and the time
+of `import ov_mobilenet` as measured by `-X importtime`. Required ratio: at most 1.5.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def seconds(command: list[str]) -> float:
-    """Wall time of a command, which must succeed."""
-    begun = time.perf_counter()
+    """Wall time of a command. Raises: CalledProcessError if it fails."""
+    started = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def import_milliseconds() -> float:
-    """Cumulative time of `import ov_mobilenet`, least of five processes."""
+    """Cumulative time of `import ov_mobilenet` in milliseconds, the minimum of five processes."""
     times = []
     for _ in range(5):
         command = [sys.executable, "-X", "importtime", "-c", "import ov_mobilenet"]
@@ -40,12 +40,12 @@ def import_milliseconds() -> float:
 
 
 def example(folder: Path) -> tuple[Path, Path]:
-    """A small network converted, and an image of noise."""
+    """A small converted network and an image of noise."""
     import cv2
     import numpy as np
 
     sys.path.insert(0, str(ROOT / "tests"))
-    import small_networks  # type: ignore[import-not-found]
+    import small_networks
 
     import ov_mobilenet as ovm
 
@@ -69,7 +69,7 @@ def main() -> None:
         bare = [sys.executable, str(ROOT / "tools" / "bench" / "bare_script.py"), *tail]
         ours = [sys.executable, "-m", "ov_mobilenet", "-q", "classify", *tail]
         for command in (bare, ours):
-            seconds(command)  # the first run fills the file cache
+            seconds(command)  # the first run fills the operating system's file cache
         pairs = [(seconds(bare), seconds(ours)) for _ in range(arguments.pairs)]
     for first, second in pairs:
         print(f"bare {first:.3f} s   classify {second:.3f} s   ratio {second / first:.2f}")

@@ -1,1 +1,1 @@
-"""Writers of the sample network, one module per framework, and the comparison of what they wrote."""
+"""Export of the sample network, one module per framework, and functions that run the exported files."""

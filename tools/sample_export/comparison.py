@@ -1,4 +1,4 @@
-"""Each exported file, run by the framework it is meant for."""
+"""Run each exported file in its own framework."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ def run_onnx(path: Path, inputs: Arrays) -> Arrays:
 
 
 def run_frozen_graph(path: Path, inputs: Arrays) -> Arrays:
-    """Run image by image in TensorFlow: the graph has its batch written into it."""
+    """Run one image at a time in TensorFlow: the graph has a fixed batch size of 1."""
     import tensorflow as tf
 
     graph_def = tf.compat.v1.GraphDef.FromString(path.read_bytes())
@@ -36,7 +36,7 @@ def run_frozen_graph(path: Path, inputs: Arrays) -> Arrays:
 
 
 def run_tflite(path: Path, inputs: Arrays) -> Arrays:
-    """Run image by image in LiteRT."""
+    """Run one image at a time in LiteRT."""
     interpreter = Interpreter(model_path=str(path), num_threads=1)
     interpreter.allocate_tensors()
     input_index = interpreter.get_input_details()[0]["index"]

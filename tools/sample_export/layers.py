@@ -1,4 +1,4 @@
-"""The folded sample network as plain arrays: what every writer starts from."""
+"""The folded sample network as NumPy arrays: the input of every exporter."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ Weights = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution with its batch norm folded in; padding is SAME and ReLU6 follows.
+    """A convolution with its batch norm folded in, SAME padding, followed by ReLU6.
 
     Attributes:
-        name: As Google's MobileNet V1 graphs call it, such as `Conv2d_3_depthwise`.
+        name: the name in Google's MobileNet V1 graphs, such as `Conv2d_3_depthwise`.
         weight: float32 (outputs, inputs per group, kernel, kernel).
         bias: float32 (outputs,).
-        stride: In both directions.
-        depthwise: Whether each channel is convolved by itself.
+        stride: the same in both directions.
+        depthwise: whether each channel is convolved separately.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Convolution:
 
     @property
     def padding(self) -> tuple[int, int]:
-        """Rows or columns before and after: what SAME comes to for the even sizes of this network."""
+        """Rows or columns of padding before and after, equivalent to SAME for the even sizes of this network."""
         if self.weight.shape[2] == 1:
             return 0, 0
         return (1, 1) if self.stride == 1 else (0, 1)
@@ -39,12 +39,12 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Layers:
-    """The network: its convolutions, then a global average, then a classifier.
+    """The network: convolutions, global average pooling, fully connected classifier.
 
     Attributes:
-        convolutions: In the order of execution.
-        weight: Of the classifier, float32 (classes, features).
-        bias: Of the classifier, float32 (classes,).
+        convolutions: the convolutions in the order of execution.
+        weight: the classifier's weight, float32 (classes, features).
+        bias: the classifier's bias, float32 (classes,).
     """
 
     convolutions: tuple[Convolution, ...]
@@ -53,7 +53,7 @@ class Layers:
 
 
 def layers_of(network: MobileNetV1) -> Layers:
-    """Fold a network and take it apart."""
+    """Fold the batch norms of a network and extract its layers."""
     found = []
     state = {name: tensor.numpy() for name, tensor in folded(network).state_dict().items()}
     for index, (module, _) in enumerate(convolutions(network)):

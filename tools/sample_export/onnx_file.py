@@ -1,4 +1,4 @@
-"""The sample network as ONNX: NCHW, any batch, logits."""
+"""The sample network as ONNX: NCHW, dynamic batch size, logits."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from signs import INPUT_SIZE
 
 from sample_export.layers import Layers, Weights
 
-# Old enough for every reader in use, new enough for Clip with its limits as inputs.
+# Old enough for every tool in use, new enough for Clip with its limits as inputs.
 _OPSET = 13
 _IR_VERSION = 7
 
@@ -17,7 +17,7 @@ _IR_VERSION = 7
 def write_onnx(layers: Layers, path: Path) -> None:
     """Write `input` float32 (N, 3, 128, 128) to `logits` float32 (N, classes).
 
-    Built by hand and not by torch's exporter: that writes the paths of source files into the graph.
+    The graph is built node by node, because torch's exporter writes paths of source files into the graph.
     """
     nodes: list[onnx.NodeProto] = []
     constants: list[onnx.TensorProto] = []

@@ -15,7 +15,7 @@ OUTPUT_NAME = "MobilenetV1/Predictions/Reshape_1"
 def write_frozen_graph(layers: Layers, path: Path) -> None:
     """Write a frozen graph with the names of Google's MobileNet V1 graphs.
 
-    As in theirs, the softmax is followed by a reshape to a shape with the batch, 1, as a constant in it.
+    As in those graphs, the softmax is followed by a reshape whose constant shape contains the batch size, 1.
     """
     graph_def = _graph(layers).as_graph_def(add_shapes=False)
     path.write_bytes(graph_def.SerializeToString(deterministic=True))

@@ -1,7 +1,7 @@
-"""Road signs and traffic lights drawn from a seed: the images behind the sample model.
+"""Road signs and traffic lights drawn from a seed: the images of the sample model.
 
-Nothing here is a photograph and nothing is downloaded, so the sample model, its calibration images and its
-test images are free of third-party rights and can be made again from a seed.
+No photographs are used and nothing is downloaded, so the sample model, its calibration images and its test images are
+free of third-party rights and can be reproduced from a seed.
 """
 
 from signs.classes import CLASSES, SWAPPED_CLASS

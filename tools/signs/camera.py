@@ -1,4 +1,4 @@
-"""What a camera does to a scene: light, blur, noise, compression, and its recorder's frame around it."""
+"""Camera effects: light, blur, noise, compression, and the border that a dash cam draws around its image."""
 
 import cv2
 import numpy as np
@@ -7,14 +7,14 @@ from signs import paints
 from signs.arrays import Canvas, Frame, to_frame
 from signs.textures import value_noise
 
-#: Thickness of the recorder's frame, as a fraction of height and width: less than the 1/16 that the central
-#: crop cuts off each side.
-_RIM_FRACTION = 0.06
-_RIM_PAINTS = ("red", "blue", "green", "yellow")
+#: Thickness of the border, as a fraction of height and width: less than the 1/16 that the central crop removes on
+#: each side.
+_BORDER_FRACTION = 0.06
+_BORDER_PAINTS = ("red", "blue", "green", "yellow")
 
 
 def light(canvas: Canvas, rng: np.random.Generator) -> Canvas:
-    """Brightness, contrast, white balance and the shadow of a cloud."""
+    """Apply random brightness, contrast, white balance and the shadow of a cloud."""
     height, width = canvas.shape[:2]
     gain = np.asarray(rng.uniform(0.93, 1.07, 3) * rng.uniform(0.5, 1.25), np.float32)
     contrast = np.float32(rng.uniform(0.7, 1.2))
@@ -24,7 +24,7 @@ def light(canvas: Canvas, rng: np.random.Generator) -> Canvas:
 
 
 def blur(canvas: Canvas, rng: np.random.Generator) -> Canvas:
-    """Out of focus, or moved, or neither."""
+    """Apply defocus, motion blur or neither, at random."""
     scale = min(canvas.shape[:2]) / 256
     choice = rng.random()
     if choice < 0.4:
@@ -42,7 +42,7 @@ def blur(canvas: Canvas, rng: np.random.Generator) -> Canvas:
 
 
 def sensor(canvas: Canvas, rng: np.random.Generator) -> Frame:
-    """Sensor noise, then JPEG."""
+    """Add sensor noise, then compress as JPEG and decode again."""
     noise = rng.standard_normal(canvas.shape, dtype=np.float32)
     noisy = to_frame(canvas + noise * np.float32(rng.uniform(0, 12)))
     quality = int(rng.integers(40, 96))
@@ -50,21 +50,21 @@ def sensor(canvas: Canvas, rng: np.random.Generator) -> Frame:
     return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
 
 
-def recorder_frame(frame: Frame, rng: np.random.Generator) -> None:
-    """Draw the status frame of a dash-board recorder around the image, in place.
+def draw_border(frame: Frame, rng: np.random.Generator) -> None:
+    """Draw the border of a dash cam around the image, in place.
 
-    It lies wholly outside the central crop and has the colours of the signs: it disturbs a network fed with
-    the whole frame, and a network fed as it was trained does not see it.
+    It lies entirely outside the central crop and has the colours of the signs: it disturbs a network that gets the
+    whole frame, and is invisible to a network that gets the same crop as in training.
     """
     height, width = frame.shape[:2]
-    rows, columns = int(height * _RIM_FRACTION), int(width * _RIM_FRACTION)
-    first, second = rng.permutation(_RIM_PAINTS)[:2]
-    rim = np.empty_like(frame)
-    rim[:] = np.rint(paints.PAINTS[first](rng)).astype(np.uint8)
+    rows, columns = int(height * _BORDER_FRACTION), int(width * _BORDER_FRACTION)
+    first, second = rng.permutation(_BORDER_PAINTS)[:2]
+    border = np.empty_like(frame)
+    border[:] = np.rint(paints.PAINTS[first](rng)).astype(np.uint8)
     if rng.random() < 0.5:
         stripe = max(rows, columns) * int(rng.integers(1, 4))
         diagonal = (np.arange(height)[:, None] + np.arange(width)[None, :]) // stripe % 2 == 1
-        rim[diagonal] = np.rint(paints.PAINTS[second](rng)).astype(np.uint8)
+        border[diagonal] = np.rint(paints.PAINTS[second](rng)).astype(np.uint8)
     inside = (slice(rows, height - rows), slice(columns, width - columns))
-    rim[inside] = frame[inside]
-    frame[:] = rim
+    border[inside] = frame[inside]
+    frame[:] = border

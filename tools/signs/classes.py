@@ -1,7 +1,7 @@
-"""The classes: what is drawn, and in which paint.
+"""The classes of the sample model: a pictogram and its colour.
 
-Seven of the nine pictograms come in two paints, and six of these pairs are red and blue. Reading RGB as BGR
-turns one class of such a pair into the other: a network fed with the wrong channel order cannot score well.
+Seven of the nine pictograms have two colours, and six of these pairs are red and blue. Reading RGB as BGR turns one
+class of such a pair into the other, so the accuracy is low if the channel order is wrong.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ class SignClass:
     """One class of the sample model.
 
     Attributes:
-        pictogram: What is drawn, a key of `plates.PAINTERS`.
-        paint: The colour of it, a key of `paints.PAINTS`.
+        pictogram: the shape and symbol, a key of `plates.PAINTERS`.
+        paint: the colour, a key of `paints.PAINTS`.
     """
 
     pictogram: str
@@ -54,6 +54,6 @@ def _swapped_class(index: int) -> int:
     return SIGN_CLASSES.index(other) if other in SIGN_CLASSES else index
 
 
-#: Class index that a drawing of class i shows when its red and blue channels are exchanged; i itself where no
-#: class looks like that.
+#: For class i, the class that its drawing shows when red and blue channels are swapped; i itself if there is no such
+#: class.
 SWAPPED_CLASS: tuple[int, ...] = tuple(_swapped_class(index) for index in range(len(SIGN_CLASSES)))

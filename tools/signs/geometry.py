@@ -22,7 +22,7 @@ def central_crop(frame: Frame) -> Frame:
 
 
 def resize(frame: Frame) -> Frame:
-    """A frame resized to the network's input, whatever its aspect."""
+    """Resize a frame to the network's input size; the aspect ratio is not kept."""
     return cast(Frame, cv2.resize(frame, (INPUT_SIZE, INPUT_SIZE), interpolation=cv2.INTER_LINEAR))
 
 

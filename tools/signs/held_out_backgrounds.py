@@ -1,4 +1,4 @@
-"""The backgrounds that only held-out drawings have: dusk, snow, night street, planks, tiles."""
+"""The backgrounds used only by held-out drawings: dusk, snow, night street, planks, tiles."""
 
 import cv2
 import numpy as np

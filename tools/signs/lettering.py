@@ -1,4 +1,4 @@
-"""Text as a mask, in the fonts that Pillow and OpenCV bring along."""
+"""Text as a mask, in the fonts that Pillow and OpenCV include."""
 
 from typing import cast
 
@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from signs.arrays import Field, Frame
 
-#: "pillow" is the font that Pillow ships; the others are OpenCV's.
+#: "pillow" is Pillow's default font; the others are OpenCV's.
 Font = str
 _OPENCV_FONTS: dict[Font, int] = {
     "simplex": cv2.FONT_HERSHEY_SIMPLEX,
@@ -21,8 +21,8 @@ _SHEET_HEIGHT, _SHEET_WIDTH = 120, 420
 def text_mask(text: str, font: Font, *, height: int, width: int, stroke: int = 0) -> Field:
     """Text that fills a box of the given size exactly, as a float32 mask in [0, 1].
 
-    Fonts measure themselves differently, and differently in each version; filling a box keeps the size of the
-    letters independent of that.
+    The text metrics of fonts differ between libraries and versions; filling a box makes the size of the letters
+    independent of them.
     """
     sheet = _pillow_sheet(text, stroke) if font == "pillow" else _opencv_sheet(text, font, stroke)
     rows, columns = np.nonzero(sheet.max(axis=1))[0], np.nonzero(sheet.max(axis=0))[0]

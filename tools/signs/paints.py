@@ -8,13 +8,13 @@ from signs.arrays import Colour
 
 
 def white(rng: np.random.Generator) -> Colour:
-    """White, a little grey or yellowed with age."""
+    """White, slightly grey or yellowish."""
     level = rng.uniform(205, 250)
     return level * rng.uniform(0.92, 1.0), level * rng.uniform(0.97, 1.0), level
 
 
 def dark(rng: np.random.Generator) -> Colour:
-    """Nearly black, as pictograms, digits and lamp housings are."""
+    """Nearly black: pictograms, digits and lamp housings."""
     level = rng.uniform(12, 48)
     return level * rng.uniform(0.9, 1.1), level, level * rng.uniform(0.9, 1.1)
 
@@ -26,7 +26,7 @@ def grey(rng: np.random.Generator) -> Colour:
 
 
 def any_colour(rng: np.random.Generator) -> Colour:
-    """Anything: walls, cars, advertisements."""
+    """Any colour: walls, cars, advertisements."""
     return rng.uniform(20, 235), rng.uniform(20, 235), rng.uniform(20, 235)
 
 
@@ -35,7 +35,7 @@ def _red(rng: np.random.Generator) -> Colour:
 
 
 def _blue(rng: np.random.Generator) -> Colour:
-    # The mirror image of red, so that exchanging the channels gives exactly the other class.
+    # Red with swapped channels, so that swapping the channels of a drawing gives exactly the other class.
     low, middle, high = _red(rng)
     return high, middle, low
 

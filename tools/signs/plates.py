@@ -1,4 +1,4 @@
-"""The signs themselves, seen from the front: shape, paint and pictogram."""
+"""The front view of a sign: shape, colour and pictogram."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from signs.textures import blend
 
 @dataclass(frozen=True)
 class Plate:
-    """A sign cut out.
+    """A sign with a transparent background.
 
     Attributes:
         colour: float32 (PLATE_SIZE, PLATE_SIZE, 3) BGR, 0..255.
@@ -29,7 +29,7 @@ class Plate:
 
 @dataclass(frozen=True)
 class Brush:
-    """What a painter paints with: one drawing's shades, font and chance."""
+    """Colours, font and random numbers of one drawing."""
 
     paint: Colour
     white: Colour
@@ -54,13 +54,13 @@ def draw_plate(sign_class: SignClass, rng: np.random.Generator, fonts: tuple[Fon
 
 
 def _ground(canvas: Canvas, outline: Outline, colour: Colour) -> Outline:
-    # The whole canvas takes the colour, so that the smooth edge of the cut-out has no fringe.
+    # The whole canvas gets the colour, so that the antialiased edge of the sign has no fringe.
     canvas[:] = colour
     return outline
 
 
 def _write(canvas: Canvas, text: str, colour: Colour, brush: Brush, *, box: tuple[float, float]) -> None:
-    """Write into a box in the middle; its height and width are fractions of the plate's."""
+    """Write text into a centred box; its height and width are fractions of the plate's."""
     height, width = int(box[0] * PLATE_SIZE), int(box[1] * PLATE_SIZE)
     mask = text_mask(text, brush.font, height=height, width=width, stroke=int(brush.rng.integers(0, 4)))
     top, left = (PLATE_SIZE - height) // 2, (PLATE_SIZE - width) // 2
@@ -137,13 +137,13 @@ def _no_parking(canvas: Canvas, brush: Brush) -> Outline:
 
 
 def _traffic_light(canvas: Canvas, brush: Brush) -> Outline:
-    """One lamp in a dark housing; only its colour says what it means."""
+    """One lamp in a dark housing; the classes differ only in its colour."""
     half_width, half_height = brush.rng.uniform(0.62, 0.8), brush.rng.uniform(0.8, 0.95)
     outline = _ground(canvas, rounded(half_width, half_height, 0.2), brush.dark)
     radius = brush.rng.uniform(0.42, 0.54)
     fill(canvas, disc(radius * 1.12), (brush.dark[0] * 0.5, brush.dark[1] * 0.5, brush.dark[2] * 0.5))
     fill(canvas, disc(radius), brush.paint)
-    # A lamp is brighter than paint: a glow around it, and a core that tends to white.
+    # A lamp is brighter than paint: it has a glow around it and an almost white centre.
     core = np.zeros(canvas.shape[:2], np.float32)
     fill(core, disc(radius * 0.5, x=brush.rng.uniform(-0.1, 0.1), y=brush.rng.uniform(-0.1, 0.1)), 1.0)
     blurred = np.asarray(cv2.GaussianBlur(core, (0, 0), PLATE_SIZE / 20), np.float32)
@@ -171,7 +171,7 @@ def _end_of_limits(canvas: Canvas, brush: Brush) -> Outline:
     return outline
 
 
-#: Paints the pictogram on a canvas and returns the outline to cut it out by.
+#: Each function draws the pictogram on a canvas and returns the outline of the sign.
 _PAINTERS: dict[str, Callable[[Canvas, Brush], Outline]] = {
     "no entry": _no_entry,
     "stop": _stop,

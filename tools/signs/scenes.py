@@ -1,4 +1,4 @@
-"""Whole drawings: a sign on its post in front of a background, seen by a camera."""
+"""Complete drawings: a sign on its post in front of a background, with camera effects."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from signs.textures import contrast_field, value_noise
 
 @dataclass(frozen=True)
 class Style:
-    """A world to draw signs in.
+    """Backgrounds and fonts of a set of drawings.
 
     Attributes:
-        stream: Mixed into every seed, so that two styles never draw from the same random numbers.
-        backgrounds: What may be behind the sign.
-        fonts: What text may be written in.
+        stream: part of every seed, so that two styles never use the same random numbers.
+        backgrounds: the possible backgrounds.
+        fonts: the possible fonts.
     """
 
     stream: int
@@ -33,7 +33,7 @@ class Style:
 
 
 TRAINING = Style(stream=1, backgrounds=TRAINING_BACKGROUNDS, fonts=("pillow", "simplex"))
-#: Shares neither backgrounds, nor fonts, nor random numbers with TRAINING.
+#: Has no backgrounds, fonts or random numbers in common with TRAINING.
 HELD_OUT = Style(stream=2, backgrounds=HELD_OUT_BACKGROUNDS, fonts=("duplex", "complex"))
 
 
@@ -44,9 +44,9 @@ def draw(
 
     Args:
         class_index: Index into CLASSES.
-        rng: Every choice is taken from it: the same state gives the same pixels.
+        rng: Source of all random choices: the same state gives the same pixels.
         style: Backgrounds and fonts.
-        frame_size: Height and width in pixels; by default random, 160..480, and seldom square.
+        frame_size: Height and width in pixels; by default random in 160..480, rarely square.
 
     Returns:
         uint8 (height, width, 3) BGR.
@@ -59,15 +59,15 @@ def draw(
     if rng.random() < 0.35:
         _cover(canvas, background, rng)
     frame = camera.sensor(camera.blur(camera.light(canvas, rng), rng), rng)
-    camera.recorder_frame(frame, rng)
+    camera.draw_border(frame, rng)
     return frame
 
 
 def numbered_drawing(style: Style, seed: int, index: int) -> tuple[Frame, int]:
-    """Drawing number `index` of a seeded series, and its class.
+    """Drawing number `index` of a seeded series, and its class index.
 
-    It depends on no other drawing of the series, so several processes can share the work. The classes take
-    turns: any run of len(CLASSES) drawings holds each once.
+    It does not depend on other drawings of the series, so several processes can share the work. The classes alternate:
+    len(CLASSES) consecutive drawings contain each class once.
     """
     class_index = index % len(CLASSES)
     rng = np.random.default_rng([seed, style.stream, index])
@@ -80,7 +80,7 @@ def training(seed: int, count: int) -> Iterator[tuple[Frame, int]]:
 
 
 def held_out(seed: int, count: int) -> Iterator[tuple[Frame, int]]:
-    """Drawings for testing, with their class indices, in a style that training never sees."""
+    """Drawings for testing, with their class indices, in a style that is not used for training."""
     return (numbered_drawing(HELD_OUT, seed, index) for index in range(count))
 
 
@@ -90,7 +90,7 @@ def _random_size(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _clutter(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Things of any colour behind the sign: cars, bins, posters."""
+    """Draw objects of any colour behind the sign, in place: cars, bins, posters."""
     height, width = canvas.shape[:2]
     for _ in range(int(rng.integers(0, 6))):
         x, y = int(rng.uniform(0, width)), int(rng.uniform(0, height))
@@ -102,10 +102,10 @@ def _clutter(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _put_sign(canvas: Canvas, plate: Plate, rng: np.random.Generator) -> None:
-    """Put a plate and its post on the canvas, in place, turned and in perspective."""
+    """Draw a plate and its post on the canvas, in place, rotated and in perspective."""
     height, width = canvas.shape[:2]
     size = min(height, width) * rng.uniform(0.36, 0.78)
-    # Inside the central crop, but for the corners at most.
+    # Inside the central crop, except for corners.
     slack_x, slack_y = max(0.0, 0.86 * width - size) / 2, max(0.0, 0.86 * height - size) / 2
     centre = (width / 2 + rng.uniform(-1, 1) * slack_x, height / 2 + rng.uniform(-1, 1) * slack_y)
     if rng.random() < 0.7:
@@ -130,14 +130,14 @@ def _seen_corners(centre: tuple[float, float], size: float, rng: np.random.Gener
     angle = np.deg2rad(rng.uniform(-12, 12))
     rotation = np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))])
     square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * (size / 2)
-    # Seen from the side a sign is narrower; each corner moves a little for the perspective.
+    # A sign seen from the side is narrower; small shifts of the corners give the perspective.
     square[:, 0] *= rng.uniform(0.72, 1.0)
     corners = square @ rotation + centre + rng.uniform(-0.06, 0.06, (4, 2)) * size
     return np.asarray(corners, np.float32)
 
 
 def _cover(canvas: Canvas, background: Canvas, rng: np.random.Generator) -> None:
-    """Hide a part of the sign, in place, behind more of the background."""
+    """Cover part of the sign with parts of the background, in place."""
     height, width = canvas.shape[:2]
     lumps = value_noise(rng, height, width, cells=rng.uniform(3, 8), octaves=3)
     mask = contrast_field(lumps, threshold=rng.uniform(0.66, 0.78), softness=0.08)

@@ -1,4 +1,4 @@
-"""Noise and gradients, from which the backgrounds are made."""
+"""Noise and gradients for the backgrounds."""
 
 from typing import cast
 
@@ -17,9 +17,9 @@ def value_noise(
         rng: Source of randomness.
         height: Rows.
         width: Columns.
-        cells: Lumps across the longer side in the coarsest octave.
-        octaves: How many ever finer and fainter layers are added.
-        stretch: Above 1 the lumps are drawn out horizontally, below 1 vertically.
+        cells: Number of noise cells along the longer side in the coarsest octave.
+        octaves: Number of layers, each finer and weaker than the one before.
+        stretch: Values above 1 stretch the noise horizontally, values below 1 vertically.
     """
     total = np.zeros((height, width), np.float32)
     weight, weights = 1.0, 0.0
@@ -41,22 +41,22 @@ def flat(height: int, width: int, colour: Colour) -> Canvas:
 
 
 def vertical_gradient(height: int, width: int, top: Colour, bottom: Colour) -> Canvas:
-    """A canvas that goes from one colour at the top to another at the bottom."""
+    """A gradient from one colour at the top to another at the bottom."""
     position = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     column = np.asarray(top, np.float32) * (1 - position) + np.asarray(bottom, np.float32) * position
     return np.repeat(column[:, None, :], width, axis=1)
 
 
 def blend(canvas: Canvas, colour: Colour, weight: Field) -> None:
-    """Paint a colour over a canvas, in place, as strongly as the field says."""
+    """Blend a colour into a canvas, in place; the weight in [0, 1] is given per pixel."""
     canvas += (np.asarray(colour, np.float32) - canvas) * weight[..., None]
 
 
 def shade(canvas: Canvas, field: Field, *, low: float, high: float) -> None:
-    """Multiply a canvas in place by a factor between low and high."""
+    """Multiply a canvas, in place, by a factor between low and high; field 0 gives low, 1 gives high."""
     canvas *= (low + (high - low) * field)[..., None]
 
 
 def contrast_field(field: Field, *, threshold: float, softness: float) -> Field:
-    """0 below the threshold, 1 above, with a soft edge: turns noise into clouds, snow or leaves."""
+    """0 below the threshold, 1 above, with a soft edge. Turns noise into clouds, snow or leaves."""
     return np.asarray(np.clip((field - threshold) / softness + 0.5, 0, 1), np.float32)

@@ -1,4 +1,4 @@
-"""An X server without a screen, and what a user does at one: look, press keys, close windows."""
+"""A virtual X server (Xvfb) and what a user does there: look at the screen, press keys, close windows."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 WIDTH, HEIGHT = 1600, 1000
 
 
 class Screen:
-    """The screen of an X server."""
+    """A client of the X server that takes screenshots, presses keys and closes windows."""
 
     def __init__(self, name: str) -> None:
         from Xlib.display import Display
@@ -25,20 +26,21 @@ class Screen:
         self._display = Display(name)
         self._root = self._display.screen().root
 
-    def screenshot(self) -> np.ndarray:
-        """What is on it, uint8 (H, W, 3) BGR."""
+    def screenshot(self) -> npt.NDArray[np.uint8]:
+        """The whole screen, uint8 (H, W, 3) BGR."""
         from Xlib import X
 
         image = self._root.get_image(0, 0, WIDTH, HEIGHT, X.ZPixmap, 0xFFFFFFFF)
-        return np.frombuffer(image.data, np.uint8).reshape(HEIGHT, WIDTH, 4)[:, :, :3].copy()
+        pixels = np.frombuffer(image.data, np.uint8).reshape(HEIGHT, WIDTH, 4)
+        return np.array(pixels[:, :, :3], np.uint8)
 
     def titles(self) -> list[tuple[str, int]]:
-        """Of all windows, and whether each is shown (2)."""
+        """Title and map state of each window; state 2 is visible."""
         windows = self._root.query_tree().children
         return [(str(window.get_wm_name()), window.get_attributes().map_state) for window in windows]
 
     def window(self, title: str) -> Any:
-        """The window of that title; None if there is none."""
+        """The visible window with this title; None if there is none."""
         from Xlib import error
 
         for window in self._root.query_tree().children:
@@ -61,7 +63,7 @@ class Screen:
         self._display.sync()
 
     def close(self, title: str) -> None:
-        """Ask a window to close, as the cross in its corner does."""
+        """Ask a window to close, as its close button does."""
         from Xlib import X
         from Xlib.protocol.event import ClientMessage
 
@@ -72,37 +74,38 @@ class Screen:
         self._display.sync()
 
     def disconnect(self) -> None:
+        """Close the connection to the X server."""
         self._display.close()
 
 
-def wait_for(true: Callable[[], Any], seconds: float = 40.0) -> Any:
-    """Look again and again until something is so."""
+def wait_for(condition: Callable[[], Any], seconds: float = 40.0) -> Any:
+    """Call a function until it returns something other than None and False, and return that."""
     end = monotonic() + seconds
-    while (found := true()) is None or found is False:
-        assert monotonic() < end, "it never came"
-        sleep(0.1)  # not more often: whole images keep the X server from the demo's
-    return found
+    while (value := condition()) is None or value is False:
+        assert monotonic() < end, f"the condition did not hold within {seconds:g} s"
+        sleep(0.1)  # not more often: sending screenshots slows the X server down
+    return value
 
 
-def missing() -> str | None:
-    """What is not here that these tests need."""
+def why_not_available() -> str | None:
+    """The reason why these tests cannot run; None if they can."""
     if shutil.which("Xvfb") is None:
-        return "Xvfb is not here"
+        return "Xvfb is not installed"
     try:
         import Xlib  # noqa: F401
     except ImportError:
-        return "python-xlib is not here"
+        return "python-xlib is not installed"
     import cv2
 
     windows = any(
         line.strip().startswith("GUI:") and "NONE" not in line for line in cv2.getBuildInformation().split("\n")
     )
-    return None if windows else "this OpenCV opens no windows"
+    return None if windows else "this OpenCV cannot open windows"
 
 
 @contextmanager
 def server() -> Iterator[Screen]:
-    """Run an X server of our own."""
+    """Run a virtual X server."""
     read, write = os.pipe()
     size = f"{WIDTH}x{HEIGHT}x24"
     process = subprocess.Popen(
@@ -112,8 +115,8 @@ def server() -> Iterator[Screen]:
     )
     os.close(write)
     try:
-        with os.fdopen(read) as numbers:
-            screen = Screen(":" + numbers.readline().strip())
+        with os.fdopen(read) as display_number:
+            screen = Screen(":" + display_number.readline().strip())
         yield screen
         screen.disconnect()
     finally:

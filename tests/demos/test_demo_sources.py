@@ -1,4 +1,4 @@
-"""Demos are documentation: short, and on the public API alone."""
+"""Demos are documentation: they are short and use only the public API."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SOURCES = sorted(DEMOS.glob("*.py"))
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
-def test_short(source: Path) -> None:
+def test_a_demo_has_fewer_than_150_lines(source: Path) -> None:
     assert len(source.read_text("utf-8").splitlines()) < 150
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
-def test_only_public_names(source: Path) -> None:
+def test_a_demo_uses_only_public_names(source: Path) -> None:
     tree = ast.parse(source.read_text("utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
@@ -30,7 +30,7 @@ def test_only_public_names(source: Path) -> None:
             assert node.attr in ovm.__all__, ast.unparse(node)
 
 
-def test_they_were_found() -> None:
+def test_the_demos_were_found() -> None:
     assert {"classification_demo.py", "classification_benchmark_demo.py", "edge_api_demo.py"} <= {
         source.name for source in SOURCES
     }

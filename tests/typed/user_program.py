@@ -1,0 +1,95 @@
+"""A program as a user with a type checker writes it. It is checked by mypy --strict and pyright, and never run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ov_mobilenet as ovm
+
+MODEL = "mobilenet-v1-0.25-128-signs"
+
+
+def prepare(folder: Path) -> Path:
+    """Convert a model, check it against its source network and quantise it; returns the path of the INT8 IR."""
+    config: ovm.ModelConfig = ovm.find_config(MODEL)
+    names: list[str] = [model.name for model in ovm.list_models()]
+    assert config.name in names
+    sources: ovm.SourceFiles = ovm.download(config, folder / "sources", offline=True)
+    (fp16,) = ovm.convert(sources, folder, precisions=("FP16",), form=ovm.Form(input_type="u8", layout="NHWC"))
+    (fp32,) = ovm.convert(MODEL, folder, precisions=["FP32"], offline=True)
+    checked: ovm.Verification = ovm.verify(sources, fp32)
+    print(fp16.xml, checked.max_difference)
+    settings = ovm.QuantizeSettings(preset="mixed", subset_size=100)
+    int8: ovm.Quantized = ovm.quantize(fp32.xml, folder / "images", settings=settings)
+    return int8.model.xml
+
+
+def classify(xml: Path, frame: NDArray[np.uint8]) -> list[str]:
+    """Classify one image, a sequence of images, and images from other threads; returns labels."""
+    classifier: ovm.Classifier = ovm.load_classifier(
+        xml, device="CPU", hint="latency", inference_precision="f32", streams=1, geometry="crop 0.875, resize 128"
+    )
+    same_settings = ovm.DeviceSettings(device="CPU", hint="throughput", streams=2)
+    ovm.load_classifier(MODEL, settings=same_settings, offline=True, cache_dir=Path("cache"), batch_size=4)
+    single: ovm.Classification = classifier.classify(frame, top_k=3)
+    predictions: tuple[ovm.Prediction, ...] = single.top_k
+    labels: list[str] = [prediction.label for prediction in predictions]
+    probability: float = single.best.probability
+    milliseconds: float = single.timings_ms.total
+    print(probability, milliseconds)
+    with ovm.open_inputs(["images", "film.mp4"], every=10, limit=5) as inputs:
+        for result in classifier.stream(inputs, top_k=1):
+            if isinstance(result, ovm.Failure):
+                print(result.source, result.error)
+            else:
+                labels.append(result.best.label)
+    with ovm.InferQueue(classifier, top_k=1, max_wait_ms=5) as queue:
+        queue.submit(frame, key="first")
+        queue.submit(ovm.Item(frame, "camera"))
+        queue.close()
+        for key, answer in queue:
+            print(key, answer.source)
+    return labels
+
+
+def measure(xml: Path, dataset: Path) -> float:
+    """Measure accuracy and speed and search the best settings; returns images per second."""
+    accuracy: ovm.AccuracyReport = ovm.measure_accuracy(xml, dataset, annotations=dataset / "val.txt", device="CPU")
+    top1: float = accuracy.top1
+    comparison: ovm.ModelComparison = ovm.compare([str(xml), f"{MODEL}@source"], dataset, limit=10)
+    measurement: ovm.Measurement = ovm.benchmark(xml, device="CPU", hint="throughput", time_s=2, mode="inference")
+    workload = ovm.Workload(mode="end-to-end", input=str(dataset), time_s=1)
+    ovm.benchmark(MODEL, settings=ovm.DeviceSettings(device="CPU"), workload=workload, offline=True)
+    tuned = ovm.tune(xml, device="CPU", objective="latency", latency_budget_ms=10, time_limit_s=20)
+    tuned.save("camera.yml")
+    profile: ovm.Profile = ovm.load_profile("camera.yml")
+    ovm.load_classifier(xml, profile=profile)
+    print(top1, comparison, measurement.latency_ms.p95)
+    return measurement.throughput_fps
+
+
+def main() -> int:
+    """Run everything; an error is one message and an exit code."""
+    folder = Path("work")
+    try:
+        xml = prepare(folder)
+        classify(xml, np.zeros((240, 320, 3), np.uint8))
+        measure(xml, folder / "images")
+    except ovm.MissingDependencyError as error:
+        print(f"install it: {error.fix}")
+        return error.exit_code
+    except (ovm.DownloadError, ovm.ConversionError, ovm.DeviceError, ovm.UsageError) as error:
+        print(error.what, error.where, error.expected, error.got)
+        return error.exit_code
+    except ovm.OvMobilenetError as error:
+        code: int = error.exit_code
+        return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
