@@ -69,7 +69,7 @@ def load_classifier(
         ConversionError: the source network cannot be converted, or `layout` does not match the network's input.
         IrError: the IR cannot be read.
         DeviceError: the model does not run on the device.
-        UsageError: the geometry does not lead to the network's input size, or cannot be parsed; no such device, setting
+        UsageError: the geometry does not match the network's input size, or cannot be parsed; no such device, setting
             or property; settings are given twice; `ir_dir` holds no IR of the model.
         ConfigError: the labels cannot be read or do not match the classes; the profile is invalid, or for another IR
             or device.

@@ -179,7 +179,7 @@ class RequestedSettings(Struct, frozen=True, kw_only=True):
     Attributes:
         properties: further OpenVINO properties by name.
         input: a folder of images, or "random".
-        images: number of different images that were used; None in a report by version 0.1, which named it `pictures`.
+        images: number of different images that were used; None in a report by 0.1, which had another key for it.
         warmup_s: warm-up before the timed part.
     """
 

@@ -15,7 +15,7 @@ from ov_mobilenet.cli.accuracy_report import print_report
 from ov_mobilenet.cli.dataset_options import DatasetFlags, dataset_options, print_failure
 from ov_mobilenet.cli.device import DeviceFlags, device_options
 from ov_mobilenet.cli.progress import count_progress
-from ov_mobilenet.cli.report_formats import TableFormat
+from ov_mobilenet.resolve import Lookup
 
 DEFAULT_WORST = 10
 
@@ -23,7 +23,7 @@ DEFAULT_WORST = 10
 @click.command("accuracy")
 @click.argument("model")
 @dataset_options
-@click.option("--format", "form", type=TableFormat(), default="table", show_default=True, help="Output format.")
+@options.format_option("table", "json", "csv", "markdown")
 @click.option("--per-class", is_flag=True, help="Add every class to the table; JSON and CSV always contain them.")
 @click.option(
     "--worst", type=click.IntRange(min=0), default=DEFAULT_WORST, show_default=True, metavar="N",
@@ -44,15 +44,14 @@ DEFAULT_WORST = 10
     help="Allowed difference from --reference, up or down.",
 )  # fmt: skip
 @options.geometry_and_labels
-@options.config_dirs
+@options.lookup
 @device_options
-@options.cache_dir
 @click.pass_context
 def accuracy_command(
     context: click.Context,
     model: str,
     dataset_flags: DatasetFlags,
-    form: str,
+    output_format: str,
     per_class: bool,
     worst: int,
     predictions: Path | None,
@@ -62,10 +61,8 @@ def accuracy_command(
     tolerance: float,
     geometry: str | None,
     labels: Path | None,
-    config_dirs: tuple[Path, ...],
+    lookup: Lookup,
     device_options: DeviceFlags,
-    cache_dir: Path | None,
-    offline: bool,
 ) -> int:
     """Measure the top-1 and top-5 accuracy of a MODEL on labelled images.
 
@@ -94,13 +91,11 @@ def accuracy_command(
             reference=reference,
             on_progress=on_progress,
             on_failure=print_failure,
-            config_dirs=config_dirs,
-            cache_dir=cache_dir,
-            offline=offline,
+            **lookup.as_options(),
             **dataset_flags.subset(),
         )
     report = msgspec.structs.replace(report, worst_classes=report.worst_classes[:worst])
-    print_report(report, form, per_class=per_class)
+    print_report(report, output_format, per_class=per_class)
     _print_unused(context, report)
     expected = None if reference is None else (report.reference_top1, report.reference_top5)
     check_accuracy(report, min_top1=min_top1, reference=expected, tolerance=tolerance)

@@ -23,7 +23,7 @@ SHOWN_CONFUSIONS = 3
 
 
 def print_report(report: AccuracyReport, form: str, *, per_class: bool) -> None:
-    """Print a report in one of `TABLE_FORMATS`.
+    """Print a report as table, json, csv or markdown.
 
     Args:
         per_class: include every class in the table and Markdown formats; JSON and CSV always do.

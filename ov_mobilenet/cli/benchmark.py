@@ -23,7 +23,7 @@ from ov_mobilenet.cli.benchmark_options import (
     WorkloadFlags,
     benchmark_options,
 )
-from ov_mobilenet.cli.benchmark_output import FORMATS, check_reports, head_line, measurement_line, write_output
+from ov_mobilenet.cli.benchmark_output import check_reports, head_line, measurement_line, write_output
 from ov_mobilenet.cli.progress import open_progress
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.resolve import Lookup
@@ -51,12 +51,10 @@ class _Results:
               help="Profile written by `tune`, instead of the device settings and --batch.")  # fmt: skip
 @click.option("--exec-graph", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Write the device's execution graphs to this folder.")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True,
-              help="Output format on stdout.")  # fmt: skip
+@options.format_option("table", "json", "csv", "markdown")
 @click.option("--report", "reports", multiple=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Also write a report: .json, .csv, .md or .html; repeatable.")  # fmt: skip
-@options.config_dirs
-@options.cache_dir
+@options.lookup
 @click.pass_context
 def benchmark_command(
     context: click.Context,
@@ -67,13 +65,13 @@ def benchmark_command(
     baseline_flags: BaselineFlags,
     profile: Path | None,
     exec_graph: Path | None,
-    form: str,
+    output_format: str,
     reports: tuple[Path, ...],
-    config_dirs: tuple[Path, ...],
-    cache_dir: Path | None,
-    offline: bool,
+    lookup: Lookup,
 ) -> int:
     """Measure throughput and latency of models.
+
+    MODEL is a zoo name, the path of a model.yml, or the path of an IR .xml.
 
     Options that take several values, separated by commas, are measured in all combinations. Mode inference measures
     what OpenVINO's benchmark_app measures: inputs are prepared once, and results are not post-processed. Mode
@@ -86,7 +84,6 @@ def benchmark_command(
       ov-mobilenet benchmark mobilenet-v2-pytorch -d CPU --max-rate 0,200,400
       ov-mobilenet benchmark mobilenet-v2-pytorch -d CPU --baseline before.json --max-regression 0.05
     """
-    lookup = Lookup(config_dirs, cache_dir, offline)
     settings = device_flags.settings()
     if profile is None:
         sweep = sweep_flags.sweep(models, settings)
@@ -104,10 +101,10 @@ def benchmark_command(
     quiet = options.quiet(context)
     if load.busy and not quiet:
         click.echo(f"warning: the machine is busy ({_describe(load)}); the figures may be too low", err=True)
-    if form == "table":
+    if output_format == "table":
         click.echo(head_line())
 
-    progress = context.with_resource(open_progress(context, results_on_stdout=form == "table"))
+    progress = context.with_resource(open_progress(context, results_on_stdout=output_format == "table"))
     task = progress.task()
 
     def announce(description: str) -> None:
@@ -121,7 +118,7 @@ def benchmark_command(
             results.add_failure(result.measured)
             continue
         results.measurements.append(result.measured)
-        if form == "table":
+        if output_format == "table":
             click.echo(measurement_line(result.measured))
             sys.stdout.flush()
         _compare(results, result, baseline_flags, earlier, alone=_is_single(sweep), quiet=quiet)
@@ -133,7 +130,7 @@ def benchmark_command(
         comparisons=tuple(results.comparisons),
         failures=tuple(results.failures),
     )
-    write_output(report, form, reports)
+    write_output(report, output_format, reports)
     if any(comparison.regressed for comparison in results.comparisons):
         return EXIT_REGRESSED
     return EXIT_FAILED if results.failures else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 import msgspec
@@ -14,9 +13,10 @@ from ov_mobilenet.cli import options
 from ov_mobilenet.cli.dataset_options import DatasetFlags, dataset_options, print_failure
 from ov_mobilenet.cli.device import DeviceFlags, device_options
 from ov_mobilenet.cli.progress import count_progress
-from ov_mobilenet.cli.report_formats import TableFormat, print_csv, print_markdown
+from ov_mobilenet.cli.report_formats import print_csv, print_markdown
 from ov_mobilenet.cli.tables import print_table
 from ov_mobilenet.errors import printable
+from ov_mobilenet.resolve import Lookup
 
 HEADS = ("model", "runs in", "top-1", "top-5", "agreement", "max diff", "MB", "FPS", "p50 ms")
 NUMBERS_FROM = 2
@@ -29,29 +29,26 @@ CSV_COLUMNS = (
 @click.command("compare")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL[@PRECISION|@source]…")
 @dataset_options
-@click.option("--format", "form", type=TableFormat(), default="table", show_default=True, help="Output format.")
+@options.format_option("table", "json", "csv", "markdown")
 @click.option("--geometry", metavar="STEPS", help="Crop and resize for all models, instead of each model's own.")
 @click.option(
     "--time", "time_s", type=click.FloatRange(min=0), default=DEFAULT_TIME_S, show_default=True,
     metavar="S", help="Duration of each speed measurement in seconds; 0 skips them.",
 )  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(min=0), hidden=True, help="Old spelling of --time.")
-@options.config_dirs
+@options.lookup
 @device_options
-@options.cache_dir
 @click.pass_context
 def compare_command(
     context: click.Context,
     models: tuple[str, ...],
     dataset_flags: DatasetFlags,
-    form: str,
+    output_format: str,
     geometry: str | None,
     time_s: float,
     seconds: float | None,
-    config_dirs: tuple[Path, ...],
+    lookup: Lookup,
     device_options: DeviceFlags,
-    cache_dir: Path | None,
-    offline: bool,
 ) -> int:
     """Compare IRs and source networks on the same images: accuracy, agreement, size, speed.
 
@@ -78,29 +75,27 @@ def compare_command(
             time_s=time_s if seconds is None else seconds,
             on_progress=on_progress,
             on_failure=print_failure,
-            config_dirs=config_dirs,
-            cache_dir=cache_dir,
-            offline=offline,
+            **lookup.as_options(),
             **dataset_flags.subset(),
         )
-    _print(found, form)
+    _print(found, output_format)
     broken = [one for one in found.models if one.error is not None]
     for one in broken:
         name = "" if one.model in (one.error or "") else f"{printable(one.model)}: "
         click.echo(f"error: {name}{one.error}", err=True)
-    if form == "table" and not options.quiet(context):
+    if output_format == "table" and not options.quiet(context):
         failed = f", {found.failed} could not be read" if found.failed else ""
         click.echo(f"{found.images} images{failed}; EXIF orientation ignored", err=True)
     return 1 if broken or found.failed else 0
 
 
-def _print(found: ModelComparison, form: str) -> None:
+def _print(found: ModelComparison, output_format: str) -> None:
     rows = map(_cells, found.models)
-    if form == "json":
+    if output_format == "json":
         options.print_json(found)
-    elif form == "csv":
+    elif output_format == "csv":
         print_csv(CSV_COLUMNS, (_csv_row(one) for one in found.models))
-    elif form == "markdown":
+    elif output_format == "markdown":
         print_markdown(HEADS, rows, numbers_from=NUMBERS_FROM)
     else:
         print_table(HEADS, rows, numbers_from=NUMBERS_FROM)

@@ -65,10 +65,7 @@ SCHEMA_VERSION = 1  # of each entry of the JSON output
     help="Number of models to convert in parallel.",
 )  # fmt: skip
 @click.option("--dry-run", "--dry_run", is_flag=True, help="Print what would be converted, without converting it.")
-@click.option(
-    "--format", "output_format", type=options.FORMATS, default="table", show_default=True,
-    help="Print the paths of the IRs, or JSON.",
-)  # fmt: skip
+@options.format_option("table", "json")
 @options.allow_unverified
 @options.cache_dir
 @click.pass_context
@@ -91,6 +88,8 @@ def convert_command(
     offline: bool,
 ) -> int:
     """Convert models to OpenVINO IRs that take raw BGR pixels and return probabilities.
+
+    MODEL is a zoo name, a wildcard or the path of a model.yml. A network of your own is given with --source.
 
     \b
     Examples:

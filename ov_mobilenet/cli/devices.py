@@ -16,11 +16,9 @@ SCHEMA_VERSION = 1
 
 
 @click.command("devices")
-@click.option(
-    "--format", "form", type=options.FORMATS, default="table", show_default=True, help="Output format."
-)  # fmt: skip
+@options.format_option("table", "json")
 @click.pass_context
-def devices_command(context: click.Context, form: str) -> None:
+def devices_command(context: click.Context, output_format: str) -> None:
     """List the available devices with their capabilities, and what is missing for the others.
 
     With -v, also list the properties of each device with their values. If a plugin fails, its error is shown.
@@ -32,7 +30,7 @@ def devices_command(context: click.Context, form: str) -> None:
       ov-mobilenet devices --format json
     """
     found = machine()
-    if form == "json":
+    if output_format == "json":
         options.print_json(_document(found))
         return
     from ov_mobilenet.cli.tables import print_facts, print_table

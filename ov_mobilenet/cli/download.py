@@ -61,6 +61,8 @@ def download_command(
 ) -> int:
     """Download the source files of models and verify their size and digest.
 
+    MODEL is a zoo name, a wildcard or the path of a model.yml.
+
     Interrupted downloads are resumed. Use -j to download several models in parallel.
 
     \b

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -19,7 +19,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 CONFIG_DIR_VARIABLE = "OV_MOBILENET_CONFIG_DIR"
 ALL_FORMATS = ("table", "json", "jsonl", "csv", "markdown", "parquet")
-FORMATS = click.Choice(["table", "json"])
 
 
 def collect_into(kind: type, name: str) -> Callable[[F], F]:
@@ -41,11 +40,25 @@ def collect_into(kind: type, name: str) -> Callable[[F], F]:
     return decorate
 
 
+if TYPE_CHECKING:
+    _Choice = click.Choice[str]
+else:
+    _Choice = click.Choice  # not generic before click 8.2
+
+
+class _FormatChoice(_Choice):
+    """The values of `--format`; `md` is accepted for `markdown`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check a value; see `click.Choice`."""
+        return super().convert("markdown" if value == "md" else value, param, ctx)
+
+
 def format_option(*formats: str) -> Callable[[F], F]:
     """`--format` with some of `ALL_FORMATS`, as the parameter `output_format`; the first is the default."""
     known = [name for name in ALL_FORMATS if name in formats]
     return click.option(
-        "--format", "output_format", type=click.Choice(known), default=formats[0], show_default=True,
+        "--format", "output_format", type=_FormatChoice(known), default=formats[0], show_default=True,
         help="Format of the output on stdout.",
     )  # fmt: skip
 

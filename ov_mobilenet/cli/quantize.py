@@ -11,6 +11,7 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.progress import Count, open_progress
+from ov_mobilenet.resolve import Lookup
 
 if TYPE_CHECKING:
     from ov_mobilenet.accuracy.protocol import OnProgress
@@ -61,9 +62,8 @@ SCHEMA_VERSION = 1
     help="Write the IR to OUTPUT_DIR/public/NAME/FP16-INT8/NAME.xml (default: beside a given IR, or in the current "
     "folder).",
 )  # fmt: skip
-@click.option("--format", "form", type=options.FORMATS, default="table", show_default=True, help="Output format.")
-@options.config_dirs
-@options.cache_dir
+@options.format_option("table", "json")
+@options.lookup
 @click.pass_context
 def quantize_command(
     context: click.Context,
@@ -78,10 +78,8 @@ def quantize_command(
     max_drop: float | None,
     device: str,
     output_dir: Path | None,
-    form: str,
-    config_dirs: tuple[Path, ...],
-    cache_dir: Path | None,
-    offline: bool,
+    output_format: str,
+    lookup: Lookup,
 ) -> None:
     """Quantise a MODEL to INT8, calibrated on images that go through the model's own crop and resize.
 
@@ -113,11 +111,9 @@ def quantize_command(
             dataset=dataset,
             device=device,
             on_progress=on_progress,
-            config_dirs=config_dirs,
-            cache_dir=cache_dir,
-            offline=offline,
+            **lookup.as_options(),
         )
-    if form == "json":
+    if output_format == "json":
         options.print_json(_facts(made))
     else:
         click.echo(made.model.xml)

@@ -1,31 +1,12 @@
-"""The formats of commands that print tables: table, json, csv, markdown."""
+"""Tables as Markdown and CSV on stdout."""
 
 from __future__ import annotations
 
 import csv
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
 
 import click
-
-if TYPE_CHECKING:
-    _Choice = click.Choice[str]
-else:
-    _Choice = click.Choice  # not generic before click 8.2
-
-TABLE_FORMATS = ("table", "json", "csv", "markdown")
-
-
-class TableFormat(_Choice):
-    """The values of `--format` where a table is printed; `md` is accepted for `markdown`."""
-
-    def __init__(self) -> None:
-        super().__init__(TABLE_FORMATS)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Check a value; see `click.Choice`."""
-        return super().convert("markdown" if value == "md" else value, param, ctx)
 
 
 def print_markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int) -> None:

@@ -14,6 +14,7 @@ from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.progress import open_progress
 from ov_mobilenet.errors import UsageError, printable
+from ov_mobilenet.resolve import Lookup
 from ov_mobilenet.tuning.space import Objective
 
 if TYPE_CHECKING:
@@ -79,12 +80,8 @@ EXIT_NOTHING_FOUND = 3
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Profile to write (default: NAME.profile.yml in the current folder); an existing file is replaced.",
 )  # fmt: skip
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json", "markdown", "csv"]), default="table", show_default=True,
-    help="Output format of the measurements.",
-)  # fmt: skip
-@options.config_dirs
-@options.cache_dir
+@options.format_option("table", "json", "csv", "markdown")
+@options.lookup
 @click.pass_context
 def tune_command(
     context: click.Context,
@@ -104,10 +101,8 @@ def tune_command(
     sample: int | None,
     seed: int,
     output: Path | None,
-    form: str,
-    config_dirs: tuple[Path, ...],
-    cache_dir: Path | None,
-    offline: bool,
+    output_format: str,
+    lookup: Lookup,
 ) -> int:
     """Find the best batch size, streams, infer requests, threads and precision, and write a deployment profile.
 
@@ -128,7 +123,10 @@ def tune_command(
         raise UsageError("--max-drop and --dataset must be given together")
     if annotations is not None and dataset is None:
         raise UsageError("--annotations needs --dataset")
-    further: TuneOptions = {"config_dirs": config_dirs, "cache_dir": cache_dir, "offline": offline}
+    further: TuneOptions = {
+        "config_dirs": lookup.config_dirs, "cache_dir": lookup.cache_dir, "offline": lookup.offline,
+        "ir_dir": lookup.ir_dir,
+    }  # fmt: skip
     if dataset is not None:
         further.update({"annotations": annotations, "limit": limit, "sample": sample, "seed": seed})
     with _progress(context) as on_step:
@@ -138,7 +136,7 @@ def tune_command(
             **further,
         )  # fmt: skip
     path = _save(context, found, output)
-    print_result(found, path, form)
+    print_result(found, path, output_format)
     if not options.quiet(context) or path is None:
         for note in found.notes:
             click.echo(printable(note), err=True)

@@ -91,7 +91,7 @@ def convert_network(
     Raises:
         ConversionError: the network cannot be converted as its description says.
         MissingDependencyError: the framework's package, or the Model Optimizer, is not installed.
-        UsageError: the fields of the form contradict each other, the geometry does not lead to the network's input
+        UsageError: the fields of the form contradict each other, the geometry does not match the network's input
             size, or the Model Optimizer cannot make the requested form.
         OSError: the IR cannot be written.
     """
@@ -139,7 +139,7 @@ def _checked_geometry(network: LocalNetwork, prepared: PreparedNetwork, form: Fo
     """The geometry to record or bake; None if it is not known.
 
     Raises:
-        UsageError: the requested geometry or shape does not lead to the network's input size, or the size is odd.
+        UsageError: the requested geometry or shape does not match the network's input size, or the size is odd.
         ConversionError: the documented geometry does not, or a fixed size is needed and the network has none.
     """
     from ov_mobilenet.ir.layout import check_layout

@@ -150,7 +150,7 @@ class LoadedModel:
         frame = loaded.frame
         if self.geometry is not None and frame.shape[:2] != self.input_size:
             raise ImageError(
-                "the geometry does not lead to the network's input size",
+                "the geometry does not match the network's input size",
                 expected=self.input_size and "{}x{}".format(*self.input_size),
                 got=f"{frame.shape[0]}x{frame.shape[1]} after {self.geometry}",
             )

@@ -107,7 +107,7 @@ def test_ir_dir_without_an_ir_says_what_was_looked_for(
     assert "Convert it: ov-mobilenet convert small -o" in err
     code, _, err = classify(capsys, "no-such-model", image, "--ir-dir", tmp_path / "irs")
     assert code == 2
-    assert "no model 'no-such-model'" in err
+    assert "unknown model 'no-such-model'" in err
     code, _, err = classify(capsys, "small", image, "--ir-dir", tmp_path / "no-such-folder")
     assert code == 2
     assert "--ir-dir" in err

@@ -47,7 +47,7 @@ def test_models_that_cannot_be_converted_are_usage_errors(tmp_path: Path) -> Non
     yml = small.write_onnx(tmp_path / "net")
     with pytest.raises(UsageError, match=r"source network without a description.* convert --source .*small\.onnx"):
         ovm.convert(yml.with_name("small.onnx"), tmp_path / "ir")
-    with pytest.raises(UnknownModelError, match="no model 'nothing'"):
+    with pytest.raises(UnknownModelError, match="unknown model 'nothing'"):
         ovm.convert("nothing", tmp_path / "ir")
     with pytest.raises(UsageError, match="lookup options are for a MODEL.*got offline"):
         ovm.convert(download(yml, tmp_path), tmp_path / "ir", offline=True)

@@ -73,7 +73,7 @@ def test_a_normalisation_is_refused_after_one_of_the_model_optimizer(bare: Path)
     "numbers", [{"mean": (1.0, 2.0)}, {"scale": (0.0,)}, {"mean": (np.nan,)}, {"scale": (1.0, 1e7, 1.0)}]
 )
 def test_invalid_normalisation_values_are_usage_errors(numbers: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"bad (mean|scale): expected (one number or three|finite numbers below)"):
+    with pytest.raises(UsageError, match=r"invalid (mean|scale): expected (one number or three|finite numbers)"):
         ovm.Normalisation(**numbers)
 
 
