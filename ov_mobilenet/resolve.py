@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from ov_mobilenet._version import __version__
 from ov_mobilenet.errors import IrError, UnknownModelError, UsageError
@@ -33,6 +33,12 @@ class LookupOptions(TypedDict, total=False):
     ir_dir: Path | None
 
 
+def lookup_options(options: Mapping[str, Any]) -> LookupOptions:
+    """Those of the keyword arguments that are fields of `Lookup`."""
+    known = LookupOptions.__annotations__
+    return cast(LookupOptions, {name: value for name, value in options.items() if name in known})
+
+
 @dataclass(frozen=True)
 class Lookup:
     """Where a MODEL is looked for.
@@ -52,7 +58,14 @@ class Lookup:
 
     @classmethod
     def of(cls, options: LookupOptions) -> Lookup:
-        """The lookup that keyword arguments describe."""
+        """The lookup that keyword arguments describe.
+
+        Raises:
+            UsageError: an option is unknown.
+        """
+        known = LookupOptions.__annotations__
+        if unknown := [name for name in options if name not in known]:
+            raise UsageError("unknown option", expected=", ".join(known), got=", ".join(unknown))
         return cls(
             tuple(options.get("config_dirs", ())), options.get("cache_dir"), options.get("offline", False),
             options.get("ir_dir"),

@@ -174,6 +174,15 @@ def test_public_functions_are_not_replaced_by_modules_of_similar_names() -> None
     assert callable(ovm.download)
 
 
+@pytest.mark.parametrize("function", ["benchmark", "convert", "load_classifier", "quantize", "tune", "verify"])
+def test_an_unknown_option_is_an_error(function: str, tmp_path: Path) -> None:
+    call = getattr(ovm, function)
+    arguments = {"convert": [tmp_path / "out"], "quantize": [tmp_path]}.get(function, [])
+    with pytest.raises(ovm.UsageError, match=r"unknown option.*got oflline"):
+        call("mobilenet-v1-0.25-128-signs", *arguments, oflline=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     name = "nothing"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

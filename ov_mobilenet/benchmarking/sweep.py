@@ -64,19 +64,24 @@ def measurements(
     combinations = list(product(
         sweep.devices, sweep.hints, sweep.inference_precisions, sweep.batches, sweep.modes, sweep.max_rates
     ))  # fmt: skip
-    for model in sweep.models:
+    for position, model in enumerate(sweep.models):
         network: Runnable | OvMobilenetError
+        name = model
         try:
-            network = make_runnable(open_model(model, lookup))
+            opened = open_model(model, lookup)
+            name = opened.xml.stem
+            network = make_runnable(opened)
         except OvMobilenetError as error:
             if isinstance(error, UsageError) and len(sweep.models) == 1:
                 raise
             network = error
-        for number, (device, hint, precision, batch, mode, rate) in enumerate(combinations):
+        for number, (device, hint, precision, batch, mode, rate) in enumerate(
+            combinations, start=position * len(combinations)
+        ):
             chosen = replace(settings, device=device, hint=hint, inference_precision=precision)
-            graph = exec_graphs / f"{Path(model).stem}-{number}.xml" if exec_graphs is not None else None
+            graph = exec_graphs / f"{name}-{number}.xml" if exec_graphs is not None else None
             what = replace(workload, mode=mode, batch=batch, max_rate=rate or None, exec_graph=graph)
-            on_start(f"{Path(model).stem} on {device}, {mode}")
+            on_start(f"{name} on {device}, {mode}")
             try:
                 if isinstance(network, OvMobilenetError):
                     raise network

@@ -13,7 +13,7 @@ from ov_mobilenet.accuracy.dataset import SubsetOptions
 from ov_mobilenet.benchmarking.inputs import RANDOM, inputs_of
 from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
+from ov_mobilenet.resolve import Lookup, LookupOptions, lookup_options, open_model
 from ov_mobilenet.runtime.profile import Measured, Profile
 from ov_mobilenet.tuning.accuracy_limit import AccuracyLimit
 from ov_mobilenet.tuning.measurement_log import Step
@@ -119,7 +119,7 @@ def tune(
     max_drop = _max_drop(max_drop, options)
     _check(objective, precision, mode, latency_budget_ms, time_limit_s)
     _check_accuracy(max_drop, dataset, options)
-    xml = open_model(model, Lookup.of(options)).xml
+    xml = open_model(model, Lookup.of(lookup_options(options))).xml
     started = perf_counter()
     target = TuningTarget(xml, device, objective=objective, mode=mode, inputs=inputs_of(input))
     goal = Goal(objective, latency_budget_ms)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,21 @@ def test_per_layer_and_exec_graph(xml: str, capsys: pytest.CaptureFixture[str], 
     assert layers["top"][0]["time_ms"] == max(layer["time_ms"] for layer in layers["top"])
     assert {layer["precision"] for layer in layers["top"] if "Convolution" in layer["type"]} == {"f32"}
     assert "<net" in Path(one["exec_graph"]).read_text()
+
+
+def test_models_with_dots_in_their_names_get_an_execution_graph_each(
+    xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for folder in ("FP16", "again"):
+        (tmp_path / folder).mkdir()
+        for suffix in (".xml", ".bin"):
+            shutil.copy(Path(xml).with_suffix(suffix), tmp_path / folder / f"{SAMPLE}{suffix}")
+    irs = [str(tmp_path / folder / f"{SAMPLE}.xml") for folder in ("FP16", "again")]
+    assert main(["benchmark", SAMPLE, *irs, *SHORT, "--exec-graph", str(tmp_path / "graphs"), "--format", "json"]) == 0
+    printed = capsys.readouterr()
+    graphs = [Path(one["exec_graph"]).name for one in json.loads(printed.out)["measurements"]]
+    assert graphs == [f"{SAMPLE}-{number}.xml" for number in range(3)]
+    assert printed.err.count(f"measuring {SAMPLE} on CPU") == 3
 
 
 def test_a_failure_does_not_stop_the_sweep(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
