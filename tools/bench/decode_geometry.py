@@ -1,10 +1,11 @@
-"""What it costs to bring an image to the network's size: Pillow's own way against ours, exact against fast.
+"""Speed of decoding, cropping and resizing: `load_image` compared with Pillow and OpenCV, `auto` with `exact`.
 
     python tools/bench/decode_geometry.py [--images FOLDER] [--models MODEL.yml …] [--pairs 5] [--threads 2]
 
-1000 JPEGs (those of the folder repeated; without one, drawings of signs at 500x375) go through each of two ways in
-turn; the median of the ratios is printed. 12-megapixel JPEGs are made by enlarging some of them. With models, each
-network's own geometry and top-1 agreement between exact and the other ways of decoding.
+Each comparison runs two functions alternately on 1000 JPEGs (those of the folder, repeated; by default drawings of
+signs at 500x375) and prints the median of the ratios. JPEGs of 12 megapixels are made by enlarging some of them. With
+`--models` it also prints, for each model with its own geometry, how often `auto` and `fast` give the top-1 class of
+`exact`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ Work = Callable[[bytes], object]
 
 
 def pillow_geometry(image: Image.Image) -> np.ndarray:
-    """V2's geometry as torchvision writes it: resize the whole, crop, to an array."""
+    """V2's geometry as in torchvision: resize the whole image, crop it, convert it to an array."""
     width, height = image.size
     size = (256, 256 * height // width) if height > width else (256 * width // height, 256)
     left, top = round((size[0] - 224) / 2), round((size[1] - 224) / 2)
@@ -51,17 +52,17 @@ def pillow_geometry(image: Image.Image) -> np.ndarray:
 
 
 def pillow_decode(data: bytes) -> Image.Image:
-    """As a dataset's reader does it."""
+    """Decode with Pillow, as a typical dataset reader does."""
     return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
 
 
 def pillow_whole(data: bytes) -> np.ndarray:
-    """Decode and geometry, all by Pillow."""
+    """Decode, resize and crop with Pillow only."""
     return pillow_geometry(pillow_decode(data))
 
 
 def opencv_whole(data: bytes) -> object:
-    """V1's geometry as a loop in OpenCV does it."""
+    """Decode, crop and resize with OpenCV only, with V1's geometry."""
     frame: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     height, width = int(frame.shape[0] * 0.875), int(frame.shape[1] * 0.875)
     top, left = (frame.shape[0] - height) // 2, (frame.shape[1] - width) // 2
@@ -69,19 +70,19 @@ def opencv_whole(data: bytes) -> object:
 
 
 def ours(data: bytes, geometry: Geometry, decode: Decode) -> object:
-    """The function that `classify` calls."""
+    """Load an image as `classify` does."""
     return load_image(data, geometry, decode)
 
 
 def files(folder: Path | None) -> list[bytes]:
-    """The folder's JPEGs, or drawings."""
+    """The JPEGs of a folder, or drawings without one."""
     if folder is not None:
         return [path.read_bytes() for path in sorted(folder.rglob("*.[jJ][pP]*[gG]"))]
     return list(drawings(7, 50))
 
 
 def enlarged(data: bytes, quality: int) -> bytes:
-    """A JPEG of 12 megapixels, upright if the image is."""
+    """A JPEG of 12 megapixels in the orientation of the image."""
     image = pillow_decode(data)
     size = LARGE_SIZE if image.width >= image.height else LARGE_SIZE[::-1]
     buffer = io.BytesIO()
@@ -99,7 +100,7 @@ def rate(work: Work, data: Sequence[bytes], threads: int) -> float:
 
 
 def compare(name: str, one: Work, other: Work, data: Sequence[bytes], options: argparse.Namespace) -> None:
-    """Print by how much the second is faster."""
+    """Print the throughput of the second function relative to the first."""
     for threads in sorted({1, options.threads}):
         pairs = [(rate(one, data, threads), rate(other, data, threads)) for _ in range(options.pairs)]
         ratio = statistics.median(after / before for before, after in pairs)
@@ -108,7 +109,7 @@ def compare(name: str, one: Work, other: Work, data: Sequence[bytes], options: a
 
 
 def compare_geometry(data: Sequence[bytes], pairs: int) -> None:
-    """Print how V2's geometry alone compares, on images that Pillow has decoded; and how the results differ."""
+    """Compare V2's geometry alone with Pillow's on decoded images; print the ratio and the largest difference."""
     from ov_mobilenet.images.geometry import apply
 
     images = [pillow_decode(item) for item in data]
@@ -127,14 +128,14 @@ def compare_geometry(data: Sequence[bytes], pairs: int) -> None:
 
 
 def agreement(model: str, data: Sequence[bytes], large: Sequence[bytes]) -> None:
-    """Print on how many images top-1 is that of exact decoding."""
+    """Print the share of images with the same top-1 class as with exact decoding."""
     with tempfile.TemporaryDirectory() as folder:
         config = ovm.find_config(model)
         sources = ovm.download(config, Path(folder) / "sources", cache_root=Path(folder) / "cache", offline=True)
         (converted,) = ovm.convert(sources, Path(folder) / "ir", precisions=("FP32",))
         classifier = ovm.load_classifier(converted.xml, device="CPU", inference_precision="f32")
         assert classifier.geometry is not None
-        for name, items in (("as they are", data), ("12 megapixels", large)):
+        for name, items in (("original size", data), ("12 megapixels", large)):
             best = {
                 decode: [
                     int(classifier.probabilities(load_image(item, classifier.geometry, decode).frame[None])[0].argmax())
@@ -148,22 +149,22 @@ def agreement(model: str, data: Sequence[bytes], large: Sequence[bytes]) -> None
 
 
 def main() -> None:
-    """Measure, and print a line a comparison."""
+    """Measure, and print one line per comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path)
     parser.add_argument("--models", nargs="*", default=[])
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
-    cv2.setNumThreads(1)  # the images keep the threads busy
+    cv2.setNumThreads(1)  # the decoding threads of this program are enough
     print(f"{os.cpu_count()} CPUs, Pillow {PIL.__version__}, OpenCV {cv2.__version__}, NumPy {np.__version__}")
-    distinct = files(options.files)
+    distinct = files(options.images)
     data = list(islice(cycle(distinct), COUNT))
     compare_geometry(distinct[:200], options.pairs)
     auto_v2, exact_v2 = partial(ours, geometry=V2, decode="auto"), partial(ours, geometry=V2, decode="exact")
-    compare("V2, Pillow's own way -> auto", pillow_whole, auto_v2, data, options)
-    compare("V2, Pillow's own way -> exact", pillow_whole, exact_v2, data, options)
-    compare("V1, OpenCV's own way -> auto", opencv_whole, partial(ours, geometry=V1, decode="auto"), data, options)
+    compare("V2, Pillow -> auto", pillow_whole, auto_v2, data, options)
+    compare("V2, Pillow -> exact", pillow_whole, exact_v2, data, options)
+    compare("V1, OpenCV -> auto", opencv_whole, partial(ours, geometry=V1, decode="auto"), data, options)
     for quality in (75, 90):
         large = [enlarged(item, quality) for item in distinct[:LARGE_COUNT]]
         for name, geometry in (("V1", V1), ("V2", V2)):

@@ -1,4 +1,4 @@
-"""A folder of JPEGs to measure on: real images where they are, else drawings of road signs at camera-like sizes."""
+"""A folder of JPEGs to measure on: real images if they are available, otherwise drawings of road signs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REAL = ROOT.parent / "shared" / "imagenet200" / "images"
 
 
 def folder_of_images(folder: Path, count: int = 1000) -> list[Path]:
-    """`count` JPEG files in a folder, sorted; real ones are repeated under other names."""
+    """Write `count` JPEG files to a folder and return them sorted; real images are repeated under new names."""
     folder.mkdir(parents=True, exist_ok=True)
     if REAL.is_dir():
         real = sorted(REAL.iterdir())

@@ -1,9 +1,10 @@
-"""Our queue, results delivered, against OpenVINO's own `benchmark_app`, which delivers none: same IR, hint and time.
+"""Throughput of `InferQueue` relative to OpenVINO's `benchmark_app`, with the same IR, hint and time.
 
     python tools/bench/infer_queue.py [IR.xml …] [--pairs 5] [--seconds 5]
 
-Without arguments the built-in sample model. Frames are prepared once, each result has its five best classes and its
-timings. With `--memory` also how much 100,000 inputs need beyond 1,000.
+By default it measures the built-in sample model. Frames are prepared once. The queue returns each result with its five
+best classes and timings; `benchmark_app` returns no results. `--memory` also prints how much more memory 100,000 inputs
+need than 1,000.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ BATCHES = (1, 8)
 
 
 def benchmark_app_rate(xml: Path, seconds: float) -> float:
-    """Inferences a second by OpenVINO's own account."""
+    """Inferences per second as reported by OpenVINO."""
     command = [str(Path(sys.executable).with_name("benchmark_app")), "-m", str(xml), "-d", "CPU", "-hint", "throughput"]
     done = subprocess.run([*command, "-t", str(int(seconds))], check=True, capture_output=True, text=True)
     match = re.search(r"Throughput:\s+([\d.]+) FPS", done.stdout)
@@ -39,7 +40,7 @@ def benchmark_app_rate(xml: Path, seconds: float) -> float:
 
 
 def queue_rate(classifier: ovm.Classifier, batch: int, seconds: float) -> float:
-    """Results a second that come out of the queue, fed and read by one thread."""
+    """Results per second of the queue, with one thread that submits and reads."""
     assert classifier.input_size is not None
     pixels = np.random.default_rng(0).integers(0, 256, (32, *classifier.input_size, 3), dtype=np.uint8)
     frames = [Prepared(Item(frame, "noise"), frame, 0.0, 0.0, 0.0) for frame in pixels]

@@ -1,15 +1,15 @@
-"""Images per second from files to classes: `classify` against what else could be done, in one run.
+"""Images per second of `classify`, from files to classes, relative to other ways to do the same.
 
     python tools/bench/pipeline.py [IR.xml …] [--pairs 5] [--images 1000]
 
-Without arguments the built-in sample model. For each IR, medians of interleaved pairs:
+By default it measures the built-in sample model. For each IR it prints medians of interleaved pairs:
 
     plain loop     tools/bench/plain_loop.py, one image after another
-    serial bound   1 / (1 / decode + 1 / infer): decoding alone in one thread a core, inference alone with the best of
-                   one image and eight a request; both measured here
-    onnxruntime    the ONNX file that `--onnx` names, at f32, with the same decode threads
+    serial bound   1 / (1 / decode + 1 / infer): decoding alone with one thread per core; inference alone, with one or
+                   eight images per request, whichever is faster
+    onnxruntime    the ONNX file given with `--onnx`, at f32, with the same decode threads
 
-`classify` is the whole command with JSON lines to a file; what it takes for one image is taken off.
+`classify` is the whole command, which prints JSON lines; its time for one image is subtracted.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ENVIRONMENT = {**os.environ, "CI": "true", "PYTHONPATH": str(ROOT)}
 
 
 def classify_rate(xml: Path, files: list[Path], *extra: str) -> float:
-    """Images per second of the command, start-up taken off."""
+    """Images per second of the command, without its start-up time."""
 
     def seconds(inputs: list[str]) -> float:
         command = [
@@ -64,13 +64,13 @@ def classify_rate(xml: Path, files: list[Path], *extra: str) -> float:
 
 
 def plain_rate(xml: Path, geometry: str, files: list[Path]) -> float:
-    """Images per second of the plain loop, by its own clock."""
+    """Images per second that the plain loop reports."""
     command = [sys.executable, str(ROOT / "tools" / "bench" / "plain_loop.py"), str(xml), geometry, *map(str, files)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout)
 
 
 def decode_rate(classifier: ovm.Classifier, files: list[Path]) -> float:
-    """Images per second that the cores can read, decode and resize when they do nothing else."""
+    """Images per second of reading, decoding and resizing alone, with one thread per core."""
     begun = time.perf_counter()
     with ThreadPoolExecutor(WORKERS) as pool:
         for _ in pool.map(lambda file: load_image(file, classifier.geometry), files):
@@ -79,13 +79,13 @@ def decode_rate(classifier: ovm.Classifier, files: list[Path]) -> float:
 
 
 def infer_rate(classifier: ovm.Classifier, batch: int, seconds: float = 2.0) -> float:
-    """Images per second of the network when nothing else is done."""
+    """Images per second of inference alone."""
     made = classifier.compiled(batch)
     return batch * runs_per_second(made.model, made.requests, seconds)
 
 
 def onnxruntime_rate(onnx: Path, classifier: ovm.Classifier, files: list[Path]) -> float:
-    """Images per second of onnxruntime behind the same decode threads."""
+    """Images per second of onnxruntime with the same decode threads."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
@@ -104,7 +104,7 @@ def onnxruntime_rate(onnx: Path, classifier: ovm.Classifier, files: list[Path]) 
 
 
 def ratios(pairs: int, ours: Callable[[], float], other: Callable[[], float]) -> tuple[float, float, float]:
-    """Medians: ours, the other's, and of the ratios."""
+    """Medians of our rate, of the other rate, and of their ratio."""
     found = [(ours(), other()) if turn % 2 else (other(), ours())[::-1] for turn in range(pairs)]
     return (
         statistics.median(a for a, _ in found),
@@ -114,7 +114,7 @@ def ratios(pairs: int, ours: Callable[[], float], other: Callable[[], float]) ->
 
 
 def measure(xml: Path, files: list[Path], pairs: int, onnx: Path | None) -> None:
-    """All comparisons for one IR, a line each."""
+    """Print all comparisons for one IR, one per line."""
     classifier = ovm.load_classifier(xml, device="CPU", hint="throughput")
 
     def bound() -> float:
@@ -142,7 +142,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("xml", nargs="*", type=Path)
-    parser.add_argument("--onnx", type=Path, help="source file of the (one) IR, normalised as torchvision does")
+    parser.add_argument("--onnx", type=Path, help="source network of the only IR; it needs torchvision's normalisation")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--images", type=int, default=1000)
     options = parser.parse_args()

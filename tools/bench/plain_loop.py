@@ -1,4 +1,4 @@
-"""What everybody writes first: one image after another, one request. Prints images per second, warm files."""
+"""The simplest loop: one image after another, one infer request. Prints images per second, with cached files."""
 
 import sys
 import time
