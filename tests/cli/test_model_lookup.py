@@ -77,7 +77,7 @@ def test_ir_dir_runs_what_convert_wrote(
     monkeypatch.chdir(own_irs)
     code, label, err = classify(capsys, "small", image, "--config-dir", zoo)
     assert (code, label) == (0, "cached")
-    assert err.endswith("; public/small/FP32/small.xml is not used, --ir-dir . uses it)\n")
+    assert err.endswith("; public/small/FP32/small.xml exists but is not used; add --ir-dir . to use it)\n")
     code, label, err = classify(capsys, "small", image, "--config-dir", zoo, "--ir-dir", ".")
     assert (code, label) == (0, "own")
     assert err == "using IR public/small/FP32/small.xml (also there: FP16; run one by its path)\n"
