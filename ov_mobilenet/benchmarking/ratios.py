@@ -30,7 +30,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as good the first of two things is as the second.
+    """How many times better the first of two things is than the second: 1 for equally good.
 
     Attributes:
         low, high: confidence interval; None with too few measurements for it (5 pairs at 95 %).
