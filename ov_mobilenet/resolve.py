@@ -133,8 +133,8 @@ def _open_found(name: str, folder: Path) -> OpenedIr:
     if not found:
         raise UsageError(
             f"no IR of {name}", where=folder,
-            expected=f"{name}.xml in a folder {', '.join(PRECISION_ORDER)} below {folder / 'public' / name}, "
-            f"{folder / name} or {folder}",
+            expected=f"public/{name}/PRECISION/{name}.xml, {name}/PRECISION/{name}.xml or PRECISION/{name}.xml in it, "
+            f"with PRECISION one of {', '.join(PRECISION_ORDER)}",
             fix=f"Convert it: ov-mobilenet convert {name} -o {folder}",
         )  # fmt: skip
     ir = open_ir(found[0])

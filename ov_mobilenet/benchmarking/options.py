@@ -78,7 +78,7 @@ class Workload:
         numbers = {"batch": self.batch, "time_s": self.time_s, "iterations": self.iterations, "max_rate": self.max_rate}
         for name, value in numbers.items():
             if value is not None and value <= 0:
-                raise UsageError(f"bad {name}", expected="above 0", got=value)
+                raise UsageError(f"invalid {name}", expected="above 0", got=value)
         if self.time_s is None and self.iterations is None:
             raise UsageError("neither time nor iterations given", expected="time_s, iterations, or both")
 

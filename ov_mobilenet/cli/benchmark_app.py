@@ -121,7 +121,7 @@ def benchmark_app_command(
       ov-mobilenet benchmark-app -m mobilenet-v2-pytorch -d CPU -hint throughput -t 5
     """
     if as_json and folder is None:
-        raise UsageError("-json_stats needs a folder", expected="-report_folder DIR")
+        raise UsageError("-json_stats requires -report_folder", fix="Give the folder: -report_folder DIR")
     chosen_hint: Hint | None = HINTS[hint] if hint is not None else (None if streams is not None else "throughput")
     settings = DeviceSettings(
         device=device, hint=chosen_hint, inference_precision=precision, streams=streams, threads=threads, nireq=nireq,

@@ -146,7 +146,7 @@ def describe_source(
         raise UsageError(
             "--source requires --name",
             expected="a name of letters, digits, '.', '_' or '-' that does not end in .xml",
-            got=repr(name),
+            got=None if name is None else repr(name),
         )
     choices = _choices(own, form)
     normalisation = _default_normalisation(own, template)
@@ -210,6 +210,6 @@ def _parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
     least = LEAST_SCALE if option == "--scale-values" else 0.0
     if numbers is None or len(numbers) not in (1, 3) or not all(least <= abs(n) < LIMIT for n in numbers):
         raise UsageError(
-            f"bad {option}", expected="one number or three, such as 127.5 or 123.675,116.28,103.53", got=text
+            f"invalid {option}", expected="one number or three, such as 127.5 or 123.675,116.28,103.53", got=text
         )
     return numbers

@@ -81,7 +81,7 @@ def selected(wanted: Selection) -> SelectedConfigs:
     if wanted.ways != 1:
         raise UsageError(
             "no models selected" if not wanted.ways else "models selected in several ways",
-            expected="one of MODEL…, --name, --all, --list", got=f"{wanted.ways} of them",
+            expected="one of MODEL…, --name, --all, --list", got=f"{wanted.ways} of them" if wanted.ways else None,
         )  # fmt: skip
     if wanted.all_models:
         return load_folders(matching_folders(config_dirs=wanted.config_dirs))

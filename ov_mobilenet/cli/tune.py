@@ -129,7 +129,7 @@ def tune_command(
     if (max_drop is None) != (dataset is None):
         raise UsageError("--max-drop and --dataset must be given together")
     if annotations is not None and dataset is None:
-        raise UsageError("--annotations needs --dataset")
+        raise UsageError("--annotations requires --dataset")
     further: TuneOptions = {
         "config_dirs": lookup.config_dirs, "cache_dir": lookup.cache_dir, "offline": lookup.offline,
         "ir_dir": lookup.ir_dir,

@@ -63,7 +63,7 @@ def read_calibration(
     import numpy as np
 
     if subset_size < 1:
-        raise UsageError("bad subset size", expected="at least 1", got=subset_size)
+        raise UsageError("invalid subset size", expected="at least 1", got=subset_size)
     read_inputs = _repeatable(inputs)
     names = sorted({_name(item) for item in read_inputs()})
     drawn = np.random.default_rng(seed).permutation(len(names)).tolist()

@@ -73,7 +73,7 @@ def complete_scheme(
         try:
             found = [name for name in names if name == scope or re.fullmatch(scope, name)]
         except re.error as error:
-            raise UsageError(f"bad ignored scope ({error})", got=repr(scope)) from error
+            raise UsageError(f"invalid ignored scope ({error})", got=repr(scope)) from error
         if not found:
             raise UsageError("an ignored scope matches no operation", where=xml, got=repr(scope))
         ignored += found
