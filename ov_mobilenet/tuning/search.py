@@ -161,7 +161,7 @@ class _Explorer:
         return next((one for one in self._new_candidates() if one not in self._visits), None)
 
     def next_repeat(self) -> Candidate | None:
-        """The best of the candidates that were visited once and lie behind: the machine may have been busy then.
+        """The best candidate that was visited only once and fell behind: the machine may have been busy at that moment.
 
         Candidates that had only a short measurement come first.
         """
