@@ -1,4 +1,4 @@
-"""`convert`: MODEL, or source files that are downloaded already, to IR files."""
+"""`convert`: from a MODEL, or from downloaded source files, to IRs."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def convert(
         model: a zoo name or the path of a `model.yml`, whose files are downloaded to the cache; or the result of
             `download`.
         folder: output folder of the model, `OUT/public/NAME` in the Open Model Zoo's layout.
-        precisions: weight precisions; by default the one that the description asks for, otherwise FP16 and FP32.
-        form: batch, layout, element type, colour format, crop and resize of the input; by default as the description
-            says.
-        optimizer: the classic Model Optimizer, to convert with it instead of with this OpenVINO.
+        precisions: weight precisions; by default the one in the description, or FP16 and FP32 if it has none.
+        form: batch size, layout, element type, colour format, crop and resize of the input; by default as described
+            in `model.yml`.
+        optimizer: the classic Model Optimizer, to use it instead of this OpenVINO.
         options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`); not with source files.
 
     Returns:
@@ -52,7 +52,7 @@ def convert(
     Raises:
         UnknownModelError: there is no such model.
         DownloadError: a source file cannot be downloaded.
-        ConfigError: the description has a mistake.
+        ConfigError: the description is invalid.
         ConversionError: the network cannot be converted as its description says.
         AlreadyNormalisedError: `model` is an IR.
         MissingDependencyError: the framework's package, or the Model Optimizer, is not installed.
@@ -75,7 +75,7 @@ def check_convertible(model: str | Path) -> None:
     """Check that a MODEL is neither an IR nor a source network without a description.
 
     Raises:
-        AlreadyNormalisedError: it is an IR; the message gives the normalisation that the IR contains.
+        AlreadyNormalisedError: it is an IR; the message states the normalisation that the IR contains.
         IrError: it is an IR that cannot be read.
         UsageError: it is a source network.
     """

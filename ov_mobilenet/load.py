@@ -53,27 +53,28 @@ def load_classifier(
         profile: the profile that `tune` returned, or the path of its file, instead of device settings and batch size.
         geometry: crop and resize in words, instead of the geometry that the IR records.
         labels: class names, or a file with one per line, instead of the labels that the IR records.
-        normalisation: for an IR that was converted without one; inserted in front of the network.
-        layout: of the input, such as NCHW, for an IR that does not record it.
-        batch_size: images per request; None for the batch size of the model, or the fastest one on the device if many
-            images are streamed. A model that takes frames of any size keeps its own.
-        decode: how image files are decoded, see `images.load_image`; `exact` gives the same pixels as the measurement
-            of the accuracy.
-        exif_orientation: rotate image files by their EXIF orientation. The published accuracies were measured without.
+        normalisation: inserted in front of the network, for an IR that was converted without one.
+        layout: input layout, such as NCHW, for an IR that does not record it.
+        batch_size: images per request. None: the batch size of the model; if many images are streamed, the fastest one
+            on the device. A model that takes frames of any size keeps its own.
+        decode: how image files are decoded, see `images.load_image`; `exact` gives the pixels that accuracy is measured
+            with.
+        exif_orientation: rotate image files by their EXIF orientation. The published accuracies were measured
+            without it.
         options: fields of `DeviceSettings` (`device`, `hint`, `inference_precision`, …; default: device AUTO with its
             own choices) and of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `ir_dir`).
 
     Raises:
-        UnknownModelError: no such name, no such file.
+        UnknownModelError: there is no model of this name or path.
         DownloadError: the source files cannot be downloaded.
         ConversionError: the source network cannot be converted, or `layout` does not match the network's input.
         IrError: the IR cannot be read.
         DeviceError: the model does not run on the device.
-        UsageError: the geometry does not match the network's input size, or cannot be parsed; no such device, setting
-            or property; settings are given twice; `ir_dir` holds no IR of the model.
+        UsageError: the geometry does not match the network's input size, or cannot be parsed; the device, a setting or
+            a property is unknown; settings are given twice; `ir_dir` holds no IR of the model.
         ConfigError: the labels cannot be read or do not match the classes; the profile is invalid, or for another IR
             or device.
-        AlreadyNormalisedError: `normalisation` is given, and the record of the network has one already.
+        AlreadyNormalisedError: `normalisation` is given, but the IR already contains one.
     """
     chosen, lookup = split_options(settings, options)
     if profile is not None and (chosen != DeviceSettings() or settings is not None or batch_size is not None):

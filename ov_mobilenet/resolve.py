@@ -1,4 +1,4 @@
-"""From MODEL to an IR: by its path, below a folder, or downloaded, verified, converted and cached."""
+"""Find the IR of a MODEL: at its path, in a folder of converted models, or in the cache, converted first if missing."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Of several IRs of a model below `ir_dir`, the first of these runs: the one closest to the source network.
+# If `ir_dir` holds several IRs of a model, the first of these runs: the one closest to the source network.
 PRECISION_ORDER = ("FP32", "FP16", "FP16-INT8")
 
 
 class LookupOptions(TypedDict, total=False):
-    """The fields of `Lookup` as keyword arguments: every function that takes a MODEL has them."""
+    """The fields of `Lookup` as keyword arguments; every function that takes a MODEL accepts them."""
 
     config_dirs: Iterable[Path]
     cache_dir: Path | None
@@ -41,11 +41,11 @@ def lookup_options(options: Mapping[str, Any]) -> LookupOptions:
 
 @dataclass(frozen=True)
 class Lookup:
-    """Where a MODEL is looked for.
+    """Where to look for a MODEL.
 
     Attributes:
         config_dirs: folders with your own descriptions, `NAME/model.yml` each.
-        cache_dir: for downloads and converted models; None for the user's cache folder.
+        cache_dir: cache of downloads and converted models; None for the user's cache folder.
         offline: do not use the network.
         ir_dir: run the IR that `convert` or `quantize` wrote below this folder, `public/NAME/PRECISION/NAME.xml`, for
             a MODEL that is not the path of an IR; None to convert into the cache. See `find_irs`.
@@ -80,10 +80,10 @@ class Lookup:
 
 @dataclass(frozen=True)
 class IrChoice:
-    """Which IR runs for a MODEL that is a zoo name or a description; attribute `ir_choice` of a log record.
+    """The IR that runs for a MODEL that is a zoo name or a description; attribute `ir_choice` of a log record.
 
     Attributes:
-        name: of the model.
+        name: name of the model.
         origin: `cached` or `converted` in the cache, or found in `ir_dir`.
         others: IRs of other precisions in `ir_dir`.
     """
@@ -95,14 +95,14 @@ class IrChoice:
 
 
 def open_model(model: str | Path, lookup: Lookup = Lookup()) -> OpenedIr:
-    """The IR of a MODEL, read. A zoo name or a description is converted into the cache first, or found in `ir_dir`.
+    """Read the IR of a MODEL. For a zoo name or a description, it is converted into the cache or found in `ir_dir`.
 
-    Which IR a name leads to is logged at level INFO, with an `IrChoice`.
+    The IR that runs for a name is logged at level INFO, with an `IrChoice`.
 
     Raises:
-        UnknownModelError: no such name, no such file.
+        UnknownModelError: there is no model of this name or path.
         UsageError: `ir_dir` holds no IR of the model.
-        DownloadError, ConversionError, ConfigError: the IR cannot be made.
+        DownloadError, ConversionError, ConfigError: the IR cannot be created.
         IrError: the IR cannot be read.
     """
     path = Path(model)
@@ -121,7 +121,7 @@ def open_model(model: str | Path, lookup: Lookup = Lookup()) -> OpenedIr:
     if lookup.ir_dir is None:
         return _open_converted(find_config(model, config_dirs=lookup.config_dirs), lookup)
     name = str(model)
-    if not find_irs(lookup.ir_dir, name):  # otherwise it needs no description to run
+    if not find_irs(lookup.ir_dir, name):  # an IR found by its name needs no description
         name = find_config(model, config_dirs=lookup.config_dirs).name
     return _open_found(name, lookup.ir_dir)
 
@@ -129,8 +129,8 @@ def open_model(model: str | Path, lookup: Lookup = Lookup()) -> OpenedIr:
 def find_irs(folder: Path, name: str) -> list[Path]:
     """The IRs of a model below the output folder of `convert`, FP32 before FP16 before FP16-INT8.
 
-    Looks for `public/NAME/PRECISION/NAME.xml`, `NAME/PRECISION/NAME.xml` and `PRECISION/NAME.xml`; the first of these
-    layouts that exists counts.
+    Looks for `public/NAME/PRECISION/NAME.xml`, `NAME/PRECISION/NAME.xml` and `PRECISION/NAME.xml`, and returns the IRs
+    of the first of these layouts that exists.
     """
     if Path(name).name != name:
         return []
@@ -146,8 +146,8 @@ def _open_found(name: str, folder: Path) -> OpenedIr:
     if not found:
         raise UsageError(
             f"no IR of {name}", where=folder,
-            expected=f"{name}.xml in a folder {', '.join(PRECISION_ORDER)} below {folder / 'public' / name}, "
-            f"{folder / name} or {folder}",
+            expected=f"public/{name}/PRECISION/{name}.xml, {name}/PRECISION/{name}.xml or PRECISION/{name}.xml in it, "
+            f"with PRECISION one of {', '.join(PRECISION_ORDER)}",
             fix=f"Convert it: ov-mobilenet convert {name} -o {folder}",
         )  # fmt: skip
     ir = open_ir(found[0])

@@ -48,13 +48,13 @@ def compare(
 ) -> ModelComparison:
     """Measure accuracy, agreement, size and speed of several models on the same images.
 
-    Each model runs by its own protocol, as in `measure_accuracy`: its own crop and resize, exact pixels, no EXIF
+    Each model runs by its own protocol, as in `measure_accuracy`: its own crop and resize, exact decoding, no EXIF
     rotation, f32 unless a model or the device settings give another precision. A model that cannot be run is reported
     with its error, and the others are measured.
 
     Args:
-        models: two or more of `MODEL[@f32|@bf16|@f16|@source]`, see `compared_networks`; agreement is measured with
-            the first.
+        models: two or more of `MODEL[@f32|@bf16|@f16|@source]`, see the module `compared_networks`; agreement is
+            measured with the first.
         dataset: as for `measure_accuracy`.
         annotations: as for `measure_accuracy`.
         settings: device settings, instead of the same fields as keyword arguments.

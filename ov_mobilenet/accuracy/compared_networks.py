@@ -41,13 +41,13 @@ FRAMEWORK_NAMES = {
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model to compare, and what runs it.
+    """A model to compare, and the framework and precision to run it in.
 
     Attributes:
-        text: as the user wrote it.
+        text: the model as the user wrote it.
         model: the MODEL, without the suffix.
-        inference_precision: for OpenVINO; None for the precision of the device settings.
-        is_source: whether the source network runs, in its own framework.
+        inference_precision: inference precision in OpenVINO; None for that of the device settings.
+        is_source: whether to run the source network in its own framework.
     """
 
     text: str
@@ -75,7 +75,7 @@ class NetworkUnderTest:
         inference_precision: f32, bf16 or f16; None where it is not reported.
         geometry: crop and resize on the host; None if the graph does them.
         geometry_text: crop and resize in words, on the host or in the graph.
-        size_bytes: of the weights on disk.
+        size_bytes: size of the weights on disk.
         answer: maps a frame, uint8 (H, W, 3) BGR, to probabilities, float32 (classes,).
         is_thread_safe: whether several threads may call `answer` at the same time.
         measure_speed: maps image files and the seconds per measurement to images per second and the median latency in

@@ -16,7 +16,7 @@ class ComparedModel(Struct, frozen=True, kw_only=True):
     """One model of a comparison; figures that were not measured are None.
 
     Attributes:
-        model: as the user wrote it.
+        model: the model as the user wrote it.
         runs_in: OpenVINO, or the framework of the source network.
         top1: fraction of images in [0, 1].
         top5: fraction of images in [0, 1].
@@ -26,7 +26,7 @@ class ComparedModel(Struct, frozen=True, kw_only=True):
         max_difference: the largest difference of a probability from the first model; None if the number of classes
             differs.
         size_mb: size of the weights on disk, 10^6 bytes.
-        throughput_fps: images per second, read from memory: through an infer queue in OpenVINO, one after another in
+        throughput_fps: images per second on frames in memory: through an infer queue in OpenVINO, one after another in
             other frameworks.
         p50_ms: median latency of single images.
         error: why the model could not be run.

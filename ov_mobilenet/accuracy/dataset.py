@@ -75,7 +75,7 @@ class Subset:
     def __post_init__(self) -> None:
         for name, value in (("limit", self.limit), ("sample", self.sample)):
             if value is not None and value < 1:
-                raise UsageError(f"bad {name}", expected="at least 1", got=value)
+                raise UsageError(f"invalid {name}", expected="at least 1", got=value)
         if self.limit is not None and self.sample is not None:
             raise UsageError(
                 "limit and sample exclude each other",

@@ -69,26 +69,26 @@ def measure_accuracy(
 ) -> AccuracyReport:
     """Measure the top-1 and top-5 accuracy of a model on labelled images.
 
-    Images go through the model's own crop and resize, with exact pixels and without EXIF rotation; the network
+    Images are decoded exactly, without EXIF rotation, and go through the model's own crop and resize; the network
     computes in f32 unless another inference precision is given. An image that cannot be read counts as failed, not as
     wrong, and the remaining images are measured.
 
     Args:
         model: a zoo name, the path of a `model.yml`, or the path of an IR `.xml`.
         dataset: a folder with images; without annotations (and without a `val.txt` in it), one folder per class.
-        annotations: ImageNet's `val.txt`, or a CSV file; see `annotations`.
+        annotations: ImageNet's `val.txt`, or a CSV file; see the module `annotations`.
         settings: device settings, instead of the same fields as keyword arguments.
         geometry: crop and resize instead of the model's own; the report states it.
         labels: class names, or a file with one per line, instead of the model's own.
-        predictions: a file to write each prediction to, `.jsonl` or `.csv`; see `predictions`.
+        predictions: a file to write each prediction to, `.jsonl` or `.csv`; see the module `predictions`.
         resume: reuse the predictions that are already in that file.
         reference: `published`, or the JSON report of an earlier measurement; the report holds its accuracies. None for
-            the published accuracies, where there are any.
+            the published accuracies, if there are any.
         on_progress: called after each image.
         on_failure: called for each image that fails.
         options: `limit` (use the first N images), `sample` (use N random images) and `seed`; fields of
             `DeviceSettings` (`device`, `hint`, `inference_precision`, …) and of `Lookup` (`config_dirs`, `cache_dir`,
-            `offline`).
+            `offline`, `ir_dir`).
 
     Raises:
         DatasetError: images or classes cannot be determined, or no image could be classified.

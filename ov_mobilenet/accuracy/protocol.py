@@ -1,4 +1,4 @@
-"""How accuracy is measured: the model's own geometry, exact pixels, no EXIF rotation, f32.
+"""How accuracy is measured: the model's own geometry, exact decoding, no EXIF rotation, f32.
 
 Images are not rotated by their EXIF orientation, because the published accuracies were measured without it.
 """
@@ -49,7 +49,7 @@ def compile_for_accuracy(runnable: Runnable, settings: DeviceSettings) -> Classi
 
 
 def geometry_text(classifier: Classifier) -> str | None:
-    """Return crop and resize in words, done on the host or in the graph; None if the graph does not record them."""
+    """Return crop and resize in words, on the host or in the graph; None if the graph does them unrecorded."""
     if classifier.geometry is not None:
         return str(classifier.geometry)
     baked = classifier.record.geometry if classifier.record is not None else None

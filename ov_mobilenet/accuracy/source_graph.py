@@ -1,4 +1,4 @@
-"""Facts about a source network that its answers alone do not show."""
+"""Facts about a source network that its outputs alone do not show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def graph_facts(config: ModelConfig, plan: ConversionPlan, path: Path) -> tuple[bool, bool]:
     """Return whether the graph ends in softmax, and whether it is quantised.
 
-    The values alone do not tell: logits can lie in [0, 1].
+    The output values alone cannot show it: logits can lie in [0, 1].
     """
     from ov_mobilenet.conversion.sources import network_framework, read_network
     from ov_mobilenet.ir.ports import find_output
@@ -30,9 +30,10 @@ def graph_facts(config: ModelConfig, plan: ConversionPlan, path: Path) -> tuple[
 
 
 def not_covered(config: ModelConfig, plan: ConversionPlan, path: Path) -> str | None:
-    """Return what a verification does not cover: a state dict with foreign keys runs in the same module on both sides.
+    """Describe the properties that a verification does not cover; None if there are none.
 
-    Only its keys tell which padding it was trained with.
+    A state dict whose keys come from another library is loaded into the same module of ov-mobilenet for the IR and for
+    the reference. Only its keys show which padding it was trained with.
     """
     from ov_mobilenet.conversion.sources.pytorch import match_plan
 

@@ -35,9 +35,9 @@ def source_oracle(config: ModelConfig, plan: ConversionPlan, path: Path) -> Orac
     """The source network as a function that runs it in its own framework.
 
     Raises:
-        MissingDependencyError: the framework is not installed. Names the package.
-        ConversionError: the framework is not supported, or cannot read or run the network. The returned function raises
-            it as well.
+        MissingDependencyError: the framework is not installed; the message names the package.
+        ConversionError: the framework is not supported, or cannot read or run the network. The returned function
+            raises it too.
     """
     builders = {"onnx": _onnx, "pytorch": _pytorch, "tflite": _tflite, "tf": _tensorflow, "keras": _keras}
     framework = network_framework(config, path)
@@ -176,7 +176,7 @@ def _tflite(plan: ConversionPlan, path: Path) -> Oracle:
     kind = np.dtype(source["dtype"])
 
     def as_codes(values: NDArray[np.float32]) -> NDArray[Any]:
-        """Quantise normalised values. Pixels that are not normalised are codes already, counted from the lowest one."""
+        """Quantise normalised values. Pixels without normalisation are codes already, offset by the lowest code."""
         if kind.kind not in "iu":
             return values.astype(kind)
         limits = np.iinfo(kind)

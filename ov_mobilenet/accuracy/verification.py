@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.downloads.fetch import SourceFiles
     from ov_mobilenet.runtime.classifier import Classifier
 
-# By weight precision, what the README promises of a converted model: largest difference of any probability, and the
+# Promised in the README, by weight precision of a converted model: the largest difference of any probability, and the
 # smallest fraction of images with the same top-1.
 TOLERANCE = {"FP32": (3e-5, 1.0), "FP16": (4e-2, 0.98)}
 # A quantised network: its own framework computes in integers, OpenVINO in floats; LiteRT may round the output to 1/256.
@@ -45,8 +45,8 @@ class Verification(Struct, frozen=True, kw_only=True):
         top1_agreement: fraction of images with the same top-1, in [0, 1].
         tolerance: the largest allowed `max_difference`.
         least_agreement: the smallest allowed `top1_agreement`.
-        not_covered: what both networks take from the same code, so that an error in it is not detected; None if
-            nothing.
+        not_covered: properties that both networks take from the same code, so that errors in them are not detected;
+            None if there are none.
     """
 
     precision: str
@@ -77,17 +77,18 @@ def verify(
     Args:
         model: a zoo name or the path of a `model.yml`; or the path of an IR `.xml` whose description is in the zoo or
             in `config_dirs`; or the `SourceFiles` of a download.
-        ir: the converted model or the path of its `.xml`; None for `model` itself if that is an IR, and otherwise for
-            the FP32 IR in the cache, which is converted if it is missing.
+        ir: the converted model or the path of its `.xml`. None: `model` itself if it is an IR; otherwise the IR in
+            `ir_dir`, or the FP32 IR in the cache, which is converted if it is missing.
         images: image files; None for coloured noise from a fixed seed.
         on_progress: called after each image.
-        options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`).
+        options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `ir_dir`).
 
     Raises:
         UsageError: `SourceFiles` without an IR, or an IR whose description is unknown.
         MissingDependencyError: the framework of the source network is not installed.
         ConversionError: the source network cannot be run in its framework.
-        VerificationError: no image could be read, the IR takes other inputs than its source network, or it is INT8.
+        VerificationError: no image could be read, the IR does not take the same input as its source network, or it is
+            INT8.
         OvMobilenetError: as `load_classifier`.
     """
     import numpy as np

@@ -97,7 +97,7 @@ class Bench:
         """Run once, timed.
 
         Args:
-            time_s: how long; None for the workload's own limits.
+            time_s: duration in seconds; None for the limits of the workload.
 
         Raises:
             DeviceError: the device failed.
@@ -118,7 +118,7 @@ class Bench:
         return self.evaluate(run, meter.read(run.count))
 
     def evaluate(self, run: TimedRun, resources: Resources) -> Measurement:
-        """The measurement of a timed run; measures start-up and layers too if the workload asks for them.
+        """The measurement of a timed run; also measures start-up and layers if the workload requests them.
 
         Raises:
             DeviceError: no request was completed within the time.
@@ -175,7 +175,7 @@ class Bench:
             return (self._clock() - begun) * 1e3
 
     def _profile(self) -> tuple[Layers | None, str | None]:
-        """The time per layer and the path of the execution graph, as far as the workload asks for them."""
+        """The time per layer and the path of the execution graph, if the workload requests them."""
         per_layer, exec_graph = self.workload.per_layer, self.workload.exec_graph
         if not per_layer and exec_graph is None:
             return None, None

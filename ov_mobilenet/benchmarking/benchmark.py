@@ -26,21 +26,21 @@ def benchmark(
 ) -> Measurement:
     """Measure the throughput and the latency of a model.
 
-    In mode `inference` this measures what OpenVINO's `benchmark_app` measures: inputs are prepared once and results are
-    not post-processed. Mode `end-to-end` runs `Classifier.stream` from image files to classes, as `classify` does.
+    Mode `inference` measures the same as OpenVINO's `benchmark_app`: inputs are prepared once and results are not
+    post-processed. Mode `end-to-end` runs `Classifier.stream` from image files to classes, as `classify` does.
 
     Args:
         model: a zoo name, the path of a `model.yml`, or the path of an IR `.xml`.
         settings: device settings, instead of their fields as keyword arguments. Without a hint and a number of streams,
             the throughput hint is used.
-        workload: what to run and for how long, instead of its fields as keyword arguments.
+        workload: the workload to run, instead of its fields as keyword arguments.
         options: fields of `DeviceSettings` (`device`, `hint`, …), of `Workload` (`mode`, `time_s`, …) and of `Lookup`
-            (`config_dirs`, `cache_dir`, `offline`): `device="CPU", time_s=3`.
+            (`config_dirs`, `cache_dir`, `offline`, `ir_dir`), such as `device="CPU", time_s=3`.
 
     Raises:
         UsageError: an option is unknown, out of range, or given twice.
         UnknownModelError, DownloadError, ConversionError, IrError, DeviceError: as `load_classifier`.
         ImageError: none of the images can be read.
     """
-    chosen, lookup, what = split_benchmark_options(settings, workload, options)
-    return Bench(make_runnable(open_model(model, lookup)), throughput_unless_asked(chosen), what).measure()
+    chosen, lookup, timed = split_benchmark_options(settings, workload, options)
+    return Bench(make_runnable(open_model(model, lookup)), throughput_unless_asked(chosen), timed).measure()

@@ -39,11 +39,12 @@ MIN_RUN_S = 0.3
 def find_earlier(present: Measurement, earlier: Report, *, alone: bool) -> Measurement | None:
     """The measurement of the earlier report to compare with; None if none or several match.
 
-    It is of the same mode and of the same network, by digest or else by name; of several the one with the same
-    settings.
+    It has the same mode and the same network, by digest or else by name. If there are several, the one with the same
+    settings is used.
 
     Args:
-        alone: the present measurement is the only one of its report: then the only one of its mode matches too.
+        alone: whether the present measurement is the only one of its report. Then the only earlier one of its mode
+            matches, too.
     """
     same_mode = [m for m in earlier.measurements if m.mode == present.mode and m.open_loop is None]
     tests: tuple[Callable[[Measurement], bool], ...] = (
@@ -67,7 +68,7 @@ def compare_with_earlier(
 
     Args:
         number: index of the present measurement in its report.
-        name: of the earlier report's file.
+        name: file name of the earlier report.
         max_regression: allowed loss of throughput, in [0, 1].
 
     Raises:

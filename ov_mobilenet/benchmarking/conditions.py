@@ -24,7 +24,7 @@ CPUS = Path("/sys/devices/system/cpu")
 
 
 def conditions(load: Load) -> MachineFacts:
-    """Hardware, system and versions of this machine, with a load measured before."""
+    """Hardware, system and versions of this machine, with the given load."""
     import cv2
     import numpy as np
     import openvino as ov

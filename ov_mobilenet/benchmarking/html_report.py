@@ -1,6 +1,6 @@
 """A benchmark report as one self-contained HTML file: no script, no request, for light and dark screens and for paper.
 
-It shows what the report contains; a section without data is left out. The same report gives the same bytes.
+A section without data is left out. The same report gives the same bytes.
 """
 
 from __future__ import annotations

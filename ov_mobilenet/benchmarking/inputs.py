@@ -1,4 +1,4 @@
-"""The input of a measurement: the images of a folder, or generated ones."""
+"""The input of a measurement: the images of a folder, or generated images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COUNT = 32
 
 
 def inputs_of(source: Path | str) -> list[str] | list[bytes]:
-    """The images of a folder, or generated ones for "random".
+    """The images of a folder; generated images for "random".
 
     Raises:
         UsageError: the folder does not exist, or holds no images.

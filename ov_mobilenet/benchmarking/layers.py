@@ -1,7 +1,7 @@
 """Time per layer, from the performance counters of the device.
 
-A GPU reports the last request, a CPU the average of all requests so far. For both the median of many readings is used,
-so that neither a slow first request nor a disturbance changes the result.
+A GPU reports the last request, and a CPU the average of all requests so far. The median of many readings is used for
+both, so that neither a slow first request nor a disturbance changes the result.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def per_layer(compiled: Any, request: Any, *, requests: int = REQUESTS, top: int
     Args:
         compiled: a model compiled with `COUNTERS`.
         request: an infer request of it, with its inputs set.
-        requests: how often it is run.
+        requests: how many times to run it.
         top: how many of the slowest layers to list.
     """
     precisions = running_precisions(compiled)

@@ -39,15 +39,15 @@ class BenchmarkOptions(RunOptions, WorkloadOptions, total=False):
 
 @dataclass(frozen=True)
 class Workload:
-    """What to run, and for how long.
+    """The mode, the input and the duration of a measurement.
 
     If both `time_s` and `iterations` are given, the measurement ends at whichever is reached first.
 
     Attributes:
         mode: `inference`: the network alone, on inputs prepared in advance; `end-to-end`: from image files to classes.
-        batch: images per request; None for the model's own, and end to end for the batch size that `classify` chooses.
+        batch: images per request. None: the batch size of the model; end to end, the one that `classify` chooses.
         time_s: how long to measure, above 0; None for `iterations` alone.
-        iterations: number of requests, or end to end of images; None for `time_s` alone.
+        iterations: number of requests; end to end, number of images; None for `time_s` alone.
         warmup_s: how long to run before the timed part.
         max_rate: images per second that arrive, whether or not the device is ready; None for as fast as possible.
         input: a folder of images, or "random" for generated ones.
@@ -78,7 +78,7 @@ class Workload:
         numbers = {"batch": self.batch, "time_s": self.time_s, "iterations": self.iterations, "max_rate": self.max_rate}
         for name, value in numbers.items():
             if value is not None and value <= 0:
-                raise UsageError(f"bad {name}", expected="above 0", got=value)
+                raise UsageError(f"invalid {name}", expected="above 0", got=value)
         if self.time_s is None and self.iterations is None:
             raise UsageError("neither time nor iterations given", expected="time_s, iterations, or both")
 

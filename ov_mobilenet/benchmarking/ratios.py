@@ -30,7 +30,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as good the first of two things is as the second.
+    """The ratio of two measured things, with its confidence interval; above 1 if the first is better.
 
     Attributes:
         low, high: confidence interval; None with too few measurements for it (5 pairs at 95 %).

@@ -7,7 +7,7 @@ that read only one measurement:
     {"schema_version": 1, …headline…, "created": "2026-01-31T12:00:00Z", "command": str, "machine": MachineFacts,
      "measurements": [Measurement], "comparisons": [BaselineComparison], "failures": [FailedMeasurement]}
 
-The keys are the fields of these classes; `measurement` says what holds for all of them.
+The keys are the fields of these classes; the module `measurement` states the rules for all of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Load(Struct, frozen=True):
     Attributes:
         average: load average over the last minute: processes that ran or waited to run.
         cpu_busy: busy fraction of all cores over a tenth of a second.
-        busy: the load is high enough to distort the figures.
+        busy: whether the load is high enough to distort the figures.
     """
 
     average: float | None
@@ -45,7 +45,7 @@ class MachineFacts(Struct, frozen=True):
         cpu_flags: instruction sets that speed up MobileNets, and whether the CPU has them.
         cores: CPU cores that this process may use.
         governor: frequency governor of the CPU; several are joined by a comma.
-        versions: of ov_mobilenet, openvino, numpy, opencv, python.
+        versions: versions of ov_mobilenet, openvino, numpy, opencv, python.
     """
 
     cpu: str
@@ -58,12 +58,12 @@ class MachineFacts(Struct, frozen=True):
 
 
 class BaselineComparison(Struct, frozen=True):
-    """Throughput of one measurement against a baseline.
+    """Throughput of one measurement compared with a baseline.
 
     Attributes:
         measurement: index of the present measurement in `measurements`, from 0.
-        way: interleaved: both were measured in turn; recorded: against the figures of the report; command: in turn with
-            another command.
+        way: interleaved: both were measured in turn; recorded: compared with the figures of the report; command:
+            measured in turn with another command.
         baseline: the report's file or the command.
         pairs: number of pairs of runs; 1 for `recorded`.
         baseline_fps, present_fps: medians.
@@ -71,7 +71,7 @@ class BaselineComparison(Struct, frozen=True):
         low, high: confidence interval of the ratio; None if there are too few figures.
         confidence: level of the interval, in (0, 1).
         max_regression: the allowed loss of throughput; 0.05 for 5 %.
-        regressed: slower than `max_regression` allows, by the rule in `baseline`.
+        regressed: whether it is slower than `max_regression` allows, by the rule in `baseline`.
     """
 
     measurement: int
@@ -132,7 +132,7 @@ def parse_report(data: bytes, where: Path | str) -> Report:
     """A report from its JSON; unknown keys are ignored.
 
     Args:
-        where: named in error messages.
+        where: the source of the data, for error messages.
 
     Raises:
         UsageError: the data are not a report, or have another schema version.

@@ -1,4 +1,4 @@
-"""CPU time, memory and energy that a timed part uses; None for what cannot be read."""
+"""CPU time, memory and energy used by a timed part; None for values that cannot be read."""
 
 from __future__ import annotations
 

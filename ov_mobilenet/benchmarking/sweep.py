@@ -1,4 +1,4 @@
-"""A sweep: all combinations of models and settings, one after another; an error is part of the results."""
+"""A sweep: measure all combinations of models and settings; a combination that fails is part of the results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Sweep:
     """The values to combine; None leaves the choice to the device or the model.
 
     Attributes:
-        max_rates: images per second that arrive; 0 for the closed loop.
+        max_rates: images per second that arrive; 0 for a closed loop, which runs as fast as possible.
     """
 
     models: Sequence[str]
@@ -54,7 +54,7 @@ def measurements(
     """Measure all combinations.
 
     Args:
-        settings, workload: what all combinations share.
+        settings, workload: the settings and the workload that all combinations share.
         exec_graphs: a folder for the execution graphs.
         on_start: called before each measurement, with its description.
 
@@ -80,12 +80,12 @@ def measurements(
         ):
             chosen = replace(settings, device=device, hint=hint, inference_precision=precision)
             graph = exec_graphs / f"{name}-{number}.xml" if exec_graphs is not None else None
-            what = replace(workload, mode=mode, batch=batch, max_rate=rate or None, exec_graph=graph)
+            timed = replace(workload, mode=mode, batch=batch, max_rate=rate or None, exec_graph=graph)
             on_start(f"{name} on {device}, {mode}")
             try:
                 if isinstance(network, OvMobilenetError):
                     raise network
-                bench = Bench(network, chosen, what)
+                bench = Bench(network, chosen, timed)
                 yield SweepResult(bench.measure(), bench)
             except OvMobilenetError as error:
                 if isinstance(error, UsageError) and len(sweep.models) * len(combinations) == 1:

@@ -1,4 +1,4 @@
-"""The command `accuracy`."""
+"""`accuracy`: top-1 and top-5 on labelled images."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ DEFAULT_WORST = 10
 )  # fmt: skip
 @click.option(
     "--predictions", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the five most probable classes of each image to this .jsonl or .csv file as they become known.",
+    help="Write the five most probable classes of each image to this .jsonl or .csv file, image by image.",
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Reuse the predictions that are already in --predictions FILE.")
-@click.option("--min-top1", type=click.FloatRange(0, 1), metavar="X", help="Exit with code 3 if top-1 is below X.")
+@click.option("--min-top1", type=click.FloatRange(0, 1), metavar="FRACTION", help="Exit with code 3 if top-1 is lower.")
 @click.option(
     "--reference", metavar="published|FILE",
     help="Exit with code 3 if top-1 or top-5 differs from the published accuracy, or from the JSON report in FILE.",
 )  # fmt: skip
 @click.option(
-    "--tolerance", type=click.FloatRange(0, 1), default=0.01, show_default=True, metavar="T",
+    "--tolerance", type=click.FloatRange(0, 1), default=0.01, show_default=True, metavar="FRACTION",
     help="Allowed difference from --reference, up or down.",
 )  # fmt: skip
 @options.geometry_and_labels
@@ -66,9 +66,10 @@ def accuracy_command(
 ) -> int:
     """Measure the top-1 and top-5 accuracy of a MODEL on labelled images.
 
-    Images go through the model's own crop and resize, with exact pixels; EXIF orientation is ignored, as in the
-    published protocols. The network computes in f32 unless --inference-precision is given. Classes are numbered from 0
-    without a background class, whether the network has one or not. Intervals are 95 % (Wilson).
+    Images are decoded exactly and go through the model's own crop and resize; EXIF orientation is ignored, as in the
+    published protocols. The network computes in f32 unless --inference-precision is given. Class numbers of the dataset
+    start at 0 and do not count a background class, even if the network has one. Intervals are Wilson's 95 % confidence
+    intervals.
 
     An image that cannot be read is reported, the remaining images are measured, and the exit code is 1.
 

@@ -1,4 +1,4 @@
-"""`benchmark`."""
+"""`benchmark`: throughput and latency of models."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def benchmark_command(
 
     MODEL is a zoo name, the path of a model.yml, or the path of an IR .xml.
 
-    Options that take several values, separated by commas, are measured in all combinations. Mode inference measures
-    what OpenVINO's benchmark_app measures: inputs are prepared once, and results are not post-processed. Mode
-    end-to-end measures what classify does: read, decode, crop and resize, inference, top-k.
+    Several values, separated by commas, are measured in all combinations. Mode inference measures the same as
+    OpenVINO's benchmark_app: inputs are prepared once, and results are not post-processed. Mode end-to-end measures all
+    steps of `classify`: read, decode, crop and resize, inference, top-k.
 
     \b
     Examples:
@@ -92,7 +92,7 @@ def benchmark_command(
     workload = workload_flags.workload()
     if any(sweep.max_rates) and (baseline_flags.baseline or baseline_flags.baseline_command):
         raise UsageError(
-            "--max-rate fixes the throughput, so that it cannot be compared with a baseline",
+            "--max-rate fixes the throughput, so it cannot be compared with a baseline",
             expected="--baseline or --baseline-command without --max-rate",
         )
     check_reports(reports)

@@ -28,30 +28,29 @@ HINTS: dict[str, Hint | None] = {
     "throughput": "throughput", "tput": "throughput", "cumulative_throughput": "cumulative_throughput",
     "ctput": "cumulative_throughput", "latency": "latency", "none": None,
 }  # fmt: skip
-# Options of OpenVINO's benchmark_app that are not supported, and what to use instead.
+# Options of OpenVINO's benchmark_app that are not supported, with the replacement or the reason.
 UNSUPPORTED = {
-    "-shape": "convert --input-shape", "-data_shape": "convert --input-shape", "-layout": "convert --layout",
-    "-ip": "convert --input-type", "-op": "nothing; the output is always f32", "-iop": "convert --input-type",
-    "-mean_values": "convert --mean-values", "--mean_values": "convert --mean-values",
-    "-scale_values": "convert --scale-values", "--scale_values": "convert --scale-values",
-    "-api": "-nireq 1 for one request at a time", "-inference_only": "benchmark --mode inference|end-to-end",
-    "-lfile": "-m with an IR; compiled models cannot be read", "-extensions": "nothing; MobileNets need no extensions",
-    "-c": "benchmark --property KEY=VALUE", "-load_config": "benchmark --property KEY=VALUE",
-    "-dump_config": "benchmark --format json", "-report_type": "-pc for the counters", "-pcsort": "-pc, sorted by time",
-    "-pcseq": "nothing; there is only one input shape",
+    "-shape": "use convert --input-shape", "-data_shape": "use convert --input-shape",
+    "-layout": "use convert --layout", "-ip": "use convert --input-type", "-op": "the output is always f32",
+    "-iop": "use convert --input-type",
+    "-mean_values": "use convert --mean-values", "--mean_values": "use convert --mean-values",
+    "-scale_values": "use convert --scale-values", "--scale_values": "use convert --scale-values",
+    "-api": "use -nireq 1 for one request at a time", "-inference_only": "use benchmark --mode inference|end-to-end",
+    "-lfile": "use -m with an IR; compiled models cannot be read", "-extensions": "MobileNets need no extensions",
+    "-c": "use benchmark --property KEY=VALUE", "-load_config": "use benchmark --property KEY=VALUE",
+    "-dump_config": "use benchmark --format json", "-report_type": "use -pc for the counters",
+    "-pcsort": "use -pc, which sorts by time", "-pcseq": "there is only one input shape",
 }  # fmt: skip
 
 
 class _App(click.Command):
-    """Says what to use instead of an option that is not supported."""
+    """Reports an option that is not supported, with its replacement or the reason."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         for argument in args:
             name = argument.partition("=")[0]
             if name in UNSUPPORTED:
-                raise click.UsageError(
-                    f"{name} of benchmark_app is not supported here. Instead: {UNSUPPORTED[name]}", ctx
-                )
+                raise click.UsageError(f"{name} of benchmark_app is not supported: {UNSUPPORTED[name]}", ctx)
         return super().parse_args(ctx, args)
 
 
@@ -60,13 +59,14 @@ class _App(click.Command):
               help="Path of an IR or of a model.yml, or a zoo name.")  # fmt: skip
 @click.option("-i", "--paths_to_input", "source", default=RANDOM, metavar="DIR",
               help="Folder of images (default: generated images).")  # fmt: skip
-@click.option("-d", "--target_device", "device", default="CPU", show_default=True, help="Device to measure on.")
+@click.option("-d", "--target_device", "device", default="CPU", show_default=True, metavar="DEVICE",
+              help="Device to measure on.")  # fmt: skip
 @click.option("-hint", "--perf_hint", "hint", type=click.Choice(list(HINTS)),
               help="Performance hint (default: throughput, unless -nstreams is given).")  # fmt: skip
 @click.option("-niter", "--number_iterations", "iterations", type=click.IntRange(min=1), metavar="N",
               help="Number of requests.")  # fmt: skip
 @click.option("-max_irate", "--maximum_inference_rate", "rate", type=click.FloatRange(min=0), default=0.0,
-              metavar="FPS", help="Let images arrive at this rate and count latency from the arrival.")  # fmt: skip
+              metavar="FPS", help="Send images at this rate; latency counts from the arrival of an image.")  # fmt: skip
 @click.option("-t", "--time", "time_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
               help="Duration of the measurement (default: 60, unless -niter is given).")  # fmt: skip
 @click.option("-b", "--batch_size", "batch", type=click.IntRange(min=1), metavar="N", help="Images per request.")
@@ -77,14 +77,14 @@ class _App(click.Command):
 @click.option("-nthreads", "--number_threads", "threads", type=click.IntRange(min=1), metavar="N",
               help="Number of CPU threads.")  # fmt: skip
 @click.option("-infer_precision", "--infer_precision", "precision", type=click.Choice(INFERENCE_PRECISIONS),
-              help="Inference precision (default: the device's own choice).")  # fmt: skip
+              help="Inference precision (default: chosen by the device).")  # fmt: skip
 @click.option("-pin", "--infer_threads_pinning", "pin", type=click.Choice(["YES", "NO"]),
-              help="Bind CPU threads to cores (default: the device's own choice).")  # fmt: skip
+              help="Bind CPU threads to cores (default: chosen by the device).")  # fmt: skip
 @click.option("-cdir", "--cache_dir", "model_cache", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Folder of the model cache.")  # fmt: skip
 @click.option("-no_warmup", "--no_warmup", "no_warmup", is_flag=True, help="Measure without a warm-up.")
 @click.option("-latency_percentile", "--latency_percentile", "percentile", type=click.IntRange(1, 100), default=50,
-              show_default=True, help="Percentile of the latency to report.")  # fmt: skip
+              show_default=True, metavar="P", help="Percentile of the latency to report.")  # fmt: skip
 @click.option("-report_folder", "--report_folder", "folder", type=click.Path(path_type=Path, file_okay=False),
               metavar="DIR", help="Write benchmark_report.csv to this folder.")  # fmt: skip
 @click.option("-json_stats", "--json_stats", "as_json", is_flag=True,
@@ -121,7 +121,7 @@ def benchmark_app_command(
       ov-mobilenet benchmark-app -m mobilenet-v2-pytorch -d CPU -hint throughput -t 5
     """
     if as_json and folder is None:
-        raise UsageError("-json_stats needs a folder", expected="-report_folder DIR")
+        raise UsageError("-json_stats requires -report_folder", fix="Give the folder: -report_folder DIR")
     chosen_hint: Hint | None = HINTS[hint] if hint is not None else (None if streams is not None else "throughput")
     settings = DeviceSettings(
         device=device, hint=chosen_hint, inference_precision=precision, streams=streams, threads=threads, nireq=nireq,

@@ -1,4 +1,4 @@
-"""Options of `benchmark`, and the values that they stand for."""
+"""Options of `benchmark`, and the values made of them."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class SharedDeviceFlags:
 
 @dataclass(frozen=True)
 class WorkloadFlags:
-    """What to run, and for how long."""
+    """The options of a workload: input, duration, decode mode."""
 
     time_s: float | None
     iterations: int | None
@@ -119,7 +119,7 @@ class WorkloadFlags:
 
 @dataclass(frozen=True)
 class BaselineFlags:
-    """What to compare with, and the allowed loss of throughput."""
+    """The baseline, and the allowed loss of throughput."""
 
     baseline: Path | None
     baseline_command: str | None
@@ -176,33 +176,34 @@ _SWEEP = (
                       "(default: throughput, unless --streams is given)."),
     click.option("--inference-precision", "--precision", "precisions", multiple=True,
                  callback=_names(INFERENCE_PRECISIONS), metavar="PRECISION,…",
-                 help=f"Inference precisions: {', '.join(INFERENCE_PRECISIONS)} (default: the device's own choice)."),
+                 help=f"Inference precisions: {', '.join(INFERENCE_PRECISIONS)} (default: chosen by the device)."),
     click.option("--batch", "batches", multiple=True, callback=_numbers(int, 1), metavar="N,…",
-                 help="Images per request (default: the model's own; end to end as in `classify`)."),
+                 help="Images per request (default: the model's batch size; end to end, as `classify` chooses it)."),
     click.option("--max-rate", "rates", multiple=True, callback=_numbers(float, 0), metavar="FPS,…",
-                 help="Let images arrive at this rate and count latency from the arrival; 0: as fast as possible "
+                 help="Send images at this rate; latency counts from the arrival of an image. 0: as fast as possible "
                       "(default: 0)."),
     click.option("--mode", type=click.Choice(list(_MODES)), default="inference", show_default=True,
-                 help="The network alone, from image files to classes, or both."),
+                 help="inference: the network alone; end-to-end: from image files to classes."),
 )  # fmt: skip
 _WORKLOAD = (
     click.option("--time", "time_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
                  help="Duration of each measurement (default: 10, unless --iterations is given)."),
     click.option("--iterations", type=click.IntRange(min=1), metavar="N",
-                 help="Number of requests of each measurement; end to end: of images."),
+                 help="Number of requests per measurement; end to end, number of images."),
     click.option("--warmup", type=click.FloatRange(min=0), default=0.5, show_default=True, metavar="SECONDS",
                  help="Duration of the warm-up before each measurement."),
     click.option("--input", "source", default=RANDOM, show_default=True, metavar="DIR|random",
-                 help="Folder of images, or random for generated ones."),
+                 help="Folder of images, or random for generated images."),
     click.option("--decode", type=click.Choice(DECODES), default="auto", show_default=True,
                  help="How image files are decoded, as in `classify`."),
-    click.option("--per-layer", is_flag=True, help="Also measure the time and the precision of each layer."),
+    click.option("--per-layer", is_flag=True, help="Also report the time and the precision of each layer."),
 )  # fmt: skip
 _BASELINE = (
     click.option("--baseline", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
                  help="Compare with the JSON report of an earlier run."),
     click.option("--baseline-command", metavar="COMMAND",
-                 help=f"Compare with a command that prints such a JSON report, in {PAIRS} alternating runs."),
+                 help=f"Compare with a command that prints a JSON report; both run {PAIRS} times, in turn."),
     click.option("--max-regression", type=click.FloatRange(min=0, max=1), default=MAX_REGRESSION, show_default=True,
-                 metavar="FRACTION", help="Exit with code 3 if throughput is lower by more than this fraction."),
+                 metavar="FRACTION",
+                 help="Exit with code 3 if throughput is lower than the baseline's by more than this fraction."),
 )  # fmt: skip

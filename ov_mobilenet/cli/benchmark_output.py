@@ -48,7 +48,9 @@ def check_reports(files: tuple[Path, ...]) -> None:
     """
     for file in files:
         if file.suffix not in _WRITERS:
-            raise UsageError("unknown report format", expected=f"a file name with {', '.join(_WRITERS)}", got=file)
+            raise UsageError(
+                "unknown report format", expected=f"a file name that ends in {', '.join(_WRITERS)}", got=file
+            )
         if not file.parent.is_dir():
             raise UsageError("the folder of the report does not exist", where=file.parent)
         if file.suffix == ".html":

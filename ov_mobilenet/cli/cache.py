@@ -53,9 +53,11 @@ def list_entries(context: click.Context, output_format: str, cache_dir: Path | N
     "--older-than",
     type=click.FloatRange(min=0),
     metavar="DAYS",
-    help="Delete only what was not used for this many days.",
+    help="Delete only files that are older than DAYS days; for compiled models, counted from their last use.",
 )
-@click.option("--dry-run", "--dry_run", is_flag=True, help="Print what would be deleted, and stop.")
+@click.option(
+    "--dry-run", "--dry_run", is_flag=True, help="Print the files that would be deleted, without deleting them."
+)
 @options.cache_root
 @click.pass_context
 def prune(context: click.Context, older_than: float | None, dry_run: bool, cache_dir: Path | None) -> None:

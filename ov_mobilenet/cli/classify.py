@@ -34,11 +34,12 @@ if TYPE_CHECKING:
 @options.geometry_and_labels
 @click.option(
     "--decode", type=click.Choice(DECODES), default="auto", show_default=True,
-    help="auto: decode large JPEGs at reduced size, within 2 grey levels of exact for the others.",
+    help="exact: the pixels that accuracy is measured with. auto: large JPEGs are decoded at reduced size; other "
+    "images differ by at most 2 grey levels. fast: other large images are reduced too.",
 )  # fmt: skip
 @click.option(
     "--profile", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="Run with the settings that `tune` wrote to FILE, instead of device options.",
+    help="Profile written by `tune`, instead of the device options.",
 )  # fmt: skip
 @input_options
 @device_options
@@ -60,14 +61,15 @@ def classify_command(
     """Classify images, videos, camera frames and streams.
 
     MODEL is a zoo name, a model.yml or an IR .xml. A name or a model.yml is converted once, to FP32, into the cache;
-    --ir-dir runs an IR of your own instead.
+    --ir-dir runs your own IR instead.
 
     INPUT is an image; a folder, searched recursively; a wildcard; @LIST.txt with one path per line, relative to the
     working directory, where empty lines and lines starting with # are skipped; - for paths on stdin; a tar shard; a
     video; a camera (0, /dev/video0); or a stream (rtsp, http). A camera or stream must be the last INPUT: only its
     newest frame is classified, so that results do not lag behind; other frames are dropped and counted.
 
-    An image that cannot be read gets an error in its place. The other images are classified, and the exit code is 1.
+    For an image that cannot be read, an error takes the place of the result. The other images are classified, and the
+    exit code is 1.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""The command `compare`."""
+"""`compare`: IRs and source networks on the same images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CSV_COLUMNS = (
 @click.option("--geometry", metavar="STEPS", help="Crop and resize for all models, instead of each model's own.")
 @click.option(
     "--time", "time_s", type=click.FloatRange(min=0), default=DEFAULT_TIME_S, show_default=True,
-    metavar="S", help="Duration of each speed measurement in seconds; 0 skips them.",
+    metavar="SECONDS", help="Duration of each speed measurement; 0 skips them.",
 )  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(min=0), hidden=True, help="Old spelling of --time.")
 @options.lookup
@@ -54,8 +54,8 @@ def compare_command(
 
     MODEL is a zoo name, a model.yml or an IR .xml, run in OpenVINO at f32 (or --inference-precision); MODEL@f32,
     MODEL@bf16 and MODEL@f16 set the precision. MODEL@source is the source network of a description, run in its own
-    framework (onnxruntime, PyTorch, LiteRT, TensorFlow); so is its file, NET.onnx or NET.tflite, with model.yml beside
-    it.
+    framework (onnxruntime, PyTorch, LiteRT, TensorFlow). The path of the network file, such as NET.onnx, means the same
+    if its model.yml is beside it.
 
     Agreement (same top-1) and the largest difference of a probability are measured against the first model. FPS and p50
     are measured on frames in memory: OpenVINO runs them through an infer queue, other frameworks one after another.

@@ -13,7 +13,7 @@ SHELLS = ("bash", "zsh", "fish")
 def completion_command(context: click.Context, shell: str) -> None:
     """Print the completion script for a SHELL: bash (4.4 or newer), zsh or fish.
 
-    Install it for the current user, then open a new shell:
+    Run one of these lines to install the script for the current user, then open a new shell.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`convert --dry-run`: what would be converted."""
+"""`convert --dry-run`: print the IRs that would be written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def show_plan(
     rows: list[dict[str, Any]],
     config: ModelConfig,
 ) -> None:
-    """Collect a row per IR that would be written; as a table, print what would be converted and how."""
+    """Collect a row for each IR that would be written; with `--format table`, also print how it would be made."""
     plan = plan_conversion(config)
     folder = download_dir / "public" / config.name
     actions = {f.name: plan_file(f, folder / f.name, cache_dir or default_root()) for f in config.files}

@@ -1,4 +1,4 @@
-"""Convert and verify one model, in this process or in one of its own."""
+"""Convert and verify one model, in this process or in a separate one."""
 
 from __future__ import annotations
 
@@ -108,9 +108,9 @@ def _verify(job: ConversionJob, model: IrModel, row: dict[str, Any]) -> OvMobile
 
 
 def run_in_process(job: ConversionJob, gate: Gate) -> ConversionOutcome:
-    """`run_job` in a process of its own, because OpenVINO converts only one network at a time per process.
+    """`run_job` in a separate process, because OpenVINO converts only one network at a time per process.
 
-    A process that dies, for example of a lack of memory, fails this model only.
+    A process that dies, for example for lack of memory, fails only this model.
 
     Raises:
         Interrupted: the command is being interrupted.

@@ -1,4 +1,4 @@
-"""`convert`."""
+"""`convert`: models of the zoo, or the user's own network, to IRs."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ SCHEMA_VERSION = 1  # of each entry of the JSON output
 @backend_options
 @click.option(
     "-o", "--output-dir", "--output_dir", type=click.Path(path_type=Path, file_okay=False), default=None,
-    help="Write IRs to OUTPUT_DIR/public/NAME/PRECISION/NAME.xml (default: the download folder).",
+    metavar="DIR", help="Write IRs to DIR/public/NAME/PRECISION/NAME.xml (default: the download folder).",
 )  # fmt: skip
 @click.option(
     "-d", "--download-dir", "--download_dir", type=click.Path(path_type=Path, file_okay=False), default=Path(),
-    help="Download source files to DOWNLOAD_DIR/public/NAME (default: the current folder).",
+    metavar="DIR", help="Download source files to DIR/public/NAME (default: the current folder).",
 )  # fmt: skip
 @click.option(
     "--precisions", metavar="P[,P]", help="Weight precisions: FP16, FP32 or both (default: as the description says)."
@@ -58,10 +58,10 @@ SCHEMA_VERSION = 1  # of each entry of the JSON output
 )
 @click.option(
     "--verify-images", type=click.Path(path_type=Path, exists=True), default=None,
-    help="Images to verify on (default: generated noise).",
+    help="Image or folder of images to verify on (default: generated noise).",
 )  # fmt: skip
 @click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True,
+    "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
     help="Number of models to convert in parallel.",
 )  # fmt: skip
 @click.option("--dry-run", "--dry_run", is_flag=True, help="Print what would be converted, without converting it.")
@@ -89,7 +89,7 @@ def convert_command(
 ) -> int:
     """Convert models to OpenVINO IRs that take raw BGR pixels and return probabilities.
 
-    MODEL is a zoo name, a wildcard or the path of a model.yml. A network of your own is given with --source.
+    MODEL is a zoo name, a wildcard or the path of a model.yml. Use --source to convert your own network.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Options of the commands that measure accuracy: the dataset and the images to use of it."""
+"""Options of the commands that measure accuracy: the dataset, and the subset of its images to use."""
 
 from __future__ import annotations
 
@@ -44,14 +44,16 @@ def print_failure(failure: Failure) -> None:
 _OPTIONS = (
     click.option(
         "--dataset", required=True, metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False),
-        help="Labelled images: one folder per class, named by synset, class number or class name; or a folder for "
-        "--annotations.",
+        help="Labelled images: one folder per class, named by synset, class number or class name; or the folder of the "
+        "images that --annotations lists.",
     ),
     click.option(
         "--annotations", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False),
         help="The class of each image: ImageNet's val.txt, or a CSV file (default: DIR/val.txt if it exists).",
     ),
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Use the first N images."),
-    click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Use N images drawn at random; no --limit."),
-    click.option("--seed", type=int, default=0, show_default=True, help="Seed of --sample."),
+    click.option(
+        "--sample", type=click.IntRange(min=1), metavar="N", help="Use N images drawn at random; excludes --limit."
+    ),
+    click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of --sample."),
 )  # fmt: skip

@@ -25,10 +25,12 @@ SCHEMA_VERSION = 1
 
 
 @click.command("demo")
-@click.option("-d", "--device", default="AUTO", show_default=True, help="Device to classify on: CPU, GPU, NPU, AUTO, …")
+@click.option(
+    "-d", "--device", default="AUTO", show_default=True, metavar="DEVICE", help="Device to classify on; see `devices`."
+)
 @options.format_option("table", "json")
 def demo_command(device: str, output_format: str) -> None:
-    """Convert the built-in sample model, verify it and classify its images, without network access.
+    """Convert the built-in sample model, verify it and classify its sample images, without network access.
 
     Writes only to the user's cache folder.
 
@@ -84,7 +86,7 @@ def recorded_answers(folder: Path) -> list[list[float]]:
 
 
 def _verify(classifier: Classifier, folder: Path) -> float:
-    """The largest difference of a probability from torch's. Raises: VerificationError, if above the tolerance."""
+    """Return the largest difference of a probability from torch's. Raises: VerificationError, if it is too large."""
     import numpy as np
 
     frames = np.stack(list(draw_noise(IMAGE_SIZE, IMAGE_SIZE)))

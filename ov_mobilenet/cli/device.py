@@ -78,7 +78,7 @@ def _key_and_value(
 
 _CHOICES = (
     click.option(
-        "-d", "--device", default="AUTO", show_default=True,
+        "-d", "--device", default="AUTO", show_default=True, metavar="DEVICE",
         help="CPU, GPU, GPU.1, NPU, AUTO, AUTO:GPU,CPU, MULTI:…, HETERO:… or BATCH:GPU(8); see `devices`.",
     ),
     click.option("--hint", type=click.Choice(HINTS), help="Performance hint (default: chosen by the device)."),
@@ -93,7 +93,7 @@ MORE = (
     click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads for inference."),
     click.option(
         "--nireq", type=click.IntRange(min=1), metavar="N",
-        help="Number of infer requests (default: the optimal number for the device).",
+        help="Number of infer requests (default: the optimal number of the device).",
     ),
     click.option("--pin/--no-pin", default=None, help="Bind CPU threads to cores (default: chosen by the device)."),
     click.option(

@@ -1,4 +1,4 @@
-"""`devices`."""
+"""`devices`: the available devices, and why others are missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 @options.format_option("table", "json")
 @click.pass_context
 def devices_command(context: click.Context, output_format: str) -> None:
-    """List the available devices with their capabilities, and what is missing for the others.
+    """List the available devices with their capabilities, and the reasons why others are not available.
 
     With -v, also list the properties of each device with their values. If a plugin fails, its error is shown.
 

@@ -1,4 +1,4 @@
-"""The command `download`."""
+"""`download`: the source files of models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ov_mobilenet.zoo.model import ModelConfig
 @model_selection
 @click.option(
     "-o", "--output-dir", "--output_dir", type=click.Path(path_type=Path, file_okay=False), default=Path(),
-    help="Download to OUTPUT_DIR/public/NAME (default: the current folder).",
+    metavar="DIR", help="Download to DIR/public/NAME (default: the current folder).",
 )  # fmt: skip
 @click.option(
     "-j",
@@ -29,12 +29,13 @@ from ov_mobilenet.zoo.model import ModelConfig
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
+    metavar="N",
     help="Number of models to download in parallel.",
 )
-@click.option("--mirror", metavar="DIR|URL", help="Try this folder or URL first, for NAME/FILE.")
+@click.option("--mirror", metavar="DIR|URL", help="Folder or URL that is tried first; it holds NAME/FILE.")
 @click.option(
     "--num-attempts", "--num_attempts", type=click.IntRange(min=1), default=DEFAULT_RETRY.attempts, show_default=True,
-    help="Number of attempts for each URL.",
+    metavar="N", help="Number of attempts for each URL.",
 )  # fmt: skip
 @click.option(
     "--progress-format", "--progress_format", type=click.Choice(["text", "json"]), default="text", show_default=True,

@@ -40,7 +40,9 @@ class FormOptions:
             UsageError: an option has a bad value, or two options contradict each other.
         """
         if self.batch is not None and self.batch != -1 and not 1 <= self.batch <= MAX_BATCH:
-            raise UsageError("bad --batch", expected=f"1 to {MAX_BATCH}, or -1 for a dynamic batch", got=self.batch)
+            raise UsageError(
+                "invalid --batch", expected=f"1 to {MAX_BATCH}, or -1 for a dynamic batch size", got=self.batch
+            )
         form = Form(
             batch=self.batch,
             layout=self.layout,
@@ -59,15 +61,16 @@ def form_options(function: F) -> F:
     """Add the options; the command receives them as one argument `form_values`."""
     function = options.collect_into(FormOptions, "form_values")(function)
     for option in reversed((
-        click.option("--batch", type=int, help="Fixed batch size, or -1 for a dynamic batch."),
+        click.option("--batch", type=int, metavar="N", help="Fixed batch size, or -1 for a dynamic batch size."),
         click.option(
             "--input-shape", "--input_shape", metavar="N,C,H,W",
-            help="Input shape of the network, in the network's own layout. With another size, set --geometry too.",
+            help="Input shape of the network, in the network's own layout. If it changes the image size, set "
+            "--geometry too.",
         ),
-        click.option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Layout of the converted input."),
+        click.option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Input layout of the converted model."),
         click.option(
             "--input-type", type=click.Choice(["f32", "u8"]),
-            help="Element type of the converted input (default: f32; u8 with --bake-geometry or YUV planes).",
+            help="Input element type of the converted model (default: f32; u8 with --bake-geometry or YUV planes).",
         ),
         click.option("--geometry", metavar="STEPS", help="Crop and resize, such as 'resize 256 greater, crop 224'."),
         click.option(
@@ -80,7 +83,8 @@ def form_options(function: F) -> F:
         ),
         click.option(
             "--for", "deploy_for", type=click.Choice(DEPLOYMENTS),
-            help="npu: fixed input shape. ovms: decoded images of any size, as OpenVINO Model Server feeds them.",
+            help="npu: fix the input shape. ovms: accept decoded images of any size, as OpenVINO Model Server "
+            "sends them.",
         ),
     )):  # fmt: skip
         function = option(function)
@@ -94,7 +98,7 @@ def _parse_shape(text: str | None) -> tuple[int, ...] | None:
     sizes = tuple(int(part) if part.isdecimal() and len(part) < 8 else 0 for part in parts)
     if len(sizes) != 4 or not all(0 < size <= MAX_SIDE for size in sizes) or sizes[0] > MAX_BATCH:
         raise UsageError(
-            "bad --input-shape", got=text,
+            "invalid --input-shape", got=text,
             expected=f"four positive numbers such as 1,3,224,224, sides up to {MAX_SIDE}, batch up to {MAX_BATCH}",
         )  # fmt: skip
     return sizes

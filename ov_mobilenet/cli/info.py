@@ -90,9 +90,9 @@ def config_facts(config: ModelConfig) -> dict[str, Any]:
 
 
 def open_model_zoo_facts(config: ModelConfig) -> dict[str, Any]:
-    """What `omz_info_dumper` prints for a model, with the same keys.
+    """The values that `omz_info_dumper` prints for a model, under the same keys.
 
-    `subdirectory` is where `convert` writes the IRs below its output folder. No model here is a composite of several
+    `subdirectory` is the folder of the IRs below the output folder of `convert`. No model of this zoo has several
     stages.
     """
     from ov_mobilenet.conversion.converter import default_precisions

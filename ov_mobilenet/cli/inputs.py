@@ -29,7 +29,7 @@ class InputOptions:
         """Open the INPUT arguments. Raises: UsageError, as `open_inputs`."""
         from ov_mobilenet.inputs.open_inputs import open_inputs
 
-        # We report what is wrong with a video; FFmpeg and OpenCV would print their own messages between the results.
+        # Errors of a video are reported by this package; FFmpeg and OpenCV would print theirs between the results.
         os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         return open_inputs(

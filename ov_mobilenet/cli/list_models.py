@@ -70,7 +70,9 @@ def _print(configs: list[ModelConfig], output_format: str) -> None:
                 human_size(sum(file.size for file in config.files)),
             )
         )
-    print_table(("model", "source", "input", "GFLOPs", "MParams", "top-1", "top-5", "download"), rows, numbers_from=3)
+    print_table(
+        ("model", "framework", "input", "GFLOPs", "MParams", "top-1", "top-5", "download"), rows, numbers_from=3
+    )
 
 
 def summary(config: ModelConfig) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the output that they have in common."""
+"""Options and output that several commands share."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def lookup(function: F) -> F:
     function = collect_into(Lookup, "lookup")(function)
     function = click.option(
         "--ir-dir", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR",
-        help="Run the IR that `convert -o DIR` wrote, DIR/public/NAME/PRECISION/NAME.xml, if MODEL is not an IR: "
-        f"{' before '.join(PRECISION_ORDER)}.",
+        help="If MODEL is not an IR, use the one that `convert -o DIR` wrote to DIR/public/NAME/PRECISION/NAME.xml; of "
+        f"several, the first of {', '.join(PRECISION_ORDER)}.",
     )(function)  # fmt: skip
     return config_dirs(cache_dir(function))
 
@@ -77,7 +77,7 @@ def lookup(function: F) -> F:
 def cache_root(function: F) -> F:
     """`--cache-dir`."""
     return click.option(
-        "--cache-dir", "--cache_dir", type=click.Path(path_type=Path, file_okay=False), default=None,
+        "--cache-dir", "--cache_dir", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR",
         help="Cache of downloads and converted models (default: the user's cache folder).",
     )(function)  # fmt: skip
 
@@ -91,7 +91,7 @@ def config_dirs(function: F) -> F:
     """`--config-dir`; the user's configuration folder is added if it exists."""
     return click.option(
         "--config-dir", "config_dirs", multiple=True, envvar=CONFIG_DIR_VARIABLE, callback=_with_user_folder,
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path), metavar="DIR",
         help=f"Folder with your own descriptions, NAME/model.yml each; repeatable (or {CONFIG_DIR_VARIABLE}).",
     )(function)  # fmt: skip
 
@@ -114,10 +114,12 @@ def geometry_and_labels(function: F) -> F:
     """`--geometry` and `--labels`, which replace those of the model."""
     function = click.option(
         "--labels", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-        help="Class names, one per line, instead of the model's.",
+        help="File with one class name per line, instead of the model's labels.",
     )(function)  # fmt: skip
     return click.option(
-        "--geometry", metavar="STEPS", help="Crop and resize instead of the model's, such as 'resize 256, crop 224'."
+        "--geometry",
+        metavar="STEPS",
+        help="Crop and resize instead of the model's own, such as 'resize 256, crop 224'.",
     )(function)
 
 

@@ -62,11 +62,12 @@ def output_options(function: options.F) -> options.F:
     """`-k`, `--scores`, `--min-probability`, `--format`, `-o`, `--resume`, `--overwrite` as one `OutputOptions`."""
     decorators = (
         click.option(
-            "-k", "--top-k", type=click.IntRange(min=1), show_default=str(DEFAULT_TOP_K), help="Classes per image."
+            "-k", "--top-k", type=click.IntRange(min=1), metavar="N",
+            help=f"Number of classes per image (default: {DEFAULT_TOP_K}).",
         ),
         click.option(
             "--scores", type=click.Choice(["topk", "all"]), default="topk", show_default=True,
-            help="Output the most probable classes or all classes, best first.",
+            help="Output the most probable classes, or all classes; the most probable first.",
         ),
         click.option(
             "--min-probability", type=click.FloatRange(0, 1), metavar="P", help="Leave out classes below probability P."
@@ -74,7 +75,7 @@ def output_options(function: options.F) -> options.F:
         click.option(
             "--format", "output_format",
             type=click.Choice([name for name in options.ALL_FORMATS if name in OUTPUT_FORMATS]),
-            show_default="by the suffix of -o, else table", help="Format of the results.",
+            help="Format of the results (default: by the suffix of -o, otherwise table).",
         ),
         click.option(
             "-o", "--output", metavar="FILE",

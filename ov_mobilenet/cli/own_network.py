@@ -63,23 +63,25 @@ def source_options(function: F) -> F:
         click.option(
             "--source", type=_NonEmptyPath(path_type=Path), metavar="FILE|FOLDER",
             help="Convert your own network (.onnx, .pb, .tflite, .h5, .keras, .pth, .pt, .ckpt, .safetensors, or the "
-            "folder of a SavedModel) under the name --name. A MODEL given as well provides the default normalisation "
-            "and geometry.",
+            "folder of a SavedModel); --name gives it a name. If a MODEL is given too, its normalisation and geometry "
+            "are the defaults.",
         ),
         click.option(
             "--preset", type=click.Choice(sorted(PRESETS)),
             help="Normalisation of the networks published for this framework.",
         ),
         click.option(
-            "--mean-values", "--mean_values", metavar="A[,B,C]", help="Mean, in the network's channel order."
+            "--mean-values", "--mean_values", metavar="A[,B,C]",
+            help="Mean per channel, in the network's channel order."
         ),
         click.option(
-            "--scale-values", "--scale_values", metavar="A[,B,C]", help="Scale, in the network's channel order."
+            "--scale-values", "--scale_values", metavar="A[,B,C]",
+            help="Scale per channel, in the network's channel order."
         ),
         click.option(
             "--reverse-input-channels/--no-reverse-input-channels",
             "--reverse_input_channels/--no_reverse_input_channels", default=None,
-            help="Whether the network takes RGB (default) or BGR.",
+            help="The network takes RGB (default); with --no-reverse-input-channels it takes BGR.",
         ),
         click.option(
             "--source-layout", "--source_layout", type=click.Choice(["NCHW", "NHWC"]),
@@ -88,19 +90,23 @@ def source_options(function: F) -> F:
         click.option("--output", metavar="NAME", help="Output tensor, if the network has several."),
         click.option(
             "--output-kind", type=click.Choice(["logits", "probabilities"]),
-            help="What the network's output holds; the conversion fails if it does not.",
+            help="Kind of the network's output; the conversion fails if it does not match.",
         ),
         click.option(
             "--labels", metavar="FILE|SET",
-            help="Class names, one per line; or imagenet_1000_classes, imagenet_1001_classes, none.",
+            help="File with one class name per line, or imagenet_1000_classes, imagenet_1001_classes or none.",
         ),
         click.option(
             "--architecture", type=click.Choice(ARCHITECTURES),
             help="Architecture of PyTorch weights (default: identified).",
         ),
-        click.option("--width", type=float, help="Width multiplier that the weights must have."),
-        click.option("--classes", type=click.IntRange(min=1), help="Number of classes that the network must have."),
-        click.option("--weights-key", metavar="KEY", help="Entry of a checkpoint that holds several sets of weights."),
+        click.option("--width", type=float, metavar="X", help="Width multiplier that the weights must have."),
+        click.option(
+            "--classes", type=click.IntRange(min=1), metavar="N", help="Number of classes that the network must have."
+        ),
+        click.option(
+            "--weights-key", metavar="KEY", help="Entry to use of a checkpoint that holds several sets of weights."
+        ),
     )):  # fmt: skip
         function = option(function)
     return function
@@ -127,7 +133,7 @@ def describe_source(
     """Inspect the network, describe it, and report on stderr what was guessed.
 
     Args:
-        form: whose geometry and input shape become part of the description.
+        form: its geometry and input shape become part of the description.
         template: a model whose normalisation and geometry are the defaults.
 
     Returns:
@@ -140,7 +146,7 @@ def describe_source(
         raise UsageError(
             "--source requires --name",
             expected="a name of letters, digits, '.', '_' or '-' that does not end in .xml",
-            got=repr(name),
+            got=None if name is None else repr(name),
         )
     choices = _choices(own, form)
     normalisation = _default_normalisation(own, template)
@@ -204,6 +210,6 @@ def _parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
     least = LEAST_SCALE if option == "--scale-values" else 0.0
     if numbers is None or len(numbers) not in (1, 3) or not all(least <= abs(n) < LIMIT for n in numbers):
         raise UsageError(
-            f"bad {option}", expected="one number or three, such as 127.5 or 123.675,116.28,103.53", got=text
+            f"invalid {option}", expected="one number or three, such as 127.5 or 123.675,116.28,103.53", got=text
         )
     return numbers

@@ -1,7 +1,7 @@
 """Progress on stderr: a bar on a terminal, a line every ten seconds elsewhere, nothing with `-q`.
 
-A bar appears after one second, is drawn at most four times per second and is removed at the end. No thread draws:
-progress costs nothing between two updates, so a command that measures time updates only between measurements.
+A bar appears after one second, is drawn at most four times per second and is removed at the end. No background thread
+draws, so progress costs nothing between two updates; a command that measures time updates it only between measurements.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Progress:
         self.clock = clock
 
     def task(self) -> ProgressTask:
-        """Start a task; it has a bar or lines of its own."""
+        """Start a task, which has its own bar or lines."""
         return ProgressTask(self)
 
     def draw(self, task: ProgressTask, done: float, total: float | None, text: str) -> None:
@@ -66,7 +66,7 @@ class ProgressTask:
         self._due = self._begun + progress.first_s
 
     def update(self, done: float, total: float | None, describe: Callable[[float], str]) -> None:
-        """Draw the task if it is time to.
+        """Draw the task if its next drawing is due.
 
         Args:
             done: how much is done.
@@ -143,7 +143,7 @@ class BarProgress(Progress):
 
 @contextmanager
 def _rich_bars() -> Iterator[RichProgress]:
-    """rich's bars; what is printed on the same terminal meanwhile appears above them."""
+    """rich's bars; other output on the same terminal appears above them."""
     from rich.console import Console
     from rich.file_proxy import FileProxy
     from rich.progress import BarColumn, TextColumn

@@ -1,4 +1,4 @@
-"""The command `quantize`."""
+"""`quantize`: a model to INT8."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCHEMA_VERSION = 1
 @click.argument("model")
 @click.option(
     "--calibration", multiple=True, required=True, metavar="INPUT",
-    help="Calibration images: folders (recursive), files, wildcards, @LIST, - for stdin, tar shards, videos; "
+    help="Calibration images: folders (recursive), files, wildcards, @LIST.txt, - for stdin, tar shards, videos; "
     "repeatable.",
 )  # fmt: skip
 @click.option(
@@ -32,18 +32,26 @@ SCHEMA_VERSION = 1
     type=click.IntRange(min=1),
     default=300,
     show_default=True,
+    metavar="N",
     help="Number of calibration images to use.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of their random choice.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of the random choice of calibration images.",
+)
 @click.option(
     "--preset", type=click.Choice(["auto", "performance", "mixed"]), default="auto", show_default=True,
-    help="auto: the preset that was measured best for networks of this kind.",
+    help="auto: the preset with the best measured results for this kind of network.",
 )  # fmt: skip
 @click.option(
     "--fast-bias-correction/--no-fast-bias-correction", default=False, show_default=True,
     help="Correct the bias of each layer by a faster, less accurate method.",
 )  # fmt: skip
-@click.option("--ignored-scope", multiple=True, metavar="NAME|REGEX", help="Keep operations in float; repeatable.")
+@click.option("--ignored-scope", multiple=True, metavar="NAME|REGEX", help="Operations to keep in float; repeatable.")
 @click.option(
     "--dataset", type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
@@ -52,15 +60,20 @@ SCHEMA_VERSION = 1
 @click.option(
     "--max-drop", type=click.FloatRange(min=0.0, max=1.0), metavar="FRACTION",
     help="Revert layers to float until top-1 on --dataset drops by at most this fraction, such as 0.01; exit with code "
-    "3 if it drops further.",
+    "3 if that is not possible.",
 )  # fmt: skip
 @click.option(
-    "-d", "--device", default="CPU", show_default=True, help="Device to run on; warn if INT8 is not faster there."
+    "-d",
+    "--device",
+    default="CPU",
+    show_default=True,
+    metavar="DEVICE",
+    help="Device that the model will run on; a warning is printed if INT8 is not faster there.",
 )
 @click.option(
     "-o", "--output-dir", "--output_dir", type=click.Path(path_type=Path, file_okay=False), default=None,
-    help="Write the IR to OUTPUT_DIR/public/NAME/FP16-INT8/NAME.xml (default: beside a given IR, or in the current "
-    "folder).",
+    metavar="DIR", help="Write the IR to DIR/public/NAME/FP16-INT8/NAME.xml (default: beside a given IR, otherwise in "
+    "the current folder).",
 )  # fmt: skip
 @options.format_option("table", "json")
 @options.lookup
@@ -81,9 +94,9 @@ def quantize_command(
     output_format: str,
     lookup: Lookup,
 ) -> None:
-    """Quantise a MODEL to INT8, calibrated on images that go through the model's own crop and resize.
+    """Quantise a MODEL to INT8. Calibration images go through the model's own crop and resize.
 
-    MODEL is a zoo name, a model.yml or an IR .xml of `convert`.
+    MODEL is a zoo name, a model.yml, or an IR .xml written by `convert`.
 
     Needs NNCF: pip install "ov-mobilenet[quantize]".
 

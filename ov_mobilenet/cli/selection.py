@@ -60,10 +60,10 @@ def model_selection(function: F) -> F:
         click.option("--print_all", "--print-all", is_flag=True, help="Print the names of all models and exit."),
         click.option(
             "--list", "list_file", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE.lst",
-            help="File with model names or wildcards, one per line; # begins a comment.",
+            help="File with model names or wildcards, one per line; # starts a comment.",
         ),
         click.option("--all", "all_models", is_flag=True, help="Select all models of the zoo."),
-        click.option("--name", "names", metavar="PAT[,PAT]", help="Model names or wildcards."),
+        click.option("--name", "names", metavar="PAT[,PAT]", help="Names or wildcards of models."),
         options.config_dirs,
         click.argument("models", nargs=-1, metavar="[MODEL]…"),
     ):  # fmt: skip
@@ -81,7 +81,7 @@ def selected(wanted: Selection) -> SelectedConfigs:
     if wanted.ways != 1:
         raise UsageError(
             "no models selected" if not wanted.ways else "models selected in several ways",
-            expected="one of MODEL…, --name, --all, --list", got=f"{wanted.ways} of them",
+            expected="one of MODEL…, --name, --all, --list", got=f"{wanted.ways} of them" if wanted.ways else None,
         )  # fmt: skip
     if wanted.all_models:
         return load_folders(matching_folders(config_dirs=wanted.config_dirs))

@@ -1,4 +1,4 @@
-"""`tune`."""
+"""`tune`: the best settings for a model on a device."""
 
 from __future__ import annotations
 
@@ -29,35 +29,41 @@ EXIT_NOTHING_FOUND = 3
 @click.command("tune")
 @click.argument("model")
 @click.option(
-    "-d", "--device", default="AUTO", show_default=True, help="Device to tune; AUTO tunes the device it selects."
+    "-d",
+    "--device",
+    default="AUTO",
+    show_default=True,
+    metavar="DEVICE",
+    help="Device to tune for; with AUTO, the device that AUTO selects.",
 )
 @click.option(
     "--objective", type=click.Choice(get_args(Objective)), default="throughput", show_default=True,
     help="latency: lowest p95 with one infer request; efficiency: images per joule, or per second of CPU time.",
 )  # fmt: skip
 @click.option(
-    "--latency-budget-ms", type=click.FloatRange(min=0, min_open=True), metavar="X",
-    help="Upper limit of the p95 latency in milliseconds.",
+    "--latency-budget-ms", type=click.FloatRange(min=0, min_open=True), metavar="MS",
+    help="Upper limit of the p95 latency, in milliseconds.",
 )  # fmt: skip
 @click.option(
     "--precision", type=click.Choice(PRECISIONS), default="own", show_default=True,
-    help="own: the device's default; any: all that the device supports, and the IR FP16-INT8/NAME.xml if it exists.",
+    help="own: the device's default; any: all that the device supports, and the INT8 IR FP16-INT8/NAME.xml if it "
+    "exists.",
 )  # fmt: skip
 @click.option(
     "--mode", type=click.Choice(get_args(Mode)), default="inference", show_default=True,
-    help="inference: the network alone; end-to-end: from image files to classes, as classify runs.",
+    help="inference: the network alone; end-to-end: from image files to classes, as in `classify`.",
 )  # fmt: skip
 @click.option(
     "-i", "--input", "input_", default=RANDOM, show_default=True, metavar="DIR|random",
-    help="Folder of images to run on, or random for generated ones.",
+    help="Folder of images to run on, or random for generated images.",
 )  # fmt: skip
 @click.option(
     "--time-limit", type=click.FloatRange(min=1), default=120.0, show_default=True, metavar="SECONDS",
     help="Time for the whole search.",
 )  # fmt: skip
 @click.option(
-    "--max-drop", type=click.FloatRange(min=0, max=1), metavar="D",
-    help="Reject precisions that lose more top-1 than this fraction (0.01: one percentage point); needs --dataset.",
+    "--max-drop", type=click.FloatRange(min=0, max=1), metavar="FRACTION",
+    help="Reject precisions that lose more top-1 than this (0.01: one percentage point); requires --dataset.",
 )  # fmt: skip
 @click.option("--max-accuracy-drop", type=click.FloatRange(min=0, max=1), hidden=True)  # its name in 0.1
 @click.option(
@@ -66,16 +72,16 @@ EXIT_NOTHING_FOUND = 3
 )  # fmt: skip
 @click.option(
     "--annotations", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
-    help="Labels of the dataset, as `accuracy --annotations` takes them.",
+    help="Class of each image of the dataset, as `accuracy --annotations` takes it.",
 )  # fmt: skip
 @click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", help="Use the first N images of the dataset.",
 )  # fmt: skip
 @click.option(
     "--sample", type=click.IntRange(min=1), metavar="N",
-    help="Use N images of the dataset drawn at random (default: 200, without --limit).",
+    help="Use N images of the dataset drawn at random (default: 200, unless --limit is given).",
 )  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of --sample.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of --sample.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Profile to write (default: NAME.profile.yml in the current folder); an existing file is replaced.",
@@ -106,7 +112,8 @@ def tune_command(
 ) -> int:
     """Find the best batch size, streams, infer requests, threads and precision, and write a deployment profile.
 
-    Run the model with it: `classify MODEL … --profile FILE`. Other work on the machine distorts the measurements.
+    Run the model with the profile: `classify MODEL … --profile FILE`. Other work on the machine distorts the
+    measurements.
 
     \b
     Examples:
@@ -122,7 +129,7 @@ def tune_command(
     if (max_drop is None) != (dataset is None):
         raise UsageError("--max-drop and --dataset must be given together")
     if annotations is not None and dataset is None:
-        raise UsageError("--annotations needs --dataset")
+        raise UsageError("--annotations requires --dataset")
     further: TuneOptions = {
         "config_dirs": lookup.config_dirs, "cache_dir": lookup.cache_dir, "offline": lookup.offline,
         "ir_dir": lookup.ir_dir,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 # Rows of the table and of Markdown; the chosen settings and the Pareto front always appear.
 MAX_ROWS = 12
-HEADS = ("", "precision", "batch", "streams", "requests", "threads", "FPS", "p95 ms", "per CPU s", "per joule")
+HEADS = ("", "precision", "batch", "streams", "requests", "threads", "FPS", "p95 ms", "images/CPU s", "images/J")
 NUMBERS_FROM = 2
 LEGEND = "* chosen, + on the Pareto front of throughput and p95"
 
@@ -27,7 +27,7 @@ def print_result(found: Tuned, path: Path | None, form: str) -> None:
     """Print to stdout.
 
     Args:
-        path: of the profile; None if none was written.
+        path: path of the profile; None if none was written.
         form: table, json, markdown or csv.
     """
     if form == "json":

@@ -58,9 +58,9 @@ def _apply(context: click.Context, parameter: click.Parameter, given: bool) -> N
 
 
 def set_up_logging(level: int) -> None:
-    """Write log messages of the package from `level` on to the stderr of this process, in place of earlier settings.
+    """Write log messages of the package from `level` on to the stderr of this process; replaces earlier settings.
 
-    Which IR a model name leads to is an INFO message that is also shown at level WARNING, the default.
+    The INFO message that says which IR runs for a model name is also shown at the default level, WARNING.
     """
     logger = logging.getLogger("ov_mobilenet")
     logger.handlers[:] = [_StderrHandler(level)]
@@ -69,7 +69,7 @@ def set_up_logging(level: int) -> None:
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to the current `sys.stderr`, which may be another one than when logging was set up."""
+    """Writes to the current `sys.stderr`, which may have changed since logging was set up."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class _StderrHandler(logging.Handler):
 
 
 def describe_choice(choice: IrChoice) -> str:
-    """One line: which IR a model name leads to, and how to run another one."""
+    """One line: the IR that runs for a model name, and how to run another one."""
     from pathlib import Path
 
     from ov_mobilenet.resolve import find_irs
@@ -100,7 +100,7 @@ def describe_choice(choice: IrChoice) -> str:
         return f"using IR {choice.xml} ({state}; run your own by the path of its .xml)"
     own = find_irs(Path(), choice.name)
     if own:
-        return f"using IR {choice.xml} ({state}; {own[0]} is not used, --ir-dir . uses it)"
+        return f"using IR {choice.xml} ({state}; {own[0]} exists but is not used; add --ir-dir . to use it)"
     return f"using IR {choice.xml} ({state}; run your own with --ir-dir DIR)"
 
 

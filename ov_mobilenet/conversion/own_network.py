@@ -195,7 +195,7 @@ def _shape(facts: SourceFacts, choices: UserChoices, layout: str, guesses: list[
     if choices.shape is not None:
         if len(choices.shape) != 4 or choices.shape[layout.index("C")] != 3:
             raise UsageError(
-                "bad --input-shape", expected=f"four numbers in the order {layout}, with 3 channels",
+                "invalid --input-shape", expected=f"four numbers in the order {layout}, with 3 channels",
                 got=list(choices.shape),
             )  # fmt: skip
         return choices.shape

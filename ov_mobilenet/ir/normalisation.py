@@ -53,7 +53,7 @@ def bake(
     check_layout(model, layout, path)
     if sorted(target_layout) != sorted(layout):
         raise ConversionError(
-            "bad layout", where=path, expected=f"the letters of {layout} in any order", got=target_layout
+            "invalid layout", where=path, expected=f"the letters of {layout} in any order", got=target_layout
         )
     element = ov.Type.u8 if input_type == "u8" else ov.Type.f32
     bakes_rows = target_layout == "NHWC" and model.inputs[0].get_partial_shape()[layout.index("W")].is_static

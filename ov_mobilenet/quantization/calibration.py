@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MIN_IMAGES = 10
 RECOMMENDED_IMAGES = 50
-# For networks that are insensitive to the channel order, the mean confidences in both orders differ by less than this.
+# The mean confidences of a network in both channel orders differ by less than this if it is insensitive to the order.
 CONFIDENCE_MARGIN = 0.05
 
 
@@ -54,7 +54,7 @@ def read_calibration(
 
     Args:
         inputs: as for `open_inputs`, except live sources; repeated images are used once.
-        on_progress: called after each image that was looked at.
+        on_progress: called after each image, whether or not it is used.
 
     Raises:
         UsageError: no images, a live source, or a subset size below 1.
@@ -63,7 +63,7 @@ def read_calibration(
     import numpy as np
 
     if subset_size < 1:
-        raise UsageError("bad subset size", expected="at least 1", got=subset_size)
+        raise UsageError("invalid subset size", expected="at least 1", got=subset_size)
     read_inputs = _repeatable(inputs)
     names = sorted({_name(item) for item in read_inputs()})
     drawn = np.random.default_rng(seed).permutation(len(names)).tolist()
@@ -140,7 +140,7 @@ def calibration_warnings(
     Args:
         sources: the source of each image.
         answers: the float model's probabilities, (N, classes).
-        swapped: the same for the images with red and blue exchanged.
+        swapped: the same with red and blue of the images exchanged.
     """
     warnings = []
     if len(sources) < RECOMMENDED_IMAGES:

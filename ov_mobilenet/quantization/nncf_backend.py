@@ -28,11 +28,11 @@ _INSTALL = 'Install it: pip install "ov-mobilenet[quantize]"'
 
 @dataclass(frozen=True)
 class QuantisationRequest:
-    """What NNCF needs to quantise a network.
+    """A network to quantise, with its calibration images and settings.
 
     Attributes:
         network: the float network; it is not changed.
-        record: its record.
+        record: the record of the network.
         pixels: the calibration images, uint8 (N, height, width, 3) in BGR.
     """
 
@@ -112,11 +112,11 @@ def quantise_with_accuracy_control(
 
     Args:
         images: labelled images, uint8 (N, height, width, 3) in BGR.
-        labels: their classes, int64 (N,).
-        max_drop: as a fraction.
+        labels: class of each image, int64 (N,).
+        max_drop: largest allowed drop of top-1, as a fraction.
 
     Returns:
-        As `quantise`. The drop can still be larger, for NNCF measures it with float32 weights.
+        As `quantise`. The drop can still be larger, because NNCF measures it with float32 weights.
 
     Raises:
         ConversionError: NNCF cannot quantise the network.

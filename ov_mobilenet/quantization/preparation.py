@@ -1,4 +1,4 @@
-"""What `quantize` needs to know of the float IR: whether it can be quantised, how, and the size of its frames."""
+"""Prepare a quantisation: check the float IR, choose the scheme, and find the size of its frames."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_quantisable(ir: OpenedIr) -> IrRecord:
     if quantised or (record is not None and record.precision == INT8_PRECISION):
         raise IrError(
             "the network is already quantised", where=ir.xml, expected="an FP32 or FP16 IR",
-            fix="Quantise the float IR it was made from",
+            fix="Quantise the float IR that it was made from",
         )  # fmt: skip
     if record is None:
         raise IrError(
@@ -53,14 +53,15 @@ def check_quantisable(ir: OpenedIr) -> IrRecord:
     return record
 
 
-def settle_scheme(
+def complete_scheme(
     network: ov.Model, preset: Preset | None, ignored_scope: tuple[str, ...], xml: Path
 ) -> QuantisationScheme:
     """Return the scheme for a network, with the requested preset and ignored scope.
 
     Args:
         preset: None for the preset that was measured best for networks of this kind.
-        ignored_scope: names of operations, or regular expressions that match names; these stay in float, too.
+        ignored_scope: names of operations, or regular expressions that match names; these operations stay in float
+            too.
 
     Raises:
         UsageError: an ignored scope is not a regular expression, or matches no operation.
@@ -72,7 +73,7 @@ def settle_scheme(
         try:
             found = [name for name in names if name == scope or re.fullmatch(scope, name)]
         except re.error as error:
-            raise UsageError(f"bad ignored scope ({error})", got=repr(scope)) from error
+            raise UsageError(f"invalid ignored scope ({error})", got=repr(scope)) from error
         if not found:
             raise UsageError("an ignored scope matches no operation", where=xml, got=repr(scope))
         ignored += found

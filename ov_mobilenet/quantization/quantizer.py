@@ -21,7 +21,7 @@ from ov_mobilenet.quantization.int8_network import Int8Network, compile_on_cpu, 
 from ov_mobilenet.quantization.preparation import (
     INT8_PRECISION,
     check_quantisable,
-    settle_scheme,
+    complete_scheme,
     whole_image_geometry,
 )
 from ov_mobilenet.quantization.topology import QuantisationScheme
@@ -44,10 +44,10 @@ class QuantizeSettings:
         preset: `performance`, `mixed`, or `auto` for the one that was measured best for networks of this kind.
         fast_bias_correction: whether to correct the bias of each layer by a faster, less accurate method; None for the
             accurate one.
-        ignored_scope: names of operations, or regular expressions that match names; these stay in float, in addition to
-            those that always do.
-        max_drop: largest allowed drop of top-1 on the dataset, as a fraction; layers are reverted to float until it
-            holds.
+        ignored_scope: names of operations, or regular expressions that match names; these operations stay in float,
+            in addition to those of the chosen scheme.
+        max_drop: largest allowed drop of top-1 on the dataset, as a fraction; layers are reverted to float until it is
+            met.
     """
 
     subset_size: int = 300
@@ -67,7 +67,7 @@ class Quantized:
         put_back: layers that were reverted to float to keep `max_drop`.
         accuracy: top-1 before and after, agreement and number of images, see `Int8Accuracy`; None without a dataset.
         report: the accuracy as JSON, `NAME.accuracy.json` beside the IR; None without a dataset.
-        bytes_ratio: size of its `.bin` divided by that of the float IR.
+        bytes_ratio: size of the `.bin` divided by that of the float IR.
     """
 
     model: IrModel
@@ -97,21 +97,23 @@ def quantize(
         model: a zoo name, the path of a `model.yml`, or the path of an FP32 or FP16 IR of `convert` that takes frames
             of the network's own size.
         calibration: images, folders, wildcards, lists, shards and videos, as for `open_inputs`.
-        target: the `.xml` to write. By default `FP16-INT8/NAME.xml` beside the folder of an IR, and
+        target: the `.xml` to write; by default `FP16-INT8/NAME.xml` beside the folder of an IR, and
             `public/NAME/FP16-INT8/NAME.xml` in the current folder for a zoo name or a `model.yml`.
         output_dir: write to `public/NAME/FP16-INT8/NAME.xml` in this folder; excludes `target`.
+        settings: calibration subset, preset, ignored scope and largest allowed drop of top-1.
         dataset: labelled images, as for `measure_accuracy`; needed to measure the accuracy and for `max_drop`.
-        device: where the model will run; a warning says if INT8 is not faster there.
+        device: the device that the model will run on; a warning is logged if INT8 is not faster there.
         on_progress: called after each calibration image.
-        on_image: old name of `on_progress`.
-        options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`).
+        on_image: the name of `on_progress` in 0.1.
+        options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `ir_dir`).
 
     Raises:
         MissingDependencyError: NNCF is not installed, or OpenVINO is too old for it.
-        IrError: not an IR, without a record of ov-mobilenet, or already INT8.
+        IrError: the IR cannot be read, has no record of ov-mobilenet, does not take frames of the network's own size,
+            or is already INT8.
         ImageError: too few images can be read.
-        UsageError: no images, or a live source; `max_drop` without a dataset; an ignored scope that matches nothing;
-            both `target` and `output_dir`.
+        UsageError: no images, or a live source; `max_drop` without a dataset; an ignored scope that matches no
+            operation; both `target` and `output_dir`.
         VerificationError: top-1 drops by more than `max_drop`; nothing is written.
         OvMobilenetError: as `load_classifier`.
     """
@@ -125,7 +127,7 @@ def quantize(
     for warning in nncf_backend.device_warnings(device):
         log.warning("%s", warning)
     preset = None if settings.preset == "auto" else settings.preset
-    scheme = settle_scheme(ir.network, preset, settings.ignored_scope, ir.xml)
+    scheme = complete_scheme(ir.network, preset, settings.ignored_scope, ir.xml)
     geometry = record.geometry or whole_image_geometry(ir.network)
     images = read_calibration(calibration, geometry, settings.subset_size, settings.seed, on_image or on_progress)
     if images.skipped:
@@ -160,7 +162,7 @@ def _quantise(
         The network, its accuracy on the validation dataset, and the layers that were reverted to float.
 
     Raises:
-        VerificationError: top-1 drops by more than `max_drop` all the same.
+        VerificationError: top-1 still drops by more than `max_drop`.
     """
     int8 = finish(nncf_backend.quantise(request), request.record)
     if validation is None:
@@ -196,7 +198,7 @@ def _default_target(model: str | Path, xml: Path, output_dir: Path | None) -> Pa
 def _calibration_facts(
     images: PreparedImages, settings: QuantizeSettings, scheme: QuantisationScheme, put_back: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return what the record says about the calibration."""
+    """Return the facts about the calibration that the record holds."""
     facts = {
         "nncf": nncf_backend.version(),
         "images": len(images.pixels),

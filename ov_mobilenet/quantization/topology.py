@@ -24,7 +24,7 @@ class QuantisationScheme:
         ranges: how the range of an activation is estimated: the `largest` value over all calibration images, or the
             `mean` of the largest value of each image.
         in_float: names of operations that stay in float.
-        reason: the property of the network that decided it.
+        reason: the property of the network that decided the scheme.
     """
 
     preset: Preset

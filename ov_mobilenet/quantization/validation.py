@@ -1,4 +1,4 @@
-"""The validation dataset: top-1 before and after quantisation, and the report about it."""
+"""The validation dataset: top-1 before and after quantisation, and its report."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def write_report(xml: Path, record: IrRecord) -> Path | None:
     """Write the accuracy and the calibration of an IR to `NAME.accuracy.json` beside it.
 
     Returns:
-        The report; None without an accuracy, and then the report of an earlier IR is deleted.
+        The report; None if the record holds no accuracy; the report of an earlier IR is then deleted.
     """
     report = xml.with_suffix(".accuracy.json")
     if record.accuracy is None:

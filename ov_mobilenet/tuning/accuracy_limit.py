@@ -28,8 +28,8 @@ class AccuracyFilter:
     """Accepts or rejects precisions; measures each at most once, and only those that could be chosen.
 
     Attributes:
-        top1: of the precisions measured.
-        rejected: precisions that lose too much, or that there was no time to measure, with the reason.
+        top1: top-1 accuracy of each precision measured.
+        rejected: precisions that lose too much accuracy, or could not be measured in time, with the reason.
         spent_s: seconds spent on measuring.
     """
 

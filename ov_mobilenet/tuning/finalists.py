@@ -1,4 +1,4 @@
-"""The last stage of tuning: the best candidates are measured in turn until they differ or the time is over."""
+"""The last stage of tuning: the best candidates are measured in turn until they differ or the time is up."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def compare_finalists(
 ) -> Decision:
     """Measure the finalists in turn, and decide.
 
-    A candidate that is significantly worse is dropped, unless it may be needed because the better ones exceed the
+    A candidate that is significantly worse is dropped, unless it may be needed because better ones exceed the
     latency budget. The default stays to the end: the result is compared with it.
 
     Args:

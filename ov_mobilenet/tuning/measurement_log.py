@@ -1,4 +1,4 @@
-"""Measurements within a time limit: taken, recorded, ranked."""
+"""Take measurements within a time limit, record and rank them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class MeasurementLog:
     """Takes measurements while time is left, records them, and estimates how long the next one takes.
 
     Attributes:
-        samples: of each candidate, in the order measured.
+        samples: the samples of each candidate, in the order measured.
         failures: candidates that cannot run, with the error message.
     """
 

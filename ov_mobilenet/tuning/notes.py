@@ -1,4 +1,4 @@
-"""What a user should know about a tuning result, one sentence per fact."""
+"""Notes for the user on a tuning result, one sentence per fact."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ov_mobilenet.tuning.space import Goal, describe
 
 
 def notes_on(result: SearchResult, goal: Goal, *, given: Path) -> Iterator[str]:
-    """Sentences for the user.
+    """Sentences about the result.
 
     Args:
-        given: the IR that was given; an INT8 IR next to it may have been chosen.
+        given: the IR that the user gave; an INT8 IR beside it may have been chosen.
     """
     decision = result.decision
     if result.is_busy:

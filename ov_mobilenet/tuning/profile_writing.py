@@ -1,4 +1,4 @@
-"""From a search result to a deployment profile, and the profile to a file; `runtime.profile` reads it."""
+"""Make a deployment profile of a search result, and write it to a file, which `runtime.profile` reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search: measure the noise, then a coarse grid, then neighbours of the best; the finalists decide."""
+"""The search: measure the noise, a coarse grid, neighbours of the best candidates, and finally the finalists."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from ov_mobilenet.tuning.measurement_log import Clock, Measure, MeasurementLog, 
 from ov_mobilenet.tuning.space import Candidate, Goal, PrecisionOption, Sample, SearchSpace
 from ov_mobilenet.tuning.variation import robust_deviation
 
-# Fractions of the time limit: new candidates are tried first until the one, doubtful ones are measured again first
-# until the other; the rest is for the finalists.
+# Fractions of the time limit. Until the first, new candidates take precedence over repeated measurements of doubtful
+# ones; until the second, the repeated measurements do. The rest is for the finalists.
 EXPLORE_UNTIL, REPEAT_UNTIL = 0.45, 0.55
 SLICES_PER_LIMIT = 100
 MAX_SLICE_S = 1.0
 NOISE_SAMPLES = 5
 # Noise above this fraction is reported: the machine is busy.
 BUSY_NOISE = 0.05
-# Scores lower than the best by less than 3 (4) times the noise count as equal (as promising), within these limits of
-# the logarithm of the score.
+# A score counts as equal to the best if it is lower by less than 3 times the noise, and as promising if by less than 4
+# times. These differences of log scores are clamped to these ranges.
 EQUAL_RANGE = (0.02, 0.10)
 PROMISING_RANGE = (0.10, 0.25)
 HEADROOM_RANGE = (0.0, 0.3)
 MAX_FINALISTS = 4
-# Under a budget, finalists are the best candidates at each of these further fractions of headroom: other work on the
-# machine can double latencies.
+# With a latency budget, the finalists are the best candidates at each of these additional fractions of headroom: other
+# work on the machine can double latencies.
 EXTRA_HEADROOMS = (0.0, 0.2, 0.45, 0.7)
 
 
@@ -38,8 +38,8 @@ class SearchResult:
     Attributes:
         noise: relative standard deviation of throughput between repeated measurements, before the search.
         samples: the median sample of each candidate.
-        top1: of the precisions whose accuracy was measured.
-        rejected: precisions that are not accurate enough, or not measured for lack of time, with the reason.
+        top1: top-1 accuracy of the precisions measured.
+        rejected: precisions that lose too much accuracy, or could not be measured in time, with the reason.
         failures: candidates that cannot run, with the error message.
         rounds: number of rounds of the last stage.
     """
@@ -94,8 +94,8 @@ def search(
 
     Args:
         measure: measures a candidate for the given number of seconds; raises OvMobilenetError if it cannot run.
-        time_limit_s: no measurement starts that is expected to end later; the duration of compilation is estimated
-            from the measurements before.
+        time_limit_s: a measurement that is expected to end later is not started; the duration of compilation is
+            estimated from earlier measurements.
         clock: returns seconds.
         accuracy: how much accuracy a precision may lose; None for no limit.
         on_step: called after each measurement.
@@ -143,7 +143,7 @@ def _clamp(value: float, limits: tuple[float, float]) -> float:
 
 
 class _Explorer:
-    """Proposes the candidate to measure next."""
+    """Proposes the next candidate to measure."""
 
     def __init__(
         self, log: MeasurementLog, space: SearchSpace, accuracy_filter: AccuracyFilter, thresholds: _Thresholds
@@ -157,13 +157,13 @@ class _Explorer:
         self._visits[candidate] = self._visits.get(candidate, 0) + 1
 
     def next_new(self) -> Candidate | None:
-        """A candidate not yet visited: of the grid, then a neighbour of the best, then of other promising ones."""
+        """A candidate not yet visited: from the grid, then a neighbour of the best or of other promising candidates."""
         return next((one for one in self._new_candidates() if one not in self._visits), None)
 
     def next_repeat(self) -> Candidate | None:
-        """The best candidate visited once and not close to the best; the machine may have been busy at that moment.
+        """The best candidate that was visited only once and fell behind: the machine may have been busy at that moment.
 
-        Candidates with a short measurement only come first.
+        Candidates that had only a short measurement come first.
         """
         close = self._close_to_best(self._thresholds.equal)
         ranked = [one for one in self._log.ranked(self._thresholds.headroom) if self._visits.get(one) == 1]
@@ -172,7 +172,7 @@ class _Explorer:
 
     def _new_candidates(self) -> Iterator[Candidate]:
         yield from self._grid
-        # Of equally good candidates the simplest first; otherwise noise decides where the search goes.
+        # Among equally good candidates, the simplest comes first; otherwise noise would decide where the search goes.
         equal = self._close_to_best(self._thresholds.equal)
         if equal and self._log.is_within_budget(equal[0], self._thresholds.headroom):
             equal.sort(key=self._space.complexity)
@@ -196,7 +196,7 @@ def _measure_candidate(log: MeasurementLog, candidate: Candidate, slice_s: float
 def _finalists(
     log: MeasurementLog, space: SearchSpace, accuracy_filter: AccuracyFilter, thresholds: _Thresholds
 ) -> list[Candidate]:
-    """The best candidates and the simplest close to them; under a budget, the best at several headrooms."""
+    """The best candidates and the simplest close to them; with a latency budget, the best at several headrooms."""
     affordable = int(log.remaining_s / (MIN_ROUNDS * MIN_SLICE_S * 2)) - 1
     most = max(2, min(MAX_FINALISTS, affordable))
     if log.goal.latency_budget_ms is not None:

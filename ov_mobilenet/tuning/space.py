@@ -20,7 +20,7 @@ class PrecisionOption:
 
     Attributes:
         inference: None for the device's default.
-        name: for output: bf16, INT8.
+        name: the precision in messages and reports, such as bf16 or INT8.
     """
 
     xml: Path
@@ -51,7 +51,8 @@ class Sample:
     """The result of one measurement.
 
     Attributes:
-        p95_ms: 95th percentile of the latency; of a request, or end to end from opening the file to the result.
+        p95_ms: 95th percentile of the latency of a request; end to end, of an image, from opening its file to the
+            result.
         images_per_cpu_s: images per second of this process's CPU time; None if unknown.
         images_per_j: images per joule of the CPU packages; None if unknown.
         inference_precision, streams, requests: the values in effect; requests in total.
@@ -68,7 +69,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Goal:
-    """What to optimise.
+    """The objective of a search, and the latency budget.
 
     Attributes:
         latency_budget_ms: upper limit of the 95th percentile of the latency; None for no limit.
@@ -95,7 +96,7 @@ class SearchSpace:
     """The values of each setting in ascending order; None stands at the place of the device's default.
 
     Attributes:
-        default: what runs without any settings; measured first, and the reference of the reported gain.
+        default: the candidate without any settings; measured first, and the reference of the reported gain.
     """
 
     default: Candidate

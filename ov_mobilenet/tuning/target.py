@@ -32,7 +32,7 @@ PrecisionChoice = Literal["own", "any", "int8", "f32", "bf16", "f16"]
 PRECISION_CHOICES: tuple[PrecisionChoice, ...] = get_args(PrecisionChoice)
 
 BATCHES = (1, 2, 4, 8, 16, 32)
-# Infer requests per stream. End to end on a CPU, a stream decodes that many images before it infers them.
+# Infer requests per stream; and, end to end on a CPU, images that a stream decodes before it infers them.
 REQUESTS_PER_STREAM, IMAGES_PER_TURN = (1, 2, 4), (2, 4, 8, 16)
 # Compiled models kept in memory; a search returns to few of its candidates.
 MAX_COMPILED = 8
@@ -44,7 +44,7 @@ class TuningTarget:
 
     Attributes:
         xml: the IR that was given.
-        device: the device to tune: the one that AUTO selects, otherwise the given name.
+        device: the device to tune for: the one that AUTO selects, otherwise the given one.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class TuningTarget:
                 IR in the folder `FP16-INT8` next to the given IR if there is one; otherwise this precision alone.
 
         Raises:
-            UsageError: `int8` without an INT8 IR.
+            UsageError: `choice` is `int8`, and there is no INT8 IR.
         """
         default = self._default.compiled(None)
         kind = family(self.device) if parse_device(self.device).plugin is None else ""
@@ -117,7 +117,7 @@ class TuningTarget:
         return None if name is None else _as_inference_precision(name)
 
     def reference(self) -> PrecisionOption:
-        """The precision that accuracy is compared with: f32 if the device supports it, otherwise its default."""
+        """The precision that the others are compared with: f32 if the device supports it, otherwise its default."""
         if self.default_precision != "f32" and "f32" in self._supported_precisions():
             return PrecisionOption(self.xml, "f32", "f32")
         return next(self._precision_options("own"))

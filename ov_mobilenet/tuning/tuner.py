@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 TIME_LIMIT_S = 120.0
-# Images of the dataset that accuracy is measured on, for each precision, where neither limit nor sample is given.
+# Number of images that accuracy is measured on, for each precision, if neither limit nor sample is given.
 DATASET_SAMPLE = 200
 
 
 class TuneOptions(LookupOptions, SubsetOptions, total=False):
-    """Further keyword arguments of `tune`: those below, the images of the dataset to use, and the fields of `Lookup`.
+    """Further keyword arguments of `tune`: those below, the subset of the dataset, and the fields of `Lookup`.
 
     Attributes:
         annotations: labels of the dataset, as for `measure_accuracy`.
@@ -48,13 +48,13 @@ class Tuned:
     """The result of `tune`.
 
     Attributes:
-        profile: to save, and to load classifiers with; None if no candidate is within the latency budget and accurate
-            enough.
+        profile: the profile, to be saved or given to `load_classifier`; None if no candidate is within
+            the latency budget and accurate enough.
         xml: the IR that the profile is for: the given one, or the INT8 IR next to it.
         device: the device that was tuned.
         measurements: the median of every candidate, highest throughput first.
         noise: relative standard deviation of throughput between repeated measurements, before the search.
-        notes: what a user should know about the result, one sentence each.
+        notes: notes for the user on the result, one sentence each.
     """
 
     profile: Profile | None
@@ -95,13 +95,14 @@ def tune(
 
     Args:
         model: a zoo name, the path of a `model.yml`, or the path of an IR `.xml`.
-        device: as OpenVINO names it; with AUTO, the device that AUTO selects is tuned.
+        device: name of the device in OpenVINO; with AUTO, the device that AUTO selects is tuned.
         objective: `throughput`; `latency`: the lowest 95th percentile with one infer request; `efficiency`: images per
             joule if the machine reports energy, otherwise images per second of CPU time.
         latency_budget_ms: upper limit of the 95th percentile, with headroom for later runs; None for no limit.
         precision: `own`: the device's default; `any`: every precision of the device, and the INT8 IR in the folder
             `FP16-INT8` next to this one if there is one; otherwise this precision alone.
-        mode: `inference`: the network alone; `end-to-end`: from image files to classes, as `Classifier.stream`.
+        mode: `inference`: the network alone; `end-to-end`: from image files to classes, as in
+            `Classifier.stream`.
         input: a folder of images, or `random` for generated ones.
         max_drop: how much top-1 accuracy a precision may lose, as a fraction, compared with this IR at f32 (at the
             device's default if it has no f32); requires `dataset`.
@@ -109,7 +110,7 @@ def tune(
         time_limit_s: seconds for everything after the IR is available.
         on_step: called after each measurement.
         options: `annotations`; `limit` (use the first N images of the dataset), `sample` (use N random ones, 200 by
-            default) and `seed`; fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`).
+            default) and `seed`; fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `ir_dir`).
 
     Raises:
         UsageError: a value is out of range, arguments exclude each other, an option is unknown, or there is no INT8 IR.

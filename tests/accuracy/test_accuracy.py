@@ -193,7 +193,7 @@ def test_limit_uses_the_first_images_and_sample_draws_with_the_seed(known: Known
     assert (drawn.images, drawn.limit, drawn.sample, drawn.seed) == (5, None, 5, 3)
     assert drawn.per_class != first.per_class
     for options in ({"limit": 0}, {"sample": 0}):
-        with pytest.raises(UsageError, match="bad (limit|sample)"):
+        with pytest.raises(UsageError, match="invalid (limit|sample)"):
             ovm.measure_accuracy(known.xml, folder, annotations=annotations, **options)  # type: ignore[arg-type]
 
 

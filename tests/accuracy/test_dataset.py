@@ -162,7 +162,7 @@ def test_a_limit_takes_the_first_images(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "sample", "message"),
-    [(0, None, "bad limit"), (None, 0, "bad sample"), (2, 2, "limit and sample exclude each other")],
+    [(0, None, "invalid limit"), (None, 0, "invalid sample"), (2, 2, "limit and sample exclude each other")],
 )
 def test_subsets_out_of_range_are_refused(limit: int | None, sample: int | None, message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -147,7 +147,10 @@ def test_a_failure_does_not_stop_the_sweep(xml: str, capsys: pytest.CaptureFixtu
         (("--batch", "0"), "expected numbers of at least 1"),
         (("--hint", "fast"), "'fast' is not one of latency, throughput"),
         (("--max-rate", "x"), "'x' is not a list of numbers"),
-        (("--report", "r.doc"), "unknown report format: expected a file name with .json, .csv, .md, .html, got r.doc"),
+        (
+            ("--report", "r.doc"),
+            "unknown report format: expected a file name that ends in .json, .csv, .md, .html, got r.doc",
+        ),
         (("--report", "no-such-folder/r.csv"), "no-such-folder: the folder of the report does not exist"),
         (("--input", "no-such-folder"), "no-such-folder: no images"),
         (("--hint", "latency", "--streams", "2"), "hint latency and 2 streams"),
@@ -259,7 +262,7 @@ def test_the_python_function(xml: str) -> None:
     assert (found.count, found.device, found.start_up_ms) == (10, "CPU", None)
     with pytest.raises(UsageError, match=r"unknown option: expected .*device, .*time_s, .*got devise"):
         ovm.benchmark(xml, devise="CPU")  # type: ignore[call-arg]
-    with pytest.raises(UsageError, match="bad batch: expected above 0, got 0"):
+    with pytest.raises(UsageError, match="invalid batch: expected above 0, got 0"):
         ovm.benchmark(xml, batch=0)
     with pytest.raises(UsageError, match="neither time nor iterations given"):
         ovm.benchmark(xml, time_s=None)

@@ -148,7 +148,7 @@ def test_the_table_is_on_stdout_and_messages_on_stderr(
         (["classify", "{model}", "{empty}"], 2, "no images"),
         (["classify", "{model}", "{images}", "--labels", "{model}"], 1, "labels do not match"),
         (["convert", "{model}", "--precisions", "FP8"], 2, "unknown precision"),
-        (["convert", "{model}", "--batch", "0"], 2, "bad --batch"),
+        (["convert", "{model}", "--batch", "0"], 2, "invalid --batch"),
         (["frobnicate"], 2, "No such command"),
         (["list", "nothing-like-it*"], 2, "unknown model"),
         (["download", "mobilenetv2-7", "--offline", "-o", "{empty}"], 1, "the network must not be used"),

@@ -77,7 +77,7 @@ def test_ir_dir_runs_what_convert_wrote(
     monkeypatch.chdir(own_irs)
     code, label, err = classify(capsys, "small", image, "--config-dir", zoo)
     assert (code, label) == (0, "cached")
-    assert err.endswith("; public/small/FP32/small.xml is not used, --ir-dir . uses it)\n")
+    assert err.endswith("; public/small/FP32/small.xml exists but is not used; add --ir-dir . to use it)\n")
     code, label, err = classify(capsys, "small", image, "--config-dir", zoo, "--ir-dir", ".")
     assert (code, label) == (0, "own")
     assert err == "using IR public/small/FP32/small.xml (also there: FP16; run one by its path)\n"
@@ -103,7 +103,10 @@ def test_ir_dir_without_an_ir_says_what_was_looked_for(
     (tmp_path / "irs" / "public" / "small").mkdir(parents=True)
     code, _, err = classify(capsys, "small", image, "--config-dir", zoo, "--ir-dir", tmp_path / "irs")
     assert code == 2
-    assert f"{tmp_path / 'irs'}: no IR of small: expected small.xml in a folder FP32, FP16, FP16-INT8 below" in err
+    assert (
+        f"{tmp_path / 'irs'}: no IR of small: expected public/small/PRECISION/small.xml, small/PRECISION/small.xml or"
+        in err
+    )
     assert "Convert it: ov-mobilenet convert small -o" in err
     code, _, err = classify(capsys, "no-such-model", image, "--ir-dir", tmp_path / "irs")
     assert code == 2

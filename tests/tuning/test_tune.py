@@ -205,7 +205,7 @@ def test_the_command_measures_accuracy_on_a_dataset(
     assert main([*plain, "--dataset", "images"]) == 2
     assert "--max-drop and --dataset must be given together" in capsys.readouterr().err
     assert main([*plain, "--annotations", str(tmp_path / "small.profile.yml")]) == 2
-    assert "--annotations needs --dataset" in capsys.readouterr().err
+    assert "--annotations requires --dataset" in capsys.readouterr().err
 
 
 def test_formats_of_the_command(

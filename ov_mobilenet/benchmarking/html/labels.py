@@ -1,4 +1,4 @@
-"""What to call each measurement in a report: its number, its settings, and what distinguishes it from the others."""
+"""Labels of the measurements in a report: number, settings, and the settings that distinguish them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ov_mobilenet.benchmarking.html.formatting import NONE, figure
 from ov_mobilenet.benchmarking.measurement import Measurement
 
-# Values of these settings are numbers, or yes and no: a label gives the name of the setting too.
+# The values of these settings are numbers, or yes and no, so a label contains the name of the setting too.
 _NAMED_IN_LABELS = ("rate", "streams", "threads", "pinning", "requests", "batch", "properties")
 
 

@@ -22,7 +22,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 24, 26, 44
 
 @dataclass(frozen=True)
 class Plot:
-    """What every plot has.
+    """The parts that all plots have.
 
     Attributes:
         width, height: natural size in CSS pixels.
@@ -43,7 +43,7 @@ class Group:
     """Measurements that share colour and shape.
 
     Attributes:
-        front: those that no other one of the group beats; empty if that is only one.
+        front: the measurements that no other one of the group beats; empty if there is only one.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The headline figures and the tables of the HTML report whose columns depend on what was measured."""
+"""The headline figures of the HTML report, and the tables whose columns depend on the measurements."""
 
 from __future__ import annotations
 
