@@ -23,7 +23,7 @@ from ov_mobilenet.ir.form import DESCRIBED_FORM, YUV, Form, complete_form
 from ov_mobilenet.ir.record import IrRecord
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.arguments import ConversionPlan
-from ov_mobilenet.zoo.geometry import Geometry, channel_order, check_size, from_dataset, whole
+from ov_mobilenet.zoo.geometry import Geometry, channel_order, check_size, geometry_of_dataset, resize_whole_image
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -148,7 +148,7 @@ def _checked_geometry(network: LocalNetwork, prepared: PreparedNetwork, form: Fo
     check_layout(prepared.model, layout, path)
     shape = prepared.model.inputs[0].get_partial_shape()
     height, width = shape[layout.index("H")], shape[layout.index("W")]
-    geometry = form.geometry or (from_dataset(config.dataset) if config.dataset is not None else None)
+    geometry = form.geometry or (geometry_of_dataset(config.dataset) if config.dataset is not None else None)
     if height.is_dynamic or width.is_dynamic:
         if form.bake_geometry or form.deploy_for == "npu":
             raise ConversionError(
@@ -157,7 +157,7 @@ def _checked_geometry(network: LocalNetwork, prepared: PreparedNetwork, form: Fo
         return geometry
     size = (height.get_length(), width.get_length())
     if geometry is None and form.bake_geometry:
-        geometry = whole(*size)
+        geometry = resize_whole_image(*size)
         log.warning("%s: the geometry is not known; the whole image is resized to %dx%d", config.name, *size)
     if geometry is None:
         return None

@@ -8,7 +8,7 @@ from ov_mobilenet.conversion.camera_planes import take_planes
 from ov_mobilenet.conversion.compression import compress_weights
 from ov_mobilenet.conversion.geometry_graph import bake_geometry
 from ov_mobilenet.conversion.naming import make_canonical
-from ov_mobilenet.ir.normalisation import bake
+from ov_mobilenet.ir.normalisation import bake_normalisation
 from ov_mobilenet.ir.record import write_record
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _bake_input(
     network: LocalNetwork,
 ) -> ov.Model:
     """Add the requested input: YUV planes, crop and resize, normalisation, element type and layout."""
-    model = bake(
+    model = bake_normalisation(
         model,
         left_to_bake,
         layout=layout,

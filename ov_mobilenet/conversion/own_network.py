@@ -14,7 +14,7 @@ from ov_mobilenet.downloads import cache
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.layout import framework_layout, guess_layout
 from ov_mobilenet.zoo.description import Description
-from ov_mobilenet.zoo.geometry import Geometry, check_size, whole
+from ov_mobilenet.zoo.geometry import Geometry, check_size, resize_whole_image
 from ov_mobilenet.zoo.labels import BACKGROUND_SETS, read_labels
 from ov_mobilenet.zoo.model import Checksum, Details, InputInfo, ModelFile
 from ov_mobilenet.zoo.normalisation import Normalisation
@@ -126,7 +126,7 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
     height, width = shape[layout.index("H")], shape[layout.index("W")]
     geometry = choices.geometry
     if geometry is None:
-        geometry = whole(height, width)
+        geometry = resize_whole_image(height, width)
         guesses.append(Guess("geometry", f"the whole image, {geometry}", "--geometry"))
     check_size(geometry, height, width)
     description = Description(

@@ -107,7 +107,7 @@ def _compile(model: ov.Model, settings: DeviceSettings, core: Any) -> tuple[Any,
     device = parse_device(settings.device)
     check_available(device, core)
     supported = _supported(device, core)
-    requested = settings.asked()
+    requested = settings.requested_properties()
     for name in requested:
         _check_property(name, device, supported)
     check_rules(device, model, settings, core)
@@ -182,7 +182,7 @@ def _read_back(compiled: Any, settings: DeviceSettings, unverified: set[str]) ->
         DeviceError: a value differs from the requested one, or a property that no plugin lists is not reported.
     """
     found: dict[str, str | None] = {}
-    for name, requested in settings.asked().items():
+    for name, requested in settings.requested_properties().items():
         if name == "DEVICE_PROPERTIES":
             _read_back_each(compiled, requested)
             found[name] = requested

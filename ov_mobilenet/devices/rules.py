@@ -57,7 +57,7 @@ def precisions(core: Any, name: str) -> tuple[str, ...]:
 
 
 def _limit_error(name: str, model: ov.Model, settings: DeviceSettings, core: Any) -> OvMobilenetError | None:
-    wanted = settings.asked().get("INFERENCE_PRECISION_HINT")
+    wanted = settings.requested_properties().get("INFERENCE_PRECISION_HINT")
     supported = _reported_precisions(core, name)
     if wanted in _CAPABILITIES.values() and supported and wanted not in supported:
         return DeviceError(
@@ -82,7 +82,7 @@ def _npu_limit_error(model: ov.Model, settings: DeviceSettings) -> OvMobilenetEr
             "the NPU supports only batch size 1", expected="batch 1", got=f"batch {shape[0]}",
             fix=f"Convert with --for npu ({NPU_BATCH_PAGE})",
         )  # fmt: skip
-    streams = settings.asked().get("NUM_STREAMS", "1")
+    streams = settings.requested_properties().get("NUM_STREAMS", "1")
     if streams != "1":
         # NPU_PAGE, Supported Properties: ov::num_streams is read-only.
         return UsageError(
@@ -102,7 +102,7 @@ def _check_batch_device(device: DeviceName, model: ov.Model, settings: DeviceSet
             "BATCH needs a model with batch size 1", expected="batch 1 and a static shape", got=shape,
             fix=f"Convert with --batch 1 ({BATCH_PAGE})",
         )  # fmt: skip
-    if settings.asked().get("PERFORMANCE_HINT") == "LATENCY":
+    if settings.requested_properties().get("PERFORMANCE_HINT") == "LATENCY":
         raise UsageError("BATCH does not support the latency hint", expected="the throughput hint", got="hint latency")
     (name,) = device.members
     if device.batch is None and "OPTIMAL_BATCH_SIZE" not in _property_names(core, name):

@@ -97,14 +97,14 @@ class DeviceSettings:
                 got=f"hint {asked['PERFORMANCE_HINT'].lower()} and {asked['NUM_STREAMS']} streams",
             )  # fmt: skip
 
-    def asked(self) -> dict[str, str]:
+    def requested_properties(self) -> dict[str, str]:
         """The OpenVINO properties requested, without the model cache."""
         return {**self._fields_as_properties(), **dict(self.properties)}
 
     @property
     def sets_parallelism(self) -> bool:
         """Whether a hint or a number of streams is requested, as a field or as a property."""
-        return not {"PERFORMANCE_HINT", "NUM_STREAMS"}.isdisjoint(self.asked())
+        return not {"PERFORMANCE_HINT", "NUM_STREAMS"}.isdisjoint(self.requested_properties())
 
     def _fields_as_properties(self) -> dict[str, str]:
         found = {

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ov_mobilenet.downloads.cache import CHUNK_BYTES, check_bytes, new_hasher
-from ov_mobilenet.downloads.transport import Stream, TransientError, Transport
+from ov_mobilenet.downloads.transport import ResponseStream, TransientError, Transport
 from ov_mobilenet.errors import HashMismatchError
 from ov_mobilenet.zoo.model import ModelFile
 
@@ -110,7 +110,7 @@ def _attempt(url: str, part: Path, file: ModelFile, transport: Transport, on_siz
         _attempt(url, part, file, transport, on_size)
 
 
-def _receive(stream: Stream, url: str, part: Path, file: ModelFile, on_size: Callable[[int], None]) -> None:
+def _receive(stream: ResponseStream, url: str, part: Path, file: ModelFile, on_size: Callable[[int], None]) -> None:
     if stream.size is not None and stream.size != file.size:
         raise HashMismatchError(
             "the size announced by the server differs from the description",

@@ -14,7 +14,7 @@ from ov_mobilenet.errors import ImageError, MissingDependencyError
 from ov_mobilenet.images.image_files import (
     IMAGE_SUFFIXES,
     MAX_PIXELS,
-    broken,
+    broken_image,
     can_use_opencv,
     damage_errors,
     open_image,
@@ -163,7 +163,7 @@ def _decode_pillow(image: Image, reduction: int) -> DecodedImage:
             )
         return image if image.mode == "RGB" else image.convert("RGB")
     except damage_errors() as error:
-        raise broken(error) from error
+        raise broken_image(error) from error
 
 
 def _apply_orientation(image: DecodedImage, orientation: int) -> DecodedImage:

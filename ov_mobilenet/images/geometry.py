@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_RESULT_SIDE = 32_768
 
 
-def apply(geometry: Geometry, image: DecodedImage, *, exact: bool = True) -> Frame:
+def apply_geometry(geometry: Geometry, image: DecodedImage, *, exact: bool = True) -> Frame:
     """Crop and resize an image to the network's input size.
 
     Args:

@@ -64,7 +64,7 @@ def damage_errors() -> tuple[type[Exception], ...]:
     )
 
 
-def broken(error: Exception) -> ImageError:
+def broken_image(error: Exception) -> ImageError:
     """The `ImageError` for an exception of `damage_errors`."""
     from PIL import Image
 
@@ -94,7 +94,7 @@ def open_image(data: bytes) -> tuple[Image, int]:
     except UnidentifiedImageError as error:
         raise ImageError("not an image in a known format", expected=", ".join(FORMATS)) from error
     except damage_errors() as error:
-        raise broken(error) from error
+        raise broken_image(error) from error
     if header.width * header.height > MAX_PIXELS:
         raise _too_large(f"{header.width}x{header.height}")
     if header.format == "PNG":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 InputType = Literal["f32", "u8"]
 
 
-def bake(
+def bake_normalisation(
     model: ov.Model,
     normalisation: Normalisation,
     *,

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.errors import ImageError, MissingDependencyError, UsageError, printable
-from ov_mobilenet.images.load_image import Decode, load_image
+from ov_mobilenet.images.load_image import DecodeMode, load_image
 from ov_mobilenet.images.yuv_planes import frame_height, to_planes
 from ov_mobilenet.runtime.items import Item, Prepared
 from ov_mobilenet.zoo.geometry import Geometry, Library
@@ -71,7 +71,7 @@ class LoadedModel:
         compile_batch: Callable[[int], Compiled],
         stream_batch: int | None = None,
         share_with_queues: bool = True,
-        decode: Decode = "auto",
+        decode: DecodeMode = "auto",
         exif_orientation: bool = True,
     ) -> None:
         """Wrap a compiled model.
@@ -97,7 +97,7 @@ class LoadedModel:
         self._compile = compile_batch
         self.stream_batch = stream_batch
         self._share_with_queues = share_with_queues
-        self._decode: Decode = decode
+        self._decode: DecodeMode = decode
         self._compiling = threading.Lock()
         self._by_batch: dict[int, BatchModel] = {}
         shape = compiled.model.inputs[0].get_partial_shape()

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Size = Annotated[int, Meta(ge=1, le=8192)]
-Triple = float | str | tuple[float, ...]
+ChannelValues = float | str | tuple[float, ...]
 
 
 class ResizeStep(Struct, frozen=True, kw_only=True, tag_field="type", tag="resize", forbid_unknown_fields=True):
@@ -40,8 +40,8 @@ class NormalizationStep(
 ):
     """(x - mean) / std, each one number or three."""
 
-    mean: Triple | None = None
-    std: Triple | None = None
+    mean: ChannelValues | None = None
+    std: ChannelValues | None = None
 
 
 class BgrToRgb(Struct, frozen=True, tag_field="type", tag="bgr_to_rgb", forbid_unknown_fields=True):
@@ -52,7 +52,7 @@ class RgbToBgr(Struct, frozen=True, tag_field="type", tag="rgb_to_bgr", forbid_u
     """Swap the first and the last channel."""
 
 
-Step = ResizeStep | CropStep | NormalizationStep | BgrToRgb | RgbToBgr
+PreprocessingStep = ResizeStep | CropStep | NormalizationStep | BgrToRgb | RgbToBgr
 
 
 class LauncherInput(Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,7 +117,7 @@ class DatasetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     dataset_meta: str | None = None
     annotation_conversion: AnnotationConversion | None = None
     subsample_size: int | str | None = None
-    preprocessing: tuple[Step, ...] = ()
+    preprocessing: tuple[PreprocessingStep, ...] = ()
     metrics: tuple[Metric, ...] = ()
 
 
