@@ -94,7 +94,7 @@ def _parse_shape(text: str | None) -> tuple[int, ...] | None:
     sizes = tuple(int(part) if part.isdecimal() and len(part) < 8 else 0 for part in parts)
     if len(sizes) != 4 or not all(0 < size <= MAX_SIDE for size in sizes) or sizes[0] > MAX_BATCH:
         raise UsageError(
-            "bad --input-shape", got=text,
+            "invalid --input-shape", got=text,
             expected=f"four positive numbers such as 1,3,224,224, sides up to {MAX_SIDE}, batch up to {MAX_BATCH}",
         )  # fmt: skip
     return sizes

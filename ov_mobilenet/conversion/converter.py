@@ -46,7 +46,7 @@ class IrModel:
     Attributes:
         xml: the `.xml`; the weights are in the `.bin` beside it.
         precision: weight precision: FP32, FP16 or FP16-INT8.
-        record: as written to the IR.
+        record: the record in the IR.
     """
 
     xml: Path
@@ -65,8 +65,8 @@ def convert_sources(
     """Convert source files to `folder/PRECISION/NAME.xml`; see `convert_network`.
 
     Raises:
-        ConfigError: an argument of the description is unknown or has a bad value.
-        ConversionError, MissingDependencyError, UsageError, OSError: as `convert_network`.
+        ConfigError: an argument of the description is unknown or has an invalid value.
+        ConversionError, MissingDependencyError, UsageError, OSError: see `convert_network`.
     """
     return convert_network(find_network(sources), folder, precisions=precisions, form=form, optimizer=optimizer)
 
@@ -86,7 +86,7 @@ def convert_network(
     Args:
         folder: output folder of the model, `OUT/public/NAME` in the Open Model Zoo's layout.
         precisions: weight precisions; by default the one that the description asks for, otherwise FP16 and FP32.
-        optimizer: the classic Model Optimizer, to convert with it instead of with this OpenVINO.
+        optimizer: the classic Model Optimizer to convert with; None to convert with this OpenVINO.
 
     Raises:
         ConversionError: the network cannot be converted as its description says.
@@ -140,7 +140,7 @@ def _checked_geometry(network: LocalNetwork, prepared: PreparedNetwork, form: Fo
 
     Raises:
         UsageError: the requested geometry or shape does not match the network's input size, or the size is odd.
-        ConversionError: the documented geometry does not, or a fixed size is needed and the network has none.
+        ConversionError: the documented geometry does not match it, or a fixed size is needed and the network has none.
     """
     from ov_mobilenet.ir.layout import check_layout
 

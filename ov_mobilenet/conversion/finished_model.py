@@ -25,7 +25,8 @@ def finish_model(prepared: PreparedNetwork, record: IrRecord, form: Form, networ
     """The model as it is saved, in the weight precision of the record.
 
     Args:
-        prepared: whose model is copied, because baking consumes a model and every precision needs one.
+        prepared: the prepared network; its model is copied, because baking consumes a model and every precision needs
+            one.
 
     Raises:
         ConversionError: the input cannot be baked.

@@ -28,7 +28,7 @@ def check_overwritable(folder: Path) -> None:
     if path.is_file() and path.read_text("utf-8", errors="replace").partition("\n")[0] not in MARKERS:
         raise ConfigError(
             "the folder already has a description that was not generated", where=path,
-            fix="Convert it by its path, or choose another --name",
+            fix="Convert that description by its path, or choose another --name",
         )  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def fetch_url(
         on_size: called with the number of bytes received; it decreases when an attempt starts over.
 
     Raises:
-        HashMismatchError: the server has other bytes than described.
+        HashMismatchError: the server sends bytes that do not match the description.
         DownloadError: the server refuses, or every attempt failed.
         OSError: the disk is full, or the folder is read-only.
     """
@@ -91,7 +91,7 @@ def fetch_url(
 
 def _attempt(url: str, part: Path, file: ModelFile, transport: Transport, on_size: Callable[[int], None]) -> None:
     start, validator = _resumable(url, part, file)
-    answered_from: int | None = None  # first byte of the answer; None without an answer
+    answered_from: int | None = None  # offset of the response's first byte; None without a response
     try:
         with transport(url, start=start, validator=validator) as stream:
             answered_from = stream.start

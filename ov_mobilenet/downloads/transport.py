@@ -29,7 +29,7 @@ TRANSIENT_STATUS = (408, 425, 429, 500, 502, 503, 504)
 
 
 class TransientError(DownloadError):
-    """A failure that the next attempt may not have.
+    """A failure that may not occur again at the next attempt.
 
     Attributes:
         retry_after_s: delay requested by the server in seconds; None without one.
@@ -89,7 +89,7 @@ def _open(
         headers |= {"Range": f"bytes={start}-", "If-Range": validator}
     with requests.Session() as session:
         session.headers.update(headers)
-        session.auth = _no_credentials  # else requests sends those of the user's .netrc
+        session.auth = _no_credentials  # otherwise requests sends those in the user's .netrc
         try:
             response = _get(session, url, allow_http, read_timeout_s, (200, 206) if start and validator else (200,))
         except (requests.RequestException, OSError, ValueError) as error:  # ValueError: "https://[x"
@@ -113,7 +113,7 @@ def _stream(response: requests.Response, url: str, start: int) -> ResponseStream
     given = re.fullmatch(rf"bytes {number}-{number}/(?:{number}|\*)", response.headers.get("Content-Range", ""))
     if given is None or int(given[1]) != start or encoded:
         error = TransientError(
-            "invalid answer to a range request", where=url,
+            "invalid response to a range request", where=url,
             expected=f"Content-Range: bytes {start}-…", got=repr(response.headers.get("Content-Range")),
         )  # fmt: skip
         error.restart = True

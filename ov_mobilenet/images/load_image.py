@@ -2,11 +2,11 @@
 
 There are three decode modes:
 
-- `exact`: bit for bit as the model's accuracy was measured.
+- `exact`: bit for bit the frame with which the model's accuracy was measured.
 - `auto`: a JPEG much larger than the result of the first resize (4 times for Pillow, 5.5 times for OpenCV) is decoded
   at a half, a quarter or an eighth of its size, which saves most of the time; all other images are within 2 grey
   levels of `exact`.
-- `fast`: as `auto`; in addition, frames and images of other formats are shrunk before the slow resizes of Pillow.
+- `fast`: like `auto`; in addition, frames and images of other formats are shrunk before the slow resizes of Pillow.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def load_image(
     Args:
         source: a path, the bytes of an image file, or a frame: uint8 (H, W, 3) BGR.
         geometry: crops and resizes; None keeps the size of the image.
-        decode: `exact`, `auto` or `fast`, see the module.
-        reader: the library that decodes; None for that of the geometry.
+        decode: `exact`, `auto` or `fast`, see the module docstring.
+        reader: the library that decodes; None for the one in the geometry.
         exif_orientation: rotate image files by their EXIF orientation.
 
     Raises:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 REDUCTIONS = (8, 4, 2)  # factors by which JPEG decoders can divide an image's sides
 # The minimum ratio of the reduced image's size to the resized one's. Pillow averages over all pixels; OpenCV samples
-# single ones, which shows the blur of a reduction; see tools/bench/README.md.
+# single ones, so that the blur of the reduction shows; see tools/bench/README.md.
 _MIN_RATIO = {"pillow": 2, "opencv": 2.75}
 
 
 def reduction(geometry: Geometry, height: int, width: int) -> int:
-    """The factor by which an image's sides may be divided before the geometry: 8, 4, 2 or 1.
+    """The factor by which an image's sides may be divided before the geometry is applied: 8, 4, 2 or 1.
 
-    1 if the image is not large enough, or if a crop in pixels comes before the first resize.
+    It is 1 if the image is not large enough, or if a crop in pixels comes before the first resize.
     """
     for step in geometry.steps:
         if isinstance(step, Crop):

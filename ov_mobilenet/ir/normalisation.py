@@ -28,16 +28,16 @@ def bake_normalisation(
     """Add the normalisation in front of a network.
 
     The order is fixed: convert to float, reverse channels, subtract the mean, divide by the scale, change the layout.
-    Mean and scale are in the channel order of the source network, so they follow the reversal.
+    Mean and scale are in the channel order of the source network, so they are applied after the reversal.
 
     Args:
         model: a network with one input; it is changed in place and must not be used afterwards.
-        layout: of the network's input, such as NCHW.
-        target_layout: of the new input; by default the network's own.
+        layout: layout of the network's input, such as NCHW.
+        target_layout: layout of the new input; by default the network's own.
         input_type: element type of the new input, values 0..255 in both cases.
 
     Raises:
-        AlreadyNormalisedError: by its record, the model contains a normalisation, ours or the Model Optimizer's.
+        AlreadyNormalisedError: a record in the model, ours or the Model Optimizer's, contains a normalisation.
         ConversionError: the layout has no channel dimension of size 3.
     """
     import openvino as ov
@@ -46,14 +46,14 @@ def bake_normalisation(
     if found := baked_normalisation(model):
         raise AlreadyNormalisedError(
             "the model already contains a normalisation; it would be applied twice",
-            where=path, expected="a network without a record of a normalisation", got=found,
+            where=path, expected="a network without a recorded normalisation", got=found,
             fix="Convert from the source network instead",
         )  # fmt: skip
     target_layout = target_layout or layout
     check_layout(model, layout, path)
     if sorted(target_layout) != sorted(layout):
         raise ConversionError(
-            "bad layout", where=path, expected=f"the letters of {layout} in any order", got=target_layout
+            "invalid layout", where=path, expected=f"the letters of {layout} in any order", got=target_layout
         )
     element = ov.Type.u8 if input_type == "u8" else ov.Type.f32
     bakes_rows = target_layout == "NHWC" and model.inputs[0].get_partial_shape()[layout.index("W")].is_static
@@ -116,7 +116,7 @@ def _bake_rows(model: ov.Model, mean: tuple[float, ...], scale: tuple[float, ...
 
 
 def baked_normalisation(model: ov.Model) -> str | None:
-    """The normalisation that a model contains by its record, ours or the Model Optimizer's; None without a record."""
+    """The normalisation in a model's record, ours or the Model Optimizer's; None if neither contains one."""
     if model.has_rt_info(["ov_mobilenet", "normalisation"]):
         return f"ov-mobilenet: {model.get_rt_info(['ov_mobilenet', 'normalisation']).astype(str)}"
     recorded = recorded_normalisation(model)

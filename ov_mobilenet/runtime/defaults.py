@@ -8,12 +8,12 @@ from ov_mobilenet.devices.names import parse_device
 from ov_mobilenet.devices.settings import DeviceSettings
 
 # A CPU classifies a batch of 4 faster than 4 single images; see tools/bench/README.md. Compiling the model for another
-# batch size takes time, which pays off from MANY_IMAGES on.
+# batch size takes time, which pays off for MANY_IMAGES and more.
 MANY_IMAGES, CPU_BATCH = 100, 4
 
 
 def default_to_throughput(settings: DeviceSettings) -> DeviceSettings:
-    """The settings with the throughput hint, unless they set a hint or a number of streams."""
+    """Add the throughput hint, unless the settings contain a hint or a number of streams."""
     return settings if settings.sets_parallelism else replace(settings, hint="throughput")
 
 

@@ -17,8 +17,8 @@ of range is an error with file, line and key. `tuning.profile_writing` writes it
     measurements:
       - {precision: bf16, batch: 8, …, chosen: true}
 
-A setting that is null is left to the device. `noise` is the relative standard deviation of throughput between repeated
-measurements. `xml` is informative: the IR is identified by its digest.
+For a setting that is null, the device chooses the value. `noise` is the relative standard deviation of throughput
+between repeated measurements. `xml` is informative: the IR is identified by its digest.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Measured(_StrictStruct, frozen=True, kw_only=True):
 
 
 class Profile(_StrictStruct, frozen=True, kw_only=True):
-    """The content of a profile file; the module documents its keys."""
+    """The content of a profile file; the module docstring describes its keys."""
 
     schema_version: int
     created: str

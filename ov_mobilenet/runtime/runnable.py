@@ -1,4 +1,4 @@
-"""An IR of any tool, adapted before it is compiled: input uint8 NHWC BGR frames, output probabilities."""
+"""Adapt an IR of any tool before it is compiled: the input is uint8 NHWC BGR frames, the output is probabilities."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Runnable:
 
     Attributes:
         xml: the IR that it was read from.
-        record: the record of ov-mobilenet in the IR; None for an IR of another tool.
+        record: the record of ov-mobilenet in the IR; None if another tool wrote the IR.
         geometry: crop and resize on the host; None if they are part of the graph.
         labels: class names, or None.
     """
@@ -63,8 +63,8 @@ class Runnable:
     ) -> Classifier:
         """Compile the network for a device.
 
-        `classify` and `probabilities` run on `settings`; queues and streams on the throughput hint unless `settings`
-        contain a hint or a number of streams.
+        `classify` and `probabilities` use `settings`. Queues and streams also use the throughput hint, unless
+        `settings` contains a hint or a number of streams.
 
         Args:
             compiler: `compile_model`, or a function that wraps it.
@@ -115,7 +115,7 @@ def make_runnable(
         raise AlreadyNormalisedError(
             "the model is already normalised; the given normalisation would be applied a second time",
             where=xml, expected="no mean_values, scale_values, reverse_input_channels", got=found,
-            fix="Leave them out: the model takes raw pixels",
+            fix="Omit them: the model takes raw pixels",
         )  # fmt: skip
     channel_order = "BGR" if record is None else record.channel_order
     if record is None:
@@ -132,7 +132,9 @@ def make_runnable(
     names = given_names or (record.labels if record is not None else _model_info_labels(network))
     classes = network.outputs[0].get_partial_shape()[1].get_length()
     if names is not None and len(names) != classes:
-        raise ConfigError("labels do not match the classes", where=xml, expected=classes, got=len(names))
+        raise ConfigError(
+            "the number of labels does not match the number of classes", where=xml, expected=classes, got=len(names)
+        )
     return Runnable(xml, _with_frame_input(network, record, xml, reverse=channel_order == "RGB"), record, chosen, names)
 
 
@@ -146,10 +148,10 @@ def _with_probabilities(network: ov.Model, xml: Path) -> ov.Model:
 
 
 def _assumptions(network: ov.Model) -> list[str]:
-    """Warnings about assumptions for an IR without a record of ov-mobilenet.
+    """Warnings about the assumptions made for an IR without a record of ov-mobilenet.
 
     By the Open Model Zoo's convention an IR takes BGR: the Model Optimizer reverses the channels of a network that
-    takes RGB. If it did not, the network takes BGR, as Caffe networks do, or expects RGB input.
+    takes RGB. If it did not reverse them, the network takes BGR, as Caffe networks do, or its IR expects RGB input.
     """
     made = read_mo_record(network)
     if made is None:
@@ -157,7 +159,7 @@ def _assumptions(network: ov.Model) -> list[str]:
     warnings = []
     if not made.reverses_channels:
         warnings.append(
-            "the Model Optimizer did not reverse the channels; whether the network takes BGR or RGB is not known. "
+            "the Model Optimizer did not reverse the channels, so it is unknown whether the network takes BGR or RGB. "
             "Assuming BGR; if it takes RGB, convert it again with --reverse_input_channels"
         )
     if not made.has_mean_or_scale:
@@ -173,7 +175,7 @@ def _host_geometry(
         if wanted is not None:
             raise UsageError(
                 "the model crops and resizes in the graph", where=xml, expected="no geometry", got=wanted,
-                fix="Leave it out",
+                fix="Omit the geometry",
             )  # fmt: skip
         return None
     height, width = _frame_size(network, record, xml)

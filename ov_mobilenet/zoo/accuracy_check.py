@@ -1,7 +1,7 @@
 """The content of an `accuracy-check.yml` as frozen values.
 
-The schema is the part of the Open Model Zoo accuracy checker's that classification uses. Settings that only that
-program needs (devices, paths) are accepted and ignored.
+The schema is the part of the Open Model Zoo accuracy checker's schema that classification uses. Settings that only
+the accuracy checker itself needs (devices, paths) are accepted and ignored.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class CropStep(Struct, frozen=True, kw_only=True, tag_field="type", tag="crop", 
 class NormalizationStep(
     Struct, frozen=True, kw_only=True, tag_field="type", tag="normalization", forbid_unknown_fields=True
 ):
-    """(x - mean) / std, each one number or three."""
+    """(x - mean) / std; mean and std are one number or three."""
 
     mean: ChannelValues | None = None
     std: ChannelValues | None = None
@@ -75,7 +75,7 @@ class Adapter(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Launcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The framework that runs the network; `openvino` (`dlsdk` in old files) is the converted model."""
+    """The framework that runs the network; `openvino` (`dlsdk` in old files) means the converted model."""
 
     framework: str
     adapter: Literal["classification"] | Adapter | None = None
@@ -130,7 +130,7 @@ class CheckedModel(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AccuracyCheck(Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of the file."""
+    """The content of an `accuracy-check.yml`."""
 
     models: tuple[CheckedModel, ...]
 

@@ -32,7 +32,7 @@ class Document:
     Attributes:
         path: the file.
         text: its bytes.
-        data: its content.
+        data: its content as plain Python values.
         lines: the 1-based line of every key.
     """
 

@@ -85,7 +85,7 @@ def resize_whole_image(height: int, width: int) -> Geometry:
 def check_size(
     geometry: Geometry, height: int, width: int, *, error: type[OvMobilenetError] = UsageError, where: object = None
 ) -> None:
-    """Check that the last step results in the network's input size. Raises: `error`."""
+    """Check that the last step results in the network's input size. Raises: the class `error`."""
     last = geometry.steps[-1] if geometry.steps else None
     if last is None or (last.height, last.width) != (height, width):
         raise error(
@@ -97,7 +97,7 @@ def check_size(
 
 
 def check_steps(steps: Sequence[PreprocessingStep]) -> tuple[int, str] | None:
-    """The index of the first invalid step and what is wrong with it; None if all steps are valid."""
+    """The index of the first invalid step and the reason; None if all steps are valid."""
     for index, step in enumerate(steps):
         if isinstance(step, ResizeStep | CropStep):
             fraction = step.central_fraction if isinstance(step, CropStep) else None
@@ -190,7 +190,7 @@ def parse_geometry(text: str) -> Geometry:
     """Parse the text form of a geometry, which the module's docstring describes.
 
     Raises:
-        UsageError: a step is invalid. Names the step.
+        UsageError: a step is invalid. The message contains the step.
     """
     steps: list[Resize | Crop] = []
     library: Library = "opencv"

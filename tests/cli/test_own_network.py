@@ -143,18 +143,18 @@ def test_another_input_shape(tmp_path: Path, capsys: Capture) -> None:
         (["--mean-values", "1,2"], "bad --mean-values: expected one number or three"),
         (["--scale-values", "0"], "bad --scale-values"),
         (["--preset", "tensorflow", "--mean-values", "1"], "the normalisation is given twice"),
-        (["--input-shape", "1,128,128,3"], "bad --input-shape: expected four numbers in the order NCHW"),
+        (["--input-shape", "1,128,128,3"], "invalid --input-shape: expected four numbers in the order NCHW"),
         (["--geometry", "resize 99"], "does not match the network's input size"),
         (
             ["--labels", "imagenet_1000_classes"],
-            "the number of labels does not match the classes: expected 16, got 1000",
+            "the number of labels does not match the number of classes: expected 16, got 1000",
         ),
         (
             ["--output-kind", "probabilities"],
             "--output-kind does not match the model's output: expected probabilities, got logits",
         ),
         (["--classes", "15"], "--classes does not match the network: expected 15, got 16"),
-        (["--width", "1.0"], "--width is for weights without a graph"),
+        (["--width", "1.0"], "--width can only be used with weights without a graph"),
         (["--scale-values", "1e-50"], "bad --scale-values"),
         (["--scale-values", "1e39"], "bad --scale-values"),
         (["--mean-values", "nan"], "bad --mean-values"),
@@ -162,8 +162,8 @@ def test_another_input_shape(tmp_path: Path, capsys: Capture) -> None:
         (["--name", SAMPLE], "is taken by another model"),
         (["--source", ""], "the path is empty"),
         (["--batch", "4097"], "bad --batch"),
-        (["--input-shape", "1,3,8193,224"], "bad --input-shape"),
-        (["--input-shape", "4097,3,224,224"], "bad --input-shape"),
+        (["--input-shape", "1,3,8193,224"], "invalid --input-shape"),
+        (["--input-shape", "4097,3,224,224"], "invalid --input-shape"),
         (["--architecture", "mobilenet_v2"], "the network has another architecture: expected mobilenet_v2"),
         (["--name", "a/b"], "--source requires --name"),
         (["--all"], "--source converts one network"),
@@ -222,7 +222,7 @@ def test_named_pipes_are_refused(tmp_path: Path, capsys: Capture) -> None:
     ("option", "message"),
     [
         (["--width", "nan"], "--width does not match the network: expected nan, got 0.25"),
-        (["--output", "prob"], "--output is for networks; this file holds weights without a graph"),
+        (["--output", "prob"], "--output requires a network with a graph; this file holds only weights"),
         (["--classes", "9"], "--classes does not match the network: expected 9, got 16"),
         (["--weights-key", "nope"], "it is a state dict itself"),
     ],
@@ -412,7 +412,7 @@ def test_the_input_size_of_keras_weights_is_guessed(tmp_path: Path, capsys: Capt
     assert main([*source("mine", path, tmp_path / "out", "--preset", "tensorflow"), "--dry-run"]) == 0
     assert "guess: input shape: 1,224,224,3 (--input-shape)" in capsys.readouterr().err
     assert main([*source("mine", path, tmp_path / "out", "--output", "x"), "--dry-run"]) == 2
-    assert "--output is for networks; this file holds weights without a graph" in capsys.readouterr().err
+    assert "--output requires a network with a graph; this file holds only weights" in capsys.readouterr().err
 
 
 @pytest.mark.full

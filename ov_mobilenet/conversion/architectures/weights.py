@@ -1,4 +1,4 @@
-"""The weights of each architecture, and the width multiplier that belongs to given shapes. Does not need torch."""
+"""The weights of each architecture, and the width multiplier that given shapes imply. Does not need torch."""
 
 from __future__ import annotations
 
@@ -85,10 +85,12 @@ def spec_of(architecture: str, shapes: Mapping[str, Shape]) -> MobileNetSpec:
 
     Args:
         architecture: one of `ARCHITECTURES`.
-        shapes: shapes of the checkpoint's tensors; a missing one is that of the published ImageNet network.
+        shapes: shapes of the checkpoint's tensors; a missing tensor is assumed to have the
+            shape that it has in the published ImageNet network.
 
     Raises:
-        ConversionError: no width gives these channels, or a layer is too large. Names the first such tensor.
+        ConversionError: no width gives these channels, or a layer is too large. The message names the first such
+            tensor.
     """
     nearest, mismatch = _nearest(architecture, shapes)
     if mismatch is not None:
