@@ -2,10 +2,10 @@
 
 OvMobilenetError               1   base class
  ├─ UsageError                 2   invalid command line or function call
- │   └─ UnknownModelError      2   no model of this name or path
+ │   └─ UnknownModelError      2   no model with this name or path
  ├─ ConfigError                1   invalid model.yml, accuracy-check.yml or labels file
  ├─ DownloadError              1   a source file cannot be downloaded
- │   ├─ OfflineError           1   a file is missing and the network must not be used
+ │   ├─ OfflineError           1   a file is missing in offline mode
  │   ├─ HashMismatchError      3   size or digest differ from the description
  │   └─ ArchiveError           1   an archive is broken or unsafe
  ├─ ConversionError            1   the source network cannot be converted
@@ -14,7 +14,7 @@ OvMobilenetError               1   base class
  ├─ AccuracyError              3   accuracy below the floor, or too far from its reference
  ├─ DatasetError               1   invalid dataset, annotation file or predictions file
  ├─ MissingDependencyError     1   an optional package is not installed
- ├─ IrError                    1   an IR is broken, or was written by a newer version
+ ├─ IrError                    1   an IR is broken or unsupported, or was written by a newer version
  ├─ DeviceError                1   a device or a device setting is not available
  ├─ ImageError                 1   an image cannot be read
  └─ OutputError                1   results cannot be written
@@ -92,7 +92,7 @@ class UsageError(OvMobilenetError):
 
 
 class UnknownModelError(UsageError):
-    """There is no model of this name and no file of this path."""
+    """There is no model with this name and no file at this path."""
 
 
 class ConfigError(OvMobilenetError):
@@ -104,7 +104,7 @@ class DownloadError(OvMobilenetError):
 
 
 class OfflineError(DownloadError):
-    """A file is not on disk and the network must not be used."""
+    """A file is not on disk and cannot be downloaded in offline mode."""
 
 
 class HashMismatchError(DownloadError):
@@ -146,7 +146,7 @@ class MissingDependencyError(OvMobilenetError):
 
 
 class IrError(OvMobilenetError):
-    """An IR cannot be read, or was written by a newer version of the toolkit."""
+    """An IR cannot be read, is not supported, or was written by a newer version of the toolkit."""
 
 
 class DeviceError(OvMobilenetError):
@@ -158,4 +158,4 @@ class ImageError(OvMobilenetError):
 
 
 class OutputError(OvMobilenetError):
-    """Results cannot be written, or the existing output is not one of this command."""
+    """Results cannot be written, or the existing output was not written by this command."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ov_mobilenet.devices.compile import compile_model
 from ov_mobilenet.devices.settings import DeviceOptions, DeviceSettings, settings_of
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.images.load_image import Decode
+from ov_mobilenet.images.load_image import DecodeMode
 from ov_mobilenet.resolve import Lookup, LookupOptions, lookup_options, open_model
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.runnable import make_runnable
@@ -35,7 +35,7 @@ def load_classifier(
     normalisation: Normalisation | None = None,
     layout: str | None = None,
     batch_size: int | None = None,
-    decode: Decode = "auto",
+    decode: DecodeMode = "auto",
     exif_orientation: bool = True,
     **options: Unpack[RunOptions],
 ) -> Classifier:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ov_mobilenet.devices.compile import Compiled
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.results import Classification, Failure, Result
-from ov_mobilenet.zoo.geometry import parse_words
+from ov_mobilenet.zoo.geometry import parse_geometry
 
 SIDE, CLASSES = 4, 8
 
@@ -29,7 +29,7 @@ def fake(batch: int, behaviour: Behaviour, requests: int = 2) -> Compiled:
 
 def classifier(behaviour: Behaviour = Behaviour(), batch: int = 1) -> Classifier:  # noqa: B008
     return Classifier(
-        fake(batch, behaviour), geometry=parse_words(f"resize {SIDE}"), labels=None, record=None,
+        fake(batch, behaviour), geometry=parse_geometry(f"resize {SIDE}"), labels=None, record=None,
         compile_batch=lambda size: fake(size, behaviour),
     )  # fmt: skip
 

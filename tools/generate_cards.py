@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ov_mobilenet.zoo.arguments import ConversionPlan, plan_conversion
 from ov_mobilenet.zoo.config import load_config
-from ov_mobilenet.zoo.geometry import Crop, Geometry, Resize, channel_order, from_dataset
+from ov_mobilenet.zoo.geometry import Crop, Geometry, Resize, channel_order, geometry_of_dataset
 from ov_mobilenet.zoo.labels import background_class, config_labels
 from ov_mobilenet.zoo.model import HttpSource, ModelConfig
 
@@ -136,7 +136,7 @@ def _output(config: ModelConfig, plan: ConversionPlan) -> str:
 
 def _geometry(config: ModelConfig) -> str:
     dataset = config.dataset
-    geometry = from_dataset(dataset) if dataset else None
+    geometry = geometry_of_dataset(dataset) if dataset else None
     if geometry is None:
         return "None is recorded: the whole image is resized to the input size of the network."
     steps = "\n".join(f"{i}. {text}" for i, text in enumerate(_steps(geometry), 1))

@@ -19,7 +19,14 @@ from ov_mobilenet.conversion.network_files import network_ending
 from ov_mobilenet.devices.settings import INFERENCE_PRECISIONS, DeviceSettings, InferencePrecision
 from ov_mobilenet.errors import UnknownModelError, UsageError
 from ov_mobilenet.resolve import Lookup, source_files
-from ov_mobilenet.zoo.geometry import Geometry, Library, check_size, from_dataset, parse_words, whole
+from ov_mobilenet.zoo.geometry import (
+    Geometry,
+    Library,
+    check_size,
+    geometry_of_dataset,
+    parse_geometry,
+    resize_whole_image,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -167,9 +174,9 @@ def source_network(spec: ModelSpec, geometry: str | Geometry | None, lookup: Loo
     oracle = source_oracle(config, plan, path)
     gives_probabilities = _gives_probabilities(config, path)
     sides = dict(zip(plan.input.layout, plan.input.shape, strict=True))
-    own = from_dataset(config.dataset) if config.dataset is not None else None
-    given = parse_words(geometry) if isinstance(geometry, str) else geometry
-    chosen = given or own or whole(sides["H"], sides["W"])
+    own = geometry_of_dataset(config.dataset) if config.dataset is not None else None
+    given = parse_geometry(geometry) if isinstance(geometry, str) else geometry
+    chosen = given or own or resize_whole_image(sides["H"], sides["W"])
     check_size(chosen, sides["H"], sides["W"], where=config.path)
 
     def answer(frame: Frame) -> NDArray[np.float32]:

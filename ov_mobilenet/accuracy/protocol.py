@@ -12,7 +12,7 @@ from typing import Literal
 from ov_mobilenet.devices.compile import compile_model
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.runtime.defaults import throughput_unless_asked
+from ov_mobilenet.runtime.defaults import default_to_throughput
 from ov_mobilenet.runtime.results import Failure
 from ov_mobilenet.runtime.runnable import Runnable
 
@@ -42,9 +42,9 @@ def compile_for_accuracy(runnable: Runnable, settings: DeviceSettings) -> Classi
     Raises:
         DeviceError, UsageError: as `compile_model`.
     """
-    if "INFERENCE_PRECISION_HINT" not in settings.asked():
+    if "INFERENCE_PRECISION_HINT" not in settings.requested_properties():
         settings = replace(settings, inference_precision="f32")
-    settings = throughput_unless_asked(settings)
+    settings = default_to_throughput(settings)
     return runnable.compile(compile_model, settings, decode="exact", exif_orientation=False)
 
 

@@ -209,11 +209,11 @@ def _plain_classifier(opened: OpenedIr) -> tuple[Classifier, Geometry, tuple[int
 def _read_frames(images: Iterable[Path], geometry: Geometry) -> Iterator[NDArray[np.uint8] | None]:
     """Yield frames at the network's size; None for an image that cannot be read."""
     from ov_mobilenet.images.decode import read_image
-    from ov_mobilenet.images.geometry import apply
+    from ov_mobilenet.images.geometry import apply_geometry
 
     for image in images:
         try:
-            yield apply(geometry, read_image(image, geometry.reader))
+            yield apply_geometry(geometry, read_image(image, geometry.reader))
         except ImageError:
             yield None
 

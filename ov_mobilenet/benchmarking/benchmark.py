@@ -10,7 +10,7 @@ from ov_mobilenet.benchmarking.measurement import Measurement
 from ov_mobilenet.benchmarking.options import BenchmarkOptions, Workload, split_benchmark_options
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.resolve import open_model
-from ov_mobilenet.runtime.defaults import throughput_unless_asked
+from ov_mobilenet.runtime.defaults import default_to_throughput
 from ov_mobilenet.runtime.runnable import make_runnable
 
 if TYPE_CHECKING:
@@ -43,4 +43,4 @@ def benchmark(
         ImageError: none of the images can be read.
     """
     chosen, lookup, timed = split_benchmark_options(settings, workload, options)
-    return Bench(make_runnable(open_model(model, lookup)), throughput_unless_asked(chosen), timed).measure()
+    return Bench(make_runnable(open_model(model, lookup)), default_to_throughput(chosen), timed).measure()

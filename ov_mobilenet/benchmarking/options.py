@@ -10,7 +10,7 @@ from ov_mobilenet.benchmarking.inputs import RANDOM
 from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.images.load_image import Decode
+from ov_mobilenet.images.load_image import DecodeMode
 from ov_mobilenet.load import RunOptions, split_options
 from ov_mobilenet.resolve import Lookup
 
@@ -27,7 +27,7 @@ class WorkloadOptions(TypedDict, total=False):
     warmup_s: float
     max_rate: float | None
     input: Path | str
-    decode: Decode
+    decode: DecodeMode
     start_up: bool
     per_layer: bool
     exec_graph: Path | None
@@ -67,7 +67,7 @@ class Workload:
     warmup_s: float = 0.5
     max_rate: float | None = None
     input: Path | str = RANDOM
-    decode: Decode = "auto"
+    decode: DecodeMode = "auto"
     start_up: bool = True
     per_layer: bool = False
     exec_graph: Path | None = None

@@ -19,7 +19,7 @@ from ov_mobilenet.cli import options
 from ov_mobilenet.cli.device import MORE, DeviceFlags
 from ov_mobilenet.devices.settings import HINTS, INFERENCE_PRECISIONS, DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.images.load_image import DECODES, Decode
+from ov_mobilenet.images.load_image import DECODE_MODES, DecodeMode
 from ov_mobilenet.resolve import Lookup, open_model
 
 _MODES: dict[str, tuple[Mode, ...]] = {
@@ -105,7 +105,7 @@ class WorkloadFlags:
     iterations: int | None
     warmup: float
     source: str
-    decode: Decode
+    decode: DecodeMode
     per_layer: bool
 
     def workload(self) -> Workload:
@@ -194,7 +194,7 @@ _WORKLOAD = (
                  help="Duration of the warm-up before each measurement."),
     click.option("--input", "source", default=RANDOM, show_default=True, metavar="DIR|random",
                  help="Folder of images, or random for generated images."),
-    click.option("--decode", type=click.Choice(DECODES), default="auto", show_default=True,
+    click.option("--decode", type=click.Choice(DECODE_MODES), default="auto", show_default=True,
                  help="How image files are decoded, as in `classify`."),
     click.option("--per-layer", is_flag=True, help="Also report the time and the precision of each layer."),
 )  # fmt: skip

@@ -15,7 +15,7 @@ from ov_mobilenet.cli.outputs import OutputOptions, output_options
 from ov_mobilenet.cli.progress import Count, open_progress
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import printable
-from ov_mobilenet.images.load_image import DECODES, Decode
+from ov_mobilenet.images.load_image import DECODE_MODES, DecodeMode
 from ov_mobilenet.load import load_classifier
 from ov_mobilenet.resolve import Lookup
 from ov_mobilenet.runtime.defaults import settings_for
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @output_options
 @options.geometry_and_labels
 @click.option(
-    "--decode", type=click.Choice(DECODES), default="auto", show_default=True,
+    "--decode", type=click.Choice(DECODE_MODES), default="auto", show_default=True,
     help="exact: the pixels that accuracy is measured with. auto: large JPEGs are decoded at reduced size; other "
     "images differ by at most 2 grey levels. fast: other large images are reduced too.",
 )  # fmt: skip
@@ -52,7 +52,7 @@ def classify_command(
     output_options: OutputOptions,
     geometry: str | None,
     labels: Path | None,
-    decode: Decode,
+    decode: DecodeMode,
     input_options: InputOptions,
     profile: Path | None,
     device_options: DeviceFlags,

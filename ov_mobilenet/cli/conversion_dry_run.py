@@ -12,7 +12,7 @@ from ov_mobilenet.conversion.converter import WeightPrecision, default_precision
 from ov_mobilenet.downloads.cache import default_root
 from ov_mobilenet.downloads.fetch import plan_file
 from ov_mobilenet.zoo.arguments import plan_conversion
-from ov_mobilenet.zoo.geometry import from_dataset
+from ov_mobilenet.zoo.geometry import geometry_of_dataset
 from ov_mobilenet.zoo.model import ModelConfig
 
 
@@ -31,7 +31,7 @@ def show_plan(
     actions = {f.name: plan_file(f, folder / f.name, cache_dir or default_root()) for f in config.files}
     fetched = [name for name, action in actions.items() if action == "fetch"]
     network = f"${plan.source.root}/{plan.source.path}"
-    geometry = from_dataset(config.dataset) if config.dataset is not None else None
+    geometry = geometry_of_dataset(config.dataset) if config.dataset is not None else None
     for precision in precisions or default_precisions(plan):
         xml = output_dir / "public" / config.name / precision / f"{config.name}.xml"
         rows.append(

@@ -11,7 +11,7 @@ import click
 from ov_mobilenet.cli import options
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.form import COLOR_FORMATS, DEPLOYMENTS, Form, complete_form
-from ov_mobilenet.zoo.geometry import parse_words
+from ov_mobilenet.zoo.geometry import parse_geometry
 
 # With larger values the first layer's output alone takes tens of gigabytes, and the process would be killed.
 MAX_BATCH = 4096
@@ -47,7 +47,7 @@ class FormOptions:
             batch=self.batch,
             layout=self.layout,
             input_type=self.input_type,
-            geometry=parse_words(self.geometry) if self.geometry else None,
+            geometry=parse_geometry(self.geometry) if self.geometry else None,
             input_shape=_parse_shape(self.input_shape),
             bake_geometry=self.bake_geometry,
             color_format=self.color_format,

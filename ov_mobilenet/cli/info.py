@@ -17,7 +17,7 @@ from ov_mobilenet.downloads import cache
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.arguments import plan_conversion
-from ov_mobilenet.zoo.geometry import from_dataset
+from ov_mobilenet.zoo.geometry import geometry_of_dataset
 from ov_mobilenet.zoo.model import HttpSource, ModelConfig
 from ov_mobilenet.zoo.normalisation import Normalisation
 from ov_mobilenet.zoo.registry import find_config
@@ -59,7 +59,7 @@ def config_facts(config: ModelConfig) -> dict[str, Any]:
     """The contents of a description by name; None for values that it does not have."""
     plan = plan_conversion(config)
     check = config.accuracy_check
-    geometry = from_dataset(config.dataset) if config.dataset is not None else None
+    geometry = geometry_of_dataset(config.dataset) if config.dataset is not None else None
     names = labels.config_labels(config)
     return {
         **summary(config),

@@ -20,7 +20,7 @@ from ov_mobilenet.ir.form import Form
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.config import NAME
 from ov_mobilenet.zoo.description import accuracy_check_yml, model_yml
-from ov_mobilenet.zoo.geometry import from_dataset, parse_numbers
+from ov_mobilenet.zoo.geometry import geometry_of_dataset, parse_numbers
 from ov_mobilenet.zoo.model import ModelConfig
 from ov_mobilenet.zoo.normalisation import LEAST_SCALE, LIMIT, Normalisation
 from ov_mobilenet.zoo.registry import find_folders
@@ -153,7 +153,7 @@ def describe_source(
     if normalisation is not None:
         choices = choices.with_defaults(normalisation)
     if choices.geometry is None and template is not None and template.dataset is not None:
-        choices = replace(choices, geometry=from_dataset(template.dataset))
+        choices = replace(choices, geometry=geometry_of_dataset(template.dataset))
     facts = inspect_source(own.source, output=own.output, architecture=own.architecture, weights_key=own.weights_key)
     draft = draft_description(name, facts, choices)
     if not options.quiet(context):

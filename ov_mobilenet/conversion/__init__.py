@@ -1,1 +1,1 @@
-"""From a source network to an OpenVINO IR that takes raw pixels and gives probabilities."""
+"""From a source network to an OpenVINO IR that takes raw pixels and returns probabilities."""

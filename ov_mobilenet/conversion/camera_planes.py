@@ -1,4 +1,4 @@
-"""Input of NV12 and I420 planes, as cameras and video decoders deliver them, instead of BGR frames."""
+"""Replace the input of BGR frames with NV12 or I420 planes, as cameras and video decoders deliver them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def take_planes(model: ov.Model, color_format: Planes) -> ov.Model:
-    """Replace the input of uint8 (N, H, W, 3) BGR frames by uint8 (N, 3/2 H, W, 1) planes.
+    """Replace the input of uint8 (N, H, W, 3) BGR frames with uint8 (N, 3/2 H, W, 1) planes.
 
     Args:
-        model: it is changed in place and must not be used afterwards.
+        model: the model to change; it is changed in place and must not be used afterwards.
         color_format: nv12 (Y, then U and V interleaved) or i420 (Y, then U, then V); H and W must be even.
     """
     import openvino as ov

@@ -1,9 +1,10 @@
 """Operations and parameters of a network, counted as in the Open Model Zoo's documentation.
 
-- A multiply-add of a convolution or a dense layer counts as two operations. A bias, an activation (in however many
-  operations it is written) and the sum or product of two feature maps count as one operation per element. Pooling,
-  softmax, reshapes and quantisation are not counted. The tool that produced the documented figures is unpublished;
-  these rules were found by experiment and reproduce all figures of MobileNets within 1 % (GFLOPs) and 0.1 % (MParams).
+- A multiply-add of a convolution or a dense layer counts as two operations. A bias, an activation (regardless of the
+  number of operations that implement it) and the sum or product of two feature maps count as one operation per
+  element. Pooling, softmax, reshapes and quantisation are not counted. The tool that produced the documented figures is
+  unpublished; these rules were found by experiment and reproduce all figures of MobileNets within 1 % (GFLOPs) and
+  0.1 % (MParams).
 - Parameters are the weights and one bias per channel of every layer. Batch norm counts as folded, even if it is not;
   a bias of zeros, which converters drop, is counted too.
 - The batch is one image. Operations before the first layer (normalisation, type conversion) are not counted.
@@ -70,7 +71,7 @@ def complexity(model: ov.Model) -> Complexity:
 
 
 def _dependents(nodes: list[Any], kinds: tuple[str, ...], among: set[int]) -> set[int]:
-    """The nodes of some kinds and all nodes that depend on them.
+    """The nodes of the given kinds and all nodes that depend on them.
 
     Args:
         among: if not empty, only nodes with an input in this set are taken as a start.

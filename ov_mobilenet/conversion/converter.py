@@ -23,7 +23,7 @@ from ov_mobilenet.ir.form import DESCRIBED_FORM, YUV, Form, complete_form
 from ov_mobilenet.ir.record import IrRecord
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.arguments import ConversionPlan
-from ov_mobilenet.zoo.geometry import Geometry, channel_order, check_size, from_dataset, whole
+from ov_mobilenet.zoo.geometry import Geometry, channel_order, check_size, geometry_of_dataset, resize_whole_image
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -46,7 +46,7 @@ class IrModel:
     Attributes:
         xml: the `.xml`; the weights are in the `.bin` beside it.
         precision: weight precision: FP32, FP16 or FP16-INT8.
-        record: as written to the IR.
+        record: the record in the IR.
     """
 
     xml: Path
@@ -65,8 +65,8 @@ def convert_sources(
     """Convert source files to `folder/PRECISION/NAME.xml`; see `convert_network`.
 
     Raises:
-        ConfigError: an argument of the description is unknown or has a bad value.
-        ConversionError, MissingDependencyError, UsageError, OSError: as `convert_network`.
+        ConfigError: an argument of the description is unknown or has an invalid value.
+        ConversionError, MissingDependencyError, UsageError, OSError: see `convert_network`.
     """
     return convert_network(find_network(sources), folder, precisions=precisions, form=form, optimizer=optimizer)
 
@@ -86,7 +86,7 @@ def convert_network(
     Args:
         folder: output folder of the model, `OUT/public/NAME` in the Open Model Zoo's layout.
         precisions: weight precisions; by default the one that the description asks for, otherwise FP16 and FP32.
-        optimizer: the classic Model Optimizer, to convert with it instead of with this OpenVINO.
+        optimizer: the classic Model Optimizer to convert with; None to convert with this OpenVINO.
 
     Raises:
         ConversionError: the network cannot be converted as its description says.
@@ -140,7 +140,7 @@ def _checked_geometry(network: LocalNetwork, prepared: PreparedNetwork, form: Fo
 
     Raises:
         UsageError: the requested geometry or shape does not match the network's input size, or the size is odd.
-        ConversionError: the documented geometry does not, or a fixed size is needed and the network has none.
+        ConversionError: the documented geometry does not match it, or a fixed size is needed and the network has none.
     """
     from ov_mobilenet.ir.layout import check_layout
 
@@ -148,7 +148,7 @@ def _checked_geometry(network: LocalNetwork, prepared: PreparedNetwork, form: Fo
     check_layout(prepared.model, layout, path)
     shape = prepared.model.inputs[0].get_partial_shape()
     height, width = shape[layout.index("H")], shape[layout.index("W")]
-    geometry = form.geometry or (from_dataset(config.dataset) if config.dataset is not None else None)
+    geometry = form.geometry or (geometry_of_dataset(config.dataset) if config.dataset is not None else None)
     if height.is_dynamic or width.is_dynamic:
         if form.bake_geometry or form.deploy_for == "npu":
             raise ConversionError(
@@ -157,7 +157,7 @@ def _checked_geometry(network: LocalNetwork, prepared: PreparedNetwork, form: Fo
         return geometry
     size = (height.get_length(), width.get_length())
     if geometry is None and form.bake_geometry:
-        geometry = whole(*size)
+        geometry = resize_whole_image(*size)
         log.warning("%s: the geometry is not known; the whole image is resized to %dx%d", config.name, *size)
     if geometry is None:
         return None

@@ -8,7 +8,7 @@ from ov_mobilenet.conversion.camera_planes import take_planes
 from ov_mobilenet.conversion.compression import compress_weights
 from ov_mobilenet.conversion.geometry_graph import bake_geometry
 from ov_mobilenet.conversion.naming import make_canonical
-from ov_mobilenet.ir.normalisation import bake
+from ov_mobilenet.ir.normalisation import bake_normalisation
 from ov_mobilenet.ir.record import write_record
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def finish_model(prepared: PreparedNetwork, record: IrRecord, form: Form, networ
     """The model as it is saved, in the weight precision of the record.
 
     Args:
-        prepared: whose model is copied, because baking consumes a model and every precision needs one.
+        prepared: the prepared network; its model is copied, because baking consumes a model and every precision needs
+            one.
 
     Raises:
         ConversionError: the input cannot be baked.
@@ -52,7 +53,7 @@ def _bake_input(
     network: LocalNetwork,
 ) -> ov.Model:
     """Add the requested input: YUV planes, crop and resize, normalisation, element type and layout."""
-    model = bake(
+    model = bake_normalisation(
         model,
         left_to_bake,
         layout=layout,

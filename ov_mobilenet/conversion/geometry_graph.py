@@ -27,9 +27,9 @@ def bake_geometry(
     """Add crop and resize in front of a network.
 
     Args:
-        model: with float32 (N, height, width, 3) input of fixed size; it is changed in place.
-        geometry: whose last step gives that size.
-        layout: of the new input, NHWC or NCHW.
+        model: a model with float32 (N, height, width, 3) input of fixed size; it is changed in place.
+        geometry: the geometry; its last step results in that size.
+        layout: layout of the new input, NHWC or NCHW.
         input_type: element type of the new input, values 0..255 in both cases.
 
     Returns:

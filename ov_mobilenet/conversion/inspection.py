@@ -28,20 +28,20 @@ PYTORCH_INPUT, PYTORCH_OUTPUT = "data", "prob"
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """The facts that a source network contains about itself.
+    """The properties that were read from a source network.
 
     Attributes:
-        framework: in the spelling of a description.
+        framework: the framework in the spelling of a description.
         folder: the folder of `files`.
         files: paths relative to `folder`, with `/`: the network with its data files, or all files of a SavedModel.
         network: the network's file, or the SavedModel's folder, relative to `folder`.
-        shape: of the input; -1 for a dynamic dimension; empty if the network does not specify it.
+        shape: shape of the input; -1 for a dynamic dimension; empty if the network does not specify it.
         output: the tensor to use as the output; None if the network has only one.
         classes: number of values per image in the output.
         output_kind: whether the output holds logits or probabilities.
         architecture, width: identified from weights without a graph; None for a graph.
-        integer_input: None if the input is float.
-        has_rescaling_layer: the network contains a layer that rescales pixels.
+        integer_input: the integer input; None if the input is float.
+        has_rescaling_layer: whether the network contains a layer that rescales pixels.
         warnings: choices made while reading the network, as sentences.
     """
 
@@ -73,7 +73,7 @@ def inspect_source(
 
     Args:
         output: the tensor to use as the output; None for the only one, or the only one after a softmax.
-        architecture: of weights without a graph; None to identify it.
+        architecture: the architecture of weights without a graph; None to identify it.
         weights_key: the entry of a PyTorch checkpoint that holds the weights; None to find it.
 
     Raises:
@@ -86,11 +86,13 @@ def inspect_source(
     keras_facts = _keras_facts(source) if framework == "keras" else (None, None, False)
     keras_architecture, width, has_rescaling_layer = keras_facts
     if output is not None and (framework == "pytorch" or keras_architecture is not None):
-        raise UsageError("--output is for networks; this file holds weights without a graph", where=source, got=output)
+        raise UsageError(
+            "--output requires a network with a graph; this file holds only weights", where=source, got=output
+        )
     if framework == "pytorch":
         return _inspect_checkpoint(source, architecture, weights_key)
     if weights_key is not None:
-        raise UsageError("--weights-key is for PyTorch checkpoints", where=source)
+        raise UsageError("--weights-key can only be used with PyTorch checkpoints", where=source)
     if architecture not in (None, keras_architecture):
         raise UsageError(
             "the network has another architecture", where=source, expected=architecture,
@@ -126,7 +128,7 @@ def inspect_source(
 
 
 def _keras_facts(source: Path) -> tuple[str | None, float | None, bool]:
-    """Architecture and width of Keras weights without a graph (None for a whole model), and if a layer rescales."""
+    """Architecture and width of Keras weights without a graph (None for a full model), and whether a layer rescales."""
     from ov_mobilenet.conversion.keras_files.description import describe_keras
 
     described = describe_keras(source)
@@ -183,7 +185,7 @@ def _inspect_checkpoint(source: Path, architecture: str | None, weights_key: str
 
 
 def _choose_output(model: ov.Model, name: str | None, source: Path) -> tuple[ov.Output, str | None]:
-    """The tensor to use as the output and its name; of several outputs the only one after a softmax.
+    """The tensor to use as the output and its name; of several outputs, the only one after a softmax.
 
     The name is None if the network has one output and none was requested. Raises: ConversionError.
     """

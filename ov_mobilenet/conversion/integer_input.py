@@ -1,4 +1,4 @@
-"""Networks with an integer input: the real values that the integers represent, and a float input in their place.
+"""Networks with an integer input: the real values that the integers represent, and a float input that replaces them.
 
 When the TFLite converter quantises a network, its input becomes quantised too: real value = (integer - zero point) *
 step. OpenVINO keeps this as the ranges of the FakeQuantize after the input. In an int8 network the pixels 0..255 are
@@ -86,7 +86,7 @@ def remaining_normalisation(integers: IntegerInput, documented: Normalisation, p
         raise ConversionError(
             "the network takes uint8 pixels without normalisation", where=path,
             expected="no mean_values and no scale_values", got=documented,
-            fix="Omit them: the network normalises inside",
+            fix="Omit them: the network normalises its input itself",
         )  # fmt: skip
     low, high = integers.real_range
     tolerance = integers.step * 1.001
@@ -104,7 +104,7 @@ def remaining_normalisation(integers: IntegerInput, documented: Normalisation, p
 
 
 def accept_pixels(model: ov.Model, integers: IntegerInput, documented: Normalisation, path: Path) -> Normalisation:
-    """Replace an integer input by a float32 one.
+    """Replace an integer input with a float32 one.
 
     The new input takes pixels 0..255, or normalised values if mean and scale remain to be baked.
 
@@ -112,7 +112,7 @@ def accept_pixels(model: ov.Model, integers: IntegerInput, documented: Normalisa
         The normalisation that remains to be baked.
 
     Raises:
-        ConversionError: as `remaining_normalisation`.
+        ConversionError: see `remaining_normalisation`.
     """
     import numpy as np
     import openvino as ov

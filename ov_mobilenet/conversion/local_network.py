@@ -37,7 +37,7 @@ class LocalNetwork:
 
     @property
     def framework(self) -> str:
-        """The framework that reads the file; keras for the Keras weights of a `tf` description."""
+        """The framework of the file; keras for the Keras weights of a `tf` description."""
         return network_framework(self.config, self.path)
 
     @property
@@ -60,7 +60,7 @@ def find_network(sources: SourceFiles) -> LocalNetwork:
     """Find the network among the source files of a description.
 
     Raises:
-        ConfigError: an argument of the description is unknown or has a bad value.
+        ConfigError: an argument of the description is unknown or has an invalid value.
         ConversionError: the framework is not supported, or the network's file is missing.
     """
     plan = plan_conversion(sources.config)

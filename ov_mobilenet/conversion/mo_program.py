@@ -1,4 +1,4 @@
-"""Run the classic Model Optimizer: its command line, its messages, and its end when the caller is interrupted."""
+"""Run the classic Model Optimizer: build its command line, shorten its messages, stop it on interruption."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def command_line(
     Every value follows its option's `=`, so that a value that begins with `-` is not taken for an option.
 
     Args:
-        source: path of the network without commas.
+        source: path of the network; it must not contain commas.
         output_folder: where the IR is written.
     """
     config, plan, layout = network.config, network.plan, network.layout

@@ -1,10 +1,10 @@
 """The second backend: the classic Model Optimizer, `mo` of openvino-dev, run as a program.
 
-It requires an OpenVINO version of its own, so it is installed in an environment of its own
-(`tools/omz-requirements.txt`) and nothing of it is imported. It reads the network, cuts it at the output, and bakes
-channel order, mean, scale and layout. Everything else that a converted model promises is done here in the same way as
-by the default backend: probabilities, batch, names and record. Weights are compressed here too, because `mo` would
-also round biases, mean and scale.
+It requires another version of OpenVINO, so it is installed in an environment of its own
+(`tools/omz-requirements.txt`) and none of its modules is imported. It reads the network, cuts it at the output, and
+bakes channel order, mean, scale and layout. Everything else that a converted model promises is done here, in the same
+way as in the default backend: probabilities, batch, names and record. Weights are compressed here too, because `mo`
+would also round biases, mean and scale.
 """
 
 from __future__ import annotations

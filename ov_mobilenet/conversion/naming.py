@@ -1,7 +1,7 @@
 """Canonical operation names, so that the same network gives the same bytes.
 
-OpenVINO numbers operations with a counter of the process (`Transpose_9138`), so the names depend on the networks that
-were converted before. Generated names are numbered again in graph order; names from the source network stay.
+OpenVINO numbers operations with a per-process counter (`Transpose_9138`), so the names depend on the networks that
+were converted before. Generated names are numbered again in graph order; names from the source network are kept.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def normalisation_warnings(config: ModelConfig, documented: Normalisation) -> li
         values = (baked or (neutral,)) * (3 if len(baked) <= 1 else 1)
         if any(abs(a - b) > 1e-4 * max(1.0, abs(a)) for a, b in zip(values, checked, strict=True)):
             warnings.append(
-                f"{config.name}: {name} {_numbers(values)} of model.yml are baked in; the accuracy check of the "
+                f"{config.name}: {name} {_numbers(values)} from model.yml are baked in; the accuracy check of the "
                 f"source network uses {_numbers(checked)}"
             )
     return warnings

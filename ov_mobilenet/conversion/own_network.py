@@ -14,7 +14,7 @@ from ov_mobilenet.downloads import cache
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.layout import framework_layout, guess_layout
 from ov_mobilenet.zoo.description import Description
-from ov_mobilenet.zoo.geometry import Geometry, check_size, whole
+from ov_mobilenet.zoo.geometry import Geometry, check_size, resize_whole_image
 from ov_mobilenet.zoo.labels import BACKGROUND_SETS, read_labels
 from ov_mobilenet.zoo.model import Checksum, Details, InputInfo, ModelFile
 from ov_mobilenet.zoo.normalisation import Normalisation
@@ -39,8 +39,8 @@ class UserChoices:
     """The user's choices for a network; None for everything that is to be guessed.
 
     Attributes:
-        shape: of the network's input, in the network's own layout.
-        layout: of the network's input.
+        shape: shape of the network's input, in the network's own layout.
+        layout: layout of the network's input.
         mean, scale: one number or three, in the network's channel order.
         reverse_input_channels: True if the network takes RGB.
         output_kind: whether the network's output holds logits or probabilities.
@@ -63,7 +63,7 @@ class UserChoices:
     weights_key: str | None = None
 
     def with_defaults(self, normalisation: Normalisation) -> UserChoices:
-        """These choices, with mean, scale and channel order of a normalisation where there is no choice."""
+        """These choices; mean, scale and channel order that were not chosen are those of a normalisation."""
         reverse = self.reverse_input_channels
         return replace(
             self,
@@ -126,7 +126,7 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
     height, width = shape[layout.index("H")], shape[layout.index("W")]
     geometry = choices.geometry
     if geometry is None:
-        geometry = whole(height, width)
+        geometry = resize_whole_image(height, width)
         guesses.append(Guess("geometry", f"the whole image, {geometry}", "--geometry"))
     check_size(geometry, height, width)
     description = Description(
@@ -161,8 +161,8 @@ def _check_choices(facts: SourceFacts, choices: UserChoices) -> None:
         if chosen is None:
             continue
         if actual is None:
-            raise UsageError(f"--{option} is for weights without a graph", got="a network with a graph")
-        if not abs(chosen - actual) <= 1e-6:  # written so that NaN differs
+            raise UsageError(f"--{option} can only be used with weights without a graph", got="a network with a graph")
+        if not abs(chosen - actual) <= 1e-6:  # true for NaN too
             raise UsageError(f"--{option} does not match the network", expected=f"{chosen:g}", got=f"{actual:g}")
     if choices.output_kind not in (None, facts.output_kind):
         raise UsageError(
@@ -247,7 +247,7 @@ def _labels(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> t
         count = len(read_labels(file))
     if count != facts.classes:
         raise UsageError(
-            "the number of labels does not match the classes", where=labels, expected=facts.classes, got=count
+            "the number of labels does not match the number of classes", where=labels, expected=facts.classes, got=count
         )
     return (labels, None) if file is None else (LABELS_FILE, file)
 

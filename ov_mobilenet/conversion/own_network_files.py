@@ -14,7 +14,7 @@ from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.description import MARKERS, accuracy_check_yml, model_yml
-from ov_mobilenet.zoo.geometry import from_dataset
+from ov_mobilenet.zoo.geometry import geometry_of_dataset
 
 
 def check_overwritable(folder: Path) -> None:
@@ -28,7 +28,7 @@ def check_overwritable(folder: Path) -> None:
     if path.is_file() and path.read_text("utf-8", errors="replace").partition("\n")[0] not in MARKERS:
         raise ConfigError(
             "the folder already has a description that was not generated", where=path,
-            fix="Convert it by its path, or choose another --name",
+            fix="Convert that description by its path, or choose another --name",
         )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def described_network(draft: DraftDescription, source_folder: Path, folder: Path
                 file.name: f"{file.checksum.algorithm}:{file.checksum.value}" for file in config.files if file.checksum
             }
             network = find_network(SourceFiles(config, source_folder, digests))
-            geometry = from_dataset(config.dataset) if config.dataset is not None else None
+            geometry = geometry_of_dataset(config.dataset) if config.dataset is not None else None
         except ConfigError as error:
             where = (error.where or "").replace(str(copy), str(folder))
             raise type(error)(error.what, where=where, expected=error.expected, got=error.got, fix=error.fix) from error

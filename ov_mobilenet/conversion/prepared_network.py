@@ -1,4 +1,4 @@
-"""What both conversion backends return, and the steps that they have in common."""
+"""The result of both conversion backends, and the steps that they have in common."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class PreparedNetwork:
 
     Attributes:
         model: the network; its weights are float32, or as the backend stored them.
-        layout: of the input.
-        normalisation: of the finished model, for its record. It lacks the documented mean and scale if the
-            quantisation of an integer input applies them.
+        layout: layout of the input.
+        normalisation: normalisation of the finished model, for its record. It lacks the documented mean and scale if
+            the quantisation of an integer input applies them.
         left_to_bake: the part of `normalisation` that is not in the graph yet; None if the backend has already made
             the input of the finished model.
         backend_versions: versions to record besides those of OpenVINO and ov-mobilenet.

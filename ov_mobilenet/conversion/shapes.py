@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def free_batch(model: ov.Model) -> None:
-    """Replace reshapes to a constant batch of 1 by reshapes that keep the batch of their input.
+    """Replace reshapes to a constant batch of 1 with reshapes that keep the batch of their input.
 
     TensorFlow and TFLite exports contain the constant `[1, classes]`; with it, batch 8 fails at conversion and a
     dynamic batch fails at inference. If the input of such a reshape has batch 1 too, 0 ("as in the input") is
@@ -49,7 +49,7 @@ def set_shape(model: ov.Model, shape: tuple[int, ...], path: Path) -> None:
         shape: -1 for a dynamic dimension.
 
     Raises:
-        ConversionError: the network does not support this shape, or its output has another batch.
+        ConversionError: the network does not support this shape, or its output has another batch size.
     """
     import openvino as ov
 

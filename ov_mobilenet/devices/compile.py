@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Properties of OpenVINO itself, for any device; no plugin lists them.
 # https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/automatic-batching.html
 _CORE_PROPERTIES = ("ALLOW_AUTO_BATCHING", "AUTO_BATCH_TIMEOUT")
-# Those of them that a compiled model does not report.
+# The ones among them that a compiled model does not report.
 _NOT_REPORTED = ("ALLOW_AUTO_BATCHING",)
 _OPTION_NAMES = {"INFERENCE_NUM_THREADS": "threads", "ENABLE_CPU_PINNING": "pinning", "NUM_STREAMS": "streams"}
 
@@ -40,7 +40,7 @@ class Compiled:
     """A compiled model and the settings in effect.
 
     Attributes:
-        device: the devices that execute, as OpenVINO names them (`CPU`, `GPU.1`).
+        device: the devices that run the model, as OpenVINO names them (`CPU`, `GPU.1`).
         inference_precision: f32, bf16 or f16; None if the device does not report it.
         num_streams: number of streams; None if the device does not report it.
         optimal_nireq: the optimal number of infer requests, as reported by the device.
@@ -107,7 +107,7 @@ def _compile(model: ov.Model, settings: DeviceSettings, core: Any) -> tuple[Any,
     device = parse_device(settings.device)
     check_available(device, core)
     supported = _supported(device, core)
-    requested = settings.asked()
+    requested = settings.requested_properties()
     for name in requested:
         _check_property(name, device, supported)
     check_rules(device, model, settings, core)
@@ -182,7 +182,7 @@ def _read_back(compiled: Any, settings: DeviceSettings, unverified: set[str]) ->
         DeviceError: a value differs from the requested one, or a property that no plugin lists is not reported.
     """
     found: dict[str, str | None] = {}
-    for name, requested in settings.asked().items():
+    for name, requested in settings.requested_properties().items():
         if name == "DEVICE_PROPERTIES":
             _read_back_each(compiled, requested)
             found[name] = requested
@@ -197,7 +197,7 @@ def _read_back(compiled: Any, settings: DeviceSettings, unverified: set[str]) ->
 
 
 def _read_back_each(compiled: Any, requested: str) -> None:
-    """Check `DEVICE_PROPERTIES`, the properties of single devices; devices that do not execute are skipped."""
+    """Check `DEVICE_PROPERTIES`, the properties of single devices; devices that do not run the model are skipped."""
     running = devices_behind(compiled)
     for device, properties in parse_device_properties(requested).items():
         for name, value in properties.items() if device in running else ():

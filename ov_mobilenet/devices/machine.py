@@ -1,4 +1,4 @@
-"""The devices of this machine, their capabilities, and what is missing for the unavailable ones."""
+"""The devices of this machine, their capabilities, and the missing drivers of the unavailable ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# CPU features that speed MobileNets up, and their names in /proc/cpuinfo, in the line "flags" on x86-64 and "Features"
+# CPU features that speed up MobileNets, and their names in /proc/cpuinfo, in the line "flags" on x86-64 and "Features"
 # on Arm.
 CPU_FLAGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "flags": {
@@ -39,10 +39,10 @@ class DeviceFacts:
     """A device that OpenVINO lists.
 
     Attributes:
-        full_name: of the hardware; None if the plugin fails.
-        version: of the OpenVINO plugin; None if the plugin fails.
+        full_name: name of the hardware; None if the plugin fails.
+        version: version of the OpenVINO plugin; None if the plugin fails.
         capabilities: as OpenVINO reports them, such as FP32, INT8, EXPORT_IMPORT.
-        inference_precisions: which of f32, bf16 and f16 are supported.
+        inference_precisions: the supported ones of f32, bf16 and f16.
         streams: smallest and largest number of streams.
         optimal: for each performance hint, the number of streams and the optimal number of infer requests.
         properties: each property of the plugin, with its access (RW, RO, WO) and its value as text.
@@ -81,7 +81,7 @@ class MachineReport:
     """The devices of a machine.
 
     Attributes:
-        openvino: the version.
+        openvino: version of OpenVINO.
         cpu: the name of the CPU.
         cpu_flags: for each of `CPU_FLAGS` of this architecture, whether the CPU has it; None if the system does not
             report it.

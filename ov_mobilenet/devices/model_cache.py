@@ -42,7 +42,7 @@ def folder(wanted: Path | Literal["off"] | None, families: Iterable[str]) -> Pat
     """The folder for compiled models, created if missing; None for no cache.
 
     Args:
-        wanted: as `DeviceSettings.model_cache`.
+        wanted: see `DeviceSettings.model_cache`.
         families: CPU, GPU, NPU: the kinds of devices that may run the model.
 
     Raises:

@@ -48,7 +48,7 @@ class Reading:
         return self.behind if self.own is None else (self.own, *self.behind)
 
     def agrees(self, name: str, requested: str) -> bool:
-        """Whether the own value, or the value of every device behind, equals the requested one."""
+        """Whether the model's own value, or the value of every device behind it, equals the requested one."""
         return (self.own is not None and is_equal(name, requested, self.own)) or (
             bool(self.behind) and all(is_equal(name, requested, value) for value in self.behind)
         )

@@ -1,6 +1,7 @@
 """Documented limits of devices, checked before compiling so that the error message is clear.
 
-Each rule names its page. The rules were tested on a CPU and on simulated devices only, not on a GPU or an NPU.
+Each rule names its page in OpenVINO's documentation. The rules were tested on a CPU and on simulated devices only, not
+on a GPU or an NPU.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def check_rules(device: DeviceName, model: ov.Model, settings: DeviceSettings, c
 
 
 def precisions(core: Any, name: str) -> tuple[str, ...]:
-    """Which of f32, bf16 and f16 a device supports as inference precision.
+    """The inference precisions that a device supports, out of f32, bf16 and f16.
 
     Raises:
         RuntimeError: the plugin of the device fails.
@@ -57,7 +58,7 @@ def precisions(core: Any, name: str) -> tuple[str, ...]:
 
 
 def _limit_error(name: str, model: ov.Model, settings: DeviceSettings, core: Any) -> OvMobilenetError | None:
-    wanted = settings.asked().get("INFERENCE_PRECISION_HINT")
+    wanted = settings.requested_properties().get("INFERENCE_PRECISION_HINT")
     supported = _reported_precisions(core, name)
     if wanted in _CAPABILITIES.values() and supported and wanted not in supported:
         return DeviceError(
@@ -79,10 +80,10 @@ def _npu_limit_error(model: ov.Model, settings: DeviceSettings) -> OvMobilenetEr
         # NPU_BATCH_PAGE: the plugin compiles for one image and runs a batch as single inferences; a compiler for
         # batches is in development. Several infer requests have the same effect without waiting for a full batch.
         return DeviceError(
-            "the NPU supports only batch size 1", expected="batch 1", got=f"batch {shape[0]}",
+            "the NPU supports only batch size 1", expected="batch size 1", got=f"batch size {shape[0]}",
             fix=f"Convert with --for npu ({NPU_BATCH_PAGE})",
         )  # fmt: skip
-    streams = settings.asked().get("NUM_STREAMS", "1")
+    streams = settings.requested_properties().get("NUM_STREAMS", "1")
     if streams != "1":
         # NPU_PAGE, Supported Properties: ov::num_streams is read-only.
         return UsageError(
@@ -95,14 +96,14 @@ def _npu_limit_error(model: ov.Model, settings: DeviceSettings) -> OvMobilenetEr
 
 
 def _check_batch_device(device: DeviceName, model: ov.Model, settings: DeviceSettings, core: Any) -> None:
-    """BATCH_PAGE, Limitations: static shape, batch 1, no latency hint; a batch size if the device suggests none."""
+    """BATCH_PAGE, Limitations: static shape, batch size 1, no latency hint, a known size of the batches to collect."""
     shape = model.inputs[0].get_partial_shape()
     if shape.is_dynamic or shape[0].get_length() != 1:
         raise DeviceError(
-            "BATCH needs a model with batch size 1", expected="batch 1 and a static shape", got=shape,
+            "BATCH needs a model with batch size 1", expected="batch size 1 and a static shape", got=shape,
             fix=f"Convert with --batch 1 ({BATCH_PAGE})",
         )  # fmt: skip
-    if settings.asked().get("PERFORMANCE_HINT") == "LATENCY":
+    if settings.requested_properties().get("PERFORMANCE_HINT") == "LATENCY":
         raise UsageError("BATCH does not support the latency hint", expected="the throughput hint", got="hint latency")
     (name,) = device.members
     if device.batch is None and "OPTIMAL_BATCH_SIZE" not in _property_names(core, name):

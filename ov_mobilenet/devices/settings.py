@@ -16,7 +16,7 @@ InferencePrecision = Literal["f32", "bf16", "f16"]
 HINTS: tuple[Hint, ...] = ("latency", "throughput", "cumulative_throughput")
 INFERENCE_PRECISIONS: tuple[InferencePrecision, ...] = ("f32", "bf16", "f16")
 
-# Properties of OpenVINO 2021 and older, and their replacements; today's plugins reject them ("Unsupported property").
+# Properties of OpenVINO 2021 and older, and their replacements; current plugins reject them ("Unsupported property").
 _OLD_NAMES = {
     "CPU_THROUGHPUT_STREAMS": "NUM_STREAMS",
     "GPU_THROUGHPUT_STREAMS": "NUM_STREAMS",
@@ -49,7 +49,7 @@ class DeviceSettings:
 
     Attributes:
         device: a device name of OpenVINO: CPU, GPU, GPU.1, NPU, AUTO, AUTO:GPU,CPU, MULTI:…, HETERO:…, BATCH:GPU(8).
-        hint: performance hint; excludes `streams`.
+        hint: performance hint; cannot be combined with `streams`.
         inference_precision: f32, bf16 or f16.
         streams: number of infer requests that the device runs in parallel, at least 1.
         threads: CPU threads for inference, at least 1.
@@ -97,14 +97,14 @@ class DeviceSettings:
                 got=f"hint {asked['PERFORMANCE_HINT'].lower()} and {asked['NUM_STREAMS']} streams",
             )  # fmt: skip
 
-    def asked(self) -> dict[str, str]:
-        """The OpenVINO properties requested, without the model cache."""
+    def requested_properties(self) -> dict[str, str]:
+        """The requested OpenVINO properties, without the model cache."""
         return {**self._fields_as_properties(), **dict(self.properties)}
 
     @property
     def sets_parallelism(self) -> bool:
         """Whether a hint or a number of streams is requested, as a field or as a property."""
-        return not {"PERFORMANCE_HINT", "NUM_STREAMS"}.isdisjoint(self.asked())
+        return not {"PERFORMANCE_HINT", "NUM_STREAMS"}.isdisjoint(self.requested_properties())
 
     def _fields_as_properties(self) -> dict[str, str]:
         found = {

@@ -45,7 +45,7 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
 
     Raises:
         ArchiveError: the archive is broken, of another format, or too large; a name leads outside the folder; or the
-            wanted member is missing, not a regular file, or a duplicate. Names the member.
+            wanted member is missing, not a regular file, or a duplicate. The message names the member.
     """
     written: dict[Path, None] = {}  # an ordered set
     folders: set[Path] = set()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ov_mobilenet.downloads.cache import CHUNK_BYTES, check_bytes, new_hasher
-from ov_mobilenet.downloads.transport import Stream, TransientError, Transport
+from ov_mobilenet.downloads.transport import ResponseStream, TransientError, Transport
 from ov_mobilenet.errors import HashMismatchError
 from ov_mobilenet.zoo.model import ModelFile
 
@@ -69,7 +69,7 @@ def fetch_url(
         on_size: called with the number of bytes received; it decreases when an attempt starts over.
 
     Raises:
-        HashMismatchError: the server has other bytes than described.
+        HashMismatchError: the server sends bytes that do not match the description.
         DownloadError: the server refuses, or every attempt failed.
         OSError: the disk is full, or the folder is read-only.
     """
@@ -91,7 +91,7 @@ def fetch_url(
 
 def _attempt(url: str, part: Path, file: ModelFile, transport: Transport, on_size: Callable[[int], None]) -> None:
     start, validator = _resumable(url, part, file)
-    answered_from: int | None = None  # first byte of the answer; None without an answer
+    answered_from: int | None = None  # offset of the response's first byte; None without a response
     try:
         with transport(url, start=start, validator=validator) as stream:
             answered_from = stream.start
@@ -110,7 +110,7 @@ def _attempt(url: str, part: Path, file: ModelFile, transport: Transport, on_siz
         _attempt(url, part, file, transport, on_size)
 
 
-def _receive(stream: Stream, url: str, part: Path, file: ModelFile, on_size: Callable[[int], None]) -> None:
+def _receive(stream: ResponseStream, url: str, part: Path, file: ModelFile, on_size: Callable[[int], None]) -> None:
     if stream.size is not None and stream.size != file.size:
         raise HashMismatchError(
             "the size announced by the server differs from the description",

@@ -139,8 +139,8 @@ def is_valid(path: Path, file: ModelFile) -> bool:
 def temporary_of(target: Path) -> Path:
     """The path to which a file is written before it is renamed to `target`.
 
-    There is one temporary name per target: the writer holds the lock of the target, and the next run overwrites what a
-    killed run left.
+    There is one temporary name per target: the writer holds the lock of the target, and the next run overwrites the
+    remains of a killed one.
     """
     return target.with_name(f".{target.name}.part")
 

@@ -46,7 +46,7 @@ class ModelDownloadEnd(Struct, frozen=True, tag_field="$type", tag="model_downlo
 
 
 class PostprocessingBegin(Struct, frozen=True, tag_field="$type", tag="model_postprocessing_begin"):
-    """The postprocessing begins: archives are unpacked and patterns replaced."""
+    """The postprocessing begins: archives are unpacked and patterns are replaced."""
 
     model: str
 

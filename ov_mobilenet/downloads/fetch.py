@@ -58,7 +58,7 @@ def download(
         config: the description.
         folder: the model's download folder.
         cache_root: folder of the content-addressed cache; None for the user's default cache.
-        offline: whether the network must not be used.
+        offline: whether downloads are forbidden; files are then only copied from the cache and from local sources.
         mirror: a folder or an https URL that holds the files as NAME/FILE; tried before all other sources.
         retry: attempts for each URL, and the delays between them.
         transport: opens URLs; None for https.
@@ -66,10 +66,10 @@ def download(
         on_event: called with every event.
 
     Raises:
-        HashMismatchError: a source has other bytes than described, and no other source has the file.
+        HashMismatchError: a source has bytes that do not match the description, and no other source has the file.
         OfflineError: a file is missing and `offline` is set.
-        DownloadError: all sources failed (names URL, destination, size, digest, and a command to fetch the file by
-            hand), or the folder cannot be written.
+        DownloadError: all sources failed (the message gives URL, destination, size, digest, and a command to
+            download the file manually), or the folder cannot be written.
         ArchiveError: an archive is broken or unsafe.
         ConfigError: a `regex_replace` does not match the file.
     """
@@ -168,7 +168,7 @@ def _obtain(context: _Context, file: ModelFile, *, patched: bool) -> None:
             elif action == "fetch":
                 _fetch(context, file, target)
             if patched:
-                original_of(target).unlink(missing_ok=True)  # may be another version's; the patch writes it again
+                original_of(target).unlink(missing_ok=True)  # may be that of another version; the patch writes it again
         successful = True
     finally:
         context.on_event(events.FileDownloadEnd(name, file.name, successful))
@@ -257,14 +257,14 @@ def _failure(
     elif context.offline and urls:
         kind, what = (
             OfflineError,
-            f"{file.name} is not on disk and the network must not be used ({', '.join(urls)})",
+            f"{file.name} is not on disk and cannot be downloaded in offline mode ({', '.join(urls)})",
         )
     return kind(
         what,
         where=context.config.name,
         expected=f"{file.size} bytes with {_wanted(file)} at {target}",
         got=tried or "no file",
-        fix=f"To fetch it by hand: {_curl(target, urls[-1])}" if urls else "Copy the file there",
+        fix=f"To download it manually: {_curl(target, urls[-1])}" if urls else "Copy the file there",
     )
 
 

@@ -29,7 +29,7 @@ TRANSIENT_STATUS = (408, 425, 429, 500, 502, 503, 504)
 
 
 class TransientError(DownloadError):
-    """A failure that the next attempt may not have.
+    """A failure that may not occur again at the next attempt.
 
     Attributes:
         retry_after_s: delay requested by the server in seconds; None without one.
@@ -41,7 +41,7 @@ class TransientError(DownloadError):
 
 
 @dataclass(frozen=True)
-class Stream:
+class ResponseStream:
     """The response to a request, while it is read.
 
     Attributes:
@@ -60,7 +60,9 @@ class Stream:
 class Transport(Protocol):
     """Opens a URL, at an offset if the file on the server still has this validator."""
 
-    def __call__(self, url: str, *, start: int = 0, validator: str | None = None) -> AbstractContextManager[Stream]:
+    def __call__(
+        self, url: str, *, start: int = 0, validator: str | None = None
+    ) -> AbstractContextManager[ResponseStream]:
         """Raises: DownloadError."""
         ...
 
@@ -73,7 +75,7 @@ def http_transport(*, allow_http: bool = False, read_timeout_s: float = READ_TIM
 @contextmanager
 def _open(
     url: str, *, start: int = 0, validator: str | None = None, allow_http: bool, read_timeout_s: float
-) -> Iterator[Stream]:
+) -> Iterator[ResponseStream]:
     """Open a URL.
 
     Raises:
@@ -87,7 +89,7 @@ def _open(
         headers |= {"Range": f"bytes={start}-", "If-Range": validator}
     with requests.Session() as session:
         session.headers.update(headers)
-        session.auth = _no_credentials  # else requests sends those of the user's .netrc
+        session.auth = _no_credentials  # otherwise requests sends those in the user's .netrc
         try:
             response = _get(session, url, allow_http, read_timeout_s, (200, 206) if start and validator else (200,))
         except (requests.RequestException, OSError, ValueError) as error:  # ValueError: "https://[x"
@@ -96,7 +98,7 @@ def _open(
             yield _stream(response, url, start)
 
 
-def _stream(response: requests.Response, url: str, start: int) -> Stream:
+def _stream(response: requests.Response, url: str, start: int) -> ResponseStream:
     validator = response.headers.get("ETag", "")
     if not validator or validator.startswith("W/"):  # equal weak tags do not imply equal bytes
         validator = response.headers.get("Last-Modified", "")
@@ -106,17 +108,17 @@ def _stream(response: requests.Response, url: str, start: int) -> Stream:
     size = int(length[0]) if length and not encoded else None
     chunks = _chunks(response, url)
     if response.status_code == 200:
-        return Stream(size, chunks, 0, None if encoded else validator or None)
+        return ResponseStream(size, chunks, 0, None if encoded else validator or None)
     number = "([0-9]{1,18})"
     given = re.fullmatch(rf"bytes {number}-{number}/(?:{number}|\*)", response.headers.get("Content-Range", ""))
     if given is None or int(given[1]) != start or encoded:
         error = TransientError(
-            "invalid answer to a range request", where=url,
+            "invalid response to a range request", where=url,
             expected=f"Content-Range: bytes {start}-…", got=repr(response.headers.get("Content-Range")),
         )  # fmt: skip
         error.restart = True
         raise error
-    return Stream(int(given[3]) if given[3] else None, chunks, start, validator or None)
+    return ResponseStream(int(given[3]) if given[3] else None, chunks, start, validator or None)
 
 
 def _chunks(response: requests.Response, url: str) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from ov_mobilenet.errors import ImageError, MissingDependencyError
 from ov_mobilenet.images.image_files import (
     IMAGE_SUFFIXES,
     MAX_PIXELS,
-    broken,
+    broken_image,
     can_use_opencv,
     damage_errors,
     open_image,
@@ -42,15 +42,15 @@ def cv2() -> ModuleType:
     """The module `cv2`, imported when it is needed.
 
     Raises:
-        MissingDependencyError: opencv-python cannot be imported, as on systems without libGL and glib.
+        MissingDependencyError: opencv-python cannot be imported, as on systems without libGL or glib.
     """
     try:
         import cv2 as module
     except ImportError as error:
         raise MissingDependencyError(
             f"OpenCV cannot be imported ({error})",
-            fix="Install the system libraries (Debian: apt install libgl1 libglib2.0-0), or the wheel that needs none: "
-            "pip uninstall opencv-python && pip install opencv-python-headless",
+            fix="Install the system libraries (Debian: apt install libgl1 libglib2.0-0), or the wheel that needs no "
+            "system libraries: pip uninstall opencv-python && pip install opencv-python-headless",
         ) from error
     return module
 
@@ -58,7 +58,8 @@ def cv2() -> ModuleType:
 def read_image(source: Path | bytes, reader: Library = "opencv", *, exif_orientation: bool = True) -> Frame:
     """Read an image as uint8 (H, W, 3) BGR.
 
-    Greyscale becomes three equal channels, CMYK is converted, transparency is dropped, of 16 bits the upper 8 are kept.
+    Greyscale becomes three equal channels, CMYK is converted, transparency is dropped, and 16-bit images keep their
+    upper 8 bits.
 
     Args:
         reader: the library that decodes.
@@ -163,7 +164,7 @@ def _decode_pillow(image: Image, reduction: int) -> DecodedImage:
             )
         return image if image.mode == "RGB" else image.convert("RGB")
     except damage_errors() as error:
-        raise broken(error) from error
+        raise broken_image(error) from error
 
 
 def _apply_orientation(image: DecodedImage, orientation: int) -> DecodedImage:

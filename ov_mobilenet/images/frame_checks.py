@@ -1,4 +1,4 @@
-"""Check that arrays hold raw pixels: a model with baked normalisation would silently accept any others."""
+"""Check that arrays hold raw pixels: a model with baked normalisation would silently accept other values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_frames(frames: NDArray[np.uint8], *, dimensions: int) -> None:
 
 
 def _describe_floats(frames: NDArray[Any]) -> tuple[str, str]:
-    """What the values look like, and how to correct them."""
+    """A description of the values, and how to correct them."""
     low, high = float(frames.min()), float(frames.max())
     if low < 0.0:
         return (

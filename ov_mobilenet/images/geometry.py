@@ -1,6 +1,7 @@
 """Apply the crops and resizes of a model's geometry on the host.
 
-Either bit for bit as the model's accuracy was measured, or faster and within 2 grey levels of that.
+The result is either bit for bit the one with which the model's accuracy was measured, or computed faster and within
+2 grey levels of it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 MAX_RESULT_SIDE = 32_768
 
 
-def apply(geometry: Geometry, image: DecodedImage, *, exact: bool = True) -> Frame:
+def apply_geometry(geometry: Geometry, image: DecodedImage, *, exact: bool = True) -> Frame:
     """Crop and resize an image to the network's input size.
 
     Args:
@@ -120,7 +121,7 @@ def crop_size(step: Crop, height: int, width: int) -> tuple[int, int]:
 
 
 def crop_start(step: Crop, size: tuple[int, int], kept: tuple[int, int]) -> tuple[int, int]:
-    """Top and left. Both libraries centre the crop; they round half a pixel differently."""
+    """Top and left of a crop. Both libraries centre it, but round half a pixel differently."""
     if step.library == "pillow":
         return round((size[0] - kept[0]) / 2), round((size[1] - kept[1]) / 2)
     return (size[0] - kept[0]) // 2, (size[1] - kept[1]) // 2

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"))
-# Files of phones with several JPEGs ("MPO") are read by Pillow's JPEG plugin.
+# Files with several JPEGs ("MPO", written by phones) are read by Pillow's JPEG plugin.
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 MAX_FILE_BYTES = 256 << 20
 MAX_PIXELS = 178_956_970  # Pillow's own limit for "decompression bomb" errors
@@ -47,7 +47,7 @@ def damage_errors() -> tuple[type[Exception], ...]:
     return (
         Image.DecompressionBombError,
         OSError,
-        RuntimeError,  # NotImplementedError and RecursionError among them
+        RuntimeError,  # including NotImplementedError and RecursionError
         ValueError,
         SyntaxError,
         EOFError,
@@ -64,7 +64,7 @@ def damage_errors() -> tuple[type[Exception], ...]:
     )
 
 
-def broken(error: Exception) -> ImageError:
+def broken_image(error: Exception) -> ImageError:
     """The `ImageError` for an exception of `damage_errors`."""
     from PIL import Image
 
@@ -87,14 +87,14 @@ def open_image(data: bytes) -> tuple[Image, int]:
         raise ImageError("the file is empty")
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large images (for errors its limit is MAX_PIXELS) and of invalid EXIF data.
+            # Pillow warns of large images (an error only above MAX_PIXELS) and of invalid EXIF data.
             warnings.simplefilter("ignore")
             header = Image.open(io.BytesIO(data), formats=FORMATS)
             orientation = _orientation(header)
     except UnidentifiedImageError as error:
         raise ImageError("not an image in a known format", expected=", ".join(FORMATS)) from error
     except damage_errors() as error:
-        raise broken(error) from error
+        raise broken_image(error) from error
     if header.width * header.height > MAX_PIXELS:
         raise _too_large(f"{header.width}x{header.height}")
     if header.format == "PNG":
@@ -103,12 +103,12 @@ def open_image(data: bytes) -> tuple[Image, int]:
 
 
 def is_jpeg(header: Image) -> bool:
-    """Whether it is a JPEG, including files of phones with several JPEGs, of which the first is read."""
+    """Whether the file is a JPEG, or holds several JPEGs (MPO), of which the first is read."""
     return header.format in ("JPEG", "MPO")
 
 
 def can_use_opencv(header: Image, data: bytes) -> bool:
-    """Whether OpenCV decodes the file like Pillow: the common formats, and complete."""
+    """Whether OpenCV decodes the file in the same way as Pillow: its format is a common one, and it is complete."""
     if is_jpeg(header):
         return _jpeg_is_complete(data)
     if header.format == "PNG":

@@ -2,11 +2,11 @@
 
 There are three decode modes:
 
-- `exact`: bit for bit as the model's accuracy was measured.
+- `exact`: bit for bit the frame with which the model's accuracy was measured.
 - `auto`: a JPEG much larger than the result of the first resize (4 times for Pillow, 5.5 times for OpenCV) is decoded
   at a half, a quarter or an eighth of its size, which saves most of the time; all other images are within 2 grey
   levels of `exact`.
-- `fast`: as `auto`; in addition, frames and images of other formats are shrunk before the slow resizes of Pillow.
+- `fast`: like `auto`; in addition, frames and images of other formats are shrunk before the slow resizes of Pillow.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.images.decode import decode_image, to_frame
 from ov_mobilenet.images.frame_checks import check_frames
-from ov_mobilenet.images.geometry import apply, size_of
+from ov_mobilenet.images.geometry import apply_geometry, size_of
 from ov_mobilenet.images.image_files import is_jpeg, open_image, read_file
 from ov_mobilenet.images.reduced_decoding import apply_reduced, reduction, shrink
 from ov_mobilenet.zoo.geometry import Geometry, Library, Resize
@@ -27,8 +27,8 @@ from ov_mobilenet.zoo.geometry import Geometry, Library, Resize
 if TYPE_CHECKING:
     from ov_mobilenet.images.decode import DecodedImage, Frame
 
-Decode = Literal["exact", "fast", "auto"]
-DECODES: tuple[Decode, ...] = get_args(Decode)
+DecodeMode = Literal["exact", "fast", "auto"]
+DECODE_MODES: tuple[DecodeMode, ...] = get_args(DecodeMode)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class LoadedImage:
 def load_image(
     source: str | Path | bytes | Frame,
     geometry: Geometry | None,
-    decode: Decode = "auto",
+    decode: DecodeMode = "auto",
     *,
     reader: Library | None = None,
     exif_orientation: bool = True,
@@ -59,16 +59,16 @@ def load_image(
     Args:
         source: a path, the bytes of an image file, or a frame: uint8 (H, W, 3) BGR.
         geometry: crops and resizes; None keeps the size of the image.
-        decode: `exact`, `auto` or `fast`, see the module.
-        reader: the library that decodes; None for that of the geometry.
+        decode: `exact`, `auto` or `fast`, see the module docstring.
+        reader: the library that decodes; None for the one in the geometry.
         exif_orientation: rotate image files by their EXIF orientation.
 
     Raises:
         ImageError: the image cannot be read or resized, or the array is not a frame.
         UsageError: an unknown decode mode.
     """
-    if decode not in DECODES:
-        raise UsageError("unknown decode mode", expected=", ".join(DECODES), got=repr(decode))
+    if decode not in DECODE_MODES:
+        raise UsageError("unknown decode mode", expected=", ".join(DECODE_MODES), got=repr(decode))
     started = perf_counter()
     if isinstance(source, str | Path | bytes):
         image, size, factor = _decode(source, geometry, decode, reader, use_orientation=exif_orientation)
@@ -84,7 +84,7 @@ def load_image(
 def _decode(
     source: str | Path | bytes,
     geometry: Geometry | None,
-    decode: Decode,
+    decode: DecodeMode,
     reader: Library | None,
     *,
     use_orientation: bool,
@@ -106,7 +106,7 @@ def _decode(
 
 
 def _apply_geometry(
-    image: DecodedImage, geometry: Geometry | None, decode: Decode, size: tuple[int, int], factor: int
+    image: DecodedImage, geometry: Geometry | None, decode: DecodeMode, size: tuple[int, int], factor: int
 ) -> Frame:
     if geometry is None:
         return to_frame(image)
@@ -117,7 +117,7 @@ def _apply_geometry(
             image = shrink(image, factor)
     if factor > 1:
         return apply_reduced(geometry, image, size, factor)
-    return apply(geometry, image, exact=decode == "exact")
+    return apply_geometry(geometry, image, exact=decode == "exact")
 
 
 def _first_resize_is_slow(geometry: Geometry) -> bool:

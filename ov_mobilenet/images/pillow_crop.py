@@ -29,7 +29,7 @@ def resize_and_crop(
     """Resize an image and crop it, within 2 grey levels of the two separate steps.
 
     Args:
-        source: size of the image; this and all others are (height, width) in pixels.
+        source: size of the image; all sizes are (height, width) in pixels.
         size: size after the resize.
         start: top and left of the crop.
         kept: size of the crop.

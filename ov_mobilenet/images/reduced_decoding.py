@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.images.decode import cv2, to_frame, to_pillow
-from ov_mobilenet.images.geometry import apply, crop_size, crop_start, resized_size, size_of
+from ov_mobilenet.images.geometry import apply_geometry, crop_size, crop_start, resized_size, size_of
 from ov_mobilenet.zoo.geometry import Crop, Geometry, Resize
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 REDUCTIONS = (8, 4, 2)  # factors by which JPEG decoders can divide an image's sides
 # The minimum ratio of the reduced image's size to the resized one's. Pillow averages over all pixels; OpenCV samples
-# single ones, which shows the blur of a reduction; see tools/bench/README.md.
+# single ones, so that the blur of the reduction shows; see tools/bench/README.md.
 _MIN_RATIO = {"pillow": 2, "opencv": 2.75}
 
 
 def reduction(geometry: Geometry, height: int, width: int) -> int:
-    """The factor by which an image's sides may be divided before the geometry: 8, 4, 2 or 1.
+    """The factor by which an image's sides may be divided before the geometry is applied: 8, 4, 2 or 1.
 
-    1 if the image is not large enough, or if a crop in pixels comes before the first resize.
+    It is 1 if the image is not large enough, or if a crop in pixels comes before the first resize.
     """
     for step in geometry.steps:
         if isinstance(step, Crop):
@@ -64,11 +64,11 @@ def apply_reduced(geometry: Geometry, image: DecodedImage, size: tuple[int, int]
     """Crop and resize a reduced image to the network's input size.
 
     Args:
-        image: see `geometry.apply`; its sides are divided by `factor`, a result of `reduction`.
+        image: see `geometry.apply_geometry`; its sides are divided by `factor`, a result of `reduction`.
         size: height and width of the full image.
 
     Returns:
-        See `geometry.apply`.
+        See `geometry.apply_geometry`.
     """
     top, left, (height, width) = 0, 0, size
     for index, step in enumerate(geometry.steps):
@@ -76,7 +76,7 @@ def apply_reduced(geometry: Geometry, image: DecodedImage, size: tuple[int, int]
             rest = geometry.steps[index + 1 :]
             resized = _resize(step, image, (top / factor, left / factor), (height / factor, width / factor),
                               resized_size(step, height, width))  # fmt: skip
-            return apply(Geometry(steps=rest), resized) if rest else to_frame(resized)
+            return apply_geometry(Geometry(steps=rest), resized) if rest else to_frame(resized)
         kept = crop_size(step, height, width)
         start = crop_start(step, (height, width), kept)
         top, left, (height, width) = top + start[0], left + start[1], kept

@@ -1,4 +1,4 @@
-"""Videos, cameras and network streams: OpenCV's captures behind a small interface, and which frames are taken."""
+"""Videos, cameras and network streams: OpenCV's captures behind a small interface, and the selection of frames."""
 
 from __future__ import annotations
 
@@ -66,19 +66,19 @@ class OpenCvCapture:
 
     @property
     def frame_count(self) -> int | None:
-        """Number of frames by the header of the video; None if it is not there."""
+        """Number of frames according to the header of the video; None if the header does not state it."""
         count = float(self._capture.get(self._opencv.CAP_PROP_FRAME_COUNT))
         return int(count) if count > 0 else None
 
     @property
     def fps(self) -> float | None:
-        """Frames per second by the header of the video; None if it is not there."""
+        """Frames per second according to the header of the video; None if the header does not state it."""
         rate = float(self._capture.get(self._opencv.CAP_PROP_FPS))
         return rate if 0 < rate < 10_000 else None
 
 
 class FrameSampler:
-    """Takes every n-th frame, and at most a number of frames per second; one instance per video or camera.
+    """Takes every n-th frame, and at most `max_fps` frames per second; one instance per video or camera.
 
     Args:
         every: 1 for every frame.
@@ -100,7 +100,8 @@ class FrameSampler:
             self._next_time = time_s
         if time_s < self._next_time - TIME_ROUNDING_S:
             return False
-        # The next time is a period after the planned one, so that the mean rate is met; a gap starts a new grid.
+        # The next frame is due one period after this one was due, so that the mean rate is met; a gap restarts the
+        # schedule.
         self._next_time = max(self._next_time + self._period, time_s)
         return True
 
@@ -162,7 +163,7 @@ def _open_camera(text: str) -> OpenCvCapture:
     path = f"/dev/video{int(text)}" if is_index else text
     if sys.platform == "linux":
         if not os.path.exists(path):  # noqa: PTH110 (a dangling link is not a camera)
-            got = "no such device" + (", and no file of that name" if is_index else "")
+            got = "no such device" + (", and no file with that name" if is_index else "")
             raise ImageError(
                 "there is no such camera", expected=path, got=got, fix="List the cameras with: ls /dev/video*"
             )
@@ -175,7 +176,7 @@ def _open_camera(text: str) -> OpenCvCapture:
     if not capture.isOpened():
         raise ImageError(
             "the camera cannot be opened: it is in use, or OpenCV does not support it",
-            fix=f"End the program that uses it; find it with: fuser {path}",
+            fix=f"Close the program that uses it; find it with: fuser {path}",
         )
     return OpenCvCapture(capture)
 

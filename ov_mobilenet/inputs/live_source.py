@@ -36,10 +36,10 @@ def read_with_reconnect(
     Args:
         on_frame: called after each grabbed frame.
         sleep: waits a number of seconds, or until the source is stopped.
-        on_lost: called each time a connection that gave frames ends.
+        on_lost: called each time a connection that delivered frames ends.
 
     Raises:
-        ImageError: the first connection failed or gave no frame.
+        ImageError: the first connection failed or delivered no frame.
     """
     ever_had_frames, delay = False, MIN_RETRY_DELAY_S
     while not is_stopped():
@@ -60,7 +60,7 @@ def read_with_reconnect(
                 return
             if not ever_had_frames:
                 raise ImageError(
-                    "the source was opened, but gives no frames: its codec may not be supported", expected="frames"
+                    "the source was opened, but delivers no frames: its codec may not be supported", expected="frames"
                 )
             if had_frames:
                 delay = MIN_RETRY_DELAY_S
@@ -77,7 +77,7 @@ class LiveSource:
 
     Attributes:
         dropped: number of frames that were replaced by a newer one before they were taken.
-        reconnections: number of times a lost connection came back.
+        reconnections: number of times a lost connection was restored.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class LiveSource:
         *,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        """The source is opened when the first frame is requested.
+        """Create the source; it is opened when the first frame is requested.
 
         Args:
             source: its name in results and messages.
@@ -110,7 +110,7 @@ class LiveSource:
         self._thread = threading.Thread(target=self._work, name=f"read {source}", daemon=True)
 
     def __iter__(self) -> Iterator[Item]:
-        """Frames until it is closed; a source without frames gives one failure. Raises: MissingDependencyError."""
+        """Yield frames until the source is closed; without frames yield one failure. Raises: MissingDependencyError."""
         if not self._stop.is_set():
             self._thread.start()
         try:

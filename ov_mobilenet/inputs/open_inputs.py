@@ -28,17 +28,18 @@ def open_inputs(
     recursive: bool = True,
     stdin: IO[bytes] | None = None,
 ) -> Inputs:
-    """Open images of all kinds of sources, for `Classifier.stream`.
+    """Open image sources of any kind, for `Classifier.stream`.
 
         with ovm.open_inputs(["images/", "shards/*.tar", "rtsp://camera/1"], max_fps=5) as inputs:
             for result in classifier.stream(inputs):
                 ...
 
     Args:
-        texts: each an image file; a folder; a wildcard; `@list.txt` with one path per line, relative to the working
-            directory, where empty lines and lines that begin with `#` are skipped; `-` for paths on stdin; a tar shard
-            (.tar, .tar.gz, .tgz); a video file; a camera, as /dev/video0 or by its number unless a file has that name;
-            a network stream (rtsp, rtsps, http, https). A URL with the suffix of a video container is a video.
+        texts: sources, each one of: an image file; a folder; a wildcard; `@list.txt` with one path per line, relative
+            to the working directory, where empty lines and lines that begin with `#` are skipped; `-` for paths on
+            stdin; a tar shard (.tar, .tar.gz, .tgz); a video file; a camera, as /dev/video0 or by its number unless a
+            file has that name; a network stream (rtsp, rtsps, http, https). A URL with the suffix of a video container
+            is a video.
         every: take every n-th image, and every n-th frame of a video or live source.
         max_fps: take at most this number of frames per second of a video or live source.
         limit: end after this number of images.
@@ -116,11 +117,11 @@ class Inputs:
 
     @property
     def reconnections(self) -> int:
-        """Number of times a lost connection to the live source came back."""
+        """Number of times a lost connection to the live source was restored."""
         return 0 if self._live_source is None else self._live_source.reconnections
 
     def __iter__(self) -> Iterator[Item]:
-        """The items. Raises: UsageError, if there are none, as for an empty list of paths."""
+        """Yield the items. Raises: UsageError if there are none, for example in an empty list of paths."""
         for number, item in enumerate(self._rounds(), 1):
             yield item
             if number == self._limit:

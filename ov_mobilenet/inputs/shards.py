@@ -1,8 +1,8 @@
-"""Images of tar shards as WebDataset writes them, read from front to back with one member in memory at a time.
+"""Read the images of tar shards in WebDataset's format, from front to back with one member in memory at a time.
 
 Nothing is extracted to disk; the name of a member is only used as the source of its result. `tarfile.TarFile` is not
 used: it keeps every header in memory, takes a damaged header for the end of the archive, and reads as many bytes as a
-header claims. Only its header parser `TarInfo.frombuf` is.
+header declares. Only its header parser, `TarInfo.frombuf`, is used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ov_mobilenet.images.image_files import IMAGE_SUFFIXES, MAX_FILE_BYTES
 from ov_mobilenet.runtime.items import Item
 
 BLOCK_BYTES = 512
-# Of a header that extends the next one: a long name, or pax records with extended attributes.
+# Limit for a header that extends the next one: a long name, or pax records with extended attributes.
 MAX_EXTENSION_BYTES = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
 LONG_NAME, LONG_LINK = b"L", b"K"
@@ -29,7 +29,7 @@ PAX_HEADERS, PAX_GLOBAL_HEADER = (b"x", b"X"), b"g"
 TYPES_WITHOUT_DATA = (
     tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE
 )  # fmt: skip
-# In an old GNU header of a sparse file, and in the blocks that continue it: the flag that one more block follows.
+# Offsets of the flag "one more block follows": in an old GNU header of a sparse file, and in its further blocks.
 SPARSE_FLAG, SPARSE_BLOCK_FLAG = 482, 504
 DAMAGE_ERRORS = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, OverflowError, MemoryError)
 
@@ -38,7 +38,7 @@ _PAX_RECORD = re.compile(rb"(\d{1,9}) ([^=]+)=")
 
 @dataclass
 class _Extension:
-    """What a long-name or pax header says about the member after it."""
+    """The properties that a long-name or pax header sets for the member after it."""
 
     name: str | None = None
     size: int | None = None
@@ -124,7 +124,7 @@ def _content(stream: IO[bytes], member: tarfile.TarInfo) -> bytes | ImageError:
 def _extension_data(stream: IO[bytes], header: tarfile.TarInfo, begin: int) -> bytes:
     if not 0 <= header.size <= MAX_EXTENSION_BYTES:
         raise tarfile.ReadError(
-            f"the header at byte {begin} claims {header.size} bytes, of at most {MAX_EXTENSION_BYTES}"
+            f"the header at byte {begin} declares {header.size} bytes, more than {MAX_EXTENSION_BYTES}"
         )
     return _read(stream, _padded(header.size), "header")[: header.size]
 

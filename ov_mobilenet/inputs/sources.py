@@ -1,4 +1,4 @@
-"""Sources of images: what an INPUT argument stands for, by what exists, its suffix and its spelling."""
+"""Find the image sources that an INPUT argument stands for, by existing files, suffix and spelling."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Source:
 
     @property
     def live(self) -> bool:
-        """Whether frames arrive in real time, whether they are read or not."""
+        """Whether frames arrive in real time, regardless of whether they are read."""
         return self.kind in ("camera", "stream")
 
 
@@ -85,7 +85,7 @@ def _of_argument(text: str, *, recursive: bool) -> Iterator[Source]:
 
 
 def source_of_path(path: str, *, recursive: bool) -> Source:
-    """The source at a path. A missing path counts as an image, so that its error takes its place among the results."""
+    """The source at a path. A missing path counts as an image: its error appears in its place in the results."""
     if _URL.match(path):
         return Source("refused", masked(path))
     # Not Path.is_dir(): a name that the system rejects must give an error of its own and not end the run.

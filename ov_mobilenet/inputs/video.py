@@ -18,7 +18,7 @@ def read_video(text: str, sampler: FrameSampler) -> Iterator[Item]:
     """The frames that the sampler takes; a video that is damaged or ends early gives a failure at the end.
 
     Args:
-        text: a path or a URL; without a password also the source of the results.
+        text: a path or a URL; with a masked password it is also the source of the results.
     """
     source = masked(text)
     try:

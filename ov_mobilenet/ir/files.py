@@ -22,7 +22,7 @@ class OpenedIr:
     """An IR in memory.
 
     Attributes:
-        record: what ov-mobilenet recorded in it; None for an IR that another tool made.
+        record: the record of ov-mobilenet in the IR; None if another tool wrote the IR.
     """
 
     xml: Path
@@ -44,7 +44,7 @@ def save_ir(model: ov.Model, xml: Path) -> None:
     """Write `xml` and the `.bin` beside it, atomically.
 
     Both files are written to a temporary folder beside the target and then moved. The old `.xml` is deleted before
-    the move and the new one is moved last, so an `.xml` never stands beside the `.bin` of another conversion.
+    the move and the new one is moved last, so an `.xml` is never beside the `.bin` of another conversion.
     Several processes may write the same IR at the same time if they use the same options, because they write the
     same bytes.
 

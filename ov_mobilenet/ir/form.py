@@ -22,15 +22,15 @@ class Form:
     """The input form of a converted model. The default is the form that the model's description specifies.
 
     Attributes:
-        batch: fixed batch size, or -1 for a dynamic one; None for the description's.
-        layout: of the converted input, NCHW or NHWC; None for the layout of the source network.
+        batch: fixed batch size, or -1 for a dynamic one; None for that of the description.
+        layout: layout of the converted input, NCHW or NHWC; None for the layout of the source network.
         input_type: element type of the input, f32 or u8, values 0..255 in both cases. None means f32, and u8 if the
             geometry is baked or the input is YUV planes.
         geometry: crop and resize to record, or to bake, instead of those of the accuracy check.
-        input_shape: shape of the network, in the network's own layout; None for the description's.
+        input_shape: shape of the network, in the network's own layout; None for that of the description.
         bake_geometry: add crop and resize to the graph; the model then takes frames of any size.
-        color_format: of the input pixels. nv12 and i420 are a single plane (N, 3/2 H, W, 1).
-        deploy_for: `npu` fixes every dimension; `ovms` is the form that OpenVINO Model Server feeds: decoded images
+        color_format: colour format of the input pixels. nv12 and i420 are a single plane (N, 3/2 H, W, 1).
+        deploy_for: `npu` fixes every dimension; `ovms` is the form that OpenVINO Model Server needs: decoded images
             of any size, BGR, NHWC.
         purpose: the former name of `deploy_for`.
     """

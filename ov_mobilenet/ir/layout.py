@@ -15,10 +15,10 @@ _NHWC_FRAMEWORKS = ("tf", "tflite", "keras")
 
 
 def guess_layout(shape: Sequence[int]) -> str | None:
-    """The layout whose C has size 3; None if that holds for both layouts or for neither.
+    """The layout in which C has size 3; None if both layouts qualify, or neither.
 
     Args:
-        shape: of the input; -1 for a dynamic dimension.
+        shape: shape of the input; -1 for a dynamic dimension.
     """
     if len(shape) != 4:
         return None
@@ -30,7 +30,7 @@ def framework_layout(framework: str) -> str:
     """The layout that networks of a framework usually have.
 
     Args:
-        framework: as a description names it, such as onnx or tflite.
+        framework: the framework in the spelling of a description, such as onnx or tflite.
     """
     return "NHWC" if framework in _NHWC_FRAMEWORKS else "NCHW"
 
@@ -54,7 +54,7 @@ def set_layout(model: ov.Model, layout: str, path: Path) -> None:
     """Set the layout of a network's input.
 
     Args:
-        layout: such as `NCHW` or `[N,C,H,W]`.
+        layout: the layout, such as `NCHW` or `[N,C,H,W]`.
 
     Raises:
         ConversionError: the layout does not match the input.
@@ -74,7 +74,7 @@ def plain_layout(layout: str) -> str:
 def check_layout(model: ov.Model, layout: str, path: Path | None) -> None:
     """Check that a layout matches the input and that its C has size 3.
 
-    With a wrong layout OpenVINO's preprocessing would reverse another dimension than the channels.
+    With a wrong layout OpenVINO's preprocessing would reverse a dimension other than the channels.
 
     Raises:
         ConversionError: the layout does not match.

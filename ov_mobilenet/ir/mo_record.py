@@ -1,6 +1,6 @@
 """The section `conversion_parameters` that the classic Model Optimizer writes to the `rt_info` of its IRs.
 
-OpenVINO's `convert_model` writes the same section, but no `MO_version`.
+OpenVINO's `convert_model` writes the same section, but not `MO_version`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class MoRecord:
     """The Model Optimizer's record of one conversion.
 
     Attributes:
-        version: of the Model Optimizer.
+        version: version of the Model Optimizer.
         parameters: the arguments of the conversion by name, in the Model Optimizer's spelling.
     """
 

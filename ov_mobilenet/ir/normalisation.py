@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 InputType = Literal["f32", "u8"]
 
 
-def bake(
+def bake_normalisation(
     model: ov.Model,
     normalisation: Normalisation,
     *,
@@ -28,16 +28,16 @@ def bake(
     """Add the normalisation in front of a network.
 
     The order is fixed: convert to float, reverse channels, subtract the mean, divide by the scale, change the layout.
-    Mean and scale are in the channel order of the source network, so they follow the reversal.
+    Mean and scale are in the channel order of the source network, so they are applied after the reversal.
 
     Args:
         model: a network with one input; it is changed in place and must not be used afterwards.
-        layout: of the network's input, such as NCHW.
-        target_layout: of the new input; by default the network's own.
+        layout: layout of the network's input, such as NCHW.
+        target_layout: layout of the new input; by default the network's own.
         input_type: element type of the new input, values 0..255 in both cases.
 
     Raises:
-        AlreadyNormalisedError: by its record, the model contains a normalisation, ours or the Model Optimizer's.
+        AlreadyNormalisedError: a record in the model, ours or the Model Optimizer's, contains a normalisation.
         ConversionError: the layout has no channel dimension of size 3.
     """
     import openvino as ov
@@ -46,7 +46,7 @@ def bake(
     if found := baked_normalisation(model):
         raise AlreadyNormalisedError(
             "the model already contains a normalisation; it would be applied twice",
-            where=path, expected="a network without a record of a normalisation", got=found,
+            where=path, expected="a network without a recorded normalisation", got=found,
             fix="Convert from the source network instead",
         )  # fmt: skip
     target_layout = target_layout or layout
@@ -116,7 +116,7 @@ def _bake_rows(model: ov.Model, mean: tuple[float, ...], scale: tuple[float, ...
 
 
 def baked_normalisation(model: ov.Model) -> str | None:
-    """The normalisation that a model contains by its record, ours or the Model Optimizer's; None without a record."""
+    """The normalisation in a model's record, ours or the Model Optimizer's; None if neither contains one."""
     if model.has_rt_info(["ov_mobilenet", "normalisation"]):
         return f"ov-mobilenet: {model.get_rt_info(['ov_mobilenet', 'normalisation']).astype(str)}"
     recorded = recorded_normalisation(model)

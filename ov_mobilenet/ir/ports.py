@@ -15,7 +15,7 @@ def single_input(model: ov.Model, name: str, path: Path) -> ov.Output:
     """The only input of a network.
 
     Args:
-        name: that the input must have; empty for any.
+        name: name that the input must have; empty for any.
 
     Raises:
         ConversionError: the network has several inputs, or its input has another name.
@@ -35,7 +35,7 @@ def find_output(model: ov.Model, name: str | None, path: Path) -> ov.Output:
     A name is compared without TensorFlow's `:0`. If no tensor has the name, the operation of this name is used.
 
     Args:
-        name: of a tensor or an operation; None for the network's only output.
+        name: name of a tensor or an operation; None for the network's only output.
 
     Raises:
         ConversionError: there is no such tensor, or no name is given and the network has several outputs.
@@ -46,7 +46,7 @@ def find_output(model: ov.Model, name: str | None, path: Path) -> ov.Output:
             raise ConversionError(
                 "the network has several outputs",
                 where=path,
-                expected="the name of one in the description",
+                expected="the name of one of them in the description",
                 got=_quoted(names),
             )
         return model.outputs[0].get_node().input_value(0)

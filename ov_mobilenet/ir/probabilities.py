@@ -1,4 +1,4 @@
-"""Make the output of a classifier probabilities, whether the source network ends in softmax or in logits."""
+"""Turn the output of a classifier into probabilities, whether the source network ends in softmax or in logits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Operations that change no value; many exports have them between the softmax and the output.
 _SHAPE_OPERATIONS = ("Reshape", "Squeeze", "Unsqueeze", "Transpose")
-# Operations that replace the scores by a class.
+# Operations that replace the scores with a class index.
 _CLASS_SELECTION = ("TopK", "OneHot")
 # Quantisation of the output in quantised networks; it would round probabilities to 1/256.
 _OUTPUT_QUANTISATION = ("FakeQuantize", "Convert")
@@ -29,12 +29,12 @@ def end_in_probabilities(
     Any other network gets a softmax, and the output keeps its names.
 
     Args:
-        output: of the source network.
+        output: the output of the source network.
         parameter: the input of the source network.
-        declared: what the output holds according to the description; None if the description does not say.
+        declared: content of the output according to the description; None if the description does not state it.
 
     Raises:
-        ConversionError: the graph contradicts the description, ends in a sigmoid or in the number of a class, or its
+        ConversionError: the graph contradicts the description, ends in a sigmoid or in a class index, or its
             number of classes is dynamic or less than 2.
     """
     import openvino as ov
@@ -91,7 +91,7 @@ def check_class_scores(output: ov.Output, path: Path) -> None:
     """Check that an output holds a score per class.
 
     Raises:
-        ConversionError: it holds the number of a class, or integers.
+        ConversionError: it holds a class index, or other integers.
     """
     if not ends_in_softmax(output):
         _check_scores(_before_output_quantisation(output), path)
@@ -108,7 +108,7 @@ def _find_softmax(output: ov.Output) -> tuple[set[str], ov.Output | None]:
     Names before a quantisation of the output are left out: those tensors hold other values than the output.
 
     Returns:
-        The names of the output alone, and None, if the output does not come from a softmax.
+        Only the names of the output, and None, if the output does not come from a softmax.
     """
     names = {plain_name(name) for name in output.get_names()}
     seen, port, quantised = set(names), output, False
@@ -141,7 +141,7 @@ def _check_scores(output: ov.Output, path: Path) -> None:
         kind = port.get_node().get_type_name()
         if kind in _CLASS_SELECTION:
             raise ConversionError(
-                f"the network ends in the number of the best class ({kind})", where=path,
+                f"the network ends in the index of the best class ({kind})", where=path,
                 expected="a score per class", fix="Name the tensor before it with --output",
             )  # fmt: skip
         port = port.get_node().input_value(0)

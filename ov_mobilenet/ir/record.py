@@ -26,7 +26,7 @@ and booleans as YES and NO:
     precision         FP32, FP16 or FP16-INT8: weight precision
     calibration       JSON or null: how the model was quantised
     accuracy          JSON or null: the measured accuracy
-    versions          JSON {openvino, ov_mobilenet}: the versions that made the file
+    versions          JSON {openvino, ov_mobilenet}: the versions that wrote the file
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ SECTION = "ov_mobilenet"
 
 
 class IrRecord(Struct, frozen=True, kw_only=True):
-    """The section `ov_mobilenet` of an IR; the module lists the fields."""
+    """The section `ov_mobilenet` of an IR; the module docstring describes the fields."""
 
     config_name: str
     config_digest: str
@@ -92,7 +92,7 @@ def write_record(model: ov.Model, record: IrRecord) -> None:
 
 
 def read_record(model: ov.Model, path: Path | str) -> IrRecord | None:
-    """The record of a model; None if ov-mobilenet did not make it.
+    """The record of a model; None if ov-mobilenet did not write it.
 
     Raises:
         IrError: the record has a newer format version, or is broken.

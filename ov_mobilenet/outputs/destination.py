@@ -32,7 +32,7 @@ T = TypeVar("T", bound="Image | Item")
 
 
 def choose_format(path: Path | None, output_format: OutputFormat | None) -> OutputFormat:
-    """The given format, otherwise that of the file's suffix, otherwise a table.
+    """Choose the output format: the given one, otherwise by the file's suffix, otherwise a table.
 
     Raises:
         UsageError: the suffix is unknown, or Parquet without a regular file.
@@ -42,7 +42,8 @@ def choose_format(path: Path | None, output_format: OutputFormat | None) -> Outp
         if output_format is None:
             raise UsageError(
                 "the suffix does not determine the format", where=path, expected=" ".join(SUFFIXES),
-                got=path.suffix if path is not None and path.suffix else "no suffix", fix="Or select one with --format",
+                got=path.suffix if path is not None and path.suffix else "no suffix",
+                fix="Select a format with --format",
             )  # fmt: skip
     if output_format == "parquet" and (path is None or (path.exists() and not path.is_file())):
         raise UsageError(
@@ -74,7 +75,7 @@ class Destination:
         self._out = out
 
     def remaining(self, inputs: Iterable[T]) -> Iterator[T]:
-        """The inputs without a result so far, in order; no image is read.
+        """Yield the inputs that have no result yet, in order; no image is read.
 
         An input that is given twice needs two results. Frames of live sources are never skipped.
         """
@@ -88,7 +89,7 @@ class Destination:
                 yield image
 
     def sink(self, *, min_probability: float | None = None) -> Sink:
-        """Begin to write. A file to overwrite is emptied now, and an incomplete last record is cut off.
+        """Start to write. A file to overwrite is emptied now; an incomplete last record of a file to resume is removed.
 
         Args:
             min_probability: see `TableSink`.

@@ -1,4 +1,4 @@
-"""The results that an earlier run has written: which images, and up to which byte the file is valid.
+"""Read the results of an earlier run: their images, and the number of bytes up to which the file is valid.
 
 A run that was killed may have left an incomplete record at the end. A JSON line is complete if it ends with a line
 break. An image has several rows in a CSV, and a kill can cut between them: the last image counts as complete only if it
@@ -30,7 +30,7 @@ class ExistingResults:
 
     Attributes:
         images: number of results per (source, frame); failures are results too.
-        size: bytes of the valid part; the rest is to be cut off.
+        size: bytes of the valid part; the rest must be removed.
     """
 
     images: Counter[ResultKey]

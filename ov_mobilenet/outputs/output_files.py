@@ -1,4 +1,4 @@
-"""Text files that never lose a complete record, or that appear complete or not at all."""
+"""Write text files: record by record without losing a complete one, or as a whole and atomically."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write_error(where: object, error: OSError) -> Exception:
     reason = os.strerror(error.errno) if error.errno else str(error)
     fix = "Select another file with -o FILE"
     if error.errno in DISK_FULL_ERRORS:
-        fix = "Results written so far are kept: make room, then continue a FILE given with -o by --resume"
+        fix = "Results written so far are kept. Free disk space; if they go to a file (-o FILE), continue with --resume"
     return OutputError(f"the results cannot be written ({reason})", where=where, fix=fix)
 
 
@@ -58,7 +58,7 @@ class OutputFile:
         self._size = os.fstat(self._file.fileno()).st_size
 
     def truncate(self, size: int) -> None:
-        """Keep only the first `size` bytes; a pipe or a device is left alone."""
+        """Keep only the first `size` bytes; a pipe or a device is left unchanged."""
         if self._is_regular:
             self._file.truncate(size)
             self._size = size

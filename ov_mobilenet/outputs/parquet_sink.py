@@ -2,9 +2,9 @@
 
 A Parquet file can only be read with its footer, which is written last. So results are written to `FILE.partial` in row
 groups; every second that file is completed with its footer and renamed to FILE (a checkpoint). The next results go to a
-new `FILE.partial`, which begins as a copy of FILE. If the process is killed, FILE is as of the last checkpoint, and
-`--resume` repeats what came later. Copying a large file takes long, so the time between two checkpoints is at least 30
-times the duration of the last one. Memory holds at most one row group.
+new `FILE.partial`, which begins as a copy of FILE. If the process is killed, FILE holds the results up to the
+last checkpoint, and `--resume` classifies the others again. Copying a large file takes long, so the time between two
+checkpoints is at least 30 times the duration of the last one. Memory holds at most one row group.
 
 On a full disk writing `FILE.partial` fails first, and FILE is kept. The disk needs room for the results twice.
 """
@@ -153,7 +153,7 @@ def parquet_schema() -> pa.Schema:
         import pyarrow.parquet  # fails if the installation is broken
     except ImportError as error:
         raise MissingDependencyError(
-            f"Parquet needs pyarrow ({error})", fix="Install it with: pip install 'ov-mobilenet[parquet]'"
+            f"Parquet needs pyarrow ({error})", fix="Run: pip install 'ov-mobilenet[parquet]'"
         ) from error
     types = {**INTEGERS, **dict.fromkeys(TEXTS, "string")}
     return pa.schema([(name, types.get(name, "float64")) for name in COLUMNS])

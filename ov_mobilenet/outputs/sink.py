@@ -1,4 +1,4 @@
-"""What all outputs share: the interface `Sink`, and a result as rows of a table.
+"""The interface `Sink` of all outputs, and the conversion of a result to rows of a table.
 
 CSV and Parquet have one row per prediction, best first, with `rank` from 1. A result without predictions has one row
 without `rank`: a failure with its `error`, or an image with no class above the minimum probability. Values that are

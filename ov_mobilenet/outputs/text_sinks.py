@@ -37,7 +37,7 @@ class JsonLinesSink(Sink):
 
 
 class JsonSink(Sink):
-    """One JSON document with all results, written at the end: nothing is left of a run that is killed."""
+    """One JSON document with all results, written at the end: a run that is killed writes nothing."""
 
     def __init__(self, out: TextWriter) -> None:
         self._out = out
@@ -74,7 +74,10 @@ class CsvSink(Sink):
 
 
 def _csv_cell(value: Cell) -> str:
-    """The cell by RFC 4180. Before Python 3.13 `csv.writer` leaves a carriage return unquoted, which breaks readers."""
+    """The cell as RFC 4180 defines it.
+
+    Before Python 3.13 `csv.writer` leaves a carriage return unquoted, which breaks readers.
+    """
     if not isinstance(value, str):
         return "" if value is None else repr(value)
     if any(character in value for character in ',"\r\n'):
@@ -86,7 +89,7 @@ class TableSink(Sink):
     """A block per image: its source, then one line per class.
 
     Args:
-        min_probability: classes below it were left out; named in the block of an image without classes.
+        min_probability: classes below it were removed; shown for an image without classes.
     """
 
     def __init__(self, out: TextWriter, *, min_probability: float | None = None) -> None:

@@ -13,7 +13,7 @@ from ov_mobilenet.ir.layout import input_layout
 from ov_mobilenet.ir.ports import check_classifier
 from ov_mobilenet.ir.record import IrRecord
 from ov_mobilenet.quantization.topology import Preset, QuantisationScheme, choose_scheme
-from ov_mobilenet.zoo.geometry import Geometry, whole
+from ov_mobilenet.zoo.geometry import Geometry, resize_whole_image
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -90,4 +90,4 @@ def whole_image_geometry(network: ov.Model) -> Geometry:
     sides = [shape[layout.index(letter)] for letter in "HW"]
     if any(side.is_dynamic for side in sides):
         raise ConversionError("the network takes any image size", fix="Set one with convert --input-shape")
-    return whole(sides[0].get_length(), sides[1].get_length())
+    return resize_whole_image(sides[0].get_length(), sides[1].get_length())

@@ -58,7 +58,7 @@ class Classifier(LoadedModel):
     def classify_batch(
         self, images: Iterable[Image | Item], *, top_k: int = DEFAULT_TOP_K, batch_size: int | None = None
     ) -> list[Result]:
-        """Classify many images and return all results in input order, as `list(self.stream(images))`.
+        """Classify many images and return all results in input order: `list(self.stream(images))`.
 
         An image that cannot be classified gives a `Failure` in its place.
 
@@ -106,7 +106,7 @@ class Classifier(LoadedModel):
         workers: int | None = None,
         live: bool | None = None,
     ) -> Iterator[Result]:
-        """Classify any number of images at the speed of the device, in bounded memory; results in input order.
+        """Classify any number of images at the speed of the device, in bounded memory. Results are in input order.
 
         Images are decoded in threads while the device infers. An image that fails gives a `Failure` in its place.
 
@@ -125,8 +125,8 @@ class Classifier(LoadedModel):
         Raises:
             UsageError: a number is out of range.
             DeviceError: the device is lost; raised after the results of all images that were read.
-            MissingDependencyError: the library that reads images cannot be imported; raised in the place of the first
-                image that needs it.
+            MissingDependencyError: the library that reads images cannot be imported; raised in place of the
+                result of the first image that needs it.
             Exception: an error of the iterator `inputs`, raised after the results of the inputs before it.
         """
         is_live = getattr(inputs, "live", False) if live is None else live

@@ -8,12 +8,12 @@ from ov_mobilenet.devices.names import parse_device
 from ov_mobilenet.devices.settings import DeviceSettings
 
 # A CPU classifies a batch of 4 faster than 4 single images; see tools/bench/README.md. Compiling the model for another
-# batch size takes time, which pays off from MANY_IMAGES on.
+# batch size takes time, which pays off for MANY_IMAGES and more.
 MANY_IMAGES, CPU_BATCH = 100, 4
 
 
-def throughput_unless_asked(settings: DeviceSettings) -> DeviceSettings:
-    """The settings with the throughput hint, unless they set a hint or a number of streams."""
+def default_to_throughput(settings: DeviceSettings) -> DeviceSettings:
+    """Add the throughput hint, unless the settings contain a hint or a number of streams."""
     return settings if settings.sets_parallelism else replace(settings, hint="throughput")
 
 
@@ -24,14 +24,14 @@ def settings_for(settings: DeviceSettings, images: int | None) -> tuple[DeviceSe
         images: number of images; None if it is not known, which counts as many.
     """
     images = MANY_IMAGES if images is None else images
-    chosen = throughput_unless_asked(settings) if images > 1 else settings
-    uses_batch = images >= MANY_IMAGES and not asks_for_latency(settings) and _runs_on_cpu(settings.device)
+    chosen = default_to_throughput(settings) if images > 1 else settings
+    uses_batch = images >= MANY_IMAGES and not requests_latency(settings) and _runs_on_cpu(settings.device)
     return chosen, CPU_BATCH if uses_batch else None
 
 
-def asks_for_latency(settings: DeviceSettings) -> bool:
+def requests_latency(settings: DeviceSettings) -> bool:
     """Whether the latency hint is set, as a field or as an OpenVINO property."""
-    return settings.asked().get("PERFORMANCE_HINT", "").upper() == "LATENCY"
+    return settings.requested_properties().get("PERFORMANCE_HINT", "").upper() == "LATENCY"
 
 
 def _runs_on_cpu(device: str) -> bool:

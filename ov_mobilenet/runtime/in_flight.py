@@ -1,4 +1,4 @@
-"""What the scheduler keeps of each image and of each infer request until the result is taken."""
+"""The state of each image and each infer request until its result is taken."""
 
 from __future__ import annotations
 

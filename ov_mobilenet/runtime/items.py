@@ -1,4 +1,4 @@
-"""An image to classify with its source, and the frame that is made of it."""
+"""An image to classify, and the frame that is prepared from it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Item:
-    """An image and the source that its result names.
+    """An image to classify, and the name of its source.
 
     Attributes:
         image: a path, the bytes of an image file, or a frame: uint8 (H, W, 3) BGR; or the error that replaces it.
@@ -40,7 +40,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Prepared:
-    """An image at the network's input size, with the time it took.
+    """An image at the network's input size, with the time that its preparation took.
 
     Attributes:
         frame: uint8, in the layout of the model's input; not shared with the caller.
@@ -56,7 +56,7 @@ class Prepared:
 
 
 def as_item(image: Image | Item, name: str) -> Item:
-    """The image as an `Item`. The source of a path is the path, that of bytes and frames is `name`."""
+    """The image as an `Item`. Its source is the path; for bytes and frames it is `name`."""
     if isinstance(image, Item):
         return image
     return Item(image, str(image) if isinstance(image, str | Path) else name)

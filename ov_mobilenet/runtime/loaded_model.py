@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.errors import ImageError, MissingDependencyError, UsageError, printable
-from ov_mobilenet.images.load_image import Decode, load_image
+from ov_mobilenet.images.load_image import DecodeMode, load_image
 from ov_mobilenet.images.yuv_planes import frame_height, to_planes
 from ov_mobilenet.runtime.items import Item, Prepared
 from ov_mobilenet.zoo.geometry import Geometry, Library
@@ -42,7 +42,7 @@ class BatchModel:
 
     @property
     def requests(self) -> int:
-        """Number of infer requests to use: by default one waits behind each that runs, so the device never idles."""
+        """Number of infer requests to use. The default is twice the optimum, so that the device never waits."""
         return self.nireq or 2 * self.optimal_nireq
 
 
@@ -50,10 +50,10 @@ class LoadedModel:
     """A model compiled for a device.
 
     Attributes:
-        record: the record of ov-mobilenet in the IR; None for an IR of another tool.
+        record: the record of ov-mobilenet in the IR; None if another tool wrote the IR.
         labels: class names, or None.
         geometry: how images are cropped and resized on the host; None if that is part of the graph.
-        device: the devices that execute, as OpenVINO names them.
+        device: the devices that run the model, as OpenVINO names them.
         inference_precision: f32, bf16 or f16; None if the device does not report it.
         input_size: height and width of the input frames, in pixels; None for any size.
         classes: number of classes of the network, including a background class.
@@ -71,7 +71,7 @@ class LoadedModel:
         compile_batch: Callable[[int], Compiled],
         stream_batch: int | None = None,
         share_with_queues: bool = True,
-        decode: Decode = "auto",
+        decode: DecodeMode = "auto",
         exif_orientation: bool = True,
     ) -> None:
         """Wrap a compiled model.
@@ -79,7 +79,7 @@ class LoadedModel:
         Args:
             compiled: the model that `classify` and `probabilities` run.
             compile_batch: compiles the model that queues and streams run, for a given batch size.
-            stream_batch: see the class.
+            geometry, labels, record, stream_batch: see the class.
             share_with_queues: run queues and streams on `compiled` too, if they use its batch size.
             decode: see `images.load_image`.
             exif_orientation: rotate image files by their EXIF orientation.
@@ -97,7 +97,7 @@ class LoadedModel:
         self._compile = compile_batch
         self.stream_batch = stream_batch
         self._share_with_queues = share_with_queues
-        self._decode: Decode = decode
+        self._decode: DecodeMode = decode
         self._compiling = threading.Lock()
         self._by_batch: dict[int, BatchModel] = {}
         shape = compiled.model.inputs[0].get_partial_shape()
@@ -159,7 +159,7 @@ class LoadedModel:
         return Prepared(item, frame, started, loaded.decode_ms, loaded.geometry_ms)
 
     def prepare_or_fail(self, item: Item) -> Prepared | Failure:
-        """As `prepare`, but returns a `Failure` for an image that cannot be read, whatever a library raises for it.
+        """Like `prepare`, but return a `Failure` if the image cannot be read, whichever exception a library raises.
 
         Raises:
             MissingDependencyError: the library that reads images cannot be imported.

@@ -17,8 +17,8 @@ of range is an error with file, line and key. `tuning.profile_writing` writes it
     measurements:
       - {precision: bf16, batch: 8, …, chosen: true}
 
-A setting that is null is left to the device. `noise` is the relative standard deviation of throughput between repeated
-measurements. `xml` is informative: the IR is identified by its digest.
+For a setting that is null, the device chooses the value. `noise` is the relative standard deviation of throughput
+between repeated measurements. `xml` is informative: the IR is identified by its digest.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ from ov_mobilenet.errors import ConfigError, UsageError
 from ov_mobilenet.ir.files import ir_digest
 from ov_mobilenet.zoo.config import convert_document
 from ov_mobilenet.zoo.document import load_document
+from ov_mobilenet.zoo.model import Positive
 
 SCHEMA_VERSION = 1
 DIGITS_SHOWN = 12
 
 Count = Annotated[int, Meta(ge=1, le=1 << 20)]
-Positive = Annotated[float, Meta(gt=0)]
 
 log = logging.getLogger(__name__)
 
 
-class _Plain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _StrictStruct(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A frozen struct that rejects unknown keys."""
 
 
-class ProfiledModel(_Plain, frozen=True, kw_only=True):
+class ProfiledModel(_StrictStruct, frozen=True, kw_only=True):
     """The IR; `digest` is SHA-256 over its `.xml` and its `.bin`."""
 
     name: str
@@ -57,21 +57,21 @@ class ProfiledModel(_Plain, frozen=True, kw_only=True):
     digest: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
-class ProfiledDevice(_Plain, frozen=True, kw_only=True):
+class ProfiledDevice(_StrictStruct, frozen=True, kw_only=True):
     """The device: its name in OpenVINO and the name of the hardware."""
 
     name: str
     full_name: str
 
 
-class Versions(_Plain, frozen=True, kw_only=True):
+class Versions(_StrictStruct, frozen=True, kw_only=True):
     """The versions that the settings were measured with."""
 
     openvino: str
     ov_mobilenet: str
 
 
-class ProfiledSettings(_Plain, frozen=True, kw_only=True):
+class ProfiledSettings(_StrictStruct, frozen=True, kw_only=True):
     """Fields of `DeviceSettings`, and the number of images per request."""
 
     batch_size: Count
@@ -82,7 +82,7 @@ class ProfiledSettings(_Plain, frozen=True, kw_only=True):
     nireq: Count | None = None
 
 
-class Gain(_Plain, frozen=True, kw_only=True):
+class Gain(_StrictStruct, frozen=True, kw_only=True):
     """The score divided by the score of the default settings.
 
     Attributes:
@@ -96,7 +96,7 @@ class Gain(_Plain, frozen=True, kw_only=True):
     pairs: Annotated[int, Meta(ge=0)]
 
 
-class Measured(_Plain, frozen=True, kw_only=True):
+class Measured(_StrictStruct, frozen=True, kw_only=True):
     """The median measurement of one combination of settings.
 
     Attributes:
@@ -119,8 +119,8 @@ class Measured(_Plain, frozen=True, kw_only=True):
     chosen: bool
 
 
-class Profile(_Plain, frozen=True, kw_only=True):
-    """The content of a profile file; the module documents its keys."""
+class Profile(_StrictStruct, frozen=True, kw_only=True):
+    """The content of a profile file; the module docstring describes its keys."""
 
     schema_version: int
     created: str

@@ -44,7 +44,7 @@ class Classification(Struct, frozen=True, omit_defaults=True):
     """The classes of one image.
 
     Attributes:
-        source: the path as given; for an image that is not a file, a name.
+        source: the path as given, or a name for an image that is not a file.
         predictions: the most probable classes, best first.
         frame: number of a video frame, from 0.
         time_s: position of the frame in the video, in seconds.

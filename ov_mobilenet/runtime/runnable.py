@@ -1,4 +1,4 @@
-"""An IR of any tool, adapted before it is compiled: input uint8 NHWC BGR frames, output probabilities."""
+"""Adapt an IR of any tool before it is compiled: the input is uint8 NHWC BGR frames, the output is probabilities."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import AlreadyNormalisedError, ConfigError, IrError, UsageError
-from ov_mobilenet.images.load_image import Decode
+from ov_mobilenet.images.load_image import DecodeMode
 from ov_mobilenet.images.yuv_planes import frame_height
 from ov_mobilenet.ir.files import OpenedIr
 from ov_mobilenet.ir.layout import input_layout, set_layout
 from ov_mobilenet.ir.mo_record import read_mo_record
-from ov_mobilenet.ir.normalisation import bake, baked_normalisation
+from ov_mobilenet.ir.normalisation import bake_normalisation, baked_normalisation
 from ov_mobilenet.ir.ports import check_classifier, find_output, single_input
 from ov_mobilenet.ir.probabilities import end_in_probabilities
 from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.runtime.defaults import CPU_BATCH, asks_for_latency, throughput_unless_asked
-from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_words, whole
+from ov_mobilenet.runtime.defaults import CPU_BATCH, default_to_throughput, requests_latency
+from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_geometry, resize_whole_image
 from ov_mobilenet.zoo.labels import read_labels
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Runnable:
 
     Attributes:
         xml: the IR that it was read from.
-        record: the record of ov-mobilenet in the IR; None for an IR of another tool.
+        record: the record of ov-mobilenet in the IR; None if another tool wrote the IR.
         geometry: crop and resize on the host; None if they are part of the graph.
         labels: class names, or None.
     """
@@ -58,13 +58,13 @@ class Runnable:
         settings: DeviceSettings,
         *,
         batch_size: int | None = None,
-        decode: Decode = "auto",
+        decode: DecodeMode = "auto",
         exif_orientation: bool = True,
     ) -> Classifier:
         """Compile the network for a device.
 
-        `classify` and `probabilities` run on `settings`; queues and streams on the throughput hint unless `settings`
-        contain a hint or a number of streams.
+        `classify` and `probabilities` use `settings`. Queues and streams also use the throughput hint, unless
+        `settings` contains a hint or a number of streams.
 
         Args:
             compiler: `compile_model`, or a function that wraps it.
@@ -76,7 +76,7 @@ class Runnable:
         Raises:
             DeviceError, UsageError: see `compile_model`.
         """
-        queue_settings = throughput_unless_asked(settings)
+        queue_settings = default_to_throughput(settings)
 
         def compile_batch(batch: int, chosen: DeviceSettings = queue_settings) -> Compiled:
             network = self.network.clone()
@@ -93,7 +93,7 @@ class Runnable:
         # An IR of another tool may not work with a changed batch size.
         takes_any_batch = self.record is not None and self.geometry is not None
         sets_batch = batch_size is not None or (own_batch.is_static and own_batch.get_length() > 1)
-        chooses_batch = takes_any_batch and not sets_batch and not asks_for_latency(settings)
+        chooses_batch = takes_any_batch and not sets_batch and not requests_latency(settings)
         return Classifier(
             compiled, geometry=self.geometry, labels=self.labels, record=self.record, compile_batch=compile_batch,
             stream_batch=CPU_BATCH if chooses_batch and compiled.device == "CPU" else None,
@@ -115,7 +115,7 @@ def make_runnable(
         raise AlreadyNormalisedError(
             "the model is already normalised; the given normalisation would be applied a second time",
             where=xml, expected="no mean_values, scale_values, reverse_input_channels", got=found,
-            fix="Leave them out: the model takes raw pixels",
+            fix="Omit them: the model takes raw pixels",
         )  # fmt: skip
     channel_order = "BGR" if record is None else record.channel_order
     if record is None:
@@ -126,14 +126,16 @@ def make_runnable(
     if layout is not None:
         set_layout(network, layout, xml)
     if normalisation:
-        network = bake(network, normalisation, layout=input_layout(network, xml), path=xml)
+        network = bake_normalisation(network, normalisation, layout=input_layout(network, xml), path=xml)
     chosen = _host_geometry(network, record, geometry, xml)
     given_names = read_labels(labels) if isinstance(labels, Path) else labels
     names = given_names or (record.labels if record is not None else _model_info_labels(network))
     classes = network.outputs[0].get_partial_shape()[1].get_length()
     if names is not None and len(names) != classes:
-        raise ConfigError("labels do not match the classes", where=xml, expected=classes, got=len(names))
-    return Runnable(xml, _take_frames(network, record, xml, reverse=channel_order == "RGB"), record, chosen, names)
+        raise ConfigError(
+            "the number of labels does not match the number of classes", where=xml, expected=classes, got=len(names)
+        )
+    return Runnable(xml, _with_frame_input(network, record, xml, reverse=channel_order == "RGB"), record, chosen, names)
 
 
 def _with_probabilities(network: ov.Model, xml: Path) -> ov.Model:
@@ -146,10 +148,10 @@ def _with_probabilities(network: ov.Model, xml: Path) -> ov.Model:
 
 
 def _assumptions(network: ov.Model) -> list[str]:
-    """Warnings about assumptions for an IR without a record of ov-mobilenet.
+    """Warnings about the assumptions made for an IR without a record of ov-mobilenet.
 
     By the Open Model Zoo's convention an IR takes BGR: the Model Optimizer reverses the channels of a network that
-    takes RGB. If it did not, the network takes BGR, as Caffe networks do, or expects RGB input.
+    takes RGB. If it did not reverse them, the network takes BGR, as Caffe networks do, or its IR expects RGB input.
     """
     made = read_mo_record(network)
     if made is None:
@@ -157,7 +159,7 @@ def _assumptions(network: ov.Model) -> list[str]:
     warnings = []
     if not made.reverses_channels:
         warnings.append(
-            "the Model Optimizer did not reverse the channels; whether the network takes BGR or RGB is not known. "
+            "the Model Optimizer did not reverse the channels, so it is unknown whether the network takes BGR or RGB. "
             "Assuming BGR; if it takes RGB, convert it again with --reverse_input_channels"
         )
     if not made.has_mean_or_scale:
@@ -173,19 +175,19 @@ def _host_geometry(
         if wanted is not None:
             raise UsageError(
                 "the model crops and resizes in the graph", where=xml, expected="no geometry", got=wanted,
-                fix="Leave it out",
+                fix="Omit the geometry",
             )  # fmt: skip
         return None
     height, width = _frame_size(network, record, xml)
     if wanted is not None:
-        chosen = parse_words(wanted) if isinstance(wanted, str) else wanted
+        chosen = parse_geometry(wanted) if isinstance(wanted, str) else wanted
         check_size(chosen, height, width)
         return chosen
     if record is not None and record.geometry is not None:
         check_size(record.geometry, height, width, error=IrError, where=xml)
         return record.geometry
     log.warning("%s: the geometry is not known; resizing the whole image to %dx%d", xml, height, width)
-    return whole(height, width)
+    return resize_whole_image(height, width)
 
 
 def _frame_size(network: ov.Model, record: IrRecord | None, xml: Path) -> tuple[int, int]:
@@ -200,7 +202,7 @@ def _frame_size(network: ov.Model, record: IrRecord | None, xml: Path) -> tuple[
     return height.get_length(), width.get_length()
 
 
-def _take_frames(network: ov.Model, record: IrRecord | None, xml: Path, *, reverse: bool) -> ov.Model:
+def _with_frame_input(network: ov.Model, record: IrRecord | None, xml: Path, *, reverse: bool) -> ov.Model:
     """The network with uint8 NHWC BGR frames as input; the graph converts type, layout and channel order."""
     import openvino as ov
     from openvino.preprocess import PrePostProcessor

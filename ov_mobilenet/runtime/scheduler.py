@@ -2,10 +2,11 @@
 
 The scheduler has no thread and no callback of its own: the threads that add images or take results do its work. They
 start requests in turn and wait for the oldest one with the GIL released; the latency of a request is the figure that
-OpenVINO reports. Compared with OpenVINO's AsyncInferQueue and a Python callback in `tools/bench/README.md`.
+OpenVINO reports. `tools/bench/README.md` compares this with OpenVINO's AsyncInferQueue and a Python callback.
 
-Life of an image: `admit` (or `wait_for_room` and `reserve`) returns its number, in order, and is the only place that
-waits for room (see `Pacing`). `fill` passes the prepared image, in any order of numbers. `take` returns the results.
+Order of the calls for one image: `admit` (or `wait_for_room` and `reserve`) returns its number, in order, and is the
+only place that waits for room (see `Pacing`). `fill` passes the prepared image, in any order of numbers. `take` returns
+the results.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Pacing:
 
 
 class Scheduler:
-    """Runs images through infer requests; see the module. All methods are thread-safe."""
+    """Runs images through infer requests; see the module docstring. All methods are thread-safe."""
 
     def __init__(
         self,
@@ -97,7 +98,7 @@ class Scheduler:
     # Adding images
 
     def wait_for_room(self) -> bool:
-        """Wait until an image can be admitted; False if none will be: the scheduler is closed or the device lost."""
+        """Wait until an image can be admitted. Returns False if the scheduler is closed or the device is lost."""
         with self._lock:
             return self._wait_for_room()
 
@@ -121,7 +122,7 @@ class Scheduler:
             return self._reserved - 1
 
     def fill(self, number: int, key: Hashable, image: Prepared | Failure | BaseException) -> None:
-        """Pass a reserved image: a frame to classify, a failure to return, or an error for `take` to raise."""
+        """Provide the image for a number: a frame to classify, a failure to return, or an error for `take` to raise."""
         with self._lock:
             if not isinstance(image, Prepared):
                 self._finish(number, key, image)
@@ -198,7 +199,7 @@ class Scheduler:
     def _wait_for_room(self) -> bool:
         while self._is_open() and not self._has_room():
             if not self._room.wait(WAIT_SLICE_S):
-                # No result was taken for a whole slice: collect the finished requests, which a slow consumer does not.
+                # No result was taken for a whole slice: collect the finished requests, since a slow consumer does not.
                 while (slot := self._finished_slot()) is not None:
                     self._wait_for(slot)
         return self._is_open()
@@ -219,7 +220,7 @@ class Scheduler:
         images.clear()
 
     def _start(self) -> None:
-        """Start a request with the next pending images; if all requests run, wait for the oldest one first."""
+        """Start a request with the next pending images; if all requests are running, wait for the oldest one first."""
         while not self._idle and self._busy:
             self._wait_for(self._busy[0])
         if not self._pending or not self._idle:  # another thread started them, or the device is lost
@@ -362,5 +363,5 @@ def last_line(error: Exception) -> str:
 
 
 def _leak(request: object) -> None:
-    """Never delete an infer request: deletion waits for its end, which does not come on a device that hangs."""
+    """Never delete this infer request: deleting it waits until it ends, which it never does on a device that hangs."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(request))

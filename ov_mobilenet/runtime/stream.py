@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # An incomplete batch costs as much as a full one, so it waits while images are still being decoded.
 MAX_WAIT_S = 0.2
-# On the CPU, decoding and inference take turns of this number of requests per stream: if they run side by side on the
-# same cores, each evicts the other's data from the caches. See tools/bench/README.md.
+# On the CPU, decoding and inference take turns, each for this number of requests per stream: if they run side by side
+# on the same cores, each evicts the other's data from the caches. See tools/bench/README.md.
 REQUESTS_PER_TURN = 8
 DEVICE_TIMEOUT_S = 60.0
 # How long the end of a stream waits for its threads.
@@ -66,7 +66,7 @@ def stream(
 
 
 def count_of(inputs: Iterable[Image | Item]) -> int | None:
-    """The number of inputs of a list or of what `open_inputs` returned; None if it is not known."""
+    """The number of inputs in a list or in the result of `open_inputs`; None if it is not known."""
     return len(inputs) if isinstance(inputs, Sized) else getattr(inputs, "count", None)
 
 
@@ -102,14 +102,14 @@ class _Decoders:
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
 
     def start(self) -> None:
-        # At interpreter exit daemon threads are frozen where they are, possibly with a lock held that a generator
-        # needs which is finalised later. So they are stopped before.
+        # At interpreter exit daemon threads are frozen, possibly while they hold a lock that a generator needs when it
+        # is finalised later. So they are stopped first.
         atexit.register(self.stop)
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Take no more inputs, cancel images that are not finished, and wait for the threads; once."""
+        """Take no more inputs, cancel unfinished images, and wait for the threads. Further calls do nothing."""
         if self._stopped:
             return
         self._stopped = self._ended = True
@@ -137,8 +137,8 @@ class _Decoders:
         with self._lock:
             if self._ended or not self._scheduler.wait_for_room():
                 return None
-            # The number is reserved when the input is here: an input that never comes holds up no result, and not the
-            # error of a device that is lost.
+            # The number is reserved only once the input has arrived: an input that never arrives then delays neither
+            # a result nor the error of a lost device.
             try:
                 image = next(self._inputs)
             except StopIteration:

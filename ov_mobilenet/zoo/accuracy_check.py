@@ -1,7 +1,7 @@
 """The content of an `accuracy-check.yml` as frozen values.
 
-The schema is the part of the Open Model Zoo accuracy checker's that classification uses. Settings that only that
-program needs (devices, paths) are accepted and ignored.
+The schema is the part of the Open Model Zoo accuracy checker's schema that classification uses. Settings that only
+the accuracy checker itself needs (devices, paths) are accepted and ignored.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Size = Annotated[int, Meta(ge=1, le=8192)]
-Triple = float | str | tuple[float, ...]
+ChannelValues = float | str | tuple[float, ...]
 
 
 class ResizeStep(Struct, frozen=True, kw_only=True, tag_field="type", tag="resize", forbid_unknown_fields=True):
@@ -38,10 +38,10 @@ class CropStep(Struct, frozen=True, kw_only=True, tag_field="type", tag="crop", 
 class NormalizationStep(
     Struct, frozen=True, kw_only=True, tag_field="type", tag="normalization", forbid_unknown_fields=True
 ):
-    """(x - mean) / std, each one number or three."""
+    """(x - mean) / std; mean and std are one number or three."""
 
-    mean: Triple | None = None
-    std: Triple | None = None
+    mean: ChannelValues | None = None
+    std: ChannelValues | None = None
 
 
 class BgrToRgb(Struct, frozen=True, tag_field="type", tag="bgr_to_rgb", forbid_unknown_fields=True):
@@ -52,7 +52,7 @@ class RgbToBgr(Struct, frozen=True, tag_field="type", tag="rgb_to_bgr", forbid_u
     """Swap the first and the last channel."""
 
 
-Step = ResizeStep | CropStep | NormalizationStep | BgrToRgb | RgbToBgr
+PreprocessingStep = ResizeStep | CropStep | NormalizationStep | BgrToRgb | RgbToBgr
 
 
 class LauncherInput(Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,7 +75,7 @@ class Adapter(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Launcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The framework that runs the network; `openvino` (`dlsdk` in old files) is the converted model."""
+    """The framework that runs the network; `openvino` (`dlsdk` in old files) means the converted model."""
 
     framework: str
     adapter: Literal["classification"] | Adapter | None = None
@@ -117,7 +117,7 @@ class DatasetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     dataset_meta: str | None = None
     annotation_conversion: AnnotationConversion | None = None
     subsample_size: int | str | None = None
-    preprocessing: tuple[Step, ...] = ()
+    preprocessing: tuple[PreprocessingStep, ...] = ()
     metrics: tuple[Metric, ...] = ()
 
 
@@ -130,7 +130,7 @@ class CheckedModel(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AccuracyCheck(Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of the file."""
+    """The content of an `accuracy-check.yml`."""
 
     models: tuple[CheckedModel, ...]
 

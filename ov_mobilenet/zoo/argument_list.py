@@ -33,7 +33,7 @@ class ArgumentList:
     """The arguments of one list, by name without the leading dashes.
 
     Args:
-        arguments: as they stand in the file.
+        arguments: the arguments as written in the file.
         path: the `model.yml`, for messages.
         values: names that need a value.
         flags: names that may have a value, `True` or `False`.

@@ -38,17 +38,17 @@ class SourceNetwork(Struct, frozen=True, kw_only=True):
 
 
 class ConversionPlan(Struct, frozen=True, kw_only=True):
-    """What the converter needs to know about one network.
+    """The arguments of one description, interpreted for the converter.
 
     Attributes:
         source: the network file; for PyTorch the weights.
-        input: name, shape and layout; an empty one is taken from the network.
+        input: name, shape and layout; empty fields are taken from the network.
         target_layout: the layout of the converted input; None to keep the layout of the source network.
         output: name of the output tensor; None for the network's only output.
         normalisation: the normalisation to bake into the graph.
         model_name: architecture of a PyTorch state dict.
         weights_key: the entry of a PyTorch checkpoint that holds the weights; None to search for it.
-        compress_to_fp16: the value of the arguments; None if they give none.
+        compress_to_fp16: whether weights are stored as FP16; None if the arguments do not say so.
     """
 
     source: SourceNetwork
@@ -75,7 +75,8 @@ def plan_conversion(config: ModelConfig) -> ConversionPlan:
     """Interpret the arguments of a description.
 
     Raises:
-        ConfigError: an argument is unknown or invalid, or a required one is missing. Names the argument and its line.
+        ConfigError: an argument is unknown or invalid, or a required one is missing. The message gives the argument
+            and its line.
     """
     mo = ArgumentList(config.model_optimizer_args, config.path, values=_MO_VALUES, flags=_MO_FLAGS)
     onnx = ArgumentList(config.conversion_to_onnx_args, config.path, values=_ONNX_VALUES)

@@ -82,7 +82,7 @@ def load_config(path: Path | str) -> ModelConfig:
         path: a `model.yml`, or the folder that holds one. The name of the folder is the name of the model.
 
     Raises:
-        ConfigError: the description is invalid. Names file, line and key, what was expected and what was found.
+        ConfigError: the description is invalid. The message gives file, line and key, the expected and the found value.
     """
     path = Path(path)
     if path.is_dir():

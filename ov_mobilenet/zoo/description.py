@@ -12,7 +12,7 @@ from ov_mobilenet.zoo.model import Details, InputInfo, ModelFile
 from ov_mobilenet.zoo.normalisation import Normalisation
 
 MARKER = "# Written by `ov-mobilenet convert --source`, which overwrites it: remove this line to keep your changes."
-# A description with one of these first lines may be overwritten; the second is the line that 0.1 wrote.
+# A description with one of these first lines may be overwritten; the second is the line that version 0.1 wrote.
 MARKERS = (
     MARKER,
     "# Written by `ov-mobilenet convert --source`, and written anew by it: remove this line to keep changes.",

@@ -17,7 +17,7 @@ import yaml
 
 from ov_mobilenet.errors import ConfigError
 
-Node = str | int | float | bool | list["Node"] | dict[str, "Node"] | None
+YamlValue = str | int | float | bool | list["YamlValue"] | dict[str, "YamlValue"] | None
 Key = tuple[str | int, ...]
 
 MAX_DOCUMENT_BYTES = 1 << 20  # the longest Open Model Zoo description of a MobileNet has 18 kB
@@ -32,13 +32,13 @@ class Document:
     Attributes:
         path: the file.
         text: its bytes.
-        data: its content.
+        data: its content as plain Python values.
         lines: the 1-based line of every key.
     """
 
     path: Path
     text: bytes
-    data: Node
+    data: YamlValue
     lines: Mapping[Key, int]
 
     def error(self, what: str, key: Key = (), *, expected: object = None, got: object = None) -> ConfigError:
@@ -102,7 +102,7 @@ def _problem(path: Path, mark: Any, what: str) -> ConfigError:
     return ConfigError(what, where=path if mark is None else f"{path}:{mark.line + 1}")
 
 
-def _plain(node: yaml.Node, key: Key, lines: dict[Key, int], path: Path) -> Node:
+def _plain(node: yaml.Node, key: Key, lines: dict[Key, int], path: Path) -> YamlValue:
     lines.setdefault(key, node.start_mark.line + 1)
     if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
         return [_plain(child, (*key, index), lines, path) for index, child in enumerate(node.value)]
@@ -113,8 +113,8 @@ def _plain(node: yaml.Node, key: Key, lines: dict[Key, int], path: Path) -> Node
     raise _problem(path, node.start_mark, f"tag {node.tag!r} is not supported")
 
 
-def _mapping(node: yaml.MappingNode, key: Key, lines: dict[Key, int], path: Path) -> dict[str, Node]:
-    result: dict[str, Node] = {}
+def _mapping(node: yaml.MappingNode, key: Key, lines: dict[Key, int], path: Path) -> dict[str, YamlValue]:
+    result: dict[str, YamlValue] = {}
     for name_node, value_node in node.value:
         if not isinstance(name_node, yaml.ScalarNode):
             raise _problem(path, name_node.start_mark, "a key must be a plain string")
@@ -127,7 +127,7 @@ def _mapping(node: yaml.MappingNode, key: Key, lines: dict[Key, int], path: Path
     return result
 
 
-def _scalar(node: yaml.ScalarNode, path: Path) -> Node:
+def _scalar(node: yaml.ScalarNode, path: Path) -> YamlValue:
     value: str = node.value
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
     if kind in ("str", "timestamp", "value"):

@@ -27,9 +27,9 @@ from ov_mobilenet.zoo.accuracy_check import (
     CropStep,
     DatasetConfig,
     NormalizationStep,
+    PreprocessingStep,
     ResizeStep,
     RgbToBgr,
-    Step,
 )
 
 Library = Literal["opencv", "pillow"]
@@ -74,10 +74,10 @@ class Geometry(Struct, frozen=True, kw_only=True):
     reader: Library = "opencv"
 
     def __str__(self) -> str:
-        return describe(self)
+        return geometry_text(self)
 
 
-def whole(height: int, width: int) -> Geometry:
+def resize_whole_image(height: int, width: int) -> Geometry:
     """A resize of the whole image to `height` x `width`: the default if no geometry is known."""
     return Geometry(steps=(Resize(height=height, width=width),))
 
@@ -85,7 +85,7 @@ def whole(height: int, width: int) -> Geometry:
 def check_size(
     geometry: Geometry, height: int, width: int, *, error: type[OvMobilenetError] = UsageError, where: object = None
 ) -> None:
-    """Check that the last step results in the network's input size. Raises: `error`."""
+    """Check that the last step results in the network's input size. Raises: the class `error`."""
     last = geometry.steps[-1] if geometry.steps else None
     if last is None or (last.height, last.width) != (height, width):
         raise error(
@@ -96,8 +96,8 @@ def check_size(
         )
 
 
-def check_steps(steps: Sequence[Step]) -> tuple[int, str] | None:
-    """The index of the first invalid step and what is wrong with it; None if all steps are valid."""
+def check_steps(steps: Sequence[PreprocessingStep]) -> tuple[int, str] | None:
+    """The index of the first invalid step and the reason; None if all steps are valid."""
     for index, step in enumerate(steps):
         if isinstance(step, ResizeStep | CropStep):
             fraction = step.central_fraction if isinstance(step, CropStep) else None
@@ -138,7 +138,7 @@ def parse_numbers(value: float | str | tuple[float, ...]) -> tuple[float, ...] |
     return value if all(abs(number) < float("inf") for number in value) else None
 
 
-def from_dataset(dataset: DatasetConfig) -> Geometry | None:
+def geometry_of_dataset(dataset: DatasetConfig) -> Geometry | None:
     """The geometry of an accuracy-check dataset; None if it has no crop and no resize.
 
     Steps that convert colours or normalise are not geometry: they are baked into the converted network.
@@ -186,11 +186,11 @@ def channel_order(dataset: DatasetConfig) -> Literal["BGR", "RGB"]:
 _STEP = re.compile(r"(?P<kind>resize|crop)\s+(?P<size>\d{1,6}x\d{1,6}|\d{1,6}|\d*\.\d+)(?P<words>(\s+[a-z]+)*)")
 
 
-def parse_words(text: str) -> Geometry:
+def parse_geometry(text: str) -> Geometry:
     """Parse the text form of a geometry, which the module's docstring describes.
 
     Raises:
-        UsageError: a step is invalid. Names the step.
+        UsageError: a step is invalid. The message contains the step.
     """
     steps: list[Resize | Crop] = []
     library: Library = "opencv"
@@ -237,8 +237,8 @@ def _invalid(part: str, why: str | None = None) -> UsageError:
     )
 
 
-def describe(geometry: Geometry) -> str:
-    """The text form of the geometry, which `parse_words` reads."""
+def geometry_text(geometry: Geometry) -> str:
+    """The text form of the geometry, which `parse_geometry` reads."""
     parts: list[str] = []
     library: Library = "opencv"
     for step in geometry.steps:

@@ -44,7 +44,7 @@ class FileSource(Struct, frozen=True, tag_field="$type", tag="file", forbid_unkn
     path: str
 
 
-Source = HttpSource | FileSource
+DownloadSource = HttpSource | FileSource
 
 
 class ModelFile(Struct, frozen=True, kw_only=True):
@@ -60,7 +60,7 @@ class ModelFile(Struct, frozen=True, kw_only=True):
     name: str
     size: int
     checksum: Checksum | None
-    sources: tuple[Source, ...]
+    sources: tuple[DownloadSource, ...]
 
 
 class UnpackArchive(Struct, frozen=True, tag_field="$type", tag="unpack_archive", forbid_unknown_fields=True):

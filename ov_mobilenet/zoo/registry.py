@@ -28,7 +28,7 @@ def find_folders(pattern: str = "*", *, config_dirs: Iterable[Path] = ()) -> dic
         config_dirs: additional folders with `NAME/model.yml` files.
 
     Raises:
-        ConfigError: two folders have the same name. Names both.
+        ConfigError: two folders have the same name; the message contains both paths.
     """
     found: dict[str, Path] = {}
     for folder in (zoo_folder(), *config_dirs):

@@ -146,12 +146,12 @@ def test_the_table_is_on_stdout_and_messages_on_stderr(
         (["classify", "{model}", "{images}", "-d", "FOO"], 1, "unknown device FOO"),
         (["classify", "{model}", "{images}", "-k", "0"], 2, "'-k'"),
         (["classify", "{model}", "{empty}"], 2, "no images"),
-        (["classify", "{model}", "{images}", "--labels", "{model}"], 1, "labels do not match"),
+        (["classify", "{model}", "{images}", "--labels", "{model}"], 1, "labels does not match"),
         (["convert", "{model}", "--precisions", "FP8"], 2, "unknown precision"),
         (["convert", "{model}", "--batch", "0"], 2, "invalid --batch"),
         (["frobnicate"], 2, "No such command"),
         (["list", "nothing-like-it*"], 2, "unknown model"),
-        (["download", "mobilenetv2-7", "--offline", "-o", "{empty}"], 1, "the network must not be used"),
+        (["download", "mobilenetv2-7", "--offline", "-o", "{empty}"], 1, "cannot be downloaded in offline mode"),
     ],
 )
 def test_errors_are_one_message_and_the_right_code(

@@ -16,7 +16,7 @@ import small_networks as small
 import ov_mobilenet as ovm
 from ov_mobilenet._version import __version__
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.zoo.geometry import parse_words
+from ov_mobilenet.zoo.geometry import parse_geometry
 from ov_mobilenet.zoo.registry import model_names
 
 # Written by hand from the output of omz_info_dumper of openvino-dev 2024.6.0; tests/interop runs the program itself.
@@ -59,7 +59,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_ir(described: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("ir")
     sources = ovm.download(ovm.load_config(described), out / "dl", cache_root=out / "cache")
-    form = ovm.Form(batch=-1, geometry=parse_words("crop 0.875, resize 32"))
+    form = ovm.Form(batch=-1, geometry=parse_geometry("crop 0.875, resize 32"))
     return ovm.convert(sources, out, precisions=("FP16",), form=form)[0].xml
 
 

@@ -357,7 +357,7 @@ def test_an_ir_of_the_program_alone_gives_the_same_answers(plain: Path, tmp_path
 
 @pytest.mark.parametrize(
     ("name", "doubts"),
-    [("plain", []), ("unswapped", ["BGR or RGB is not known"]), ("bare", ["BGR or RGB is not known", "no scale"])],
+    [("plain", []), ("unswapped", ["takes BGR or RGB"]), ("bare", ["takes BGR or RGB", "no scale"])],
 )
 def test_unknown_normalisation_is_reported(
     name: str, doubts: list[str], plain: Path, caplog: pytest.LogCaptureFixture

@@ -147,14 +147,14 @@ def test_another_input_shape(tmp_path: Path, capsys: Capture) -> None:
         (["--geometry", "resize 99"], "does not match the network's input size"),
         (
             ["--labels", "imagenet_1000_classes"],
-            "the number of labels does not match the classes: expected 16, got 1000",
+            "the number of labels does not match the number of classes: expected 16, got 1000",
         ),
         (
             ["--output-kind", "probabilities"],
             "--output-kind does not match the model's output: expected probabilities, got logits",
         ),
         (["--classes", "15"], "--classes does not match the network: expected 15, got 16"),
-        (["--width", "1.0"], "--width is for weights without a graph"),
+        (["--width", "1.0"], "--width can only be used with weights without a graph"),
         (["--scale-values", "1e-50"], "invalid --scale-values"),
         (["--scale-values", "1e39"], "invalid --scale-values"),
         (["--mean-values", "nan"], "invalid --mean-values"),
@@ -222,7 +222,7 @@ def test_named_pipes_are_refused(tmp_path: Path, capsys: Capture) -> None:
     ("option", "message"),
     [
         (["--width", "nan"], "--width does not match the network: expected nan, got 0.25"),
-        (["--output", "prob"], "--output is for networks; this file holds weights without a graph"),
+        (["--output", "prob"], "--output requires a network with a graph; this file holds only weights"),
         (["--classes", "9"], "--classes does not match the network: expected 9, got 16"),
         (["--weights-key", "nope"], "it is a state dict itself"),
     ],
@@ -412,7 +412,7 @@ def test_the_input_size_of_keras_weights_is_guessed(tmp_path: Path, capsys: Capt
     assert main([*source("mine", path, tmp_path / "out", "--preset", "tensorflow"), "--dry-run"]) == 0
     assert "guess: input shape: 1,224,224,3 (--input-shape)" in capsys.readouterr().err
     assert main([*source("mine", path, tmp_path / "out", "--output", "x"), "--dry-run"]) == 2
-    assert "--output is for networks; this file holds weights without a graph" in capsys.readouterr().err
+    assert "--output requires a network with a graph; this file holds only weights" in capsys.readouterr().err
 
 
 @pytest.mark.full

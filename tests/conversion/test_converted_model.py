@@ -17,10 +17,10 @@ import ov_mobilenet as ovm
 from ov_mobilenet.conversion.converter import WeightPrecision
 from ov_mobilenet.conversion.normalisation_check import normalisation_warnings
 from ov_mobilenet.errors import AlreadyNormalisedError, ConversionError, IrError, UsageError
-from ov_mobilenet.ir.normalisation import bake
+from ov_mobilenet.ir.normalisation import bake_normalisation
 from ov_mobilenet.ir.record import read_record
 from ov_mobilenet.zoo.arguments import plan_conversion
-from ov_mobilenet.zoo.geometry import parse_words
+from ov_mobilenet.zoo.geometry import parse_geometry
 from ov_mobilenet.zoo.normalisation import Normalisation
 
 FRAMES = small.frames()
@@ -194,7 +194,7 @@ def test_a_newer_record_is_refused_with_both_numbers(small_ir: Path, tmp_path: P
 def test_a_second_bake_is_refused(small_ir: Path) -> None:
     model = ov.Core().read_model(small_ir)
     with pytest.raises(AlreadyNormalisedError, match=r"already contains a normalisation.*123\.675"):
-        bake(model, Normalisation(mean=(1.0,)), layout="NCHW")
+        bake_normalisation(model, Normalisation(mean=(1.0,)), layout="NCHW")
 
 
 def test_a_bake_after_the_model_optimizer_is_refused(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_bake_after_the_model_optimizer_is_refused(tmp_path: Path) -> None:
     model.set_rt_info("data[123.675,116.28,103.53]", ["conversion_parameters", "mean_values"])
     model.set_rt_info("False", ["conversion_parameters", "reverse_input_channels"])
     with pytest.raises(AlreadyNormalisedError, match=r"Model Optimizer: mean_values data\[123\.675"):
-        bake(model, plan_conversion(config).normalisation, layout="NCHW")
+        bake_normalisation(model, plan_conversion(config).normalisation, layout="NCHW")
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -270,14 +270,14 @@ CHECK = (
 def test_a_geometry_of_another_size_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     yml = small.write_onnx(tmp_path / "net")
     with pytest.raises(UsageError, match="does not match the network's input size: expected a last step of 32"):
-        convert(yml, tmp_path, geometry=parse_words("resize 64"))
+        convert(yml, tmp_path, geometry=parse_geometry("resize 64"))
     yml.with_name("accuracy-check.yml").write_text(CHECK)
     with pytest.raises(
         ConversionError, match=r"model\.yml: the geometry does not match.*last step of 32, got resize 64"
     ):
         convert(yml, tmp_path)
     assert not (tmp_path / "ir").exists()
-    convert(yml, tmp_path, geometry=parse_words("resize 32"))
+    convert(yml, tmp_path, geometry=parse_geometry("resize 32"))
 
 
 def write_network(folder: Path, nodes: list[Any], shape: list[int] | None, result: list[int] | None) -> Path:

@@ -25,7 +25,7 @@ from ov_mobilenet.devices.settings import InferencePrecision
 from ov_mobilenet.errors import ImageError, UsageError, VerificationError
 from ov_mobilenet.images.yuv_planes import to_planes
 from ov_mobilenet.ir.form import Form, Planes, complete_form
-from ov_mobilenet.zoo.geometry import parse_words
+from ov_mobilenet.zoo.geometry import parse_geometry
 
 PRECISIONS: tuple[InferencePrecision, ...] = ("f32", "bf16")
 
@@ -90,7 +90,7 @@ def cropped_and_resized(geometry: str, side: tuple[int, int], precision: str, fr
     parameter = ops.parameter([1, *side, 3], ov.Type.f32)
     parameter.output(0).set_names({"x"})
     network = ov.Model([ops.result(ops.multiply(parameter, np.float32(1)))], [parameter], "copy")
-    baked = bake_geometry(network, parse_words(geometry), layout="NHWC", input_type="u8", path=Path("copy"))
+    baked = bake_geometry(network, parse_geometry(geometry), layout="NHWC", input_type="u8", path=Path("copy"))
     compiled = ov.Core().compile_model(baked, "CPU", {"INFERENCE_PRECISION_HINT": precision})
     return np.array(compiled([frame[None]])[0][0])
 

@@ -106,8 +106,8 @@ def end_in_integers(onnx: Any, graph: Any) -> None:
     ("change", "classes", "message"),
     [
         (lambda *_: None, 1, "at least 2 values per image, got 1"),
-        (end_in_argmax, 5, "ends in the number of the best class (TopK)"),
-        (end_in_float_argmax, 5, "ends in the number of the best class (TopK)"),
+        (end_in_argmax, 5, "ends in the index of the best class (TopK)"),
+        (end_in_float_argmax, 5, "ends in the index of the best class (TopK)"),
         (end_in_integers, 5, "the output holds integers: expected a float score per class, got i32"),
         (use_int64_input, 5, "unsupported integer type: expected float or uint8, got i64"),
     ],

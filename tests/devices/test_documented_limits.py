@@ -20,7 +20,7 @@ def test_the_npu_supports_only_static_shapes(device: str, shape: tuple[int, ...]
 
 
 def test_the_npu_supports_only_batch_1() -> None:
-    with pytest.raises(DeviceError, match="expected batch 1, got batch 8. Convert with --for npu"):
+    with pytest.raises(DeviceError, match="expected batch size 1, got batch size 8. Convert with --for npu"):
         on_fakes("NPU", network(8, 3, 8, 8))
     assert on_fakes("NPU").device == "NPU"
 
@@ -66,7 +66,7 @@ def test_a_dynamic_shape_on_the_gpu_is_a_warning(caplog: pytest.LogCaptureFixtur
     [
         ("BATCH:CPU", (1, 3, 8, 8), {}, r"expected BATCH:CPU\(8\), got BATCH:CPU"),
         ("BATCH:GPU(4)", (1, 3, 8, 8), {"hint": "latency"}, "expected the throughput hint"),
-        ("BATCH:GPU(4)", (8, 3, 8, 8), {}, r"expected batch 1 .*got \[8,3,8,8\]"),
+        ("BATCH:GPU(4)", (8, 3, 8, 8), {}, r"expected batch size 1 .*got \[8,3,8,8\]"),
         ("BATCH:GPU(4)", (-1, 3, 8, 8), {}, "automatic-batching.html"),
     ],
 )

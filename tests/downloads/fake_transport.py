@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
-from ov_mobilenet.downloads.transport import Stream, TransientError
+from ov_mobilenet.downloads.transport import ResponseStream, TransientError
 from ov_mobilenet.zoo.model import ModelConfig
 
 
@@ -26,13 +26,13 @@ class FakeTransport:
         self.sent = 0
 
     @contextmanager
-    def __call__(self, url: str, *, start: int = 0, validator: str | None = None) -> Iterator[Stream]:
+    def __call__(self, url: str, *, start: int = 0, validator: str | None = None) -> Iterator[ResponseStream]:
         self.calls.append(url)
         answer = self.answers[url]
         if isinstance(answer, Exception):
             raise answer
         size = len(answer) if isinstance(answer, bytes) and self.announced == "true" else self.announced
-        yield Stream(size if isinstance(size, int) else None, self._chunks(answer))
+        yield ResponseStream(size if isinstance(size, int) else None, self._chunks(answer))
 
     def _chunks(self, answer: bytes | Iterator[bytes]) -> Iterator[bytes]:
         pieces = (answer[i : i + 100] for i in range(0, len(answer), 100)) if isinstance(answer, bytes) else answer

@@ -141,7 +141,7 @@ def test_wrong_bytes_are_reported_in_full_and_keep_the_earlier_file(case: Downlo
     assert hashlib.sha384(CONTENT).hexdigest() in message
     assert hashlib.sha384(OTHER).hexdigest() in message
     assert "1024 bytes" in message
-    command = shlex.split(message.partition("To fetch it by hand: ")[2])
+    command = shlex.split(message.partition("To download it manually: ")[2])
     assert command == ["curl", "--create-dirs", "-L", "-o", str(case.target), URL]
     assert case.target.read_bytes() == b"earlier"
     assert [path.name for path in case.folder.iterdir()] == ["net.onnx"]
@@ -223,7 +223,7 @@ def test_offline_sends_no_request_and_names_the_missing_file(case: DownloadCase)
         case.download(offline=True)
     assert case.transport.calls == []
     message = str(caught.value)
-    assert "net.onnx is not on disk and the network must not be used" in message
+    assert "net.onnx is not on disk and cannot be downloaded in offline mode" in message
     assert URL in message
     assert str(case.target) in message
 

@@ -17,16 +17,16 @@ from PIL import Image, ImageOps
 
 from ov_mobilenet.errors import ImageError, UsageError
 from ov_mobilenet.images.decode import decode_image, read_image, to_frame
-from ov_mobilenet.images.geometry import apply
+from ov_mobilenet.images.geometry import apply_geometry
 from ov_mobilenet.images.image_files import open_image
-from ov_mobilenet.images.load_image import DECODES, Decode, load_image
+from ov_mobilenet.images.load_image import DECODE_MODES, DecodeMode, load_image
 from ov_mobilenet.images.reduced_decoding import reduction
-from ov_mobilenet.zoo.geometry import Crop, Geometry, Library, Resize, parse_words
+from ov_mobilenet.zoo.geometry import Crop, Geometry, Library, Resize, parse_geometry
 
 Frame = NDArray[np.uint8]
 
-V1 = parse_words("crop 0.875, resize 224")
-V2 = parse_words("resize 256 greater pillow, crop 224")
+V1 = parse_geometry("crop 0.875, resize 224")
+V2 = parse_geometry("resize 256 greater pillow, crop 224")
 WORDS = (
     "crop 0.875, resize 128",
     "resize 256 greater pillow, crop 224",
@@ -95,7 +95,7 @@ def difference(one: Frame, other: Frame) -> int:
 def test_within_two_grey_levels_of_pillow(
     size: tuple[int, int], words: str, side: int, method: Image.Resampling
 ) -> None:
-    frame, geometry = noise(*size), parse_words(words)
+    frame, geometry = noise(*size), parse_geometry(words)
     expected = resized_by_pillow(frame, side, 224, method)
     assert difference(load_image(frame, geometry).frame, expected) <= 2
     assert difference(load_image(png(frame), geometry).frame, expected) <= 2
@@ -110,7 +110,7 @@ def test_any_size_within_two_grey_levels_of_pillow(height: int, width: int, side
     if max(height, width) * side > 5_000 * min(height, width):
         return  # slow, and above 32,768 pixels an error
     expected = resized_by_pillow(frame, side, cropped, Image.Resampling.BILINEAR)
-    geometry = parse_words(f"resize {side} greater pillow, crop {cropped}")
+    geometry = parse_geometry(f"resize {side} greater pillow, crop {cropped}")
     assert difference(load_image(frame, geometry).frame, expected) <= 2
     assert difference(load_image(png(frame), geometry).frame, expected) <= 2
 
@@ -118,22 +118,22 @@ def test_any_size_within_two_grey_levels_of_pillow(height: int, width: int, side
 @pytest.mark.parametrize("words", WORDS)
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_exact_is_decode_then_geometry(words: str, orientation: int) -> None:
-    geometry = parse_words(words)
+    geometry = parse_geometry(words)
     for size in ((90, 70), (375, 500), (1500, 1100)):
         data = jpeg(noise(*size), orientation)
         image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
         decoded = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
         loaded = load_image(data, geometry, "exact")
-        assert np.array_equal(loaded.frame, apply(geometry, decoded))
-        assert np.array_equal(loaded.frame, apply(geometry, read_image(data, geometry.reader)))
+        assert np.array_equal(loaded.frame, apply_geometry(geometry, decoded))
+        assert np.array_equal(loaded.frame, apply_geometry(geometry, read_image(data, geometry.reader)))
 
 
 @pytest.mark.parametrize("words", [words for words in WORDS if "pillow, crop" not in words])
 def test_auto_is_exact_for_small_images(words: str) -> None:
-    geometry = parse_words(words)
+    geometry = parse_geometry(words)
     for size in ((40, 60), (140, 120)):
         data = jpeg(noise(*size))
-        for decode in DECODES:
+        for decode in DECODE_MODES:
             assert np.array_equal(load_image(data, geometry, decode).frame, load_image(data, geometry, "exact").frame)
 
 
@@ -158,13 +158,13 @@ def test_auto_is_exact_for_small_images(words: str) -> None:
     ],
 )
 def test_the_reduction_of_an_image(words: str, size: tuple[int, int], expected: int) -> None:
-    assert reduction(parse_words(words), *size) == expected
+    assert reduction(parse_geometry(words), *size) == expected
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 9000), st.integers(1, 9000), st.sampled_from([words for words in WORDS if "resize" in words]))
 def test_a_reduced_image_is_not_enlarged_by_the_resize(height: int, width: int, words: str) -> None:
-    geometry = parse_words(words)
+    geometry = parse_geometry(words)
     factor = reduction(geometry, height, width)
     reduced = -(-height // factor), -(-width // factor)
     if factor > 1:  # the reduced image is at least as large as the resized one
@@ -223,7 +223,7 @@ def test_incomplete_jpegs_are_not_passed_to_opencv(monkeypatch: pytest.MonkeyPat
 
 def test_the_reduction_follows_the_exif_orientation() -> None:
     # To 64x32: the stored image is large enough to be reduced only after its rotation.
-    geometry = parse_words("resize 64x32")
+    geometry = parse_geometry("resize 64x32")
     stored = noise(192, 384)
     for orientation, is_reduced in ((1, False), (6, True)):
         data = jpeg(stored, orientation, quality=95)
@@ -232,7 +232,7 @@ def test_the_reduction_follows_the_exif_orientation() -> None:
 
 
 @pytest.mark.parametrize("decode", ["exact", "auto"])
-def test_only_fast_shrinks_frames(decode: Decode) -> None:
+def test_only_fast_shrinks_frames(decode: DecodeMode) -> None:
     frame = noise(1080, 1920)
     expected = resized_by_pillow(frame, 256, 224, Image.Resampling.BILINEAR)
     assert difference(load_image(frame, V2, decode).frame, expected) <= 2
@@ -250,11 +250,11 @@ def test_fast_frames_and_pngs_are_close_to_exact() -> None:
         assert np.array_equal(load_image(frame, V1, "fast").frame, load_image(frame, V1, "exact").frame)
 
 
-@pytest.mark.parametrize("decode", DECODES)
+@pytest.mark.parametrize("decode", DECODE_MODES)
 @pytest.mark.parametrize(
-    "geometry", [V1, V2, *map(parse_words, ("crop 0.5", "crop 40x60", "resize 60")), None], ids=str
+    "geometry", [V1, V2, *map(parse_geometry, ("crop 0.5", "crop 40x60", "resize 60")), None], ids=str
 )
-def test_the_frame_does_not_share_memory_with_the_source(geometry: Geometry, decode: Decode) -> None:
+def test_the_frame_does_not_share_memory_with_the_source(geometry: Geometry, decode: DecodeMode) -> None:
     frame = noise(60, 60)
     wide = noise(60, 90)
     for source in (frame, wide[:, 10:70], wide[:, ::-1], frame[::2]):
@@ -278,9 +278,9 @@ def test_without_a_geometry_the_image_is_decoded_whole() -> None:
         assert np.array_equal(load_image(data, None, reader=reader).frame, read_image(data, reader))
 
 
-@pytest.mark.parametrize("decode", DECODES)
+@pytest.mark.parametrize("decode", DECODE_MODES)
 @pytest.mark.parametrize("geometry", [V1, V2], ids=str)
-def test_errors_of_unreadable_images(geometry: Geometry, decode: Decode, tmp_path: Path) -> None:
+def test_errors_of_unreadable_images(geometry: Geometry, decode: DecodeMode, tmp_path: Path) -> None:
     large = jpeg(noise(1200, 1200))
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("hello")

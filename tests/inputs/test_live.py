@@ -198,7 +198,7 @@ def test_a_camera_without_frames_is_one_failure_and_released() -> None:
     disconnecting.start()
     (item,) = source(camera)
     disconnecting.join()
-    assert "gives no frames" in str(item.image)
+    assert "delivers no frames" in str(item.image)
     assert camera.released == 1
 
 
@@ -221,7 +221,7 @@ def test_a_camera_that_does_not_exist_names_its_device() -> None:
     (item,) = open_inputs("/dev/video9797")
     assert "there is no such camera" in str(item.image)
     (item,) = open_inputs("9797")
-    assert "no file of that name" in str(item.image)
+    assert "no file with that name" in str(item.image)
 
 
 def test_a_stream_that_cannot_be_opened_is_one_failure_without_its_password() -> None:

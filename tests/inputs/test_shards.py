@@ -191,7 +191,7 @@ def test_members_with_excessive_sizes_are_not_read(tmp_path: Path) -> None:
     huge.size = image_files.MAX_FILE_BYTES + 1
     header = tarfile.TarInfo("pax")
     header.type, header.size = tarfile.XHDTYPE, 1 << 40
-    for info, message in ((huge, "file too large"), (header, "the header at byte 0 claims 1099511627776 bytes")):
+    for info, message in ((huge, "file too large"), (header, "the header at byte 0 declares 1099511627776 bytes")):
         path = tmp_path / "s.tar"
         path.write_bytes(info.tobuf(tarfile.GNU_FORMAT) + b"\0" * 2048)
         assert message in str(read(path)[0].image)

@@ -21,9 +21,9 @@ import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
 from ov_mobilenet.conversion.converter import WeightPrecision
 from ov_mobilenet.images.decode import read_image
-from ov_mobilenet.images.geometry import apply
+from ov_mobilenet.images.geometry import apply_geometry
 from ov_mobilenet.ir.record import IrRecord
-from ov_mobilenet.zoo.geometry import parse_words
+from ov_mobilenet.zoo.geometry import parse_geometry
 
 pytestmark = pytest.mark.full
 
@@ -43,7 +43,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "u8 NHWC": {"input_type": "u8", "layout": "NHWC"},
     "f32 NHWC": {"layout": "NHWC"},
     "any batch": {"batch": -1},
-    "crop": {"geometry": parse_words("resize 40 greater pillow, crop 32")},
+    "crop": {"geometry": parse_geometry("resize 40 greater pillow, crop 32")},
 }
 
 
@@ -123,5 +123,5 @@ def test_real_networks_on_real_images(name: str, shared: Path, model_api: Path, 
     geometry = ovm.load_classifier(xml, device="CPU").geometry
     assert geometry is not None
     files = sorted((shared / "imagenet200" / "images").iterdir())[:40]
-    frames = np.stack([apply(geometry, read_image(file, geometry.reader)) for file in files])
+    frames = np.stack([apply_geometry(geometry, read_image(file, geometry.reader)) for file in files])
     compare(xml, frames, model_api, tmp_path)

@@ -18,7 +18,7 @@ from test_sample_model import description
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.images.decode import read_image
-from ov_mobilenet.images.geometry import apply
+from ov_mobilenet.images.geometry import apply_geometry
 
 pytestmark = pytest.mark.omz
 
@@ -92,7 +92,7 @@ def test_the_real_network(shared: Path, mo: Path, tmp_path: Path) -> None:
     geometry = ovm.load_classifier(xml_of(ours, "FP32"), device="CPU").geometry
     assert geometry is not None
     images = (read_image(shared / "imagenet200" / "images" / name, geometry.reader) for name, _ in rows)
-    frames = np.stack([apply(geometry, image) for image in images])
+    frames = np.stack([apply_geometry(geometry, image) for image in images])
     expected, single = (answers(xml_of(folder, "FP32"), frames) for folder in (ours, theirs))
     assert len(frames) == 200
     assert np.abs(single - expected).max() < FP32

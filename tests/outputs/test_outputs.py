@@ -220,7 +220,9 @@ def test_a_full_disk_keeps_the_results_written_before(
     put = 0
     with open_destination(path) as destination, max_file_size(20_011):
         sink = destination.sink()
-        with pytest.raises(OutputError, match=r"r.*: the results cannot be written \(File too large\)\. .*make room"):
+        with pytest.raises(
+            OutputError, match=r"r.*: the results cannot be written \(File too large\)\. .*Free disk space"
+        ):
             for name in names:
                 sink.put(Failure(name, "broken"))
                 put += 1

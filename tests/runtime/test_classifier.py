@@ -27,7 +27,7 @@ from ov_mobilenet.errors import (
     UnknownModelError,
     UsageError,
 )
-from ov_mobilenet.zoo.geometry import parse_words
+from ov_mobilenet.zoo.geometry import parse_geometry
 
 FRAMES = small.frames()
 EXPECTED = np.stack([small.by_hand(frame) for frame in FRAMES])
@@ -47,7 +47,7 @@ def description(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_ir(description: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("ir")
     sources = ovm.download(ovm.load_config(description), out / "dl", cache_root=out / "cache")
-    form = ovm.Form(geometry=parse_words("resize 32"))
+    form = ovm.Form(geometry=parse_geometry("resize 32"))
     return ovm.convert(sources, out, precisions=("FP32",), form=form)[0].xml
 
 
@@ -89,7 +89,7 @@ def test_a_batch_gives_the_results_of_single_images(classifier: ovm.Classifier) 
 @pytest.mark.parametrize("batch", [8, -1])
 def test_models_with_a_fixed_and_a_dynamic_batch_size(description: Path, tmp_path: Path, batch: int) -> None:
     sources = ovm.download(ovm.load_config(description), tmp_path / "dl", cache_root=tmp_path / "cache")
-    form = ovm.Form(batch=batch, geometry=parse_words("resize 32"))
+    form = ovm.Form(batch=batch, geometry=parse_geometry("resize 32"))
     xml = ovm.convert(sources, tmp_path, precisions=("FP32",), form=form)[0].xml
     classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
     results = classifier.classify_batch([*FRAMES, b"no image"])

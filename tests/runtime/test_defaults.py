@@ -23,7 +23,7 @@ from ov_mobilenet.ir.files import open_ir
 from ov_mobilenet.runtime.defaults import CPU_BATCH, MANY_IMAGES, settings_for
 from ov_mobilenet.runtime.results import Classification
 from ov_mobilenet.runtime.runnable import make_runnable
-from ov_mobilenet.zoo.geometry import parse_words
+from ov_mobilenet.zoo.geometry import parse_geometry
 
 FRAME = np.zeros((32, 32, 3), np.uint8)
 CPU = DeviceSettings(device="CPU")
@@ -34,7 +34,7 @@ def xml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ir")
     yml = small_networks.write_onnx(folder / "small")
     sources = ovm.download(ovm.load_config(yml), folder / "dl", cache_root=folder / "cache")
-    form = ovm.Form(geometry=parse_words("resize 32"))
+    form = ovm.Form(geometry=parse_geometry("resize 32"))
     return ovm.convert(sources, folder, precisions=("FP32",), form=form)[0].xml
 
 

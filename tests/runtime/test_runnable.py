@@ -54,7 +54,7 @@ def test_without_a_normalisation_the_probabilities_differ(bare: Path, caplog: py
     [NORMALISATION, ovm.Normalisation(mean=(127.5,)), ovm.Normalisation(reverse_input_channels=True)],
 )
 def test_a_second_normalisation_is_refused(given: ovm.Normalisation) -> None:
-    with pytest.raises(AlreadyNormalisedError, match=r"applied a second time.*ov-mobilenet: .*Leave them out"):
+    with pytest.raises(AlreadyNormalisedError, match=r"applied a second time.*ov-mobilenet: .*Omit them"):
         ovm.load_classifier("mobilenet-v1-0.25-128-signs", normalisation=given)
 
 

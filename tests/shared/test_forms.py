@@ -11,7 +11,7 @@ import pytest
 
 import ov_mobilenet as ovm
 from ov_mobilenet.images.decode import read_image
-from ov_mobilenet.images.geometry import apply
+from ov_mobilenet.images.geometry import apply_geometry
 
 pytestmark = [pytest.mark.shared, pytest.mark.full]
 
@@ -41,7 +41,7 @@ def test_the_form_changes_no_answer(
     files, _ = images
     plain = load(sources, tmp_path / "plain")
     assert plain.geometry is not None
-    frames = np.stack([apply(plain.geometry, read_image(file, plain.geometry.reader)) for file in files])
+    frames = np.stack([apply_geometry(plain.geometry, read_image(file, plain.geometry.reader)) for file in files])
     expected = plain.probabilities(frames).argmax(1)
     for batch, layout, kind in FORMS:
         answer = load(sources, tmp_path / "form", batch=batch, layout=layout, input_type=kind).probabilities(frames)

@@ -18,7 +18,7 @@ from ov_mobilenet.accuracy.source_networks import source_oracle
 from ov_mobilenet.conversion.converter import WEIGHT_PRECISIONS, WeightPrecision
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.images.decode import read_image
-from ov_mobilenet.images.geometry import apply
+from ov_mobilenet.images.geometry import apply_geometry
 from ov_mobilenet.zoo.arguments import plan_conversion
 
 pytestmark = pytest.mark.shared
@@ -67,7 +67,7 @@ def xml_of(out: Path, name: str, precision: str = "FP32") -> Path:
 def answers(xml: Path, files: list[Path]) -> np.ndarray:
     classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
     assert classifier.geometry is not None
-    frames = np.stack([apply(classifier.geometry, read_image(f, classifier.geometry.reader)) for f in files])
+    frames = np.stack([apply_geometry(classifier.geometry, read_image(f, classifier.geometry.reader)) for f in files])
     return classifier.probabilities(frames)
 
 
@@ -110,7 +110,7 @@ def test_the_ir_equals_its_source_network(name: str, converted: Path, images: tu
     files = images[0]
     classifier = ovm.load_classifier(xml_of(converted, name), device="CPU", inference_precision="f32")
     assert classifier.geometry is not None
-    frames = np.stack([apply(classifier.geometry, read_image(f, classifier.geometry.reader)) for f in files])
+    frames = np.stack([apply_geometry(classifier.geometry, read_image(f, classifier.geometry.reader)) for f in files])
     expected = np.stack([oracle(frame) for frame in frames]).astype(np.float64)
     if expected.min() < 0:  # logits
         expected = np.exp(expected - expected.max(axis=1, keepdims=True))
@@ -133,7 +133,7 @@ def test_the_quantised_network_ends_at_its_float_softmax(
     network = converted / "sources" / name / plan.source.path
     classifier = ovm.load_classifier(xml_of(converted, name))
     assert classifier.geometry is not None
-    frames = np.stack([apply(classifier.geometry, read_image(f, "opencv")) for f in files])
+    frames = np.stack([apply_geometry(classifier.geometry, read_image(f, "opencv")) for f in files])
     # The graph as OpenVINO reads it, its uint8 output scaled by 1/256.
     compiled = ov.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     whole = np.concatenate([compiled(frame[None, :, :, ::-1])[0].copy() for frame in frames]) / 256.0

@@ -17,7 +17,7 @@ import tensorflow_networks as networks
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.images.decode import read_image
-from ov_mobilenet.images.geometry import apply
+from ov_mobilenet.images.geometry import apply_geometry
 
 pytestmark = pytest.mark.shared
 
@@ -38,7 +38,7 @@ def ir_answers(
     classifier = ovm.load_classifier(model.xml, device="CPU", inference_precision="f32")
     geometry = classifier.geometry
     assert geometry is not None
-    frames = np.stack([apply(geometry, read_image(f, geometry.reader)) for f in files])
+    frames = np.stack([apply_geometry(geometry, read_image(f, geometry.reader)) for f in files])
     return frames, classifier.probabilities(frames)
 
 

@@ -20,14 +20,14 @@ from ov_mobilenet.ir.files import ir_digest
 from ov_mobilenet.runtime import profile as profiles
 from ov_mobilenet.runtime.profile import Profile, load_profile
 from ov_mobilenet.tuning.profile_writing import save_profile
-from ov_mobilenet.zoo.geometry import parse_words
+from ov_mobilenet.zoo.geometry import parse_geometry
 
 
 @pytest.fixture(scope="module")
 def small_ir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("tuned")
     sources = ovm.download(ovm.load_config(small.write_onnx(out / "small")), out / "dl", cache_root=out / "cache")
-    return ovm.convert(sources, out, precisions=("FP32",), form=ovm.Form(geometry=parse_words("resize 32")))[0].xml
+    return ovm.convert(sources, out, precisions=("FP32",), form=ovm.Form(geometry=parse_geometry("resize 32")))[0].xml
 
 
 def document(xml: Path, **changes: Any) -> dict[str, Any]:

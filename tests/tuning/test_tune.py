@@ -20,14 +20,14 @@ from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.tuning.space import Candidate, Objective
 from ov_mobilenet.tuning.target import TuningTarget
-from ov_mobilenet.zoo.geometry import parse_words
+from ov_mobilenet.zoo.geometry import parse_geometry
 
 
 @pytest.fixture(scope="module")
 def small_ir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("tuned")
     sources = ovm.download(ovm.load_config(small.write_onnx(out / "small")), out / "dl", cache_root=out / "cache")
-    form = ovm.Form(geometry=parse_words("resize 32"))
+    form = ovm.Form(geometry=parse_geometry("resize 32"))
     return ovm.convert(sources, out / "FP16", precisions=("FP32",), form=form)[0].xml
 
 

@@ -20,7 +20,7 @@ from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.document import parse_document
-from ov_mobilenet.zoo.geometry import from_dataset, parse_words
+from ov_mobilenet.zoo.geometry import geometry_of_dataset, parse_geometry
 from ov_mobilenet.zoo.labels import background_class, config_labels
 
 PATH = Path("model.yml")
@@ -59,7 +59,7 @@ def _use(folder: Path) -> None:
         config_labels(config)
         background_class(config)
         if config.accuracy_check is not None and config.accuracy_check.converted is not None:
-            from_dataset(config.accuracy_check.converted)
+            geometry_of_dataset(config.accuracy_check.converted)
         plan_conversion(config)
     except ConfigError as error:
         assert str(folder) in str(error)
@@ -198,9 +198,9 @@ def test_every_valid_fraction_round_trips_through_text(folder: Path, accuracy_ch
     (folder / "accuracy-check.yml").write_text(text)
     dataset = load_config(folder).dataset
     assert dataset is not None
-    geometry = from_dataset(dataset)
+    geometry = geometry_of_dataset(dataset)
     assert geometry is not None
-    assert parse_words(str(geometry)).steps == geometry.steps
+    assert parse_geometry(str(geometry)).steps == geometry.steps
 
 
 _LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60))

@@ -18,10 +18,10 @@ from ov_mobilenet.zoo.geometry import (
     Resize,
     channel_order,
     check_steps,
-    describe,
-    from_dataset,
-    parse_words,
-    whole,
+    geometry_of_dataset,
+    geometry_text,
+    parse_geometry,
+    resize_whole_image,
 )
 
 SIDES = st.integers(1, 8192)
@@ -45,17 +45,17 @@ CROPS = st.one_of(
 @example([Crop(fraction=1e-5)])
 @example([Resize(height=8, width=8, library="pillow"), Crop(height=8, width=8, library="opencv")])
 def test_a_geometry_round_trips_through_text(steps: list[Resize | Crop]) -> None:
-    assert parse_words(describe(Geometry(steps=tuple(steps)))).steps == tuple(steps)
+    assert parse_geometry(geometry_text(Geometry(steps=tuple(steps)))).steps == tuple(steps)
 
 
 @given(st.text("resizcroplw 0123456789.x,", max_size=40))
 def test_any_text_parses_or_raises_a_usage_error(text: str) -> None:
     try:
-        geometry = parse_words(text)
+        geometry = parse_geometry(text)
     except UsageError as error:
         assert "invalid geometry" in str(error)
     else:
-        assert parse_words(str(geometry)) == geometry
+        assert parse_geometry(str(geometry)) == geometry
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_any_text_parses_or_raises_a_usage_error(text: str) -> None:
     ],
 )
 def test_words(words: str, steps: tuple[Resize | Crop, ...], reader: Library) -> None:
-    assert parse_words(words) == Geometry(steps=steps, reader=reader)
+    assert parse_geometry(words) == Geometry(steps=steps, reader=reader)
 
 
 @pytest.mark.parametrize("words", ["crop 0.875, resize 224", "resize 256 greater pillow, crop 224", "resize 96x128"])
 def test_text_in_its_shortest_form_round_trips(words: str) -> None:
-    assert str(parse_words(words)) == words
+    assert str(parse_geometry(words)) == words
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_text_in_its_shortest_form_round_trips(words: str) -> None:
 )
 def test_an_error_names_the_invalid_step(words: str, part: str, why: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_words(words)
+        parse_geometry(words)
     message = str(caught.value)
     assert f"got {part}" in message
     assert why in message
@@ -122,7 +122,7 @@ def test_an_error_names_the_invalid_step(words: str, part: str, why: str) -> Non
 
 
 def test_whole_is_one_resize() -> None:
-    assert whole(128, 96) == parse_words("resize 128x96")
+    assert resize_whole_image(128, 96) == parse_geometry("resize 128x96")
 
 
 class MakeDataset(Protocol):
@@ -161,19 +161,19 @@ def dataset(model_yml: str, accuracy_check_yml: str, describe_model: DescribeMod
     ],
 )  # fmt: skip
 def test_geometry_of_a_dataset(steps: list[str], words: str, dataset: MakeDataset) -> None:
-    assert str(from_dataset(dataset(*steps))) == words
+    assert str(geometry_of_dataset(dataset(*steps))) == words
 
 
 def test_the_reader_is_the_library_that_decodes(dataset: MakeDataset) -> None:
-    by_pillow = from_dataset(dataset("type: resize, size: 8", reader="pillow_imread"))
-    by_opencv = from_dataset(dataset("type: resize, size: 8, use_pillow: true"))
+    by_pillow = geometry_of_dataset(dataset("type: resize, size: 8", reader="pillow_imread"))
+    by_opencv = geometry_of_dataset(dataset("type: resize, size: 8, use_pillow: true"))
     assert by_pillow is not None and by_pillow.reader == "pillow"
     assert by_opencv is not None and by_opencv.reader == "opencv"
 
 
 def test_a_dataset_without_geometry_has_none(dataset: MakeDataset) -> None:
-    assert from_dataset(dataset()) is None
-    assert from_dataset(dataset("type: bgr_to_rgb", "type: normalization, std: 255")) is None
+    assert geometry_of_dataset(dataset()) is None
+    assert geometry_of_dataset(dataset("type: bgr_to_rgb", "type: normalization, std: 255")) is None
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import tensorflow_networks as networks
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.zoo.arguments import plan_conversion
-from ov_mobilenet.zoo.geometry import from_dataset
+from ov_mobilenet.zoo.geometry import geometry_of_dataset
 from ov_mobilenet.zoo.registry import model_names
 
 pytestmark = pytest.mark.full
@@ -66,7 +66,7 @@ def test_a_description_loads_and_matches_the_shipped_one(name: str, descriptions
     for kind in ("converted", "source"):
         mine, other = getattr(ours.accuracy_check, kind), getattr(theirs.accuracy_check, kind)
         if mine is not None and other is not None:
-            assert str(from_dataset(mine)) == str(from_dataset(other))
+            assert str(geometry_of_dataset(mine)) == str(geometry_of_dataset(other))
             assert [(m.top_k, m.reference) for m in mine.metrics] == [(m.top_k, m.reference) for m in other.metrics]
     if plan.source.root == "dl_dir":  # else their network is made by a script, and ours is read as published
         assert our_plan == plan
@@ -79,7 +79,7 @@ def test_a_description_gives_the_documented_values(name: str, descriptions: Path
     plan = plan_conversion(config)
     assert config.dataset is not None
     assert plan.normalisation.reverse_input_channels
-    geometry = str(from_dataset(config.dataset))
+    geometry = str(geometry_of_dataset(config.dataset))
     if name in TENSORFLOW:
         side = 128 if name.endswith("128") else 224
         assert (plan.input.name, plan.input.shape, plan.input.layout) == ("input", (1, side, side, 3), "NHWC")

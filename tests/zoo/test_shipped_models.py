@@ -10,7 +10,7 @@ import small_networks as small
 from ov_mobilenet.conversion.complexity import complexity
 from ov_mobilenet.downloads.cache import is_valid
 from ov_mobilenet.zoo.arguments import plan_conversion
-from ov_mobilenet.zoo.geometry import Crop, Resize, channel_order, from_dataset
+from ov_mobilenet.zoo.geometry import Crop, Resize, channel_order, geometry_of_dataset
 from ov_mobilenet.zoo.labels import background_class, config_labels
 from ov_mobilenet.zoo.model import HttpSource
 from ov_mobilenet.zoo.registry import find_config, model_names, zoo_folder
@@ -47,7 +47,7 @@ def test_a_shipped_description_is_complete_and_consistent(name: str) -> None:
 
     check = config.accuracy_check
     assert check is not None and check.converted is not None
-    geometry = from_dataset(check.converted)
+    geometry = geometry_of_dataset(check.converted)
     assert geometry is not None
     last = geometry.steps[-1]
     assert isinstance(last, Resize | Crop)
@@ -157,7 +157,7 @@ def test_a_shipped_description_matches_the_published_facts(name: str) -> None:
     assert config.accuracy_check is not None and config.dataset is not None
     assert config.accuracy_check.reference(1) == facts.top1
     assert config.accuracy_check.reference(5) == facts.top5
-    assert str(from_dataset(config.dataset)) == facts.geometry
+    assert str(geometry_of_dataset(config.dataset)) == facts.geometry
 
 
 # What each model is; the ONNX and TensorFlow descriptions do not say it in so many words.

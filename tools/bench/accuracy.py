@@ -32,18 +32,19 @@ import sys
 from pathlib import Path
 import numpy as np
 import openvino as ov
-from ov_mobilenet.images.geometry import apply
+from ov_mobilenet.images.geometry import apply_geometry
 from ov_mobilenet.images.decode import read_image
-from ov_mobilenet.zoo.geometry import parse_words
+from ov_mobilenet.zoo.geometry import parse_geometry
 
-xml, geometry, listed, folder, shift = sys.argv[1], parse_words(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])
+xml, words, listed, folder = sys.argv[1:5]
+geometry, shift = parse_geometry(words), int(sys.argv[5])
 compiled = ov.Core().compile_model(xml, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 nchw = compiled.inputs[0].shape[1] == 3
 rows = [line.split() for line in Path(listed).read_text().splitlines()]
 right = 0
 for name, truth in rows:
     image = read_image(Path(folder, name), geometry.reader, exif_orientation=False)
-    frame = apply(geometry, image)[None].astype(np.float32)
+    frame = apply_geometry(geometry, image)[None].astype(np.float32)
     scores = compiled(np.ascontiguousarray(frame.transpose(0, 3, 1, 2)) if nchw else frame)[0][0]
     right += int(scores.argmax()) == int(truth) + shift
 print(right / len(rows))

@@ -30,13 +30,13 @@ from images import drawings
 from PIL import Image, ImageOps
 
 import ov_mobilenet as ovm
-from ov_mobilenet.images.load_image import DECODES, Decode, load_image
-from ov_mobilenet.zoo.geometry import Geometry, parse_words
+from ov_mobilenet.images.load_image import DECODE_MODES, DecodeMode, load_image
+from ov_mobilenet.zoo.geometry import Geometry, parse_geometry
 
-V1 = parse_words("crop 0.875, resize 224")
-V2 = parse_words("resize 256 greater pillow, crop 224")
+V1 = parse_geometry("crop 0.875, resize 224")
+V2 = parse_geometry("resize 256 greater pillow, crop 224")
 COUNT = 1000
-WAYS: tuple[Decode, Decode] = ("exact", "auto")
+WAYS: tuple[DecodeMode, DecodeMode] = ("exact", "auto")
 LARGE_COUNT = 24
 LARGE_SIZE = (4000, 3000)
 Work = Callable[[bytes], object]
@@ -69,7 +69,7 @@ def opencv_whole(data: bytes) -> object:
     return cv2.resize(frame[top : top + height, left : left + width], (224, 224))
 
 
-def ours(data: bytes, geometry: Geometry, decode: Decode) -> object:
+def ours(data: bytes, geometry: Geometry, decode: DecodeMode) -> object:
     """Load an image as `classify` does."""
     return load_image(data, geometry, decode)
 
@@ -110,10 +110,10 @@ def compare(name: str, one: Work, other: Work, data: Sequence[bytes], options: a
 
 def compare_geometry(data: Sequence[bytes], pairs: int) -> None:
     """Compare V2's geometry alone with Pillow's on decoded images; print the ratio and the largest difference."""
-    from ov_mobilenet.images.geometry import apply
+    from ov_mobilenet.images.geometry import apply_geometry
 
     images = [pillow_decode(item) for item in data]
-    fast = partial(apply, V2, exact=False)
+    fast = partial(apply_geometry, V2, exact=False)
     ratios = []
     for _ in range(pairs):
         seconds = []
@@ -141,7 +141,7 @@ def agreement(model: str, data: Sequence[bytes], large: Sequence[bytes]) -> None
                     int(classifier.probabilities(load_image(item, classifier.geometry, decode).frame[None])[0].argmax())
                     for item in items
                 ]
-                for decode in DECODES
+                for decode in DECODE_MODES
             }
             for decode in ("auto", "fast"):
                 same = statistics.mean(a == b for a, b in zip(best["exact"], best[decode], strict=True))

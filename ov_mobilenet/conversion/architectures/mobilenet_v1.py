@@ -73,11 +73,12 @@ class MobileNetV1(nn.Module):
 
     def __init__(self, *, num_classes: int = 1001, width_multiplier: float = 1.0, dropout: float = 0.001) -> None:
         super().__init__()
-        form = backbone("mobilenet_v1", width_multiplier)
+        structure = backbone("mobilenet_v1", width_multiplier)
         self.features = nn.Sequential(
-            _conv_bn_relu6(3, form.stem, kernel=3, stride=2), *(DepthwiseSeparable(block) for block in form.blocks)
+            _conv_bn_relu6(3, structure.stem, kernel=3, stride=2),
+            *(DepthwiseSeparable(block) for block in structure.blocks),
         )
-        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(form.features, num_classes))
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(structure.features, num_classes))
         self._initialise()
 
     def forward(self, images: Tensor) -> Tensor:

@@ -51,13 +51,13 @@ class MobileNetV2(nn.Module):
 
     def __init__(self, classes: int = 1000, width: float = 1.0) -> None:
         super().__init__()
-        form = backbone("mobilenet_v2", width)
+        structure = backbone("mobilenet_v2", width)
         self.features = nn.Sequential(
-            conv_bn_relu6(3, form.stem, kernel=3, stride=2),
-            *(InvertedResidualV2(block) for block in form.blocks),
-            conv_bn_relu6(form.blocks[-1].outputs, form.last),
+            conv_bn_relu6(3, structure.stem, kernel=3, stride=2),
+            *(InvertedResidualV2(block) for block in structure.blocks),
+            conv_bn_relu6(structure.blocks[-1].outputs, structure.last),
         )
-        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(form.last, classes))
+        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(structure.last, classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map normalised images (N, 3, H, W) to logits (N, classes)."""

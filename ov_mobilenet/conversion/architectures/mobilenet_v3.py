@@ -89,15 +89,15 @@ class MobileNetV3(nn.Module):
 
     def __init__(self, architecture: str, *, classes: int = 1000, width: float = 1.0, hidden: int = 0) -> None:
         super().__init__()
-        form = backbone(architecture, width)
+        structure = backbone(architecture, width)
         self.features = nn.Sequential(
-            conv_bn(3, form.stem, nn.Hardswish(), kernel=3, stride=2),
-            *(InvertedResidualV3(block) for block in form.blocks),
-            conv_bn(form.blocks[-1].outputs, form.last, nn.Hardswish()),
+            conv_bn(3, structure.stem, nn.Hardswish(), kernel=3, stride=2),
+            *(InvertedResidualV3(block) for block in structure.blocks),
+            conv_bn(structure.blocks[-1].outputs, structure.last, nn.Hardswish()),
         )
-        hidden = hidden or form.hidden
+        hidden = hidden or structure.hidden
         self.classifier = nn.Sequential(
-            nn.Linear(form.last, hidden), nn.Hardswish(), nn.Dropout(0.2), nn.Linear(hidden, classes)
+            nn.Linear(structure.last, hidden), nn.Hardswish(), nn.Dropout(0.2), nn.Linear(hidden, classes)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The weights of each architecture, and the width multiplier that belongs to given shapes. Does not need torch."""
+"""The weights of each architecture, and the width multiplier that given shapes imply. Does not need torch."""
 
 from __future__ import annotations
 
@@ -85,10 +85,12 @@ def spec_of(architecture: str, shapes: Mapping[str, Shape]) -> MobileNetSpec:
 
     Args:
         architecture: one of `ARCHITECTURES`.
-        shapes: shapes of the checkpoint's tensors; a missing one is that of the published ImageNet network.
+        shapes: shapes of the checkpoint's tensors; a missing tensor is assumed to have the
+            shape that it has in the published ImageNet network.
 
     Raises:
-        ConversionError: no width gives these channels, or a layer is too large. Names the first such tensor.
+        ConversionError: no width gives these channels, or a layer is too large. The message names the first such
+            tensor.
     """
     nearest, mismatch = _nearest(architecture, shapes)
     if mismatch is not None:
@@ -105,8 +107,8 @@ def networks_with_shapes(architecture: str, shapes: Iterable[Shape]) -> Iterator
     """
     given = Counter((shape[0], shape[1]) for shape in shapes if len(shape) in (2, 4))
     for width in _WIDTHS:
-        form = backbone(architecture, width)
-        network = MobileNetSpec(architecture=architecture, width=width, classes=1, hidden=form.hidden)
+        structure = backbone(architecture, width)
+        network = MobileNetSpec(architecture=architecture, width=width, classes=1, hidden=structure.hidden)
         channels = weight_channels(network)
         if len(channels) != given.total():
             return
@@ -114,22 +116,22 @@ def networks_with_shapes(architecture: str, shapes: Iterable[Shape]) -> Iterator
         wanted = Counter(channels.values())
         rest = list((given - wanted).elements())
         if len(rest) == 1 and rest[0][1] == inputs and not wanted - given and rest[0][0] <= MAX_CLASSES:
-            yield MobileNetSpec(architecture=architecture, width=width, classes=rest[0][0], hidden=form.hidden)
+            yield MobileNetSpec(architecture=architecture, width=width, classes=rest[0][0], hidden=structure.hidden)
             return
 
 
 def weight_channels(network: MobileNetSpec) -> dict[str, Channels]:
     """Output and input channels (per group) of every convolution and dense layer, by weight key, in order."""
-    architecture, form = network.architecture, backbone(network.architecture, network.width)
+    architecture, structure = network.architecture, backbone(network.architecture, network.width)
     layers = {"mobilenet_v1": _v1_layers, "mobilenet_v2": _v2_layers}.get(architecture, _v3_layers)
-    found: dict[str, Channels] = {_STEM: (form.stem, 3)}
-    for index, block in enumerate(form.blocks, 1):
+    found: dict[str, Channels] = {_STEM: (structure.stem, 3)}
+    for index, block in enumerate(structure.blocks, 1):
         found.update((f"features.{index}.{key}.weight", value) for key, value in layers(block))
-    if form.last:
-        found[f"features.{len(form.blocks) + 1}.0.weight"] = (form.last, form.blocks[-1].outputs)
+    if structure.last:
+        found[f"features.{len(structure.blocks) + 1}.0.weight"] = (structure.last, structure.blocks[-1].outputs)
     if network.hidden:
-        found[_HIDDEN] = (network.hidden, form.features)
-    found[_head(architecture)] = (network.classes, network.hidden or form.features)
+        found[_HIDDEN] = (network.hidden, structure.features)
+    found[_head(architecture)] = (network.classes, network.hidden or structure.features)
     return found
 
 

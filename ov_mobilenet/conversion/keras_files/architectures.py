@@ -11,7 +11,7 @@ from typing import Literal
 from ov_mobilenet.conversion.keras_files.hdf5 import WHOLE_MODEL, Variable
 from ov_mobilenet.errors import ConversionError
 
-Architecture = Literal["MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large"]
+KerasNetworkName = Literal["MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large"]
 MAX_CLASSES = 1 << 20
 
 # Output channels of each block at width 1.0, from the papers.
@@ -34,7 +34,7 @@ class KerasArchitecture:
         classes: number of classes.
     """
 
-    name: Architecture
+    name: KerasNetworkName
     width: float
     minimalistic: bool
     classes: int
@@ -91,7 +91,7 @@ def identify(layers: Mapping[str, tuple[Variable, ...]], where: Path) -> KerasAr
     return KerasArchitecture(name, width, minimalistic, count)
 
 
-def _architecture(names: set[str]) -> Architecture | None:
+def _architecture(names: set[str]) -> KerasNetworkName | None:
     if {"conv1", "conv_dw_13", "conv_pw_13"} <= names:
         return "MobileNet"
     if {"conv1", "block_16_project"} <= names:
@@ -101,7 +101,7 @@ def _architecture(names: set[str]) -> Architecture | None:
     return "MobileNetV3Small" if last == 10 else "MobileNetV3Large" if last == 14 else None
 
 
-def _block_ends(name: Architecture) -> Iterator[str]:
+def _block_ends(name: KerasNetworkName) -> Iterator[str]:
     if name == "MobileNet":
         yield from (f"conv_pw_{block}" for block in range(1, len(_V1) + 1))
         return
@@ -110,7 +110,7 @@ def _block_ends(name: Architecture) -> Iterator[str]:
     yield from (f"{prefix}_{block}_project" for block in range(1, len(_base(name))))
 
 
-def _base(name: Architecture) -> tuple[int, ...]:
+def _base(name: KerasNetworkName) -> tuple[int, ...]:
     bases = {"MobileNet": _V1, "MobileNetV2": _V2, "MobileNetV3Small": _V3_SMALL, "MobileNetV3Large": _V3_LARGE}
     return bases[name]
 
@@ -125,13 +125,13 @@ def _channels(layers: Mapping[str, tuple[Variable, ...]], layer: str, where: Pat
     return int(shape[-1])
 
 
-def _candidates(name: Architecture, found: tuple[int, ...]) -> Iterator[float]:
+def _candidates(name: KerasNetworkName, found: tuple[int, ...]) -> Iterator[float]:
     yield from _WIDTHS
     if name == "MobileNet":  # channels are truncated to integers, so any width is possible
         yield found[-1] / _V1[-1]
 
 
-def _expected(name: Architecture, width: float) -> tuple[int, ...]:
+def _expected(name: KerasNetworkName, width: float) -> tuple[int, ...]:
     if name == "MobileNet":
         return tuple(int(channels * width) for channels in _V1)
     if name == "MobileNetV2":

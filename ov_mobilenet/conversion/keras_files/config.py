@@ -1,6 +1,6 @@
 """Check the configuration of a full Keras model before Keras builds the model.
 
-A configuration names classes and modules, which Keras looks up. That has run foreign code several times, even with
+A configuration names classes and modules, which Keras looks up. That has let foreign code run several times, even with
 `safe_mode=True`: Lambda layers (CVE-2024-3660, in `.h5` files CVE-2025-9905), functions of any module
 (CVE-2025-1550, CVE-2025-8747, CVE-2025-9906), pickles in TorchModuleWrapper (CVE-2025-49655), foreign SavedModels in
 TFSMLayer (CVE-2026-1462); StringLookup read any file (CVE-2025-12058). So Keras is not relied on: everything that

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ov_mobilenet.conversion.keras_files.architectures import (
-    Architecture,
     KerasArchitecture,
+    KerasNetworkName,
     canonical_layers,
     identify,
 )
@@ -52,7 +52,7 @@ class KerasDescription:
         rescales: whether the network takes pixels 0..255 without mean and scale; None if unknown.
     """
 
-    architecture: Architecture | None
+    architecture: KerasNetworkName | None
     width: float | None
     classes: int | None
     input_shape: tuple[int, ...] | None

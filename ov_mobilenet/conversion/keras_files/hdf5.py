@@ -27,7 +27,7 @@ MAX_OBJECTS = 20_000
 MAX_DEPTH = 24
 _BUILT_IN_FILTERS = {1, 2, 3}  # deflate, shuffle, fletcher32; other filters are plug-ins that HDF5 would load
 WHOLE_MODEL = "Save the whole model as .keras, or export it as a SavedModel (model.export) or as ONNX"
-INSTALL = "pip install 'ov-mobilenet[tensorflow]'"
+INSTALL = "Run: pip install 'ov-mobilenet[tensorflow]'"
 
 
 @dataclass(frozen=True)

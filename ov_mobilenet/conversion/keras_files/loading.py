@@ -115,7 +115,7 @@ def _import_quietly() -> None:
     sys.stderr.flush()
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
-        # Its first messages come from C++ code, which bypasses sys.stderr, and before it reads the log level.
+        # TensorFlow's first messages come from C++ code, which bypasses sys.stderr and has not read the log level yet.
         os.dup2(nothing, 2)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -131,7 +131,7 @@ def build(architecture: KerasArchitecture, shape: tuple[int, ...], path: Path) -
     """Build the network of `keras.applications` without weights.
 
     Args:
-        shape: `(N, H, W, C)`; any shape without four dimensions stands for 224x224.
+        shape: `(N, H, W, C)`; 224x224 is used if it does not have four dimensions.
 
     Raises:
         ConversionError: the network cannot be built for this shape.
@@ -195,8 +195,8 @@ def _full_model(file: KerasFile, path: Path) -> Any:
         network = keras.models.load_model(path, compile=False, safe_mode=True)
     except _FAILURES as error:
         raise _unbuildable(path, error) from error
-    # Keras matches weights by position. If every weight is in the file, bit by bit, none still has its random initial
-    # value.
+    # Keras matches weights by position. If the file contains every weight, bit for bit, none of them still has its
+    # random initial value.
     stored = Counter(_fingerprint(values) for values in file.contents.tensors.values())
     unassigned = Counter(_fingerprint(variable.numpy()) for variable in network.weights) - stored
     if unassigned:

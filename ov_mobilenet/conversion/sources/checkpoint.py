@@ -61,7 +61,7 @@ def _load_pickle(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except (
         pickle.UnpicklingError,
-        RuntimeError,  # NotImplementedError among them
+        RuntimeError,  # including NotImplementedError
         EOFError,
         OSError,
         ValueError,
@@ -98,7 +98,9 @@ def _load_safetensors(path: Path) -> dict[str, Any]:
         from safetensors.torch import load_file
     except ImportError as error:
         raise MissingDependencyError(
-            "safetensors files require the package safetensors", where=path, fix="pip install 'ov-mobilenet[pytorch]'"
+            "safetensors files require the package safetensors",
+            where=path,
+            fix="Run: pip install 'ov-mobilenet[pytorch]'",
         ) from error
     try:
         tensors: dict[str, Any] = load_file(path)

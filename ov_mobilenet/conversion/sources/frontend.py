@@ -88,7 +88,7 @@ def run_converter(network: Any, path: Path, **options: Any) -> ov.Model:
 
 
 def unreadable(path: Path, error: BaseException) -> ConversionError:
-    """An error with OpenVINO's reason in one line. Names the operations that it cannot convert."""
+    """An error with OpenVINO's reason in one line, including the operations that it cannot convert."""
     text = str(error)
     failed = sorted(set(re.findall(r"^-- (\S+) with a message", text, re.MULTILINE)))
     missing = re.findall(r"No conversion rule found for operations?:? ([^\n]+)", text)

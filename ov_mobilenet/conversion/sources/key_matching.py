@@ -15,7 +15,7 @@ COUNTER = "num_batches_tracked"
 
 
 class AmbiguousKeysError(Exception):
-    """The shapes match, but two layers cannot be distinguished. Names them."""
+    """The shapes match, but two layers, named in the message, cannot be distinguished."""
 
 
 def match_keys(given: Shapes, wanted: Shapes, *, in_order: bool) -> dict[str, str] | None:
@@ -30,7 +30,7 @@ def match_keys(given: Shapes, wanted: Shapes, *, in_order: bool) -> dict[str, st
         in_order: whether the file keeps the order in which the module was defined (safetensors does not).
 
     Raises:
-        AmbiguousKeysError: neither is the case.
+        AmbiguousKeysError: layers of the same shape cannot be distinguished in either way.
     """
     ours, theirs = _modules(wanted), _modules(given)
     if sorted(ours.values()) != sorted(theirs.values()):

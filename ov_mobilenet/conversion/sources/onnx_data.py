@@ -1,4 +1,4 @@
-"""Find the external data files of an ONNX network, in which it may store large tensors.
+"""Find the external data files in which an ONNX network may store large tensors.
 
 An ONNX file is a protobuf message; only the fields that lead to a tensor's `external_data` are read:
 

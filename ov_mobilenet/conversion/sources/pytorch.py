@@ -86,7 +86,7 @@ def match_weights(path: Path, *, architecture: str | None = None, weights_key: s
         import torch  # noqa: F401 (report the missing package before anything is read)
     except ImportError as error:
         raise MissingDependencyError(
-            "PyTorch weights require torch", where=path, fix="pip install 'ov-mobilenet[pytorch]'"
+            "PyTorch weights require torch", where=path, fix="Run: pip install 'ov-mobilenet[pytorch]'"
         ) from error
     from ov_mobilenet.conversion.sources.weight_matching import match_checkpoint
 

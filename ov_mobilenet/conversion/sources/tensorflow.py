@@ -17,7 +17,7 @@ def read_tensorflow(plan: ConversionPlan, path: Path) -> ov.Model:
     """Read a frozen graph (`.pb`) or a SavedModel folder. Raises: ConversionError."""
     if path.is_dir() != plan.source.folder:
         raise ConversionError(
-            "the source network is not of the described kind",
+            "the kind of the source network differs from the description",
             where=path,
             expected="a SavedModel folder" if plan.source.folder else "a frozen graph file",
             got="a folder" if path.is_dir() else "a file",
