@@ -81,6 +81,10 @@ def load_classifier(
         raise UsageError(
             "device settings are given twice", expected="a profile, or device settings and a batch size"
         )  # fmt: skip
+    if isinstance(profile, str | Path):  # read before the model is downloaded: the path may be mistyped
+        from ov_mobilenet.runtime.profile import load_profile
+
+        load_profile(profile)
     ir = open_model(model, lookup)
     if profile is not None:
         from ov_mobilenet.runtime.profile import apply_profile

@@ -45,7 +45,8 @@ def list_entries(context: click.Context, output_format: str, cache_dir: Path | N
     rows_ = [(e.kind, str(e.path.relative_to(root)), f"{e.age_days:.1f}", options.human_size(e.size)) for e in entries]
     print_table(("kind", "entry", "days", "size"), rows_, numbers_from=2)
     if not options.quiet(context):
-        click.echo(f"{len(entries)} entries, {options.human_size(sum(e.size for e in entries))} in {root}", err=True)
+        count = "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
+        click.echo(f"{count}, {options.human_size(sum(e.size for e in entries))} in {root}", err=True)
 
 
 @cache_group.command("prune")

@@ -203,3 +203,11 @@ def test_device_settings_of_a_profile(small_ir: Path, tmp_path: Path) -> None:
     settings = found.device_settings()
     assert (settings.device, settings.streams, settings.nireq) == ("CPU", 1, 3)
     assert settings.inference_precision == "f32"
+
+
+def test_the_profile_is_read_before_the_model_is_downloaded(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"missing\.yml"):
+        ovm.load_classifier(
+            "mobilenetv2-7", profile=tmp_path / "missing.yml", cache_dir=tmp_path / "cache", offline=True
+        )
+    assert not (tmp_path / "cache").exists()
