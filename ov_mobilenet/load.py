@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ov_mobilenet.devices.compile import compile_model
 from ov_mobilenet.devices.settings import DeviceOptions, DeviceSettings, settings_of
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.images.load_image import Decode
-from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
+from ov_mobilenet.resolve import Lookup, LookupOptions, check_option_names, open_model
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.runnable import make_runnable
 
@@ -97,6 +97,8 @@ def split_options(settings: DeviceSettings | None, options: RunOptions) -> tuple
     Raises:
         UsageError: settings are given twice, or an option is unknown.
     """
-    lookup = LookupOptions.__annotations__.keys()
-    device = {name: value for name, value in options.items() if name not in lookup}
-    return settings_of(settings, device), Lookup.of(options)
+    check_option_names(options, RunOptions)
+    names = LookupOptions.__annotations__
+    device = {name: value for name, value in options.items() if name not in names}
+    lookup = cast(LookupOptions, {name: value for name, value in options.items() if name in names})
+    return settings_of(settings, device), Lookup.of(lookup)

@@ -33,6 +33,20 @@ class LookupOptions(TypedDict, total=False):
     ir_dir: Path | None
 
 
+def check_option_names(options: Iterable[str], known: type) -> None:
+    """Check the names of keyword arguments; Python does not check those of `**options`.
+
+    Args:
+        known: the TypedDict that declares them.
+
+    Raises:
+        UsageError: a name is not one of its keys.
+    """
+    names = known.__annotations__  # those that it inherits too
+    if unknown := [name for name in options if name not in names]:
+        raise UsageError("unknown option", expected=", ".join(names), got=", ".join(unknown))
+
+
 @dataclass(frozen=True)
 class Lookup:
     """Where a MODEL is looked for.
@@ -52,7 +66,12 @@ class Lookup:
 
     @classmethod
     def of(cls, options: LookupOptions) -> Lookup:
-        """The lookup that keyword arguments describe."""
+        """The lookup that keyword arguments describe.
+
+        Raises:
+            UsageError: a keyword argument is not a field of `Lookup`.
+        """
+        check_option_names(options, LookupOptions)
         return cls(
             tuple(options.get("config_dirs", ())), options.get("cache_dir"), options.get("offline", False),
             options.get("ir_dir"),

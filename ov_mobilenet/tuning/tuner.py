@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ov_mobilenet.accuracy.dataset import SubsetOptions
 from ov_mobilenet.benchmarking.inputs import RANDOM, inputs_of
 from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
+from ov_mobilenet.resolve import Lookup, LookupOptions, check_option_names, open_model
 from ov_mobilenet.runtime.profile import Measured, Profile
 from ov_mobilenet.tuning.accuracy_limit import AccuracyLimit
 from ov_mobilenet.tuning.measurement_log import Step
@@ -119,7 +119,9 @@ def tune(
     max_drop = _max_drop(max_drop, options)
     _check(objective, precision, mode, latency_budget_ms, time_limit_s)
     _check_accuracy(max_drop, dataset, options)
-    xml = open_model(model, Lookup.of(options)).xml
+    names = LookupOptions.__annotations__
+    lookup = Lookup.of(cast(LookupOptions, {name: value for name, value in options.items() if name in names}))
+    xml = open_model(model, lookup).xml
     started = perf_counter()
     target = TuningTarget(xml, device, objective=objective, mode=mode, inputs=inputs_of(input))
     goal = Goal(objective, latency_budget_ms)
@@ -185,9 +187,7 @@ def _check(objective: str, precision: str, mode: str, budget_ms: float | None, t
 
 
 def _check_accuracy(max_drop: float | None, dataset: str | Path | None, options: TuneOptions) -> None:
-    known = TuneOptions.__annotations__  # those of LookupOptions too
-    if unknown := [name for name in options if name not in known]:
-        raise UsageError("unknown option", expected=", ".join(known), got=", ".join(unknown))
+    check_option_names(options, TuneOptions)
     if max_drop is not None and not 0 <= max_drop < 1:
         raise UsageError("invalid accuracy drop", expected="a fraction in [0, 1)", got=max_drop)
     if (max_drop is None) != (dataset is None):

@@ -163,3 +163,13 @@ def test_what_cannot_be_verified_is_refused(tmp_path: Path) -> None:
     ov.save_model(network, tmp_path / "int8.xml", compress_to_fp16=False)
     with pytest.raises(VerificationError, match=r"FP32 or FP16 weights, got FP16-INT8\. Measure it with"):
         ovm.verify(sources, tmp_path / "int8.xml")
+
+
+def test_options_that_would_be_ignored_are_refused(tmp_path: Path) -> None:
+    sources, model = converted(small.write_onnx(tmp_path / "net"), tmp_path)
+    with pytest.raises(UsageError, match="unknown option: .*got tolerance"):
+        ovm.verify(sources, model, tolerance=1.0)  # type: ignore[call-arg]
+    with pytest.raises(UsageError, match="lookup options are for a MODEL"):
+        ovm.verify(sources, model, offline=True)
+    with pytest.raises(UsageError, match="ir and ir_dir exclude each other"):
+        ovm.verify(sources.config.path, model, ir_dir=tmp_path)
