@@ -137,6 +137,7 @@ class Classifier(LoadedModel):
         is_live = getattr(inputs, "live", False) if live is None else live
         if not is_live and count_of(inputs) == 1:
             check_at_least_1(top_k=top_k, batch_size=batch_size, requests=requests, workers=workers)
+            self.check_batch_size(batch_size)
             return self._one_by_one(inputs, top_k)  # threads and a queue would take longer to start
         return stream(
             self, inputs, top_k=top_k, batch_size=batch_size, requests=requests, workers=workers, live=is_live
