@@ -57,7 +57,7 @@ def convert(
         AlreadyNormalisedError: `model` is an IR.
         MissingDependencyError: the framework's package, or the Model Optimizer, is not installed.
         UsageError: fields of the form contradict each other or the network; `model` is a network without a
-            description; lookup options are given together with source files.
+            description; lookup options are given together with source files; an option or a precision is unknown.
         OSError: the IR cannot be written.
     """
     if isinstance(model, SourceFiles):
@@ -67,6 +67,8 @@ def convert(
     else:
         check_convertible(model)
         lookup = Lookup.of(options)
+        if lookup.ir_dir is not None:
+            raise UsageError("ir_dir is for functions that run a MODEL", expected="no ir_dir", got=lookup.ir_dir)
         sources = source_files(find_config(model, config_dirs=lookup.config_dirs), lookup)
     return converter.convert_sources(sources, Path(folder), precisions=precisions, form=form, optimizer=optimizer)
 

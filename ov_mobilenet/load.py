@@ -9,7 +9,7 @@ from ov_mobilenet.devices.compile import compile_model
 from ov_mobilenet.devices.settings import DeviceOptions, DeviceSettings, settings_of
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.images.load_image import DecodeMode
-from ov_mobilenet.resolve import Lookup, LookupOptions, lookup_options, open_model
+from ov_mobilenet.resolve import Lookup, LookupOptions, check_option_names, lookup_options, open_model
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.runnable import make_runnable
 
@@ -102,6 +102,7 @@ def split_options(settings: DeviceSettings | None, options: RunOptions) -> tuple
     Raises:
         UsageError: settings are given twice, or an option is unknown.
     """
+    check_option_names(options, RunOptions)
     lookup = lookup_options(options)
     device = {name: value for name, value in options.items() if name not in lookup}
     return settings_of(settings, device), Lookup.of(lookup)

@@ -39,6 +39,20 @@ def lookup_options(options: Mapping[str, Any]) -> LookupOptions:
     return cast(LookupOptions, {name: value for name, value in options.items() if name in known})
 
 
+def check_option_names(options: Iterable[str], known: type) -> None:
+    """Check the names of keyword arguments; Python does not check those of `**options`.
+
+    Args:
+        known: the TypedDict that declares them.
+
+    Raises:
+        UsageError: a name is not one of its keys.
+    """
+    names = known.__annotations__  # those that it inherits too
+    if unknown := [name for name in options if name not in names]:
+        raise UsageError("unknown option", expected=", ".join(names), got=", ".join(unknown))
+
+
 @dataclass(frozen=True)
 class Lookup:
     """Where to look for a MODEL.
@@ -61,11 +75,9 @@ class Lookup:
         """The lookup that keyword arguments describe.
 
         Raises:
-            UsageError: an option is unknown.
+            UsageError: a keyword argument is not a field of `Lookup`.
         """
-        known = LookupOptions.__annotations__
-        if unknown := [name for name in options if name not in known]:
-            raise UsageError("unknown option", expected=", ".join(known), got=", ".join(unknown))
+        check_option_names(options, LookupOptions)
         return cls(
             tuple(options.get("config_dirs", ())), options.get("cache_dir"), options.get("offline", False),
             options.get("ir_dir"),

@@ -158,26 +158,25 @@ def source_network(spec: ModelSpec, geometry: str | Geometry | None, lookup: Loo
         UsageError: the model is an IR, which has no source network; the geometry does not produce the network's size.
         UnknownModelError: the model does not exist, or no model.yml describes it.
         MissingDependencyError: the framework is not installed; the message names the package.
+        ConversionError: the input size is unknown.
         OvMobilenetError: as `source_oracle` and `source_files`.
     """
     import numpy as np
 
     from ov_mobilenet.accuracy.source_graph import as_probabilities
     from ov_mobilenet.accuracy.source_networks import source_oracle
-    from ov_mobilenet.conversion.sources import network_framework, network_path
-    from ov_mobilenet.zoo.arguments import plan_conversion
+    from ov_mobilenet.conversion.local_network import find_network
     from ov_mobilenet.zoo.labels import background_class, config_labels
 
     config = _source_description(spec, lookup)
-    plan = plan_conversion(config)
-    path = network_path(config, plan, source_files(config, lookup).folder)
-    oracle = source_oracle(config, plan, path)
-    gives_probabilities = _gives_probabilities(config, path)
-    sides = dict(zip(plan.input.layout, plan.input.shape, strict=True))
+    network = find_network(source_files(config, lookup))
+    oracle = source_oracle(config, network.plan, network.path)
+    gives_probabilities = _gives_probabilities(config, network.path)
+    height, width = network.input_size()
     own = geometry_of_dataset(config.dataset) if config.dataset is not None else None
     given = parse_geometry(geometry) if isinstance(geometry, str) else geometry
-    chosen = given or own or resize_whole_image(sides["H"], sides["W"])
-    check_size(chosen, sides["H"], sides["W"], where=config.path)
+    chosen = given or own or resize_whole_image(height, width)
+    check_size(chosen, height, width, where=config.path)
 
     def answer(frame: Frame) -> NDArray[np.float32]:
         return as_probabilities(oracle(frame), probabilities=gives_probabilities)
@@ -186,10 +185,10 @@ def source_network(spec: ModelSpec, geometry: str | Geometry | None, lookup: Loo
         frames = [speed.read_frame(file, chosen, chosen.reader) for file in files]
         return speed.one_by_one(answer, frames, seconds)
 
-    count = answer(np.zeros((sides["H"], sides["W"], 3), np.uint8)).size
+    count = answer(np.zeros((height, width, 3), np.uint8)).size
     return NetworkUnderTest(
         name=spec.text,
-        runs_in=FRAMEWORK_NAMES[network_framework(config, path)],
+        runs_in=FRAMEWORK_NAMES[network.framework],
         device="CPU",
         inference_precision=None,
         classes=ClassMapping(count, background_class(config), config_labels(config)),
@@ -197,7 +196,7 @@ def source_network(spec: ModelSpec, geometry: str | Geometry | None, lookup: Loo
         reader=chosen.reader,
         geometry_text=str(chosen),
         geometry_from="asked" if given is not None else "not known" if own is None else "model",
-        size_bytes=_size_bytes(path),
+        size_bytes=_size_bytes(network.path),
         answer=answer,
         is_thread_safe=False,
         measure_speed=measure_speed,

@@ -30,10 +30,10 @@ from ov_mobilenet.accuracy.reference import (
     required_published_accuracy,
 )
 from ov_mobilenet.accuracy.report import AccuracyReport
+from ov_mobilenet.downloads.cache import digest
 from ov_mobilenet.errors import DatasetError, UsageError
-from ov_mobilenet.ir.files import ir_digest
 from ov_mobilenet.load import RunOptions, split_options
-from ov_mobilenet.resolve import Lookup, open_model
+from ov_mobilenet.resolve import Lookup, check_option_names, open_model
 from ov_mobilenet.runtime.items import Item
 from ov_mobilenet.runtime.results import Failure
 from ov_mobilenet.runtime.runnable import make_runnable
@@ -165,6 +165,7 @@ def split_accuracy_options(
     Raises:
         UsageError: settings are given twice, an option is unknown, or a value is out of range.
     """
+    check_option_names(options, AccuracyOptions)
     names = SubsetOptions.__annotations__.keys()
     subset: dict[str, Any] = {name: value for name, value in options.items() if name in names}
     others = cast(RunOptions, {name: value for name, value in options.items() if name not in names})
@@ -194,8 +195,9 @@ def _classify(
 
 def _run_digest(xml: Path, classifier: Classifier) -> str:
     """Return 16 hexadecimal digits that identify everything the predictions depend on."""
-    facts = (
-        ir_digest(xml),
+    facts = (  # unchanged since 0.1, so that its predictions files can be resumed
+        digest(xml, "sha256"),
+        digest(xml.with_suffix(".bin"), "sha256"),
         str(geometry_text(classifier)),
         classifier.reader,
         classifier.device,

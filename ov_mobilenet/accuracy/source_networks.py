@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.conversion.sources import network_framework
 from ov_mobilenet.errors import ConversionError, MissingDependencyError
+from ov_mobilenet.ir.layout import guess_layout
 from ov_mobilenet.zoo.arguments import ConversionPlan
 from ov_mobilenet.zoo.model import ModelConfig
 from ov_mobilenet.zoo.normalisation import Normalisation
@@ -111,7 +112,7 @@ def _batch(frame: NDArray[np.uint8], plan: ConversionPlan, default_layout: str) 
     import numpy as np
 
     values = normalise(frame, plan.normalisation)
-    if (plan.input.layout or default_layout) == "NCHW":
+    if (plan.input.layout or guess_layout(plan.input.shape) or default_layout) == "NCHW":
         values = values.transpose(2, 0, 1)
     return np.ascontiguousarray(values[None])
 

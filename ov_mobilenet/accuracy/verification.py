@@ -84,7 +84,8 @@ def verify(
         options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `ir_dir`).
 
     Raises:
-        UsageError: `SourceFiles` without an IR, or an IR whose description is unknown.
+        UsageError: `SourceFiles` without an IR, or with lookup options; an IR whose description is unknown; `ir_dir`
+            together with `ir`; an option is unknown.
         MissingDependencyError: the framework of the source network is not installed.
         ConversionError: the source network cannot be run in its framework.
         VerificationError: no image could be read, the IR does not take the same input as its source network, or it is
@@ -158,6 +159,10 @@ def _open_pair(
     """Return the verified source files and the IR to compare."""
     from ov_mobilenet.downloads.fetch import SourceFiles
 
+    if isinstance(model, SourceFiles) and lookup != Lookup():
+        raise UsageError("lookup options are for a MODEL, not for source files")
+    if ir is not None and lookup.ir_dir is not None:
+        raise UsageError("ir and ir_dir exclude each other", got=f"{ir} and {lookup.ir_dir}")
     if ir is not None:
         opened = open_ir(Path(ir) if isinstance(ir, str | Path) else ir.xml)
     elif isinstance(model, SourceFiles):

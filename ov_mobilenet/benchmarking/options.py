@@ -12,7 +12,7 @@ from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.images.load_image import DecodeMode
 from ov_mobilenet.load import RunOptions, split_options
-from ov_mobilenet.resolve import Lookup
+from ov_mobilenet.resolve import Lookup, check_option_names
 
 MODES: tuple[Mode, ...] = ("inference", "end-to-end")
 
@@ -91,9 +91,7 @@ def split_benchmark_options(
     Raises:
         UsageError: an option is unknown, out of range, or given twice.
     """
-    known = BenchmarkOptions.__annotations__.keys()
-    if unknown := [name for name in options if name not in known]:
-        raise UsageError("unknown option", expected=", ".join(known), got=", ".join(unknown))
+    check_option_names(options, BenchmarkOptions)
     workload_names = {field.name for field in fields(Workload)}
     workload_options = cast(WorkloadOptions, {name: options[name] for name in options if name in workload_names})  # type: ignore[literal-required]
     run_options = cast(RunOptions, {name: options[name] for name in options if name not in workload_names})  # type: ignore[literal-required]

@@ -97,6 +97,8 @@ def convert_network(
     """
     form = complete_form(form)
     precisions = precisions or default_precisions(network.plan)
+    if unknown := [precision for precision in precisions if precision not in WEIGHT_PRECISIONS]:
+        raise UsageError("unknown weight precision", expected=" or ".join(WEIGHT_PRECISIONS), got=", ".join(unknown))
     prepare: Backend = prepare_with_openvino
     if optimizer is not None:
         prepare = partial(prepare_with_model_optimizer, optimizer=optimizer)

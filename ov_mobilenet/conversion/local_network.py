@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet.conversion.sources import network_framework, network_path, read_network
 from ov_mobilenet.downloads.fetch import SourceFiles
+from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.ir.layout import framework_layout, guess_layout
+from ov_mobilenet.ir.ports import static_sizes
 from ov_mobilenet.zoo.arguments import ConversionPlan, plan_conversion
 from ov_mobilenet.zoo.model import ModelConfig
 
@@ -45,6 +47,22 @@ class LocalNetwork:
         """The layout of the network's input: the documented one, otherwise guessed from shape and framework."""
         documented = self.plan.input
         return documented.layout or guess_layout(documented.shape) or framework_layout(self.config.framework)
+
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the network's input: documented, otherwise of the network itself.
+
+        Raises:
+            ConversionError: neither gives a size; or as `read`.
+        """
+        shape = self.plan.input.shape or static_sizes(self.read().inputs[0])
+        sizes = dict(zip(self.layout, shape, strict=False))
+        height, width = sizes.get("H", -1), sizes.get("W", -1)
+        if len(shape) != 4 or height < 1 or width < 1:
+            raise ConversionError(
+                "neither the network nor its description gives the input size", where=self.config.path,
+                expected="input_info.shape", got=list(shape),
+            )  # fmt: skip
+        return height, width
 
     def read(self) -> ov.Model:
         """Read the network with OpenVINO.

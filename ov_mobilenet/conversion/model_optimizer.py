@@ -144,7 +144,7 @@ def _normalisation(record: MoRecord, path: Path) -> Normalisation:
     """The normalisation in the graph, which --add_mo_arg may have changed. Raises: ConversionError."""
     try:
         return record.normalisation()
-    except ValueError as error:
+    except (ValueError, UsageError) as error:
         raise ConversionError(
             "the Model Optimizer's record of the normalisation cannot be parsed", where=path,
             expected="one mean and one scale", got=error,

@@ -57,8 +57,15 @@ def complete_form(form: Form) -> Form:
     """Check a form and set the fields that its other fields imply.
 
     Raises:
-        UsageError: two fields contradict each other; gives the reason.
+        UsageError: a field has an unknown value, or two fields contradict each other; gives the reason.
     """
+    for name, value, known in (
+        ("input type", form.input_type, (None, *get_args(InputType))),
+        ("colour format", form.color_format, COLOR_FORMATS),
+        ("deployment", form.deploy_for, (None, *DEPLOYMENTS)),
+    ):
+        if value not in known:
+            raise UsageError(f"unknown {name}", expected=" or ".join(filter(None, known)), got=repr(value))
     if form.deploy_for == "npu":
         # https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/npu-device.html
         if form.batch not in (None, 1):

@@ -88,7 +88,6 @@ def quantize(
     dataset: Path | None = None,
     device: str = "CPU",
     on_progress: OnProgress = ignore_progress,
-    on_image: OnProgress | None = None,
     **options: Unpack[LookupOptions],
 ) -> Quantized:
     """Quantise a model to INT8.
@@ -104,7 +103,6 @@ def quantize(
         dataset: labelled images, as for `measure_accuracy`; needed to measure the accuracy and for `max_drop`.
         device: the device that the model will run on; a warning is logged if INT8 is not faster there.
         on_progress: called after each calibration image.
-        on_image: the name of `on_progress` in 0.1.
         options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `ir_dir`).
 
     Raises:
@@ -113,23 +111,24 @@ def quantize(
             or is already INT8.
         ImageError: too few images can be read.
         UsageError: no images, or a live source; `max_drop` without a dataset; an ignored scope that matches no
-            operation; both `target` and `output_dir`.
+            operation; both `target` and `output_dir`; an option is unknown.
         VerificationError: top-1 drops by more than `max_drop`; nothing is written.
         OvMobilenetError: as `load_classifier`.
     """
     nncf_backend.check_installed()
+    lookup = Lookup.of(options)
     if settings.max_drop is not None and dataset is None:
         raise UsageError("a maximum drop needs labelled images", expected="--dataset in addition to --max-drop")
     if target is not None and output_dir is not None:
         raise UsageError("target and output_dir exclude each other", got=f"{target} and {output_dir}")
-    ir = open_model(model, Lookup.of(options))
+    ir = open_model(model, lookup)
     record = check_quantisable(ir)
     for warning in nncf_backend.device_warnings(device):
         log.warning("%s", warning)
     preset = None if settings.preset == "auto" else settings.preset
     scheme = complete_scheme(ir.network, preset, settings.ignored_scope, ir.xml)
     geometry = record.geometry or whole_image_geometry(ir.network)
-    images = read_calibration(calibration, geometry, settings.subset_size, settings.seed, on_image or on_progress)
+    images = read_calibration(calibration, geometry, settings.subset_size, settings.seed, on_progress)
     if images.skipped:
         log.warning("%d calibration images could not be read and were skipped", images.skipped)
     float_classifier = compile_on_cpu(ir)

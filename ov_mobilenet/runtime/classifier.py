@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from ov_mobilenet.errors import DeviceError, IrError
+from ov_mobilenet.errors import DeviceError, ImageError, IrError
 from ov_mobilenet.images.frame_checks import check_frames
 from ov_mobilenet.images.yuv_planes import to_planes
 from ov_mobilenet.runtime.in_flight import make_result
@@ -77,13 +77,18 @@ class Classifier(LoadedModel):
             float32 (N, classes), in [0, 1]; each row sums to 1.
 
         Raises:
-            ImageError: the array does not hold such frames.
+            ImageError: the array does not hold such frames, or they have another size.
             IrError: the network returned NaN or infinity.
             DeviceError: the device failed.
         """
         import numpy as np
 
         check_frames(frames, dimensions=4)
+        if self.input_size is not None and frames.shape[1:3] != self.input_size:
+            raise ImageError(
+                "the frames do not have the network's input size",
+                expected="{}x{}".format(*self.input_size), got="{}x{}".format(*frames.shape[1:3]),
+            )  # fmt: skip
         if self._planes is not None:
             frames = np.stack([to_planes(frame, self._planes) for frame in frames])
         step = self._batch or len(frames)
@@ -132,6 +137,7 @@ class Classifier(LoadedModel):
         is_live = getattr(inputs, "live", False) if live is None else live
         if not is_live and count_of(inputs) == 1:
             check_at_least_1(top_k=top_k, batch_size=batch_size, requests=requests, workers=workers)
+            self.check_batch_size(batch_size)
             return self._one_by_one(inputs, top_k)  # threads and a queue would take longer to start
         return stream(
             self, inputs, top_k=top_k, batch_size=batch_size, requests=requests, workers=workers, live=is_live

@@ -108,16 +108,12 @@ class LoadedModel:
         if self._planes is not None and self.input_size is not None:
             self.input_size = (frame_height(self.input_size[0]), self.input_size[1])
 
-    def compiled(self, batch_size: int | None = None) -> BatchModel:
-        """The model that queues and streams run, compiled for a batch size; each batch size is compiled once.
-
-        Args:
-            batch_size: None for the model's own.
+    def check_batch_size(self, batch_size: int | None) -> None:
+        """Check that the model can run requests of this batch size.
 
         Raises:
             UsageError: a batch size above 1 for a model with dynamic input size: frames of different sizes cannot share
                 a request.
-            DeviceError: the device cannot run the model.
         """
         if self.input_size is None and batch_size not in (None, 1):
             raise UsageError(
@@ -125,6 +121,18 @@ class LoadedModel:
                 expected="batch size 1",
                 got=batch_size,
             )
+
+    def compiled(self, batch_size: int | None = None) -> BatchModel:
+        """The model that queues and streams run, compiled for a batch size; each batch size is compiled once.
+
+        Args:
+            batch_size: None for the model's own.
+
+        Raises:
+            UsageError: as `check_batch_size`.
+            DeviceError: the device cannot run the model.
+        """
+        self.check_batch_size(batch_size)
         batch = batch_size or self._batch or 1
         with self._compiling:
             if batch not in self._by_batch:

@@ -19,6 +19,7 @@ from ov_mobilenet.ir.ports import check_classifier, find_output, single_input
 from ov_mobilenet.ir.probabilities import end_in_probabilities
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.defaults import CPU_BATCH, default_to_throughput, requests_latency
+from ov_mobilenet.runtime.infer_queue import check_at_least_1
 from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_geometry, resize_whole_image
 from ov_mobilenet.zoo.labels import read_labels
 
@@ -75,7 +76,9 @@ class Runnable:
 
         Raises:
             DeviceError, UsageError: see `compile_model`.
+            UsageError: `batch_size` is below 1.
         """
+        check_at_least_1(batch_size=batch_size)
         queue_settings = default_to_throughput(settings)
 
         def compile_batch(batch: int, chosen: DeviceSettings = queue_settings) -> Compiled:

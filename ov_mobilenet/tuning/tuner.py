@@ -13,7 +13,7 @@ from ov_mobilenet.accuracy.dataset import SubsetOptions
 from ov_mobilenet.benchmarking.inputs import RANDOM, inputs_of
 from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.resolve import Lookup, LookupOptions, lookup_options, open_model
+from ov_mobilenet.resolve import Lookup, LookupOptions, check_option_names, lookup_options, open_model
 from ov_mobilenet.runtime.profile import Measured, Profile
 from ov_mobilenet.tuning.accuracy_limit import AccuracyLimit
 from ov_mobilenet.tuning.measurement_log import Step
@@ -186,9 +186,7 @@ def _check(objective: str, precision: str, mode: str, budget_ms: float | None, t
 
 
 def _check_accuracy(max_drop: float | None, dataset: str | Path | None, options: TuneOptions) -> None:
-    known = TuneOptions.__annotations__  # those of LookupOptions too
-    if unknown := [name for name in options if name not in known]:
-        raise UsageError("unknown option", expected=", ".join(known), got=", ".join(unknown))
+    check_option_names(options, TuneOptions)
     if max_drop is not None and not 0 <= max_drop < 1:
         raise UsageError("invalid accuracy drop", expected="a fraction in [0, 1)", got=max_drop)
     if (max_drop is None) != (dataset is None):

@@ -193,3 +193,37 @@ def test_an_ir_compared_at_two_precisions_is_read_once(
     annotations = val_txt(tmp_path / "val.txt", [(file.name, 0) for file in known.files])
     compare([str(known.xml), f"{known.xml}@f32"], known.files[0].parent, annotations=annotations, time_s=0.01)
     assert read == [known.xml]
+
+
+@pytest.mark.parametrize("removed", [("    layout: NCHW\n",), ("    layout: NCHW\n", "    shape: [1, 3, 32, 32]\n")])
+def test_a_description_without_shape_and_layout(removed: tuple[str, ...], known: Known, tmp_path: Path) -> None:
+    yml = write_onnx(tmp_path / "net", classes=8, batch=1)
+    text = yml.read_text()
+    for line in removed:
+        assert line in text
+        text = text.replace(line, "")
+    yml.write_text(text)
+    val_txt(tmp_path / "val.txt", [(file.name, 0) for file in known.files])
+    found = compare(
+        [f"{yml}@source", str(yml)], known.files[0].parent, annotations=tmp_path / "val.txt", time_s=0,
+        cache_dir=tmp_path / "cache",
+    )  # fmt: skip
+    assert [(row.error, row.agreement) for row in found.models] == [(None, 1.0), (None, 1.0)]
+
+
+def test_an_unknown_input_size_is_the_error_of_that_model(known: Known, tmp_path: Path) -> None:
+    import onnx
+
+    yml = write_onnx(tmp_path / "net", classes=8)
+    model = onnx.load(yml.with_name("small.onnx"))
+    for axis in (2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = f"side{axis}"
+    onnx.save(model, yml.with_name("small.onnx"))
+    text = describe(yml.with_name("small.onnx")).read_text()
+    yml.write_text(text.replace("    shape: [1, 3, 32, 32]\n", ""))
+    val_txt(tmp_path / "val.txt", [(file.name, 0) for file in known.files])
+    found = compare(
+        [str(known.xml), f"{yml}@source"], known.files[0].parent, annotations=tmp_path / "val.txt", time_s=0
+    )
+    assert "neither the network nor its description gives the input size" in (found.models[1].error or "")
+    assert found.models[0].error is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,14 @@ def test_an_invalid_predictions_file_is_named_and_not_changed(
                 known.xml, known.files[0].parent, annotations=annotations, predictions=file, resume=True
             )
         assert file.read_text() == text
+
+
+def test_predictions_of_the_first_release_can_be_resumed(known: Known, annotations: Path, tmp_path: Path) -> None:
+    file = tmp_path / "p.jsonl"
+    report = ovm.measure_accuracy(
+        known.xml, known.files[0].parent, annotations=annotations, predictions=file, device="CPU"
+    )
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (known.xml, known.xml.with_suffix(".bin"))]
+    facts = "\0".join([*digests, str(report.geometry), "opencv", "CPU", "f32"])
+    runs = {json.loads(line)["run"] for line in file.read_text().splitlines()}
+    assert runs == {hashlib.sha256(facts.encode()).hexdigest()[:16]}  # as 0.1 identified a run

@@ -163,3 +163,26 @@ def test_what_cannot_be_verified_is_refused(tmp_path: Path) -> None:
     ov.save_model(network, tmp_path / "int8.xml", compress_to_fp16=False)
     with pytest.raises(VerificationError, match=r"FP32 or FP16 weights, got FP16-INT8\. Measure it with"):
         ovm.verify(sources, tmp_path / "int8.xml")
+
+
+def test_options_that_would_be_ignored_are_refused(tmp_path: Path) -> None:
+    sources, model = converted(small.write_onnx(tmp_path / "net"), tmp_path)
+    with pytest.raises(UsageError, match="unknown option: .*got tolerance"):
+        ovm.verify(sources, model, tolerance=1.0)  # type: ignore[call-arg]
+    with pytest.raises(UsageError, match="lookup options are for a MODEL"):
+        ovm.verify(sources, model, offline=True)
+    with pytest.raises(UsageError, match="ir and ir_dir exclude each other"):
+        ovm.verify(sources.config.path, model, ir_dir=tmp_path)
+
+
+def test_a_guessed_layout_holds_in_the_source_framework_too(tmp_path: Path) -> None:
+    def take_nhwc(model: Any) -> None:
+        graph, dims = model.graph, model.graph.input[0].type.tensor_type.shape.dim
+        dims[1].dim_value, dims[3].dim_value = 32, 3
+        graph.node[0].input[0] = "planar"
+        graph.node.insert(0, onnx.helper.make_node("Transpose", ["data"], ["planar"], perm=[0, 3, 1, 2]))
+
+    yml = changed(small.write_onnx(tmp_path / "net"), take_nhwc)
+    text = yml.read_text().replace("shape: [1, 3, 32, 32]", "shape: [1, 32, 32, 3]").replace("    layout: NCHW\n", "")
+    yml.write_text(text)
+    assert ovm.verify(yml, cache_dir=tmp_path / "cache").holds

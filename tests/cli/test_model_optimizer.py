@@ -169,6 +169,13 @@ def test_the_record_holds_the_baked_normalisation_not_the_documented_one(
     assert facts["normalisation"] == "mean_values [1.0, 2.0, 3.0], scale_values [58.395, 57.12, 57.375]"
 
 
+def test_a_recorded_scale_out_of_range_is_a_conversion_error(
+    network: Path, mo: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    assert convert(network, tmp_path, mo, "--precisions", "FP32", "--add_mo_arg=--scale_values=data[0,1,1]") == 1
+    assert "record of the normalisation cannot be parsed" in capsys.readouterr().err
+
+
 def test_weights_compressed_by_the_program_are_refused_as_fp32(
     network: Path, mo: Path, tmp_path: Path, capsys: Captured
 ) -> None:

@@ -72,3 +72,15 @@ def test_the_layout_is_documented_or_guessed(
     network = find_network(download(yml, tmp_path))
     assert network.layout == expected
     assert network.path == tmp_path / "dl" / "small.onnx"
+
+
+def test_unknown_options_and_precisions_are_refused(tmp_path: Path) -> None:
+    yml = small.write_onnx(tmp_path / "net")
+    out, cache = tmp_path / "ir", tmp_path / "cache"
+    with pytest.raises(UsageError, match="unknown option: expected config_dirs, .*got batch"):
+        ovm.convert(yml, out, cache_dir=cache, batch=4)  # type: ignore[call-arg]
+    with pytest.raises(UsageError, match="ir_dir is for functions that run a MODEL"):
+        ovm.convert(yml, out, cache_dir=cache, ir_dir=tmp_path)
+    with pytest.raises(UsageError, match="unknown weight precision: expected FP16 or FP32, got INT8"):
+        ovm.convert(yml, out, cache_dir=cache, precisions=("FP32", "INT8"))  # type: ignore[arg-type]
+    assert not out.exists()

@@ -149,6 +149,9 @@ def test_a_model_with_baked_geometry_takes_frames_of_any_size(
     assert (answers != expected).sum() <= 1
     batched = [result for result in baked.classify_batch(drawings[:9]) if isinstance(result, ovm.Classification)]
     assert [result.best.class_id for result in batched] == list(answers[:9])
+    for count in (1, 2):
+        with pytest.raises(UsageError, match="a model with dynamic input size runs one image per request"):
+            baked.stream(drawings[:count], batch_size=4)
     with pytest.raises(UsageError, match="crops and resizes in the graph"):
         ovm.load_classifier(tmp_path / "FP32" / f"{SAMPLE}.xml", geometry="resize 128")
 
@@ -229,6 +232,19 @@ def test_the_ovms_form_takes_decoded_images(sources: ovm.SourceFiles, plain: ovm
     ],
 )
 def test_contradicting_fields_are_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        complete_form(Form(**fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"input_type": "u16"}, "unknown input type: expected f32 or u8, got 'u16'"),
+        ({"color_format": "yuv"}, "unknown colour format: expected bgr or rgb or nv12 or i420, got 'yuv'"),
+        ({"deploy_for": "tpu"}, "unknown deployment: expected npu or ovms, got 'tpu'"),
+    ],
+)
+def test_unknown_values_are_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         complete_form(Form(**fields))
 

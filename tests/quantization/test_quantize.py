@@ -85,13 +85,19 @@ def test_unreadable_images_are_skipped_and_too_few_are_an_error(
     broken = tmp_path / "broken.png"
     broken.write_bytes(images[0].read_bytes()[:100])
     settings = ovm.QuantizeSettings(fast_bias_correction=True)
-    result = ovm.quantize(xml, [*images[:20], broken], tmp_path / xml.name, settings=settings)
+    done: list[tuple[int, int]] = []
+    result = ovm.quantize(
+        xml, [*images[:20], broken], tmp_path / xml.name, settings=settings, on_progress=lambda *n: done.append(n)
+    )
     assert result.skipped == 1
+    assert len(done) >= 20  # the name of on_progress in 0.1
     assert "only 20 calibration images" in caplog.text
     with pytest.raises(ImageError, match="3 of 4"):
         ovm.quantize(xml, [*images[:3], broken])
     with pytest.raises(UsageError, match="no calibration images"):
         ovm.quantize(xml, [])
+    with pytest.raises(UsageError, match="unknown option: expected config_dirs, .*got preset"):
+        ovm.quantize(xml, images, tmp_path / "other.xml", preset="mixed")  # type: ignore[call-arg]
 
 
 def test_a_shard_calibrates_like_its_images_and_a_corrupt_member_is_skipped(

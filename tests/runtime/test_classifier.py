@@ -391,3 +391,18 @@ def test_probabilities_that_are_not_finite_are_a_failure_of_the_image(tmp_path: 
         classifier.classify(images[1])
     with pytest.raises(IrError, match="not finite"):
         classifier.probabilities(np.stack(images))
+
+
+def test_probabilities_of_frames_of_another_size_are_an_image_error(classifier: ovm.Classifier) -> None:
+    with pytest.raises(ImageError, match="the network's input size: expected 32x32, got 16x32"):
+        classifier.probabilities(np.zeros((2, 16, 32, 3), np.uint8))
+
+
+def test_a_batch_size_below_one_is_a_usage_error(small_ir: Path) -> None:
+    with pytest.raises(UsageError, match="invalid batch_size: expected at least 1, got 0"):
+        ovm.load_classifier(small_ir, device="CPU", batch_size=0)
+
+
+def test_the_message_of_an_unknown_option_lists_all_options(small_ir: Path) -> None:
+    with pytest.raises(UsageError, match="unknown option: expected device, .*cache_dir, .*got cache_dri"):
+        ovm.load_classifier(small_ir, cache_dri="somewhere")  # type: ignore[call-arg]
