@@ -20,8 +20,6 @@ MAX_PARAMETERS, MAX_LINES = 12, 400
 # Names that do not say what a file holds.
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "misc", "common"}
 TEXT_SUFFIXES = {".py", ".md", ".yml", ".txt", ".html", ".css", ".ipynb", ".service", ".json"}
-# A line that keeps an old name working may contain it, if the line ends with this comment.
-OLD_NAME = "# name in 0.1"
 
 
 def relative(path: Path) -> str:
@@ -94,7 +92,7 @@ def test_images_are_called_images_everywhere() -> None:
         f"{relative(path)}:{number}": line
         for path in documents
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
-        if re.search("picture", line, re.IGNORECASE) and not line.endswith(OLD_NAME)
+        if re.search("picture", line, re.IGNORECASE)
     }
     assert lines == {}
 

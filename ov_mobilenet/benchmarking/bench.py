@@ -73,7 +73,7 @@ class Bench:
         self._first_ms = (clock() - begun) * 1e3
         self.runner: Runner
         if workload.mode == "inference":
-            low_latency = settings.requested_properties().get("PERFORMANCE_HINT") == "LATENCY"
+            low_latency = settings.requests_latency
             self.runner = Inference(self.classifier, inputs, batch=batch, fewest_requests=low_latency, clock=clock)
         else:
             self.runner = EndToEnd(self.classifier, inputs, batch=batch, requests=settings.nireq, clock=clock)

@@ -103,7 +103,7 @@ def _check_batch_device(device: DeviceName, model: ov.Model, settings: DeviceSet
             "BATCH needs a model with batch size 1", expected="batch size 1 and a static shape", got=shape,
             fix=f"Convert with --batch 1 ({BATCH_PAGE})",
         )  # fmt: skip
-    if settings.requested_properties().get("PERFORMANCE_HINT") == "LATENCY":
+    if settings.requests_latency:
         raise UsageError("BATCH does not support the latency hint", expected="the throughput hint", got="hint latency")
     (name,) = device.members
     if device.batch is None and "OPTIMAL_BATCH_SIZE" not in _property_names(core, name):

@@ -102,6 +102,11 @@ class DeviceSettings:
         return {**self._fields_as_properties(), **dict(self.properties)}
 
     @property
+    def requests_latency(self) -> bool:
+        """Whether the latency hint is set, as a field or as a property in any case of letters."""
+        return self.requested_properties().get("PERFORMANCE_HINT", "").upper() == "LATENCY"
+
+    @property
     def sets_parallelism(self) -> bool:
         """Whether a hint or a number of streams is requested, as a field or as a property."""
         return not {"PERFORMANCE_HINT", "NUM_STREAMS"}.isdisjoint(self.requested_properties())

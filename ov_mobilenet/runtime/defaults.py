@@ -25,13 +25,8 @@ def settings_for(settings: DeviceSettings, images: int | None) -> tuple[DeviceSe
     """
     images = MANY_IMAGES if images is None else images
     chosen = default_to_throughput(settings) if images > 1 else settings
-    uses_batch = images >= MANY_IMAGES and not requests_latency(settings) and _runs_on_cpu(settings.device)
+    uses_batch = images >= MANY_IMAGES and not settings.requests_latency and _runs_on_cpu(settings.device)
     return chosen, CPU_BATCH if uses_batch else None
-
-
-def requests_latency(settings: DeviceSettings) -> bool:
-    """Whether the latency hint is set, as a field or as an OpenVINO property."""
-    return settings.requested_properties().get("PERFORMANCE_HINT", "").upper() == "LATENCY"
 
 
 def _runs_on_cpu(device: str) -> bool:

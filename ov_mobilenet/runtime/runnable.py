@@ -18,7 +18,7 @@ from ov_mobilenet.ir.normalisation import bake_normalisation, baked_normalisatio
 from ov_mobilenet.ir.ports import check_classifier, find_output, single_input
 from ov_mobilenet.ir.probabilities import end_in_probabilities
 from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.runtime.defaults import CPU_BATCH, default_to_throughput, requests_latency
+from ov_mobilenet.runtime.defaults import CPU_BATCH, default_to_throughput
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
 from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_geometry, resize_whole_image
 from ov_mobilenet.zoo.labels import read_labels
@@ -96,7 +96,7 @@ class Runnable:
         # An IR of another tool may not work with a changed batch size.
         takes_any_batch = self.record is not None and self.geometry is not None
         sets_batch = batch_size is not None or (own_batch.is_static and own_batch.get_length() > 1)
-        chooses_batch = takes_any_batch and not sets_batch and not requests_latency(settings)
+        chooses_batch = takes_any_batch and not sets_batch and not settings.requests_latency
         return Classifier(
             compiled, geometry=self.geometry, labels=self.labels, record=self.record, compile_batch=compile_batch,
             stream_batch=CPU_BATCH if chooses_batch and compiled.device == "CPU" else None,
