@@ -63,3 +63,17 @@ def test_device_names_of_openvino_are_parsed(text: str) -> None:
 def test_invalid_device_names_are_rejected(text: str) -> None:
     with pytest.raises(UsageError, match="invalid device name: expected CPU, GPU, GPU.1"):
         parse_device(text)
+
+
+@pytest.mark.parametrize(
+    ("settings", "latency"),
+    [
+        (DeviceSettings(hint="latency"), True),
+        (DeviceSettings(properties=(("PERFORMANCE_HINT", "latency"),)), True),
+        (DeviceSettings(properties=(("PERFORMANCE_HINT", "LATENCY"),)), True),
+        (DeviceSettings(hint="throughput"), False),
+        (DeviceSettings(), False),
+    ],
+)
+def test_the_latency_hint_counts_as_a_field_and_as_a_property(settings: DeviceSettings, latency: bool) -> None:
+    assert settings.requests_latency == latency
