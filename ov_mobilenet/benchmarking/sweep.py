@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 
 from ov_mobilenet.benchmarking.bench import Bench
@@ -64,6 +64,7 @@ def measurements(
     combinations = list(product(
         sweep.devices, sweep.hints, sweep.inference_precisions, sweep.batches, sweep.modes, sweep.max_rates
     ))  # fmt: skip
+    graph_numbers = count()  # over all models: their names may be the same
     for model in sweep.models:
         network: Runnable | OvMobilenetError
         try:
@@ -72,11 +73,12 @@ def measurements(
             if isinstance(error, UsageError) and len(sweep.models) == 1:
                 raise
             network = error
-        for number, (device, hint, precision, batch, mode, rate) in enumerate(combinations):
+        name = network.xml.stem if not isinstance(network, OvMobilenetError) else model
+        for device, hint, precision, batch, mode, rate in combinations:
             chosen = replace(settings, device=device, hint=hint, inference_precision=precision)
-            graph = exec_graphs / f"{Path(model).stem}-{number}.xml" if exec_graphs is not None else None
+            graph = exec_graphs / f"{name}-{next(graph_numbers)}.xml" if exec_graphs is not None else None
             what = replace(workload, mode=mode, batch=batch, max_rate=rate or None, exec_graph=graph)
-            on_start(f"{Path(model).stem} on {device}, {mode}")
+            on_start(f"{name} on {device}, {mode}")
             try:
                 if isinstance(network, OvMobilenetError):
                     raise network

@@ -118,6 +118,21 @@ def test_per_layer_and_exec_graph(xml: str, capsys: pytest.CaptureFixture[str], 
     assert "<net" in Path(one["exec_graph"]).read_text()
 
 
+def test_execution_graphs_of_models_with_one_name_are_separate_files(
+    xml: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    found = report(capsys, xml, xml, *SHORT, "--exec-graph", str(tmp_path))
+    assert [Path(one["exec_graph"]).name for one in found["measurements"]] == [f"{SAMPLE}-0.xml", f"{SAMPLE}-1.xml"]
+
+
+def test_a_zoo_name_with_a_dot_is_whole_in_messages_and_file_names(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["benchmark", SAMPLE, *SHORT, "--cache-dir", str(tmp_path), "--exec-graph", str(tmp_path)]) == 0
+    assert f"measuring {SAMPLE} on CPU" in capsys.readouterr().err
+    assert (tmp_path / f"{SAMPLE}-0.xml").exists()
+
+
 def test_a_failure_does_not_stop_the_sweep(xml: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = report(capsys, xml, *SHORT, "-d", "NPU", code=1)
     assert len(found["measurements"]) == 1
