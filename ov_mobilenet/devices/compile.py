@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ _NOT_REPORTED = ("ALLOW_AUTO_BATCHING",)
 _OPTION_NAMES = {"INFERENCE_NUM_THREADS": "threads", "ENABLE_CPU_PINNING": "pinning", "NUM_STREAMS": "streams"}
 
 log = logging.getLogger(__name__)
+_first_use = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def compile_model(model: ov.Model, settings: DeviceSettings, *, core: Any = None
     """
     import openvino as ov
 
+    _prepare_for_threads()
     core = core or ov.Core()
     check_known(parse_device(settings.device), core)
     try:
@@ -94,6 +97,19 @@ def compile_model(model: ov.Model, settings: DeviceSettings, *, core: Any = None
         settings.nireq,
         properties,
     )
+
+
+def _prepare_for_threads() -> None:
+    """Fill OpenVINO's table of data types, which deadlocks if two threads use it for the first time at once.
+
+    The first `InferRequest.infer` uses the table, and the methods of a `Classifier` may be called from any thread. Seen
+    with OpenVINO 2026.4.1: one thread fills the table and waits for the GIL, another holds the GIL and waits for the
+    table.
+    """
+    import openvino as ov
+
+    with _first_use:
+        ov.Type.u8.to_dtype()
 
 
 def running_precision(compiled: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -406,3 +407,35 @@ def test_a_batch_size_below_one_is_a_usage_error(small_ir: Path) -> None:
 def test_the_message_of_an_unknown_option_lists_all_options(small_ir: Path) -> None:
     with pytest.raises(UsageError, match="unknown option: expected device, .*cache_dir, .*got cache_dri"):
         ovm.load_classifier(small_ir, cache_dri="somewhere")  # type: ignore[call-arg]
+
+
+FIRST_USE = """
+import sys, threading
+import numpy as np
+import ov_mobilenet as ovm
+
+classifier = ovm.load_classifier(sys.argv[1], device="CPU")
+sys.setswitchinterval(1e-6)  # threads change all the time, so that a race is met at the first attempt
+together = threading.Barrier(8)
+
+def classify():
+    together.wait()
+    classifier.classify(np.zeros((40, 40, 3), np.uint8))
+
+threads = [threading.Thread(target=classify, daemon=True) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(20)
+print("hanging:", sum(thread.is_alive() for thread in threads), flush=True)
+"""
+
+
+def test_the_first_images_of_a_process_may_come_from_several_threads(small_ir: Path) -> None:
+    # In a process of its own: OpenVINO fills its table of data types once per process, and deadlocked there.
+    try:
+        done = subprocess.run([sys.executable, "-c", FIRST_USE, str(small_ir)], capture_output=True, text=True,
+                              timeout=60)  # fmt: skip
+    except subprocess.TimeoutExpired:
+        pytest.fail("deadlock")
+    assert done.stdout == "hanging: 0\n", done.stderr
