@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 
 import cv2
 import numpy as np
@@ -24,6 +24,7 @@ reason = x_server.why_not_available()
 pytestmark = [pytest.mark.full, pytest.mark.skipif(reason is not None, reason=str(reason))]
 DEMO, TITLE = "classification_demo.py", "classification demo"
 BENCHMARK, BENCHMARK_TITLE = "classification_benchmark_demo.py", "classification benchmark demo"
+RETRY_S = 8.0
 SIGN = SAMPLES / "stop_red_01.jpg"
 
 
@@ -59,7 +60,12 @@ def assert_ended(process: subprocess.Popen[str], code: int = 0) -> None:
 
 
 def window_image(screen: Screen, title: str) -> NDArray[np.uint8]:
-    """The content of a window, as soon as it is open and not black."""
+    """The content of a window, as soon as it is open and not black.
+
+    Without a window manager, on a busy machine, Qt sometimes misses that the window was mapped, and then never draws.
+    Such a window is mapped once more.
+    """
+    retry_at = [monotonic() + RETRY_S]
 
     def look() -> NDArray[np.uint8] | None:
         window = screen.window(title)
@@ -70,7 +76,12 @@ def window_image(screen: Screen, title: str) -> NDArray[np.uint8]:
         place = window.get_geometry()
         image = screen.screenshot()[place.y : place.y + place.height, place.x : place.x + place.width]
         save_screenshot(title, image)
-        return image if image.size and image.max() > 100 else None
+        if image.size and image.max() > 100:
+            return image
+        if monotonic() > retry_at[0]:
+            screen.remap(window)
+            retry_at[0] = monotonic() + RETRY_S
+        return None
 
     try:
         image: NDArray[np.uint8] = wait_for(look)

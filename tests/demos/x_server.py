@@ -51,6 +51,14 @@ class Screen:
                 continue
         return None
 
+    def remap(self, window: Any) -> None:
+        """Hide and show a window, as a window manager does when the user minimises and restores it."""
+        window.unmap()
+        self._display.sync()
+        sleep(0.3)
+        window.map()
+        self._display.sync()
+
     def press(self, title: str, key: str) -> None:
         """Press a key in a window."""
         from Xlib import XK, X

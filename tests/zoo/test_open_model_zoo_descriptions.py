@@ -105,7 +105,7 @@ def test_a_dry_run_lists_the_planned_files(name: str, descriptions: Path, capsys
     out = capsys.readouterr().out
     assert f"irs/public/{name}/FP16/{name}.xml" in out
     assert "reverse_input_channels" in out
-    assert "to fetch" in out
+    assert "to download" in out
 
 
 def with_file(yml: Path, file: Path, folder: Path) -> Path:
