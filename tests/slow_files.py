@@ -37,6 +37,7 @@ SLOW_FILES = (
     "quantization/test_accuracy_control.py",
     "quantization/test_calibration.py",
     "quantization/test_quantize.py",
+    "runtime/test_stress.py",
     "test_readme.py",
     "test_sample_model.py",
     "tuning/test_tune.py",
