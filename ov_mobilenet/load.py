@@ -81,15 +81,14 @@ def load_classifier(
         raise UsageError(
             "device settings are given twice", expected="a profile, or device settings and a batch size"
         )  # fmt: skip
-    if isinstance(profile, str | Path):  # read before the model is downloaded: the path may be mistyped
-        from ov_mobilenet.runtime.profile import load_profile
+    if profile is None:
+        ir = open_model(model, lookup)
+    else:
+        from ov_mobilenet.runtime.profile import apply_profile, named_profile
 
-        load_profile(profile)
-    ir = open_model(model, lookup)
-    if profile is not None:
-        from ov_mobilenet.runtime.profile import apply_profile
-
-        chosen, batch_size = apply_profile(profile, ir.xml)
+        named = named_profile(profile)
+        ir = open_model(model, lookup)
+        chosen, batch_size = apply_profile(*named, ir.xml)
     runnable = make_runnable(ir, geometry=geometry, labels=labels, normalisation=normalisation, layout=layout)
     return runnable.compile(
         compile_model, chosen, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation

@@ -203,14 +203,10 @@ class Bench:
 
 
 def describe_network(runnable: Runnable) -> MeasuredNetwork:
-    """Name, path, digest, weight precision and input shape of a network; reads the whole IR."""
-    from ov_mobilenet.ir.files import read_ir
-
+    """Name, path, digest, weight precision and input shape of a network; reads its files for the digest."""
     xml = runnable.xml
-    shape = read_ir(xml).inputs[0].get_partial_shape()
-    sizes = tuple(-1 if size.is_dynamic else size.get_length() for size in shape)
     precision = runnable.record.precision if runnable.record is not None else None
-    return MeasuredNetwork(xml.stem, str(xml), ir_digest(xml), precision, sizes)
+    return MeasuredNetwork(xml.stem, str(xml), ir_digest(xml), precision, runnable.input_shape)
 
 
 def _requested(settings: DeviceSettings, workload: Workload, images: int) -> RequestedSettings:

@@ -18,12 +18,12 @@ from ov_mobilenet.benchmarking.tables import sentence
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.benchmark_options import (
     BaselineFlags,
-    SharedDeviceFlags,
     SweepFlags,
     WorkloadFlags,
     benchmark_options,
 )
 from ov_mobilenet.cli.benchmark_output import check_reports, head_line, measurement_line, write_output
+from ov_mobilenet.cli.device import SharedDeviceFlags
 from ov_mobilenet.cli.progress import open_progress
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.resolve import Lookup

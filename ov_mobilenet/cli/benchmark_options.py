@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.benchmarking.options import Workload
 from ov_mobilenet.benchmarking.sweep import Sweep
 from ov_mobilenet.cli import options
-from ov_mobilenet.cli.device import MORE, DeviceFlags
+from ov_mobilenet.cli.device import MORE, SharedDeviceFlags
 from ov_mobilenet.devices.settings import HINTS, INFERENCE_PRECISIONS, DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.images.load_image import DECODE_MODES, DecodeMode
@@ -57,44 +56,22 @@ class SweepFlags:
             UsageError: there are several models, or settings besides the profile.
             ConfigError: the profile is invalid, or for another IR or device.
         """
-        from ov_mobilenet.runtime.profile import apply_profile
+        from ov_mobilenet.runtime.profile import apply_profile, named_profile
 
         if len(models) > 1:
             raise UsageError("--profile takes one model", expected="the model that was tuned", got=", ".join(models))
-        if (self.devices, self.hints, self.precisions, self.batches) != (
-            (),
-            (),
-            (),
-            (),
-        ) or settings != DeviceSettings():
+        if any((self.devices, self.hints, self.precisions, self.batches)) or settings != DeviceSettings():
             raise UsageError(
                 "device settings are given twice", expected="--profile, or --batch and options such as --device"
             )
+        named = named_profile(profile)
         xml = open_model(models[0], lookup).xml
-        settings, batch = apply_profile(profile, xml)
+        settings, batch = apply_profile(*named, xml)
         sweep = Sweep(
             (str(xml),), (settings.device,), (settings.hint,), (settings.inference_precision,), (batch,),
             self.rates or (0.0,), _MODES[self.mode],
         )  # fmt: skip
         return sweep, settings
-
-
-@dataclass(frozen=True)
-class SharedDeviceFlags:
-    """The device options that take one value for all combinations."""
-
-    streams: int | None
-    threads: int | None
-    nireq: int | None
-    pin: bool | None
-    model_cache: str | None
-    properties: tuple[tuple[str, str], ...]
-    fallback: str | None
-
-    def settings(self) -> DeviceSettings:
-        """The device settings without device, hint and precision. Raises UsageError if they exclude each other."""
-        flags = DeviceFlags(device="AUTO", hint=None, inference_precision=None, **dataclasses.asdict(self))
-        return flags.settings()
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,9 @@ from ov_mobilenet.devices.settings import (
 
 
 @dataclass(frozen=True)
-class DeviceFlags:
-    """The values of the device options."""
+class SharedDeviceFlags:
+    """The device options with one value in every command, also in `benchmark`."""
 
-    device: str
-    hint: Hint | None
-    inference_precision: InferencePrecision | None
     streams: int | None
     threads: int | None
     nireq: int | None
@@ -39,13 +36,18 @@ class DeviceFlags:
         Raises:
             UsageError: options exclude each other, or a value is invalid.
         """
+        return self._settings("AUTO", None, None)
+
+    def _settings(
+        self, device: str, hint: Hint | None, inference_precision: InferencePrecision | None
+    ) -> DeviceSettings:
         cache: Path | Literal["off"] | None = None
         if self.model_cache is not None:
             cache = "off" if self.model_cache == "off" else Path(self.model_cache)
         return DeviceSettings(
-            device=self.device,
-            hint=self.hint,
-            inference_precision=self.inference_precision,
+            device=device,
+            hint=hint,
+            inference_precision=inference_precision,
             streams=self.streams,
             threads=self.threads,
             nireq=self.nireq,
@@ -54,6 +56,19 @@ class DeviceFlags:
             properties=self.properties,
             fallback=self.fallback,
         )
+
+
+@dataclass(frozen=True)
+class DeviceFlags(SharedDeviceFlags):
+    """All device options."""
+
+    device: str
+    hint: Hint | None
+    inference_precision: InferencePrecision | None
+
+    def settings(self) -> DeviceSettings:
+        """See `SharedDeviceFlags.settings`."""
+        return self._settings(self.device, self.hint, self.inference_precision)
 
 
 def device_options(function: options.F) -> options.F:

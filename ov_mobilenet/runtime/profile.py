@@ -201,17 +201,19 @@ def check_profile(profile: Profile, where: Path | str, xml: Path) -> None:
             )  # fmt: skip
 
 
-def apply_profile(profile: Profile | Path | str, xml: Path) -> tuple[DeviceSettings, int]:
-    """The device settings and batch size of a profile, or of a profile file, for this IR.
+def named_profile(profile: Profile | Path | str) -> tuple[Profile, str]:
+    """A profile, read if it is a file, and its name for messages. To be called before the model is downloaded.
 
     Raises:
-        ConfigError: the file is not a valid profile, or the profile is for another IR or other hardware.
-        DeviceError: the device is not available.
+        ConfigError: the file cannot be read or is not a valid profile.
     """
-    given = isinstance(profile, Profile)
-    found = profile if isinstance(profile, Profile) else load_profile(profile)
-    check_profile(found, "profile" if given else str(profile), xml)
-    return found.device_settings(), found.settings.batch_size
+    return (profile, "profile") if isinstance(profile, Profile) else (load_profile(profile), str(profile))
+
+
+def apply_profile(profile: Profile, where: str, xml: Path) -> tuple[DeviceSettings, int]:
+    """The device settings and batch size of a profile for this IR. Arguments and errors as `check_profile`."""
+    check_profile(profile, where, xml)
+    return profile.device_settings(), profile.settings.batch_size
 
 
 def full_device_name(device: str) -> str:

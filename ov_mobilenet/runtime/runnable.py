@@ -15,7 +15,7 @@ from ov_mobilenet.ir.files import OpenedIr
 from ov_mobilenet.ir.layout import input_layout, set_layout
 from ov_mobilenet.ir.mo_record import read_mo_record
 from ov_mobilenet.ir.normalisation import bake_normalisation, baked_normalisation
-from ov_mobilenet.ir.ports import check_classifier, find_output, single_input
+from ov_mobilenet.ir.ports import check_classifier, find_output, single_input, static_sizes
 from ov_mobilenet.ir.probabilities import end_in_probabilities
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.defaults import CPU_BATCH, default_to_throughput
@@ -42,12 +42,14 @@ class Runnable:
 
     Attributes:
         xml: the IR that it was read from.
+        input_shape: shape of the input in the IR, in its own layout; -1 for a dynamic size.
         record: the record of ov-mobilenet in the IR; None if another tool wrote the IR.
         geometry: crop and resize on the host; None if they are part of the graph.
         labels: class names, or None.
     """
 
     xml: Path
+    input_shape: tuple[int, ...]
     network: ov.Model
     record: IrRecord | None
     geometry: Geometry | None
@@ -114,6 +116,7 @@ def make_runnable(
 ) -> Runnable:
     """Adapt an IR; its network is modified. For arguments and errors see `load_classifier`."""
     xml, network, record = ir.xml, ir.network, ir.record
+    input_shape = static_sizes(network.inputs[0])
     if normalisation and (found := baked_normalisation(network)):
         raise AlreadyNormalisedError(
             "the model is already normalised; the given normalisation would be applied a second time",
@@ -138,7 +141,8 @@ def make_runnable(
         raise ConfigError(
             "the number of labels does not match the number of classes", where=xml, expected=classes, got=len(names)
         )
-    return Runnable(xml, _with_frame_input(network, record, xml, reverse=channel_order == "RGB"), record, chosen, names)
+    network = _with_frame_input(network, record, xml, reverse=channel_order == "RGB")
+    return Runnable(xml, input_shape, network, record, chosen, names)
 
 
 def _with_probabilities(network: ov.Model, xml: Path) -> ov.Model:

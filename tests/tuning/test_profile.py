@@ -211,3 +211,12 @@ def test_the_profile_is_read_before_the_model_is_downloaded(tmp_path: Path) -> N
             "mobilenetv2-7", profile=tmp_path / "missing.yml", cache_dir=tmp_path / "cache", offline=True
         )
     assert not (tmp_path / "cache").exists()
+
+
+def test_benchmark_reads_the_profile_before_the_model_is_downloaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--profile", str(tmp_path / "missing.yml"), "--cache-dir", str(tmp_path / "cache"), "--offline"]
+    assert main(["benchmark", "mobilenetv2-7", *arguments]) == 1
+    assert "missing.yml" in capsys.readouterr().err
+    assert not (tmp_path / "cache").exists()
