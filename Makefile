@@ -29,7 +29,7 @@ OMZ_PYTHON = $(firstword $(foreach p,$(PYTHON) python3.12 python3.11 python3.10,
 TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
 .DEFAULT_GOAL := test
-.PHONY: venv venv-full venv-omz omz-python demo test test-fast test-full test-omz check format bench clean
+.PHONY: venv venv-full venv-omz omz-python demo test test-fast test-full test-omz fuzz check format bench clean
 
 venv: $(STAMP)
 venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded $(MAPI_STAMP)
@@ -99,6 +99,13 @@ test-full: venv-full
 test-omz: $(STAMP) $(OMZ_STAMP)
 	OV_MOBILENET_TEST_MO=$(abspath $(OMZ)/bin/mo) OMZ_INFO_DUMPER=$(abspath $(OMZ)/bin/omz_info_dumper) \
 	  $(BIN)/python -m pytest -m omz $(PYTEST_ARGS)
+
+# Random attacks of tests/attacks/generators. N: cases of each kind (default: each kind's own number); SEED: default 0.
+N ?= all
+SEED ?= 0
+fuzz: $(STAMP)
+	OV_MOBILENET_FUZZ_CASES=$(N) OV_MOBILENET_FUZZ_SEED=$(SEED) \
+	  $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/attacks/test_fuzz.py $(PYTEST_ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
