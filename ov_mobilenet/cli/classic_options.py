@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -75,11 +75,15 @@ class ClassicCommand(click.Command):
         if ctx.resilient_parsing:  # shell completion, of an incomplete line
             return super().parse_args(ctx, args)
         try:
-            words, ctx.meta[_NOTES] = translated(args, self.classic, self.program)
+            words, ctx.meta[_NOTES] = translated(args, self.classic, self.program, self._options_with_value())
         except click.UsageError as error:
             error.ctx = ctx  # to print the usage line
             raise
         return super().parse_args(ctx, words)
+
+    def _options_with_value(self) -> set[str]:
+        options = (parameter for parameter in self.params if isinstance(parameter, click.Option))
+        return {name for option in options if not (option.is_flag or option.count) for name in option.opts}
 
     def invoke(self, ctx: click.Context) -> Any:
         """Print the notes on options without effect, then run the command."""
@@ -89,8 +93,13 @@ class ClassicCommand(click.Command):
         return super().invoke(ctx)
 
 
-def translated(words: Sequence[str], table: ClassicTable, program: str) -> tuple[list[str], list[str]]:
+def translated(
+    words: Sequence[str], table: ClassicTable, program: str, with_value: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
     """The words with the options of the table replaced by ours, and a note for each option without effect.
+
+    Args:
+        with_value: options that are not in the table and take a value, which is not translated.
 
     Raises:
         click.UsageError: an option is refused, its value is invalid, or its value is missing.
@@ -107,6 +116,8 @@ def translated(words: Sequence[str], table: ClassicTable, program: str) -> tuple
         if entry is None:
             # argparse, which the replaced programs use, takes `-t=5`; click takes it for `-t` with the value `=5`
             result += [name, value] if equals and re.fullmatch(r"-[a-zA-Z]", name) else [word]
+            if word in with_value and rest:
+                result.append(rest.pop(0))
             continue
         if isinstance(entry, RefusedOption):
             raise click.UsageError(f"{name} of {program} is not supported: {entry.reason}")
