@@ -94,8 +94,8 @@ test-fast: $(STAMP)
 test-full: venv-full
 	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest $(PARALLEL) -m "full and not omz" $(PYTEST_ARGS)
 
-# Only the tests marked `omz`: they compare conversions with the classic Model Optimizer, and `info` with
-# omz_info_dumper.
+# Only the tests marked `omz`: they compare conversions with the classic Model Optimizer, and our programs and their
+# options with those of openvino-dev.
 test-omz: $(STAMP) $(OMZ_STAMP)
 	OV_MOBILENET_TEST_MO=$(abspath $(OMZ)/bin/mo) OMZ_INFO_DUMPER=$(abspath $(OMZ)/bin/omz_info_dumper) \
 	  $(BIN)/python -m pytest -m omz $(PYTEST_ARGS)

@@ -71,19 +71,24 @@ def run(options: argparse.Namespace, metrics: Metrics, window: Window | None, vi
     if not frames:
         return 1
     settings = ovm.DeviceSettings(
-        device=options.device, hint=None if options.nstreams else "throughput", streams=options.nstreams,
-        threads=options.nthreads, nireq=options.nireq,
+        device=options.device, hint=None if options.num_streams else "throughput",
+        streams=options.num_streams, threads=options.num_threads, nireq=options.num_infer_requests,
     )  # fmt: skip
     batch_size = BATCH_SIZE if options.device in ("AUTO", "CPU") else None
-    classifier = ovm.load_classifier(options.model, settings=settings, labels=options.labels, batch_size=batch_size)
+    classifier = ovm.load_classifier(
+        options.model, settings=settings, labels=options.labels, layout=options.layout, batch_size=batch_size
+    )
     metrics.start()
     end = perf_counter() + (options.time or (float("inf") if window is not None else 10.0))
     refreshed, grid, statistics = 0.0, None, Statistics(perf_counter())
-    for number, result in enumerate(classifier.stream(repeat(frames), top_k=1)):
+    for number, result in enumerate(classifier.stream(repeat(frames), top_k=options.nt)):
         metrics.add(result, 0.0)
         now, index = perf_counter(), number % len(frames)
         best = result.best if isinstance(result, ovm.Classification) else None
-        correct = None if best is None or names[index] not in truth else best.class_id == truth[names[index]]
+        correct = None
+        if isinstance(result, ovm.Classification) and names[index] in truth:
+            right = [prediction for prediction in result.top_k if prediction.class_id == truth[names[index]]]
+            correct, best = bool(right), right[0] if right else best
         statistics.add(now, correct)
         if grid is None and now - statistics.started >= MEASURE_S:
             grid = Grid(frames, round(statistics.fps(now)), *options.resolution)

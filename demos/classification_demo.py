@@ -1,4 +1,4 @@
-"""Classify images, a folder, a video, a camera or a stream, and draw the most probable classes on each frame.
+"""Classify images, a folder, a video, a camera or a stream, and show the most probable classes below each frame.
 
     python demos/classification_demo.py                                  # the sample video and the built-in model
     python demos/classification_demo.py -m mobilenet-v2-pytorch -i 0     # a camera
@@ -24,7 +24,7 @@ import numpy as np
 from display import VideoFile, Window
 from metrics import Metrics
 from options import classification_options
-from overlay import Frame, fit, put_lines
+from overlay import Frame, with_panel
 
 import ov_mobilenet as ovm
 
@@ -118,11 +118,9 @@ def to_frame(image: object) -> Frame:
 
 
 def draw(frame: Frame, result: ovm.Classification, metrics: Metrics, size: tuple[int, int] | None) -> Frame:
-    """Draw the classes at the top of the frame, and frame rate and latency at its bottom."""
-    frame = fit(frame, *size) if size is not None else frame
-    put_lines(frame, [f"{prediction.probability:.1%}  {prediction.label}" for prediction in result.top_k])
-    put_lines(frame, [f"{metrics.fps:.1f} FPS, {metrics.latency_ms:.1f} ms"], corner="bottom", max_height=0.3)
-    return frame
+    """The frame with a panel below it: the classes, the frame rate and the latency."""
+    lines = [f"{prediction.probability:.1%}  {prediction.label}" for prediction in result.top_k]
+    return with_panel(frame, lines, f"{metrics.fps:.1f} FPS, {metrics.latency_ms:.1f} ms", box=size)
 
 
 def main() -> int:

@@ -38,10 +38,13 @@ class Window:
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._opened = False
+        self._opened, self._size = False, (0, 0)
+        self._first_shape: tuple[int, ...] = ()
 
     def show(self, frame: Frame, *, until: float = 0.0) -> int | None:
         """Show a frame until the given `perf_counter` time, at least for one millisecond.
+
+        The window gets the aspect ratio of the first frame; a frame of another size is padded with black.
 
         Returns:
             The code of the last key other than `p`, -1 for none; None if the demo must end.
@@ -49,8 +52,11 @@ class Window:
         if not self._opened:  # fits a usual screen; the user can resize it
             cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
             scale = min(1280 / frame.shape[1], 720 / frame.shape[0])
-            cv2.resizeWindow(self._title, round(frame.shape[1] * scale), round(frame.shape[0] * scale))
-            self._opened = True
+            self._size = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
+            cv2.resizeWindow(self._title, *self._size)
+            self._opened, self._first_shape = True, frame.shape
+        if frame.shape != self._first_shape:
+            frame = fit(frame, *self._size, fill=True)
         paused, pressed = False, -1
         while True:
             cv2.imshow(self._title, frame)  # repeated: a new window may miss the first call

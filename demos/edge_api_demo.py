@@ -20,9 +20,10 @@ import threading
 from pathlib import Path
 from time import monotonic
 
+from demo_parser import DemoParser
 from lifecycle import log, run_demo
 from metrics import Metrics
-from options import DemoParser, positive
+from options import positive
 
 # isort: split
 import msgspec

@@ -3,46 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from demo_parser import DemoParser
 
 import ov_mobilenet as ovm
 
 SAMPLE_MODEL = "mobilenet-v1-0.25-128-signs"
 SAMPLE_VIDEO = Path(__file__).parent / "data" / "sample_drive.mp4"
-
-
-class DemoParser(argparse.ArgumentParser):
-    """An argument parser that accepts an option only by its full name.
-
-    `allow_abbrev=False` covers `--` options alone: argparse still takes `-nt 3` for `-nthreads 3` and `-mean_values`
-    for `-m ean_values`. Both are errors here; a value attached to a short option (`-i0`) is accepted.
-    """
-
-    def __init__(self, description: str | None) -> None:
-        self._names: list[str] = []
-        super().__init__(
-            description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-        )
-
-    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
-        """Add an option, as in `argparse`."""
-        self._names += names
-        return super().add_argument(*names, **settings)
-
-    def parse(self, words: Sequence[str] | None = None) -> argparse.Namespace:
-        """Parse the given words, by default those of the command line; exits with code 2 if they are wrong."""
-        words = sys.argv[1:] if words is None else words
-        for word in words:
-            name = word.partition("=")[0]
-            if not name.startswith("-") or not name.strip("-") or name in self._names:
-                continue
-            for option in self._names:
-                if option.startswith((name, "-" + name)):
-                    self.error(f"unrecognised option {name}; did you mean {option}?")
-        return self.parse_args(words)
 
 
 def classification_options(description: str) -> argparse.Namespace:
@@ -53,27 +21,20 @@ def classification_options(description: str) -> argparse.Namespace:
     add("-i", "--input", default=str(SAMPLE_VIDEO), help="an image, a folder, a video, a camera number, or a URL")
     add("-d", "--device", default="AUTO", help="CPU, GPU, NPU, AUTO, …")
     add("--labels", type=Path, help="a file with class names, one per line; replaces the model's own")
-    add("-topk", type=positive, default=5, help="number of classes to show")
+    add("-topk", "-nt", type=positive, default=5, help="number of classes to show")
     add("--loop", action="store_true", help="start again at the end of the input")
-    add("-o", "--output", type=Path, help="write the shown frames to this video, .avi or .mp4")
-    add("-limit", "--output_limit", type=int, default=1000, help="number of frames to write; 0 for all")
-    add("--no_show", action="store_true", help="do not open a window")
     add("--output_resolution", type=resolution, metavar="WxH", help="fit the shown frames into this size")
-    add("-nireq", "--num_infer_requests", type=positive, help="number of infer requests")
-    add("-nstreams", "--num_streams", type=positive, help="number of streams: requests that run at the same time")
-    add("-nthreads", "--num_threads", type=positive, help="number of CPU threads for inference")
     add("-r", "--raw_output_message", action="store_true", help="print the results as JSON lines to stdout")
     add("--reverse_input_channels", action="store_true", help="reverse BGR to RGB, for an IR that expects RGB")
-    add("--mean_values", type=numbers, default=(), metavar="A B C", help="mean values, for an IR without normalisation")
-    add(
-        "--scale_values",
-        type=numbers,
-        default=(),
-        metavar="A B C",
-        help="scale values, for an IR without normalisation",
-    )
-    add("--layout", help="input layout, such as NCHW, for an IR that does not record it")
-    return parser.parse()
+    for what in ("mean", "scale"):
+        text = f"{what} values, for an IR without normalisation"
+        add(f"--{what}_values", type=numbers, nargs="+", metavar="A B C", help=text)
+    add("--adapter", type=adapter, default="openvino", help="openvino; the Open Model Zoo's ovms is not supported")
+    _add_common_options(parser)
+    parsed = parser.parse()
+    for name in ("mean_values", "scale_values"):
+        setattr(parsed, name, sum(getattr(parsed, name) or (), ()))
+    return parsed
 
 
 def benchmark_options(description: str) -> argparse.Namespace:
@@ -84,17 +45,27 @@ def benchmark_options(description: str) -> argparse.Namespace:
     add("-m", "--model", default=SAMPLE_MODEL, help="a zoo name, a model.yml, or an IR .xml")
     add("-i", "--input", default=str(samples), help="a folder of images")
     add("-d", "--device", default="AUTO", help="CPU, GPU, NPU, AUTO, …")
-    add("-labels", "--labels", type=Path, help="a file with class names, one per line; replaces the model's own")
+    add("-labels", type=Path, help="a file with class names, one per line; replaces the model's own")
     add("-gt", "--ground_truth", type=Path, help="a file with `NAME CLASS_ID` on each line")
+    add("-nt", type=positive, default=1, help="a label is correct if it is among this number of classes")
     add("-time", type=float, help="seconds to run; by default 10, or until the window is closed")
+    add("-res", "--resolution", type=resolution, default=(1280, 720), metavar="WxH", help="size of the shown frames")
+    parser.ignore("-auto_resize", action="store_true", reason="images are always resized as the model expects")
+    parser.ignore("-show", action="store_true", reason="the window is shown unless --no_show is given")
+    _add_common_options(parser)
+    return parser.parse()
+
+
+def _add_common_options(parser: DemoParser) -> None:
+    add = parser.add_argument
     add("-o", "--output", type=Path, help="write the shown frames to this video, .avi or .mp4")
     add("-limit", "--output_limit", type=int, default=1000, help="number of frames to write; 0 for all")
-    add("-res", "--resolution", type=resolution, default=(1280, 720), metavar="WxH", help="size of the shown frames")
-    add("--no_show", "-no_show", action="store_true", help="do not open a window")
-    add("-nireq", type=positive, help="number of infer requests")
-    add("-nstreams", type=positive, help="number of streams: requests that run at the same time")
-    add("-nthreads", type=positive, help="number of CPU threads for inference")
-    return parser.parse()
+    add("--no_show", "-no_show", "-noshow", action="store_true", help="do not open a window")
+    add("-nireq", "--num_infer_requests", type=count, help="number of infer requests; 0 for the device's choice")
+    add("-nstreams", "--num_streams", type=streams, help="number of streams: requests that run at the same time")
+    add("-nthreads", "--num_threads", type=count, help="number of CPU threads for inference")
+    add("-layout", "--layout", type=str.upper, help="input layout, such as NCHW, for an IR that does not record it")
+    parser.ignore("-u", "--utilization_monitors", reason="the demo draws no monitors; use top or intel_gpu_top")
 
 
 def numbers(text: str) -> tuple[float, ...]:
@@ -116,3 +87,24 @@ def positive(text: str) -> int:
     if number < 1:
         raise ValueError(text)
     return number
+
+
+def count(text: str) -> int | None:
+    """Parse an integer; 0 means that it is not set, as in the Open Model Zoo's demos."""
+    return positive(text) if text != "0" else None
+
+
+def streams(text: str) -> int | None:
+    """Parse a number of streams, also with the device before it, as in `CPU:2`."""
+    if "," in text:
+        raise argparse.ArgumentTypeError(f"{text!r}: numbers for several devices are not supported; give one number")
+    return count(text.rpartition(":")[2]) if text else None
+
+
+def adapter(name: str) -> str:
+    """Check that the adapter is `openvino`."""
+    if name != "openvino":
+        raise argparse.ArgumentTypeError(
+            f"{name!r} is not supported; -m takes a model file, which runs in this process"
+        )
+    return name

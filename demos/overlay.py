@@ -1,4 +1,4 @@
-"""Text on images: readable on dark and light backgrounds, scaled to the frame, never outside it."""
+"""Text on images and below them: readable on dark and light backgrounds, scaled to the frame, never outside it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ Colour = tuple[int, int, int]  # red, green, blue
 
 WHITE, GREEN, RED = (255, 255, 255), (120, 255, 120), (255, 110, 100)
 MIN_SIZE = 11  # pixels; smaller letters cannot be read
+MIN_WIDTH, MAX_ENLARGED = 320, 720  # pixels; a line does not fit a narrower panel; a narrow frame gets at most so high
 # Brightness of the image behind the text: still visible, dark enough for white text.
 _BACKGROUND = 0.3
 
@@ -57,19 +58,59 @@ def put_lines(
     box[:] = np.asarray(image)[:, :, ::-1]
 
 
+def with_panel(frame: Frame, lines: Sequence[str], status: str, *, box: tuple[int, int] | None = None) -> Frame:
+    """The frame with a black panel of text below it, so that no text covers the image.
+
+    A frame that is narrower than `MIN_WIDTH` is enlarged. Lines that need more height than the frame has are left out.
+
+    Args:
+        lines: shown at the left of the panel.
+        status: shown at the right of the panel.
+        box: width and height into which frame and panel are fitted; None to leave the frame at its size.
+    """
+    limits = box or (max(frame.shape[1], MIN_WIDTH), max(frame.shape[0], MAX_ENLARGED))
+    width, height = _fitted_size(frame, *limits)
+    for _ in range(5 if box else 0):  # a smaller frame has a lower panel; an odd number of steps stays within the box
+        width, height = _fitted_size(frame, limits[0], limits[1] - _panel(width, height, len(lines))[1])
+    size, panel_height = _panel(width, height, len(lines))
+    canvas = np.zeros((height + panel_height, width, 3), np.uint8)
+    canvas[:height] = _resized(frame, (width, height))
+    panel, left = canvas[height:], round(width * 0.62)
+    put_lines(panel[:, :left], lines, max_height=1.0, size=size)
+    put_lines(panel[:, left:], [status], max_height=1.0, size=size)
+    return canvas
+
+
+def _panel(width: int, height: int, lines: int) -> tuple[int, int]:
+    """The height of the text and of the panel below a frame, in pixels; a video needs an even height."""
+    size = max(MIN_SIZE, round(min(height / 25, width / 26)))
+    step, margins = round(size * 1.3), 2 * max(2, size // 3)
+    panel_height = step * max(1, min(lines, (height - margins) // step)) + margins
+    return size, panel_height + (height + panel_height) % 2
+
+
+def _fitted_size(frame: Frame, width: int, height: int) -> tuple[int, int]:
+    """Width and height of a frame that is scaled to fit a box."""
+    scale = min(width / frame.shape[1], max(1, height) / frame.shape[0])
+    return max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale))
+
+
 def fit(frame: Frame, width: int, height: int, *, fill: bool = False) -> Frame:
     """Scale a frame to fit a box and keep its aspect ratio; with `fill`, pad it with black to the size of the box."""
-    scale = min(width / frame.shape[1], height / frame.shape[0])
-    size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    resized = frame if size == frame.shape[1::-1] else cv2.resize(frame, size, interpolation=interpolation)
-    scaled = np.asarray(resized, np.uint8)
+    scaled = _resized(frame, _fitted_size(frame, width, height))
     if not fill or scaled.shape[:2] == (height, width):
         return scaled
     canvas = np.zeros((height, width, 3), np.uint8)
     top, left = (height - scaled.shape[0]) // 2, (width - scaled.shape[1]) // 2
     canvas[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
     return canvas
+
+
+def _resized(frame: Frame, size: tuple[int, int]) -> Frame:
+    if size == frame.shape[1::-1]:
+        return frame
+    interpolation = cv2.INTER_AREA if size[0] < frame.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(frame, size, interpolation=interpolation), np.uint8)
 
 
 @lru_cache(maxsize=64)

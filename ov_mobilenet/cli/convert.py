@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,10 +12,12 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.backend import BackendOptions, backend_options, find_optimizer
+from ov_mobilenet.cli.classic_options import ClassicCommand
 from ov_mobilenet.cli.conversion_dry_run import show_plan
 from ov_mobilenet.cli.conversion_job import ConversionJob, ConversionOutcome, failed, run_in_process, run_job
 from ov_mobilenet.cli.form import FormOptions, form_options
 from ov_mobilenet.cli.interruption import Gate
+from ov_mobilenet.cli.mo_options import MO_OPTIONS
 from ov_mobilenet.cli.own_network import (
     SourceOptions,
     check_name,
@@ -34,10 +37,14 @@ from ov_mobilenet.downloads.fetch import download
 from ov_mobilenet.errors import OvMobilenetError, UsageError
 from ov_mobilenet.zoo.model import ModelConfig
 
+log = logging.getLogger(__name__)
+
 SCHEMA_VERSION = 1  # of each entry of the JSON output
+# Precisions that the Open Model Zoo's converter knows, but makes only by quantisation.
+_QUANTISED = ("FP16-INT8", "FP16-INT1", "FP32-INT8", "FP32-INT1")
 
 
-@click.command("convert")
+@click.command("convert", cls=ClassicCommand, program="the Model Optimizer", classic=MO_OPTIONS)
 @model_selection
 @source_options
 @backend_options
@@ -61,8 +68,8 @@ SCHEMA_VERSION = 1  # of each entry of the JSON output
     help="Image or folder of images to verify on (default: generated noise).",
 )  # fmt: skip
 @click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
-    help="Number of models to convert in parallel.",
+    "-j", "--jobs", type=options.JobCount(), default=1, show_default=True, metavar="N|auto",
+    help="Number of models to convert in parallel; auto: as many as there are CPU cores.",
 )  # fmt: skip
 @click.option("--dry-run", "--dry_run", is_flag=True, help="Print what would be converted, without converting it.")
 @options.format_option("table", "json")
@@ -216,10 +223,20 @@ def _find_images(folder: Path | None) -> list[Path] | None:
 
 
 def _parse_precisions(text: str | None) -> tuple[WeightPrecision, ...] | None:
+    """The float precisions; those that `quantize` makes are skipped with a warning. Raises: UsageError."""
     if text is None:
         return None
     names = [name.strip() for name in text.split(",")]
     known: dict[str, WeightPrecision] = {precision: precision for precision in WEIGHT_PRECISIONS}
-    if unknown := [name for name in names if name not in known]:
+    if unknown := [name for name in names if name not in known and name not in _QUANTISED]:
         raise UsageError("unknown precision", expected=" or ".join(WEIGHT_PRECISIONS), got=repr(unknown[0]))
-    return tuple(dict.fromkeys(known[name] for name in names))
+    wanted = tuple(dict.fromkeys(known[name] for name in names if name in known))
+    quantised = [name for name in names if name in _QUANTISED]
+    if quantised and not wanted:
+        raise UsageError(
+            f"convert does not make {', '.join(quantised)}", expected=" or ".join(WEIGHT_PRECISIONS),
+            fix="For INT8, run ov-mobilenet quantize MODEL --calibration DIR, which writes FP16-INT8",
+        )  # fmt: skip
+    if quantised:
+        log.warning("%s skipped: ov-mobilenet quantize MODEL --calibration DIR makes INT8", ", ".join(quantised))
+    return wanted

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ov_mobilenet.cli import options
+from ov_mobilenet.cli.classic_options import ClassicCommand, ClassicTable, IgnoredOption
 from ov_mobilenet.cli.progress import download_progress
 from ov_mobilenet.cli.selection import Selection, each_model, model_selection, print_names, selected
 from ov_mobilenet.downloads.attempts import DEFAULT_RETRY
@@ -16,8 +17,10 @@ from ov_mobilenet.downloads.fetch import download, plan_file, sources_of
 from ov_mobilenet.downloads.transport import http_transport
 from ov_mobilenet.zoo.model import ModelConfig
 
+_CLASSIC: ClassicTable = {"--precisions": IgnoredOption("source files do not depend on the precision")}
 
-@click.command("download")
+
+@click.command("download", cls=ClassicCommand, program="omz_downloader", classic=_CLASSIC)
 @model_selection
 @click.option(
     "-o", "--output-dir", "--output_dir", type=click.Path(path_type=Path, file_okay=False), default=Path(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,14 @@ import msgspec
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.list_models import SCHEMA_VERSION, summary
 from ov_mobilenet.cli.options import print_json
+from ov_mobilenet.cli.selection import (
+    SelectedConfigs,
+    Selection,
+    model_selection,
+    print_names,
+    report_broken,
+    selected,
+)
 from ov_mobilenet.downloads import cache
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo import labels
@@ -20,7 +29,6 @@ from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.geometry import geometry_of_dataset
 from ov_mobilenet.zoo.model import HttpSource, ModelConfig
 from ov_mobilenet.zoo.normalisation import Normalisation
-from ov_mobilenet.zoo.registry import find_config
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -31,28 +39,42 @@ log = logging.getLogger(__name__)
 
 
 @click.command("info")
-@click.argument("model")
+@model_selection
 @options.format_option("table", "json")
-@options.config_dirs
-def info_command(model: str, output_format: str, config_dirs: tuple[Path, ...]) -> None:
-    """Show the details of MODEL: a zoo name, a model.yml, or an IR .xml.
+def info_command(selection: Selection, output_format: str) -> int:
+    """Show the details of a MODEL: a zoo name, a model.yml, or an IR .xml.
 
-    For a model of the zoo, --format json includes all fields of the Open Model Zoo's omz_info_dumper.
+    For a model of the zoo, --format json includes all fields of the Open Model Zoo's omz_info_dumper. It prints one
+    object for one MODEL, and a list with --name, --list, --all or several MODELs.
 
     \b
     Examples:
       ov-mobilenet info mobilenet-v2-pytorch
       ov-mobilenet info public/mine/FP16/mine.xml --format json
+      ov-mobilenet info --all --format json
     """
-    config = None if model.endswith(".xml") else find_config(model, config_dirs=config_dirs)
-    facts = ir_facts(Path(model)) if config is None else config_facts(config)
+    if selection.print_all:
+        print_names(selection.config_dirs)
+        return 0
+    irs = [model for model in selection.models if model.endswith(".xml")]
+    others = replace(selection, models=tuple(model for model in selection.models if model not in irs))
+    found = selected(others) if others.ways or not irs else SelectedConfigs([], {})
+    described = [(config_facts(config), open_model_zoo_facts(config)) for config in found.configs]
+    described += [(ir_facts(Path(xml)), {}) for xml in irs]
     if output_format == "json":
-        dumped = open_model_zoo_facts(config) if config is not None else {}
-        print_json({"schema_version": SCHEMA_VERSION, **dumped, **facts})
-        return
+        values = [{"schema_version": SCHEMA_VERSION, **dumped, **facts} for facts, dumped in described]
+        if len(selection.models) > 1 or not selection.models or len(values) > 1:
+            print_json(values)
+        elif values:
+            print_json(values[0])
+        return report_broken(found)
     from ov_mobilenet.cli.tables import print_facts
 
-    print_facts(facts)
+    for number, (facts, _) in enumerate(described):
+        if number:
+            click.echo()
+        print_facts(facts)
+    return report_broken(found)
 
 
 def config_facts(config: ModelConfig) -> dict[str, Any]:

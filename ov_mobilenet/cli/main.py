@@ -78,6 +78,7 @@ class _LazyGroup(click.Group):
 
 
 @click.group(
+    PROGRAM,
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Example: ov-mobilenet convert mobilenet-v2-pytorch && ov-mobilenet classify mobilenet-v2-pytorch cat.jpg"
@@ -110,11 +111,12 @@ def _on_sigterm() -> Callable[[int, FrameType | None], None]:
     return handle
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, command: click.Command = cli) -> int:
     """Run the command line.
 
     Args:
         arguments: without the program's name; None for those of this process.
+        command: the program; its name is that of the command.
 
     Returns:
         The exit code: 0 done, 1 something failed, 2 wrong usage, 3 a check failed, 130 after Ctrl-C, 143 after SIGTERM.
@@ -126,16 +128,16 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, _on_sigterm())
     try:
-        return _run(sys.argv[1:] if arguments is None else arguments)
+        return _run(sys.argv[1:] if arguments is None else arguments, command)
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], command: click.Command) -> int:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     debug = "--debug" in arguments[:end]
     try:
-        result: Any = cli.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+        result: Any = command.main(arguments, prog_name=command.name, standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except OvMobilenetError as error:

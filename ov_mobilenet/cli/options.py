@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -42,8 +43,9 @@ def collect_into(kind: type, name: str) -> Callable[[F], F]:
 
 if TYPE_CHECKING:
     _Choice = click.Choice[str]
+    _IntParameter = click.ParamType[int]
 else:
-    _Choice = click.Choice  # not generic before click 8.2
+    _Choice, _IntParameter = click.Choice, click.ParamType  # not generic before click 8.2
 
 
 class _FormatChoice(_Choice):
@@ -72,6 +74,20 @@ def lookup(function: F) -> F:
         f"several, the first of {', '.join(PRECISION_ORDER)}.",
     )(function)  # fmt: skip
     return config_dirs(cache_dir(function))
+
+
+class JobCount(_IntParameter):
+    """A number of jobs of at least 1, or `auto` for the number of CPU cores that this process may use."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Check a value; see `click.ParamType`."""
+        if value == "auto":
+            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"{value!r} is not a number of at least 1, or auto", param, ctx)
+        return int(value)
 
 
 def cache_root(function: F) -> F:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import shlex
 import threading
@@ -15,10 +16,12 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.interruption import Gate
-from ov_mobilenet.errors import ConfigError, OvMobilenetError, UsageError
+from ov_mobilenet.errors import ConfigError, OvMobilenetError, UnknownModelError, UsageError
 from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.model import ModelConfig
 from ov_mobilenet.zoo.registry import find_config, matching_folders, model_names
+
+log = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -76,7 +79,7 @@ def selected(wanted: Selection) -> SelectedConfigs:
 
     Raises:
         UsageError: models are selected in no way or in several ways, or two models have the same name.
-        UnknownModelError: a name or wildcard matches nothing.
+        UnknownModelError: a name or wildcard matches nothing, or no line of a list does.
     """
     if wanted.ways != 1:
         raise UsageError(
@@ -89,7 +92,7 @@ def selected(wanted: Selection) -> SelectedConfigs:
     if wanted.names is not None:
         models = [name.strip() for name in wanted.names.split(",") if name.strip()]
     elif wanted.list_file is not None:
-        models = list(_list_entries(wanted.list_file))
+        models = _known_entries(wanted.list_file, wanted.config_dirs)
     found: dict[str, ModelConfig] = {}
     broken: dict[str, ConfigError] = {}
     for model in _expanded(models, wanted.config_dirs):
@@ -133,6 +136,35 @@ def _expanded(models: Iterable[str], config_dirs: tuple[Path, ...]) -> Iterable[
     """Replace wildcards by the names that match."""
     for model in models:
         yield from model_names(model, config_dirs=config_dirs) or [model]
+
+
+def _known_entries(path: Path, config_dirs: tuple[Path, ...]) -> list[str]:
+    """The entries of a list that name a model; the others are reported in one warning.
+
+    The lists of the Open Model Zoo name many models that this zoo does not have.
+
+    Raises:
+        UsageError: the list cannot be read.
+        UnknownModelError: no entry names a model.
+    """
+    entries = list(_list_entries(path))
+    known = [
+        entry
+        for entry in entries
+        if model_names(entry, config_dirs=config_dirs) or Path(entry).is_file() or Path(entry, "model.yml").is_file()
+    ]
+    unknown = [entry for entry in entries if entry not in known]
+    if unknown and not known:
+        raise UnknownModelError(
+            "no model of the list is in the zoo", where=path, got=", ".join(unknown),
+            fix="Run `ov-mobilenet list` to see all models",
+        )  # fmt: skip
+    if unknown:
+        log.warning(
+            "%s: %d of %d entries are not in the zoo and are skipped: %s", path, len(unknown), len(entries),
+            ", ".join(unknown),
+        )  # fmt: skip
+    return known
 
 
 def _list_entries(path: Path) -> Iterable[str]:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
-from running import SAMPLES, frames_of, run
+from running import SAMPLES, frames_of, json_lines, run
 
 DEMO = "classification_benchmark_demo.py"
 
@@ -49,3 +49,14 @@ def test_invalid_ground_truth_is_one_error_message(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "truth.txt: expected `NAME CLASS_ID` on each line" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_nt_counts_a_label_among_the_first_classes_as_correct(tmp_path: Path) -> None:
+    labels = (SAMPLES.parent / "labels.txt").read_text().split("\n")
+    second = json_lines(run("classification_demo.py", "-i", SAMPLES, "-nt", 2, "--no_show", "-r").stdout)
+    truth = "".join(f"{Path(r['source']).name} {labels.index(r['predictions'][1]['label'])}\n" for r in second)
+    (tmp_path / "truth.txt").write_text(truth)
+    for nt, expected in ((1, 0.0), (4, 100.0)):  # 4: batches and bf16 may swap classes of equal probability
+        done = run(DEMO, "--no_show", "-time", 0.7, "-gt", tmp_path / "truth.txt", "--nt", nt, "-d", "CPU")
+        accuracy = re.findall(r"^accuracy ([\d.]+)% of", done.stderr, re.MULTILINE)[0]
+        assert abs(float(accuracy) - expected) < 10

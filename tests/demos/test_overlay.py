@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+import cv2
 import numpy as np
 import pytest
 from grid import Grid
 from numpy.typing import NDArray
-from overlay import Frame, fit, put_lines
+from overlay import MIN_WIDTH, Frame, fit, put_lines, with_panel
 
 SIZES = [(120, 160), (48, 64), (240, 320), (320, 240), (1080, 1920), (2160, 3840)]
 BACKGROUNDS = {"dark": 0, "light": 255, "grey": 128}
@@ -72,6 +73,32 @@ def test_fit_keeps_the_aspect_ratio_and_pads_with_black() -> None:
     assert (filled[100:300] == 7).all()
     assert not filled[:100].any()
     assert not filled[300:].any()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("lines", [1, 5, 40])
+def test_the_panel_covers_no_pixel_of_the_frame(size: tuple[int, int], lines: int) -> None:
+    frame = np.random.default_rng(2).integers(0, 256, (*size, 3), np.uint8)
+    shown = with_panel(frame, [f"9.9%  class {number}" for number in range(lines)], "10.0 FPS, 3.0 ms")
+    height = round(size[0] * max(1, MIN_WIDTH / size[1]))
+    assert (shown[:height] == cv2.resize(frame, (shown.shape[1], height))).all()
+    panel = shown[height:]
+    assert panel.shape[0] <= height + 20
+    assert shown.shape[0] % 2 == 0
+    for part in (panel[:, : shown.shape[1] // 2], panel[:, round(shown.shape[1] * 0.62) :]):
+        assert (part.min(axis=2) > 200).sum() > 40
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("box", [(1280, 720), (640, 480), (300, 900)])
+def test_frame_and_panel_fit_into_a_box_and_use_it(size: tuple[int, int], box: tuple[int, int]) -> None:
+    shown = with_panel(np.full((*size, 3), 99, np.uint8), LINES[:3], "10.0 FPS, 3.0 ms", box=box)
+    height, width = shown.shape[:2]
+    assert width <= box[0]
+    assert height <= box[1] + 1
+    assert width > 0.97 * box[0] or height > 0.97 * box[1]
+    frame_height = int((shown[:, :, 0] == 99).all(axis=1).sum())
+    assert frame_height / width == pytest.approx(size[0] / size[1], rel=0.02)
 
 
 @pytest.mark.parametrize(("cells", "least", "most"), [(1, 1, 1), (4, 3, 6), (30, 25, 36), (5000, 50, 65)])
