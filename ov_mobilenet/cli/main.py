@@ -17,6 +17,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ov_mobilenet._version import __version__
+from ov_mobilenet.cli.invocation import PROGRAM
 from ov_mobilenet.cli.verbosity import add_common_options
 from ov_mobilenet.errors import OvMobilenetError
 
@@ -47,7 +48,6 @@ COMMANDS = {
     "completion": ("ov_mobilenet.cli.completion", "completion_command", "Print the completion script for a shell."),
 }
 
-PROGRAM = "ov-mobilenet"
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
