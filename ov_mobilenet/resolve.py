@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -221,14 +222,18 @@ def _download(config: ModelConfig, folder: Path, lookup: Lookup) -> SourceFiles:
 @contextmanager
 def _locked_folder(config: ModelConfig, lookup: Lookup) -> Iterator[Path]:
     """The cache folder of a description for this version of the toolkit and of OpenVINO, locked in the `with` block."""
-    import filelock
     import openvino as ov
 
-    from ov_mobilenet.downloads.cache import default_root
+    from ov_mobilenet.downloads.cache import default_root, locked
 
     # The digest of the description covers the digests of its files.
     identity = "\0".join((config.name, config.digest, __version__, ov.get_version()))
-    folder = (lookup.cache_dir or default_root()) / "ir" / hashlib.sha256(identity.encode()).hexdigest()[:24]
-    folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / ".lock"):
-        yield folder
+    root = lookup.cache_dir or default_root()
+    folder = root / "ir" / hashlib.sha256(identity.encode()).hexdigest()[:24]
+    with locked(root, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield folder
+        finally:
+            if not any(path.is_file() for path in folder.rglob("*")):  # nothing could be downloaded or converted
+                shutil.rmtree(folder, ignore_errors=True)

@@ -18,6 +18,7 @@ from click.shell_completion import CompletionItem
 
 from ov_mobilenet._version import __version__
 from ov_mobilenet.cli.invocation import PROGRAM
+from ov_mobilenet.cli.library_warnings import warnings_in_log
 from ov_mobilenet.cli.verbosity import add_common_options
 from ov_mobilenet.errors import OvMobilenetError
 
@@ -126,7 +127,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, _on_sigterm())
     try:
-        return _run(sys.argv[1:] if arguments is None else arguments)
+        with warnings_in_log():
+            return _run(sys.argv[1:] if arguments is None else arguments)
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from ov_mobilenet.downloads import cache, events
 from ov_mobilenet.downloads.attempts import DEFAULT_RETRY, Retry, discard, fetch_url
@@ -68,8 +68,8 @@ def download(
     Raises:
         HashMismatchError: a source has bytes that do not match the description, and no other source has the file.
         OfflineError: a file is missing and `offline` is set.
-        DownloadError: all sources failed (the message gives URL, destination, size, digest, and a command to
-            download the file manually), or the folder cannot be written.
+        DownloadError: all sources failed (the message gives the reason of each host and a command to download the
+            file manually), or the folder cannot be written.
         ArchiveError: an archive is broken or unsafe.
         ConfigError: a `regex_replace` does not match the file.
     """
@@ -248,24 +248,38 @@ def _failure(
     context: _Context, file: ModelFile, target: Path, failures: list[DownloadError | OSError]
 ) -> DownloadError:
     urls = [source.url for source in file.sources if isinstance(source, HttpSource)]
-    sources = ", ".join(map(str, sources_of(context.config, file, context.mirror)))
+    expected = f"{file.size} bytes with {_wanted(file)} at {target}"
+    manually = f"To download it manually: {_curl(target, urls[-1])}" if urls else "Copy the file there"
+    kind: type[DownloadError] = HashMismatchError
+    what = f"cannot fetch {file.name} from {', '.join(map(str, sources_of(context.config, file, context.mirror)))}"
+    if not any(isinstance(failure, HashMismatchError) for failure in failures):
+        if not (context.offline and urls):
+            return _not_fetched(context, file, failures, expected, manually)
+        kind = OfflineError
+        what = f"{file.name} is not on disk and cannot be downloaded in offline mode ({', '.join(urls)})"
     tried = "; ".join(" ".join(str(failure).split()) for failure in failures)
-    kind: type[DownloadError] = DownloadError
-    what = f"cannot fetch {file.name} from {sources}"
-    if any(isinstance(failure, HashMismatchError) for failure in failures):
-        kind = HashMismatchError
-    elif context.offline and urls:
-        kind, what = (
-            OfflineError,
-            f"{file.name} is not on disk and cannot be downloaded in offline mode ({', '.join(urls)})",
-        )
-    return kind(
-        what,
-        where=context.config.name,
-        expected=f"{file.size} bytes with {_wanted(file)} at {target}",
-        got=tried or "no file",
-        fix=f"To download it manually: {_curl(target, urls[-1])}" if urls else "Copy the file there",
-    )
+    return kind(what, where=context.config.name, expected=expected, got=tried or "no file", fix=manually)
+
+
+def _not_fetched(
+    context: _Context, file: ModelFile, failures: list[DownloadError | OSError], expected: str, manually: str
+) -> DownloadError:
+    """The error of a file that no source has: each host with its reason once, and what to do about the first one."""
+    log.info("%s: %s: expected %s", context.config.name, file.name, expected)
+    reasons = "; ".join(dict.fromkeys(map(_reason, failures)))
+    advice = next((failure.fix for failure in failures if isinstance(failure, DownloadError) and failure.fix), None)
+    return DownloadError(
+        f"cannot download {file.name}: {reasons or 'there is no source'}",
+        where=context.config.name, fix=manually if advice is None else f"{advice}. {manually}",
+    )  # fmt: skip
+
+
+def _reason(failure: DownloadError | OSError) -> str:
+    """One failed source with the host instead of the whole URL."""
+    if not isinstance(failure, DownloadError):
+        return " ".join(str(failure).split())
+    where = urlsplit(failure.where or "").hostname or failure.where
+    return str(DownloadError(failure.what, where=where, expected=failure.expected, got=failure.got))
 
 
 def _curl(target: Path, url: str) -> str:
