@@ -32,6 +32,7 @@ class LookupOptions(TypedDict, total=False):
     cache_dir: Path | None
     offline: bool
     ir_dir: Path | None
+    mirror: str | Iterable[str] | None
 
 
 def lookup_options(options: Mapping[str, Any]) -> LookupOptions:
@@ -62,6 +63,7 @@ class Lookup:
         config_dirs: folders with your own descriptions, `NAME/model.yml` each.
         cache_dir: cache of downloads and converted models; None for the user's cache folder.
         offline: do not use the network.
+        mirror: folders or https URLs with the source files as NAME/FILE, tried before all other sources.
         ir_dir: run the IR that `convert` or `quantize` wrote below this folder, `public/NAME/PRECISION/NAME.xml`, for
             a MODEL that is not the path of an IR; None to convert into the cache. See `find_irs`.
     """
@@ -70,6 +72,7 @@ class Lookup:
     cache_dir: Path | None = None
     offline: bool = False
     ir_dir: Path | None = None
+    mirror: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, options: LookupOptions) -> Lookup:
@@ -79,15 +82,20 @@ class Lookup:
             UsageError: a keyword argument is not a field of `Lookup`.
         """
         check_option_names(options, LookupOptions)
+        mirror = options.get("mirror") or ()
         return cls(
             tuple(options.get("config_dirs", ())), options.get("cache_dir"), options.get("offline", False),
-            options.get("ir_dir"),
+            options.get("ir_dir"), (mirror,) if isinstance(mirror, str) else tuple(mirror),
         )  # fmt: skip
 
     def as_options(self) -> LookupOptions:
         """The keyword arguments that give this lookup."""
         return LookupOptions(
-            config_dirs=self.config_dirs, cache_dir=self.cache_dir, offline=self.offline, ir_dir=self.ir_dir
+            config_dirs=self.config_dirs,
+            cache_dir=self.cache_dir,
+            offline=self.offline,
+            ir_dir=self.ir_dir,
+            mirror=self.mirror,
         )
 
 
@@ -215,7 +223,8 @@ def _download(config: ModelConfig, folder: Path, lookup: Lookup) -> SourceFiles:
 
     # Beside the IR, under its lock and digest: another description of this name has its own sources.
     return download(
-        config, folder / "sources", cache_root=lookup.cache_dir or default_root(), offline=lookup.offline
+        config, folder / "sources", cache_root=lookup.cache_dir or default_root(), offline=lookup.offline,
+        mirror=lookup.mirror,
     )  # fmt: skip
 
 

@@ -30,15 +30,16 @@ SCHEMA_VERSION = 1
     "-d", "--device", default="AUTO", show_default=True, metavar="DEVICE", help="Device to classify on; see `devices`."
 )
 @options.format_option("table", "json")
-def demo_command(device: str, output_format: str) -> None:
+@options.cache_root
+def demo_command(device: str, output_format: str, cache_dir: Path | None) -> None:
     """Convert the built-in sample model, verify it and classify its sample images, without network access.
 
-    Writes only to the user's cache folder.
+    Writes only to the cache.
 
     Example: ov-mobilenet demo -d CPU
     """
     config = find_config(SAMPLE)
-    folder = default_root() / "demo"
+    folder = (cache_dir or default_root()) / "demo"
     begun = perf_counter()
     sources = download(config, folder / "sources", offline=True)
     fetched = perf_counter()

@@ -132,10 +132,8 @@ def tune_command(
         raise UsageError("--annotations requires --dataset")
     if seed is not None and (dataset is None or (limit is not None and sample is None)):
         raise UsageError("--seed requires --sample", expected="--dataset DIR --sample N --seed S")
-    further: TuneOptions = {
-        "config_dirs": lookup.config_dirs, "cache_dir": lookup.cache_dir, "offline": lookup.offline,
-        "ir_dir": lookup.ir_dir,
-    }  # fmt: skip
+    further: TuneOptions = {}
+    further.update(lookup.as_options())  # type: ignore[typeddict-item]
     if dataset is not None:
         further.update({"annotations": annotations, "limit": limit, "sample": sample, "seed": seed or 0})
     with _progress(context) as on_step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,7 @@ def download(
     *,
     cache_root: Path | None = None,
     offline: bool = False,
-    mirror: str | None = None,
+    mirror: str | Sequence[str] | None = None,
     retry: Retry = DEFAULT_RETRY,
     transport: Transport | None = None,
     allow_unverified: bool = False,
@@ -59,7 +59,7 @@ def download(
         folder: the model's download folder.
         cache_root: folder of the content-addressed cache; None for the user's default cache.
         offline: whether downloads are forbidden; files are then only copied from the cache and from local sources.
-        mirror: a folder or an https URL that holds the files as NAME/FILE; tried before all other sources.
+        mirror: a folder or an https URL that holds the files as NAME/FILE, or several; tried before all other sources.
         retry: attempts for each URL, and the delays between them.
         transport: opens URLs; None for https.
         allow_unverified: whether to accept files without a digest in the description.
@@ -145,7 +145,7 @@ class _Context:
     folder: Path
     cache_root: Path
     offline: bool
-    mirror: str | None
+    mirror: str | Sequence[str] | None
     retry: Retry
     transport: Transport
     on_event: OnEvent
@@ -182,13 +182,14 @@ def _copy(source: Path, target: Path, file: ModelFile, on_size: Callable[[int], 
     cache.write_verified(cache.read_chunks(source), target, file, on_size=on_size)
 
 
-def sources_of(config: ModelConfig, file: ModelFile, mirror: str | None) -> list[Path | str]:
+def sources_of(config: ModelConfig, file: ModelFile, mirror: str | Sequence[str] | None) -> list[Path | str]:
     """The sources of a file, paths and URLs, in the order in which they are tried."""
     found: list[Path | str] = []
-    if mirror is not None and "://" in mirror:
-        found.append(f"{mirror.rstrip('/')}/{config.name}/{quote(file.name)}")
-    elif mirror is not None:
-        found.append(Path(mirror) / config.name / file.name)
+    for one in [mirror] if isinstance(mirror, str) else mirror or ():
+        if "://" in one:
+            found.append(f"{one.rstrip('/')}/{config.name}/{quote(file.name)}")
+        else:
+            found.append(Path(one) / config.name / file.name)
     found += [s.url if isinstance(s, HttpSource) else config.folder / s.path for s in file.sources]
     return found
 
