@@ -199,7 +199,7 @@ def _open_converted(config: ModelConfig, lookup: Lookup) -> OpenedIr:
         if (cached := _open_cached(xml)) is not None:
             _report(IrChoice(config.name, xml, "cached"))
             return cached
-        log.info("%s: downloading and converting into %s", config.name, folder)
+        log.info("%s: not in the cache, converting into %s", config.name, folder)
         convert_sources(_download(config, folder, lookup), folder, precisions=("FP32",))
         _report(IrChoice(config.name, xml, "converted"))
         return open_ir(xml)

@@ -165,6 +165,7 @@ def _obtain(context: _Context, file: ModelFile, *, patched: bool) -> None:
                 stored = cache.entry(context.cache_root, file.checksum)
                 with cache.locked(context.cache_root, stored):
                     _copy(stored, target, file)
+                log.info("%s: %s is from the cache: %s", name, file.name, stored)
             elif action == "fetch":
                 _fetch(context, file, target)
             if patched:
@@ -200,10 +201,12 @@ def _fetch(context: _Context, file: ModelFile, target: Path) -> None:
         try:
             if isinstance(source, Path):
                 _copy(source, target, file, _progress(context, file))
-                return
-            if not context.offline:
+            elif not context.offline:
                 _fetch_url(context, source, file, target)
-                return
+            else:
+                continue
+            log.info("%s: %s is from %s", context.config.name, file.name, source)
+            return
         except (DownloadError, OSError) as error:
             log.info("%s: %s failed: %s", context.config.name, source, error)
             failures.append(error)
