@@ -1,4 +1,4 @@
-# Needs Python >= 3.10 and make; everything else is installed into .venv. The browser tests of the HTML report need
+# Needs Python >= 3.10 and make; everything else is installed into .venv, and for `make demo` into .venv-demo. The browser tests of the HTML report need
 # Chromium on the PATH (Debian: apt-get install chromium) and are skipped without it.
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,6 +11,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 FULL := $(VENV)-full
 FULL_STAMP := $(FULL)/.installed
 FULL_PIP := $(FULL)/bin/python -m pip --disable-pip-version-check
+
+# The environment of `demo`: the package with its own dependencies, without torch and the tools for development.
+DEMO := $(VENV)-demo
+DEMO_STAMP := $(DEMO)/.installed
 
 # The environment of Model API; its tests start a program there.
 MAPI := $(VENV)-mapi
@@ -35,17 +39,34 @@ venv: $(STAMP)
 venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded $(MAPI_STAMP)
 venv-omz: $(OMZ_STAMP)
 
-# $(call environment,FOLDER): create an environment with torch, if torch can be installed.
-define environment
+# $(call new_environment,FOLDER): create an empty environment.
+define new_environment
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
-$(PYTHON) -m venv $(1)
-$(1)/bin/python -m pip --disable-pip-version-check install --quiet "$(TORCH)" \
-  || echo "torch could not be installed: continuing without it, the tests that need it will be skipped" >&2
+@echo "creating $(1)"
+@$(PYTHON) -m venv $(1)
+endef
+
+# $(call environment,FOLDER): create an environment with torch, if the index has this torch for this Python. It is
+# downloaded first, so that pip prints no error before the installation continues without it.
+define environment
+$(call new_environment,$(1))
+@echo "downloading and installing $(TORCH)"
+@pip="$(1)/bin/python -m pip --disable-pip-version-check"; \
+  { $$pip download --quiet --no-deps --dest $(1)/torch "$(TORCH)" >/dev/null 2>&1 && $$pip install --quiet $(1)/torch/*; } \
+  || echo "no $(TORCH) for this Python: continuing without torch, the tests that need it will be skipped"
+@rm -rf $(1)/torch
 endef
 
 $(STAMP): pyproject.toml
 	$(call environment,$(VENV))
-	$(PIP) install --quiet -e ".[dev]"
+	@echo "installing the package and the tools for development: about 2 GB with torch, a minute or more"
+	@$(PIP) install --quiet -e ".[dev]"
+	@touch $@
+
+$(DEMO_STAMP): pyproject.toml
+	$(call new_environment,$(DEMO))
+	@echo "installing the package and its dependencies: about 160 MB to download, 0.5 GB on disk"
+	@$(DEMO)/bin/python -m pip --disable-pip-version-check install -e .
 	@touch $@
 
 $(FULL_STAMP): pyproject.toml
@@ -80,8 +101,8 @@ omz-python:
 # One worker per core; each worker runs whole test files, so that a module's fixtures are created once.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
-demo: $(STAMP)
-	$(BIN)/ov-mobilenet demo
+demo: $(DEMO_STAMP)
+	@$(DEMO)/bin/ov-mobilenet demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PARALLEL) -m "not full and not omz" $(PYTEST_ARGS)
@@ -121,5 +142,5 @@ bench: $(STAMP)
 	$(BIN)/python tools/bench/start_up.py
 
 clean:
-	rm -rf $(VENV) $(FULL) $(MAPI) $(OMZ) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(DEMO) $(FULL) $(MAPI) $(OMZ) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,6 +22,8 @@ OvMobilenetError               1   base class
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any, ClassVar
 
 
@@ -67,6 +69,17 @@ class OvMobilenetError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep all fields when the error is pickled."""
         return _rebuild, (type(self), self.what, self.where, self.expected, self.got, self.fix)
+
+
+def install_extra(extra: str) -> str:
+    """The command that installs an optional dependency of this package, for the field `fix` of an error.
+
+    A checkout is installed from its folder, because no package index has to know it.
+    """
+    checkout = Path(__file__).resolve().parent.parent
+    if (checkout / "pyproject.toml").is_file():
+        return f"Run: pip install -e {shlex.quote(f'{checkout}[{extra}]')}"
+    return f"Run: pip install 'ov-mobilenet[{extra}]'"
 
 
 def printable(text: str) -> str:

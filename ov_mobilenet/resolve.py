@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ class LookupOptions(TypedDict, total=False):
     cache_dir: Path | None
     offline: bool
     ir_dir: Path | None
+    mirror: str | Iterable[str] | None
 
 
 def lookup_options(options: Mapping[str, Any]) -> LookupOptions:
@@ -61,6 +63,7 @@ class Lookup:
         config_dirs: folders with your own descriptions, `NAME/model.yml` each.
         cache_dir: cache of downloads and converted models; None for the user's cache folder.
         offline: do not use the network.
+        mirror: folders or https URLs with the source files as NAME/FILE, tried before all other sources.
         ir_dir: run the IR that `convert` or `quantize` wrote below this folder, `public/NAME/PRECISION/NAME.xml`, for
             a MODEL that is not the path of an IR; None to convert into the cache. See `find_irs`.
     """
@@ -69,6 +72,7 @@ class Lookup:
     cache_dir: Path | None = None
     offline: bool = False
     ir_dir: Path | None = None
+    mirror: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, options: LookupOptions) -> Lookup:
@@ -78,15 +82,20 @@ class Lookup:
             UsageError: a keyword argument is not a field of `Lookup`.
         """
         check_option_names(options, LookupOptions)
+        mirror = options.get("mirror") or ()
         return cls(
             tuple(options.get("config_dirs", ())), options.get("cache_dir"), options.get("offline", False),
-            options.get("ir_dir"),
+            options.get("ir_dir"), (mirror,) if isinstance(mirror, str) else tuple(mirror),
         )  # fmt: skip
 
     def as_options(self) -> LookupOptions:
         """The keyword arguments that give this lookup."""
         return LookupOptions(
-            config_dirs=self.config_dirs, cache_dir=self.cache_dir, offline=self.offline, ir_dir=self.ir_dir
+            config_dirs=self.config_dirs,
+            cache_dir=self.cache_dir,
+            offline=self.offline,
+            ir_dir=self.ir_dir,
+            mirror=self.mirror,
         )
 
 
@@ -190,7 +199,7 @@ def _open_converted(config: ModelConfig, lookup: Lookup) -> OpenedIr:
         if (cached := _open_cached(xml)) is not None:
             _report(IrChoice(config.name, xml, "cached"))
             return cached
-        log.info("%s: downloading and converting into %s", config.name, folder)
+        log.info("%s: not in the cache, converting into %s", config.name, folder)
         convert_sources(_download(config, folder, lookup), folder, precisions=("FP32",))
         _report(IrChoice(config.name, xml, "converted"))
         return open_ir(xml)
@@ -214,21 +223,26 @@ def _download(config: ModelConfig, folder: Path, lookup: Lookup) -> SourceFiles:
 
     # Beside the IR, under its lock and digest: another description of this name has its own sources.
     return download(
-        config, folder / "sources", cache_root=lookup.cache_dir or default_root(), offline=lookup.offline
+        config, folder / "sources", cache_root=lookup.cache_dir or default_root(), offline=lookup.offline,
+        mirror=lookup.mirror,
     )  # fmt: skip
 
 
 @contextmanager
 def _locked_folder(config: ModelConfig, lookup: Lookup) -> Iterator[Path]:
     """The cache folder of a description for this version of the toolkit and of OpenVINO, locked in the `with` block."""
-    import filelock
     import openvino as ov
 
-    from ov_mobilenet.downloads.cache import default_root
+    from ov_mobilenet.downloads.cache import default_root, locked
 
     # The digest of the description covers the digests of its files.
     identity = "\0".join((config.name, config.digest, __version__, ov.get_version()))
-    folder = (lookup.cache_dir or default_root()) / "ir" / hashlib.sha256(identity.encode()).hexdigest()[:24]
-    folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / ".lock"):
-        yield folder
+    root = lookup.cache_dir or default_root()
+    folder = root / "ir" / hashlib.sha256(identity.encode()).hexdigest()[:24]
+    with locked(root, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield folder
+        finally:
+            if not any(path.is_file() for path in folder.rglob("*")):  # nothing could be downloaded or converted
+                shutil.rmtree(folder, ignore_errors=True)

@@ -101,6 +101,19 @@ def test_python_blocks_run_and_print_the_text_below_them(document: str, tmp_path
     assert run.stdout == "".join(printed)
 
 
+def test_the_readme_begins_with_the_installation_and_says_what_the_extras_take() -> None:
+    first, *_ = [text for kind, text in BLOCKS if kind == "sh"]
+    assert first.startswith("pip install . && ov-mobilenet demo")
+    (installation,) = [text for kind, text in BLOCKS if kind == "sh" and '".[all]"' in text]
+    lines = installation.splitlines()
+    assert "pip install torch --index-url https://download.pytorch.org/whl/cpu" in lines[1], (
+        "before anything needs torch"
+    )
+    for extra in ("pytorch", "tensorflow", "quantize", "parquet", "report", "all"):
+        (line,) = [line for line in lines if re.search(rf'"\.\[.*\b{extra}\b.*\]"', line)]
+        assert re.search(r"# [\d.]+ GB", line), line
+
+
 def test_the_demo_prints_the_output_in_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "-d", "CPU"]) == 0
     (shown,) = (text for kind, text in BLOCKS if kind == "text" and text.startswith("model "))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from ov_mobilenet.accuracy.metrics import Interval
 from ov_mobilenet.accuracy.protocol import GeometryOrigin
 from ov_mobilenet.accuracy.report import SCHEMA_VERSION
-from ov_mobilenet.runtime.results import Failure
+from ov_mobilenet.runtime.results import Failure, as_json_object
 
 
 class ComparedModel(Struct, frozen=True, kw_only=True):
@@ -74,3 +74,7 @@ class ModelComparison(Struct, frozen=True, kw_only=True):
     models: tuple[ComparedModel, ...]
     failures: tuple[Failure, ...]
     versions: dict[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of `compare --format json`, as dictionaries, lists, texts and numbers."""
+        return as_json_object(self)

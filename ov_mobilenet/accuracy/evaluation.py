@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from ov_mobilenet.accuracy.dataset import Dataset, LabelledImage
 from ov_mobilenet.accuracy.metrics import TOP_K, AccuracyCounter
 from ov_mobilenet.accuracy.protocol import OnFailure, OnProgress
 from ov_mobilenet.accuracy.speed import read_frame
+from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.errors import ImageError, OvMobilenetError
 from ov_mobilenet.runtime.results import Failure, top_predictions
 from ov_mobilenet.zoo.geometry import Geometry, Library
@@ -72,7 +72,7 @@ def evaluate_all(
     readable: list[Path] = []
     done = 0
     preparations = tuple(dict.fromkeys((one.network.geometry, one.network.reader) for one in evaluations))
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(usable_cpus()) as pool:
         for chunk in _chunks(dataset.images):
             truths: list[int] = []
             prepared: list[Frames] = []

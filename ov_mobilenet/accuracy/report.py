@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from ov_mobilenet.accuracy.metrics import ClassAccuracy, ClassConfusion, Interval
 from ov_mobilenet.accuracy.protocol import GeometryOrigin
-from ov_mobilenet.runtime.results import Failure
+from ov_mobilenet.runtime.results import Failure, as_json_object
 
 SCHEMA_VERSION = 1
 
@@ -64,3 +64,7 @@ class AccuracyReport(Struct, frozen=True, kw_only=True):
     worst_classes: tuple[ClassConfusion, ...]
     failures: tuple[Failure, ...]
     versions: dict[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of `accuracy --format json`, as dictionaries, lists, texts and numbers."""
+        return as_json_object(self)

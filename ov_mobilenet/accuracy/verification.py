@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -15,6 +15,7 @@ from ov_mobilenet.accuracy.source_graph import as_probabilities, graph_facts, no
 from ov_mobilenet.errors import ImageError, UsageError, VerificationError
 from ov_mobilenet.ir.files import OpenedIr, open_ir
 from ov_mobilenet.resolve import Lookup, LookupOptions, open_model, source_files
+from ov_mobilenet.runtime.results import as_json_object
 from ov_mobilenet.zoo.geometry import Geometry
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ class Verification(Struct, frozen=True, kw_only=True):
     tolerance: float
     least_agreement: float
     not_covered: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object `verification` of `convert --verify --format json`."""
+        return as_json_object(self)
 
     @property
     def holds(self) -> bool:

@@ -11,6 +11,7 @@ from time import sleep
 from ov_mobilenet._version import __version__
 from ov_mobilenet.benchmarking.report import Load, MachineFacts
 from ov_mobilenet.devices.machine import cpu_flags
+from ov_mobilenet.devices.processors import usable_cpus
 
 SAMPLE_S = 0.1
 # A higher CPU load from other processes than this fraction of all cores distorts the figures.
@@ -78,8 +79,8 @@ def governor(cpus: Path = CPUS) -> str | None:
 
 
 def cores() -> int:
-    """Number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Number of CPU cores that this process may use; see `usable_cpus`."""
+    return usable_cpus()
 
 
 def _load_average() -> float | None:

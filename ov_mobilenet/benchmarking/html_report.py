@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ov_mobilenet.benchmarking.html import formatting, plots, tables
 from ov_mobilenet.benchmarking.html.labels import label
 from ov_mobilenet.benchmarking.report import Report
-from ov_mobilenet.errors import MissingDependencyError, printable
+from ov_mobilenet.errors import MissingDependencyError, install_extra, printable
 
 if TYPE_CHECKING:
     import jinja2
@@ -52,9 +52,7 @@ def environment() -> jinja2.Environment:
     try:
         import jinja2
     except ImportError as error:
-        raise MissingDependencyError(
-            "the HTML report needs jinja2", fix="Install it: pip install 'ov-mobilenet[report]'"
-        ) from error
+        raise MissingDependencyError("the HTML report needs jinja2", fix=install_extra("report")) from error
     folder = resources.files("ov_mobilenet.benchmarking.html") / "templates"
     made = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text("utf-8")),

@@ -7,9 +7,11 @@ second, so a request of batch size 8 counts 8. A schema version may gain keys, b
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
+
+from ov_mobilenet.runtime.results import as_json_object
 
 Mode = Literal["inference", "end-to-end"]
 
@@ -248,4 +250,9 @@ class Measurement(Struct, frozen=True, kw_only=True):
     resources: Resources
     layers: Layers | None
     exec_graph: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of a measurement in `benchmark --format json`, as dictionaries, lists, texts and numbers."""
+        return as_json_object(self)
+
     asked: RequestedSettings

@@ -9,6 +9,7 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.conversion.converter import WeightPrecision, default_precisions
+from ov_mobilenet.conversion.sources import planned_network_path
 from ov_mobilenet.downloads.cache import default_root
 from ov_mobilenet.downloads.fetch import plan_file
 from ov_mobilenet.zoo.arguments import plan_conversion
@@ -30,7 +31,7 @@ def show_plan(
     folder = download_dir / "public" / config.name
     actions = {f.name: plan_file(f, folder / f.name, cache_dir or default_root()) for f in config.files}
     fetched = [name for name, action in actions.items() if action == "fetch"]
-    network = f"${plan.source.root}/{plan.source.path}"
+    network = str(planned_network_path(config, plan, folder))
     geometry = geometry_of_dataset(config.dataset) if config.dataset is not None else None
     for precision in precisions or default_precisions(plan):
         xml = output_dir / "public" / config.name / precision / f"{config.name}.xml"

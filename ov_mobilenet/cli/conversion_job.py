@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from ov_mobilenet.cli.interruption import Gate, Interrupted, block_sigint, ignore_sigint
+from ov_mobilenet.cli.library_warnings import warnings_in_log
 from ov_mobilenet.conversion.converter import IrModel, WeightPrecision, convert_network
 from ov_mobilenet.conversion.local_network import LocalNetwork
 from ov_mobilenet.conversion.mo_program import ModelOptimizer
@@ -147,5 +148,5 @@ def _child(sender: Connection, level: int, job: ConversionJob) -> None:
         # Raise SystemExit, so that the Model Optimizer is ended too.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     set_up_logging(level)
-    with contextlib.suppress(BrokenPipeError):  # the parent has ended
+    with contextlib.suppress(BrokenPipeError), warnings_in_log():  # BrokenPipeError: the parent has ended
         sender.send(run_job(job))

@@ -93,6 +93,7 @@ def convert_command(
     allow_unverified: bool,
     cache_dir: Path | None,
     offline: bool,
+    mirror: tuple[str, ...],
 ) -> int:
     """Convert models to OpenVINO IRs that take raw BGR pixels and return probabilities.
 
@@ -154,6 +155,7 @@ def convert_command(
                     download_dir / "public" / config.name,
                     cache_root=cache_dir,
                     offline=offline,
+                    mirror=mirror,
                     allow_unverified=allow_unverified,
                     on_event=on_event,
                 )

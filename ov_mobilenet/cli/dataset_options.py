@@ -9,7 +9,7 @@ import click
 
 from ov_mobilenet.accuracy.dataset import SubsetOptions
 from ov_mobilenet.cli import options
-from ov_mobilenet.errors import printable
+from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.runtime.results import Failure
 
 
@@ -21,11 +21,17 @@ class DatasetFlags:
     annotations: Path | None
     limit: int | None
     sample: int | None
-    seed: int
+    seed: int | None
 
     def subset(self) -> SubsetOptions:
-        """The images to use, as keyword arguments of `measure_accuracy` and `compare`."""
-        return {"limit": self.limit, "sample": self.sample, "seed": self.seed}
+        """The images to use, as keyword arguments of `measure_accuracy` and `compare`.
+
+        Raises:
+            UsageError: `--seed` is given without `--sample`.
+        """
+        if self.seed is not None and self.sample is None:
+            raise UsageError("--seed requires --sample", expected="--sample N --seed S")
+        return {"limit": self.limit, "sample": self.sample, "seed": self.seed or 0}
 
 
 def dataset_options(function: options.F) -> options.F:
@@ -55,5 +61,5 @@ _OPTIONS = (
     click.option(
         "--sample", type=click.IntRange(min=1), metavar="N", help="Use N images drawn at random; excludes --limit."
     ),
-    click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of --sample."),
+    click.option("--seed", type=int, metavar="N", help="Seed of --sample (default: 0)."),
 )  # fmt: skip

@@ -11,6 +11,7 @@ import click
 
 from ov_mobilenet.accuracy.verification import TOLERANCE, draw_noise
 from ov_mobilenet.cli import options
+from ov_mobilenet.cli.invocation import program_words, short_path
 from ov_mobilenet.conversion.converter import convert_sources
 from ov_mobilenet.downloads.cache import default_root
 from ov_mobilenet.downloads.fetch import download
@@ -29,15 +30,16 @@ SCHEMA_VERSION = 1
     "-d", "--device", default="AUTO", show_default=True, metavar="DEVICE", help="Device to classify on; see `devices`."
 )
 @options.format_option("table", "json")
-def demo_command(device: str, output_format: str) -> None:
+@options.cache_root
+def demo_command(device: str, output_format: str, cache_dir: Path | None) -> None:
     """Convert the built-in sample model, verify it and classify its sample images, without network access.
 
-    Writes only to the user's cache folder.
+    Writes only to the cache.
 
     Example: ov-mobilenet demo -d CPU
     """
     config = find_config(SAMPLE)
-    folder = default_root() / "demo"
+    folder = (cache_dir or default_root()) / "demo"
     begun = perf_counter()
     sources = download(config, folder / "sources", offline=True)
     fetched = perf_counter()
@@ -105,7 +107,8 @@ def _print(facts: dict[str, Any], results: list[Classification]) -> None:
     click.echo(f"model      {facts['model']}, built in")
     click.echo(f"converted  {facts['xml']}")
     click.echo(
-        f"verified   against torch on {check['images']} images: largest difference {check['max_difference']:.1e}"
+        f"verified   against torch's recorded answers on {check['images']} images: largest difference "
+        f"{check['max_difference']:.1e}"
     )
     click.echo(f"runs on    {facts['device']} at {facts['inference_precision'] or 'its own precision'}\n")
     rows = []
@@ -120,11 +123,12 @@ def _print(facts: dict[str, Any], results: list[Classification]) -> None:
                 f"{result.timings_ms.total:.1f}",
             )
         )
-    print_table(("image", "class", "probability", "next", "ms"), rows)
+    print_table(("image", "class", "probability", "next", "ms"), rows, optional=("next",))
     times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in facts["timings_s"].items())
     click.echo(f"\n{times}\n")
     samples = Path(results[0].source).parent
     click.echo("Next:")
-    click.echo(f"  ov-mobilenet classify {facts['model']} {samples} --format jsonl")
-    click.echo("  ov-mobilenet list")
-    click.echo("  ov-mobilenet convert mobilenetv2-7        # a real network; downloads 14 MB")
+    program = program_words()
+    click.echo(f"  {program} classify {facts['model']} {short_path(samples)} --format jsonl")
+    click.echo(f"  {program} list")
+    click.echo(f"  {program} convert mobilenetv2-7        # a real network; downloads 14 MB")

@@ -35,7 +35,6 @@ _CLASSIC: ClassicTable = {"--precisions": IgnoredOption("source files do not dep
     metavar="N",
     help="Number of models to download in parallel.",
 )
-@click.option("--mirror", metavar="DIR|URL", help="Folder or URL that is tried first; it holds NAME/FILE.")
 @click.option(
     "--num-attempts", "--num_attempts", type=click.IntRange(min=1), default=DEFAULT_RETRY.attempts, show_default=True,
     metavar="N", help="Number of attempts for each URL.",
@@ -54,7 +53,6 @@ def download_command(
     selection: Selection,
     jobs: int,
     output_dir: Path,
-    mirror: str | None,
     num_attempts: int,
     progress_format: str,
     dry_run: bool,
@@ -62,6 +60,7 @@ def download_command(
     allow_unverified: bool,
     cache_dir: Path | None,
     offline: bool,
+    mirror: tuple[str, ...],
 ) -> int:
     """Download the source files of models and verify their size and digest.
 
@@ -106,7 +105,7 @@ def download_command(
         return each_model(found, fetch, jobs)
 
 
-def _print_plan(config: ModelConfig, folder: Path, cache_root: Path, mirror: str | None) -> None:
+def _print_plan(config: ModelConfig, folder: Path, cache_root: Path, mirror: tuple[str, ...]) -> None:
     """Print one line per file: its path, size and source."""
     for file in config.files:
         action = plan_file(file, folder / file.name, cache_root)

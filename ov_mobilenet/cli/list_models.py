@@ -71,8 +71,9 @@ def _print(configs: list[ModelConfig], output_format: str) -> None:
             )
         )
     print_table(
-        ("model", "framework", "input", "GFLOPs", "MParams", "top-1", "top-5", "download"), rows, numbers_from=3
-    )
+        ("model", "framework", "input", "GFLOPs", "MParams", "top-1", "top-5", "download"), rows, numbers_from=3,
+        optional=("top-5", "framework", "MParams", "input"),
+    )  # fmt: skip
 
 
 def summary(config: ModelConfig) -> dict[str, Any]:

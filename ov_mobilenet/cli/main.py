@@ -17,6 +17,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from ov_mobilenet._version import __version__
+from ov_mobilenet.cli.configuration import default_map
+from ov_mobilenet.cli.invocation import PROGRAM
+from ov_mobilenet.cli.library_warnings import warnings_in_log
 from ov_mobilenet.cli.verbosity import add_common_options
 from ov_mobilenet.errors import OvMobilenetError
 
@@ -44,10 +47,13 @@ COMMANDS = {
     ),
     "tune": ("ov_mobilenet.cli.tune", "tune_command", "Find the best settings for a model on a device."),
     "devices": ("ov_mobilenet.cli.devices", "devices_command", "Show the devices and what each supports."),
+    "env": ("ov_mobilenet.cli.env", "env_command", "Show versions, devices, caches and settings, for bug reports."),
+    "config": ("ov_mobilenet.cli.config", "config_group", "Show the defaults set by the configuration file."),
     "completion": ("ov_mobilenet.cli.completion", "completion_command", "Print the completion script for a shell."),
 }
 
-PROGRAM = "ov-mobilenet"
+# These commands must also work with a wrong configuration.
+WITHOUT_CONFIGURATION = ("completion", "config", "env")
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
@@ -64,6 +70,16 @@ class _LazyGroup(click.Group):
         module, name, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), name)
         return add_common_options(command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and give it the user's defaults for its options."""
+        name, command, rest = super().resolve_command(ctx, args)
+        is_run = not ctx.resilient_parsing  # otherwise the shell completes a command line
+        if is_run and name is not None and command is not None and name not in WITHOUT_CONFIGURATION:
+            ctx.default_map = {name: default_map(command, rest)}
+        return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -128,7 +144,8 @@ def main(arguments: list[str] | None = None, command: click.Command = cli) -> in
         sys.stdout.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, _on_sigterm())
     try:
-        return _run(sys.argv[1:] if arguments is None else arguments, command)
+        with warnings_in_log():
+            return _run(sys.argv[1:] if arguments is None else arguments, command)
     finally:
         signal.signal(signal.SIGTERM, before)
 

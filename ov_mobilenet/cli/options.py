@@ -66,7 +66,7 @@ def format_option(*formats: str) -> Callable[[F], F]:
 
 
 def lookup(function: F) -> F:
-    """`--config-dir`, `--cache-dir`, `--offline` and `--ir-dir` as one `Lookup` called `lookup`."""
+    """`--config-dir`, `--cache-dir`, `--offline`, `--mirror` and `--ir-dir` as one `Lookup` called `lookup`."""
     function = collect_into(Lookup, "lookup")(function)
     function = click.option(
         "--ir-dir", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR",
@@ -99,8 +99,12 @@ def cache_root(function: F) -> F:
 
 
 def cache_dir(function: F) -> F:
-    """`--cache-dir` and `--offline`."""
-    return cache_root(click.option("--offline", is_flag=True, help="Do not use the network.")(function))
+    """`--cache-dir`, `--offline` and `--mirror`."""
+    function = click.option(
+        "--mirror", multiple=True, metavar="DIR|URL", help="Folder or URL that is tried first; it holds NAME/FILE; "
+        "repeatable.",
+    )(function)  # fmt: skip
+    return cache_root(click.option("--offline/--no-offline", default=False, help="Do not use the network.")(function))
 
 
 def config_dirs(function: F) -> F:

@@ -81,7 +81,7 @@ EXIT_NOTHING_FOUND = 3
     "--sample", type=click.IntRange(min=1), metavar="N",
     help="Use N images of the dataset drawn at random (default: 200, unless --limit is given).",
 )  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of --sample.")
+@click.option("--seed", type=int, metavar="N", help="Seed of --sample (default: 0).")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Profile to write (default: NAME.profile.yml in the current folder); an existing file is replaced.",
@@ -105,7 +105,7 @@ def tune_command(
     annotations: Path | None,
     limit: int | None,
     sample: int | None,
-    seed: int,
+    seed: int | None,
     output: Path | None,
     output_format: str,
     lookup: Lookup,
@@ -130,12 +130,12 @@ def tune_command(
         raise UsageError("--max-drop and --dataset must be given together")
     if annotations is not None and dataset is None:
         raise UsageError("--annotations requires --dataset")
-    further: TuneOptions = {
-        "config_dirs": lookup.config_dirs, "cache_dir": lookup.cache_dir, "offline": lookup.offline,
-        "ir_dir": lookup.ir_dir,
-    }  # fmt: skip
+    if seed is not None and (dataset is None or (limit is not None and sample is None)):
+        raise UsageError("--seed requires --sample", expected="--dataset DIR --sample N --seed S")
+    further: TuneOptions = {}
+    further.update(lookup.as_options())  # type: ignore[typeddict-item]
     if dataset is not None:
-        further.update({"annotations": annotations, "limit": limit, "sample": sample, "seed": seed})
+        further.update({"annotations": annotations, "limit": limit, "sample": sample, "seed": seed or 0})
     with _progress(context) as on_step:
         found = tune(
             model, device=device, objective=objective, latency_budget_ms=latency_budget_ms, precision=precision,

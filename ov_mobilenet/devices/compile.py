@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ov_mobilenet.devices import model_cache
 from ov_mobilenet.devices.drivers import reason_of
 from ov_mobilenet.devices.names import DeviceName, check_available, check_known, family, parse_device
+from ov_mobilenet.devices.processors import cpus_in_mask, usable_cpus
 from ov_mobilenet.devices.properties import (
     as_text,
     devices_behind,
@@ -128,7 +129,9 @@ def _compile(model: ov.Model, settings: DeviceSettings, core: Any) -> tuple[Any,
         _check_property(name, device, supported)
     check_rules(device, model, settings, core)
     folder = model_cache.folder(settings.model_cache, map(family, device.candidates(core)))
-    config = requested if folder is None else {**requested, "CACHE_DIR": str(folder)}
+    config = {**_threads_for_quota(device, requested, core), **requested}
+    if folder is not None:
+        config["CACHE_DIR"] = str(folder)
     try:
         compiled = core.compile_model(model, settings.device, config)
     except RuntimeError as error:
@@ -140,6 +143,21 @@ def _compile(model: ov.Model, settings: DeviceSettings, core: Any) -> tuple[Any,
     if folder is not None:
         model_cache.prune(folder)
     return compiled, {*supported, *_NOT_REPORTED}
+
+
+def _threads_for_quota(device: DeviceName, requested: Mapping[str, str], core: Any) -> dict[str, str]:
+    """The number of CPU threads for a container whose CPU quota is lower than its number of CPUs; empty otherwise.
+
+    OpenVINO starts one thread per CPU in the affinity mask and does not read the quota. The threads then use up the
+    quota together and are all stopped until the next period of 100 ms: with half a CPU on two CPUs, the p99 latency is
+    33 ms with two threads and 11 ms with one, and one thread gives 1.4 times the throughput.
+    """
+    own = {"INFERENCE_NUM_THREADS", "DEVICE_PROPERTIES"} & requested.keys()
+    usable = usable_cpus()
+    if own or usable >= cpus_in_mask() or set(map(family, device.candidates(core))) != {"CPU"}:
+        return {}
+    streams = requested.get("NUM_STREAMS", "")
+    return {"INFERENCE_NUM_THREADS": str(max(usable, int(streams) if streams.isdecimal() else 1))}
 
 
 def _compile_fallback(model: ov.Model, settings: DeviceSettings, core: Any, first: DeviceError) -> tuple[Any, set[str]]:

@@ -2,7 +2,8 @@
 
     ROOT/files/sha384/ab/abcdef…            a verified file
     ROOT/files/sha384/ab/abcdef….part       an unfinished file, with its metadata in `.part.json`
-    ROOT/locks/…                            one lock per file, held while the file is written
+    ROOT/ir/…                               the folder of a converted model
+    ROOT/locks/…                            one lock per file or folder, held while it is written; holds its path
 
 Only verified files are added, and a file is verified again when it is used: a corrupt file is fetched again.
 """
@@ -48,6 +49,8 @@ def locked(root: Path, path: Path) -> Iterator[None]:
     except OSError:
         yield
         return
+    with suppress(OSError):  # Windows locks the content too
+        Path(lock.lock_file).write_text(f"{path}\n", "utf-8", errors="surrogateescape")
     try:
         yield
     finally:
@@ -92,8 +95,6 @@ def remove(root: Path, entry: CacheEntry) -> bool:
     import filelock
 
     lock = _lock(root, entry.path.with_name(entry.path.name.removesuffix(".part")))
-    if entry.kind == "ir":
-        lock = filelock.FileLock(entry.path / ".lock")
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:

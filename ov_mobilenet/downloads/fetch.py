@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from ov_mobilenet.downloads import cache, events
 from ov_mobilenet.downloads.attempts import DEFAULT_RETRY, Retry, discard, fetch_url
@@ -43,7 +43,7 @@ def download(
     *,
     cache_root: Path | None = None,
     offline: bool = False,
-    mirror: str | None = None,
+    mirror: str | Sequence[str] | None = None,
     retry: Retry = DEFAULT_RETRY,
     transport: Transport | None = None,
     allow_unverified: bool = False,
@@ -59,7 +59,7 @@ def download(
         folder: the model's download folder.
         cache_root: folder of the content-addressed cache; None for the user's default cache.
         offline: whether downloads are forbidden; files are then only copied from the cache and from local sources.
-        mirror: a folder or an https URL that holds the files as NAME/FILE; tried before all other sources.
+        mirror: a folder or an https URL that holds the files as NAME/FILE, or several; tried before all other sources.
         retry: attempts for each URL, and the delays between them.
         transport: opens URLs; None for https.
         allow_unverified: whether to accept files without a digest in the description.
@@ -68,8 +68,8 @@ def download(
     Raises:
         HashMismatchError: a source has bytes that do not match the description, and no other source has the file.
         OfflineError: a file is missing and `offline` is set.
-        DownloadError: all sources failed (the message gives URL, destination, size, digest, and a command to
-            download the file manually), or the folder cannot be written.
+        DownloadError: all sources failed (the message gives the reason of each host and a command to download the
+            file manually), or the folder cannot be written.
         ArchiveError: an archive is broken or unsafe.
         ConfigError: a `regex_replace` does not match the file.
     """
@@ -145,7 +145,7 @@ class _Context:
     folder: Path
     cache_root: Path
     offline: bool
-    mirror: str | None
+    mirror: str | Sequence[str] | None
     retry: Retry
     transport: Transport
     on_event: OnEvent
@@ -165,6 +165,7 @@ def _obtain(context: _Context, file: ModelFile, *, patched: bool) -> None:
                 stored = cache.entry(context.cache_root, file.checksum)
                 with cache.locked(context.cache_root, stored):
                     _copy(stored, target, file)
+                log.info("%s: %s is from the cache: %s", name, file.name, stored)
             elif action == "fetch":
                 _fetch(context, file, target)
             if patched:
@@ -182,13 +183,14 @@ def _copy(source: Path, target: Path, file: ModelFile, on_size: Callable[[int], 
     cache.write_verified(cache.read_chunks(source), target, file, on_size=on_size)
 
 
-def sources_of(config: ModelConfig, file: ModelFile, mirror: str | None) -> list[Path | str]:
+def sources_of(config: ModelConfig, file: ModelFile, mirror: str | Sequence[str] | None) -> list[Path | str]:
     """The sources of a file, paths and URLs, in the order in which they are tried."""
     found: list[Path | str] = []
-    if mirror is not None and "://" in mirror:
-        found.append(f"{mirror.rstrip('/')}/{config.name}/{quote(file.name)}")
-    elif mirror is not None:
-        found.append(Path(mirror) / config.name / file.name)
+    for one in [mirror] if isinstance(mirror, str) else mirror or ():
+        if "://" in one:
+            found.append(f"{one.rstrip('/')}/{config.name}/{quote(file.name)}")
+        else:
+            found.append(Path(one) / config.name / file.name)
     found += [s.url if isinstance(s, HttpSource) else config.folder / s.path for s in file.sources]
     return found
 
@@ -199,10 +201,12 @@ def _fetch(context: _Context, file: ModelFile, target: Path) -> None:
         try:
             if isinstance(source, Path):
                 _copy(source, target, file, _progress(context, file))
-                return
-            if not context.offline:
+            elif not context.offline:
                 _fetch_url(context, source, file, target)
-                return
+            else:
+                continue
+            log.info("%s: %s is from %s", context.config.name, file.name, source)
+            return
         except (DownloadError, OSError) as error:
             log.info("%s: %s failed: %s", context.config.name, source, error)
             failures.append(error)
@@ -248,24 +252,38 @@ def _failure(
     context: _Context, file: ModelFile, target: Path, failures: list[DownloadError | OSError]
 ) -> DownloadError:
     urls = [source.url for source in file.sources if isinstance(source, HttpSource)]
-    sources = ", ".join(map(str, sources_of(context.config, file, context.mirror)))
+    expected = f"{file.size} bytes with {_wanted(file)} at {target}"
+    manually = f"To download it manually: {_curl(target, urls[-1])}" if urls else "Copy the file there"
+    kind: type[DownloadError] = HashMismatchError
+    what = f"cannot fetch {file.name} from {', '.join(map(str, sources_of(context.config, file, context.mirror)))}"
+    if not any(isinstance(failure, HashMismatchError) for failure in failures):
+        if not (context.offline and urls):
+            return _not_fetched(context, file, failures, expected, manually)
+        kind = OfflineError
+        what = f"{file.name} is not on disk and cannot be downloaded in offline mode ({', '.join(urls)})"
     tried = "; ".join(" ".join(str(failure).split()) for failure in failures)
-    kind: type[DownloadError] = DownloadError
-    what = f"cannot fetch {file.name} from {sources}"
-    if any(isinstance(failure, HashMismatchError) for failure in failures):
-        kind = HashMismatchError
-    elif context.offline and urls:
-        kind, what = (
-            OfflineError,
-            f"{file.name} is not on disk and cannot be downloaded in offline mode ({', '.join(urls)})",
-        )
-    return kind(
-        what,
-        where=context.config.name,
-        expected=f"{file.size} bytes with {_wanted(file)} at {target}",
-        got=tried or "no file",
-        fix=f"To download it manually: {_curl(target, urls[-1])}" if urls else "Copy the file there",
-    )
+    return kind(what, where=context.config.name, expected=expected, got=tried or "no file", fix=manually)
+
+
+def _not_fetched(
+    context: _Context, file: ModelFile, failures: list[DownloadError | OSError], expected: str, manually: str
+) -> DownloadError:
+    """The error of a file that no source has: each host with its reason once, and what to do about the first one."""
+    log.info("%s: %s: expected %s", context.config.name, file.name, expected)
+    reasons = "; ".join(dict.fromkeys(map(_reason, failures)))
+    advice = next((failure.fix for failure in failures if isinstance(failure, DownloadError) and failure.fix), None)
+    return DownloadError(
+        f"cannot download {file.name}: {reasons or 'there is no source'}",
+        where=context.config.name, fix=manually if advice is None else f"{advice}. {manually}",
+    )  # fmt: skip
+
+
+def _reason(failure: DownloadError | OSError) -> str:
+    """One failed source with the host instead of the whole URL."""
+    if not isinstance(failure, DownloadError):
+        return " ".join(str(failure).split())
+    where = urlsplit(failure.where or "").hostname or failure.where
+    return str(DownloadError(failure.what, where=where, expected=failure.expected, got=failure.got))
 
 
 def _curl(target: Path, url: str) -> str:

@@ -6,6 +6,7 @@ default, checks the scheme of every redirect, honours the proxy variables, and s
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,10 +17,13 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from ov_mobilenet._version import __version__
+from ov_mobilenet.downloads.reasons import connection_reason, status_reason
 from ov_mobilenet.errors import DownloadError
 
 if TYPE_CHECKING:
     import requests
+
+log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 14  # small, because an incomplete chunk is lost with the connection
 CONNECT_TIMEOUT_S = 10.0
@@ -153,7 +157,8 @@ def _refused(response: requests.Response, url: str) -> DownloadError:
     response.close()
     transient = response.status_code in TRANSIENT_STATUS or response.status_code == 416
     kind = TransientError if transient else DownloadError
-    error = kind("the server refused the request", where=url, expected="status 200", got=response.status_code)
+    reason = status_reason(response.status_code)
+    error = kind(reason.words, where=url, fix=reason.advice)
     if isinstance(error, TransientError):
         error.retry_after_s = _retry_after(response)
         error.restart = response.status_code == 416
@@ -185,7 +190,6 @@ def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedReque
 
 
 def _failed(url: str, error: BaseException) -> TransientError:
-    """An error with the innermost reason: requests wraps the error of urllib3, which wraps that of the socket."""
-    while error.__cause__ is not None or error.__context__ is not None:
-        error = error.__cause__ or error.__context__ or error
-    return TransientError(f"connection failed ({type(error).__name__}: {error})", where=url)
+    log.info("%s: %r", url, error)
+    reason = connection_reason(error)
+    return TransientError(f"connection failed ({reason.words})", where=url, fix=reason.advice)

@@ -18,7 +18,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.errors import MissingDependencyError, OutputError
+from ov_mobilenet.errors import MissingDependencyError, OutputError, install_extra
 from ov_mobilenet.outputs.output_files import write_error
 from ov_mobilenet.outputs.sink import COLUMNS, Cell, ResultKey, Sink, result_rows
 
@@ -152,9 +152,7 @@ def parquet_schema() -> pa.Schema:
         import pyarrow as pa
         import pyarrow.parquet  # fails if the installation is broken
     except ImportError as error:
-        raise MissingDependencyError(
-            f"Parquet needs pyarrow ({error})", fix="Run: pip install 'ov-mobilenet[parquet]'"
-        ) from error
+        raise MissingDependencyError(f"Parquet needs pyarrow ({error})", fix=install_extra("parquet")) from error
     types = {**INTEGERS, **dict.fromkeys(TEXTS, "string")}
     return pa.schema([(name, types.get(name, "float64")) for name in COLUMNS])
 

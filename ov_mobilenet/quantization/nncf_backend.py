@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ov_mobilenet.errors import ConversionError, MissingDependencyError
+from ov_mobilenet.errors import ConversionError, MissingDependencyError, install_extra
 from ov_mobilenet.ir.layout import input_layout
 from ov_mobilenet.quantization.topology import QuantisationScheme
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.ir.record import IrRecord
 
 OLDEST_OPENVINO = 2026
-_INSTALL = 'Install it: pip install "ov-mobilenet[quantize]"'
+_INSTALL = install_extra("quantize")
 
 
 @dataclass(frozen=True)

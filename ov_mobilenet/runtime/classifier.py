@@ -122,7 +122,8 @@ class Classifier(LoadedModel):
             batch_size: images per request; None for the fastest on this device.
             requests: number of infer requests; None for the `nireq` of `load_classifier`; if that is None, eight per
                 stream on the CPU, where inference and decoding take turns, and twice the optimum on other devices.
-            workers: number of decoding threads; None for one per core.
+            workers: number of decoding threads; None for one per CPU that this
+                process may use.
             live: whether the inputs arrive in real time, as from a camera. An input is then taken only when a request
                 is free, so that the newest frame is classified; `batch_size` is 1, and the defaults are one worker and
                 one request per stream. None: True for a live source of `open_inputs`, otherwise False.

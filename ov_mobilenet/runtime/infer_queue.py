@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, cast, overload
 
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.runtime.items import as_item
@@ -13,11 +13,19 @@ from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Failure, Result
 from ov_mobilenet.runtime.scheduler import Pacing, Scheduler
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from ov_mobilenet.runtime.items import Image, Item, Prepared
     from ov_mobilenet.runtime.loaded_model import LoadedModel
 
+    K = TypeVar("K", bound=Hashable, default=Hashable)
+else:
+    from typing import TypeVar
 
-class InferQueue:
+    K = TypeVar("K")
+
+
+class InferQueue(Generic[K]):
     """Classifies many images at the speed of the device, in bounded memory.
 
     Thread-safe: any number of threads may submit images and take results. Every submitted image gives exactly one
@@ -28,6 +36,9 @@ class InferQueue:
             threading.Thread(target=feed, args=(queue,)).start()     # submits images, then calls queue.close()
             for key, result in queue:
                 ...
+
+    For type checkers, `InferQueue[str](classifier)` takes and returns keys of type str. Without a type, any hashable
+    value is a key, and an image may have none.
 
     Attributes:
         requests: number of infer requests.
@@ -87,6 +98,10 @@ class InferQueue:
             clock=clock,
         )
 
+    @overload
+    def submit(self, image: Image | Item, key: K) -> None: ...
+    @overload
+    def submit(self: InferQueue[Hashable], image: Image | Item) -> None: ...
     def submit(self, image: Image | Item, key: Hashable = None) -> None:
         """Submit an image; waits while the queue is at its capacity.
 
@@ -103,10 +118,17 @@ class InferQueue:
             MissingDependencyError: the library that reads images cannot be imported.
         """
         item = as_item(image, "frame" if key is None else str(key))
-        self.submit_prepared(self._classifier.prepare_or_fail(item), key)
+        self._submit(self._classifier.prepare_or_fail(item), key)
 
+    @overload
+    def submit_prepared(self, prepared: Prepared | Failure, key: K) -> None: ...
+    @overload
+    def submit_prepared(self: InferQueue[Hashable], prepared: Prepared | Failure) -> None: ...
     def submit_prepared(self, prepared: Prepared | Failure, key: Hashable = None) -> None:
         """Submit the return value of `Classifier.prepare`, or a failure to return as the result of this image."""
+        self._submit(prepared, key)
+
+    def _submit(self, prepared: Prepared | Failure, key: Hashable) -> None:
         self._scheduler.fill(self._scheduler.admit(), key, prepared)
 
     def close(self, *, cancel: bool = False) -> None:
@@ -117,7 +139,7 @@ class InferQueue:
         """
         self._scheduler.close(cancel=cancel)
 
-    def __enter__(self) -> InferQueue:
+    def __enter__(self) -> InferQueue[K]:
         return self
 
     def __exit__(
@@ -125,16 +147,17 @@ class InferQueue:
     ) -> None:
         self.close(cancel=kind is not None)
 
-    def __iter__(self) -> Iterator[tuple[Hashable, Result]]:
+    def __iter__(self) -> Iterator[tuple[K, Result]]:
         return self
 
-    def __next__(self) -> tuple[Hashable, Result]:
+    def __next__(self) -> tuple[K, Result]:
         """The next key and result; waits for it. Iteration ends when the queue is closed and all results are taken.
 
         Raises:
             DeviceError: the device is lost; raised once, after the results of all submitted images.
         """
-        return self._scheduler.take()
+        key, result = self._scheduler.take()
+        return cast(K, key), result
 
 
 def default_capacity(batch_size: int, requests: int) -> int:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from ov_mobilenet.errors import ImageError, MissingDependencyError, UsageError, printable
 from ov_mobilenet.images.load_image import DecodeMode, load_image
 from ov_mobilenet.images.yuv_planes import frame_height, to_planes
-from ov_mobilenet.runtime.items import Item, Prepared
+from ov_mobilenet.runtime.items import Item, Prepared, as_item
 from ov_mobilenet.zoo.geometry import Geometry, Library
 
 if TYPE_CHECKING:
     from ov_mobilenet.devices.compile import Compiled
     from ov_mobilenet.ir.record import IrRecord
+    from ov_mobilenet.runtime.items import Image
     from ov_mobilenet.runtime.results import Failure
 
 
@@ -143,13 +144,19 @@ class LoadedModel:
                 )
             return self._by_batch[batch]
 
-    def prepare(self, item: Item) -> Prepared:
-        """Read an image and bring it to the model's input size.
+    def prepare(self, image: Image | Item) -> Prepared:
+        """Read an image and bring it to the model's input size, for `InferQueue.submit_prepared`.
+
+        Thread-safe: decode in threads of your own and submit what they return.
+
+        Args:
+            image: a path, the bytes of an image file, or a frame: uint8 (H, W, 3) BGR.
 
         Raises:
             ImageError: the image cannot be read, or is not a frame.
         """
         started = perf_counter()
+        item = as_item(image, "image 0")
         if isinstance(item.image, ImageError):
             raise item.image
         loaded = load_image(

@@ -9,9 +9,9 @@ One JSON line per image, either of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, json
 from msgspec.structs import replace
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 DEFAULT_TOP_K = 5
 NOT_FINITE = "the network returned values that are not finite (NaN or infinity)"
+
+
+def as_json_object(value: Struct) -> dict[str, Any]:
+    """A value as the dictionaries, lists, texts and numbers of its JSON form."""
+    document: dict[str, Any] = json.decode(json.encode(value))
+    return document
 
 
 class Prediction(Struct, frozen=True):
@@ -68,6 +74,10 @@ class Classification(Struct, frozen=True, omit_defaults=True):
         """The most probable class."""
         return self.predictions[0]
 
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of `classify --format jsonl`, as dictionaries, lists, texts and numbers."""
+        return as_json_object(self)
+
     def at_least(self, probability: float) -> Classification:
         """A copy without the classes below this probability; it may have no predictions."""
         return replace(self, predictions=tuple(p for p in self.predictions if p.probability >= probability))
@@ -80,6 +90,10 @@ class Failure(Struct, frozen=True, omit_defaults=True):
     error: str
     frame: int | None = None
     time_s: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of `classify --format jsonl`, as dictionaries, texts and numbers."""
+        return as_json_object(self)
 
 
 Result = Classification | Failure

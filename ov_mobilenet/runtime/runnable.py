@@ -83,16 +83,25 @@ class Runnable:
         check_at_least_1(batch_size=batch_size)
         queue_settings = default_to_throughput(settings)
 
+        def compile_for(network: ov.Model, chosen: DeviceSettings) -> Compiled:
+            compiled = compiler(network, chosen)
+            log.info(
+                "%s: compiled for %s: inference precision %s, %s streams, batch size %s", self.xml, compiled.device,
+                compiled.inference_precision or "not reported", compiled.num_streams or "not reported",
+                network.inputs[0].get_partial_shape()[0],
+            )  # fmt: skip
+            return compiled
+
         def compile_batch(batch: int, chosen: DeviceSettings = queue_settings) -> Compiled:
             network = self.network.clone()
             network.reshape([batch, *list(self.network.inputs[0].get_partial_shape())[1:]])
-            return compiler(network, chosen)
+            return compile_for(network, chosen)
 
         own_batch = self.network.inputs[0].get_partial_shape()[0]
         has_batch = own_batch.is_static and own_batch.get_length() == batch_size
         # Without a host geometry frames may differ in size, and then cannot share a request.
         if batch_size is None or self.geometry is None or has_batch:
-            compiled = compiler(self.network, settings)
+            compiled = compile_for(self.network, settings)
         else:
             compiled = compile_batch(batch_size, settings)
         # An IR of another tool may not work with a changed batch size.

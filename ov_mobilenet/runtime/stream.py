@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sized
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.runtime.defaults import MANY_IMAGES
 from ov_mobilenet.runtime.infer_queue import check_at_least_1, default_capacity
 from ov_mobilenet.runtime.items import Item, as_item
@@ -56,7 +56,7 @@ def stream(
     else:
         if batch_size is None and (count_of(inputs) or MANY_IMAGES) >= MANY_IMAGES:
             batch_size = loaded.stream_batch
-        model, workers = loaded.compiled(batch_size), workers or os.cpu_count() or 1
+        model, workers = loaded.compiled(batch_size), workers or usable_cpus()
         requests = requests or default_requests(loaded, model)
         pacing = _pacing(loaded, model, requests, workers)
     scheduler = Scheduler(

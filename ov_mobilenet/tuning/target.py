@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ from ov_mobilenet.benchmarking.resources import Meter
 from ov_mobilenet.benchmarking.workloads import EndToEnd, Inference
 from ov_mobilenet.devices.compile import compile_model
 from ov_mobilenet.devices.names import family, parse_device
+from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.devices.rules import precisions
 from ov_mobilenet.devices.settings import INFERENCE_PRECISIONS, DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import UsageError
@@ -100,7 +100,7 @@ class TuningTarget:
         fixed = one_request or kind in ("NPU", "") or self._default.input_size is None
         batches = {batch} if fixed else {*BATCHES, batch}
         requests: tuple[int | None, ...] = (1,) if one_request else self._request_counts(default.requests)
-        cores = _usable_cores() if kind == "CPU" else 1
+        cores = usable_cpus() if kind == "CPU" else 1
         return SearchSpace(
             default=Candidate(options[0], batch, requests=1 if one_request else None),
             precisions=options,
@@ -216,7 +216,7 @@ class TuningTarget:
             largest = int(self._core.get_property(self.device, "RANGE_FOR_STREAMS")[1])
         except RuntimeError:
             return 1
-        return min(largest, _usable_cores()) if kind == "CPU" else largest
+        return min(largest, usable_cpus()) if kind == "CPU" else largest
 
 
 def _with_default(values: Iterable[int], default: float) -> tuple[int | None, ...]:
@@ -228,10 +228,6 @@ def _with_default(values: Iterable[int], default: float) -> tuple[int | None, ..
 def _powers_of_2(largest: int) -> list[int]:
     """1, 2, 4, … up to the largest value, which is included."""
     return sorted({1 << power for power in range(int(math.log2(largest)) + 1)} | {largest})
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _as_inference_precision(name: str) -> InferencePrecision:

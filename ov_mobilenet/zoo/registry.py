@@ -99,6 +99,8 @@ def find_config(model: str | Path, *, config_dirs: Iterable[Path] = ()) -> Model
 
 
 def _unknown(name: str, config_dirs: Iterable[Path]) -> UnknownModelError:
+    if glob.has_magic(name):
+        return UnknownModelError(f"no model matches {name!r}", fix="Run `ov-mobilenet list` to see all models")
     close = difflib.get_close_matches(name, model_names(config_dirs=config_dirs), n=2, cutoff=0.5)
     hint = f"Did you mean {' or '.join(close)}? " if close else ""
     return UnknownModelError(

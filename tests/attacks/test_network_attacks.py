@@ -176,7 +176,7 @@ def test_wrong_answer_to_every_range_request(served: ServedModel) -> None:
     served.on(
         serve(served.content, stop_after=served.half()), wrong_range(served, 3, len(served.content), served.content[3:])
     )
-    with pytest.raises(DownloadError, match="status 200, got 206|invalid response to a range request"):
+    with pytest.raises(DownloadError, match="status 206|invalid response to a range request"):
         served.download()
     assert not served.target.exists()
 
@@ -202,7 +202,7 @@ def test_range_not_satisfiable(served: ServedModel) -> None:
 
 def test_partial_answer_that_was_not_requested(served: ServedModel) -> None:
     served.on(wrong_range(served, 0, len(served.content), served.content))
-    with pytest.raises(DownloadError, match="expected status 200, got 206"):
+    with pytest.raises(DownloadError, match="status 206"):
         served.download()
     assert served.nothing_kept()
 

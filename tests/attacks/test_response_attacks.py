@@ -142,7 +142,7 @@ def test_redirect(served: ServedModel) -> None:
 
 def test_redirect_to_https_that_fails(served: ServedModel) -> None:
     served.on(says(302, Location=served.server.url.replace("http", "https") + "/net.onnx"))
-    with pytest.raises(DownloadError, match="connection failed.*SSL"):
+    with pytest.raises(DownloadError, match="no encrypted connection"):
         served.download(attempts=1)
     assert served.nothing_kept()
 
@@ -164,7 +164,7 @@ def test_redirect_to_http_is_refused(served: ServedModel, certificate: Path, mon
 def test_https(served: ServedModel, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(certificate) as secure:
         source = secure.on("/net.onnx", serve(served.content))
-        with pytest.raises(DownloadError, match=r"(?i)certificate verify failed"):
+        with pytest.raises(DownloadError, match="certificate is not accepted"):
             served.download(source, attempts=1, allow_http=False)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
         served.download(source, allow_http=False)
@@ -274,7 +274,7 @@ def test_transient_status_is_retried(status: int, served: ServedModel) -> None:
 @pytest.mark.parametrize("status", [204, 304, 400, 401, 403, 404, 410, 501])
 def test_permanent_status_is_not_retried(status: int, served: ServedModel) -> None:
     served.on(says(status))
-    with pytest.raises(DownloadError, match=f"the server refused the request: expected status 200, got {status}"):
+    with pytest.raises(DownloadError, match=rf"the server .* \(status {status}\)"):
         served.download()
     assert (len(served.server.exchanges), served.waits) == (1, [])
     assert served.nothing_kept()

@@ -150,7 +150,7 @@ def test_the_table_is_on_stdout_and_messages_on_stderr(
         (["convert", "{model}", "--precisions", "FP8"], 2, "unknown precision"),
         (["convert", "{model}", "--batch", "0"], 2, "invalid --batch"),
         (["frobnicate"], 2, "No such command"),
-        (["list", "nothing-like-it*"], 2, "unknown model"),
+        (["list", "nothing-like-it*"], 2, "no model matches 'nothing-like-it*'"),
         (["download", "mobilenetv2-7", "--offline", "-o", "{empty}"], 1, "cannot be downloaded in offline mode"),
     ],
 )

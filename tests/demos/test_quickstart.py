@@ -20,12 +20,17 @@ def test_it_has_ten_cells_without_stored_outputs() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # warnings of the Jupyter packages
-def test_all_cells_run_and_print_the_expected_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_cells_run_print_the_expected_results_and_leave_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no network
+    for folder in ("tmp", "work"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     notebook = nbformat.read(NOTEBOOK, 4)
-    client = nbclient.NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(tmp_path)}})
+    client = nbclient.NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(tmp_path / "work")}})
     client.execute()
     printed = "".join(
         output.get("text") or output["data"]["text/plain"]
@@ -37,4 +42,6 @@ def test_all_cells_run_and_print_the_expected_results(tmp_path: Path, monkeypatc
     assert "True" in printed
     assert "images per second end to end" in printed
     assert "'inference': (" in printed
-    assert (tmp_path / "quickstart" / "FP16" / "mobilenet-v1-0.25-128-signs.xml").is_file()
+    assert "FP16/mobilenet-v1-0.25-128-signs.xml" in printed
+    assert list((tmp_path / "work").iterdir()) == []
+    assert [path for path in (tmp_path / "tmp").rglob("*") if path.suffix in (".xml", ".bin", ".onnx")] == []

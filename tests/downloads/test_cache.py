@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import filelock
 import pytest
 
 from ov_mobilenet.downloads import cache
@@ -54,7 +53,7 @@ def test_removing_an_entry_removes_its_metadata(tmp_path: Path) -> None:
 
 def test_a_locked_entry_is_not_removed(tmp_path: Path) -> None:
     stored, part, folder = fill(tmp_path)
-    with cache.locked(tmp_path, stored), filelock.FileLock(folder / ".lock"):
+    with cache.locked(tmp_path, stored), cache.locked(tmp_path, folder):
         removed = {entry.path: cache.remove(tmp_path, entry) for entry in cache.entries(tmp_path)}
     assert removed == {stored: False, part: True, folder: False}
     assert stored.exists()

@@ -142,7 +142,7 @@ def test_a_redirect_to_an_invalid_url_is_a_download_error(location: str, server:
 @pytest.mark.parametrize("status", [204, 206, 304, 403, 404, 500, 503])
 def test_another_status_is_an_error_that_names_it(status: int, server: FakeServer) -> None:
     server[URL] = response = FakeResponse(status)
-    with pytest.raises(DownloadError, match=f"expected status 200, got {status}") as caught:
+    with pytest.raises(DownloadError, match=rf"\(status {status}\)") as caught:
         _read()
     assert URL in str(caught.value)
     assert response.closed
@@ -150,7 +150,7 @@ def test_another_status_is_an_error_that_names_it(status: int, server: FakeServe
 
 @pytest.mark.parametrize(
     "error",
-    [requests.ConnectionError("no route"), requests.Timeout("no route"), OSError("no route"), ValueError("no route")],
+    [requests.ConnectionError("no route"), OSError("no route"), ValueError("no route")],
 )
 def test_a_connection_that_fails_is_a_download_error(error: Exception, server: FakeServer) -> None:
     server[URL] = error
@@ -167,14 +167,14 @@ def test_the_innermost_reason_is_given(server: FakeServer) -> None:
             raise requests.ConnectionError("a long story") from inner
     except requests.ConnectionError as error:
         server[URL] = error
-    with pytest.raises(DownloadError, match="OSError: certificate has expired") as caught:
+    with pytest.raises(DownloadError, match="certificate has expired") as caught:
         _read()
     assert "a long story" not in str(caught.value)
 
 
 def test_a_connection_that_drops_is_a_download_error(server: FakeServer) -> None:
-    server[URL] = FakeResponse(content=(b"abc", requests.ConnectionError("reset by peer")))
-    with pytest.raises(DownloadError, match="connection failed .*reset by peer"):
+    server[URL] = FakeResponse(content=(b"abc", requests.exceptions.ChunkedEncodingError("reset by peer")))
+    with pytest.raises(DownloadError, match="connection failed .*closed early"):
         _read()
 
 

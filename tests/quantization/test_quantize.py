@@ -162,7 +162,7 @@ def test_an_old_openvino_is_refused_and_the_extra_is_named(
     xml: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("openvino.get_version", lambda: "2025.4.0-1")
-    with pytest.raises(MissingDependencyError, match=r"ov-mobilenet\[quantize\]"):
+    with pytest.raises(MissingDependencyError, match=r"\[quantize\]"):
         ovm.quantize(xml, images)
 
 

@@ -22,6 +22,7 @@ MISTAKES = {
     "wrong value": ('hint="latency"', 'hint="fastest"'),
     "wrong result": ("probability: float = single.best.probability", "probability: str = single.best.probability"),
     "failure not handled": ("if isinstance(result, ovm.Failure):", "if not result.source:"),
+    "wrong key": ("numbered.submit(frame, key=3)", 'numbered.submit(frame, key="3")'),
     "wrong benchmark option": ("time_s=2, mode", 'time_s="2", mode'),
 }
 

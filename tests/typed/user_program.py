@@ -53,6 +53,13 @@ def classify(xml: Path, frame: NDArray[np.uint8]) -> list[str]:
         queue.close()
         for key, answer in queue:
             print(key, answer.source)
+    with ovm.InferQueue[int](classifier, top_k=1) as numbered:
+        numbered.submit(frame, key=3)
+        prepared: ovm.Prepared = classifier.prepare(frame)
+        numbered.submit_prepared(prepared, 4)
+        numbered.close()
+        sources: dict[int, str] = {number: answer.source for number, answer in numbered}
+    print(sources[3], single.to_dict()["predictions"])
     return labels
 
 

@@ -40,7 +40,7 @@ def test_several_patterns_give_each_model_once() -> None:
 
 
 def test_a_pattern_that_matches_nothing_is_an_error() -> None:
-    with pytest.raises(UnknownModelError, match=r"unknown model 'resnet\*'"):
+    with pytest.raises(UnknownModelError, match=r"no model matches 'resnet\*'"):
         list_models(V1, "resnet*")
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import statistics
 import tempfile
 import time
@@ -30,6 +29,7 @@ from images import drawings
 from PIL import Image, ImageOps
 
 import ov_mobilenet as ovm
+from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.images.load_image import DECODE_MODES, DecodeMode, load_image
 from ov_mobilenet.zoo.geometry import Geometry, parse_geometry
 
@@ -154,10 +154,10 @@ def main() -> None:
     parser.add_argument("--images", type=Path)
     parser.add_argument("--models", nargs="*", default=[])
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=usable_cpus())
     options = parser.parse_args()
     cv2.setNumThreads(1)  # the decoding threads of this program are enough
-    print(f"{os.cpu_count()} CPUs, Pillow {PIL.__version__}, OpenCV {cv2.__version__}, NumPy {np.__version__}")
+    print(f"{usable_cpus()} CPUs, Pillow {PIL.__version__}, OpenCV {cv2.__version__}, NumPy {np.__version__}")
     distinct = files(options.images)
     data = list(islice(cycle(distinct), COUNT))
     compare_geometry(distinct[:200], options.pairs)

@@ -33,9 +33,10 @@ from infer_rate import runs_per_second
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
+from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.images.load_image import load_image
 
-WORKERS = os.cpu_count() or 1
+WORKERS = usable_cpus()
 ENVIRONMENT = {**os.environ, "CI": "true", "PYTHONPATH": str(ROOT)}
 
 

@@ -28,6 +28,7 @@ from ov_mobilenet.benchmarking.latency import summary
 from ov_mobilenet.benchmarking.loops import Limit, TimedRun
 from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.benchmarking.workloads import Inference
+from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.tuning.tuner import Tuned
 
 RUNS = 10
@@ -123,7 +124,7 @@ def main() -> None:
     parser.add_argument("--budget-ms", type=float)
     parser.add_argument("--end-to-end", action="store_true")
     options = parser.parse_args()
-    print(f"{ov.Core().get_property('CPU', 'FULL_DEVICE_NAME')}, {os.cpu_count()} cores, OpenVINO {ov.get_version()}")
+    print(f"{ov.Core().get_property('CPU', 'FULL_DEVICE_NAME')}, {usable_cpus()} cores, OpenVINO {ov.get_version()}")
     with tempfile.TemporaryDirectory() as folder:
         files = folder_of_images(Path(folder) / "images", options.images) if options.end_to_end else []
         for xml in options.xml:

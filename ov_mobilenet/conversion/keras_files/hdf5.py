@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ov_mobilenet.errors import ConversionError, MissingDependencyError
+from ov_mobilenet.errors import ConversionError, MissingDependencyError, install_extra
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ MAX_OBJECTS = 20_000
 MAX_DEPTH = 24
 _BUILT_IN_FILTERS = {1, 2, 3}  # deflate, shuffle, fletcher32; other filters are plug-ins that HDF5 would load
 WHOLE_MODEL = "Save the whole model as .keras, or export it as a SavedModel (model.export) or as ONNX"
-INSTALL = "Run: pip install 'ov-mobilenet[tensorflow]'"
+INSTALL = install_extra("tensorflow")
 
 
 @dataclass(frozen=True)

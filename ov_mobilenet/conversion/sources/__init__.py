@@ -21,7 +21,19 @@ def network_path(config: ModelConfig, plan: ConversionPlan, download_folder: Pat
     """The path of the source network.
 
     Raises:
-        ConversionError: the framework is not supported, the file is missing, or a script would have to create it.
+        ConversionError: the file is missing; or as `planned_network_path`.
+    """
+    path = planned_network_path(config, plan, download_folder)
+    if not path.exists():
+        raise ConversionError("the source network does not exist", where=config.name, expected=path)
+    return path
+
+
+def planned_network_path(config: ModelConfig, plan: ConversionPlan, download_folder: Path) -> Path:
+    """The path that the source network has after the download.
+
+    Raises:
+        ConversionError: the framework is not supported, or a script would have to create the network.
     """
     if config.framework in REFUSED_FRAMEWORKS:
         raise ConversionError(
@@ -33,7 +45,7 @@ def network_path(config: ModelConfig, plan: ConversionPlan, download_folder: Pat
         weights = [file.name for file in config.files if is_keras_file(file.name)]
         # The Open Model Zoo's scripts make a SavedModel from Keras weights; here the weights are read directly.
         if config.framework == "tf" and len(weights) == 1:
-            return _existing(config, download_folder / weights[0])
+            return download_folder / weights[0]
         raise ConversionError(
             "the network is created by a script of the Open Model Zoo, and scripts of descriptions are not run",
             where=config.path,
@@ -41,13 +53,7 @@ def network_path(config: ModelConfig, plan: ConversionPlan, download_folder: Pat
             got=f"$conv_dir/{plan.source.path}",
         )
     root = download_folder if plan.source.root == "dl_dir" else config.folder
-    return _existing(config, root / plan.source.path)
-
-
-def _existing(config: ModelConfig, path: Path) -> Path:
-    if not path.exists():
-        raise ConversionError("the source network does not exist", where=config.name, expected=path)
-    return path
+    return root / plan.source.path
 
 
 def read_network(framework: str, plan: ConversionPlan, path: Path) -> ov.Model:

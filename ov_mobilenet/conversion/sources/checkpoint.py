@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ov_mobilenet.errors import ConversionError, MissingDependencyError
+from ov_mobilenet.errors import ConversionError, MissingDependencyError, install_extra
 
 SAVE_AGAIN = "Save only the weights: torch.save(model.state_dict(), PATH)"
 MAX_DEPTH = 4
@@ -100,7 +100,7 @@ def _load_safetensors(path: Path) -> dict[str, Any]:
         raise MissingDependencyError(
             "safetensors files require the package safetensors",
             where=path,
-            fix="Run: pip install 'ov-mobilenet[pytorch]'",
+            fix=install_extra("pytorch"),
         ) from error
     try:
         tensors: dict[str, Any] = load_file(path)

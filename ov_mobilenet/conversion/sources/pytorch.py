@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.conversion.sources.frontend import run_converter
 from ov_mobilenet.conversion.sources.key_matching import COUNTER
-from ov_mobilenet.errors import ConversionError, MissingDependencyError
+from ov_mobilenet.errors import ConversionError, MissingDependencyError, install_extra
 from ov_mobilenet.zoo.arguments import ConversionPlan
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def match_weights(path: Path, *, architecture: str | None = None, weights_key: s
         import torch  # noqa: F401 (report the missing package before anything is read)
     except ImportError as error:
         raise MissingDependencyError(
-            "PyTorch weights require torch", where=path, fix="Run: pip install 'ov-mobilenet[pytorch]'"
+            "PyTorch weights require torch", where=path, fix=install_extra("pytorch")
         ) from error
     from ov_mobilenet.conversion.sources.weight_matching import match_checkpoint
 
