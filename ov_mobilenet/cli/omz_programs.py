@@ -12,7 +12,8 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.classic_options import ClassicTable, MappedOption, translated
-from ov_mobilenet.cli.main import EXIT_INTERRUPTED, EXIT_TERMINATED, PROGRAM, main
+from ov_mobilenet.cli.invocation import PROGRAM
+from ov_mobilenet.cli.main import EXIT_INTERRUPTED, EXIT_TERMINATED, main
 from ov_mobilenet.cli.selection import Selection, model_selection, print_names, report_broken, selected
 from ov_mobilenet.cli.verbosity import add_common_options
 from ov_mobilenet.errors import UsageError
