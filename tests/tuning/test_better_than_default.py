@@ -40,7 +40,7 @@ def notes(result: SearchResult, budget_ms: float | None = None) -> list[str]:
 
 @pytest.mark.parametrize(
     ("noise", "limit_s", "budget_ms"),
-    [(0.01, 5, None), (0.05, 20, None), (0.05, 120, None), (0.15, 20, 20.0), (0.05, 120, 20.0)],
+    [(0.01, 5, None), (0.05, 20, None), (0.15, 20, 20.0), (0.05, 120, 20.0)],
 )
 def test_without_a_real_difference_the_default_is_kept(noise: float, limit_s: float, budget_ms: float | None) -> None:
     results = [tuned(lambda candidate: 1000.0, seed, noise=noise, limit_s=limit_s, budget_ms=budget_ms)
@@ -53,7 +53,7 @@ def test_without_a_real_difference_the_default_is_kept(noise: float, limit_s: fl
         assert any(note.startswith(said) for note in notes(one, budget_ms))
 
 
-@pytest.mark.parametrize(("noise", "limit_s"), [(0.01, 20), (0.03, 120), (0.05, 120)])
+@pytest.mark.parametrize(("noise", "limit_s"), [(0.01, 20), (0.05, 120)])
 @pytest.mark.parametrize("budget_ms", [None, 20.0])
 def test_a_real_gain_of_15_percent_is_found(noise: float, limit_s: float, budget_ms: float | None) -> None:
     found = 0
@@ -110,3 +110,9 @@ def test_a_gain_needs_enough_rounds() -> None:
         decision = decide(Goal(), SPACE, rounds)
         assert decision.chosen == chosen
         assert math.isfinite(decision.finalists[0].p95_bound_ms) == (count >= 3)
+
+
+def test_a_last_round_that_ended_early_does_not_decide() -> None:
+    other = Candidate(SPACE.default.precision, 2)
+    rounds = {SPACE.default: [Sample(1000.0, 9.0)] * 12, other: [Sample(1200.0, 9.0)] * 11}
+    assert decide(Goal(), SPACE, rounds).chosen == other
