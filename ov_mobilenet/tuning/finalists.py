@@ -126,8 +126,8 @@ def decide(goal: Goal, space: SearchSpace, rounds: dict[Candidate, list[Sample]]
     scores = {candidate: [goal.score(sample) for sample in samples] for candidate, samples in rounds.items()}
     most = max(map(len, scores.values()))
     allowed = [one for one in rounds if one in fitting and one.precision in space.precisions]
-    # The best is one of those measured in every round, but for the last, which may have ended early; a dropped candidate
-    # is compared in the rounds it had.
+    # The best is one of those measured in every round, but for the last, which may have ended early; a dropped
+    # candidate is compared in the rounds it had.
     running = [one for one in allowed if len(scores[one]) >= most - 1]
     default = space.default
     gains = {one: _ratio(scores[one], scores[default], GAIN_CONFIDENCE) for one in rounds if one != default}
