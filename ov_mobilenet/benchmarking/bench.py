@@ -28,6 +28,7 @@ from ov_mobilenet.devices.compile import Compiled, compile_model
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import DeviceError
 from ov_mobilenet.ir.files import ir_digest
+from ov_mobilenet.ir.weight_precision import weight_precision
 from ov_mobilenet.runtime.defaults import MANY_IMAGES, settings_for
 from ov_mobilenet.runtime.runnable import Runnable
 
@@ -205,7 +206,8 @@ class Bench:
 def describe_network(runnable: Runnable) -> MeasuredNetwork:
     """Name, path, digest, weight precision and input shape of a network; reads its files for the digest."""
     xml = runnable.xml
-    precision = runnable.record.precision if runnable.record is not None else None
+    recorded = runnable.record
+    precision = weight_precision(runnable.network) if recorded is None else recorded.precision
     return MeasuredNetwork(xml.stem, str(xml), ir_digest(xml), precision, runnable.input_shape)
 
 

@@ -159,7 +159,8 @@ class MeasuredNetwork(Struct, frozen=True):
         name: stem of the IR's file name.
         xml: path of the IR.
         digest: SHA-256 over its `.xml` and its `.bin`.
-        precision: weight precision: FP32, FP16 or INT8; None for an IR that does not record it.
+        precision: weight precision: FP32, FP16 or FP16-INT8, and INT8 for a quantised IR of another tool; None if it is
+            not known.
         input_shape: of the IR; -1 for a dynamic dimension.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ov_mobilenet.benchmarking.measurement import Layers, Measurement
@@ -31,15 +32,25 @@ LAYER_TYPE_HEADS = ("type", "precision", "layers", "ms", "share")
 _STAGES = ("decode", "geometry", "queue", "inference")
 
 
-def row(measurement: Measurement) -> tuple[str, ...]:
-    """The cells of a measurement below `HEADS`."""
+def shared_titles(measurements: Iterable[Measurement]) -> set[str]:
+    """Titles that several networks have, such as IRs of one name and precision in different folders."""
+    networks = {(m.network.title, m.network.digest) for m in measurements}
+    counts = Counter(title for title, _ in networks)
+    return {title for title, number in counts.items() if number > 1}
+
+
+def row(measurement: Measurement, *, with_file: bool = False) -> tuple[str, ...]:
+    """The cells of a measurement below `HEADS`.
+
+    Args:
+        with_file: whether the note names the IR, because name and weight precision do not tell which one it is.
+    """
     latency, network = measurement.latency_ms, measurement.network
     times = (latency.mean, latency.p50, latency.p95, latency.p99, latency.max)
-    notes = []
+    notes = [network.xml] if with_file else []
     if measurement.open_loop is not None:
-        notes.append(f"at {measurement.open_loop.rate_fps:g} FPS")
-        if measurement.open_loop.saturated:
-            notes[-1] += ", saturated"
+        saturated = ", saturated" if measurement.open_loop.saturated else ""
+        notes.append(f"at {measurement.open_loop.rate_fps:g} FPS{saturated}")
     if measurement.stages_ms is not None:
         notes.append(", ".join(f"{name} {number(measurement.stages_ms[name].p50)}" for name in _STAGES))
     if measurement.failed:
@@ -117,11 +128,13 @@ def as_markdown(report: Report) -> str:
     """The machine, the table of measurements, comparisons, failures and layers."""
     machine = report.machine
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    shared = shared_titles(report.measurements)
+    rows = [row(measurement, with_file=measurement.network.title in shared) for measurement in report.measurements]
     parts = [
         "# Benchmark",
         f"{machine.cpu}, {machine.cores} cores, {machine.system}; {versions}; {report.created}"
         + ("; **the machine was busy**" if machine.load.busy else ""),
-        _markdown_table(HEADS, map(row, report.measurements), NUMBERS_FROM),
+        _markdown_table(HEADS, rows, NUMBERS_FROM),
     ]
     if report.comparisons:
         lines = (f"- {report.measurements[c.measurement].network.title}: {sentence(c)}" for c in report.comparisons)
@@ -131,7 +144,7 @@ def as_markdown(report: Report) -> str:
     for m in report.measurements:
         if m.layers is not None:
             parts += [
-                f"## Layers of {m.network.title} on {m.device}",
+                f"## Layers of {m.network.xml if m.network.title in shared else m.network.title} on {m.device}",
                 _markdown_table(LAYER_TYPE_HEADS, layer_type_rows(m.layers), 2),
                 _markdown_table(LAYER_HEADS, layer_rows(m.layers), 4),
             ]

@@ -119,7 +119,7 @@ def benchmark_command(
             continue
         results.measurements.append(result.measured)
         if output_format == "table":
-            click.echo(measurement_line(result.measured))
+            click.echo(measurement_line(results.measurements))
             sys.stdout.flush()
         _compare(results, result, baseline_flags, earlier, alone=_is_single(sweep), quiet=quiet)
     report = Report(

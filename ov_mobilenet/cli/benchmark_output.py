@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -20,13 +20,14 @@ from ov_mobilenet.benchmarking.tables import (
     layer_rows,
     layer_type_rows,
     row,
+    shared_titles,
 )
 from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.outputs.output_files import write_atomically
 
 FORMATS = ("table", "json", "csv", "markdown")
 # Widths are fixed because a line is printed before the next measurement is known.
-_WIDTHS = (26, 7, 6, 9, 10, 5, 8, 7, 7, 7, 7, 7, 7)
+_WIDTHS = (26, 9, 6, 9, 10, 5, 8, 7, 7, 7, 7, 7, 7)
 
 
 def head_line() -> str:
@@ -34,9 +35,10 @@ def head_line() -> str:
     return _line(HEADS)
 
 
-def measurement_line(measurement: Measurement) -> str:
-    """A measurement as a line of the table."""
-    return _line(row(measurement))
+def measurement_line(measurements: Sequence[Measurement]) -> str:
+    """The last of these measurements as a line of the table."""
+    last = measurements[-1]
+    return _line(row(last, with_file=last.network.title in shared_titles(measurements)))
 
 
 def check_reports(files: tuple[Path, ...]) -> None:
@@ -73,10 +75,11 @@ def _print_layers(report: Report) -> None:
     """The layers; the table of measurements has been printed already."""
     from ov_mobilenet.cli.tables import print_table
 
+    shared = shared_titles(report.measurements)
     for measurement in report.measurements:
-        layers = measurement.layers
+        layers, network = measurement.layers, measurement.network
         if layers is not None:
-            click.echo(f"\nLayers of {printable(measurement.network.title)}")
+            click.echo(f"\nLayers of {printable(network.xml if network.title in shared else network.title)}")
             print_table(LAYER_TYPE_HEADS, layer_type_rows(layers), numbers_from=2)
             click.echo()
             print_table(LAYER_HEADS, layer_rows(layers), numbers_from=4)

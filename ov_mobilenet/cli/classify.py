@@ -10,6 +10,7 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.device import DeviceFlags, device_options
+from ov_mobilenet.cli.exactness import exact_option, exact_settings
 from ov_mobilenet.cli.inputs import InputOptions, input_options
 from ov_mobilenet.cli.outputs import OutputOptions, output_options
 from ov_mobilenet.cli.progress import Count, open_progress
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
 @options.geometry_and_labels
 @click.option(
     "--decode", type=click.Choice(DECODE_MODES), default="auto", show_default=True,
-    help="exact: the pixels that accuracy is measured with. auto: large JPEGs are decoded at reduced size; other "
-    "images differ by at most 2 grey levels. fast: other large images are reduced too.",
+    help="exact: the pixels that accuracy is measured with. auto: JPEGs of at least 4 times (OpenCV's resize: 11 "
+    "times) the size that the resize gives are decoded at reduced size; other images differ by at most 2 grey levels. "
+    "fast: smaller JPEGs and other large images are reduced too.",
 )  # fmt: skip
+@exact_option
 @click.option(
     "--profile", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Profile written by `tune`, instead of the device options.",
@@ -53,6 +56,7 @@ def classify_command(
     geometry: str | None,
     labels: Path | None,
     decode: DecodeMode,
+    exact: bool,
     input_options: InputOptions,
     profile: Path | None,
     device_options: DeviceFlags,
@@ -79,6 +83,9 @@ def classify_command(
       ov-mobilenet classify mobilenet-v2-pytorch images/ -o results.parquet --resume
       ov-mobilenet classify mobilenet-v2-pytorch rtsp://camera/1 --max-fps 5 --format jsonl
     """
+    device = device_options.settings()
+    if exact:
+        decode, device = exact_settings(context, decode, device, profile)
     images = input_options.open(inputs)
     class_names = options.read_label_file(labels)
     destination = context.with_resource(output_options.open())
@@ -90,11 +97,11 @@ def classify_command(
     if total == 0:
         output_options.sink(destination).close()
         return 0
-    settings: DeviceSettings | None = device_options.settings()
+    settings: DeviceSettings | None = device
     batch_size = None
     if profile is None:
         # Frames of a camera arrive one at a time.
-        settings, batch_size = settings_for(device_options.settings(), 1 if images.live else total)
+        settings, batch_size = settings_for(device, 1 if images.live else total)
     elif settings == DeviceSettings():
         settings = None
     classifier = load_classifier(

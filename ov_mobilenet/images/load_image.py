@@ -3,10 +3,11 @@
 There are three decode modes:
 
 - `exact`: bit for bit the frame with which the model's accuracy was measured.
-- `auto`: a JPEG much larger than the result of the first resize (4 times for Pillow, 5.5 times for OpenCV) is decoded
-  at a half, a quarter or an eighth of its size, which saves most of the time; all other images are within 2 grey
-  levels of `exact`.
-- `fast`: like `auto`; in addition, frames and images of other formats are shrunk before the slow resizes of Pillow.
+- `auto`: a large JPEG, at least 4 times (OpenCV's resize: 11 times) the size that the first resize gives, is decoded at
+  a half, a quarter or an eighth of its size, which saves most of the time. All other images are as with `exact`,
+  or rounded differently in a few values, by at most 2 grey levels, if a bilinear resize by Pillow precedes a crop.
+- `fast`: like `auto`, and from 5.5 times the size for OpenCV's resize; frames and images of other formats are shrunk
+  before the slow resizes of Pillow.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _decode(
     size = (header.width, header.height) if swaps_sides else (header.height, header.width)
     factor = 1
     if geometry is not None and decode != "exact" and is_jpeg(header):
-        factor = reduction(geometry, *size)
+        factor = reduction(geometry, *size, fast=decode == "fast")
     reader = reader or (geometry.reader if geometry is not None else "opencv")
     image = decode_image(data, header, reader, orientation=orientation, reduction=factor)
     if size_of(image) == size:  # Pillow does not reduce some unusual JPEGs
@@ -112,7 +113,7 @@ def _apply_geometry(
         return to_frame(image)
     if decode == "fast" and factor == 1 and _first_resize_is_slow(geometry):
         size = size_of(image)  # some formats have their size only after decoding
-        factor = reduction(geometry, *size)
+        factor = reduction(geometry, *size, fast=True)
         if factor > 1:
             image = shrink(image, factor)
     if factor > 1:

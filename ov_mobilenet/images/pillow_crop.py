@@ -1,8 +1,9 @@
 """Pillow's bilinear resize combined with the crop after it: only the pixels that are kept are computed.
 
-Pillow takes the region as 32-bit floats in source coordinates, and may process rows and columns in a different order
-than for the whole image. Both change the rounding, by one grey level. Not for bicubic: values outside 0..255 are
-clipped between the two passes, so that their order changes the result by up to 20 grey levels.
+Pillow takes the region as 32-bit floats in source coordinates, which changes the rounding of one value in 500. It would
+also choose the order of its two passes by the size of the region, which changes the rounding of one value in four;
+therefore the passes are done one by one, in the order that Pillow uses for the whole image. Not for bicubic: values
+outside 0..255 are clipped between the two passes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ov_mobilenet.images.decode import DecodedImage
+
+Range = tuple[float, float]
 
 
 def resize_and_crop(
@@ -35,21 +38,44 @@ def resize_and_crop(
         kept: size of the crop.
     """
     import numpy as np
-    from PIL.Image import Resampling
 
-    (top, bottom), (left, right) = (
+    rows, columns = (
         (start[axis] * source[axis] / size[axis], (start[axis] + kept[axis]) * source[axis] / size[axis])
         for axis in (0, 1)
     )
-    if isinstance(image, np.ndarray):  # convert only the pixels that the filter reads
-        first_row, last_row = _filter_range(top, bottom, max(1.0, source[0] / size[0]), source[0])
-        first_column, last_column = _filter_range(left, right, max(1.0, source[1] / size[1]), source[1])
-        image = image[first_row:last_row, first_column:last_column]
-        top, bottom = top - first_row, bottom - first_row
-        left, right = left - first_column, right - first_column
-    return to_pillow(image).resize((kept[1], kept[0]), Resampling.BILINEAR, box=(left, top, right, bottom))
+    # Without the pixels that the filter does not read. A shift by whole pixels changes no result.
+    top, bottom = _filter_range(rows, max(1.0, source[0] / size[0]), source[0])
+    left, right = _filter_range(columns, max(1.0, source[1] / size[1]), source[1])
+    if isinstance(image, np.ndarray):
+        region = to_pillow(image[top:bottom, left:right])
+    else:
+        region = image.crop((left, top, right, bottom))
+    rows, columns = (rows[0] - top, rows[1] - top), (columns[0] - left, columns[1] - left)
+    if _starts_with_rows(source, size):
+        return _resize_width(_resize_height(region, rows, kept[0]), columns, kept[1])
+    return _resize_height(_resize_width(region, columns, kept[1]), rows, kept[0])
 
 
-def _filter_range(low: float, high: float, support: float, source: int) -> tuple[int, int]:
+def _starts_with_rows(source: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Whether Pillow (13 and later) reduces the height of a whole image before its width."""
+    fewer_rows, fewer_columns = source[0] - size[0], source[1] - size[1]
+    return fewer_rows > max(0, 2 * fewer_columns)
+
+
+def _resize_width(image: Image, columns: Range, width: int) -> Image:
+    from PIL.Image import Resampling
+
+    box = (columns[0], 0, columns[1], image.height)
+    return image.resize((width, image.height), Resampling.BILINEAR, box=box)
+
+
+def _resize_height(image: Image, rows: Range, height: int) -> Image:
+    from PIL.Image import Resampling
+
+    return image.resize((image.width, height), Resampling.BILINEAR, box=(0, rows[0], image.width, rows[1]))
+
+
+def _filter_range(region: Range, support: float, source: int) -> tuple[int, int]:
     """The first pixel that the filter reads, and the one after the last."""
+    low, high = region
     return max(0, floor(low - support - 1)), min(source, ceil(high + support + 1))

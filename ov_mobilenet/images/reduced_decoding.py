@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet.images.decode import cv2, to_frame, to_pillow
 from ov_mobilenet.images.geometry import apply_geometry, crop_size, crop_start, resized_size, size_of
-from ov_mobilenet.zoo.geometry import Crop, Geometry, Resize
+from ov_mobilenet.zoo.geometry import Crop, Geometry, Library, Resize
 
 if TYPE_CHECKING:
     from ov_mobilenet.images.decode import DecodedImage, Frame
@@ -20,14 +20,20 @@ if TYPE_CHECKING:
 REDUCTIONS = (8, 4, 2)  # factors by which JPEG decoders can divide an image's sides
 # The minimum ratio of the reduced image's size to the resized one's. Pillow averages over all pixels; OpenCV samples
 # single ones, so that the blur of the reduction shows; see tools/bench/README.md.
-_MIN_RATIO = {"pillow": 2, "opencv": 2.75}
+_MIN_RATIO: dict[Library, float] = {"pillow": 2, "opencv": 5.5}
+_MIN_RATIO_FAST: dict[Library, float] = {"pillow": 2, "opencv": 2.75}
 
 
-def reduction(geometry: Geometry, height: int, width: int) -> int:
+def reduction(geometry: Geometry, height: int, width: int, *, fast: bool = False) -> int:
     """The factor by which an image's sides may be divided before the geometry is applied: 8, 4, 2 or 1.
 
-    It is 1 if the image is not large enough, or if a crop in pixels comes before the first resize.
+    It is 1 if the image is not large, or if a crop in pixels comes before the first resize. Large: at least 4 times the
+    size that the first resize gives for Pillow's resize, and 11 times for OpenCV's.
+
+    Args:
+        fast: OpenCV's resize needs 5.5 times the size only.
     """
+    min_ratios = _MIN_RATIO_FAST if fast else _MIN_RATIO
     for step in geometry.steps:
         if isinstance(step, Crop):
             if step.fraction is None:
@@ -36,7 +42,7 @@ def reduction(geometry: Geometry, height: int, width: int) -> int:
             continue
         resized_height, resized_width = resized_size(step, height, width)
         for factor in REDUCTIONS:
-            min_ratio = factor * _MIN_RATIO[step.library]
+            min_ratio = factor * min_ratios[step.library]
             if height >= min_ratio * resized_height and width >= min_ratio * resized_width:
                 return factor
         return 1

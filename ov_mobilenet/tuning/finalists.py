@@ -1,4 +1,9 @@
-"""The last stage of tuning: the best candidates are measured in turn until they differ or the time is up."""
+"""The last stage of tuning: the best candidates are measured in turn until they differ or the time is up.
+
+Other settings than the default are chosen only if they are better beyond doubt: if the confidence interval of the ratio
+of their score to that of the default lies above 1. Otherwise noise would decide. If the default exceeds the latency
+budget, the best candidate within the budget is chosen instead, even if its score is lower.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +12,16 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ov_mobilenet.benchmarking.ratios import Ratio, ratio_of_pairs
+from ov_mobilenet.benchmarking.ratios import CONFIDENCE, Ratio, ratio_of_pairs
 from ov_mobilenet.tuning.measurement_log import MeasurementLog
 from ov_mobilenet.tuning.space import Candidate, Goal, Sample, SearchSpace
 from ov_mobilenet.tuning.variation import prediction_bound
 
-# Fewer pairs give no useful interval; many more find differences too small to matter.
-MIN_ROUNDS, MAX_ROUNDS = 7, 20
+# Fewer pairs give no interval at GAIN_CONFIDENCE; many more find differences too small to matter.
+MIN_ROUNDS, MAX_ROUNDS = 8, 20
+# Of the interval that must lie above 1. Several candidates are compared with the default after every round, so at 95 %
+# one of them would seem better by chance in more than one run in twenty.
+GAIN_CONFIDENCE = 0.99
 # More rounds under a latency budget, so that rare long latencies occur at least once.
 MIN_BUDGET_ROUNDS = 12
 MIN_SLICE_S = 0.25
@@ -32,6 +40,8 @@ class Finalist:
         within_budget: whether that bound is within the latency budget; True without a budget.
         best_ratio: score of the best candidate divided by the score of this one; None for the best itself, for
             candidates beyond the budget, and without a common round.
+        gain: score of this one divided by the score of the default, with the interval at `GAIN_CONFIDENCE`; None for
+            the default, and without a common round.
     """
 
     candidate: Candidate
@@ -39,6 +49,7 @@ class Finalist:
     p95_bound_ms: float
     within_budget: bool
     best_ratio: Ratio | None
+    gain: Ratio | None
 
 
 @dataclass(frozen=True)
@@ -46,10 +57,14 @@ class Decision:
     """The result of the last stage.
 
     Attributes:
-        chosen: the simplest of `best` and `equivalent`; None if no candidate is within the budget.
-        best: the candidate with the highest score within the budget.
-        equivalent: candidates that do not differ significantly from the best.
+        chosen: the simplest of `best` and those of `equivalent` that may be chosen; None if no candidate is within the
+            budget.
+        best: the candidate with the highest score of those that may be chosen: the default and what is better beyond
+            doubt; all within the budget if the default is not.
+        equivalent: candidates within the budget that do not differ significantly from the best.
         default: the candidate without any settings, measured in every round.
+        keeps_default: whether the default may be chosen: it is within the budget, or not worse in this than any
+            candidate that is, and its precision is accepted.
         gain: score of the chosen candidate divided by the score of the default; None if the default is chosen, or
             without a common round.
     """
@@ -59,6 +74,7 @@ class Decision:
     equivalent: tuple[Candidate, ...]
     finalists: tuple[Finalist, ...]
     default: Candidate
+    keeps_default: bool
     gain: Ratio | None
 
     def common_rounds(self, *candidates: Candidate) -> int:
@@ -110,9 +126,16 @@ def decide(goal: Goal, space: SearchSpace, rounds: dict[Candidate, list[Sample]]
     scores = {candidate: [goal.score(sample) for sample in samples] for candidate, samples in rounds.items()}
     most = max(map(len, scores.values()))
     allowed = [one for one in rounds if one in fitting and one.precision in space.precisions]
-    # The best is one of those measured in every round; a dropped candidate is compared in the rounds it had.
-    running = [one for one in allowed if len(scores[one]) == most]
-    best = max(running, key=lambda one: statistics.median(scores[one] or [0.0]), default=None)
+    # The best is one of those measured in every round, but for the last, which may have ended early; a dropped
+    # candidate is compared in the rounds it had.
+    running = [one for one in allowed if len(scores[one]) >= most - 1]
+    default = space.default
+    gains = {one: _ratio(scores[one], scores[default], GAIN_CONFIDENCE) for one in rounds if one != default}
+    eligible = running
+    keeps_default = default.precision in space.precisions and _keeps_budget(default, allowed, rounds, limit_ms)
+    if keeps_default:
+        eligible = [default, *(one for one in running if _is_better(gains.get(one)))]
+    best = max(eligible, key=lambda one: statistics.median(scores[one] or [0.0]), default=None)
     ratios: dict[Candidate, Ratio | None] = {}
     if best is not None:
         ratios = {one: _ratio(scores[best], scores[one]) for one in allowed if one != best}
@@ -121,14 +144,33 @@ def decide(goal: Goal, space: SearchSpace, rounds: dict[Candidate, list[Sample]]
         equivalent = tuple(
             one for one in running if (ratio := ratios.get(one)) is not None and not ratio.differs
         )  # fmt: skip
-    chosen = None if best is None else min((best, *equivalent), key=space.complexity)
+    chosen = None
+    if best is not None:
+        chosen = min((best, *(one for one in equivalent if one in eligible)), key=space.complexity)
     gain = None
-    if chosen is not None and chosen != space.default:
-        gain = _ratio(scores[chosen], scores.get(space.default, ()))
+    if chosen is not None and chosen != default:
+        gain = _ratio(scores[chosen], scores[default])
     found = tuple(
-        Finalist(one, tuple(samples), bounds[one], one in fitting, ratios.get(one)) for one, samples in rounds.items()
+        Finalist(one, tuple(samples), bounds[one], one in fitting, ratios.get(one), gains.get(one))
+        for one, samples in rounds.items()
     )
-    return Decision(chosen, best, equivalent, found, space.default, gain)
+    return Decision(chosen, best, equivalent, found, default, keeps_default, gain)
+
+
+def _keeps_budget(
+    default: Candidate, allowed: Sequence[Candidate], rounds: dict[Candidate, list[Sample]], limit_ms: float
+) -> bool:
+    """Whether the default is within the budget, or as far as one can tell as much as every candidate that is."""
+    if default in allowed:
+        return True
+    own = [sample.p95_ms for sample in rounds[default]]
+    if not allowed or not own or statistics.median(own) > limit_ms:
+        return False
+    return not any(_is_better(_ratio(own, [sample.p95_ms for sample in rounds[one]])) for one in allowed)
+
+
+def _is_better(ratio: Ratio | None) -> bool:
+    return ratio is not None and ratio.low is not None and ratio.low > 1
 
 
 def _min_rounds(log: MeasurementLog) -> int:
@@ -143,10 +185,13 @@ def _slice(log: MeasurementLog, running: Sequence[Candidate], longest_s: float) 
 
 
 def _is_undecided(one: Finalist, decision: Decision) -> bool:
-    """Whether further rounds may change the comparison of this candidate with the best."""
-    if one.best_ratio is None or one.candidate == decision.chosen == decision.best:
+    """Whether further rounds may change the comparison of this candidate with the best, or with the default."""
+    if not one.within_budget or one.candidate == decision.chosen == decision.best:
         return False
-    return not one.best_ratio.differs and not one.best_ratio.is_within(NEGLIGIBLE)
+    compared = [one.best_ratio]
+    if decision.keeps_default and one.gain is not None and one.gain.ratio > 1:
+        compared.append(one.gain)
+    return any(ratio is not None and not ratio.differs and not ratio.is_within(NEGLIGIBLE) for ratio in compared)
 
 
 def _reserves(decision: Decision, goal: Goal) -> list[Candidate]:
@@ -157,10 +202,10 @@ def _reserves(decision: Decision, goal: Goal) -> list[Candidate]:
     return [candidate for candidate, bound in bounds.items() if bound < bounds[decision.chosen]]
 
 
-def _ratio(scores: Sequence[float], others: Sequence[float]) -> Ratio | None:
+def _ratio(scores: Sequence[float], others: Sequence[float], confidence: float = CONFIDENCE) -> Ratio | None:
     """The ratio over the rounds that both have, which are the first ones; None without any."""
     common = min(len(scores), len(others))
-    return ratio_of_pairs(scores[:common], others[:common]) if common else None
+    return ratio_of_pairs(scores[:common], others[:common], confidence=confidence) if common else None
 
 
 def _p95_bound(samples: Sequence[Sample]) -> float:

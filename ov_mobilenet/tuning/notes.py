@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ov_mobilenet.benchmarking.ratios import CONFIDENCE, Ratio
+from ov_mobilenet.tuning.finalists import MIN_ROUNDS, Decision
 from ov_mobilenet.tuning.search import SearchResult
 from ov_mobilenet.tuning.space import Goal, describe
 
@@ -35,15 +36,38 @@ def notes_on(result: SearchResult, goal: Goal, *, given: Path) -> Iterator[str]:
                 f"no significant difference: {describe(decision.best)} compared with {describe(one.candidate)}: "
                 f"{_text(one.best_ratio, rounds)}"
             )
-    if decision.equivalent:
+    if decision.chosen == decision.default:
+        yield from _on_default(result, goal)
+    elif decision.equivalent:
         yield f"chosen as the simplest of these: {describe(decision.chosen)}"
+    if _exceeds_budget(decision) and not decision.keeps_default:
+        yield (
+            f"the default settings do not stay reliably within {goal.latency_budget_ms:g} ms; chosen is the best "
+            "candidate that does"
+        )
     if decision.gain is not None:
         rounds = decision.common_rounds(decision.chosen, decision.default)
         yield f"compared with the default settings, {goal.objective}: {_text(decision.gain, rounds)}"
-    elif result.rounds == 0:
-        yield "no time left to compare the best candidates; increase the time limit"
     if decision.chosen.precision.xml != given:
         yield f"the profile is for {decision.chosen.precision.xml}"
+
+
+def _on_default(result: SearchResult, goal: Goal) -> Iterator[str]:
+    if result.rounds == 0:
+        yield "no time left to compare the best candidates; increase the time limit"
+    elif result.rounds < MIN_ROUNDS:
+        yield "too few measurements to show that other settings are better than the default; increase the time limit"
+    else:
+        yield "no other settings are better than the default beyond doubt: the default is chosen"
+    if _exceeds_budget(result.decision):
+        yield (
+            f"the p95 of the default varies and may exceed {goal.latency_budget_ms:g} ms; that of no other candidate "
+            "is shorter beyond doubt"
+        )
+
+
+def _exceeds_budget(decision: Decision) -> bool:
+    return not all(one.within_budget for one in decision.finalists if one.candidate == decision.default)
 
 
 def _why_nothing(result: SearchResult, goal: Goal) -> str:

@@ -184,8 +184,8 @@ def test_nothing_is_chosen_if_the_budget_cannot_be_met() -> None:
 def test_efficiency_prefers_less_cpu_time() -> None:
     found = run(FakeTarget(hill, queued), Goal("efficiency"))
     assert found.decision.chosen is not None
-    # 1 of 4 threads has 0.4 of the throughput.
-    assert found.decision.chosen.threads == 1
+    # 1 of 4 threads has 0.4 of the throughput, 2 have 0.8.
+    assert found.decision.chosen.threads in (1, 2)
 
 
 def test_latency_objective_finds_the_shortest_latency() -> None:

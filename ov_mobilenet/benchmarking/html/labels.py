@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ov_mobilenet.benchmarking.html.formatting import NONE, figure
 from ov_mobilenet.benchmarking.measurement import Measurement
+from ov_mobilenet.benchmarking.tables import shared_titles
 
 # The values of these settings are numbers, or yes and no, so a label contains the name of the setting too.
 _NAMED_IN_LABELS = ("rate", "streams", "threads", "pinning", "requests", "batch", "properties")
@@ -44,7 +45,8 @@ class Entries:
 
 def label(measurements: Sequence[Measurement]) -> Entries:
     """Number the measurements and label each with the settings in which they differ."""
-    settings = [_settings(measurement) for measurement in measurements]
+    shared = shared_titles(measurements)
+    settings = [_settings(each, with_file=each.network.title in shared) for each in measurements]
     first = settings[0] if settings else {}
     common = {name: value for name, value in first.items() if all(each[name] == value for each in settings)}
     differing = tuple(name for name in first if name not in common)
@@ -55,12 +57,13 @@ def label(measurements: Sequence[Measurement]) -> Entries:
     return Entries(entries, common, differing)
 
 
-def _settings(measurement: Measurement) -> dict[str, str]:
+def _settings(measurement: Measurement, *, with_file: bool) -> dict[str, str]:
     """Everything that can distinguish two measurements, in reading order."""
     asked = measurement.asked
     return {
         "network": measurement.network.name,
         "weights": measurement.network.precision or NONE,
+        "file": measurement.network.xml if with_file else NONE,
         "mode": measurement.mode,
         "rate": NONE if measurement.open_loop is None else f"{figure(measurement.open_loop.rate_fps)} FPS",
         "device": measurement.device,
