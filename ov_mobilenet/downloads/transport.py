@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from ov_mobilenet._version import __version__
+from ov_mobilenet.downloads.speed import MIN_BYTES_PER_S, WINDOW_S, TooSlowError, limit_speed
 from ov_mobilenet.errors import DownloadError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _open(
 
     Raises:
         DownloadError: the scheme is not https (also after a redirect), the server returns an error status, or the
-            connection fails or stalls.
+            connection fails, stalls or is too slow.
     """
     import requests
 
@@ -89,6 +90,7 @@ def _open(
         headers |= {"Range": f"bytes={start}-", "If-Range": validator}
     with requests.Session() as session:
         session.headers.update(headers)
+        limit_speed(session)
         session.auth = _no_credentials  # otherwise requests sends those in the user's .netrc
         try:
             response = _get(session, url, allow_http, read_timeout_s, (200, 206) if start and validator else (200,))
@@ -188,4 +190,7 @@ def _failed(url: str, error: BaseException) -> TransientError:
     """An error with the innermost reason: requests wraps the error of urllib3, which wraps that of the socket."""
     while error.__cause__ is not None or error.__context__ is not None:
         error = error.__cause__ or error.__context__ or error
+    if isinstance(error, TooSlowError):
+        expected = f"at least {MIN_BYTES_PER_S} bytes per second over {WINDOW_S:g} s"
+        return TransientError("the server is too slow", where=url, expected=expected, got=error)
     return TransientError(f"connection failed ({type(error).__name__}: {error})", where=url)
