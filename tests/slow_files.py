@@ -29,6 +29,7 @@ SLOW_FILES = (
     "demos/test_overlay.py",
     "demos/test_quickstart.py",
     "downloads/test_archive.py",
+    "images/test_damaged_jpegs.py",
     "images/test_load_image.py",
     "inputs/test_shards.py",
     "interop/test_open_model_zoo_wrapper.py",

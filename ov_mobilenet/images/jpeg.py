@@ -56,7 +56,7 @@ def decode_jpeg(
         raise MissingDependencyError(
             f"simplejpeg cannot be imported ({error})", fix="Install it with: pip install simplejpeg"
         ) from error
-    has_one_scan = check_scans(data, header.width, header.height, len(header.getbands()), warn)
+    has_one_scan = check_scans(data, header.width, header.height, warn)
     is_colour = header.mode in ("RGB", "L")
     height, width = -(-header.height // reduction), -(-header.width // reduction)
     channels = len(order) if is_colour else 4

@@ -16,7 +16,6 @@ MAX_SCANS = 100
 MAX_SCANNED_PIXELS = 2_500_000_000
 
 _ZEROS = bytes(32)
-_START_OF_SCAN = b"\xff\xda"
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # not a stuffed byte, a fill byte or a restart marker
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame
 _PROGRESSIVE_SOF = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
@@ -24,45 +23,39 @@ _DHT, _EOI, _SOI, _SOS = 0xC4, 0xD9, 0xD8, 0xDA
 
 
 @dataclass(frozen=True)
-class Scan:
-    """One scan.
+class _Frame:
+    components: tuple[int, ...]  # identifiers
+    is_progressive: bool
 
-    Attributes:
-        components: identifiers of the colour components.
-        coefficients: those of the 64 in a block that the scan holds.
-        is_last: whether no bits of these coefficients are left for a later scan.
-        start, end: where its data begin and end in the file.
-        can_be_zero: whether a run of zeros is possible in its data.
-    """
 
+@dataclass(frozen=True)
+class _Scan:
     components: frozenset[int]
-    coefficients: range
-    is_last: bool
-    start: int
-    end: int
-    can_be_zero: bool
+    coefficients: range  # of the 64 in a block
+    is_last: bool  # no bits of these coefficients are left for a later scan
+    start: int  # of the data, an offset in the file
+    can_be_zero: bool  # a run of zeros is possible in the data
 
 
-def check_scans(data: bytes, width: int, height: int, channels: int, warn: Callable[[str], object]) -> bool:
+def check_scans(data: bytes, width: int, height: int, warn: Callable[[str], object]) -> bool:
     """Check the scans of a JPEG.
 
     Args:
-        channels: number of colour components.
         warn: called with a description of damage to an image of which all rows are there.
 
     Returns:
-        Whether there is a single scan.
+        Whether all pixels are in one scan, as in most files.
 
     Raises:
         ImageError: there are too many scans to decode them in a reasonable time, or a colour component has none.
     """
-    if _is_simple(data, channels) and _ZEROS not in data:
-        return True
-    components: list[int] = []
-    scans: list[Scan] = []
+    frame = _Frame((), False)
+    scans: list[_Scan] = []
     most = min(MAX_SCANS, MAX_SCANNED_PIXELS // (width * height))
-    for identifiers, scan in _scans(data):
-        components = identifiers
+    for frame, scan in _scans(data):
+        if not scans and not frame.is_progressive and len(scan.components) == len(frame.components):
+            _check_zeros(data, scan, warn)
+            return True  # libjpeg reads no further scan
         scans.append(scan)
         if len(scans) > most:
             raise ImageError(
@@ -70,28 +63,32 @@ def check_scans(data: bytes, width: int, height: int, channels: int, warn: Calla
                 expected=f"at most {most} for {width}x{height}",
                 got="more",
             )
-    _check_coefficients(components, scans, warn)
-    if any(not scan.can_be_zero and data.find(_ZEROS, scan.start, scan.end) >= 0 for scan in scans):
-        warn("zeros in the place of pixels in the JPEG: the image may be damaged")
-    return len(scans) == 1
+    _check_coefficients(frame, scans, warn)
+    if _ZEROS in data:
+        for scan in scans:
+            _check_zeros(data, scan, warn)
+    return False
 
 
 def end_of_scan(data: bytes) -> int:
     """Where the data of the first scan end."""
-    return next((scan.end for _, scan in _scans(data)), len(data))
+    return next((_end(data, scan.start) for _, scan in _scans(data)), len(data))
 
 
-def _is_simple(data: bytes, channels: int) -> bool:
-    """Whether the file has a single scan, with all coefficients of all components. Most are found in this quick way."""
-    if data.count(_START_OF_SCAN) != 1:  # an embedded thumbnail has one too
-        return False
-    position = data.index(_START_OF_SCAN) + 4
-    return data[position : position + 1] == bytes((channels,)) and data[position + 2 * channels + 2 :][:1] == b"\x3f"
+def _end(data: bytes, start: int) -> int:
+    found = _MARKER.search(data, start)
+    return len(data) if found is None else found.start()
 
 
-def _check_coefficients(components: list[int], scans: list[Scan], warn: Callable[[str], object]) -> None:
+def _check_zeros(data: bytes, scan: _Scan, warn: Callable[[str], object]) -> None:
+    zeros = -1 if scan.can_be_zero else data.find(_ZEROS, scan.start)
+    if zeros >= 0 and zeros < _end(data, scan.start):
+        warn("zeros in the place of pixels in the JPEG: the image may be damaged")
+
+
+def _check_coefficients(frame: _Frame, scans: list[_Scan], warn: Callable[[str], object]) -> None:
     is_coarse = False
-    for component in components:
+    for component in frame.components:
         own = [scan for scan in scans if component in scan.components]
         if not any(0 in scan.coefficients for scan in own):
             raise ImageError("broken image (image file is truncated: a colour component is missing)")
@@ -101,22 +98,18 @@ def _check_coefficients(components: list[int], scans: list[Scan], warn: Callable
         warn("the last scans of the JPEG are missing: the image is coarse")
 
 
-def _scans(data: bytes) -> Iterator[tuple[list[int], Scan]]:
-    """Yield the identifiers of all components, and each scan up to the end of the image."""
-    components: list[int] = []
-    is_progressive = False
+def _scans(data: bytes) -> Iterator[tuple[_Frame, _Scan]]:
+    """Yield each scan up to the end of the image, and the frame it belongs to."""
+    frame = _Frame((), False)
     first_symbols: dict[int, int] = {}  # by class and number of the Huffman table
     for marker, start, end in _segments(data):
         segment = data[start:end]
         if marker in _SOF and len(segment) > 5:
-            components = list(segment[6 : 6 + 3 * segment[5] : 3])
-            is_progressive = marker in _PROGRESSIVE_SOF
+            frame = _Frame(tuple(segment[6 : 6 + 3 * segment[5] : 3]), marker in _PROGRESSIVE_SOF)
         elif marker == _DHT:
             first_symbols |= _first_symbols(segment)
         elif marker == _SOS:
-            found = _MARKER.search(data, end)
-            pixels = end, len(data) if found is None else found.start()
-            yield components, _scan(segment, is_progressive, first_symbols, pixels)
+            yield frame, _scan(segment, frame.is_progressive, first_symbols, end)
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -144,7 +137,7 @@ def _first_symbols(segment: bytes) -> dict[int, int]:
     return found
 
 
-def _scan(segment: bytes, is_progressive: bool, first_symbols: dict[int, int], pixels: tuple[int, int]) -> Scan:
+def _scan(segment: bytes, is_progressive: bool, first_symbols: dict[int, int], start: int) -> _Scan:
     count = segment[0] if segment else 0
     components, tables = segment[1 : 1 + 2 * count : 2], segment[2 : 2 + 2 * count : 2]
     first, last, bits = segment[1 + 2 * count : 4 + 2 * count].ljust(3, b"\0")
@@ -157,6 +150,5 @@ def _scan(segment: bytes, is_progressive: bool, first_symbols: dict[int, int], p
     used = ac if last else dc
     refines_dc = last == 0 and bits >> 4 != 0  # no codes, but one bit for each block
     can_be_zero = refines_dc or all(first_symbols.get(table, 0) & 0x0F == 0 for table in used)
-    return Scan(
-        frozenset(components), range(first, min(last, 63) + 1), bits & 0x0F == 0, *pixels, can_be_zero=can_be_zero
-    )
+    coefficients = range(first, min(last, 63) + 1)
+    return _Scan(frozenset(components), coefficients, bits & 0x0F == 0, start, can_be_zero)
