@@ -35,6 +35,7 @@ SLOW_FILES = (
     "demos/test_overlay.py",
     "demos/test_quickstart.py",
     "downloads/test_archive.py",
+    "images/test_damaged_jpegs.py",
     "images/test_load_image.py",
     "inputs/test_shards.py",
     "interop/test_classic_options.py",

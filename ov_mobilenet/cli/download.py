@@ -66,7 +66,8 @@ def download_command(
 
     MODEL is a zoo name, a wildcard or the path of a model.yml.
 
-    Interrupted downloads are resumed. Use -j to download several models in parallel.
+    Interrupted downloads are resumed. An attempt fails if the server sends nothing for 30 s, or less than 500 bytes per
+    second for 60 s. Use -j to download several models in parallel.
 
     \b
     Examples:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path, PurePosixPath
 
 from ov_mobilenet.downloads import cache, events
@@ -10,8 +9,10 @@ from ov_mobilenet.downloads.archive import unpack
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.model import ModelConfig, RegexReplace, UnpackArchive
+from ov_mobilenet.zoo.patterns import replace
 
 MAX_PATCHED_BYTES = 8 << 20
+REPLACE_TIMEOUT_S = 5.0
 
 
 def postprocess(config: ModelConfig, folder: Path, on_event: events.OnEvent) -> None:
@@ -23,7 +24,7 @@ def postprocess(config: ModelConfig, folder: Path, on_event: events.OnEvent) -> 
 
     Raises:
         ArchiveError: an archive is broken or unsafe.
-        ConfigError: a `regex_replace` does not match the file.
+        ConfigError: a `regex_replace` does not match the file, or exceeds a limit of time or size.
         OSError: a file cannot be read or written.
     """
     if not config.postprocessing:
@@ -63,9 +64,9 @@ def _replace(step: RegexReplace, folder: Path) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("regex_replace needs a UTF-8 text file", where=path, got=error) from error
     try:
-        replaced, count = re.subn(step.pattern, step.replacement, text, count=step.count)
-    except (re.error, IndexError) as error:
-        raise ConfigError(f"regex_replace: invalid replacement ({error})", where=path, got=step.replacement) from error
+        replaced, count = replace(step.pattern, step.replacement, text, count=step.count, timeout_s=REPLACE_TIMEOUT_S)
+    except ValueError as error:
+        raise ConfigError(f"regex_replace: {error}", where=path, got=f"pattern {step.pattern!r}") from error
     if count == 0 or (step.count and count != step.count):
         raise ConfigError(
             "regex_replace: wrong number of matches",

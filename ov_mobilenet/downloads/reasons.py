@@ -9,6 +9,8 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ov_mobilenet.downloads.speed import MIN_BYTES_PER_S, WINDOW_S, TooSlowError
+
 _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
 _CHECK_NETWORK = "Check the network connection, and HTTPS_PROXY if there is a proxy"
 _LATER = "Try again later, or give another source with --mirror"
@@ -38,6 +40,9 @@ def connection_reason(error: BaseException) -> Reason:
     def has(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
 
+    if isinstance(innermost, TooSlowError):
+        expected = f"at least {MIN_BYTES_PER_S} are expected over {WINDOW_S:g} s"
+        return Reason(f"the server is too slow: {innermost}, {expected}", _ANOTHER_SOURCE)
     if has(requests.exceptions.ProxyError):
         return Reason(f"the proxy does not work: {_text(innermost)}", "Check HTTPS_PROXY and HTTP_PROXY")
     if isinstance(innermost, ssl.SSLCertVerificationError):

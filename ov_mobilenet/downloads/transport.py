@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ov_mobilenet._version import __version__
 from ov_mobilenet.downloads.reasons import connection_reason, status_reason
+from ov_mobilenet.downloads.speed import limit_speed
 from ov_mobilenet.errors import DownloadError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _open(
 
     Raises:
         DownloadError: the scheme is not https (also after a redirect), the server returns an error status, or the
-            connection fails or stalls.
+            connection fails, stalls or is too slow.
     """
     import requests
 
@@ -93,6 +94,7 @@ def _open(
         headers |= {"Range": f"bytes={start}-", "If-Range": validator}
     with requests.Session() as session:
         session.headers.update(headers)
+        limit_speed(session)
         session.auth = _no_credentials  # otherwise requests sends those in the user's .netrc
         try:
             response = _get(session, url, allow_http, read_timeout_s, (200, 206) if start and validator else (200,))

@@ -1,12 +1,13 @@
 """Decode image files into BGR frames, safely.
 
 Pillow reads the header of every file first (`image_files`): an image that is too large is refused before it is decoded,
-and Pillow detects truncated files, which OpenCV fills with grey. The pixels are decoded by the library with which the
-model's published accuracy was measured.
+and Pillow detects truncated files, which OpenCV fills with grey. The pixels are those of the library with which the
+model's published accuracy was measured; JPEGs are decoded by a third library with the same pixels (`jpeg`).
 """
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,12 @@ from ov_mobilenet.images.image_files import (
     broken_image,
     can_use_opencv,
     damage_errors,
+    is_jpeg,
     open_image,
+    orientation_of,
     read_file,
 )
+from ov_mobilenet.images.jpeg import Warn, decode_jpeg
 from ov_mobilenet.zoo.geometry import Library
 
 if TYPE_CHECKING:
@@ -35,7 +39,10 @@ if TYPE_CHECKING:
 
 __all__ = ("IMAGE_SUFFIXES", "MAX_PIXELS", "cv2", "decode_image", "read_image", "to_frame", "to_pillow")
 
+log = logging.getLogger(__name__)
+
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+_INVERSE = {6: 8, 8: 6}  # the other orientations are their own inverse
 
 
 def cv2() -> ModuleType:
@@ -56,7 +63,7 @@ def cv2() -> ModuleType:
 
 
 def read_image(source: Path | bytes, reader: Library = "opencv", *, exif_orientation: bool = True) -> Frame:
-    """Read an image as uint8 (H, W, 3) BGR.
+    """Read an image as uint8 (H, W, 3) BGR. Flaws that are no errors are logged.
 
     Greyscale becomes three equal channels, CMYK is converted, transparency is dropped, and 16-bit images keep their
     upper 8 bits.
@@ -70,11 +77,25 @@ def read_image(source: Path | bytes, reader: Library = "opencv", *, exif_orienta
     """
     data = source if isinstance(source, bytes) else read_file(source)
     header, orientation = open_image(data)
-    return to_frame(decode_image(data, header, reader, orientation=orientation if exif_orientation else 1))
+
+    def warn(flaw: str) -> None:
+        log.warning("%s", flaw if isinstance(source, bytes) else f"{source}: {flaw}")
+
+    return to_frame(decode_image(data, header, reader, orientation=orientation if exif_orientation else 1, warn=warn))
+
+
+def _ignore(flaw: str) -> None:
+    """Do not report flaws."""
 
 
 def decode_image(
-    data: bytes, header: Image, reader: Library = "opencv", *, orientation: int = 1, reduction: int = 1
+    data: bytes,
+    header: Image,
+    reader: Library = "opencv",
+    *,
+    orientation: int = 1,
+    reduction: int = 1,
+    warn: Warn = _ignore,
 ) -> DecodedImage:
     """Decode an image whose header `open_image` has read.
 
@@ -83,20 +104,40 @@ def decode_image(
         orientation: EXIF orientation, 1 to 8.
         reduction: 1, 2, 4 or 8: a JPEG is decoded at this fraction of its size, sides rounded up. Other formats only
             support 1.
+        warn: called with a description of a flaw that is no error.
 
     Returns:
-        uint8 (H, W, 3) BGR if OpenCV decoded the image, a Pillow image of mode RGB otherwise.
+        uint8 (H, W, 3) BGR if the reader is OpenCV and can decode the image, else usually a Pillow image of mode RGB.
 
     Raises:
         ImageError: the image is damaged, or has floating-point pixels.
     """
+    image: DecodedImage | None = _decode_jpeg(data, header, reader, reduction, warn) if is_jpeg(header) else None
     # OpenCV and Pillow read some files differently: palettes with transparency, floats, unusual containers.
-    image: DecodedImage | None = None
-    if reader == "opencv" and can_use_opencv(header, data):
+    if image is None and reader == "opencv" and can_use_opencv(header, data):
         image = _decode_opencv(data, reduction)
     if image is None:
+        stored = orientation_of(header)
         image = _decode_pillow(header, reduction)
+        if orientation_of(header) != stored:  # Pillow has applied it, asked or not
+            if orientation == stored:
+                return image
+            image = _apply_orientation(image, _INVERSE.get(stored, stored))
     return _apply_orientation(image, orientation)
+
+
+def _decode_jpeg(data: bytes, header: Image, reader: Library, reduction: int, warn: Warn) -> DecodedImage | None:
+    if reader == "opencv":
+        return decode_jpeg(data, header, "BGR", reduction=reduction, warn=warn)
+    rgbx = decode_jpeg(data, header, "RGBX", reduction=reduction, warn=warn)
+    return None if rgbx is None else _as_pillow(rgbx)
+
+
+def _as_pillow(rgbx: Frame) -> Image:
+    """uint8 (H, W, 4), RGB and an unused byte, as a Pillow image of mode RGB that shares its memory."""
+    from PIL import Image
+
+    return Image.frombuffer("RGB", (rgbx.shape[1], rgbx.shape[0]), rgbx, "raw", "RGBX", 0, 1)
 
 
 def to_frame(image: DecodedImage) -> Frame:
@@ -114,15 +155,12 @@ def to_frame(image: DecodedImage) -> Frame:
 def to_pillow(image: DecodedImage) -> Image:
     """Convert an image to a Pillow image of mode RGB."""
     import numpy as np
-    from PIL import Image
 
     if not isinstance(image, np.ndarray):
         return image
     opencv = cv2()
-    height, width = image.shape[:2]
     # Pillow stores RGB with four bytes per pixel; OpenCV converts to that many times faster than Pillow unpacks three.
-    rgbx = opencv.cvtColor(image, opencv.COLOR_BGR2RGBA)
-    return Image.frombuffer("RGB", (width, height), rgbx, "raw", "RGBX", 0, 1)
+    return _as_pillow(opencv.cvtColor(image, opencv.COLOR_BGR2RGBA))
 
 
 def _decode_opencv(data: bytes, reduction: int) -> Frame | None:

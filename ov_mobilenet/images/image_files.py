@@ -87,10 +87,10 @@ def open_image(data: bytes) -> tuple[Image, int]:
         raise ImageError("the file is empty")
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large images (an error only above MAX_PIXELS) and of invalid EXIF data.
+            # Pillow warns of large images (an error only above MAX_PIXELS) and of flaws of the header.
             warnings.simplefilter("ignore")
             header = Image.open(io.BytesIO(data), formats=FORMATS)
-            orientation = _orientation(header)
+        orientation = orientation_of(header)
     except UnidentifiedImageError as error:
         raise ImageError("not an image in a known format", expected=", ".join(FORMATS)) from error
     except damage_errors() as error:
@@ -112,13 +112,20 @@ def can_use_opencv(header: Image, data: bytes) -> bool:
     if is_jpeg(header):
         return _jpeg_is_complete(data)
     if header.format == "PNG":
-        return header.mode in ("RGB", "L", "RGBA") and "transparency" not in header.info
+        # OpenCV reads the first frame of an animation, which need not be the image that other programs show.
+        is_animated = b"acTL" in data
+        return header.mode in ("RGB", "L", "RGBA") and "transparency" not in header.info and not is_animated
     return header.format == "BMP" and header.mode == "RGB"
 
 
-def _orientation(header: Image) -> int:
+def orientation_of(header: Image) -> int:
+    """The EXIF orientation that is left to apply; loading a TIFF applies it in some versions of Pillow."""
+    import warnings
+
     try:
-        value = header.getexif().get(_ORIENTATION, 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of invalid EXIF data
+            value = header.getexif().get(_ORIENTATION, 1)
     except damage_errors():
         return 1  # the pixels may be intact although the EXIF data is damaged
     return value if isinstance(value, int) else 1

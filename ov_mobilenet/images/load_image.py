@@ -40,11 +40,13 @@ class LoadedImage:
         frame: uint8 (height, width, 3) BGR; contiguous, writable, not shared with the caller.
         decode_ms: time to read and decode, in milliseconds; for a frame, time to check it.
         geometry_ms: time of crops, resizes and copies, in milliseconds.
+        flaws: descriptions of flaws of the file that are no errors.
     """
 
     frame: Frame
     decode_ms: float
     geometry_ms: float
+    flaws: tuple[str, ...] = ()
 
 
 def load_image(
@@ -71,15 +73,16 @@ def load_image(
     if decode not in DECODE_MODES:
         raise UsageError("unknown decode mode", expected=", ".join(DECODE_MODES), got=repr(decode))
     started = perf_counter()
+    flaws: list[str] = []
     if isinstance(source, str | Path | bytes):
-        image, size, factor = _decode(source, geometry, decode, reader, use_orientation=exif_orientation)
+        image, size, factor = _decode(source, geometry, decode, reader, use_orientation=exif_orientation, flaws=flaws)
     else:
         check_frames(source, dimensions=3)
         image, size, factor = source, size_of(source), 1
     decode_end = perf_counter()
     frame = _unshared(_apply_geometry(image, geometry, decode, size, factor), source)
     geometry_end = perf_counter()
-    return LoadedImage(frame, (decode_end - started) * 1e3, (geometry_end - decode_end) * 1e3)
+    return LoadedImage(frame, (decode_end - started) * 1e3, (geometry_end - decode_end) * 1e3, tuple(flaws))
 
 
 def _decode(
@@ -89,8 +92,12 @@ def _decode(
     reader: Library | None,
     *,
     use_orientation: bool,
+    flaws: list[str],
 ) -> tuple[DecodedImage, tuple[int, int], int]:
-    """The decoded image, height and width of the full image, and the factor by which its sides were divided."""
+    """The decoded image, height and width of the full image, and the factor by which its sides were divided.
+
+    Flaws of the file are appended to `flaws`.
+    """
     data = source if isinstance(source, bytes) else read_file(Path(source))
     header, orientation = open_image(data)
     orientation = orientation if use_orientation else 1
@@ -100,7 +107,7 @@ def _decode(
     if geometry is not None and decode != "exact" and is_jpeg(header):
         factor = reduction(geometry, *size, fast=decode == "fast")
     reader = reader or (geometry.reader if geometry is not None else "opencv")
-    image = decode_image(data, header, reader, orientation=orientation, reduction=factor)
+    image = decode_image(data, header, reader, orientation=orientation, reduction=factor, warn=flaws.append)
     if size_of(image) == size:  # Pillow does not reduce some unusual JPEGs
         factor = 1
     return image, size, factor

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.ir.record import IrRecord
     from ov_mobilenet.runtime.items import Image
     from ov_mobilenet.runtime.results import Failure
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,8 @@ class LoadedModel:
         loaded = load_image(
             item.image, self.geometry, self._decode, reader=self.reader, exif_orientation=self._exif_orientation
         )
+        for flaw in loaded.flaws:
+            log.warning("%s: %s", printable(item.source), flaw)
         frame = loaded.frame
         if self.geometry is not None and frame.shape[:2] != self.input_size:
             raise ImageError(

@@ -181,21 +181,14 @@ def _refused_value(arguments: ArgumentList, name: str) -> Iterator[None]:
         raise arguments.error(name, "invalid value", error.expected) from error
 
 
-_PER_INPUT = re.compile(r"\s*([^\[\](),\s]*)\s*[\[(]([^\])]*)[\])]\s*,?")
-
-
 def _values(arguments: ArgumentList, name: str, input_name: str) -> tuple[float, ...]:
     """The numbers for one input out of `[1,2,3]`, `input[1,2,3]` or `input(1,2,3)`; empty if not given."""
     text = arguments.get(name)
     if text is None:
         return ()
-    found: dict[str, str] = {}
-    while text:
-        match = _PER_INPUT.match(text)
-        if match is None:
-            raise arguments.error(name, "invalid value", "[a,b,c] or INPUT[a,b,c]")
-        found[match[1].removesuffix(":0")] = match[2]
-        text = text[match.end() :]
+    found = _per_input(text)
+    if found is None:
+        raise arguments.error(name, "invalid value", "[a,b,c] or INPUT[a,b,c]")
     if input_name in found:
         return _numbers(arguments, name, found[input_name])
     if "" in found:
@@ -203,6 +196,24 @@ def _values(arguments: ArgumentList, name: str, input_name: str) -> tuple[float,
     if input_name or len(found) != 1:
         raise arguments.error(name, "no value for the input:", f"values for {input_name!r}")
     return _numbers(arguments, name, next(iter(found.values())))
+
+
+def _per_input(text: str) -> dict[str, str] | None:
+    """The lists of numbers in `input[1,2],other(3,4)`, by input; None if the text is not of this form.
+
+    Each character is read once: a regular expression took seconds for thousands of spaces.
+    """
+    found: dict[str, str] = {}
+    *lists, rest = re.split(r"[\])]", text)
+    for index, part in enumerate(lists):
+        name, opening, numbers = part.replace("(", "[").partition("[")
+        name = name.strip()
+        if index and name.startswith(","):
+            name = name[1:].strip()
+        if not opening or re.search(r"[,\s]", name):
+            return None
+        found[name.removesuffix(":0")] = numbers
+    return found if (rest.strip() in ("", ",") and found) or not text else None
 
 
 def _scalar(arguments: ArgumentList, name: str) -> tuple[float, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -19,6 +18,7 @@ from ov_mobilenet.zoo.accuracy_check import AccuracyCheck
 from ov_mobilenet.zoo.argument_list import Argument
 from ov_mobilenet.zoo.document import Document, Key, load_document
 from ov_mobilenet.zoo.geometry import check_steps
+from ov_mobilenet.zoo.labels import MAX_LABELS_BYTES
 from ov_mobilenet.zoo.model import (
     CONVERTIBLE_FRAMEWORKS,
     REFUSED_FRAMEWORKS,
@@ -33,12 +33,15 @@ from ov_mobilenet.zoo.model import (
     Postprocessing,
     RegexReplace,
 )
+from ov_mobilenet.zoo.patterns import MAX_REPLACEMENT, compile_pattern
+from ov_mobilenet.zoo.text_files import read_limited
 
 NAME = re.compile(r"(?!\.+$)[0-9a-zA-Z._-]+")
 HEX_DIGITS = {"sha384": 96, "sha256": 64}
 LAYOUT_LETTERS = "NCHW"
 MAX_FILE_BYTES = 1 << 40
 MAX_DIMENSION = 9_999_999
+MAX_STEPS = 50  # of postprocessing
 
 T = TypeVar("T")
 
@@ -107,8 +110,8 @@ def load_config(path: Path | str) -> ModelConfig:
     labels = raw.ov_mobilenet.labels
     if labels is not None and labels.endswith(".txt"):
         # The labels are written to the IR. A file that cannot be read is reported when the labels are needed.
-        with suppress(OSError):
-            digest.update(b"\0" + path.with_name(labels).read_bytes())
+        with suppress(ConfigError):
+            digest.update(b"\0" + read_limited(path.parent / labels, MAX_LABELS_BYTES))
     return ModelConfig(
         name=name,
         path=path,
@@ -199,6 +202,9 @@ def _check(raw: _RawModel, document: Document) -> None:
         names.add(file.name)
     for index, info in enumerate(raw.input_info):
         _check_input(info, document, ("input_info", index))
+    if len(raw.postprocessing) > MAX_STEPS:
+        expected = f"at most {MAX_STEPS}"
+        raise document.error("too many steps", ("postprocessing",), expected=expected, got=len(raw.postprocessing))
     for index, step in enumerate(raw.postprocessing):
         _check_postprocessing(step, document, ("postprocessing", index))
     details = raw.ov_mobilenet
@@ -239,11 +245,16 @@ def _check_postprocessing(step: Postprocessing, document: Document, key: Key) ->
     _relative(step.file, document, (*key, "file"))
     if isinstance(step, RegexReplace):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # future Python versions may read `[[a]` differently
-                re.compile(step.pattern)
-        except (re.error, RecursionError, OverflowError) as error:
-            raise document.error(f"invalid pattern ({error})", (*key, "pattern"), got=repr(step.pattern)) from error
+            compile_pattern(step.pattern)
+        except ValueError as error:
+            raise document.error(f"invalid pattern ({error})", (*key, "pattern"), got=_short(step.pattern)) from error
+        if len(step.replacement) > MAX_REPLACEMENT:
+            expected = f"at most {MAX_REPLACEMENT} characters"
+            raise document.error("replacement too long", (*key, "replacement"), expected=expected)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")
 
 
 def _relative(name: str, document: Document, key: Key) -> str:

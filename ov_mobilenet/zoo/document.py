@@ -16,12 +16,14 @@ from typing import Any
 import yaml
 
 from ov_mobilenet.errors import ConfigError
+from ov_mobilenet.zoo.text_files import read_limited
 
 YamlValue = str | int | float | bool | list["YamlValue"] | dict[str, "YamlValue"] | None
 Key = tuple[str | int, ...]
 
 MAX_DOCUMENT_BYTES = 1 << 20  # the longest Open Model Zoo description of a MobileNet has 18 kB
 MAX_DEPTH = 32
+MAX_NODES = 25_000  # more would take seconds; the names of 21,000 classes are the longest list that is known
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -64,13 +66,10 @@ def load_document(path: Path) -> Document:
     """Read a YAML file.
 
     Raises:
-        ConfigError: the file cannot be read, is larger than 1 MiB, or is not the YAML described above.
+        ConfigError: the file cannot be read, is larger than 1 MiB, has more than 25,000 values, or is not the YAML
+            described above.
     """
-    try:
-        with path.open("rb") as stream:
-            text = stream.read(MAX_DOCUMENT_BYTES + 1)
-    except OSError as error:
-        raise ConfigError("cannot be read", where=path, got=error.strerror or error) from error
+    text = read_limited(path, MAX_DOCUMENT_BYTES)
     return parse_document(text, path)
 
 
@@ -81,8 +80,11 @@ def parse_document(text: bytes, path: Path) -> Document:
     try:
         # Check the events before composing: nodes shared by aliases take exponential time to walk, and deep nesting
         # overflows the C stack of libyaml's binding.
-        depth = 0
+        depth = nodes = 0
         for event in yaml.parse(text, Loader=_LOADER):
+            nodes += not isinstance(event, yaml.CollectionEndEvent | yaml.DocumentEndEvent)
+            if nodes > MAX_NODES:
+                raise _problem(path, event.start_mark, f"more than {MAX_NODES} keys and values")
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise _problem(path, event.start_mark, "anchors and aliases are not supported")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.model import ModelConfig
+from ov_mobilenet.zoo.text_files import read_limited
 
 # ILSVRC2012: synset and first name of each class, index 0..999 in the order of every published 1000-class network.
 _IMAGENET = Path(__file__).with_name("imagenet_classes.tsv")
 BACKGROUND_SETS = {"imagenet_1000_classes": False, "imagenet_1001_classes": True}
 MAX_LABELS_BYTES = 4 << 20
+MAX_LABELS = 100_000
 # C0, DEL, C1, and the line and paragraph separators. Names are printed and written to rt_info and CSV files.
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 
@@ -36,20 +38,19 @@ def read_labels(path: Path) -> tuple[str, ...]:
     names is used, as in the Open Model Zoo's demos.
 
     Raises:
-        ConfigError: the file is missing, too large, empty or not UTF-8 text, or it holds a control character or an
-            empty line between names.
+        ConfigError: the file is missing, not a regular file, too large, empty or not UTF-8 text, or it holds a control
+            character, an empty line between names, or too many names.
     """
+    content = read_limited(path, MAX_LABELS_BYTES, name="labels file")
     try:
-        if path.stat().st_size > MAX_LABELS_BYTES:
-            raise ConfigError("labels file too large", where=path, expected=f"at most {MAX_LABELS_BYTES} bytes")
         # Not splitlines, which also splits at control characters: line numbers would differ from those of an editor.
-        lines = path.read_text("utf-8-sig").rstrip(" \t\n").split("\n")
-    except OSError as error:
-        raise ConfigError("labels file cannot be read", where=path, got=error.strerror or error) from error
+        lines = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").rstrip(" \t\n").split("\n")
     except UnicodeDecodeError as error:
         raise ConfigError("labels file is not UTF-8 text", where=path, got=f"byte {error.start}") from error
     if lines == [""]:
         raise ConfigError("labels file is empty", where=path, expected="one name per line")
+    if len(lines) > MAX_LABELS:
+        raise ConfigError("too many labels", where=path, expected=f"at most {MAX_LABELS}", got=len(lines))
     for number, line in enumerate(lines, 1):
         if found := _CONTROL.search(line.strip(" \t")):
             raise ConfigError("control character in a label", where=f"{path}:{number}", got=ascii(found[0]))

@@ -208,3 +208,25 @@ def test_a_damaged_byte_in_a_png_is_detected(reader: Library) -> None:
 
 def test_a_png_with_trailing_bytes_is_read() -> None:
     assert np.array_equal(read_image(encoded(drawn(), "PNG") + b"trailing" * 20), bgr(drawn()))
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
+@pytest.mark.parametrize("is_first_frame", [True, False])
+def test_an_animated_png_is_its_default_image(mode: str, is_first_frame: bool, reader: Library) -> None:
+    # Programs that know no animations show this image; it need not be part of the animation.
+    image = drawn().convert(mode)
+    others = [drawn().rotate(angle).convert(mode) for angle in (90, 180)]
+    data = encoded(image, "PNG", save_all=True, append_images=others, default_image=not is_first_frame)
+    assert b"acTL" in data and b"fdAT" in data
+    assert np.array_equal(read_image(data, reader), bgr(image))
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("image_format", ["GIF", "WEBP", "TIFF"])
+def test_the_first_frame_of_other_animations_is_read(image_format: str, reader: Library) -> None:
+    grey = drawn().convert("L")
+    others = [grey.rotate(angle) for angle in (90, 180)]
+    options = {"lossless": True} if image_format == "WEBP" else {}
+    data = encoded(grey, image_format, save_all=True, append_images=others, **options)
+    assert np.array_equal(read_image(data, reader), bgr(grey))
