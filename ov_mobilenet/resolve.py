@@ -225,10 +225,15 @@ def _locked_folder(config: ModelConfig, lookup: Lookup) -> Iterator[Path]:
     import openvino as ov
 
     from ov_mobilenet.downloads.cache import default_root
+    from ov_mobilenet.downloads.locks import acquire
 
     # The digest of the description covers the digests of its files.
     identity = "\0".join((config.name, config.digest, __version__, ov.get_version()))
     folder = (lookup.cache_dir or default_root()) / "ir" / hashlib.sha256(identity.encode()).hexdigest()[:24]
     folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / ".lock"):
+    lock = filelock.FileLock(folder / ".lock")
+    acquire(lock)
+    try:
         yield folder
+    finally:
+        lock.release()

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.downloads.locks import acquire
 from ov_mobilenet.errors import HashMismatchError
 from ov_mobilenet.zoo.model import Checksum, ModelFile
 
@@ -44,7 +45,7 @@ def locked(root: Path, path: Path) -> Iterator[None]:
     """Hold the lock of a file, across processes and threads. Without a writable cache there is no lock."""
     try:
         lock = _lock(root, path)
-        lock.acquire()
+        acquire(lock)
     except OSError:
         yield
         return

@@ -128,7 +128,7 @@ def test_a_missing_key_and_a_tag_are_refused(small_ir: Path, tmp_path: Path) -> 
 def test_a_profile_for_another_ir_is_rejected_with_both_digests_and_files(small_ir: Path, tmp_path: Path) -> None:
     path = written(tmp_path, document(small_ir))
     other = tmp_path / "other.xml"
-    other.write_bytes(small_ir.read_bytes())
+    other.write_text(small_ir.read_text("utf-8").rpartition("<!-- ov-mobilenet")[0])  # without its digest
     # The same graph with other weights is another IR.
     weights = bytearray(small_ir.with_suffix(".bin").read_bytes())
     weights[-1] ^= 1
