@@ -11,9 +11,11 @@ import importlib
 import os
 import pickle
 import select
+import shutil
 import signal
 import socket
 import struct
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -49,12 +51,13 @@ def _read(channel: socket.socket, count: int) -> bytes:
     return bytes(content)
 
 
-def main(control: int, modules: Sequence[str]) -> None:
-    """Serve until the caller closes the control socket.
+def main(control: int, modules: Sequence[str], folder: str) -> None:
+    """Serve until the caller closes the control socket, or is killed.
 
     Args:
         control: file descriptor of the control socket, which brings one socket per task.
         modules: imported before the first fork; a worker reports those that are missing.
+        folder: the folder for temporary files; it is deleted at the end.
     """
     import resource
 
@@ -68,6 +71,7 @@ def main(control: int, modules: Sequence[str]) -> None:
     while True:
         _, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
         if not descriptors:
+            shutil.rmtree(folder, ignore_errors=True)
             return
         if os.fork() == 0:
             channel.close()
@@ -101,7 +105,10 @@ def _work(channel: socket.socket) -> None:
         _, limit_s, content = receive(channel)
         # When the time is over, the kernel ends the process, whatever a library does meanwhile.
         signal.setitimer(signal.ITIMER_REAL, limit_s)
-        factory, arguments = pickle.loads(content)  # noqa: S301 (from the process that started this one)
+        task = pickle.loads(content)  # noqa: S301 (from the process that started this one)
+        folder, sys.path[:], factory, arguments = task
+        with suppress(OSError):
+            os.chdir(folder)
         module, _, name = factory.rpartition(".")
         answer = getattr(importlib.import_module(module), name)(*arguments)
         signal.setitimer(signal.ITIMER_REAL, 0)

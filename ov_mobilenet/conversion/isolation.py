@@ -36,10 +36,10 @@ log = logging.getLogger(__name__)
 
 _START = """
 import json, sys
-path, control, modules = sys.argv[1:]
+path, control, modules, folder = sys.argv[1:]
 sys.path[:] = json.loads(path)
 from ov_mobilenet.conversion.fork_server import main
-main(int(control), json.loads(modules))
+main(int(control), json.loads(modules), folder)
 """
 
 
@@ -77,7 +77,9 @@ class IsolatedFunction:
         self._close = weakref.finalize(self, self._channel.close)
         with other:
             _send_to_server(task.modules, other)
-        self._exchange(TASK, pickle.dumps((task.factory, task.arguments)), limit_s)
+        # The current folder and the search path may have changed since the server started.
+        content = pickle.dumps((_current_folder(), sys.path, task.factory, task.arguments))
+        self._exchange(TASK, content, limit_s)
 
     def __call__(self, request: bytes, limit_s: float) -> bytes:
         """Call the function. Raises: as the constructor."""
@@ -122,8 +124,15 @@ class IsolatedFunction:
 
 
 def can_isolate() -> bool:
-    """Whether this system can start the child process; Windows cannot."""
-    return hasattr(os, "fork") and bool(sys.executable)
+    """Whether this system can start the child process: Windows cannot fork, and libraries of macOS crash after it."""
+    return sys.platform == "linux" and bool(sys.executable)
+
+
+def _current_folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was deleted
+        return "/"
 
 
 def _sent_error(content: bytes) -> OvMobilenetError:
@@ -147,7 +156,10 @@ class _Server:
         debug = log.isEnabledFor(logging.DEBUG)
         with other:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _START, json.dumps(sys.path), str(other.fileno()), json.dumps(modules)],
+                [
+                    sys.executable, "-I", "-c", _START,
+                    json.dumps(sys.path), str(other.fileno()), json.dumps(modules), folder,
+                ],
                 pass_fds=[other.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=None if debug else subprocess.DEVNULL,
                 env={**os.environ, "TMPDIR": folder},  # so that a crash leaves no temporary files

@@ -40,18 +40,19 @@ def folder_locked(folder: Path, *, shared: bool = False, limit_s: float = 120.0)
         shared: allow other shared locks.
 
     Yields:
-        Whether the folder is locked: some file systems, and Windows, have no such locks.
+        Whether the folder is locked: some file systems, and Windows, have no such
+            locks, and the folder may not be readable.
 
     Raises:
         TimeoutError: another process still holds the lock after `limit_s` seconds.
-        OSError: the folder cannot be opened.
     """
     try:
         import fcntl
-    except ImportError:  # Windows
+
+        descriptor = open_descriptor(folder, O_RDONLY)
+    except (ImportError, OSError):  # Windows; a folder that may be written but not listed
         yield False
         return
-    descriptor = open_descriptor(folder, O_RDONLY)
     try:
         mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
         start, warned, locked = time.monotonic(), False, False

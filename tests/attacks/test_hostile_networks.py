@@ -5,19 +5,24 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import small_networks as small
 from attacks.generators.networks import unpack
 
+import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.conversion import isolation
+from ov_mobilenet.conversion.converter import convert_network
 from ov_mobilenet.conversion.inspection import inspect_source
 from ov_mobilenet.conversion.isolation import IsolatedFunction, Task
 from ov_mobilenet.conversion.sources.onnx_data import data_files
@@ -108,6 +113,38 @@ def wait_until(holds: Callable[[], bool]) -> None:
     raise AssertionError("not within 10 s")
 
 
+def test_relative_paths_are_those_of_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    isolated("task_echo").close()
+    small_model(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert Path(isolated("task_path")(b"small.onnx", 30.0).decode()) == tmp_path / "small.onnx"
+
+
+def task_path() -> Callable[[bytes], bytes]:
+    return lambda name: str(Path(name.decode()).resolve(strict=True)).encode()
+
+
+def test_nothing_is_left_of_a_caller_that_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:]\n"
+        "from attacks.test_hostile_networks import isolated\n"
+        "echo = isolated('task_echo')\n"
+        "print(echo(b'folder', 30.0).decode(), flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    caller = subprocess.Popen(
+        [sys.executable, "-c", program, *sys.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert caller.stdin is not None and caller.stdout is not None
+    folder = Path(caller.stdout.readline().decode().strip())
+    assert folder.parent == tmp_path and folder.exists()
+    worker = int((folder / "left").read_text())
+    caller.kill()
+    caller.communicate()
+    wait_until(lambda: not runs(worker) and not folder.exists())
+
+
 def test_a_killed_server_is_replaced() -> None:
     import multiprocessing
 
@@ -148,6 +185,24 @@ def test_a_frontend_that_crashes_is_one_error(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_network_without_a_checksum_is_read_in_a_child_process_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ov_mobilenet.conversion import isolated_reading
+    from ov_mobilenet.conversion.local_network import find_network
+
+    yml = small.describe(unpack(tmp_path) / "small.tflite", framework="tflite", shape=(1, 32, 32, 3), layout="NHWC")
+    config = ovm.load_config(yml)
+    monkeypatch.setattr(isolated_reading, "__name__", __name__)
+    ovm.convert(ovm.SourceFiles(config, tmp_path, {}), tmp_path / "out")  # described with a digest
+    unverified = msgspec.structs.replace(
+        config, files=tuple(msgspec.structs.replace(file, checksum=None) for file in config.files)
+    )
+    network = find_network(ovm.SourceFiles(unverified, tmp_path, {}))
+    with pytest.raises(ConversionError, match="reading the network crashed: got signal SIGABRT"):
+        convert_network(network, tmp_path / "out2")
+
+
 def read_once(*arguments: object) -> Callable[[bytes], bytes]:
     os.abort()
 
@@ -174,7 +229,6 @@ def test_the_oracle_in_a_child_process_gives_the_same_answers(tmp_path: Path) ->
     pytest.importorskip("ai_edge_litert")
     from ai_edge_litert.interpreter import Interpreter
 
-    import ov_mobilenet as ovm
     from ov_mobilenet.accuracy.isolated_oracle import isolated_oracle
     from ov_mobilenet.zoo.arguments import plan_conversion
 
