@@ -27,10 +27,10 @@ def unpack(folder: Path) -> Path:
 
 
 def flip(rng: random.Random, path: Path) -> None:
-    """Change one to three bytes."""
+    """Change one byte, sometimes two: mostly one bit, because most other changes are found at once."""
     content = bytearray(path.read_bytes())
-    for _ in range(rng.randint(1, 3)):
-        content[rng.randrange(len(content))] ^= rng.randrange(1, 256)
+    for _ in range(rng.choice((1, 1, 1, 2))):
+        content[rng.randrange(len(content))] ^= rng.choice((1 << rng.randrange(8), rng.randrange(1, 256)))
     path.write_bytes(content)
 
 
