@@ -8,6 +8,9 @@ from __future__ import annotations
 
 SLOW_FILES = (
     "attacks/test_hostile_archives.py",
+    "attacks/test_fuzz.py",
+    "attacks/test_hostile_irs.py",
+    "attacks/test_hostile_networks.py",
     "attacks/test_network_attacks.py",
     "attacks/test_process_attacks.py",
     "benchmarking/test_html_report.py",

@@ -159,18 +159,18 @@ def source_network(spec: ModelSpec, geometry: str | Geometry | None, lookup: Loo
         UnknownModelError: the model does not exist, or no model.yml describes it.
         MissingDependencyError: the framework is not installed; the message names the package.
         ConversionError: the input size is unknown.
-        OvMobilenetError: as `source_oracle` and `source_files`.
+        OvMobilenetError: as `isolated_oracle` and `source_files`.
     """
     import numpy as np
 
+    from ov_mobilenet.accuracy.isolated_oracle import isolated_oracle
     from ov_mobilenet.accuracy.source_graph import as_probabilities
-    from ov_mobilenet.accuracy.source_networks import source_oracle
     from ov_mobilenet.conversion.local_network import find_network
     from ov_mobilenet.zoo.labels import background_class, config_labels
 
     config = _source_description(spec, lookup)
     network = find_network(source_files(config, lookup))
-    oracle = source_oracle(config, network.plan, network.path)
+    oracle = isolated_oracle(config, network.plan, network.path)
     gives_probabilities = _gives_probabilities(config, network.path)
     height, width = network.input_size()
     own = geometry_of_dataset(config.dataset) if config.dataset is not None else None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.conversion.sources import network_framework
+from ov_mobilenet.conversion.sources.onnx_data import data_files
 from ov_mobilenet.errors import ConversionError, MissingDependencyError
 from ov_mobilenet.ir.layout import guess_layout
 from ov_mobilenet.zoo.arguments import ConversionPlan
@@ -124,6 +125,7 @@ def _onnx(plan: ConversionPlan, path: Path) -> Oracle:
     import numpy as np
     import onnxruntime
 
+    data_files(path)  # raises an error if the file refers to others outside its folder
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     source = _named(session.get_inputs(), plan.input.name, path)
     target = _named(session.get_outputs(), plan.output, path)
@@ -197,54 +199,18 @@ def _tflite(plan: ConversionPlan, path: Path) -> Oracle:
 
 def _tensorflow(plan: ConversionPlan, path: Path) -> Oracle:
     import numpy as np
-    import tensorflow as tf
 
-    network, shape, kind = _saved_model(plan, path) if path.is_dir() else _frozen_graph(plan, path)
+    from ov_mobilenet.accuracy.tensorflow_graphs import open_frozen_graph, open_saved_model
+
+    network, shape, kind = open_saved_model(plan, path) if path.is_dir() else open_frozen_graph(plan, path)
     batch = shape[0] or 1
 
     def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
         frames = _batch(frame, plan, "NHWC").repeat(batch, axis=0)
-        answer = np.asarray(network(tf.constant(frames.astype(kind.as_numpy_dtype))))
+        answer = np.asarray(network(frames.astype(kind.as_numpy_dtype)))
         return _flat(answer[:1] if batch > 1 else answer)
 
     return run
-
-
-def _saved_model(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any], Any, Any]:
-    """The serving signature of a SavedModel as a function, and the shape and type of its input."""
-    import tensorflow as tf
-
-    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
-    source = _named(list(signature.structured_input_signature[1].values()), plan.input.name, path)
-    # OpenVINO uses the keys of the signature as names; for TensorFlow 1 the names of the tensors are accepted as well.
-    names = {key: {key, port.name.removesuffix(":0")} for key, port in signature.structured_outputs.items()}
-    wanted = (plan.output or "").removesuffix(":0")
-    target = next((key for key in names if not wanted or wanted in names[key]), None)
-    if target is None:
-        raise ConversionError(
-            "the source network's signature has no such output", where=path,
-            expected=repr(plan.output), got=", ".join(map(repr, names)),
-        )  # fmt: skip
-
-    def run(frames: Any) -> Any:
-        return signature(**{source.name: frames})[target]
-
-    return run, source.shape, source.dtype
-
-
-def _frozen_graph(plan: ConversionPlan, path: Path) -> tuple[Callable[[Any], Any], Any, Any]:
-    """A frozen graph, from its input to the named output, as a function, and the shape and type of its input."""
-    import tensorflow as tf
-
-    graph_def = tf.compat.v1.GraphDef()
-    graph_def.ParseFromString(path.read_bytes())
-    wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph_def, name=""), [])
-    operations = wrapped.graph.get_operations()
-    source = _named([op.outputs[0] for op in operations if op.type == "Placeholder"], plan.input.name, path)
-    tensors = [tensor for op in operations if op.type not in ("Placeholder", "Const") for tensor in op.outputs]
-    if plan.output is None:  # as OpenVINO does: the tensor that has no consumer
-        tensors = [tensor for tensor in tensors if not tensor.consumers()]
-    return wrapped.prune(source, _named(tensors, plan.output, path)), source.shape, source.dtype
 
 
 def _keras(plan: ConversionPlan, path: Path) -> Oracle:

@@ -99,14 +99,14 @@ def verify(
     """
     import numpy as np
 
-    from ov_mobilenet.accuracy.source_networks import source_oracle
+    from ov_mobilenet.accuracy.isolated_oracle import isolated_oracle
     from ov_mobilenet.conversion.local_network import find_network
 
     sources, opened = _open_pair(model, ir, Lookup.of(options))
     config = sources.config
     network = find_network(sources)
     plan, path = network.plan, network.path
-    oracle = source_oracle(config, plan, path)
+    oracle = isolated_oracle(config, plan, path)
     gives_probabilities, quantised = graph_facts(config, plan, path)
     precision = _weight_precision(opened)
     tolerance, agreement = QUANTISED_TOLERANCE if quantised else TOLERANCE[precision]
@@ -119,8 +119,9 @@ def verify(
             skipped += 1
             on_progress(count + skipped, total)
             continue
-        actual = classifier.probabilities(frame[None])[0]
+        # First the source network: it runs in a child process with a time limit.
         expected = as_probabilities(oracle(frame), probabilities=gives_probabilities)
+        actual = classifier.probabilities(frame[None])[0]
         if actual.shape != expected.shape:
             raise VerificationError(
                 "the IR differs from its source network", where=opened.xml,

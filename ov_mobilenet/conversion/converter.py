@@ -18,9 +18,9 @@ from ov_mobilenet.conversion.normalisation_check import normalisation_warnings
 from ov_mobilenet.conversion.openvino_backend import prepare_with_openvino
 from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConversionError, UsageError
-from ov_mobilenet.ir.files import save_ir
 from ov_mobilenet.ir.form import DESCRIBED_FORM, YUV, Form, complete_form
 from ov_mobilenet.ir.record import IrRecord
+from ov_mobilenet.ir.saving import save_ir
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.arguments import ConversionPlan
 from ov_mobilenet.zoo.geometry import Geometry, channel_order, check_size, geometry_of_dataset, resize_whole_image

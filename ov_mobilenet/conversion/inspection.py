@@ -98,6 +98,7 @@ def inspect_source(
             "the network has another architecture", where=source, expected=architecture,
             got=keras_architecture or "a network with a graph of its own",
         )  # fmt: skip
+    from ov_mobilenet.conversion.isolated_reading import try_to_read
     from ov_mobilenet.conversion.sources import read_network
     from ov_mobilenet.ir.ports import plain_name, single_input, static_sizes
     from ov_mobilenet.ir.probabilities import check_class_scores, check_classes, ends_in_softmax
@@ -105,6 +106,7 @@ def inspect_source(
     plan = ConversionPlan(
         source=SourceNetwork(root="dl_dir", path=network, folder=source.is_dir()), input=InputInfo(""), output=output
     )
+    try_to_read(framework, plan, source)
     model = read_network(framework, plan, source)
     port = single_input(model, "", source)
     tensor, output_name = _choose_output(model, output, source)

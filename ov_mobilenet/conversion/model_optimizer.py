@@ -49,9 +49,12 @@ def prepare_with_model_optimizer(
         MissingDependencyError: the Model Optimizer cannot be run, or its environment lacks TensorFlow.
     """
     from ov_mobilenet.conversion.sources.frontend import path_without_commas
+    from ov_mobilenet.conversion.sources.onnx_data import data_files
 
     _check_supported(network, form)
     path = network.path
+    if network.framework == "onnx":
+        data_files(path)  # raises an error if the file refers to others outside its folder
     with tempfile.TemporaryDirectory(prefix="ov-mobilenet-mo-") as folder:
         # mo would split a path at commas. The whole folder is linked, because a network may refer to files beside it.
         (Path(folder) / "source").symlink_to(path.absolute().parent, target_is_directory=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ov_mobilenet.conversion.integer_input import accept_pixels, read_integer_input
+from ov_mobilenet.conversion.isolated_reading import try_to_read
 from ov_mobilenet.conversion.prepared_network import PreparedNetwork, classifier_of, name_input
 from ov_mobilenet.conversion.shapes import set_shape
 from ov_mobilenet.errors import ConversionError, UsageError
@@ -37,6 +38,8 @@ def prepare_with_openvino(network: LocalNetwork, form: Form, precisions: Sequenc
         UsageError: the requested input size is smaller than the description allows.
     """
     plan, path = network.plan, network.path
+    if any(file.checksum is None for file in network.config.files):  # anyone may have written it
+        try_to_read(network.framework, plan, path)
     model = network.read()
     source_input = single_input(model, plan.input.name, path)
     integers = read_integer_input(model, network.framework, path)

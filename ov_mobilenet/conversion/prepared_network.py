@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.conversion.loops import check_loops
 from ov_mobilenet.conversion.shapes import free_batch
 from ov_mobilenet.ir.ports import plain_name
 from ov_mobilenet.ir.probabilities import end_in_probabilities
@@ -45,11 +46,13 @@ def classifier_of(network: LocalNetwork, source_input: ov.Output, output: ov.Out
     """The network from its input to probabilities, with no batch size fixed inside the graph.
 
     Raises:
-        ConversionError: the output does not hold a score per class, or contradicts the description.
+        ConversionError: the output does not hold a score per class, or contradicts the description; or the network has
+            a loop that takes too long.
     """
     declared = network.config.details.output
     model = end_in_probabilities(output, source_input.get_node(), declared, network.path)
     free_batch(model)
+    check_loops(model, network.path)
     return model
 
 

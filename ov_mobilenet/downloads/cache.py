@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.downloads.locks import acquire
 from ov_mobilenet.errors import HashMismatchError
 from ov_mobilenet.zoo.model import Checksum, ModelFile
 
@@ -45,7 +46,7 @@ def locked(root: Path, path: Path) -> Iterator[None]:
     """Hold the lock of a file, across processes and threads. Without a writable cache there is no lock."""
     try:
         lock = _lock(root, path)
-        lock.acquire()
+        acquire(lock)
     except OSError:
         yield
         return

@@ -1,20 +1,26 @@
-"""Read, write and identify the files of an IR."""
+"""Read and identify the files of an IR."""
 
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.downloads.locks import folder_locked
 from ov_mobilenet.errors import IrError
+from ov_mobilenet.ir import file_digest
 from ov_mobilenet.ir.ports import check_input
 from ov_mobilenet.ir.record import IrRecord, read_record
+from ov_mobilenet.ir.saving import unfinished_xml
 
 if TYPE_CHECKING:
     import openvino as ov
+
+WAIT_FOR_WRITER_S = 10.0
+_CHARACTER = re.compile(rb"&#([xX][0-9a-fA-F]{1,8}|[0-9]{1,10});")
 
 
 @dataclass(frozen=True)
@@ -40,54 +46,71 @@ def open_ir(xml: Path) -> OpenedIr:
     return OpenedIr(xml, network, read_record(network, xml))
 
 
-def save_ir(model: ov.Model, xml: Path) -> None:
-    """Write `xml` and the `.bin` beside it, atomically.
-
-    Both files are written to a temporary folder beside the target and then moved. The old `.xml` is deleted before
-    the move and the new one is moved last, so an `.xml` is never beside the `.bin` of another conversion.
-    Several processes may write the same IR at the same time if they use the same options, because they write the
-    same bytes.
-
-    Raises:
-        OSError: the files cannot be written, for example because the disk is full or the folder is read-only.
-    """
-    import openvino as ov
-
-    xml.parent.mkdir(parents=True, exist_ok=True)
-    binary = xml.with_suffix(".bin")
-    folder = Path(tempfile.mkdtemp(prefix=f".{xml.stem}.", dir=xml.parent))
-    try:
-        # Weights are compressed by compress_weights; OpenVINO's own compression also rounds mean and scale.
-        ov.save_model(model, folder / xml.name, compress_to_fp16=False)
-        xml.unlink(missing_ok=True)
-        (folder / binary.name).replace(binary)
-        (folder / xml.name).replace(xml)
-    except RuntimeError as error:
-        raise OSError(f"{xml}: cannot be written ({str(error).strip().splitlines()[-1]})") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def read_ir(xml: Path) -> ov.Model:
     """Read an IR.
 
     Raises:
-        IrError: a file is missing, truncated or not an IR, or the network does not take images.
+        IrError: a file is missing, truncated or not an IR; the `.xml` and the `.bin` are not as ov-mobilenet wrote
+            them; or the network does not take images.
     """
     import openvino as ov
 
-    binary = xml.with_suffix(".bin")
-    if not xml.is_file():
-        raise IrError("no such IR", where=xml, expected="an .xml file")
-    if not binary.is_file():
-        raise IrError("the weights are missing", where=xml, expected=binary)
+    text, weights = _read_pair(xml, xml.with_suffix(".bin"))
+    _check_text(text, xml)
     try:
-        network = ov.Core().read_model(xml, binary)
+        # Read from memory: these are the bytes whose digest was checked.
+        network = ov.Core().read_model(text, weights)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1][:200]
         raise IrError(f"not a readable IR ({reason})", where=xml, fix="Convert the model again") from error
     check_input(network, xml)
     return network
+
+
+def _read_pair(xml: Path, binary: Path) -> tuple[bytes, bytes]:
+    """The contents of both files, as they were written together. Raises: IrError."""
+    text, weights = _read_files(xml, binary)
+    if file_digest.matches(text, weights) is not False:
+        return text, weights
+    # Another process may have moved one of its two files at this moment.
+    with suppress(OSError), folder_locked(xml.parent, shared=True, limit_s=WAIT_FOR_WRITER_S):
+        text, weights = _read_files(xml, binary)
+        if file_digest.matches(text, weights) is not False:
+            return text, weights
+        # A process was killed after it moved the first file: the second is still in its temporary folder.
+        if (other := unfinished_xml(xml, weights)) is not None:
+            return other.read_bytes(), weights
+    raise IrError(
+        "the files of the IR were changed or damaged after they were written, or belong to different conversions",
+        where=xml, expected=f"the digest in the last line of {xml.name}",
+        got=f"other contents of {xml.name} or {binary.name}", fix="Convert the model again",
+    )  # fmt: skip
+
+
+def _read_files(xml: Path, binary: Path) -> tuple[bytes, bytes]:
+    if not xml.is_file():
+        raise IrError("no such IR", where=xml, expected="an .xml file")
+    if not binary.is_file():
+        raise IrError("the weights are missing", where=xml, expected=binary)
+    try:
+        return xml.read_bytes(), binary.read_bytes()
+    except OSError as error:
+        raise IrError(f"the IR cannot be read ({error.strerror})", where=error.filename or xml) from error
+
+
+def _check_text(text: bytes, xml: Path) -> None:
+    """Check that all names are valid Unicode: OpenVINO accepts other names, but Python cannot read them.
+
+    Raises:
+        IrError: they are not.
+    """
+    try:
+        text.decode()
+        for number in _CHARACTER.findall(text):
+            code = int(number[1:], 16) if number[:1] in b"xX" else int(number)
+            chr(code).encode()
+    except (UnicodeError, ValueError, OverflowError) as error:
+        raise IrError("a name in the IR is not valid UTF-8", where=xml, fix="Convert the model again") from error
 
 
 def ir_digest(xml: Path) -> str:

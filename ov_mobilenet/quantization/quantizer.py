@@ -13,8 +13,9 @@ import msgspec
 from ov_mobilenet.accuracy.protocol import OnProgress, ignore_progress
 from ov_mobilenet.conversion.converter import IrModel
 from ov_mobilenet.errors import UsageError, VerificationError
-from ov_mobilenet.ir.files import OpenedIr, save_ir
+from ov_mobilenet.ir.files import OpenedIr
 from ov_mobilenet.ir.record import IrRecord, write_record
+from ov_mobilenet.ir.saving import save_ir
 from ov_mobilenet.quantization import nncf_backend
 from ov_mobilenet.quantization.calibration import PreparedImages, calibration_warnings, read_calibration
 from ov_mobilenet.quantization.int8_network import Int8Network, compile_on_cpu, finish, pixel_digest

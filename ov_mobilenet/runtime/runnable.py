@@ -188,6 +188,13 @@ def _host_geometry(
 ) -> Geometry | None:
     """Crop and resize on the host; None if they are part of the graph."""
     if record is not None and record.geometry_baked:
+        sizes = network.inputs[0].get_partial_shape()
+        if all(size.is_static for size in list(sizes)[1:]):
+            raise IrError(
+                "the record in the IR contradicts its graph", where=xml,
+                expected="an input of any height and width, because geometry_baked is true", got=sizes,
+                fix="Convert the model again",
+            )  # fmt: skip
         if wanted is not None:
             raise UsageError(
                 "the model crops and resizes in the graph", where=xml, expected="no geometry", got=wanted,

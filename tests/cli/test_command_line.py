@@ -219,10 +219,10 @@ def test_a_failed_verification_is_exit_3(
     network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnxruntime")
-    from ov_mobilenet.accuracy import source_networks as oracles
+    from ov_mobilenet.accuracy import isolated_oracle as oracles
 
-    right = oracles.source_oracle
-    monkeypatch.setattr(oracles, "source_oracle", lambda *a: lambda frame: right(*a)(frame[:, :, ::-1]))
+    right = oracles.isolated_oracle
+    monkeypatch.setattr(oracles, "isolated_oracle", lambda *a: lambda frame: right(*a)(frame[:, :, ::-1]))
     code = main(["convert", str(network), "-o", str(tmp_path), "-d", str(tmp_path), "--verify", "--format", "json"])
     out, err = capsys.readouterr()
     assert code == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -59,20 +58,7 @@ def _load_pickle(path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # warnings about pickle protocols; only errors matter
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,  # including NotImplementedError
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        IndexError,
-        TypeError,
-        AssertionError,
-        OverflowError,
-        MemoryError,
-    ) as error:
+    except Exception as error:
         raise _unloadable(path, error) from error
 
 

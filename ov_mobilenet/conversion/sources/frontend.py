@@ -67,7 +67,11 @@ def run_converter(network: Any, path: Path, **options: Any) -> ov.Model:
     root = logging.getLogger()
     level, filters, handlers = root.level, list(root.filters), list(root.handlers)
     try:
-        return ov.convert_model(network, **options)
+        model = ov.convert_model(network, **options)
+        _read_names(model)
+        return model
+    except UnicodeDecodeError as error:
+        raise ConversionError("a name in the network is not valid UTF-8", where=path) from error
     except (
         GeneralFailure,
         InitializationFailure,
@@ -85,6 +89,14 @@ def run_converter(network: Any, path: Path, **options: Any) -> ov.Model:
         # A failed conversion leaves the level and the handlers of OpenVINO on the root logger.
         root.setLevel(level)
         root.filters[:], root.handlers[:] = filters, handlers
+
+
+def _read_names(model: ov.Model) -> None:
+    """Read all names once: OpenVINO accepts names that Python cannot read. Raises: UnicodeDecodeError."""
+    for operation in model.get_ops():
+        operation.get_friendly_name()
+        for port in operation.outputs():
+            port.get_names()
 
 
 def unreadable(path: Path, error: BaseException) -> ConversionError:
