@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.runtime.items import as_item
@@ -134,7 +134,7 @@ class InferQueue:
         Raises:
             DeviceError: the device is lost; raised once, after the results of all submitted images.
         """
-        return self._scheduler.take()
+        return cast("tuple[Hashable, Result]", self._scheduler.take())
 
 
 def default_capacity(batch_size: int, requests: int) -> int:
