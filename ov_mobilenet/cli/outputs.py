@@ -101,7 +101,8 @@ def output_options(function: options.F) -> options.F:
         ),
         click.option(
             "-o", "--output", metavar="FILE",
-            help="Write each result to FILE (.jsonl, .csv, .parquet, .json, .txt; features: .npz too) instead of stdout.",
+            help="Write each result to FILE (.jsonl, .csv, .parquet, .json, .txt; features: also .npz) instead of "
+            "stdout.",
         ),
         click.option(
             "--resume", is_flag=True,
