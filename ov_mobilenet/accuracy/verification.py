@@ -52,8 +52,8 @@ class Verification(Struct, frozen=True, kw_only=True):
         least_agreement: the smallest allowed `top1_agreement`.
         not_covered: properties that both networks take from the same code, so that errors in them are not detected;
             None if there are none.
-        constant_answers: whether the answers are the same for all images, although these differ: both networks are fed
-            wrongly. Never for noise.
+        constant_answers: whether the answers are nearly the same for all images, although these differ: both networks
+            are fed wrongly. Never for noise.
         warnings: what else is suspicious about the answers, as sentences.
     """
 
@@ -183,7 +183,7 @@ def check(result: Verification, xml: Path) -> None:
         )  # fmt: skip
     if result.constant_answers:
         raise VerificationError(
-            "the network gives the same answer for all images, although they differ", where=xml,
+            "the network gives nearly the same answer for all images, although they differ", where=xml,
             expected="answers that depend on the image", got=f"the same on {result.images} images",
             fix=f"{LIKELY_CAUSE}: convert again with another --preset, or --mean-values and --scale-values",
         )  # fmt: skip

@@ -81,9 +81,9 @@ def open_feature_destination(
             "a CSV file cannot hold vectors of features", where=path, expected=".jsonl, .parquet or .npz", got="csv"
         )
     if chosen != "npz" and chosen != "parquet":
-        text = open_destination(path, output_format=chosen, resume=resume, overwrite=overwrite)
-        if resume and path is not None:
+        if resume and path is not None and path.is_file():
             _check_holds_features(path)
+        text = open_destination(path, output_format=chosen, resume=resume, overwrite=overwrite)
         return FeatureDestination(path, chosen, text)
     assert path is not None
     if resume:
