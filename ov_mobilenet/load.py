@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ov_mobilenet.devices.compile import compile_model
 from ov_mobilenet.devices.settings import DeviceOptions, DeviceSettings, settings_of
@@ -38,6 +38,7 @@ def load_classifier(
     batch_size: int | None = None,
     decode: DecodeMode = "auto",
     exif_orientation: bool = True,
+    output_kind: Literal["classes", "multilabel"] | None = None,
     **options: Unpack[RunOptions],
 ) -> Classifier:
     """Load a model and compile it for a device.
@@ -62,6 +63,8 @@ def load_classifier(
             with.
         exif_orientation: rotate image files by their EXIF orientation. The published accuracies were measured
             without it.
+        output_kind: what the output must hold, see `zoo.output_kind`; decides for an IR that ov-mobilenet did not write
+            what its graph does not show. None: what is found.
         options: fields of `DeviceSettings` (`device`, `hint`, `inference_precision`, …; default: device AUTO with its
             own choices) and of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `ir_dir`).
 
@@ -79,13 +82,14 @@ def load_classifier(
     """
     runnable, chosen, batch_size = _open(
         model, settings, profile, batch_size, options, geometry=geometry, labels=labels, normalisation=normalisation,
-        layout=layout,
+        layout=layout, output_kind=output_kind,
     )  # fmt: skip
     if runnable.output_kind == "features":
         raise UsageError(
             "the network has no classifier, it gives a vector of features", where=runnable.xml,
             expected="a classifier",
-            fix="Use load_feature_extractor, or classify --output-kind features; or use the whole network",
+            fix="Use load_feature_extractor, or classify --output-kind features; if its values are scores of classes, "
+            "give the output kind classes",
         )  # fmt: skip
     return runnable.compile(
         compile_model, chosen, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation
@@ -122,13 +126,8 @@ def load_feature_extractor(
 
     runnable, chosen, batch_size = _open(
         model, settings, profile, batch_size, options, geometry=geometry, normalisation=normalisation, layout=layout,
-        features=True,
+        output_kind="features",
     )  # fmt: skip
-    if runnable.output_kind != "features":
-        raise UsageError(
-            "--output-kind does not match the model's output", where=runnable.xml, expected="features",
-            got=runnable.output_kind, fix="Convert the network up to its features: name their tensor with --output",
-        )  # fmt: skip
     return FeatureExtractor(
         runnable.compile(compile_model, chosen, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation)
     )

@@ -43,8 +43,9 @@ if TYPE_CHECKING:
     help="Profile written by `tune`, instead of the device options.",
 )  # fmt: skip
 @click.option(
-    "--output-kind", type=click.Choice(["classes", "features"]), default="classes", show_default=True,
-    help="features: write the vectors of a network without a classifier (.jsonl, .parquet, .npz).",
+    "--output-kind", type=click.Choice(["classes", "multilabel", "features"]),
+    help="What the output of the model holds (default: as recorded or found). features: write the vectors of a network "
+    "without a classifier (.jsonl, .parquet, .npz).",
 )  # fmt: skip
 @input_options
 @device_options
@@ -60,7 +61,7 @@ def classify_command(
     decode: DecodeMode,
     input_options: InputOptions,
     profile: Path | None,
-    output_kind: Literal["classes", "features"],
+    output_kind: Literal["classes", "multilabel", "features"] | None,
     device_options: DeviceFlags,
     lookup: Lookup,
 ) -> int:
@@ -112,12 +113,12 @@ def classify_command(
         **lookup.as_options(),
     }  # fmt: skip
     results: Iterator[AnyResult]
-    if wants_features:
+    if output_kind == "features":
         if class_names is not None:
             raise UsageError("features have no classes: --labels cannot be used", expected="no --labels")
         results = load_feature_extractor(model, **load).stream(pending, live=images.live)
     else:
-        classifier = load_classifier(model, labels=class_names, **load)
+        classifier = load_classifier(model, labels=class_names, output_kind=output_kind, **load)
         output_options = output_options.for_kind(classifier.output_kind)
         results = output_options.trimmed(classifier.stream(pending, top_k=output_options.classes, live=images.live))
     sink = output_options.sink(destination)

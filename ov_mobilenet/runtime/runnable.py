@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.errors import AlreadyNormalisedError, ConfigError, IrError, UsageError
+from ov_mobilenet.errors import AlreadyNormalisedError, ConfigError, ConversionError, IrError, UsageError
 from ov_mobilenet.images.load_image import DecodeMode
 from ov_mobilenet.images.yuv_planes import frame_height
 from ov_mobilenet.ir.files import OpenedIr
 from ov_mobilenet.ir.layout import guess_layout, input_layout, plain_layout, set_layout
 from ov_mobilenet.ir.mo_record import read_mo_record
 from ov_mobilenet.ir.normalisation import bake_normalisation, baked_normalisation
+from ov_mobilenet.ir.output_content import output_facts
 from ov_mobilenet.ir.ports import check_classifier, find_output, single_input, static_sizes
 from ov_mobilenet.ir.probabilities import finish_output
 from ov_mobilenet.runtime.classifier import Classifier
@@ -22,7 +23,7 @@ from ov_mobilenet.runtime.defaults import CPU_BATCH, default_to_throughput
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
 from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_geometry, resize_whole_image
 from ov_mobilenet.zoo.labels import read_labels
-from ov_mobilenet.zoo.output_kind import OutputContent, OutputKind
+from ov_mobilenet.zoo.output_kind import OutputContent, OutputKind, kind_of
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
     from ov_mobilenet.zoo.normalisation import Normalisation
 
 log = logging.getLogger(__name__)
+
+# What a linear layer at the end of an IR without a record holds, if the user names the kind.
+_CONTENT_OF_SCORES: dict[OutputKind | None, OutputContent] = {
+    "classes": "logits", "multilabel": "multilabel-logits", "features": "features",
+}  # fmt: skip
 
 Compiler = Callable[["ov.Model", "DeviceSettings"], "Compiled"]
 
@@ -117,12 +123,12 @@ def make_runnable(
     labels: tuple[str, ...] | Path | None = None,
     normalisation: Normalisation | None = None,
     layout: str | None = None,
-    features: bool = False,
+    output_kind: OutputKind | None = None,
 ) -> Runnable:
     """Adapt an IR; its network is modified. For the other arguments and errors see `load_classifier`.
 
     Args:
-        features: the output of an IR without a record holds features, also if its graph looks like a classifier.
+        output_kind: what the output must hold; decides for an IR without a record what its graph does not show.
     """
     xml, network, record = ir.xml, ir.network, ir.record
     input_shape = static_sizes(network.inputs[0])
@@ -136,9 +142,14 @@ def make_runnable(
     if record is None:
         for warning in [] if normalisation else _assumptions(network):
             log.warning("%s: %s", xml, warning)
-        network, kind = _with_finished_output(network, layout, xml, features=features)
+        network, kind = _with_finished_output(network, layout, xml, output_kind)
     else:
         kind = record.output_kind
+    if output_kind not in (None, kind):
+        raise UsageError(
+            "the output kind does not match the model's output", where=xml, expected=output_kind, got=kind,
+            fix="Convert the network again, with another --output or --output-kind",
+        )  # fmt: skip
     check_classifier(network, xml)
     if layout is not None:
         set_layout(network, layout, xml)
@@ -161,7 +172,7 @@ def make_runnable(
 
 
 def _with_finished_output(
-    network: ov.Model, layout: str | None, xml: Path, *, features: bool
+    network: ov.Model, layout: str | None, xml: Path, wanted: OutputKind | None
 ) -> tuple[ov.Model, OutputKind]:
     """An IR of another tool with a single input and a finished output, and its kind; the input layout is kept."""
     recorded = network.get_parameters()[0].layout
@@ -169,8 +180,18 @@ def _with_finished_output(
     order = plain_layout(layout or str(recorded))
     if len(order) != 4:
         order = guess_layout(static_sizes(port)) or "NHWC"
-    declared: OutputContent | None = "features" if features else None
-    network, kind = finish_output(find_output(network, None, xml), port.get_node(), declared, order, xml)
+    output = find_output(network, None, xml)
+    declared: OutputContent | None = None
+    if wanted not in (None, kind_of(output_facts(output, None, order, xml).content)):
+        declared = _CONTENT_OF_SCORES[wanted]
+    try:
+        network, kind = finish_output(output, port.get_node(), declared, order, xml)
+    except ConversionError as error:
+        if declared is None:
+            raise
+        raise UsageError(
+            "the output kind does not match the model's output", where=xml, expected=wanted, got=error.got
+        ) from error
     network.get_parameters()[0].layout = recorded
     return network, kind
 

@@ -253,7 +253,9 @@ def test_features_are_no_classifier(tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_a_classifier_gives_no_features(known: Any) -> None:
-    with pytest.raises(UsageError, match="does not match the model's output: expected features, got classes"):
+    with pytest.raises(
+        UsageError, match="the output kind does not match the model's output: expected features, got classes"
+    ):
         ovm.load_feature_extractor(known.xml)
 
 
@@ -277,6 +279,28 @@ def test_an_ir_without_a_record(end: str, tmp_path: Path) -> None:
         ).probabilities(FRAMES)
     assert answer.shape == expected.shape
     assert np.abs(answer - expected).max() < 1e-4
+
+
+def test_the_output_kind_of_an_ir_without_a_record_can_be_given(tmp_path: Path) -> None:
+    def plain(end: str) -> Path:
+        model = ov.convert_model(network(".onnx", end, tmp_path / end))
+        model.reshape([1, 3, small.SIDE, small.SIDE])
+        ov.save_model(model, tmp_path / f"{end}.xml", compress_to_fp16=False)
+        return tmp_path / f"{end}.xml"
+
+    exact: Any = {"device": "CPU", "inference_precision": "f32"}
+    exact["normalisation"] = ovm.Normalisation(mean=small.MEAN, scale=small.SCALE, reverse_input_channels=True)
+    exponentials = np.exp(features())
+    pooled = ovm.load_classifier(plain("features"), output_kind="classes", **exact).probabilities(FRAMES)
+    assert np.abs(pooled - exponentials / exponentials.sum(1, keepdims=True)).max() < 1e-4
+    scores = plain("logits")
+    many = ovm.load_classifier(scores, output_kind="multilabel", **exact).probabilities(FRAMES)
+    assert np.abs(many - sigmoid(logits(5))).max() < 1e-4
+    assert np.abs(ovm.load_feature_extractor(scores, **exact).vectors(FRAMES) - logits(5)).max() < 1e-3
+    assert ovm.load_classifier(scores, output_kind="classes", **exact).output_kind == "classes"
+    for end in ("multilabel", "map"):
+        with pytest.raises(UsageError, match="the output kind does not match the model's output: expected classes"):
+            ovm.load_classifier(plain(end), output_kind="classes", **exact)
 
 
 @pytest.mark.parametrize("end", ["features", "multilabel"])
