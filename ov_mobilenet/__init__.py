@@ -54,14 +54,15 @@ if TYPE_CHECKING:
     from ov_mobilenet.inputs.open_inputs import Inputs, open_inputs
     from ov_mobilenet.ir.form import Form
     from ov_mobilenet.ir.record import IrRecord
-    from ov_mobilenet.load import load_classifier
+    from ov_mobilenet.load import load_classifier, load_feature_extractor
     from ov_mobilenet.quantization.quantizer import Quantized, QuantizeSettings, quantize
     from ov_mobilenet.quantization.validation import Int8Accuracy
     from ov_mobilenet.runtime.classifier import Classifier
+    from ov_mobilenet.runtime.feature_extractor import FeatureExtractor
     from ov_mobilenet.runtime.infer_queue import InferQueue
     from ov_mobilenet.runtime.items import Item, Prepared
     from ov_mobilenet.runtime.profile import Profile, load_profile
-    from ov_mobilenet.runtime.results import Classification, Failure, Prediction, Timings
+    from ov_mobilenet.runtime.results import Classification, Failure, Features, Prediction, Timings
     from ov_mobilenet.tuning.measurement_log import Step
     from ov_mobilenet.tuning.tuner import Tuned, tune
     from ov_mobilenet.zoo.accuracy_check import DatasetConfig
@@ -87,6 +88,8 @@ _HOMES = {
     "DeviceSettings": "devices.settings",
     "DownloadError": "errors",
     "Failure": "runtime.results",
+    "FeatureExtractor": "runtime.feature_extractor",
+    "Features": "runtime.results",
     "Form": "ir.form",
     "Geometry": "zoo.geometry",
     "HashMismatchError": "errors",
@@ -131,6 +134,7 @@ _HOMES = {
     "list_models": "zoo.registry",
     "load_classifier": "load",
     "load_config": "zoo.config",
+    "load_feature_extractor": "load",
     "load_profile": "runtime.profile",
     "measure_accuracy": "accuracy.measure",
     "open_inputs": "inputs.open_inputs",
@@ -155,6 +159,8 @@ __all__ = [
     "DeviceSettings",
     "DownloadError",
     "Failure",
+    "FeatureExtractor",
+    "Features",
     "Form",
     "Geometry",
     "HashMismatchError",
@@ -200,6 +206,7 @@ __all__ = [
     "list_models",
     "load_classifier",
     "load_config",
+    "load_feature_extractor",
     "load_profile",
     "measure_accuracy",
     "open_inputs",

@@ -1,9 +1,9 @@
-"""`load_classifier`: from MODEL to a classifier that is ready to run."""
+"""`load_classifier` and `load_feature_extractor`: from MODEL to a network that is ready to run."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from ov_mobilenet.devices.compile import compile_model
 from ov_mobilenet.devices.settings import DeviceOptions, DeviceSettings, settings_of
@@ -11,11 +11,12 @@ from ov_mobilenet.errors import UsageError
 from ov_mobilenet.images.load_image import DecodeMode
 from ov_mobilenet.resolve import Lookup, LookupOptions, check_option_names, lookup_options, open_model
 from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.runtime.runnable import make_runnable
+from ov_mobilenet.runtime.runnable import Runnable, make_runnable
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from ov_mobilenet.runtime.feature_extractor import FeatureExtractor
     from ov_mobilenet.runtime.profile import Profile
     from ov_mobilenet.zoo.geometry import Geometry
     from ov_mobilenet.zoo.normalisation import Normalisation
@@ -37,6 +38,7 @@ def load_classifier(
     batch_size: int | None = None,
     decode: DecodeMode = "auto",
     exif_orientation: bool = True,
+    output_kind: Literal["classes", "multilabel"] | None = None,
     **options: Unpack[RunOptions],
 ) -> Classifier:
     """Load a model and compile it for a device.
@@ -61,6 +63,8 @@ def load_classifier(
             with.
         exif_orientation: rotate image files by their EXIF orientation. The published accuracies were measured
             without it.
+        output_kind: what the output must hold, see `zoo.output_kind`; decides for an IR that ov-mobilenet did not write
+            what its graph does not show. None: what is found.
         options: fields of `DeviceSettings` (`device`, `hint`, `inference_precision`, …; default: device AUTO with its
             own choices) and of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `ir_dir`).
 
@@ -70,12 +74,74 @@ def load_classifier(
         ConversionError: the source network cannot be converted, or `layout` does not match the network's input.
         IrError: the IR cannot be read.
         DeviceError: the model does not run on the device.
-        UsageError: the geometry does not match the network's input size, or cannot be parsed; the device, a setting or
-            a property is unknown; settings are given twice; `ir_dir` holds no IR of the model.
+        UsageError: the network has no classifier; the geometry does not match its input size, or cannot be parsed; the
+            device, a setting or a property is unknown; settings are given twice; `ir_dir` holds no IR of the model.
         ConfigError: the labels cannot be read or do not match the classes; the profile is invalid, or for another
             network or device.
         AlreadyNormalisedError: `normalisation` is given, but the IR already contains one.
     """
+    runnable, chosen, batch_size = _open(
+        model, settings, profile, batch_size, options, geometry=geometry, labels=labels, normalisation=normalisation,
+        layout=layout, output_kind=output_kind,
+    )  # fmt: skip
+    if runnable.output_kind == "features":
+        raise UsageError(
+            "the network has no classifier, it gives a vector of features", where=runnable.xml,
+            expected="a classifier",
+            fix="Use load_feature_extractor, or classify --output-kind features; if its values are scores of classes, "
+            "give the output kind classes",
+        )  # fmt: skip
+    return runnable.compile(
+        compile_model, chosen, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation
+    )
+
+
+def load_feature_extractor(
+    model: str | Path,
+    *,
+    settings: DeviceSettings | None = None,
+    profile: Profile | Path | str | None = None,
+    geometry: str | Geometry | None = None,
+    normalisation: Normalisation | None = None,
+    layout: str | None = None,
+    batch_size: int | None = None,
+    decode: DecodeMode = "auto",
+    exif_orientation: bool = True,
+    **options: Unpack[RunOptions],
+) -> FeatureExtractor:
+    """Load a network without a classifier and compile it for a device.
+
+    A feature map is averaged over height and width. The output of an IR that ov-mobilenet did not write is taken as it
+    is, also if it looks like the scores of a classifier.
+
+    Args:
+        model, settings, profile, geometry, normalisation, layout, batch_size, decode, exif_orientation, options: as
+            for `load_classifier`.
+
+    Raises:
+        UsageError: the network is a classifier; or as `load_classifier`.
+        OvMobilenetError: as `load_classifier`.
+    """
+    from ov_mobilenet.runtime.feature_extractor import FeatureExtractor
+
+    runnable, chosen, batch_size = _open(
+        model, settings, profile, batch_size, options, geometry=geometry, normalisation=normalisation, layout=layout,
+        output_kind="features",
+    )  # fmt: skip
+    return FeatureExtractor(
+        runnable.compile(compile_model, chosen, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation)
+    )
+
+
+def _open(
+    model: str | Path,
+    settings: DeviceSettings | None,
+    profile: Profile | Path | str | None,
+    batch_size: int | None,
+    options: RunOptions,
+    **adaptation: Any,
+) -> tuple[Runnable, DeviceSettings, int | None]:
+    """The network to compile, device settings and batch size; `adaptation` holds arguments of `make_runnable`."""
     chosen, lookup = split_options(settings, options)
     if profile is not None and (chosen != DeviceSettings() or settings is not None or batch_size is not None):
         raise UsageError(
@@ -89,10 +155,7 @@ def load_classifier(
         named = named_profile(profile)
         ir = open_model(model, lookup)
         chosen, batch_size = apply_profile(*named, ir)
-    runnable = make_runnable(ir, geometry=geometry, labels=labels, normalisation=normalisation, layout=layout)
-    return runnable.compile(
-        compile_model, chosen, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation
-    )
+    return make_runnable(ir, **adaptation), chosen, batch_size
 
 
 def split_options(settings: DeviceSettings | None, options: RunOptions) -> tuple[DeviceSettings, Lookup]:

@@ -7,6 +7,7 @@ test files that are not listed here; `test_architecture.py` checks that.
 from __future__ import annotations
 
 SLOW_FILES = (
+    "accuracy/test_sanity.py",
     "attacks/test_hostile_archives.py",
     "attacks/test_fuzz.py",
     "attacks/test_hostile_irs.py",
@@ -31,6 +32,7 @@ SLOW_FILES = (
     "conversion/test_complexity.py",
     "conversion/test_fine_tuned.py",
     "conversion/test_forms.py",
+    "conversion/test_output_kinds.py",
     "conversion/test_pytorch_source.py",
     "demos/test_benchmark_demo.py",
     "demos/test_classification_demo.py",

@@ -96,6 +96,8 @@ def write_onnx(
 ) -> Path:
     """Conv, ReLU, average pool, dense; ends in `logits`, `softmax`, `softmax-reshape` or `sigmoid`.
 
+    Or without the dense layer, in the `pooled` features or their `map`.
+
     Returns:
         The model.yml.
     """
@@ -114,6 +116,7 @@ def write_onnx(
         nodes.append(helper.make_node("Reshape", ["pooled", "flat_shape"], ["flat"]))
     else:
         nodes.append(helper.make_node("Flatten", ["pooled"], ["flat"]))
+    shape: list[int | str] = [batch, classes]
     last = "scores" if end == "logits" else "logits"
     nodes.append(helper.make_node("Gemm", ["flat", "dense", "offset"], [last], transB=1))
     if end == "softmax":
@@ -124,11 +127,15 @@ def write_onnx(
         initializers.append(numpy_helper.from_array(np.array([1, classes], np.int64), "out_shape"))
         nodes.append(helper.make_node("Softmax", ["logits"], ["net/Softmax"], axis=1))
         nodes.append(helper.make_node("Reshape", ["net/Softmax", "out_shape"], ["scores"]))
+    if end in ("pooled", "map"):
+        source, shape = ("flat", [batch, 8]) if end == "pooled" else ("active", [batch, 8, SIDE // 2, SIDE // 2])
+        nodes = nodes[: {"pooled": -1, "map": 2}[end]]
+        nodes.append(helper.make_node("Identity", [source], ["scores"]))
     graph = helper.make_graph(
         nodes,
         "small",
         [helper.make_tensor_value_info("data", TensorProto.FLOAT, [batch, 3, SIDE, SIDE])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, classes])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, shape)],
         initializers,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
@@ -140,14 +147,21 @@ def write_onnx(
 def by_hand(frame: np.ndarray, *, softmax: bool = True, classes: int = CLASSES) -> np.ndarray:
     """The small network's probabilities for a uint8 (32, 32, 3) BGR frame, computed with numpy alone."""
     w = weights(classes=classes)
+    logits = w["dense"] @ features_by_hand(frame) + w["offset"]
+    exponentials = np.exp(logits - logits.max())
+    answer: np.ndarray = exponentials / exponentials.sum() if softmax else logits
+    return answer
+
+
+def features_by_hand(frame: np.ndarray) -> np.ndarray:
+    """The eight pooled features of the small network, computed with numpy alone."""
+    w = weights()
     x = ((frame[:, :, ::-1].astype(np.float64) - MEAN) / SCALE).transpose(2, 0, 1)
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))[:, ::2, ::2]
     filtered = np.einsum("chwij,ocij->ohw", windows, w["conv"]) + w["bias"][:, None, None]
-    logits = w["dense"] @ np.maximum(filtered, 0).mean(axis=(1, 2)) + w["offset"]
-    exponentials = np.exp(logits - logits.max())
-    answer: np.ndarray = exponentials / exponentials.sum() if softmax else logits
-    return answer
+    pooled: np.ndarray = np.maximum(filtered, 0).mean(axis=(1, 2))
+    return pooled
 
 
 def frames(count: int = 12, side: int = SIDE, seed: int = 3) -> np.ndarray:

@@ -32,38 +32,49 @@ def rgb(frames: np.ndarray, mean: Iterable[float] = small.MEAN, scale: Iterable[
     return (x - np.array(mean, np.float32)) / np.array(scale, np.float32)
 
 
-def write_small_graph(path: Path, *, batch: int = 1, afterthought: bool = False) -> None:
+def write_small_graph(
+    path: Path, *, batch: int = 1, afterthought: bool = False, end: str = "logits", classes: int = small.CLASSES
+) -> None:
     """The network of `small_networks` as a frozen graph: `data` to `scores`, logits.
 
     Args:
         batch: fixed, by the input and by a reshape.
         afterthought: a constant comes last in the file, so that the output is no longer the last node.
+        end: `logits`, `sigmoid`, or without the dense layer `pooled` or `map`.
     """
     import tensorflow as tf
 
     with tf.Graph().as_default() as graph:
         data = tf.compat.v1.placeholder(tf.float32, [batch, small.SIDE, small.SIDE, 3], name="data")
-        _small(tf, data, small.weights(), batch)
+        _small(tf, data, small.weights(classes=classes), batch, end)
         if afterthought:
             tf.constant([1.0, 2.0], name="left_over")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(graph.as_graph_def().SerializeToString())
 
 
-def write_small_saved_model(folder: Path, *, batch: int | None = None, features: bool = False) -> None:
+def write_small_saved_model(
+    folder: Path,
+    *,
+    batch: int | None = None,
+    features: bool = False,
+    end: str = "logits",
+    classes: int = small.CLASSES,
+) -> None:
     """The same network as a SavedModel with variables.
 
     Args:
         batch: fixed in the signature; None for any.
         features: a second output of that name, which comes before `scores` in the alphabet.
+        end: as in `write_small_graph`.
     """
     import tensorflow as tf
 
     module = tf.Module()
-    module.weights = {name: tf.Variable(value) for name, value in small.weights().items()}
+    module.weights = {name: tf.Variable(value) for name, value in small.weights(classes=classes).items()}
 
     def serve(data: Any) -> dict[str, Any]:
-        outputs = {"scores": _small(tf, data, module.weights, -1)}
+        outputs = {"scores": _small(tf, data, module.weights, -1, end)}
         return {**outputs, "features": tf.reduce_mean(data, [1, 2])} if features else outputs
 
     signature = [tf.TensorSpec([batch, small.SIDE, small.SIDE, 3], name="data")]
@@ -71,11 +82,40 @@ def write_small_saved_model(folder: Path, *, batch: int | None = None, features:
     tf.saved_model.save(module, str(folder), signatures=module.serve)
 
 
-def _small(tf: Any, data: Any, weights: dict[str, Any], batch: int) -> Any:
+def write_small_tflite(path: Path, *, end: str, classes: int, frames: np.ndarray | None = None) -> None:
+    """The same network as TFLite.
+
+    Args:
+        end: as in `write_small_graph`.
+        frames: quantise to int8, calibrated on these, uint8 (N, SIDE, SIDE, 3) BGR; None for float32.
+    """
+    import tensorflow as tf
+
+    weights = small.weights(classes=classes)
+    signature = [tf.TensorSpec([1, small.SIDE, small.SIDE, 3], name="data")]
+    function = tf.function(lambda data: _small(tf, data, weights, 1, end), input_signature=signature)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
+    if frames is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([image[None]] for image in rgb(frames))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    path.write_bytes(converter.convert())
+
+
+def _small(tf: Any, data: Any, weights: dict[str, Any], batch: int, end: str = "logits") -> Any:
     kernel = tf.transpose(weights["conv"], [2, 3, 1, 0])
     filtered = tf.nn.conv2d(data, kernel, 2, [[0, 0], [1, 1], [1, 1], [0, 0]]) + weights["bias"]
-    pooled = tf.reshape(tf.reduce_mean(tf.nn.relu(filtered), [1, 2], keepdims=True), [batch, 8])
-    return tf.add(tf.matmul(pooled, weights["dense"], transpose_b=True), weights["offset"], name="scores")
+    active = tf.nn.relu(filtered)
+    if end == "map":
+        return tf.identity(active, name="scores")
+    pooled = tf.reshape(tf.reduce_mean(active, [1, 2], keepdims=True), [batch, 8])
+    if end == "pooled":
+        return tf.identity(pooled, name="scores")
+    product = tf.matmul(pooled, weights["dense"], transpose_b=True)
+    if end == "sigmoid":
+        return tf.sigmoid(product + weights["offset"], name="scores")
+    return tf.add(product, weights["offset"], name="scores")
 
 
 def write_imagenet_graph(path: Path, frames: np.ndarray, output: str) -> None:

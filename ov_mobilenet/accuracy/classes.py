@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ov_mobilenet.errors import UsageError
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.zoo.labels import imagenet_synsets
 
@@ -52,7 +53,16 @@ class ClassMapping:
 
 
 def class_mapping(classifier: Classifier) -> ClassMapping:
-    """Return the class mapping of a loaded model."""
+    """Return the class mapping of a loaded model.
+
+    Raises:
+        UsageError: its classes are not exclusive, or it has none, so there is no top-1.
+    """
+    if classifier.output_kind != "classes":
+        raise UsageError(
+            "accuracy is defined for exclusive classes only", expected="a network with one right class per image",
+            got="a multi-label network" if classifier.output_kind == "multilabel" else "a network without a classifier",
+        )  # fmt: skip
     record, labels = classifier.record, classifier.labels
     background = record.background_class if record is not None else None
     if (

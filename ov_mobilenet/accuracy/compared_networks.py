@@ -27,6 +27,7 @@ from ov_mobilenet.zoo.geometry import (
     parse_geometry,
     resize_whole_image,
 )
+from ov_mobilenet.zoo.output_kind import OutputContent, kind_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,7 +172,12 @@ def source_network(spec: ModelSpec, geometry: str | Geometry | None, lookup: Loo
     config = _source_description(spec, lookup)
     network = find_network(source_files(config, lookup))
     oracle = isolated_oracle(config, network.plan, network.path)
-    gives_probabilities = _gives_probabilities(config, network.path)
+    content = _output_content(config, network.path)
+    if kind_of(content) != "classes":
+        raise UsageError(
+            "only networks of exclusive classes can be compared", where=config.path, expected="classes",
+            got=kind_of(content),
+        )  # fmt: skip
     height, width = network.input_size()
     own = geometry_of_dataset(config.dataset) if config.dataset is not None else None
     given = parse_geometry(geometry) if isinstance(geometry, str) else geometry
@@ -179,7 +185,7 @@ def source_network(spec: ModelSpec, geometry: str | Geometry | None, lookup: Loo
     check_size(chosen, height, width, where=config.path)
 
     def answer(frame: Frame) -> NDArray[np.float32]:
-        return as_probabilities(oracle(frame), probabilities=gives_probabilities)
+        return as_probabilities(oracle(frame), content)
 
     def measure_speed(files: list[Path], seconds: float) -> tuple[float, float]:
         frames = [speed.read_frame(file, chosen, chosen.reader) for file in files]
@@ -227,8 +233,8 @@ def _source_description(spec: ModelSpec, lookup: Lookup) -> ModelConfig:
     return config
 
 
-def _gives_probabilities(config: ModelConfig, path: Path) -> bool:
-    """Whether the network ends in softmax; taken from the description if OpenVINO cannot read the network."""
+def _output_content(config: ModelConfig, path: Path) -> OutputContent:
+    """What the output of the network holds; taken from the description if OpenVINO cannot read the network."""
     from ov_mobilenet.accuracy.source_graph import graph_facts
     from ov_mobilenet.errors import ConversionError
     from ov_mobilenet.zoo.arguments import plan_conversion
@@ -236,7 +242,7 @@ def _gives_probabilities(config: ModelConfig, path: Path) -> bool:
     try:
         return graph_facts(config, plan_conversion(config), path)[0]
     except ConversionError:
-        return config.details.output == "probabilities"
+        return config.details.output or "logits"
 
 
 def _size_bytes(path: Path) -> int:

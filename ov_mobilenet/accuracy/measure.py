@@ -153,6 +153,7 @@ def measure_accuracy(
         per_class=counter.per_class(classes),
         worst_classes=counter.confusions(classes),
         failures=tuple(failures),
+        warnings=counter.warnings(classes),
         versions=versions(),
     )
 

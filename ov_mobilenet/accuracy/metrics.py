@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from ov_mobilenet.accuracy.classes import ClassMapping
+from ov_mobilenet.accuracy.sanity import labelled_warnings
 
 TOP_K = 5
 Z_95 = 1.959963984540054  # the normal distribution's 0.975 quantile
@@ -80,6 +81,15 @@ class AccuracyCounter:
             counts[place] += count
         if not in_top1:
             self._confusions.setdefault(truth, Counter())[predicted[0]] += 1
+
+    def warnings(self, classes: ClassMapping) -> tuple[str, ...]:
+        """Return what is suspicious about the predictions, see `sanity.labelled_warnings`."""
+        truths, predicted = [], []
+        for truth, (images, top1, _) in self._by_class.items():
+            wrong = self._confusions.get(truth, Counter())
+            truths += [truth] * images
+            predicted += [truth] * top1 + list(wrong.elements())
+        return labelled_warnings(truths, predicted, classes.dataset_count)
 
     def per_class(self, classes: ClassMapping) -> tuple[ClassAccuracy, ...]:
         """Return the accuracy of each class that has images, sorted by class number."""

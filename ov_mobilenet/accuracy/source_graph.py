@@ -12,21 +12,26 @@ if TYPE_CHECKING:
 
     from ov_mobilenet.zoo.arguments import ConversionPlan
     from ov_mobilenet.zoo.model import ModelConfig
+    from ov_mobilenet.zoo.output_kind import OutputContent
 
 
-def graph_facts(config: ModelConfig, plan: ConversionPlan, path: Path) -> tuple[bool, bool]:
-    """Return whether the graph ends in softmax, and whether it is quantised.
+def graph_facts(config: ModelConfig, plan: ConversionPlan, path: Path) -> tuple[OutputContent, bool]:
+    """Return what the output of the graph holds, and whether the graph is quantised.
 
     The output values alone cannot show it: logits can lie in [0, 1].
     """
     from ov_mobilenet.conversion.sources import network_framework, read_network
+    from ov_mobilenet.ir.layout import framework_layout, guess_layout
+    from ov_mobilenet.ir.output_content import output_facts
     from ov_mobilenet.ir.ports import find_output
-    from ov_mobilenet.ir.probabilities import ends_in_softmax
 
+    declared = config.details.output
     if config.framework == "pytorch":
-        return False, False  # the modules of this package all end in logits
+        return declared or "logits", False  # the modules of this package all end in a linear layer
     network = read_network(network_framework(config, path), plan, path)
-    return ends_in_softmax(find_output(network, plan.output, path)), _is_quantised(network)
+    layout = plan.input.layout or guess_layout(plan.input.shape) or framework_layout(config.framework)
+    output = find_output(network, plan.output, path)
+    return output_facts(output, declared, layout, path).content, _is_quantised(network)
 
 
 def not_covered(config: ModelConfig, plan: ConversionPlan, path: Path) -> str | None:
@@ -56,19 +61,37 @@ def _is_quantised(network: ov.Model) -> bool:
     return False
 
 
-def as_probabilities(answer: NDArray[np.float32], *, probabilities: bool) -> NDArray[np.float32]:
-    """Return the source network's answer as probabilities, applying softmax where needed.
+def as_probabilities(answer: NDArray[np.float32], content: OutputContent) -> NDArray[np.float32]:
+    """Return the source network's answer as the IR gives it: probabilities, or features as they are.
 
     Args:
-        probabilities: whether the graph ends in softmax.
+        answer: all values of the output, flattened.
+        content: what the output holds.
     """
     import numpy as np
 
     values = answer.astype(np.float64)
+    if content == "features":
+        return answer
+    if content == "logit" or content == "multilabel-logits":
+        values = np.exp(-np.logaddexp(0, -values))  # the sigmoid, without overflow
+    if content in ("logit", "probability"):
+        values = np.array([1 - values[0], values[0]])
     # If the conversion overlooked a softmax, it would be applied twice in the IR, and here as well, so the error would
     # not be detected. Therefore values that sum to 1 are left as they are, whatever the graph seems to end in.
     sums_to_one = values.min() >= 0.0 and abs(values.sum() - 1.0) < 1e-3
-    if not probabilities and not sums_to_one:
+    if content == "logits" and not sums_to_one:
         exponentials = np.exp(values - values.max())
         values = exponentials / exponentials.sum()
     return values.astype(np.float32)
+
+
+def pooled(answer: NDArray[np.float32], channels: int, layout: str) -> NDArray[np.float32]:
+    """Return a feature map, flattened, averaged over height and width: float32 (channels,).
+
+    Args:
+        layout: layout of the network's input, which the map has too.
+    """
+    grid = answer.reshape(channels, -1) if layout == "NCHW" else answer.reshape(-1, channels).T
+    means: NDArray[np.float32] = grid.mean(axis=1)
+    return means

@@ -97,6 +97,8 @@ def accuracy_command(
         )
     report = msgspec.structs.replace(report, worst_classes=report.worst_classes[:worst])
     print_report(report, output_format, per_class=per_class)
+    for warning in report.warnings:  # also with -q: the figures are worthless
+        click.echo(f"warning: {warning}", err=True)
     _print_unused(context, report)
     expected = None if reference is None else (report.reference_top1, report.reference_top5)
     check_accuracy(report, min_top1=min_top1, reference=expected, tolerance=tolerance)

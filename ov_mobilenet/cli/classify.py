@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -15,16 +15,17 @@ from ov_mobilenet.cli.inputs import InputOptions, input_options
 from ov_mobilenet.cli.outputs import OutputOptions, output_options
 from ov_mobilenet.cli.progress import Count, open_progress
 from ov_mobilenet.devices.settings import DeviceSettings
-from ov_mobilenet.errors import printable
+from ov_mobilenet.errors import UsageError, printable
 from ov_mobilenet.images.load_image import DECODE_MODES, DecodeMode
-from ov_mobilenet.load import load_classifier
+from ov_mobilenet.load import load_classifier, load_feature_extractor
 from ov_mobilenet.resolve import Lookup
 from ov_mobilenet.runtime.defaults import settings_for
-from ov_mobilenet.runtime.results import Failure
+from ov_mobilenet.runtime.results import AnyResult, Failure
 
 if TYPE_CHECKING:
     from ov_mobilenet.inputs.open_inputs import Inputs
     from ov_mobilenet.outputs.destination import Destination
+    from ov_mobilenet.outputs.feature_destination import FeatureDestination
     from ov_mobilenet.runtime.items import Item
 
 
@@ -44,6 +45,11 @@ if TYPE_CHECKING:
     "--profile", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Profile written by `tune`, instead of the device options.",
 )  # fmt: skip
+@click.option(
+    "--output-kind", type=click.Choice(["classes", "multilabel", "features"]),
+    help="What the output of the model holds (default: as recorded or found). features: write the vectors of a network "
+    "without a classifier (.jsonl, .parquet, .npz).",
+)  # fmt: skip
 @input_options
 @device_options
 @options.lookup
@@ -59,6 +65,7 @@ def classify_command(
     exact: bool,
     input_options: InputOptions,
     profile: Path | None,
+    output_kind: Literal["classes", "multilabel", "features"] | None,
     device_options: DeviceFlags,
     lookup: Lookup,
 ) -> int:
@@ -81,6 +88,7 @@ def classify_command(
       ov-mobilenet classify mobilenet-v2-pytorch images/ --ir-dir models
       ov-mobilenet classify public/mine/FP16/mine.xml images/ --format jsonl > results.jsonl
       ov-mobilenet classify mobilenet-v2-pytorch images/ -o results.parquet --resume
+      ov-mobilenet classify embeddings.xml images/ --output-kind features -o vectors.npz
       ov-mobilenet classify mobilenet-v2-pytorch rtsp://camera/1 --max-fps 5 --format jsonl
     """
     device = device_options.settings()
@@ -88,7 +96,10 @@ def classify_command(
         decode, device = exact_settings(context, decode, device, profile)
     images = input_options.open(inputs)
     class_names = options.read_label_file(labels)
-    destination = context.with_resource(output_options.open())
+    wants_features = output_kind == "features"
+    destination: Destination | FeatureDestination
+    destination = output_options.open_for_features() if wants_features else output_options.open()
+    context.with_resource(destination)
     pending, total = _pending(images, destination)
     quiet = options.quiet(context)
     if total is not None and images.count is not None and total < images.count and not quiet:
@@ -104,21 +115,24 @@ def classify_command(
         settings, batch_size = settings_for(device, 1 if images.live else total)
     elif settings == DeviceSettings():
         settings = None
-    classifier = load_classifier(
-        model,
-        settings=settings,
-        profile=profile,
-        decode=decode,
-        batch_size=batch_size,
-        geometry=geometry,
-        labels=class_names,
+    load: dict[str, Any] = {
+        "settings": settings, "profile": profile, "decode": decode, "batch_size": batch_size, "geometry": geometry,
         **lookup.as_options(),
-    )
-    results = output_options.trimmed(classifier.stream(pending, top_k=output_options.classes, live=images.live))
+    }  # fmt: skip
+    results: Iterator[AnyResult]
+    if output_kind == "features":
+        if class_names is not None:
+            raise UsageError("features have no classes: --labels cannot be used", expected="no --labels")
+        results = load_feature_extractor(model, **load).stream(pending, live=images.live)
+    else:
+        classifier = load_classifier(model, labels=class_names, output_kind=output_kind, **load)
+        output_options = output_options.for_kind(classifier.output_kind)
+        results = output_options.trimmed(classifier.stream(pending, top_k=output_options.classes, live=images.live))
     sink = output_options.sink(destination)
     count = Count(total, (lambda: images.dropped) if images.live else None)
     progress = context.with_resource(open_progress(context, results_on_stdout=destination.is_stdout))
     task = progress.task()
+    end = sink.abandon
     try:
         for result in results:
             count.done += 1
@@ -127,10 +141,11 @@ def classify_command(
             sink.put(result)
             if isinstance(result, Failure):
                 click.echo(f"error: {printable(result.source)}: {printable(result.error)}", err=True)
+        end = sink.close
     finally:
         progress.close()
         images.close()
-        sink.close()
+        end()
         if not quiet:
             _print_summary(count, images)
     return 1 if count.failed else 0
@@ -151,7 +166,7 @@ def _print_summary(count: Count, images: Inputs) -> None:
     click.echo(", ".join(parts), err=True)
 
 
-def _pending(images: Inputs, destination: Destination) -> tuple[Iterable[Item], int | None]:
+def _pending(images: Inputs, destination: Destination | FeatureDestination) -> tuple[Iterable[Item], int | None]:
     """The images that have no result in the destination yet, and their number; None if unknown."""
     if not destination.existing:
         return images, images.count

@@ -101,6 +101,8 @@ def _verify(job: ConversionJob, model: IrModel, row: dict[str, Any]) -> OvMobile
                 + (f"; not covered: {result.not_covered}" if result.not_covered else ""),
                 err=True,
             )
+        for warning in result.warnings:  # also with -q: it may mean that all answers are wrong
+            click.echo(f"warning: {row['model']} {model.precision}: {warning}", err=True)
         check(result, model.xml)
     except OvMobilenetError as error:
         row["error"] = str(error)

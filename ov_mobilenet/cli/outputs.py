@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import click
@@ -12,8 +12,10 @@ import click
 from ov_mobilenet.cli import options
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.outputs.destination import OUTPUT_FORMATS, Destination, OutputFormat, open_destination
+from ov_mobilenet.outputs.feature_destination import FeatureDestination, open_feature_destination
 from ov_mobilenet.outputs.sink import Sink
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Classification, Result
+from ov_mobilenet.zoo.output_kind import MULTILABEL_THRESHOLD, OutputKind
 
 ALL = sys.maxsize
 
@@ -46,8 +48,27 @@ class OutputOptions:
             path, output_format=self.output_format, resume=self.resume, overwrite=self.overwrite, top_k=self.classes
         )
 
-    def sink(self, destination: Destination) -> Sink:
+    def open_for_features(self) -> FeatureDestination:
+        """Open the output for vectors. Raises: UsageError, OutputError, MissingDependencyError."""
+        given = {"--top-k": self.top_k, "--min-probability": self.min_probability}
+        if unusable := [name for name, value in given.items() if value is not None]:
+            raise UsageError(f"features have no classes: {unusable[0]} cannot be used", expected=f"no {unusable[0]}")
+        path = None if self.output == "-" else self.output
+        return open_feature_destination(
+            path, output_format=self.output_format, resume=self.resume, overwrite=self.overwrite
+        )
+
+    def for_kind(self, kind: OutputKind) -> OutputOptions:
+        """These options; for a multi-label network all classes at or above a threshold are the default."""
+        if kind != "multilabel" or self.scores == "all":
+            return self
+        least = MULTILABEL_THRESHOLD if self.min_probability is None else self.min_probability
+        return replace(self, top_k=self.top_k or ALL, min_probability=least)
+
+    def sink(self, destination: Destination | FeatureDestination) -> Sink:
         """Start writing to the output. Raises: OutputError."""
+        if isinstance(destination, FeatureDestination):
+            return destination.sink()
         return destination.sink(min_probability=self.min_probability)
 
     def trimmed(self, results: Iterator[Result]) -> Iterator[Result]:
@@ -70,7 +91,8 @@ def output_options(function: options.F) -> options.F:
             help="Output the most probable classes, or all classes; the most probable first.",
         ),
         click.option(
-            "--min-probability", type=click.FloatRange(0, 1), metavar="P", help="Leave out classes below probability P."
+            "--min-probability", "--threshold", "min_probability", type=click.FloatRange(0, 1), metavar="P",
+            help="Leave out classes below probability P (default for multi-label networks: 0.5).",
         ),
         click.option(
             "--format", "output_format",
@@ -79,7 +101,8 @@ def output_options(function: options.F) -> options.F:
         ),
         click.option(
             "-o", "--output", metavar="FILE",
-            help="Write each result to FILE (.jsonl, .csv, .parquet, .json, .txt) instead of stdout.",
+            help="Write each result to FILE (.jsonl, .csv, .parquet, .json, .txt; features: also .npz) instead of "
+            "stdout.",
         ),
         click.option(
             "--resume", is_flag=True,

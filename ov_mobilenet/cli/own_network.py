@@ -23,6 +23,7 @@ from ov_mobilenet.zoo.description import accuracy_check_yml, model_yml
 from ov_mobilenet.zoo.geometry import geometry_of_dataset, parse_numbers
 from ov_mobilenet.zoo.model import ModelConfig
 from ov_mobilenet.zoo.normalisation import LEAST_SCALE, LIMIT, Normalisation
+from ov_mobilenet.zoo.output_kind import OUTPUT_CONTENTS
 from ov_mobilenet.zoo.registry import find_folders
 
 log = logging.getLogger(__name__)
@@ -89,8 +90,8 @@ def source_options(function: F) -> F:
         ),
         click.option("--output", metavar="NAME", help="Output tensor, if the network has several."),
         click.option(
-            "--output-kind", type=click.Choice(["logits", "probabilities"]),
-            help="Kind of the network's output; the conversion fails if it does not match.",
+            "--output-kind", type=click.Choice(OUTPUT_CONTENTS),
+            help="What the network's output holds (default: found in the graph); the conversion fails if it cannot be.",
         ),
         click.option(
             "--labels", metavar="FILE|SET",
@@ -154,7 +155,13 @@ def describe_source(
         choices = choices.with_defaults(normalisation)
     if choices.geometry is None and template is not None and template.dataset is not None:
         choices = replace(choices, geometry=geometry_of_dataset(template.dataset))
-    facts = inspect_source(own.source, output=own.output, architecture=own.architecture, weights_key=own.weights_key)
+    facts = inspect_source(
+        own.source,
+        output=own.output,
+        output_kind=own.output_kind,
+        architecture=own.architecture,
+        weights_key=own.weights_key,
+    )
     draft = draft_description(name, facts, choices)
     if not options.quiet(context):
         for guess in draft.guesses:

@@ -126,6 +126,8 @@ def quantize_command(
             on_progress=on_progress,
             **lookup.as_options(),
         )
+    for warning in made.warnings:  # also with -q: the figures are worthless
+        click.echo(f"warning: {warning}", err=True)
     if output_format == "json":
         options.print_json(_facts(made))
     else:
@@ -160,6 +162,7 @@ def _facts(made: Quantized) -> dict[str, Any]:
         "accuracy": made.accuracy,
         "report": None if made.report is None else str(made.report),
         "bytes_ratio": made.bytes_ratio,
+        "warnings": list(made.warnings),
     }
 
 

@@ -196,6 +196,7 @@ def _record(
         color_format=form.color_format,
         background_class=labels.background_class(config),
         labels=labels.config_labels(config),
+        output_kind=prepared.output_kind,
         precision=precision,
         versions={"openvino": ov.get_version(), "ov_mobilenet": __version__, **prepared.backend_versions},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ov_mobilenet.conversion.integer_input import IntegerInput, read_integer_input
 from ov_mobilenet.conversion.network_files import FRAMEWORKS, network_ending
@@ -12,9 +12,12 @@ from ov_mobilenet.conversion.sources.onnx_data import data_files
 from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
 from ov_mobilenet.zoo.model import InputInfo
+from ov_mobilenet.zoo.output_kind import OutputContent
 
 if TYPE_CHECKING:
     import openvino as ov
+
+    from ov_mobilenet.ir.output_content import OutputFacts
 
 KERAS_NAMES = {
     "MobileNet": "mobilenet_v1",
@@ -37,8 +40,9 @@ class SourceFacts:
         network: the network's file, or the SavedModel's folder, relative to `folder`.
         shape: shape of the input; -1 for a dynamic dimension; empty if the network does not specify it.
         output: the tensor to use as the output; None if the network has only one.
-        classes: number of values per image in the output.
-        output_kind: whether the output holds logits or probabilities.
+        classes: number of classes, or of values of a network without a classifier.
+        output_kind: what the output holds, see `zoo.output_kind`.
+        map_size: height and width of a feature map that is the output; None for a vector.
         architecture, width: identified from weights without a graph; None for a graph.
         integer_input: the integer input; None if the input is float.
         has_rescaling_layer: whether the network contains a layer that rescales pixels.
@@ -53,7 +57,8 @@ class SourceFacts:
     shape: tuple[int, ...]
     output: str | None
     classes: int
-    output_kind: Literal["logits", "probabilities"]
+    output_kind: OutputContent
+    map_size: tuple[int, int] | None = None
     architecture: str | None = None
     width: float | None = None
     integer_input: IntegerInput | None = None
@@ -67,12 +72,18 @@ class SourceFacts:
 
 
 def inspect_source(
-    source: Path, *, output: str | None = None, architecture: str | None = None, weights_key: str | None = None
+    source: Path,
+    *,
+    output: str | None = None,
+    output_kind: OutputContent | None = None,
+    architecture: str | None = None,
+    weights_key: str | None = None,
 ) -> SourceFacts:
     """Read a source network.
 
     Args:
         output: the tensor to use as the output; None for the only one, or the only one after a softmax.
+        output_kind: what the output holds; None to find it in the graph.
         architecture: the architecture of weights without a graph; None to identify it.
         weights_key: the entry of a PyTorch checkpoint that holds the weights; None to find it.
 
@@ -90,7 +101,7 @@ def inspect_source(
             "--output requires a network with a graph; this file holds only weights", where=source, got=output
         )
     if framework == "pytorch":
-        return _inspect_checkpoint(source, architecture, weights_key)
+        return _inspect_checkpoint(source, architecture, weights_key, output_kind)
     if weights_key is not None:
         raise UsageError("--weights-key can only be used with PyTorch checkpoints", where=source)
     if architecture not in (None, keras_architecture):
@@ -100,8 +111,9 @@ def inspect_source(
         )  # fmt: skip
     from ov_mobilenet.conversion.isolated_reading import try_to_read
     from ov_mobilenet.conversion.sources import read_network
+    from ov_mobilenet.ir.layout import framework_layout, guess_layout
+    from ov_mobilenet.ir.output_content import output_facts
     from ov_mobilenet.ir.ports import plain_name, single_input, static_sizes
-    from ov_mobilenet.ir.probabilities import check_class_scores, check_classes, ends_in_softmax
 
     plan = ConversionPlan(
         source=SourceNetwork(root="dl_dir", path=network, folder=source.is_dir()), input=InputInfo(""), output=output
@@ -110,7 +122,10 @@ def inspect_source(
     model = read_network(framework, plan, source)
     port = single_input(model, "", source)
     tensor, output_name = _choose_output(model, output, source)
-    check_class_scores(tensor, source)
+    layout = guess_layout(static_sizes(port)) or framework_layout(framework)
+    facts = output_facts(tensor, None, layout, source)
+    if output_kind is not None:
+        facts = _declared_output(tensor, output_kind, layout, source)
     return SourceFacts(
         framework=framework,
         folder=source.parent,
@@ -120,8 +135,9 @@ def inspect_source(
         # A network that was built for bare weights has a shape, but the weights do not.
         shape=static_sizes(port) if keras_architecture is None else (),
         output=output_name,
-        classes=check_classes(tensor, source),
-        output_kind="probabilities" if ends_in_softmax(tensor) else "logits",
+        classes=facts.classes,
+        output_kind=facts.content,
+        map_size=facts.map_size,
         architecture=keras_architecture,
         width=width,
         has_rescaling_layer=has_rescaling_layer,
@@ -166,7 +182,9 @@ def _identify(source: Path) -> tuple[str, str, tuple[str, ...]]:
     return framework, source.name, (source.name, *beside)
 
 
-def _inspect_checkpoint(source: Path, architecture: str | None, weights_key: str | None) -> SourceFacts:
+def _inspect_checkpoint(
+    source: Path, architecture: str | None, weights_key: str | None, declared: OutputContent | None
+) -> SourceFacts:
     from ov_mobilenet.conversion.sources.pytorch import match_weights
 
     matched = match_weights(source, architecture=architecture, weights_key=weights_key)
@@ -178,12 +196,36 @@ def _inspect_checkpoint(source: Path, architecture: str | None, weights_key: str
         input_name=PYTORCH_INPUT,
         shape=(),
         output=PYTORCH_OUTPUT,
-        classes=matched.network.classes,
-        output_kind="logits",
+        classes=2 if matched.network.classes == 1 else matched.network.classes,
+        output_kind=_checkpoint_output(matched.network.classes, declared, source),
         architecture=matched.network.architecture,
         width=matched.network.width,
         warnings=matched.remarks(),
     )
+
+
+def _declared_output(tensor: ov.Output, declared: OutputContent, layout: str, source: Path) -> OutputFacts:
+    """What an output holds, as the user declares it. Raises: UsageError."""
+    from ov_mobilenet.ir.output_content import output_facts
+
+    try:
+        return output_facts(tensor, declared, layout, source)
+    except ConversionError as error:
+        raise UsageError(
+            "--output-kind does not match the model's output", where=source, expected=declared,
+            got=output_facts(tensor, None, layout, source).content,
+        ) from error  # fmt: skip
+
+
+def _checkpoint_output(rows: int, declared: OutputContent | None, source: Path) -> OutputContent:
+    """What a classifier with this number of rows gives; the modules of this package all end in a linear layer."""
+    possible: tuple[OutputContent, ...] = ("logit",) if rows == 1 else ("logits", "multilabel-logits")
+    if declared not in (None, *possible):
+        raise UsageError(
+            "--output-kind does not match the model's output", where=source, expected=declared,
+            got=" or ".join(possible),
+        )  # fmt: skip
+    return declared or possible[0]
 
 
 def _choose_output(model: ov.Model, name: str | None, source: Path) -> tuple[ov.Output, str | None]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.conversion.mo_program import ModelOptimizer, command_line, integer_input_error, run
-from ov_mobilenet.conversion.prepared_network import PreparedNetwork, classifier_of, name_input
+from ov_mobilenet.conversion.prepared_network import PreparedNetwork, finished_network, name_input
 from ov_mobilenet.conversion.shapes import set_shape
 from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.ir.layout import plain_layout
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.conversion.local_network import LocalNetwork
     from ov_mobilenet.ir.form import Form
     from ov_mobilenet.zoo.normalisation import Normalisation
+    from ov_mobilenet.zoo.output_kind import OutputKind
 
 FRAMEWORKS = ("onnx", "tf", "tflite")
 _SUPPORTED_FORM_FIELDS = ("batch", "layout", "geometry")
@@ -67,11 +68,13 @@ def prepare_with_model_optimizer(
             fix="Convert with --precisions FP16",
         )  # fmt: skip
     layout = _input_layout(model, network, form)
+    classifier, kind = _classifier(model, network, form, layout)
     return PreparedNetwork(
-        _classifier(model, network, form, layout),
+        classifier,
         layout,
         _normalisation(record, path),
         left_to_bake=None,
+        output_kind=kind,
         backend_versions={"model_optimizer": record.version},
         mo_record=record,
     )
@@ -126,21 +129,21 @@ def _input_layout(model: ov.Model, network: LocalNetwork, form: Form) -> str:
     return written if len(written) == 4 else form.layout or network.plan.target_layout or network.layout
 
 
-def _classifier(model: ov.Model, network: LocalNetwork, form: Form, layout: str) -> ov.Model:
-    """The Model Optimizer's network with the requested batch, ending in probabilities."""
+def _classifier(model: ov.Model, network: LocalNetwork, form: Form, layout: str) -> tuple[ov.Model, OutputKind]:
+    """The Model Optimizer's network with the requested batch and a finished output."""
     import openvino as ov
 
     path = network.path
     source_input = single_input(model, network.plan.input.name, path)
     if source_input.get_element_type() != ov.Type.f32:
         raise integer_input_error(path)
-    classifier = classifier_of(network, source_input, find_output(model, None, path))
+    classifier, kind = finished_network(network, source_input, find_output(model, None, path))
     sizes = static_sizes(classifier.inputs[0])
     if form.batch is not None and sizes:
         set_shape(classifier, (form.batch, *sizes[1:]), path)
     name_input(network, classifier, source_input)
     classifier.get_parameters()[0].layout = ov.Layout(layout)
-    return classifier
+    return classifier, kind
 
 
 def _normalisation(record: MoRecord, path: Path) -> Normalisation:

@@ -9,7 +9,7 @@ import msgspec
 
 from ov_mobilenet.conversion.integer_input import accept_pixels, read_integer_input
 from ov_mobilenet.conversion.isolated_reading import try_to_read
-from ov_mobilenet.conversion.prepared_network import PreparedNetwork, classifier_of, name_input
+from ov_mobilenet.conversion.prepared_network import PreparedNetwork, finished_network, name_input
 from ov_mobilenet.conversion.shapes import set_shape
 from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.ir.ports import find_output, single_input, static_sizes
@@ -46,7 +46,7 @@ def prepare_with_openvino(network: LocalNetwork, form: Form, precisions: Sequenc
     normalisation = plan.normalisation
     if integers is not None:
         normalisation = accept_pixels(model, integers, normalisation, path)
-    classifier = classifier_of(network, source_input, find_output(model, plan.output, path))
+    classifier, kind = finished_network(network, source_input, find_output(model, plan.output, path))
     shape = form.input_shape or plan.input.shape or _own_shape(classifier, path)
     if form.batch is not None:
         shape = (form.batch, *shape[1:])
@@ -55,7 +55,7 @@ def prepare_with_openvino(network: LocalNetwork, form: Form, precisions: Sequenc
     _check_size(network.config, shape, network.layout)
     if form.color_format == "rgb":
         normalisation = _for_rgb_input(network.config, normalisation)
-    return PreparedNetwork(classifier, network.layout, normalisation, left_to_bake=normalisation)
+    return PreparedNetwork(classifier, network.layout, normalisation, left_to_bake=normalisation, output_kind=kind)
 
 
 def _own_shape(model: ov.Model, path: Path) -> tuple[int, ...]:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from ov_mobilenet.conversion.inspection import SourceFacts
 from ov_mobilenet.conversion.integer_input import remaining_normalisation
@@ -18,6 +17,7 @@ from ov_mobilenet.zoo.geometry import Geometry, check_size, resize_whole_image
 from ov_mobilenet.zoo.labels import BACKGROUND_SETS, read_labels
 from ov_mobilenet.zoo.model import Checksum, Details, InputInfo, ModelFile
 from ov_mobilenet.zoo.normalisation import Normalisation
+from ov_mobilenet.zoo.output_kind import OutputContent, describe_content, kind_of
 
 LABELS_FILE = "labels.txt"
 RESERVED_NAMES = ("model.yml", "accuracy-check.yml", LABELS_FILE)
@@ -43,7 +43,7 @@ class UserChoices:
         layout: layout of the network's input.
         mean, scale: one number or three, in the network's channel order.
         reverse_input_channels: True if the network takes RGB.
-        output_kind: whether the network's output holds logits or probabilities.
+        output_kind: what the network's output holds, see `zoo.output_kind`.
         labels: a text file with one name per line, or `imagenet_1000_classes`, `imagenet_1001_classes`, `none`.
         geometry: crop and resize.
         width, classes: width multiplier and number of classes; only compared with the network's.
@@ -55,7 +55,7 @@ class UserChoices:
     mean: tuple[float, ...] | None = None
     scale: tuple[float, ...] | None = None
     reverse_input_channels: bool | None = None
-    output_kind: Literal["logits", "probabilities"] | None = None
+    output_kind: OutputContent | None = None
     labels: str | None = None
     geometry: Geometry | None = None
     width: float | None = None
@@ -120,9 +120,10 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
     shape = _shape(facts, choices, layout, guesses)
     normalisation = _normalisation(facts, choices, guesses)
     if choices.output_kind is None:
-        effect = "a softmax is added" if facts.output_kind == "logits" else "no softmax is added"
-        guesses.append(Guess("output kind", f"{facts.output_kind}, {effect}", "--output-kind"))
-    labels, labels_file = _labels(facts, choices, guesses)
+        found = describe_content(facts.output_kind, facts.classes, facts.map_size)
+        guesses.append(Guess("output kind", found, "--output-kind"))
+    is_classifier = kind_of(facts.output_kind) != "features"
+    labels, labels_file = _labels(facts, choices, guesses) if is_classifier else (None, None)
     height, width = shape[layout.index("H")], shape[layout.index("W")]
     geometry = choices.geometry
     if geometry is None:
@@ -141,7 +142,7 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
         normalisation=normalisation,
         geometry=geometry,
         details=Details(
-            classes=facts.classes,
+            classes=facts.classes if is_classifier else None,
             output=facts.output_kind,
             labels=labels,
             weights_key=choices.weights_key,
@@ -164,10 +165,8 @@ def _check_choices(facts: SourceFacts, choices: UserChoices) -> None:
             raise UsageError(f"--{option} can only be used with weights without a graph", got="a network with a graph")
         if not abs(chosen - actual) <= 1e-6:  # true for NaN too
             raise UsageError(f"--{option} does not match the network", expected=f"{chosen:g}", got=f"{actual:g}")
-    if choices.output_kind not in (None, facts.output_kind):
-        raise UsageError(
-            "--output-kind does not match the model's output", expected=choices.output_kind, got=facts.output_kind
-        )
+    if choices.labels not in (None, "none") and kind_of(facts.output_kind) == "features":
+        raise UsageError("a network without a classifier has no labels", expected="no --labels", got=choices.labels)
 
 
 def _check_file_names(facts: SourceFacts) -> None:

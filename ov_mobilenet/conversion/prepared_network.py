@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ov_mobilenet.conversion.loops import check_loops
 from ov_mobilenet.conversion.shapes import free_batch
 from ov_mobilenet.ir.ports import plain_name
-from ov_mobilenet.ir.probabilities import end_in_probabilities
+from ov_mobilenet.ir.probabilities import finish_output
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from ov_mobilenet.conversion.local_network import LocalNetwork
     from ov_mobilenet.ir.mo_record import MoRecord
     from ov_mobilenet.zoo.normalisation import Normalisation
+    from ov_mobilenet.zoo.output_kind import OutputKind
 
 
 @dataclass(frozen=True)
 class PreparedNetwork:
-    """A network that a backend has read: one named input of the requested shape, one output of probabilities.
+    """A network that a backend has read: one named input of the requested shape, one finished output.
 
     Attributes:
         model: the network; its weights are float32, or as the backend stored them.
@@ -30,6 +31,7 @@ class PreparedNetwork:
             the quantisation of an integer input applies them.
         left_to_bake: the part of `normalisation` that is not in the graph yet; None if the backend has already made
             the input of the finished model.
+        output_kind: what the output holds.
         backend_versions: versions to record besides those of OpenVINO and ov-mobilenet.
         mo_record: the Model Optimizer's own record, to be kept in the IR.
     """
@@ -38,22 +40,22 @@ class PreparedNetwork:
     layout: str
     normalisation: Normalisation
     left_to_bake: Normalisation | None
+    output_kind: OutputKind
     backend_versions: Mapping[str, str] = field(default_factory=dict)
     mo_record: MoRecord | None = None
 
 
-def classifier_of(network: LocalNetwork, source_input: ov.Output, output: ov.Output) -> ov.Model:
-    """The network from its input to probabilities, with no batch size fixed inside the graph.
+def finished_network(network: LocalNetwork, source_input: ov.Output, output: ov.Output) -> tuple[ov.Model, OutputKind]:
+    """The network from its input to a finished output, with no batch size fixed inside the graph.
 
     Raises:
-        ConversionError: the output does not hold a score per class, or contradicts the description; or the network has
-            a loop that takes too long.
+        ConversionError: as `output_facts`; or the network has a loop that takes too long.
     """
     declared = network.config.details.output
-    model = end_in_probabilities(output, source_input.get_node(), declared, network.path)
+    model, kind = finish_output(output, source_input.get_node(), declared, network.layout, network.path)
     free_batch(model)
     check_loops(model, network.path)
-    return model
+    return model, kind
 
 
 def name_input(network: LocalNetwork, model: ov.Model, source_input: ov.Output) -> None:

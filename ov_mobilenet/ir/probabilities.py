@@ -1,159 +1,114 @@
-"""Turn the output of a classifier into probabilities, whether the source network ends in softmax or in logits."""
+"""Make the output of an IR: probabilities of classes, or a vector of features, whatever the source network ends in."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import ConversionError
+from ov_mobilenet.ir.output_content import (
+    OUTPUT_QUANTISATION,
+    SHAPE_OPERATIONS,
+    OutputFacts,
+    before_output_quantisation,
+    last_operation,
+    output_facts,
+)
 from ov_mobilenet.ir.ports import plain_name
+from ov_mobilenet.zoo.output_kind import OutputContent, OutputKind, kind_of
 
 if TYPE_CHECKING:
     import openvino as ov
 
-# Operations that change no value; many exports have them between the softmax and the output.
-_SHAPE_OPERATIONS = ("Reshape", "Squeeze", "Unsqueeze", "Transpose")
-# Operations that replace the scores with a class index.
-_CLASS_SELECTION = ("TopK", "OneHot")
-# Quantisation of the output in quantised networks; it would round probabilities to 1/256.
-_OUTPUT_QUANTISATION = ("FakeQuantize", "Convert")
 
+def finish_output(
+    output: ov.Output, parameter: ov.Node, declared: OutputContent | None, layout: str, path: Path
+) -> tuple[ov.Model, OutputKind]:
+    """A model with one float32 output `[N, values]`, and the kind of that output.
 
-def end_in_probabilities(
-    output: ov.Output, parameter: ov.Node, declared: Literal["logits", "probabilities"] | None, path: Path
-) -> ov.Model:
-    """A model with one output: probabilities, float32 `[N, classes]`, that sum to 1.
+    Classes: probabilities that sum to 1. A network that ends in softmax is cut after the softmax, which removes
+    reshapes that fix the batch and the quantisation of the output; the output gets the names of all tensors from the
+    softmax to the original output. Logits get a softmax. A binary classifier gets a softmax over [0, x], which is
+    [1 - sigmoid(x), sigmoid(x)]: readers that look for a softmax at the end find one.
 
-    A network that ends in softmax is cut after the softmax, which removes reshapes that fix the batch and the
-    quantisation of the output. The output gets the names of all tensors from the softmax to the original output.
-    Any other network gets a softmax, and the output keeps its names.
+    Multi-label: sigmoids, which do not sum to 1, cut or added in the same way. Features: the values as they are; a
+    feature map is averaged over height and width.
 
     Args:
         output: the output of the source network.
         parameter: the input of the source network.
         declared: content of the output according to the description; None if the description does not state it.
+        layout: layout of the network's input.
 
     Raises:
-        ConversionError: the graph contradicts the description, ends in a sigmoid or in a class index, or its
-            number of classes is dynamic or less than 2.
+        ConversionError: as `output_facts`.
     """
     import openvino as ov
     import openvino.opset13 as ops
 
-    names, port = _find_softmax(output)
-    found = "probabilities" if port is not None else "logits"
-    if declared is not None and declared != found:
-        raise ConversionError(
-            "the graph contradicts the description", where=path,
-            expected=f"an output of {declared}", got=f"{found} ({output.get_node().get_type_name()})",
-        )  # fmt: skip
-    if port is None:
-        port = _before_output_quantisation(output)
-        _check_scores(port, path)
-        if port.get_node().get_type_name() == "Sigmoid":
-            raise ConversionError(
-                "the network ends in a sigmoid, so its outputs are not the probabilities of exclusive classes",
-                where=path,
-                expected="logits or a softmax",
-            )
-        scores = _as_matrix(port, path)
+    facts = output_facts(output, declared, layout, path)
+    names, port = _values_before_activation(output, facts)
+    if facts.map_size is not None:
         port.get_tensor().set_names(set())
-        port = ops.softmax(scores, 1).output(0)
-    else:
-        port = _as_matrix(port, path)
-    check_classes(port, path)
+        port = ops.reduce_mean(port, ops.constant(list(facts.spatial_axes), ov.Type.i64), False).output(0)
+    port = _as_matrix(port, path)
+    if facts.content in ("logits", "logit", "multilabel-logits", "probability"):
+        port.get_tensor().set_names(set())
+        port = _activated(port, facts)
     port.get_tensor().set_names(names)
-    return ov.Model([ops.result(port)], [parameter], "model")
-
-
-def check_classes(output: ov.Output, path: Path) -> int:
-    """The number of classes: values per image.
-
-    Raises:
-        ConversionError: the number is dynamic, or less than 2.
-    """
-    shape = output.get_partial_shape()
-    sizes = [] if shape.rank.is_dynamic else list(shape)[1:]
-    if not sizes or any(size.is_dynamic for size in sizes):
-        raise ConversionError("the number of classes is dynamic", where=path, expected="a fixed number", got=shape)
-    count = 1
-    for size in sizes:
-        count *= size.get_length()
-    if count < 2:
-        raise ConversionError(
-            "the network has fewer than two classes", where=path, expected="at least 2 values per image",
-            got=f"{count}", fix="Export a binary classifier with one score per class, such as a score and its negative",
-        )  # fmt: skip
-    return count
-
-
-def check_class_scores(output: ov.Output, path: Path) -> None:
-    """Check that an output holds a score per class.
-
-    Raises:
-        ConversionError: it holds a class index, or other integers.
-    """
-    if not ends_in_softmax(output):
-        _check_scores(_before_output_quantisation(output), path)
+    return ov.Model([ops.result(port)], [parameter], "model"), kind_of(facts.content)
 
 
 def ends_in_softmax(output: ov.Output) -> bool:
     """Whether the values of an output come from a softmax."""
-    return _find_softmax(output)[1] is not None
+    return last_operation(output, "Softmax") is not None
 
 
-def _find_softmax(output: ov.Output) -> tuple[set[str], ov.Output | None]:
-    """The names of the tensors from the output back to the softmax, and the softmax.
+def _values_before_activation(output: ov.Output, facts: OutputFacts) -> tuple[set[str], ov.Output]:
+    """The names of the finished output, and the tensor to make it from: before reshapes and output quantisation."""
+    found = None
+    if facts.content == "probabilities":
+        found = last_operation(output, "Softmax")
+    elif facts.content in ("probability", "multilabel-probabilities"):
+        found = last_operation(output, "Sigmoid")
+    if found is None:
+        return {plain_name(name) for name in output.get_names()}, before_output_quantisation(output)
+    names = _names_back_to(output, found)
+    if facts.content == "probability":
+        found.get_tensor().set_names(set())
+        return names, found.get_node().input_value(0)  # the logit
+    return names, found
+
+
+def _names_back_to(output: ov.Output, activation: ov.Output) -> set[str]:
+    """The names of the tensors from the output back to an activation.
 
     Names before a quantisation of the output are left out: those tensors hold other values than the output.
-
-    Returns:
-        Only the names of the output, and None, if the output does not come from a softmax.
     """
-    names = {plain_name(name) for name in output.get_names()}
-    seen, port, quantised = set(names), output, False
-    while True:
-        node = port.get_node()
-        kind = node.get_type_name()
-        if kind == "Softmax":
-            return seen, port
-        if kind not in _SHAPE_OPERATIONS + _OUTPUT_QUANTISATION:
-            return names, None
-        quantised = quantised or kind in _OUTPUT_QUANTISATION
-        port = node.input_value(0)
+    seen, port, quantised = {plain_name(name) for name in output.get_names()}, output, False
+    while port.get_node().get_type_name() in SHAPE_OPERATIONS + OUTPUT_QUANTISATION and port != activation:
+        quantised = quantised or port.get_node().get_type_name() in OUTPUT_QUANTISATION
+        port = port.get_node().input_value(0)
         if not quantised:
             seen |= {plain_name(name) for name in port.get_names()}
+    return seen
 
 
-def _before_output_quantisation(output: ov.Output) -> ov.Output:
-    """The float values before a quantised output; the integers themselves are multiples of the logits."""
-    node = output.get_node()
-    if node.get_type_name() != "Convert" or output.get_element_type().is_real():
-        return output
-    before = node.input_value(0).get_node()
-    return before.input_value(0) if before.get_type_name() == "FakeQuantize" else output
+def _activated(scores: ov.Output, facts: OutputFacts) -> ov.Output:
+    """The probabilities of a matrix of scores."""
+    import numpy as np
+    import openvino.opset13 as ops
 
-
-def _check_scores(output: ov.Output, path: Path) -> None:
-    """Check that a float output holds a score per class. Raises: ConversionError."""
-    port = output
-    while port.get_node().get_type_name() in (*_SHAPE_OPERATIONS, *_OUTPUT_QUANTISATION, *_CLASS_SELECTION):
-        kind = port.get_node().get_type_name()
-        if kind in _CLASS_SELECTION:
-            raise ConversionError(
-                f"the network ends in the index of the best class ({kind})", where=path,
-                expected="a score per class", fix="Name the tensor before it with --output",
-            )  # fmt: skip
-        port = port.get_node().input_value(0)
-    if not output.get_element_type().is_real():
-        raise ConversionError(
-            "the output holds integers", where=path, expected="a float score per class",
-            got=output.get_element_type().to_string(), fix="Name a float tensor with --output",
-        )  # fmt: skip
+    if facts.content == "multilabel-logits":
+        return ops.sigmoid(scores).output(0)
+    if facts.content != "logits":
+        # Not with Pad: after a FakeQuantize, OpenVINO 2026.4 pads with another value than 0 on the CPU.
+        scores = ops.multiply(scores, np.array([[0, 1]], np.float32)).output(0)
+    return ops.softmax(scores, 1).output(0)
 
 
 def _as_matrix(port: ov.Output, path: Path) -> ov.Output:
-    """The values reshaped to `[N, classes]`. Raises: ConversionError."""
+    """The values reshaped to `[N, values]`. Raises: ConversionError."""
     import numpy as np
     import openvino.opset13 as ops
 

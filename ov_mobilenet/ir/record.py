@@ -2,16 +2,20 @@
 
 Model API and OpenVINO Model Server read the section `model_info`:
 
-    model_type   Classification
+    model_type   Classification; absent for features
     labels       class names separated by spaces, with underscores for the spaces inside a name
     resize_type  crop if the geometry keeps the aspect ratio, otherwise standard
+    multilabel, confidence_threshold
+                 only for a multi-label network. Model API applies a sigmoid to the outputs, which are sigmoids already,
+                 so the threshold is sigmoid(0.5): it selects the classes with a probability of 0.5 and more
 
 It has no mean, scale or channel order: these are in the graph, and a reader would apply them again.
 
 The section `ov_mobilenet` is ours. Values other than strings are JSON, because OpenVINO stores lists joined by spaces
 and booleans as YES and NO:
 
-    format_version    "1"; a reader accepts its own version and older ones
+    format_version    "1", or "2" for an output kind other than classes, which version 0.1 would take for classes; a
+                      reader accepts its own version and older ones
     config_name       folder name of the description
     config_digest     SHA-256 of the description
     sources           JSON {file: "algorithm:digest"}
@@ -23,6 +27,7 @@ and booleans as YES and NO:
     color_format      bgr, rgb, nv12 or i420: colour format of the input
     background_class  JSON number or null
     labels            JSON list of the exact class names, or null
+    output_kind       multilabel or features, see `zoo.output_kind`; absent for classes
     precision         FP32, FP16 or FP16-INT8: weight precision
     calibration       JSON or null: how the model was quantised
     accuracy          JSON or null: the measured accuracy
@@ -31,6 +36,7 @@ and booleans as YES and NO:
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,11 +49,12 @@ from ov_mobilenet.errors import IrError, UsageError
 from ov_mobilenet.ir.form import YUV, ColorFormat, Planes
 from ov_mobilenet.zoo.geometry import Geometry, Resize
 from ov_mobilenet.zoo.normalisation import Normalisation
+from ov_mobilenet.zoo.output_kind import MULTILABEL_THRESHOLD, OutputKind
 
 if TYPE_CHECKING:
     import openvino as ov
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SECTION = "ov_mobilenet"
 
 
@@ -68,6 +75,7 @@ class IrRecord(Struct, frozen=True, kw_only=True):
     accuracy: dict[str, Any] | None = None
     geometry_baked: bool = False
     color_format: ColorFormat = "bgr"
+    output_kind: OutputKind = "classes"
 
     @property
     def planes(self) -> Planes | None:
@@ -77,7 +85,12 @@ class IrRecord(Struct, frozen=True, kw_only=True):
 
 def write_record(model: ov.Model, record: IrRecord) -> None:
     """Write both sections to the model's rt_info."""
-    model.set_rt_info("Classification", ["model_info", "model_type"])
+    if record.output_kind != "features":
+        model.set_rt_info("Classification", ["model_info", "model_type"])
+    if record.output_kind == "multilabel":
+        model.set_rt_info("True", ["model_info", "multilabel"])
+        threshold = 1 / (1 + math.exp(-MULTILABEL_THRESHOLD))
+        model.set_rt_info(f"{threshold:.6f}", ["model_info", "confidence_threshold"])
     if record.labels:
         joined = " ".join("_".join(label.split()) for label in record.labels)
         model.set_rt_info(joined, ["model_info", "labels"])
@@ -85,8 +98,11 @@ def write_record(model: ov.Model, record: IrRecord) -> None:
         isinstance(step, Resize) and step.keep_aspect for step in record.geometry.steps
     )
     model.set_rt_info("crop" if keeps_aspect else "standard", ["model_info", "resize_type"])
-    model.set_rt_info(str(FORMAT_VERSION), [SECTION, "format_version"])
-    for name, value in msgspec.to_builtins(record).items():
+    facts = msgspec.to_builtins(record)
+    if record.output_kind == "classes":
+        del facts["output_kind"]
+    model.set_rt_info("1" if record.output_kind == "classes" else "2", [SECTION, "format_version"])
+    for name, value in facts.items():
         text = value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode()
         model.set_rt_info(text, [SECTION, name])
 
@@ -122,7 +138,7 @@ def _broken_record(reason: str, path: Path | str) -> IrError:
     return IrError(f"the IR's record is broken ({reason})", where=path, fix="Convert the model again")
 
 
-_STRING_FIELDS = ("config_name", "config_digest", "channel_order", "precision", "color_format")
+_STRING_FIELDS = ("config_name", "config_digest", "channel_order", "precision", "color_format", "output_kind")
 
 
 def _decode(texts: Mapping[str, str]) -> dict[str, Any]:

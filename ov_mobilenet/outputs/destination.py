@@ -88,6 +88,13 @@ class Destination:
             else:
                 yield image
 
+    def writer(self) -> TextWriter:
+        """The text output, emptied or cut to its valid part, to be written directly; not for Parquet."""
+        assert self._out is not None
+        if isinstance(self._out, OutputFile):
+            self._out.truncate(0 if self._kept is None else self._kept.size)
+        return self._out
+
     def sink(self, *, min_probability: float | None = None) -> Sink:
         """Start to write. A file to overwrite is emptied now; an incomplete last record of a file to resume is removed.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from ov_mobilenet.runtime.results import Result
+    from ov_mobilenet.runtime.results import AnyResult
 
 GROUP_ROWS = 65536
 CHECKPOINT_S = 1.0
@@ -63,7 +63,7 @@ class ParquetSink(Sink):
             self._checkpoint()
             self._keep = True
 
-    def put(self, result: Result) -> None:
+    def put(self, result: AnyResult) -> None:
         """Add the rows of a result; they are in the file after the next checkpoint."""
         self._rows += result_rows(result)
         if len(self._rows) >= GROUP_ROWS:

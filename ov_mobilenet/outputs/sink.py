@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from typing import TypeVar
 
 import msgspec
 
-from ov_mobilenet.runtime.results import Failure, Result
+from ov_mobilenet.runtime.results import AnyResult, Classification, Features
 
 COLUMNS = (
     "source", "frame", "time_s", "rank", "class_id", "label", "probability", "error",
@@ -26,11 +27,14 @@ Cell = str | int | float | None
 ResultKey = tuple[str, int | None]
 
 
+R = TypeVar("R", bound=AnyResult)
+
+
 class Sink(ABC):
     """Takes results one by one; `close` completes the output."""
 
     @abstractmethod
-    def put(self, result: Result) -> None:
+    def put(self, result: AnyResult) -> None:
         """Write one result, or keep it until `close`.
 
         Raises:
@@ -40,13 +44,18 @@ class Sink(ABC):
     def close(self) -> None:  # noqa: B027 (most outputs are complete after each result)
         """Complete the output. Raises: OutputError."""
 
+    def abandon(self) -> None:
+        """End after an error: an output that holds the results so far keeps them. Raises: OutputError."""
+        self.close()
 
-def result_rows(result: Result) -> list[tuple[Cell, ...]]:
+
+def result_rows(result: AnyResult) -> list[tuple[Cell, ...]]:
     """The rows of one result, with a cell for each of `COLUMNS`."""
     result = encodable(result)
     origin: tuple[Cell, ...] = (result.source, result.frame, result.time_s)
-    if isinstance(result, Failure):
-        return [(*origin, *NO_PREDICTION, result.error, *NO_TIMINGS)]
+    if not isinstance(result, Classification):
+        error = None if isinstance(result, Features) else result.error
+        return [(*origin, *NO_PREDICTION, error, *NO_TIMINGS)]
     t = result.timings_ms
     rest: tuple[Cell, ...] = (None, t.decode, t.geometry, t.queue, t.inference, t.total, result.age_ms)
     rows = [(*origin, rank, p.class_id, p.label, p.probability, *rest) for rank, p in enumerate(result.predictions, 1)]
@@ -58,7 +67,7 @@ def encodable_source(source: str) -> str:
     return os.fsencode(source).decode("utf-8", "backslashreplace")
 
 
-def encodable(result: Result) -> Result:
+def encodable(result: R) -> R:
     """The result with a source that is valid UTF-8."""
     source = encodable_source(result.source)
     return result if source == result.source else msgspec.structs.replace(result, source=source)

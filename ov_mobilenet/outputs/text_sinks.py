@@ -8,7 +8,7 @@ import msgspec
 
 from ov_mobilenet.errors import printable
 from ov_mobilenet.outputs.sink import COLUMNS, Cell, Sink, encodable, result_rows
-from ov_mobilenet.runtime.results import Classification, Result
+from ov_mobilenet.runtime.results import AnyResult, Classification
 
 SCHEMA_VERSION = 1
 CSV_HEADER = ",".join(COLUMNS) + "\n"
@@ -30,7 +30,7 @@ class JsonLinesSink(Sink):
     def __init__(self, out: TextWriter) -> None:
         self._out = out
 
-    def put(self, result: Result) -> None:
+    def put(self, result: AnyResult) -> None:
         """Write one line."""
         self._out.write(msgspec.json.encode(encodable(result)).decode() + "\n")
         self._out.flush()
@@ -43,7 +43,7 @@ class JsonSink(Sink):
         self._out = out
         self._results: list[msgspec.Raw] = []
 
-    def put(self, result: Result) -> None:
+    def put(self, result: AnyResult) -> None:
         """Keep the result until `close`."""
         self._results.append(msgspec.Raw(msgspec.json.encode(encodable(result))))
 
@@ -67,7 +67,7 @@ class CsvSink(Sink):
             out.write(CSV_HEADER)
             out.flush()
 
-    def put(self, result: Result) -> None:
+    def put(self, result: AnyResult) -> None:
         """Write the rows of one result."""
         self._out.write("".join(",".join(map(_csv_cell, row)) + "\n" for row in result_rows(result)))
         self._out.flush()
@@ -96,7 +96,7 @@ class TableSink(Sink):
         self._out = out
         self._min_probability = min_probability
 
-    def put(self, result: Result) -> None:
+    def put(self, result: AnyResult) -> None:
         """Write a block. Failures have none: they are reported on stderr."""
         if not isinstance(result, Classification):
             return

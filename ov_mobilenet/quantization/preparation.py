@@ -29,6 +29,7 @@ def check_quantisable(ir: OpenedIr) -> IrRecord:
     Raises:
         IrError: the IR is quantised already, has no record of ov-mobilenet, or crops and resizes in the graph, or takes
             planes.
+        UsageError: its output is not the probabilities of exclusive classes.
     """
     record = ir.record
     quantised = any(node.get_type_name() == "FakeQuantize" for node in ir.network.get_ops())
@@ -48,6 +49,11 @@ def check_quantisable(ir: OpenedIr) -> IrRecord:
             expected="an IR that takes frames of the network's own size",
             got="one that crops and resizes in the graph" if record.geometry_baked else f"{record.planes} planes",
             fix="Convert without --bake-geometry and with --color-format bgr",
+        )  # fmt: skip
+    if record.output_kind != "classes":
+        raise UsageError(
+            "only networks of exclusive classes can be quantised", where=ir.xml, expected="classes",
+            got=record.output_kind,
         )  # fmt: skip
     check_classifier(ir.network, ir.xml)
     return record

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from ov_mobilenet.accuracy.protocol import OnProgress, ignore_progress
+from ov_mobilenet.accuracy.sanity import image_spread, labelled_warnings, unlabelled_warnings
 from ov_mobilenet.conversion.converter import IrModel
 from ov_mobilenet.errors import UsageError, VerificationError
 from ov_mobilenet.ir.files import OpenedIr
@@ -43,8 +44,7 @@ class QuantizeSettings:
         subset_size: number of calibration images to use.
         seed: seed of the random choice of these images.
         preset: `performance`, `mixed`, or `auto` for the one that was measured best for networks of this kind.
-        fast_bias_correction: whether to correct the bias of each layer by a faster, less accurate method; None for the
-            accurate one.
+        fast_bias_correction: whether to correct the bias of each layer by a faster, less accurate method.
         ignored_scope: names of operations, or regular expressions that match names; these operations stay in float,
             in addition to those of the chosen scheme.
         max_drop: largest allowed drop of top-1 on the dataset, as a fraction; layers are reverted to float until it is
@@ -54,7 +54,7 @@ class QuantizeSettings:
     subset_size: int = 300
     seed: int = 0
     preset: Literal["auto", "performance", "mixed"] = "auto"
-    fast_bias_correction: bool | None = None
+    fast_bias_correction: bool = False
     ignored_scope: tuple[str, ...] = ()
     max_drop: float | None = None
 
@@ -68,6 +68,8 @@ class Quantized:
         put_back: layers that were reverted to float to keep `max_drop`.
         accuracy: top-1 before and after, agreement and number of images, see `Int8Accuracy`; None without a dataset.
         report: the accuracy as JSON, `NAME.accuracy.json` beside the IR; None without a dataset.
+        warnings: signs that the float model is fed wrongly or its labels are wrong, as sentences; see
+            `accuracy.sanity`.
         bytes_ratio: size of the `.bin` divided by that of the float IR.
     """
 
@@ -77,6 +79,7 @@ class Quantized:
     accuracy: Int8Accuracy | None
     report: Path | None
     bytes_ratio: float
+    warnings: tuple[str, ...] = ()
 
 
 def quantize(
@@ -136,10 +139,12 @@ def quantize(
     answers = [float_classifier.probabilities(pixels) for pixels in (images.pixels, images.pixels[..., ::-1].copy())]
     for warning in calibration_warnings(images.sources, *answers):
         log.warning("%s: %s", ir.xml, warning)
+    warnings = unlabelled_warnings(answers[0], image_spread(images.pixels[:, ::8, ::8]))
     validation = None if dataset is None else read_validation(dataset, float_classifier, geometry)
-    request = nncf_backend.QuantisationRequest(
-        ir.network, record, images.pixels, scheme, bool(settings.fast_bias_correction)
-    )
+    if validation is not None:
+        warnings += labelled_warnings(validation.labels, validation.float_top1, float_classifier.classes)
+    fast = bool(settings.fast_bias_correction)  # programs written for 0.1 may pass its default, None
+    request = nncf_backend.QuantisationRequest(ir.network, record, images.pixels, scheme, fast)
     int8, accuracy, put_back = _quantise(request, validation, settings.max_drop, ir)
     facts = _calibration_facts(images, settings, scheme, put_back)
     new_record = msgspec.structs.replace(
@@ -150,7 +155,8 @@ def quantize(
     save_ir(int8.network, xml)
     report = write_report(xml, new_record)
     bytes_ratio = xml.with_suffix(".bin").stat().st_size / ir.xml.with_suffix(".bin").stat().st_size
-    return Quantized(IrModel(xml, INT8_PRECISION, new_record), images.skipped, put_back, accuracy, report, bytes_ratio)
+    made = IrModel(xml, INT8_PRECISION, new_record)
+    return Quantized(made, images.skipped, put_back, accuracy, report, bytes_ratio, warnings)
 
 
 def _quantise(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterable, Iterator
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ov_mobilenet.errors import DeviceError, ImageError, IrError
 from ov_mobilenet.images.frame_checks import check_frames
@@ -74,7 +74,7 @@ class Classifier(LoadedModel):
             frames: uint8 (N, height, width, 3) BGR; of any height and width if the graph resizes.
 
         Returns:
-            float32 (N, classes), in [0, 1]; each row sums to 1.
+            float32 (N, classes), in [0, 1]; each row sums to 1, except for a multi-label network.
 
         Raises:
             ImageError: the array does not hold such frames, or they have another size.
@@ -140,9 +140,10 @@ class Classifier(LoadedModel):
             check_at_least_1(top_k=top_k, batch_size=batch_size, requests=requests, workers=workers)
             self.check_batch_size(batch_size)
             return self._one_by_one(inputs, top_k)  # threads and a queue would take longer to start
-        return stream(
+        results = stream(
             self, inputs, top_k=top_k, batch_size=batch_size, requests=requests, workers=workers, live=is_live
         )
+        return cast("Iterator[Result]", results)
 
     def _one_by_one(self, images: Iterable[Image | Item], top_k: int) -> Iterator[Result]:
         for index, image in enumerate(images):
@@ -155,18 +156,24 @@ class Classifier(LoadedModel):
             except DeviceError as error:
                 yield prepared.item.failure(error.what)
 
+    def run_prepared(self, prepared: Prepared) -> NDArray[np.float32]:
+        """The values of the output for the return value of `prepare`: float32 (values,). Raises: DeviceError."""
+        row: NDArray[np.float32] = self._run(prepared.frame[None])[0]
+        return row
+
     def _infer(self, prepared: Prepared, top_k: int) -> Result:
         started = perf_counter()
-        rows = self._run(prepared.frame[None])
-        return make_result(
+        row = self.run_prepared(prepared)
+        result = make_result(
             prepared,
-            rows[0],
+            row,
             self.labels,
             top_k,
             started=started,
             queue_ms=max(0.0, (started - prepared.started) * 1e3 - prepared.decode_ms - prepared.geometry_ms),
             inference_ms=(perf_counter() - started) * 1e3,
         )
+        return cast("Result", result)
 
     def _run(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run one request; an incomplete batch is padded with black frames.

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ov_mobilenet.runtime.results import NOT_FINITE, Classification, Result, Timings, top_predictions
+from ov_mobilenet.runtime.results import NOT_FINITE, AnyResult, Classification, Features, Timings, top_predictions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,10 +52,10 @@ class RequestSlot:
 
 @dataclass(frozen=True)
 class InferenceOutput:
-    """The probabilities of one image; turned into a `Result` by the thread that takes it.
+    """The output for one image; turned into a result by the thread that takes it.
 
     Attributes:
-        probabilities: float32 (classes,), in [0, 1].
+        probabilities: float32 (classes,), in [0, 1]; or the values of a vector of features.
         started: when the request was started, in seconds of the scheduler's clock.
         inference_ms: latency of the request as OpenVINO reports it.
     """
@@ -65,8 +65,8 @@ class InferenceOutput:
     started: float
     inference_ms: float
 
-    def result(self, labels: tuple[str, ...] | None, top_k: int) -> Result:
-        """The `top_k` most probable classes; a failure if a probability is not finite."""
+    def result(self, labels: tuple[str, ...] | None, top_k: int | None) -> AnyResult:
+        """As `make_result`."""
         return make_result(
             self.image.prepared,
             self.probabilities,
@@ -82,17 +82,18 @@ def make_result(
     prepared: Prepared,
     probabilities: NDArray[np.float32],
     labels: tuple[str, ...] | None,
-    top_k: int,
+    top_k: int | None,
     *,
     started: float,
     queue_ms: float,
     inference_ms: float,
-) -> Result:
-    """The `top_k` most probable classes of an image with its timings; a failure if a probability is not finite.
+) -> AnyResult:
+    """The `top_k` most probable classes of an image with its timings; a failure if a value is not finite.
 
     Args:
         probabilities: float32 (classes,), in [0, 1].
         labels: class names; None for "class N".
+        top_k: None for features: all values, in the order of the output.
         started: when the request was started, in seconds of the same clock as `prepared.started`.
     """
     import numpy as np
@@ -108,5 +109,7 @@ def make_result(
     )
     item = prepared.item
     age = None if item.captured is None else (started - item.captured) * 1e3 + inference_ms
+    if top_k is None:
+        return Features(item.source, tuple(probabilities.tolist()), timings, item.frame, item.time_s, age)
     predictions = top_predictions(probabilities, labels, top_k)
     return Classification(item.source, predictions, timings, item.frame, item.time_s, age)

@@ -157,7 +157,7 @@ class InferQueue(Generic[K]):
             DeviceError: the device is lost; raised once, after the results of all submitted images.
         """
         key, result = self._scheduler.take()
-        return cast(K, key), result
+        return cast(K, key), cast(Result, result)
 
 
 def default_capacity(batch_size: int, requests: int) -> int:

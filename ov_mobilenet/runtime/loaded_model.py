@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.ir.record import IrRecord
     from ov_mobilenet.runtime.items import Image
     from ov_mobilenet.runtime.results import Failure
+    from ov_mobilenet.zoo.output_kind import OutputKind
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,8 @@ class LoadedModel:
         device: the devices that run the model, as OpenVINO names them.
         inference_precision: f32, bf16 or f16; None if the device does not report it.
         input_size: height and width of the input frames, in pixels; None for any size.
-        classes: number of classes of the network, including a background class.
+        classes: number of classes of the network, including a background class; or of values of a vector of features.
+        output_kind: classes, multilabel or features, see `zoo.output_kind`.
         reader: the library that decodes image files.
         stream_batch: the batch size for streams of many images; None for the model's own.
     """
@@ -77,19 +79,21 @@ class LoadedModel:
         share_with_queues: bool = True,
         decode: DecodeMode = "auto",
         exif_orientation: bool = True,
+        output_kind: OutputKind = "classes",
     ) -> None:
         """Wrap a compiled model.
 
         Args:
             compiled: the model that `classify` and `probabilities` run.
             compile_batch: compiles the model that queues and streams run, for a given batch size.
-            geometry, labels, record, stream_batch: see the class.
+            geometry, labels, record, stream_batch, output_kind: see the class.
             share_with_queues: run queues and streams on `compiled` too, if they use its batch size.
             decode: see `images.load_image`.
             exif_orientation: rotate image files by their EXIF orientation.
         """
         self.record = record
         self.labels = labels
+        self.output_kind = output_kind
         self.geometry = geometry
         baked = record.geometry if record is not None else None
         chosen = geometry or baked

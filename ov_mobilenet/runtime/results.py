@@ -5,6 +5,8 @@ One JSON line per image, either of
     {"source": str, "predictions": [{"class_id": int, "label": str, "probability": float}],
      "timings_ms": {"decode": float, "geometry": float, "queue": float, "inference": float, "total": float}}
     {"source": str, "error": str}
+
+From a network without a classifier, `"features": [float]` is in the place of `"predictions"`.
 """
 
 from __future__ import annotations
@@ -83,6 +85,22 @@ class Classification(Struct, frozen=True, omit_defaults=True):
         return replace(self, predictions=tuple(p for p in self.predictions if p.probability >= probability))
 
 
+class Features(Struct, frozen=True, omit_defaults=True):
+    """The vector that a network without a classifier gives for one image.
+
+    Attributes:
+        source, timings_ms, frame, time_s, age_ms: as in `Classification`.
+        features: the values, in the order of the network's output.
+    """
+
+    source: str
+    features: tuple[float, ...]
+    timings_ms: Timings
+    frame: int | None = None
+    time_s: float | None = None
+    age_ms: float | None = None
+
+
 class Failure(Struct, frozen=True, omit_defaults=True):
     """The reason why one image has no classes; `frame` and `time_s` as in `Classification`."""
 
@@ -97,6 +115,8 @@ class Failure(Struct, frozen=True, omit_defaults=True):
 
 
 Result = Classification | Failure
+FeaturesResult = Features | Failure
+AnyResult = Classification | Features | Failure
 
 
 def top_predictions(

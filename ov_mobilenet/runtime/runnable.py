@@ -1,4 +1,4 @@
-"""Adapt an IR of any tool before it is compiled: the input is uint8 NHWC BGR frames, the output is probabilities."""
+"""Adapt an IR of any tool before it is compiled: the input is uint8 NHWC BGR frames, the output has a known kind."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.errors import AlreadyNormalisedError, ConfigError, IrError, UsageError
+from ov_mobilenet.errors import AlreadyNormalisedError, ConfigError, ConversionError, IrError, UsageError
 from ov_mobilenet.images.load_image import DecodeMode
 from ov_mobilenet.images.yuv_planes import frame_height
 from ov_mobilenet.ir.files import OpenedIr
-from ov_mobilenet.ir.layout import input_layout, set_layout
+from ov_mobilenet.ir.layout import guess_layout, input_layout, plain_layout, set_layout
 from ov_mobilenet.ir.mo_record import read_mo_record
 from ov_mobilenet.ir.normalisation import bake_normalisation, baked_normalisation
+from ov_mobilenet.ir.output_content import output_facts
 from ov_mobilenet.ir.ports import check_classifier, find_output, single_input, static_sizes
-from ov_mobilenet.ir.probabilities import end_in_probabilities
+from ov_mobilenet.ir.probabilities import finish_output
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.defaults import CPU_BATCH, default_to_throughput
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
 from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_geometry, resize_whole_image
 from ov_mobilenet.zoo.labels import read_labels
+from ov_mobilenet.zoo.output_kind import OutputContent, OutputKind, kind_of
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -33,12 +35,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# What a linear layer at the end of an IR without a record holds, if the user names the kind.
+_CONTENT_OF_SCORES: dict[OutputKind | None, OutputContent] = {
+    "classes": "logits", "multilabel": "multilabel-logits", "features": "features",
+}  # fmt: skip
+
 Compiler = Callable[["ov.Model", "DeviceSettings"], "Compiled"]
 
 
 @dataclass(frozen=True)
 class Runnable:
-    """A network with uint8 NHWC BGR frames as input and probabilities as output, not compiled yet.
+    """A network with uint8 NHWC BGR frames as input and one output `[N, values]`, not compiled yet.
 
     Attributes:
         xml: the IR that it was read from.
@@ -46,6 +53,7 @@ class Runnable:
         record: the record of ov-mobilenet in the IR; None if another tool wrote the IR.
         geometry: crop and resize on the host; None if they are part of the graph.
         labels: class names, or None.
+        output_kind: what the output holds.
     """
 
     xml: Path
@@ -54,6 +62,7 @@ class Runnable:
     record: IrRecord | None
     geometry: Geometry | None
     labels: tuple[str, ...] | None
+    output_kind: OutputKind = "classes"
 
     def compile(
         self,
@@ -112,6 +121,7 @@ class Runnable:
             compiled, geometry=self.geometry, labels=self.labels, record=self.record, compile_batch=compile_batch,
             stream_batch=CPU_BATCH if chooses_batch and compiled.device == "CPU" else None,
             share_with_queues=queue_settings == settings, decode=decode, exif_orientation=exif_orientation,
+            output_kind=self.output_kind,
         )  # fmt: skip
 
 
@@ -122,8 +132,13 @@ def make_runnable(
     labels: tuple[str, ...] | Path | None = None,
     normalisation: Normalisation | None = None,
     layout: str | None = None,
+    output_kind: OutputKind | None = None,
 ) -> Runnable:
-    """Adapt an IR; its network is modified. For arguments and errors see `load_classifier`."""
+    """Adapt an IR; its network is modified. For the other arguments and errors see `load_classifier`.
+
+    Args:
+        output_kind: what the output must hold; decides for an IR without a record what its graph does not show.
+    """
     xml, network, record = ir.xml, ir.network, ir.record
     input_shape = static_sizes(network.inputs[0])
     if normalisation and (found := baked_normalisation(network)):
@@ -136,7 +151,14 @@ def make_runnable(
     if record is None:
         for warning in [] if normalisation else _assumptions(network):
             log.warning("%s: %s", xml, warning)
-        network = _with_probabilities(network, xml)
+        network, kind = _with_finished_output(network, layout, xml, output_kind)
+    else:
+        kind = record.output_kind
+    if output_kind not in (None, kind):
+        raise UsageError(
+            "the output kind does not match the model's output", where=xml, expected=output_kind, got=kind,
+            fix="Convert the network again, with another --output or --output-kind",
+        )  # fmt: skip
     check_classifier(network, xml)
     if layout is not None:
         set_layout(network, layout, xml)
@@ -146,21 +168,41 @@ def make_runnable(
     given_names = read_labels(labels) if isinstance(labels, Path) else labels
     names = given_names or (record.labels if record is not None else _model_info_labels(network))
     classes = network.outputs[0].get_partial_shape()[1].get_length()
+    if kind == "features":
+        if given_names is not None:
+            raise UsageError("a network without a classifier has no labels", where=xml, expected="no labels")
+        names = None
     if names is not None and len(names) != classes:
         raise ConfigError(
             "the number of labels does not match the number of classes", where=xml, expected=classes, got=len(names)
         )
     network = _with_frame_input(network, record, xml, reverse=channel_order == "RGB")
-    return Runnable(xml, input_shape, network, record, chosen, names)
+    return Runnable(xml, input_shape, network, record, chosen, names, kind)
 
 
-def _with_probabilities(network: ov.Model, xml: Path) -> ov.Model:
-    """An IR of another tool with a single input and probabilities as output; the input layout is kept."""
-    layout = network.get_parameters()[0].layout
+def _with_finished_output(
+    network: ov.Model, layout: str | None, xml: Path, wanted: OutputKind | None
+) -> tuple[ov.Model, OutputKind]:
+    """An IR of another tool with a single input and a finished output, and its kind; the input layout is kept."""
+    recorded = network.get_parameters()[0].layout
     port = single_input(network, "", xml)
-    network = end_in_probabilities(find_output(network, None, xml), port.get_node(), None, xml)
-    network.get_parameters()[0].layout = layout
-    return network
+    order = plain_layout(layout or str(recorded))
+    if len(order) != 4:
+        order = guess_layout(static_sizes(port)) or "NHWC"
+    output = find_output(network, None, xml)
+    declared: OutputContent | None = None
+    if wanted not in (None, kind_of(output_facts(output, None, order, xml).content)):
+        declared = _CONTENT_OF_SCORES[wanted]
+    try:
+        network, kind = finish_output(output, port.get_node(), declared, order, xml)
+    except ConversionError as error:
+        if declared is None:
+            raise
+        raise UsageError(
+            "the output kind does not match the model's output", where=xml, expected=wanted, got=error.got
+        ) from error
+    network.get_parameters()[0].layout = recorded
+    return network, kind
 
 
 def _assumptions(network: ov.Model) -> list[str]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from ov_mobilenet.errors import DeviceError, UsageError, printable
 from ov_mobilenet.runtime.in_flight import InferenceOutput, PendingImage, RequestSlot
 from ov_mobilenet.runtime.items import Prepared
-from ov_mobilenet.runtime.results import Failure, Result
+from ov_mobilenet.runtime.results import AnyResult, Failure
 
 if TYPE_CHECKING:
     from ov_mobilenet.runtime.loaded_model import BatchModel, LoadedModel
@@ -61,7 +61,7 @@ class Scheduler:
         requests: int,
         pacing: Pacing,
         *,
-        top_k: int,
+        top_k: int | None,
         ordered: bool,
         timeout_s: float,
         clock: Callable[[], float],
@@ -70,7 +70,7 @@ class Scheduler:
 
         Args:
             requests: number of infer requests.
-            top_k: number of classes per result.
+            top_k: number of classes per result; None for features.
             ordered: return results in the order of their numbers; otherwise in the order of completion.
             timeout_s: the device counts as lost when a request takes longer, in seconds.
             clock: seconds, for all timings.
@@ -85,7 +85,7 @@ class Scheduler:
         self._idle = [RequestSlot(model.model.create_infer_request()) for _ in range(requests)]
         self._busy: deque[RequestSlot] = deque()  # in the order of their start
         self._pending: list[PendingImage] = []
-        self._done: dict[int, tuple[Hashable, Result | InferenceOutput | BaseException]] = {}
+        self._done: dict[int, tuple[Hashable, AnyResult | InferenceOutput | BaseException]] = {}
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
@@ -154,7 +154,7 @@ class Scheduler:
 
     # Taking results
 
-    def take(self) -> tuple[Hashable, Result]:
+    def take(self) -> tuple[Hashable, AnyResult]:
         """The key and the result of the next image; waits for it.
 
         Raises:
@@ -210,7 +210,7 @@ class Scheduler:
             pacing.max_running is None or len(self._busy) <= pacing.max_running
         )
 
-    def _finish(self, number: int, key: Hashable, result: Result | InferenceOutput | BaseException) -> None:
+    def _finish(self, number: int, key: Hashable, result: AnyResult | InferenceOutput | BaseException) -> None:
         self._done[number] = (key, result)
         self._changed.notify_all()
 

@@ -12,7 +12,7 @@ from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.runtime.defaults import MANY_IMAGES
 from ov_mobilenet.runtime.infer_queue import check_at_least_1, default_capacity
 from ov_mobilenet.runtime.items import Item, as_item
-from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Result
+from ov_mobilenet.runtime.results import DEFAULT_TOP_K, AnyResult
 from ov_mobilenet.runtime.scheduler import Pacing, Scheduler
 
 if TYPE_CHECKING:
@@ -34,16 +34,17 @@ def stream(
     loaded: LoadedModel,
     inputs: Iterable[Image | Item],
     *,
-    top_k: int = DEFAULT_TOP_K,
+    top_k: int | None = DEFAULT_TOP_K,
     batch_size: int | None = None,
     requests: int | None = None,
     workers: int | None = None,
     live: bool | None = None,
     clock: Callable[[], float] = perf_counter,
-) -> Iterator[Result]:
+) -> Iterator[AnyResult]:
     """See `Classifier.stream`.
 
     Args:
+        top_k: None for features.
         clock: seconds, for timings and ages.
     """
     check_at_least_1(top_k=top_k, batch_size=batch_size, requests=requests, workers=workers)
@@ -159,7 +160,7 @@ class _Decoders:
             return error
 
 
-def _results(decoders: _Decoders, scheduler: Scheduler) -> Iterator[Result]:
+def _results(decoders: _Decoders, scheduler: Scheduler) -> Iterator[AnyResult]:
     try:
         decoders.start()
         while True:

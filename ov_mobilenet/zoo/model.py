@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from ov_mobilenet.zoo.accuracy_check import AccuracyCheck, DatasetConfig
+from ov_mobilenet.zoo.output_kind import OutputContent
 
 PositiveInt = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -116,7 +117,7 @@ class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         classes: number of classes, including the background class.
         background_class: index of the background class, if the network has one.
-        output: whether the source network ends in logits or in probabilities.
+        output: what the output of the source network holds, see `zoo.output_kind`.
         gflops: 10^9 floating-point operations per image (two per multiply-add).
         mparams: number of parameters in millions.
         accuracy: the published accuracy.
@@ -129,7 +130,7 @@ class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     classes: PositiveInt | None = None
     background_class: Annotated[int, Meta(ge=0)] | None = None
-    output: Literal["logits", "probabilities"] | None = None
+    output: OutputContent | None = None
     gflops: Positive | None = None
     mparams: Positive | None = None
     accuracy: PublishedAccuracy | None = None

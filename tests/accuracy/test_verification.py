@@ -17,6 +17,7 @@ from ov_mobilenet.accuracy.source_networks import source_oracle
 from ov_mobilenet.errors import ConversionError, UsageError, VerificationError
 from ov_mobilenet.resolve import LookupOptions
 from ov_mobilenet.zoo.arguments import plan_conversion
+from ov_mobilenet.zoo.output_kind import OutputContent
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -113,9 +114,9 @@ def test_a_nan_of_the_source_network_fails_the_verification(tmp_path: Path, monk
     right = source_graph.as_probabilities
     numbers = iter(range(verification.NOISE_IMAGES))
 
-    def broken(answer: NDArray[np.float32], *, probabilities: bool) -> NDArray[np.float32]:
+    def broken(answer: NDArray[np.float32], content: OutputContent) -> NDArray[np.float32]:
         factor = np.float32(np.nan if next(numbers) == 3 else 1)
-        spoiled: NDArray[np.float32] = right(answer, probabilities=probabilities) * factor
+        spoiled: NDArray[np.float32] = right(answer, content) * factor
         return spoiled
 
     monkeypatch.setattr(verification, "as_probabilities", broken)

@@ -12,7 +12,8 @@ import small_networks as small
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.ir.files import open_ir, save_ir
+from ov_mobilenet.ir.files import open_ir
+from ov_mobilenet.ir.saving import save_ir
 from ov_mobilenet.ir.weight_precision import weight_precision
 from ov_mobilenet.zoo.geometry import parse_geometry
 

@@ -167,7 +167,7 @@ def test_a_newer_format_version_is_refused_with_both_numbers(
     out, err = capsys.readouterr()
     assert out == ""
     assert str(xml) in err
-    assert "format version 1 or older, got format version 7" in err
+    assert "format version 2 or older, got format version 7" in err
 
 
 @pytest.mark.parametrize("by_mo", [True, False])

@@ -89,6 +89,11 @@ def end_in_argmax(onnx: Any, graph: Any) -> None:
     graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
 
 
+def end_in_softmax_of_one(onnx: Any, graph: Any) -> None:
+    graph.node.append(onnx.helper.make_node("Softmax", ["scores"], ["one"], axis=1))
+    graph.output[0].name = "one"
+
+
 def end_in_float_argmax(onnx: Any, graph: Any) -> None:
     end_in_argmax(onnx, graph)
     graph.node.append(onnx.helper.make_node("Cast", ["best"], ["float_best"], to=onnx.TensorProto.FLOAT))
@@ -105,7 +110,7 @@ def end_in_integers(onnx: Any, graph: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "classes", "message"),
     [
-        (lambda *_: None, 1, "at least 2 values per image, got 1"),
+        (end_in_softmax_of_one, 1, "at least 2 values per image, got a softmax over 1"),
         (end_in_argmax, 5, "ends in the index of the best class (TopK)"),
         (end_in_float_argmax, 5, "ends in the index of the best class (TopK)"),
         (end_in_integers, 5, "the output holds integers: expected a float score per class, got i32"),

@@ -1,7 +1,8 @@
 """Classify images with Model API: IR.xml IMAGE... as arguments, JSON on stdout.
 
 Run in an environment with Model API, not in that of the tests. One list per image: {"class_id", "label", "score"} of
-the five best classes at f32. Only device and precision are configured: Model API must find the rest in the IR.
+the five best classes (or all, if there are fewer) at f32. Only device and precision are configured: Model API must find
+the rest in the IR.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from openvino import Core
 
 def main(xml: str, images: list[str]) -> None:
     adapter = OpenvinoAdapter(Core(), xml, device="CPU", plugin_config={"INFERENCE_PRECISION_HINT": "f32"})
-    model = Model.create_model(adapter, configuration={"topk": 5})
+    classes = adapter.get_model().output(0).partial_shape[1].get_length()
+    model = Model.create_model(adapter, configuration={"topk": min(5, classes)})
     if not isinstance(model, ClassificationModel):
         sys.exit(f"Model API takes the IR for another kind of model: {type(model).__name__}")
     answers = []

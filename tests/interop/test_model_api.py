@@ -63,17 +63,23 @@ def convert(yml: Path, out: Path, precision: WeightPrecision = "FP32", **form: A
     return ovm.convert(sources, out / "ir", precisions=(precision,), form=ovm.Form(**form))[0].xml
 
 
-def compare(xml: Path, frames: np.ndarray, python: Path, folder: Path) -> list[list[dict[str, Any]]]:
-    """Check Model API's answers to uint8 (N, H, W, 3) BGR frames of the network's size, and return them."""
+def answers_of(xml: Path, frames: np.ndarray, python: Path, folder: Path) -> list[list[dict[str, Any]]]:
+    """Model API's answers to uint8 (N, H, W, 3) BGR frames of the network's size."""
     images = []
     for index, frame in enumerate(frames):
         images.append(str(folder / f"{index:03}.png"))
         Image.fromarray(frame[:, :, ::-1]).save(images[-1])
-    before = [path.read_bytes() for path in (xml, xml.with_suffix(".bin"))]
     command = [str(python), "-I", str(PROGRAM), str(xml), *images]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     answers: list[list[dict[str, Any]]] = json.loads(done.stdout)
+    return answers
+
+
+def compare(xml: Path, frames: np.ndarray, python: Path, folder: Path) -> list[list[dict[str, Any]]]:
+    """Check Model API's answers to uint8 (N, H, W, 3) BGR frames of the network's size, and return them."""
+    before = [path.read_bytes() for path in (xml, xml.with_suffix(".bin"))]
+    answers = answers_of(xml, frames, python, folder)
     assert [path.read_bytes() for path in (xml, xml.with_suffix(".bin"))] == before
     classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
     assert isinstance(classifier.record, IrRecord)
@@ -125,3 +131,22 @@ def test_real_networks_on_real_images(name: str, shared: Path, model_api: Path, 
     files = sorted((shared / "imagenet200" / "images").iterdir())[:40]
     frames = np.stack([apply_geometry(geometry, read_image(file, geometry.reader)) for file in files])
     compare(xml, frames, model_api, tmp_path)
+
+
+@pytest.mark.parametrize("classes", [1, small.CLASSES])
+def test_a_binary_and_a_multi_label_network(classes: int, model_api: Path, tmp_path: Path) -> None:
+    """Model API gives the probabilities of the two classes; of independent classes it selects the same ones."""
+    (tmp_path / "net").mkdir()
+    names = [f"name {index}" for index in range(max(2, classes))]
+    (tmp_path / "net" / "labels.txt").write_text("\n".join(names) + "\n")
+    extra = "ov_mobilenet: {labels: labels.txt}\n"
+    xml = convert(small.write_onnx(tmp_path / "net", end="sigmoid", classes=classes, extra=extra), tmp_path)
+    frames = small.frames(6)
+    logits = np.stack([small.by_hand(frame, softmax=False, classes=classes) for frame in frames])
+    p = 1 / (1 + np.exp(-logits))
+    for answer, row in zip(answers_of(xml, frames, model_api, tmp_path), p, strict=True):
+        found = {best["class_id"]: best["score"] for best in answer}
+        if classes == 1:
+            assert abs(found[1] - row[0]) < 1e-4 and abs(found[0] + row[0] - 1) < 1e-4
+        else:
+            assert set(found) == set(np.flatnonzero(row >= 0.5).tolist())

@@ -208,3 +208,10 @@ def test_each_network_is_read_and_finished_once(
     settings = ovm.QuantizeSettings(fast_bias_correction=True, max_drop=1.0)
     ovm.quantize(xml, images[:12], tmp_path / "net.xml", settings=settings, dataset=tmp_path / "val")
     assert calls == ["read", "finish"]
+
+
+def test_the_default_bias_correction_is_the_accurate_one() -> None:
+    assert ovm.QuantizeSettings().fast_bias_correction is False
+    assert "fast_bias_correction: whether to correct the bias of each layer by a faster" in (
+        ovm.QuantizeSettings.__doc__ or ""
+    )

@@ -15,9 +15,10 @@ import small_networks as small
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import ConfigError
-from ov_mobilenet.ir.files import open_ir, save_ir
+from ov_mobilenet.ir.files import open_ir
 from ov_mobilenet.ir.identity import network_identity
 from ov_mobilenet.ir.record import write_record
+from ov_mobilenet.ir.saving import save_ir
 from ov_mobilenet.tuning.profile_writing import save_profile
 from ov_mobilenet.zoo.geometry import parse_geometry
 

@@ -1,0 +1,160 @@
+"""Files of feature vectors that are complete or not there: NumPy's `.npz` and Parquet.
+
+    npz       `sources`: strings (N,), `features`: float32 (N, dimension); images that failed are left out. The vectors
+              are in memory until the end.
+    parquet   columns source, frame, time_s, features (a list of fixed size, float32), error; a row per image
+
+Both are written under a temporary name beside the file, which is renamed at the end of a run; a run that is stopped
+leaves an older file as it was. JSON Lines hold the results of a stopped run, and `--resume` continues them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ov_mobilenet.errors import printable
+from ov_mobilenet.outputs.output_files import write_error
+from ov_mobilenet.outputs.parquet_sink import parquet_schema
+from ov_mobilenet.outputs.sink import Sink, encodable
+from ov_mobilenet.outputs.text_sinks import TextWriter
+from ov_mobilenet.runtime.results import AnyResult, Features
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GROUP_VECTORS = 4096
+
+
+class FeatureTableSink(Sink):
+    """A line per image: its source, the number of values and their Euclidean norm."""
+
+    def __init__(self, out: TextWriter) -> None:
+        self._out = out
+
+    def put(self, result: AnyResult) -> None:
+        """Write a line. Failures have none: they are reported on stderr."""
+        if not isinstance(result, Features):
+            return
+        frame = "" if result.frame is None else f"  frame {result.frame}"
+        norm = sum(value * value for value in result.features) ** 0.5
+        self._out.write(
+            f"{printable(result.source)}{frame}  {len(result.features)} values, norm {norm:.4g}  "
+            f"({result.timings_ms.total:.1f} ms)\n"
+        )
+        self._out.flush()
+
+
+class _WholeFile(Sink):
+    """A file that is written under a temporary name and renamed when it is complete.
+
+    Raises:
+        OutputError: the file cannot be created.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            self._partial.open("wb").close()
+        except OSError as error:
+            raise write_error(path, error) from error
+
+    def close(self) -> None:
+        """Complete the file."""
+        try:
+            self._complete()
+            self._partial.replace(self._path)
+        except OSError as error:
+            self.abandon()
+            raise write_error(self._path, error) from error
+
+    def abandon(self) -> None:
+        """Delete what was written; an older file is kept."""
+        self._partial.unlink(missing_ok=True)
+
+    def _complete(self) -> None:
+        """Write what is left to the temporary file."""
+        raise NotImplementedError
+
+
+class NpzSink(_WholeFile):
+    """`sources` and `features` as a NumPy archive."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._sources: list[str] = []
+        self._features: list[NDArray[np.float32]] = []
+
+    def put(self, result: AnyResult) -> None:
+        """Keep the vector until `close`; a failure is left out. A video frame is named SOURCE#FRAME."""
+        import numpy as np
+
+        if not isinstance(result, Features):
+            return
+        source = encodable(result).source
+        self._sources.append(source if result.frame is None else f"{source}#{result.frame}")
+        self._features.append(np.asarray(result.features, np.float32))
+
+    def _complete(self) -> None:
+        import numpy as np
+
+        features = np.stack(self._features) if self._features else np.zeros((0, 0), np.float32)
+        with self._partial.open("wb") as file:
+            np.savez(file, sources=np.array(self._sources, np.str_), features=features)
+
+
+class FeatureParquetSink(_WholeFile):
+    """One row per image. Raises: MissingDependencyError, if pyarrow is not installed."""
+
+    def __init__(self, path: Path) -> None:
+        parquet_schema()
+        super().__init__(path)
+        self._rows: list[AnyResult] = []
+        self._writer: Any = None
+
+    def put(self, result: AnyResult) -> None:
+        """Add a row. Raises: OutputError."""
+        self._rows.append(encodable(result))
+        # The first rows may all be failures: the size of a vector is not known yet.
+        if len(self._rows) >= GROUP_VECTORS and (self._writer or any(isinstance(r, Features) for r in self._rows)):
+            try:
+                self._write_rows()
+            except OSError as error:
+                self.abandon()
+                raise write_error(self._path, error) from error
+
+    def abandon(self) -> None:
+        """Delete what was written; an older file is kept."""
+        if self._writer is not None:
+            self._writer.close()
+        super().abandon()
+
+    def _complete(self) -> None:
+        self._write_rows()
+        self._writer.close()
+
+    def _write_rows(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        rows, self._rows = self._rows, []
+        if self._writer is None:
+            dimension = next((len(row.features) for row in rows if isinstance(row, Features)), 0)
+            columns: list[Any] = [
+                ("source", pa.string()), ("frame", pa.int64()), ("time_s", pa.float64()),
+                ("features", pa.list_(pa.float32(), dimension)), ("error", pa.string()),
+            ]  # fmt: skip
+            self._writer = pq.ParquetWriter(self._partial, pa.schema(columns))
+        columns = [
+            [row.source for row in rows],
+            [row.frame for row in rows],
+            [row.time_s for row in rows],
+            [row.features if isinstance(row, Features) else None for row in rows],
+            [getattr(row, "error", None) for row in rows],
+        ]
+        schema = self._writer.schema
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=schema))

@@ -1,0 +1,202 @@
+"""`classify --output-kind features`, and multi-label networks: formats, resuming, thresholds, refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import small_networks as small
+from known_network import Known, converted
+
+from ov_mobilenet.cli.main import main
+from ov_mobilenet.errors import OutputError
+from ov_mobilenet.outputs.feature_destination import open_feature_destination
+from ov_mobilenet.runtime.results import Failure, Features, Timings
+
+Capture = pytest.CaptureFixture[str]
+FRAMES = small.frames(6)
+
+
+def ir(folder: Path, end: str, content: str) -> Path:
+    yml = small.write_onnx(folder / "net", end=end, extra=f"ov_mobilenet: {{output: {content}}}\n")
+    return converted(yml, folder / "out")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    for number, frame in enumerate(FRAMES):
+        cv2.imwrite(str(folder / f"{number}.png"), frame)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ir(tmp_path_factory.mktemp("features"), "pooled", "features")
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ir(tmp_path_factory.mktemp("multilabel"), "sigmoid", "multilabel-probabilities")
+
+
+EXPECTED = np.stack([small.features_by_hand(frame) for frame in FRAMES])
+EXACT = ("--inference-precision", "f32")
+
+
+def extract(xml: Path, images: Path, *more: str) -> int:
+    return main(["classify", str(xml), str(images), "--output-kind", "features", *EXACT, *more])
+
+
+def test_a_network_without_a_classifier_is_refused(vectors: Path, images: Path, capsys: Capture) -> None:
+    assert main(["classify", str(vectors), str(images)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "the network has no classifier" in err and "--output-kind features" in err
+
+
+def test_json_lines_of_features(vectors: Path, images: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert extract(vectors, images, "--format", "jsonl") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(line["source"]).name for line in lines] == [f"{n}.png" for n in range(6)]
+    assert np.abs(np.array([line["features"] for line in lines]) - EXPECTED).max() < 1e-4
+    assert set(lines[0]) == {"source", "features", "timings_ms"}
+    results = tmp_path / "vectors.jsonl"
+    assert extract(vectors, images / "0.png", "-o", str(results)) == 0
+    assert extract(vectors, images, "-o", str(results), "--resume") == 0
+    assert "1 of 6 images already have a result" in capsys.readouterr().err
+    found = [json.loads(line) for line in results.read_text().splitlines()]
+    assert [line["features"] for line in found] == [line["features"] for line in lines]
+
+
+def test_a_file_of_features_is_complete_or_not_there(vectors: Path, images: Path, tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bad.png").write_bytes(b"no image")
+    for suffix in (".npz", ".parquet"):
+        target = tmp_path / f"vectors{suffix}"
+        arguments = ["classify", str(vectors), str(tmp_path / "in"), str(images), "--output-kind", "features", *EXACT]
+        assert main([*arguments, "-o", str(target)]) == 1, "one image cannot be read"
+        assert main([*arguments, "-o", str(target)]) == 2, "the file exists"
+        assert main([*arguments, "-o", str(target), "--resume"]) == 2
+        assert main([*arguments, "-o", str(target), "--overwrite"]) == 1
+    assert not list(tmp_path.glob(".*")), "no temporary files are left"
+    with np.load(tmp_path / "vectors.npz") as archive:
+        assert [Path(source).name for source in archive["sources"]] == [f"{n}.png" for n in range(6)]
+        assert archive["features"].dtype == np.float32
+        assert np.abs(archive["features"] - EXPECTED).max() < 1e-4
+    table = pq.read_table(tmp_path / "vectors.parquet")
+    assert str(table.schema.field("features").type) == "fixed_size_list<element: float>[8]"
+    rows = table.to_pylist()
+    assert [Path(row["source"]).name for row in rows] == ["bad.png", *(f"{n}.png" for n in range(6))]
+    assert rows[0]["features"] is None and rows[0]["error"]
+    assert np.abs(np.array([row["features"] for row in rows[1:]]) - EXPECTED).max() < 1e-4
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_a_stopped_run_keeps_the_older_file(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    target = tmp_path / f"vectors{suffix}"
+    target.write_bytes(b"older")
+    with open_feature_destination(target, overwrite=True) as destination:
+        sink = destination.sink()
+        sink.put(Features("a.png", (1.0, 2.0), Timings()))
+        sink.abandon()
+    assert target.read_bytes() == b"older"
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+    with open_feature_destination(target, overwrite=True) as destination:
+        sink = destination.sink()
+        sink.put(Features("a.png", (1.0, 2.0), Timings()))
+
+        def fails(*_: object, **__: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Path, "replace", fails)
+        with pytest.raises(OutputError, match="No space left"):
+            sink.close()
+    monkeypatch.undo()
+    assert target.read_bytes() == b"older"
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+def test_vectors_of_many_row_groups_and_of_failures_only(tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    for count in (0, 5000):
+        target = tmp_path / f"{count}.parquet"
+        with open_feature_destination(target) as destination:
+            sink = destination.sink()
+            for number in range(4500):
+                sink.put(Failure(f"f{number}", "broken"))
+            for number in range(count):
+                sink.put(Features(f"v{number}", (float(number), 0.5), Timings()))
+            sink.close()
+        table = pq.read_table(target)
+        assert table.num_rows == 4500 + count
+        if count:
+            assert table.column("features")[-1].as_py() == [4999.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-o", "x.csv"], "a CSV file cannot hold vectors of features"),
+        (["-k", "3"], "features have no classes: --top-k cannot be used"),
+        (["--threshold", "0.5"], "features have no classes: --min-probability cannot be used"),
+        (["-o", "no/such/folder/x.npz"], "the folder does not exist"),
+        (["-o", "x.unknown"], "the suffix does not determine the format"),
+    ],
+)
+def test_what_features_cannot_be(
+    options: list[str], message: str, vectors: Path, images: Path, tmp_path: Path, capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert extract(vectors, images, *options) in (1, 2)
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_of_features_and_refusals(
+    vectors: Path, images: Path, known: Known, tmp_path: Path, capsys: Capture
+) -> None:
+    assert extract(vectors, images / "2.png") == 0
+    line = capsys.readouterr().out
+    assert f"2.png  8 values, norm {np.linalg.norm(EXPECTED[2]):.4g}  (" in line
+    assert extract(known.xml, images) == 2
+    assert "expected features, got classes" in capsys.readouterr().err
+    (tmp_path / "names.txt").write_text("a\n")
+    assert extract(vectors, images, "--labels", str(tmp_path / "names.txt")) == 2
+    assert "--labels cannot be used" in capsys.readouterr().err
+    predictions = tmp_path / "results.jsonl"
+    assert main(["classify", str(known.xml), str(images / "0.png"), "-o", str(predictions)]) == 0
+    before = predictions.read_bytes()
+    assert extract(vectors, images, "-o", str(predictions), "--resume") == 2
+    assert "the file holds predictions, not features" in capsys.readouterr().err
+    assert predictions.read_bytes() == before
+
+
+def predictions(xml: Path, images: Path, capsys: Capture, *more: str) -> list[dict[int, float]]:
+    assert main(["classify", str(xml), str(images), "--format", "jsonl", *EXACT, *more]) == 0
+    lines: list[dict[str, Any]] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [{p["class_id"]: p["probability"] for p in line["predictions"]} for line in lines]
+
+
+def test_a_multi_label_network_lists_the_classes_above_a_threshold(labels: Path, images: Path, capsys: Capture) -> None:
+    logits = np.stack([small.by_hand(frame, softmax=False) for frame in FRAMES])
+    expected = 1 / (1 + np.exp(-logits))
+    assert len({int((row >= 0.5).sum()) for row in expected}) > 1, "the images have different numbers of classes"
+    for least, options in ((0.5, []), (0.9, ["--threshold", "0.9"]), (0.9, ["--min-probability", "0.9"])):
+        found = predictions(labels, images, capsys, *options)
+        assert [set(row) for row in found] == [set(np.flatnonzero(row >= least).tolist()) for row in expected]
+        assert all(abs(p - expected[n, c]) < 1e-4 for n, row in enumerate(found) for c, p in row.items())
+    best = predictions(labels, images, capsys, "-k", "1")
+    assert [len(row) for row in best] == [int(row.max() >= 0.5) for row in expected]
+    assert all(abs(p - expected[n].max()) < 1e-4 for n, row in enumerate(best) for p in row.values())
+    everything = predictions(labels, images, capsys, "--scores", "all")
+    assert all(len(row) == small.CLASSES for row in everything)
+    assert max(sum(row.values()) for row in everything) > 1.1
