@@ -17,6 +17,7 @@ SLOW_FILES = (
     "cli/test_many_models.py",
     "cli/test_model_optimizer.py",
     "cli/test_own_network.py",
+    "cli/test_standard_streams.py",
     "conversion/test_architectures.py",
     "conversion/test_checkpoints.py",
     "conversion/test_complexity.py",

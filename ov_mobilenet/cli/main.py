@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import io
 import os
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
-from pathlib import Path
-from types import FrameType
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
 from ov_mobilenet._version import __version__
+from ov_mobilenet.cli.signals import EXIT_CODES, Terminated, end_at_once_on_signals, unwinding_signals
+from ov_mobilenet.cli.standard_streams import prepare_standard_streams
 from ov_mobilenet.cli.verbosity import add_common_options
 from ov_mobilenet.errors import OvMobilenetError
 
@@ -48,8 +50,7 @@ COMMANDS = {
 }
 
 PROGRAM = "ov-mobilenet"
-EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
+EXIT_PIPE_CLOSED = 128 + getattr(signal, "SIGPIPE", 13)
 
 
 class _LazyGroup(click.Group):
@@ -94,22 +95,6 @@ def cli() -> None:
 add_common_options(cli)
 
 
-class _Terminated(BaseException):
-    """SIGTERM was received; unwinds the stack like Ctrl-C, so that finished results are kept."""
-
-
-def _on_sigterm() -> Callable[[int, FrameType | None], None]:
-    """A signal handler that raises in this process; OpenVINO's telemetry forks children and stops them with SIGTERM."""
-    owner = os.getpid()
-
-    def handle(signum: int, frame: FrameType | None) -> None:
-        if os.getpid() != owner:
-            os._exit(EXIT_TERMINATED)
-        raise _Terminated
-
-    return handle
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
@@ -117,18 +102,19 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: without the program's name; None for those of this process.
 
     Returns:
-        The exit code: 0 done, 1 something failed, 2 wrong usage, 3 a check failed, 130 after Ctrl-C, 143 after SIGTERM.
+        The exit code: 0 done, 1 something failed, 2 wrong usage, 3 a check failed, 130 after Ctrl-C, 141 if the reader
+        of stdout closed it, 143 after SIGTERM.
     """
-    if sys.stdout is None:  # started with stdout closed
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (open as long as the process)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name with characters that the terminal's encoding lacks must not stop the command.
         sys.stdout.reconfigure(errors="backslashreplace")
-    before = signal.signal(signal.SIGTERM, _on_sigterm())
     try:
-        return _run(sys.argv[1:] if arguments is None else arguments)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        with unwinding_signals():
+            return _run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        return _print_error("interrupted", EXIT_CODES[signal.SIGINT])
+    except Terminated:
+        return _print_error("terminated", EXIT_CODES[signal.SIGTERM])
 
 
 def _run(arguments: list[str]) -> int:
@@ -147,14 +133,13 @@ def _run(arguments: list[str]) -> int:
         return 2
     except click.ClickException as error:
         return _print_error(error.format_message(), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        return _print_error("interrupted", EXIT_INTERRUPTED)
-    except _Terminated:
-        return _print_error("terminated", EXIT_TERMINATED)
-    except BrokenPipeError:
-        # The reader of our output has closed it (`| head`): not an error, but nothing more may be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except click.Abort:  # as click turns Ctrl-C into
+        raise KeyboardInterrupt from None
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output has closed it (`| head`): not an error, but nothing more may be written. click turns
+        # the first into the second, with exit code 1.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return EXIT_PIPE_CLOSED
     except OSError as error:
         if debug:
             traceback.print_exc()
@@ -166,6 +151,16 @@ def _print_error(message: str, code: int) -> int:
     return code
 
 
-def run() -> None:
-    """Run the command line of this process and exit: the entry point of the installed program."""
-    sys.exit(main())
+def run() -> NoReturn:
+    """Run the command line of this process and exit."""
+    prepare_standard_streams()
+    code = main()
+    end_at_once_on_signals(code)
+    if any(thread.daemon for thread in threading.enumerate()):
+        # A thread is still in a library, such as OpenCV: when Python ends regularly and the thread returns from there,
+        # the C++ runtime aborts the process.
+        atexit._run_exitfuncs()
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -49,7 +49,7 @@ def open_inputs(
 
     Raises:
         UsageError: no images; a number out of range; an unsupported URL; a live source that is not the last input or
-            is looped; stdin given twice or looped.
+            is looped; stdin is closed, given twice or looped.
     """
     for name, value in (("every", every), ("limit", limit)):
         if value is not None and value < 1:
@@ -67,12 +67,21 @@ def open_inputs(
             )
     if sum(source.kind == "stdin" for source in found) > 1:
         raise UsageError("stdin can only be read once", expected="a single -", got="several")
+    if stdin is None and any(source.kind == "stdin" for source in found):
+        stdin = open_stdin()
     unrepeatable = next((source for source in found if source.live or source.kind == "stdin"), None)
     if loop and unrepeatable is not None:
         raise UsageError("cannot be looped", where=masked(unrepeatable.text), expected="files and videos")
     if all(source.kind == "images" and not source.images for source in found):
         raise _no_images(given)
     return Inputs(found, given, every, max_fps, limit, loop, recursive, stdin)
+
+
+def open_stdin() -> IO[bytes]:
+    """The stdin of this process. Raises: UsageError, if it is closed."""
+    if sys.stdin is None:
+        raise UsageError("stdin is closed", expected="paths, one per line", fix="Give the images as INPUT or @LIST.txt")
+    return sys.stdin.buffer
 
 
 class Inputs:
@@ -183,8 +192,8 @@ class Inputs:
         name = "stdin" if source.kind == "stdin" else source.text
         try:
             if source.kind == "stdin":
-                stream = sys.stdin.buffer if self._stdin is None else self._stdin
-                yield from self._items_of_paths(read_paths(stream, comments=False))
+                assert self._stdin is not None
+                yield from self._items_of_paths(read_paths(self._stdin, comments=False))
             else:
                 with Path(source.text).open("rb") as stream:
                     yield from self._items_of_paths(read_paths(stream, comments=True))
