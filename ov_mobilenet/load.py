@@ -72,8 +72,8 @@ def load_classifier(
         DeviceError: the model does not run on the device.
         UsageError: the geometry does not match the network's input size, or cannot be parsed; the device, a setting or
             a property is unknown; settings are given twice; `ir_dir` holds no IR of the model.
-        ConfigError: the labels cannot be read or do not match the classes; the profile is invalid, or for another IR
-            or device.
+        ConfigError: the labels cannot be read or do not match the classes; the profile is invalid, or for another
+            network or device.
         AlreadyNormalisedError: `normalisation` is given, but the IR already contains one.
     """
     chosen, lookup = split_options(settings, options)
@@ -88,7 +88,7 @@ def load_classifier(
 
         named = named_profile(profile)
         ir = open_model(model, lookup)
-        chosen, batch_size = apply_profile(*named, ir.xml)
+        chosen, batch_size = apply_profile(*named, ir)
     runnable = make_runnable(ir, geometry=geometry, labels=labels, normalisation=normalisation, layout=layout)
     return runnable.compile(
         compile_model, chosen, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation

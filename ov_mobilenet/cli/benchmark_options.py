@@ -54,7 +54,7 @@ class SweepFlags:
 
         Raises:
             UsageError: there are several models, or settings besides the profile.
-            ConfigError: the profile is invalid, or for another IR or device.
+            ConfigError: the profile is invalid, or for another network or device.
         """
         from ov_mobilenet.runtime.profile import apply_profile, named_profile
 
@@ -65,10 +65,10 @@ class SweepFlags:
                 "device settings are given twice", expected="--profile, or --batch and options such as --device"
             )
         named = named_profile(profile)
-        xml = open_model(models[0], lookup).xml
-        settings, batch = apply_profile(*named, xml)
+        ir = open_model(models[0], lookup)
+        settings, batch = apply_profile(*named, ir)
         sweep = Sweep(
-            (str(xml),), (settings.device,), (settings.hint,), (settings.inference_precision,), (batch,),
+            (str(ir.xml),), (settings.device,), (settings.hint,), (settings.inference_precision,), (batch,),
             self.rates or (0.0,), _MODES[self.mode],
         )  # fmt: skip
         return sweep, settings

@@ -3,9 +3,9 @@
 A profile is a YAML file of plain data, validated like a model description: an unknown key, a wrong type or a value out
 of range is an error with file, line and key. `tuning.profile_writing` writes it.
 
-    schema_version: 1
+    schema_version: 2
     created: 2026-01-31T12:00:00Z
-    model: {name: mine, xml: public/mine/FP16/mine.xml, digest: <SHA-256 over .xml and .bin>}
+    model: {name: mine, xml: public/mine/FP16/mine.xml, digest: <SHA-256 over .xml and .bin>, identity: {weights: …, …}}
     device: {name: CPU, full_name: AMD EPYC}
     versions: {openvino: 2026.4.1-…, ov_mobilenet: 0.1.0}
     settings: {batch_size: 8, hint: null, inference_precision: null, streams: 2, threads: null, nireq: 4}
@@ -18,7 +18,9 @@ of range is an error with file, line and key. `tuning.profile_writing` writes it
       - {precision: bf16, batch: 8, …, chosen: true}
 
 For a setting that is null, the device chooses the value. `noise` is the relative standard deviation of throughput
-between repeated measurements. `xml` is informative: the IR is identified by its digest.
+between repeated measurements. `xml` and `digest` are informative: a profile is for a network, described by `identity`
+(see `ir.identity`), so it stays valid when another version converts the same network again. A profile of schema version
+1 has no `identity`; it is for the files with its digest.
 """
 
 from __future__ import annotations
@@ -32,12 +34,13 @@ from msgspec import Meta, Struct
 from ov_mobilenet._version import __version__
 from ov_mobilenet.devices.settings import DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import ConfigError, UsageError
-from ov_mobilenet.ir.files import ir_digest
+from ov_mobilenet.ir.files import OpenedIr, ir_digest
+from ov_mobilenet.ir.identity import NetworkIdentity, network_identity
 from ov_mobilenet.zoo.config import convert_document
 from ov_mobilenet.zoo.document import load_document
 from ov_mobilenet.zoo.model import Positive
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DIGITS_SHOWN = 12
 
 Count = Annotated[int, Meta(ge=1, le=1 << 20)]
@@ -50,11 +53,17 @@ class _StrictStruct(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ProfiledModel(_StrictStruct, frozen=True, kw_only=True):
-    """The IR; `digest` is SHA-256 over its `.xml` and its `.bin`."""
+    """The IR that was tuned.
+
+    Attributes:
+        digest: SHA-256 over its `.xml` and its `.bin`.
+        identity: the identity of its network; None in a profile of schema version 1.
+    """
 
     name: str
     xml: str
     digest: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    identity: NetworkIdentity | None = None
 
 
 class ProfiledDevice(_StrictStruct, frozen=True, kw_only=True):
@@ -156,11 +165,13 @@ def load_profile(path: Path | str) -> Profile:
     """
     document = load_document(Path(path))
     version = document.data.get("schema_version") if isinstance(document.data, dict) else None
-    if isinstance(version, int) and version != SCHEMA_VERSION:
+    if isinstance(version, int) and not 1 <= version <= SCHEMA_VERSION:
         raise document.error(
-            "unsupported profile version", ("schema_version",), expected=SCHEMA_VERSION, got=version
+            "unsupported profile version", ("schema_version",), expected=f"1 or {SCHEMA_VERSION}", got=version
         )  # fmt: skip
     profile = convert_document(document, Profile)
+    if profile.schema_version > 1 and profile.model.identity is None:
+        raise document.error("missing key", ("model", "identity"), expected="the identity of the network")
     try:
         profile.device_settings()
     except UsageError as error:
@@ -168,23 +179,20 @@ def load_profile(path: Path | str) -> Profile:
     return profile
 
 
-def check_profile(profile: Profile, where: Path | str, xml: Path) -> None:
-    """Check that a profile was created for this IR and this device; log a warning if the versions differ.
+def check_profile(profile: Profile, where: Path | str, ir: OpenedIr) -> None:
+    """Check that a profile was created for this network and this device; log a warning if the versions differ.
 
     Args:
         where: the profile's file, for messages.
+        ir: the IR as it was read, not adapted to run.
 
     Raises:
-        ConfigError: it was created for another IR, or for other hardware with the same device name.
+        ConfigError: it was created for another network, or for other hardware with the same device name; names the
+            parts of the network that differ.
         DeviceError: the device is not available.
     """
-    digest = ir_digest(xml)
-    if digest != profile.model.digest:
-        raise ConfigError(
-            "the profile was created for another IR", where=where,
-            expected=f"{profile.model.digest[:DIGITS_SHOWN]}… ({profile.model.xml})",
-            got=f"{digest[:DIGITS_SHOWN]}… ({xml})", fix=f"Tune this IR: ov-mobilenet tune {xml}",
-        )  # fmt: skip
+    xml = ir.xml
+    _check_network(profile.model, where, ir)
     full_name = full_device_name(profile.device.name)
     if full_name != profile.device.full_name:
         raise ConfigError(
@@ -210,9 +218,30 @@ def named_profile(profile: Profile | Path | str) -> tuple[Profile, str]:
     return (profile, "profile") if isinstance(profile, Profile) else (load_profile(profile), str(profile))
 
 
-def apply_profile(profile: Profile, where: str, xml: Path) -> tuple[DeviceSettings, int]:
+def _check_network(tuned: ProfiledModel, where: Path | str, ir: OpenedIr) -> None:
+    fix = f"Tune this IR: ov-mobilenet tune {ir.xml}"
+    if tuned.identity is None:
+        digest = ir_digest(ir.xml)
+        if digest != tuned.digest:
+            raise ConfigError(
+                "the profile was created by version 0.1 for other files, or for the same network converted by another "
+                "version", where=where, expected=f"{tuned.digest[:DIGITS_SHOWN]}… ({tuned.xml})",
+                got=f"{digest[:DIGITS_SHOWN]}… ({ir.xml})", fix=fix,
+            )  # fmt: skip
+        return
+    differences = tuned.identity.differences(network_identity(ir))
+    if differences:
+        raise ConfigError(
+            f"the profile was created for another network; different {', '.join(name for name, _, _ in differences)}",
+            where=where,
+            expected="; ".join(f"{name} {then}" for name, then, _ in differences) + f" ({tuned.xml})",
+            got="; ".join(f"{name} {now}" for name, _, now in differences) + f" ({ir.xml})", fix=fix,
+        )  # fmt: skip
+
+
+def apply_profile(profile: Profile, where: str, ir: OpenedIr) -> tuple[DeviceSettings, int]:
     """The device settings and batch size of a profile for this IR. Arguments and errors as `check_profile`."""
-    check_profile(profile, where, xml)
+    check_profile(profile, where, ir)
     return profile.device_settings(), profile.settings.batch_size
 
 

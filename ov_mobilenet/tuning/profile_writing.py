@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from ov_mobilenet.benchmarking.measurement import Mode
-from ov_mobilenet.ir.files import ir_digest
+from ov_mobilenet.ir.files import ir_digest, open_ir
+from ov_mobilenet.ir.identity import network_identity
 from ov_mobilenet.runtime.profile import (
     SCHEMA_VERSION,
     Gain,
@@ -78,7 +79,9 @@ def make_profile(
     return Profile(
         schema_version=SCHEMA_VERSION,
         created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        model=ProfiledModel(name=xml.stem, xml=str(xml), digest=ir_digest(xml)),
+        model=ProfiledModel(
+            name=xml.stem, xml=str(xml), digest=ir_digest(xml), identity=network_identity(open_ir(xml))
+        ),
         device=ProfiledDevice(name=target.device, full_name=full_device_name(target.device)),
         versions=current_versions(),
         settings=ProfiledSettings(
