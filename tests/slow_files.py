@@ -35,6 +35,7 @@ SLOW_FILES = (
     "interop/test_open_model_zoo_wrapper.py",
     "interop/test_openvino_tools.py",
     "outputs/test_killed_runs.py",
+    "outputs/test_shared_files.py",
     "quantization/test_accuracy_control.py",
     "quantization/test_calibration.py",
     "quantization/test_quantize.py",

@@ -107,8 +107,8 @@ def classify_command(
         labels=class_names,
         **lookup.as_options(),
     )
+    sink = output_options.sink(destination, classifier.result_settings())
     results = output_options.trimmed(classifier.stream(pending, top_k=output_options.classes, live=images.live))
-    sink = output_options.sink(destination)
     count = Count(total, (lambda: images.dropped) if images.live else None)
     progress = context.with_resource(open_progress(context, results_on_stdout=destination.is_stdout))
     task = progress.task()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,9 +46,26 @@ class OutputOptions:
             path, output_format=self.output_format, resume=self.resume, overwrite=self.overwrite, top_k=self.classes
         )
 
-    def sink(self, destination: Destination) -> Sink:
-        """Start writing to the output. Raises: OutputError."""
-        return destination.sink(min_probability=self.min_probability)
+    def settings(self) -> dict[str, str]:
+        """What these options change in the results, as text by name."""
+        least = self.min_probability
+        return {
+            "top-k": "all" if self.scores == "all" else str(self.classes),
+            "minimum probability": "none" if least is None else repr(least),
+        }
+
+    def sink(self, destination: Destination, model_settings: Mapping[str, str] | None = None) -> Sink:
+        """Start writing to the output.
+
+        Args:
+            model_settings: see `LoadedModel.result_settings`; None if there are no further results.
+
+        Raises:
+            OutputError: it cannot be written, or its results were made with other settings.
+        """
+        settings = {**(model_settings or {}), **self.settings()}
+        destination.check(settings)
+        return destination.sink(min_probability=self.min_probability, settings=settings)
 
     def trimmed(self, results: Iterator[Result]) -> Iterator[Result]:
         """The results without the classes below `--min-probability`."""
@@ -83,7 +100,8 @@ def output_options(function: options.F) -> options.F:
         ),
         click.option(
             "--resume", is_flag=True,
-            help="Keep the results in FILE and append those of the other images. Errors count as results.",
+            help="Keep the results in FILE and append those of the other images. Errors count as results. Model and "
+            "settings must be the same.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace the content of FILE."),
     )  # fmt: skip

@@ -15,7 +15,6 @@ from pathlib import Path
 import msgspec
 
 from ov_mobilenet.errors import OutputError
-from ov_mobilenet.outputs.output_files import write_atomically
 
 RunSettings = Mapping[str, str]
 
@@ -43,8 +42,9 @@ def write_settings_file(path: Path, settings: RunSettings | None) -> None:
         if settings is None:
             settings_file(path).unlink(missing_ok=True)
         else:
-            write_atomically(settings_file(path), encode_settings(settings).decode() + "\n")
-    except (OSError, OutputError) as error:
+            # Not renamed into place: a run that is killed here has no results yet, and the next one writes it again.
+            settings_file(path).write_bytes(encode_settings(settings) + b"\n")
+    except OSError as error:
         _log.warning("%s; --resume will not be able to check the settings of %s", error, path)
 
 

@@ -12,6 +12,7 @@ from ov_mobilenet.errors import AlreadyNormalisedError, ConfigError, IrError, Us
 from ov_mobilenet.images.load_image import DecodeMode
 from ov_mobilenet.images.yuv_planes import frame_height
 from ov_mobilenet.ir.files import OpenedIr
+from ov_mobilenet.ir.identity import NetworkIdentity, network_identity
 from ov_mobilenet.ir.layout import input_layout, set_layout
 from ov_mobilenet.ir.mo_record import read_mo_record
 from ov_mobilenet.ir.normalisation import bake_normalisation, baked_normalisation
@@ -46,6 +47,7 @@ class Runnable:
         record: the record of ov-mobilenet in the IR; None if another tool wrote the IR.
         geometry: crop and resize on the host; None if they are part of the graph.
         labels: class names, or None.
+        identity: the identity of the network in the IR.
     """
 
     xml: Path
@@ -54,6 +56,7 @@ class Runnable:
     record: IrRecord | None
     geometry: Geometry | None
     labels: tuple[str, ...] | None
+    identity: NetworkIdentity
 
     def compile(
         self,
@@ -103,6 +106,7 @@ class Runnable:
             compiled, geometry=self.geometry, labels=self.labels, record=self.record, compile_batch=compile_batch,
             stream_batch=CPU_BATCH if chooses_batch and compiled.device == "CPU" else None,
             share_with_queues=queue_settings == settings, decode=decode, exif_orientation=exif_orientation,
+            identity=self.identity,
         )  # fmt: skip
 
 
@@ -116,6 +120,7 @@ def make_runnable(
 ) -> Runnable:
     """Adapt an IR; its network is modified. For arguments and errors see `load_classifier`."""
     xml, network, record = ir.xml, ir.network, ir.record
+    identity = network_identity(ir)
     input_shape = static_sizes(network.inputs[0])
     if normalisation and (found := baked_normalisation(network)):
         raise AlreadyNormalisedError(
@@ -142,7 +147,7 @@ def make_runnable(
             "the number of labels does not match the number of classes", where=xml, expected=classes, got=len(names)
         )
     network = _with_frame_input(network, record, xml, reverse=channel_order == "RGB")
-    return Runnable(xml, input_shape, network, record, chosen, names)
+    return Runnable(xml, input_shape, network, record, chosen, names, identity)
 
 
 def _with_probabilities(network: ov.Model, xml: Path) -> ov.Model:
