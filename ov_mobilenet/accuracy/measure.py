@@ -208,7 +208,7 @@ def _classify(
             yield image, known[image.name]
         else:
             remaining.append(image)
-    items = (Item(image.path, str(image.path)) for image in remaining)
+    items = (Item(image.source, str(image.path)) for image in remaining)
     results = classifier.stream(items, top_k=TOP_K)
     for image, result in zip(remaining, results, strict=True):
         yield image, result if isinstance(result, Failure) else result.predictions

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import IO
 
 from ov_mobilenet.errors import ImageError, UsageError
+from ov_mobilenet.images.open_file import open_file
 from ov_mobilenet.inputs.capture import FrameSampler, open_live
 from ov_mobilenet.inputs.live_source import LiveSource
 from ov_mobilenet.inputs.shards import read_shard
@@ -172,9 +173,9 @@ class Inputs:
 
     def _items(self, source: Source) -> Iterator[Item]:
         if source.kind == "images":
-            for path in source.images:
+            for image in source.images:
                 if self._takes_next():
-                    yield Item(path, path)
+                    yield Item(image.path if image.problem is None else ImageError(image.problem), image.path)
         elif source.kind == "shard":
             yield from read_shard(source.text, self._takes_next)
         elif source.kind == "video":
@@ -195,7 +196,7 @@ class Inputs:
                 assert self._stdin is not None
                 yield from self._items_of_paths(read_paths(self._stdin, comments=False))
             else:
-                with Path(source.text).open("rb") as stream:
+                with open_file(Path(source.text)) as stream:
                     yield from self._items_of_paths(read_paths(stream, comments=True))
         except ImageError as error:
             yield Item(error, name)

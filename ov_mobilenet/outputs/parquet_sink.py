@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from ov_mobilenet.errors import MissingDependencyError, OutputError
 from ov_mobilenet.outputs.output_files import raise_write_error
@@ -82,6 +82,7 @@ class ParquetSink(Sink):
                 self._schema = self._schema.with_metadata(_own_metadata(file))
         self._rows: list[tuple[Cell, ...]] = []
         self._writer: pq.ParquetWriter | None = None
+        self._file: IO[bytes] | None = None
         self._keep = resume
         self._min_interval_s = 0.0
         self._last_checkpoint = clock()
@@ -111,10 +112,12 @@ class ParquetSink(Sink):
     def _replace(self) -> None:
         self._write_rows()
         assert self._writer is not None
+        assert self._file is not None
         self._writer.close()
         self._writer = None
-        with self._partial.open("rb") as file:
-            os.fsync(file.fileno())  # a power cut must not leave the name without the content
+        self._file.flush()
+        os.fsync(self._file.fileno())  # a power cut must not leave the name without the content
+        self._file.close()
         self._lock.replace_with(self._partial)
 
     def _write_rows(self) -> None:
@@ -132,7 +135,9 @@ class ParquetSink(Sink):
         import pyarrow.parquet as pq
 
         # A dictionary saves space for repeated texts, not for probabilities.
-        writer = pq.ParquetWriter(self._partial, self._schema, use_dictionary=["source", "label", "error"])
+        # An open file: pyarrow refuses names that are not UTF-8.
+        self._file = self._partial.open("wb")
+        writer = pq.ParquetWriter(self._file, self._schema, use_dictionary=["source", "label", "error"])
         try:
             if self._keep:
                 with open_parquet(self._path) as file:
@@ -169,6 +174,9 @@ class ParquetSink(Sink):
             pass  # the disk is full; the first error is reported
         finally:
             with suppress(OSError):
+                if self._file is not None:
+                    self._file.close()
+            with suppress(OSError):
                 self._partial.unlink(missing_ok=True)
 
 
@@ -199,10 +207,12 @@ def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
 
     fix = "Select another file, or replace this one with --overwrite"
     try:
-        file = pq.ParquetFile(path)
+        stream = path.open("rb")
+        file = pq.ParquetFile(stream)
     except pa.ArrowInvalid as error:
+        stream.close()
         raise OutputError(f"not a Parquet file ({error})", where=path, fix=fix) from error
-    with file:
+    with stream, file:
         if not file.schema_arrow.equals(expected):
             raise OutputError(
                 "not a Parquet file with the columns of this program", where=path, expected=", ".join(expected.names),
