@@ -146,7 +146,7 @@ def test_accuracy_names_what_it_cannot_read(
         "gone.png", "locked", "locked", "pipe.png",
     ]  # fmt: skip
     assert "3-on-a-drive: the link is broken" in caplog.text
-    comparison = ovm.compare([str(known.xml)], tmp_path, time_s=0.01)
+    comparison = ovm.compare([str(known.xml), str(known.yml)], tmp_path, time_s=0.01)
     assert len(comparison.failures) == 4
 
 
