@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.devices.compile import compile_model
 from ov_mobilenet.devices.settings import DeviceOptions, DeviceSettings, settings_of
 from ov_mobilenet.errors import UsageError
@@ -25,6 +26,7 @@ class RunOptions(DeviceOptions, LookupOptions, total=False):
     """The keyword arguments of every function that runs a MODEL: fields of `DeviceSettings` and of `Lookup`."""
 
 
+@checked
 def load_classifier(
     model: str | Path,
     *,

@@ -144,7 +144,7 @@ def _read_class_folders(folder: Path, classes: ClassMapping) -> tuple[LabelledIm
     for below in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
         if not below.is_dir():
             if below.is_symlink() and not below.exists():
-                _log.warning("%s: the link is broken, and ignored", below)
+                _log.warning("%s: the link is broken, and ignored", printable(str(below)))
             continue
         files = find_images(below)
         if not files:

@@ -30,6 +30,7 @@ from ov_mobilenet.accuracy.reference import (
     required_published_accuracy,
 )
 from ov_mobilenet.accuracy.report import AccuracyReport
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.downloads.cache import digest
 from ov_mobilenet.errors import DatasetError, UsageError
 from ov_mobilenet.load import RunOptions, split_options
@@ -58,6 +59,7 @@ class PredictionsOptions(AccuracyOptions, total=False):
     overwrite: bool
 
 
+@checked
 def measure_accuracy(
     model: str | Path,
     dataset: str | Path,
@@ -104,6 +106,7 @@ def measure_accuracy(
         OutputError: the predictions file cannot be written, or another process is writing to it.
         OvMobilenetError: as `load_classifier`.
     """
+    check_option_names(options, PredictionsOptions)
     overwrite = options.pop("overwrite", False)
     chosen, lookup, subset = split_accuracy_options(settings, options)
     _check_predictions(predictions, resume=resume, overwrite=overwrite)

@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from ov_mobilenet.errors import printable
 from ov_mobilenet.images.image_files import IMAGE_SUFFIXES
 
 _KINDS = {
@@ -51,7 +52,7 @@ def find_images(folder: str | Path, *, recursive: bool = True) -> list[FoundImag
             status = os.stat(path)  # noqa: PTH116 (many files: a Path for each takes longer than the call)
             identity = status.st_dev, status.st_ino
             if identity in seen:
-                _log.warning("%s: the link is not followed: its folder is read already", path)
+                _log.warning("%s: the link is not followed: its folder is read already", printable(path))
                 continue
             seen.add(identity)
             with os.scandir(path) as listed:
@@ -67,7 +68,7 @@ def find_images(folder: str | Path, *, recursive: bool = True) -> list[FoundImag
             elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122 (as above)
                 found.append(FoundImage(inside, _problem(entry)))
             elif entry.is_symlink() and not os.path.exists(inside):  # noqa: PTH110 (as above)
-                _log.warning("%s: the link is broken, and ignored", inside)
+                _log.warning("%s: the link is broken, and ignored", printable(inside))
     return sorted(found)
 
 

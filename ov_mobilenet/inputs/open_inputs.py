@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import ImageError, UsageError
 from ov_mobilenet.images.open_file import open_file
 from ov_mobilenet.inputs.capture import FrameSampler, open_live
@@ -19,6 +20,7 @@ from ov_mobilenet.inputs.video import read_video
 from ov_mobilenet.runtime.items import Item
 
 
+@checked
 def open_inputs(
     texts: str | Path | Iterable[str | Path],
     *,

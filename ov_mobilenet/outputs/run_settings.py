@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from ov_mobilenet.errors import OutputError
+from ov_mobilenet.errors import OutputError, printable
 
 RunSettings = Mapping[str, str]
 
@@ -45,7 +45,7 @@ def write_settings_file(path: Path, settings: RunSettings | None) -> None:
             # Not renamed into place: a run that is killed here has no results yet, and the next one writes it again.
             settings_file(path).write_bytes(encode_settings(settings) + b"\n")
     except OSError as error:
-        _log.warning("%s; --resume will not be able to check the settings of %s", error, path)
+        _log.warning("%s; --resume will not be able to check the settings of %s", error, printable(str(path)))
 
 
 def encode_settings(settings: RunSettings) -> bytes:
@@ -69,7 +69,8 @@ def check_settings(path: Path, found: RunSettings | None, wanted: RunSettings) -
     """
     if found is None:
         _log.warning(
-            "%s: it is not recorded which model and settings its results were made with; they are not checked", path
+            "%s: it is not recorded which model and settings its results were made with; they are not checked",
+            printable(str(path)),
         )
         return
     names = [name for name in wanted if name in found and found[name] != wanted[name]]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from ov_mobilenet.accuracy.protocol import OnProgress, ignore_progress
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.conversion.converter import IrModel
 from ov_mobilenet.errors import UsageError, VerificationError
 from ov_mobilenet.ir.files import OpenedIr, save_ir
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@checked
 @dataclass(frozen=True)
 class QuantizeSettings:
     """Settings of a quantisation.
@@ -78,6 +80,7 @@ class Quantized:
     bytes_ratio: float
 
 
+@checked
 def quantize(
     model: str | Path,
     calibration: str | Path | Iterable[str | Path],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Iterator
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.runtime.items import as_item
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Failure, Result
@@ -15,6 +17,9 @@ from ov_mobilenet.runtime.scheduler import Pacing, Scheduler
 if TYPE_CHECKING:
     from ov_mobilenet.runtime.items import Image, Item, Prepared
     from ov_mobilenet.runtime.loaded_model import LoadedModel
+
+# Larger numbers are mistakes that would take all memory or threads of the machine.
+LIMITS = {"batch_size": 4096, "requests": 4096, "workers": 1024}
 
 
 class InferQueue:
@@ -36,6 +41,7 @@ class InferQueue:
             it is reached.
     """
 
+    @checked
     def __init__(
         self,
         classifier: LoadedModel,
@@ -75,6 +81,9 @@ class InferQueue:
             raise UsageError(
                 "invalid capacity", expected=f"at least {self.batch_size}, the batch size", got=self.capacity
             )
+        for name, number, least in (("max_wait_ms", max_wait_ms, 0.0), ("timeout_s", timeout_s, 1e-3)):
+            if not least <= number <= threading.TIMEOUT_MAX:
+                raise UsageError(f"invalid {name}", expected=f"at least {least:g}", got=number)
         self._classifier = classifier
         self._scheduler = Scheduler(
             classifier,
@@ -105,10 +114,12 @@ class InferQueue:
         item = as_item(image, "frame" if key is None else str(key))
         self.submit_prepared(self._classifier.prepare_or_fail(item), key)
 
+    @checked
     def submit_prepared(self, prepared: Prepared | Failure, key: Hashable = None) -> None:
         """Submit the return value of `Classifier.prepare`, or a failure to return as the result of this image."""
         self._scheduler.fill(self._scheduler.admit(), key, prepared)
 
+    @checked
     def close(self, *, cancel: bool = False) -> None:
         """Accept no more images; the remaining results can still be iterated over.
 
@@ -143,7 +154,9 @@ def default_capacity(batch_size: int, requests: int) -> int:
 
 
 def check_at_least_1(**numbers: int | None) -> None:
-    """Check that each number is None or at least 1. Raises: UsageError."""
+    """Check that each number is None, or at least 1 and below the limit of its kind. Raises: UsageError."""
     for name, number in numbers.items():
         if number is not None and number < 1:
             raise UsageError(f"invalid {name}", expected="at least 1", got=number)
+        if number is not None and number > (limit := LIMITS.get(name, number)):
+            raise UsageError(f"invalid {name}", expected=f"at most {limit}", got=number)

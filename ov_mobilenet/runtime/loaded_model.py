@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ class LoadedModel:
         """
         self.record = record
         self._identity = identity
+        self._process = os.getpid()
         self.labels = labels
         self.geometry = geometry
         baked = record.geometry if record is not None else None
@@ -114,6 +116,18 @@ class LoadedModel:
         self._planes = record.planes if record is not None else None
         if self._planes is not None and self.input_size is not None:
             self.input_size = (frame_height(self.input_size[0]), self.input_size[1])
+
+    def check_process(self) -> None:
+        """Check that this is the process that loaded the model. Raises: UsageError.
+
+        A fork has none of the device's threads: a request that is started in it never ends.
+        """
+        if os.getpid() != self._process:
+            raise UsageError(
+                "the model was loaded before this process was forked",
+                expected=f"process {self._process}", got=f"process {os.getpid()}",
+                fix="Load the model in the new process, or start it with multiprocessing's spawn method",
+            )  # fmt: skip
 
     def result_settings(self) -> dict[str, str]:
         """What the results depend on, as text by name: the network and how images get into it; not the device."""
@@ -152,6 +166,7 @@ class LoadedModel:
             UsageError: as `check_batch_size`.
             DeviceError: the device cannot run the model.
         """
+        self.check_process()
         self.check_batch_size(batch_size)
         batch = batch_size or self._batch or 1
         with self._compiling:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import AlreadyNormalisedError, ConfigError, IrError, UsageError
-from ov_mobilenet.images.load_image import DecodeMode
+from ov_mobilenet.images.load_image import DecodeMode, check_decode_mode
 from ov_mobilenet.images.yuv_planes import frame_height
 from ov_mobilenet.ir.files import OpenedIr
 from ov_mobilenet.ir.identity import NetworkIdentity, network_identity
@@ -84,6 +84,7 @@ class Runnable:
             UsageError: `batch_size` is below 1.
         """
         check_at_least_1(batch_size=batch_size)
+        check_decode_mode(decode)
         queue_settings = default_to_throughput(settings)
 
         def compile_batch(batch: int, chosen: DeviceSettings = queue_settings) -> Compiled:

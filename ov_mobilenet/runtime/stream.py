@@ -97,6 +97,7 @@ class _Decoders:
         self._inputs = inputs
         self._scheduler = scheduler
         self._lock = threading.Lock()
+        self._process = os.getpid()
         self._ended = False
         self._stopped = False
         self._working = workers
@@ -112,7 +113,7 @@ class _Decoders:
 
     def stop(self) -> None:
         """Take no more inputs, cancel unfinished images, and wait for the threads. Further calls do nothing."""
-        if self._stopped:
+        if self._stopped or os.getpid() != self._process:  # a fork has none of the threads
             return
         self._stopped = self._ended = True
         atexit.unregister(self._stop_at_exit)
@@ -124,6 +125,8 @@ class _Decoders:
 
     def _stop_at_exit(self) -> None:
         """Stop, and wait for threads in a decoder: one that returns to Python after its end aborts the process."""
+        if os.getpid() != self._process:
+            return
         self.stop()
         deadline = monotonic() + DECODE_TIMEOUT_S
         for thread in tuple(self._decoding):
