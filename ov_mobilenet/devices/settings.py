@@ -87,8 +87,10 @@ class DeviceSettings:
         _check_choice("hint", self.hint, HINTS)
         _check_choice("inference precision", self.inference_precision, INFERENCE_PRECISIONS)
         for what, number in (("streams", self.streams), ("threads", self.threads), ("nireq", self.nireq)):
-            if number is not None and not 1 <= number <= MAX_NUMBER:
-                raise UsageError(f"invalid {what}", expected=f"1 to {MAX_NUMBER}", got=number)
+            if number is not None and number < 1:
+                raise UsageError(f"invalid {what}", expected="at least 1", got=number)
+            if number is not None and number > MAX_NUMBER:
+                raise UsageError(f"invalid {what}", expected=f"at most {MAX_NUMBER}", got=number)
         asked = self._fields_as_properties()
         for name, value in self.properties:
             _check_name(name)
