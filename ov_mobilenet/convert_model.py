@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.conversion import converter
 from ov_mobilenet.conversion.inspection import is_network
 from ov_mobilenet.downloads.fetch import SourceFiles
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.conversion.mo_program import ModelOptimizer
 
 
+@checked
 def convert(
     model: str | Path | SourceFiles,
     folder: str | Path,

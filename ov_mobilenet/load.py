@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.devices.compile import compile_model
 from ov_mobilenet.devices.settings import DeviceOptions, DeviceSettings, settings_of
 from ov_mobilenet.errors import UsageError
@@ -26,6 +27,7 @@ class RunOptions(DeviceOptions, LookupOptions, total=False):
     """The keyword arguments of every function that runs a MODEL: fields of `DeviceSettings` and of `Lookup`."""
 
 
+@checked
 def load_classifier(
     model: str | Path,
     *,
@@ -96,6 +98,7 @@ def load_classifier(
     )
 
 
+@checked
 def load_feature_extractor(
     model: str | Path,
     *,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from ov_mobilenet._version import __version__
+from ov_mobilenet.argument_types import check_types
 from ov_mobilenet.errors import IrError, UnknownModelError, UsageError
 from ov_mobilenet.ir.files import OpenedIr, open_ir
 
@@ -41,18 +42,19 @@ def lookup_options(options: Mapping[str, Any]) -> LookupOptions:
     return cast(LookupOptions, {name: value for name, value in options.items() if name in known})
 
 
-def check_option_names(options: Iterable[str], known: type) -> None:
-    """Check the names of keyword arguments; Python does not check those of `**options`.
+def check_option_names(options: Mapping[str, object], known: type) -> None:
+    """Check the names and types of keyword arguments; Python does not check those of `**options`.
 
     Args:
         known: the TypedDict that declares them.
 
     Raises:
-        UsageError: a name is not one of its keys.
+        UsageError: a name is not one of its keys, or a value has another type.
     """
     names = known.__annotations__  # those that it inherits too
     if unknown := [name for name in options if name not in names]:
         raise UsageError("unknown option", expected=", ".join(names), got=", ".join(unknown))
+    check_types(options, names)
 
 
 @dataclass(frozen=True)

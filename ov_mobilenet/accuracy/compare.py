@@ -22,6 +22,7 @@ from ov_mobilenet.accuracy.evaluation import SPEED_IMAGES, Evaluation, evaluate_
 from ov_mobilenet.accuracy.measure import AccuracyOptions, split_accuracy_options
 from ov_mobilenet.accuracy.metrics import wilson_interval
 from ov_mobilenet.accuracy.protocol import OnFailure, OnProgress, ignore_failure, ignore_progress, versions
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import DatasetError, OvMobilenetError, UsageError
 from ov_mobilenet.resolve import Lookup, open_model
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 DEFAULT_TIME_S = 2.0
 
 
+@checked
 def compare(
     models: Sequence[str],
     dataset: str | Path,

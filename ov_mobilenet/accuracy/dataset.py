@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +12,13 @@ from typing import TypedDict
 
 from ov_mobilenet.accuracy.annotations import read_annotations
 from ov_mobilenet.accuracy.classes import ClassMapping, class_finder, describe_expected, explain_mismatch
-from ov_mobilenet.errors import DatasetError, UsageError, printable
-from ov_mobilenet.images.image_files import IMAGE_SUFFIXES
+from ov_mobilenet.errors import DatasetError, ImageError, UsageError, printable
+from ov_mobilenet.images.image_folders import find_images
 
 DEFAULT_ANNOTATIONS = "val.txt"  # in the dataset's folder
 SHOWN_MISTAKES = 5
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,18 @@ class LabelledImage:
     Attributes:
         name: the image's name in results: as in the annotations, or its path relative to the dataset's folder.
         index: class number in the dataset, see `classes`.
+        problem: why it cannot be read, if that is known already.
     """
 
     name: str
     path: Path
     index: int
+    problem: str | None = None
+
+    @property
+    def source(self) -> Path | ImageError:
+        """The file, or the error that replaces it."""
+        return self.path if self.problem is None else ImageError(self.problem)
 
 
 @dataclass(frozen=True)
@@ -131,8 +141,12 @@ def _read_class_folders(folder: Path, classes: ClassMapping) -> tuple[LabelledIm
     find = class_finder(classes)
     images: list[LabelledImage] = []
     mistakes: list[str] = []
-    for below in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        files = sorted(file for file in below.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    for below in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+        if not below.is_dir():
+            if below.is_symlink() and not below.exists():
+                _log.warning("%s: the link is broken, and ignored", printable(str(below)))
+            continue
+        files = find_images(below)
         if not files:
             continue
         found = find(below.name)
@@ -140,7 +154,9 @@ def _read_class_folders(folder: Path, classes: ClassMapping) -> tuple[LabelledIm
             mistakes.append(explain_mismatch(below.name, found, classes))
             continue
         (index,) = found
-        images += [LabelledImage(_one_line_name(file.relative_to(folder)), file, index) for file in files]
+        for file in files:
+            path = Path(file.path)
+            images.append(LabelledImage(_one_line_name(path.relative_to(folder)), path, index, file.problem))
     if mistakes:
         raise _class_error("folder names do not identify a class", folder, mistakes, classes)
     if not images:

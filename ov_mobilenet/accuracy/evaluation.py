@@ -106,6 +106,8 @@ def _chunks(images: Sequence[LabelledImage]) -> Iterator[list[LabelledImage]]:
 
 def _prepare(preparations: Iterable[Preparation], image: LabelledImage) -> Frames | ImageError:
     """Read an image once for each preparation, or return the error."""
+    if isinstance(image.source, ImageError):
+        return image.source
     try:
         return {preparation: read_frame(image.path, *preparation) for preparation in preparations}
     except ImageError as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ov_mobilenet.accuracy.classes import class_mapping
 from ov_mobilenet.accuracy.dataset import Dataset, LabelledImage, Subset, SubsetOptions, read_dataset
 from ov_mobilenet.accuracy.metrics import TOP_K, AccuracyCounter, wilson_interval
-from ov_mobilenet.accuracy.predictions import PredictionsFile, check_format
+from ov_mobilenet.accuracy.predictions import PredictionsFile, check_existing, check_format
 from ov_mobilenet.accuracy.protocol import (
     OnFailure,
     OnProgress,
@@ -30,6 +30,7 @@ from ov_mobilenet.accuracy.reference import (
     required_published_accuracy,
 )
 from ov_mobilenet.accuracy.report import AccuracyReport
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.downloads.cache import digest
 from ov_mobilenet.errors import DatasetError, UsageError
 from ov_mobilenet.load import RunOptions, split_options
@@ -52,6 +53,13 @@ class AccuracyOptions(RunOptions, SubsetOptions, total=False):
     """The keyword arguments of the functions that measure accuracy: device settings, lookup and subset."""
 
 
+class PredictionsOptions(AccuracyOptions, total=False):
+    """The same, and what happens to an existing predictions file."""
+
+    overwrite: bool
+
+
+@checked
 def measure_accuracy(
     model: str | Path,
     dataset: str | Path,
@@ -65,7 +73,7 @@ def measure_accuracy(
     reference: str | Path | None = None,
     on_progress: OnProgress = ignore_progress,
     on_failure: OnFailure = ignore_failure,
-    **options: Unpack[AccuracyOptions],
+    **options: Unpack[PredictionsOptions],
 ) -> AccuracyReport:
     """Measure the top-1 and top-5 accuracy of a model on labelled images.
 
@@ -81,26 +89,27 @@ def measure_accuracy(
         geometry: crop and resize instead of the model's own; the report states it.
         labels: class names, or a file with one per line, instead of the model's own.
         predictions: a file to write each prediction to, `.jsonl` or `.csv`; see the module `predictions`.
-        resume: reuse the predictions that are already in that file.
+        resume: reuse the predictions that are already in that file; the model and its settings must be the same.
         reference: `published`, or the JSON report of an earlier measurement; the report holds its accuracies. None for
             the published accuracies, if there are any.
         on_progress: called after each image.
         on_failure: called for each image that fails.
-        options: `limit` (use the first N images), `sample` (use N random images) and `seed`; fields of
-            `DeviceSettings` (`device`, `hint`, `inference_precision`, …) and of `Lookup` (`config_dirs`, `cache_dir`,
-            `offline`, `ir_dir`).
+        options: `overwrite` (replace an existing predictions file); `limit` (use the first N images), `sample` (use N
+            random images) and `seed`; fields of `DeviceSettings` (`device`, `hint`, `inference_precision`, …) and of
+            `Lookup` (`config_dirs`, `cache_dir`, `offline`, `ir_dir`).
 
     Raises:
         DatasetError: images or classes cannot be determined, or no image could be classified.
-        UsageError: a value is out of range, a folder does not exist, settings are given twice, `resume` without
-            `predictions`, or `reference` is `published` and nothing is published.
+        UsageError: a value is out of range, a folder does not exist, settings are given twice, `resume` or `overwrite`
+            without `predictions`, both, or neither for a file that has content, or `reference` is `published` and
+            nothing is published.
+        OutputError: the predictions file cannot be written, or another process is writing to it.
         OvMobilenetError: as `load_classifier`.
     """
+    check_option_names(options, PredictionsOptions)
+    overwrite = options.pop("overwrite", False)
     chosen, lookup, subset = split_accuracy_options(settings, options)
-    if resume and predictions is None:
-        raise UsageError("--resume needs a predictions file", fix="Give it: --predictions FILE")
-    if predictions is not None:
-        check_format(predictions)
+    _check_predictions(predictions, resume=resume, overwrite=overwrite)
     stored = None if reference is None or reference == PUBLISHED else read_reference(Path(reference))
     ir = open_model(model, lookup)
     expected = stored or _published(model, ir.record, lookup, required=reference == PUBLISHED)
@@ -110,7 +119,11 @@ def measure_accuracy(
     used = subset.of(found)
     counter, failures = AccuracyCounter(), []
     run = _run_digest(ir.xml, classifier)
-    file = nullcontext() if predictions is None else PredictionsFile(predictions, run, classes, resume=resume)
+    file = (
+        nullcontext()
+        if predictions is None
+        else PredictionsFile(predictions, run, classes, resume=resume, overwrite=overwrite)
+    )
     with file as writer:
         known = writer.known if writer is not None else {}
         for done, (image, answer) in enumerate(_classify(classifier, used, known), 1):
@@ -173,6 +186,17 @@ def split_accuracy_options(
     return *split_options(settings, others), Subset(**subset)
 
 
+def _check_predictions(file: Path | None, *, resume: bool, overwrite: bool) -> None:
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other", fix="Use one of them")
+    if file is not None:
+        check_format(file)
+        check_existing(file, resume=resume, overwrite=overwrite)
+    elif resume or overwrite:
+        name = "--resume" if resume else "--overwrite"
+        raise UsageError(f"{name} needs a predictions file", fix="Give it: --predictions FILE")
+
+
 def _published(model: str | Path, record: IrRecord | None, lookup: Lookup, *, required: bool) -> ReferenceAccuracy:
     find = required_published_accuracy if required else published_accuracy
     return find(model, record, lookup.config_dirs)
@@ -188,7 +212,7 @@ def _classify(
             yield image, known[image.name]
         else:
             remaining.append(image)
-    items = (Item(image.path, str(image.path)) for image in remaining)
+    items = (Item(image.source, str(image.path)) for image in remaining)
     results = classifier.stream(items, top_k=TOP_K)
     for image, result in zip(remaining, results, strict=True):
         yield image, result if isinstance(result, Failure) else result.predictions

@@ -26,6 +26,8 @@ from msgspec import Struct
 from ov_mobilenet.accuracy.classes import ClassMapping
 from ov_mobilenet.accuracy.metrics import TOP_K
 from ov_mobilenet.errors import DatasetError, UsageError
+from ov_mobilenet.outputs.output_files import raise_write_error
+from ov_mobilenet.outputs.writer_lock import WriterLock
 from ov_mobilenet.runtime.results import Prediction
 
 CSV_COLUMNS = (
@@ -34,6 +36,8 @@ CSV_COLUMNS = (
     "run",
     *(f"{name}_{k}" for k in range(1, TOP_K + 1) for name in ("predicted", "probability")),
 )
+
+JSON_LINE_START = b'{"image":"'
 
 
 class _PredictionLine(Struct, frozen=True):
@@ -44,46 +48,63 @@ class _PredictionLine(Struct, frozen=True):
 
 
 class PredictionsFile:
-    """Writes predictions one by one; a context manager.
+    """Writes predictions one by one; a context manager. Only one process at a time writes to a file.
 
     Args:
         run: identifies the run, see the module.
-        resume: keep the predictions of an existing file, as `known`; otherwise the file is overwritten. An incomplete
-            last line is removed.
+        resume: keep the predictions of an existing file, as `known`. An incomplete last line is removed.
+        overwrite: replace the content of an existing file.
 
     Attributes:
         known: the predictions of the existing file, by image name.
 
     Raises:
-        UsageError: the suffix is neither `.jsonl` nor `.csv`.
+        UsageError: the suffix is neither `.jsonl` nor `.csv`, or the file has content and neither `resume` nor
+            `overwrite` is set.
         DatasetError: a line is invalid, or belongs to another run; the message names it.
+        OutputError: the file cannot be written, or another process is writing to it.
     """
 
-    def __init__(self, path: Path, run: str, classes: ClassMapping, *, resume: bool) -> None:
+    def __init__(self, path: Path, run: str, classes: ClassMapping, *, resume: bool, overwrite: bool = False) -> None:
         self._run = run
         self._csv = check_format(path) == ".csv"
         self.known: dict[str, tuple[Prediction, ...]] = {}
-        complete = _complete_bytes(path) if resume else b""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = WriterLock(path)
+        except OSError as error:
+            raise_write_error(path, error)
+        try:
+            check_existing(path, resume=resume, overwrite=overwrite)
+            self._file = self._open(path, classes, resume=resume)
+        except BaseException as error:
+            self._lock.release()
+            if isinstance(error, OSError):
+                raise_write_error(path, error)
+            raise
+
+    def _open(self, path: Path, classes: ClassMapping, *, resume: bool) -> IO[bytes]:
+        complete = self._complete_bytes(path) if resume else b""
         for number, line in self._read_lines(complete, path, classes):
-            if line.run != run:
+            if line.run != self._run:
                 raise DatasetError(
                     "the predictions belong to another run", where=f"{path}:{number}",
-                    expected=f"run {run} (this model, geometry, device and precision)", got=line.run,
-                    fix="Give another file, or omit --resume to overwrite this one",
+                    expected=f"run {self._run} (this model, geometry, device and precision)", got=line.run,
+                    fix="Give another file, or replace this one with --overwrite",
                 )  # fmt: skip
             self.known[line.image] = line.predictions
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[bytes] = path.open("r+b" if complete else "wb")
-        self._file.truncate(len(complete))
-        self._file.seek(0, os.SEEK_END)
+        file: IO[bytes] = path.open("r+b" if complete else "wb")
+        file.truncate(len(complete))
+        file.seek(0, os.SEEK_END)
         if self._csv and not complete:
-            self._write_row(CSV_COLUMNS)
+            file.write(_csv_row(CSV_COLUMNS))
+        return file
 
     def write(self, image: str, class_id: int, predictions: Sequence[Prediction]) -> None:
         """Write the predictions of one image."""
         if self._csv:
             pairs = (value for p in predictions for value in (p.class_id, repr(p.probability)))
-            self._write_row((image, class_id, self._run, *pairs))
+            self._file.write(_csv_row((image, class_id, self._run, *pairs)))
         else:
             self._file.write(
                 msgspec.json.encode(_PredictionLine(image, class_id, self._run, tuple(predictions))) + b"\n"
@@ -97,11 +118,27 @@ class PredictionsFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+        self._lock.release()
 
-    def _write_row(self, row: Sequence[object]) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(row)
-        self._file.write(text.getvalue().encode())
+    def _complete_bytes(self, path: Path) -> bytes:
+        """Return the file's content up to its last line feed; nothing if the file does not exist.
+
+        Raises:
+            DatasetError: the rest cannot be the beginning of a line of this program.
+        """
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return b""
+        end = data.rfind(b"\n") + 1
+        begin = JSON_LINE_START if not self._csv else b"" if end else _csv_row(CSV_COLUMNS)
+        rest = data[end : end + len(begin)]
+        if not begin.startswith(rest):
+            raise DatasetError(
+                "not a predictions file", where=path,
+                fix="Give another file, or replace this one with --overwrite",
+            )  # fmt: skip
+        return data[:end]
 
     def _read_lines(self, data: bytes, path: Path, classes: ClassMapping) -> Iterator[tuple[int, _PredictionLine]]:
         # Image names contain no line breaks (see dataset._one_line_name), so each line is one record.
@@ -129,13 +166,19 @@ def check_format(path: Path) -> str:
     return suffix
 
 
-def _complete_bytes(path: Path) -> bytes:
-    """Return the file's content up to its last line feed; nothing if the file does not exist."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return b""
-    return data[: data.rfind(b"\n") + 1]
+def check_existing(path: Path, *, resume: bool, overwrite: bool) -> None:
+    """Check that an existing file is to be resumed or replaced. Raises: UsageError."""
+    if not (resume or overwrite) and path.is_file() and path.stat().st_size > 0:
+        raise UsageError(
+            "the file already exists", where=path,
+            fix="Add the missing predictions with --resume, or replace it with --overwrite",
+        )  # fmt: skip
+
+
+def _csv_row(row: Sequence[object]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(row)
+    return text.getvalue().encode()
 
 
 def _parse_row(raw: bytes, classes: ClassMapping) -> _PredictionLine:

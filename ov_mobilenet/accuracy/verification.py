@@ -13,6 +13,7 @@ from ov_mobilenet.accuracy.protocol import OnProgress, ignore_progress
 from ov_mobilenet.accuracy.reference import description_of
 from ov_mobilenet.accuracy.sanity import LIKELY_CAUSE, are_constant, image_spread, unlabelled_warnings
 from ov_mobilenet.accuracy.source_graph import as_probabilities, graph_facts, not_covered, pooled
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import ImageError, UsageError, VerificationError
 from ov_mobilenet.ir.files import OpenedIr, open_ir
 from ov_mobilenet.resolve import Lookup, LookupOptions, open_model, source_files
@@ -84,6 +85,7 @@ class Verification(Struct, frozen=True, kw_only=True):
         return self.max_difference <= self.tolerance and self.top1_agreement >= self.least_agreement
 
 
+@checked
 def verify(
     model: str | Path | SourceFiles,
     ir: str | Path | IrModel | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.benchmarking.bench import Bench
 from ov_mobilenet.benchmarking.measurement import Measurement
 from ov_mobilenet.benchmarking.options import BenchmarkOptions, Workload, split_benchmark_options
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
+@checked
 def benchmark(
     model: str | Path,
     *,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypedDict, cast
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.benchmarking.inputs import RANDOM
 from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.devices.settings import DeviceSettings
@@ -37,6 +38,7 @@ class BenchmarkOptions(RunOptions, WorkloadOptions, total=False):
     """The keyword arguments of `benchmark`: fields of `DeviceSettings`, of `Lookup` and of `Workload`."""
 
 
+@checked
 @dataclass(frozen=True)
 class Workload:
     """The mode, the input and the duration of a measurement.

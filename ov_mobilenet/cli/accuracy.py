@@ -34,6 +34,7 @@ DEFAULT_WORST = 10
     help="Write the five most probable classes of each image to this .jsonl or .csv file, image by image.",
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Reuse the predictions that are already in --predictions FILE.")
+@click.option("--overwrite", is_flag=True, help="Replace the content of --predictions FILE.")
 @click.option("--min-top1", type=click.FloatRange(0, 1), metavar="FRACTION", help="Exit with code 3 if top-1 is lower.")
 @click.option(
     "--reference", metavar="published|FILE",
@@ -56,6 +57,7 @@ def accuracy_command(
     worst: int,
     predictions: Path | None,
     resume: bool,
+    overwrite: bool,
     min_top1: float | None,
     reference: str | None,
     tolerance: float,
@@ -89,6 +91,7 @@ def accuracy_command(
             labels=labels,
             predictions=predictions,
             resume=resume,
+            overwrite=overwrite,
             reference=reference,
             on_progress=on_progress,
             on_failure=print_failure,

@@ -123,12 +123,15 @@ def classify_command(
     if output_kind == "features":
         if class_names is not None:
             raise UsageError("features have no classes: --labels cannot be used", expected="no --labels")
-        results = load_feature_extractor(model, **load).stream(pending, live=images.live)
+        extractor = load_feature_extractor(model, **load)
+        made_with = extractor.result_settings()
+        results = extractor.stream(pending, live=images.live)
     else:
         classifier = load_classifier(model, labels=class_names, output_kind=output_kind, **load)
+        made_with = classifier.result_settings()
         output_options = output_options.for_kind(classifier.output_kind)
         results = output_options.trimmed(classifier.stream(pending, top_k=output_options.classes, live=images.live))
-    sink = output_options.sink(destination)
+    sink = output_options.sink(destination, made_with)
     count = Count(total, (lambda: images.dropped) if images.live else None)
     progress = context.with_resource(open_progress(context, results_on_stdout=destination.is_stdout))
     task = progress.task()

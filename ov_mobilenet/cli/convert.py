@@ -218,7 +218,7 @@ def _find_images(folder: Path | None) -> list[Path] | None:
 
     if folder is None:
         return None
-    found = [Path(file) for source in find_sources((str(folder),)) for file in source.images]
+    found = [Path(file.path) for source in find_sources((str(folder),)) for file in source.images]
     if not found:
         raise UsageError("no images to verify on", expected="a folder with images", got=folder)
     return found

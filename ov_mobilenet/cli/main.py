@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import io
 import os
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
-from pathlib import Path
-from types import FrameType
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
@@ -20,6 +20,8 @@ from ov_mobilenet._version import __version__
 from ov_mobilenet.cli.configuration import default_map
 from ov_mobilenet.cli.invocation import PROGRAM
 from ov_mobilenet.cli.library_warnings import warnings_in_log
+from ov_mobilenet.cli.signals import EXIT_CODES, Terminated, end_at_once_on_signals, unwinding_signals
+from ov_mobilenet.cli.standard_streams import prepare_standard_streams
 from ov_mobilenet.cli.verbosity import add_common_options
 from ov_mobilenet.errors import OvMobilenetError
 
@@ -54,8 +56,7 @@ COMMANDS = {
 
 # These commands must also work with a wrong configuration.
 WITHOUT_CONFIGURATION = ("completion", "config", "env")
-EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
+EXIT_PIPE_CLOSED = 128 + getattr(signal, "SIGPIPE", 13)
 
 
 class _LazyGroup(click.Group):
@@ -111,22 +112,6 @@ def cli() -> None:
 add_common_options(cli)
 
 
-class _Terminated(BaseException):
-    """SIGTERM was received; unwinds the stack like Ctrl-C, so that finished results are kept."""
-
-
-def _on_sigterm() -> Callable[[int, FrameType | None], None]:
-    """A signal handler that raises in this process; OpenVINO's telemetry forks children and stops them with SIGTERM."""
-    owner = os.getpid()
-
-    def handle(signum: int, frame: FrameType | None) -> None:
-        if os.getpid() != owner:
-            os._exit(EXIT_TERMINATED)
-        raise _Terminated
-
-    return handle
-
-
 def main(arguments: list[str] | None = None, command: click.Command = cli) -> int:
     """Run the command line.
 
@@ -135,19 +120,19 @@ def main(arguments: list[str] | None = None, command: click.Command = cli) -> in
         command: the program; its name is that of the command.
 
     Returns:
-        The exit code: 0 done, 1 something failed, 2 wrong usage, 3 a check failed, 130 after Ctrl-C, 143 after SIGTERM.
+        The exit code: 0 done, 1 something failed, 2 wrong usage, 3 a check failed, 130 after Ctrl-C, 141 if the reader
+        of stdout closed it, 143 after SIGTERM.
     """
-    if sys.stdout is None:  # started with stdout closed
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (open as long as the process)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name with characters that the terminal's encoding lacks must not stop the command.
         sys.stdout.reconfigure(errors="backslashreplace")
-    before = signal.signal(signal.SIGTERM, _on_sigterm())
     try:
-        with warnings_in_log():
+        with unwinding_signals(), warnings_in_log():
             return _run(sys.argv[1:] if arguments is None else arguments, command)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    except KeyboardInterrupt:
+        return _print_error("interrupted", EXIT_CODES[signal.SIGINT])
+    except Terminated:
+        return _print_error("terminated", EXIT_CODES[signal.SIGTERM])
 
 
 def _run(arguments: list[str], command: click.Command) -> int:
@@ -166,14 +151,13 @@ def _run(arguments: list[str], command: click.Command) -> int:
         return 2
     except click.ClickException as error:
         return _print_error(error.format_message(), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        return _print_error("interrupted", EXIT_INTERRUPTED)
-    except _Terminated:
-        return _print_error("terminated", EXIT_TERMINATED)
-    except BrokenPipeError:
-        # The reader of our output has closed it (`| head`): not an error, but nothing more may be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except click.Abort:  # as click turns Ctrl-C into
+        raise KeyboardInterrupt from None
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output has closed it (`| head`): not an error, but nothing more may be written. click turns
+        # the first into the second, with exit code 1.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return EXIT_PIPE_CLOSED
     except OSError as error:
         if debug:
             traceback.print_exc()
@@ -185,6 +169,16 @@ def _print_error(message: str, code: int) -> int:
     return code
 
 
-def run() -> None:
-    """Run the command line of this process and exit: the entry point of the installed program."""
-    sys.exit(main())
+def run() -> NoReturn:
+    """Run the command line of this process and exit."""
+    prepare_standard_streams()
+    code = main()
+    end_at_once_on_signals(code)
+    if any(thread.daemon for thread in threading.enumerate()):
+        # A thread is still in a library, such as OpenCV: when Python ends regularly and the thread returns from there,
+        # the C++ runtime aborts the process.
+        atexit._run_exitfuncs()
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -13,8 +13,9 @@ import click
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.classic_options import ClassicTable, MappedOption, translated
 from ov_mobilenet.cli.invocation import PROGRAM
-from ov_mobilenet.cli.main import EXIT_INTERRUPTED, EXIT_TERMINATED, main
+from ov_mobilenet.cli.main import main
 from ov_mobilenet.cli.selection import Selection, model_selection, print_names, report_broken, selected
+from ov_mobilenet.cli.signals import EXIT_CODES
 from ov_mobilenet.cli.verbosity import add_common_options
 from ov_mobilenet.errors import UsageError
 
@@ -156,7 +157,7 @@ def omz_quantizer_command(
         if options.verbose(context):
             click.echo(f"omz_quantizer: running {shlex.join((PROGRAM, *words))}", err=True)
         codes.append(main(words))
-        if codes[-1] in (EXIT_INTERRUPTED, EXIT_TERMINATED):
+        if codes[-1] in EXIT_CODES.values():
             break
     return max(codes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -65,11 +65,31 @@ class OutputOptions:
         least = MULTILABEL_THRESHOLD if self.min_probability is None else self.min_probability
         return replace(self, top_k=self.top_k or ALL, min_probability=least)
 
-    def sink(self, destination: Destination | FeatureDestination) -> Sink:
-        """Start writing to the output. Raises: OutputError."""
+    def settings(self) -> dict[str, str]:
+        """What these options change in the results, as text by name."""
+        least = self.min_probability
+        return {
+            "top-k": "all" if self.scores == "all" else str(self.classes),
+            "minimum probability": "none" if least is None else repr(least),
+        }
+
+    def sink(
+        self, destination: Destination | FeatureDestination, model_settings: Mapping[str, str] | None = None
+    ) -> Sink:
+        """Start writing to the output.
+
+        Args:
+            model_settings: see `LoadedModel.result_settings`; None if there are no further results.
+
+        Raises:
+            OutputError: it cannot be written, or its results were made with other settings.
+        """
         if isinstance(destination, FeatureDestination):
-            return destination.sink()
-        return destination.sink(min_probability=self.min_probability)
+            destination.check(model_settings or {})
+            return destination.sink(model_settings)
+        settings = {**(model_settings or {}), **self.settings()}
+        destination.check(settings)
+        return destination.sink(min_probability=self.min_probability, settings=settings)
 
     def trimmed(self, results: Iterator[Result]) -> Iterator[Result]:
         """The results without the classes below `--min-probability`."""
@@ -106,7 +126,8 @@ def output_options(function: options.F) -> options.F:
         ),
         click.option(
             "--resume", is_flag=True,
-            help="Keep the results in FILE and append those of the other images. Errors count as results.",
+            help="Keep the results in FILE and append those of the other images. Errors count as results. Model and "
+            "settings must be the same.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace the content of FILE."),
     )  # fmt: skip

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import ConversionError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 _SHOWN_LINES, _SHOWN_CHARACTERS = 3, 400
 
 
+@checked
 @dataclass(frozen=True)
 class ModelOptimizer:
     """The program `mo` and additional arguments for it.

@@ -52,6 +52,13 @@ def folder(wanted: Path | Literal["off"] | None, families: Iterable[str]) -> Pat
         return None
     path = default_folder() if wanted is None else wanted
     try:
+        str(path).encode()
+    except UnicodeEncodeError:  # OpenVINO takes no other names
+        if wanted is not None:
+            raise UsageError("invalid model cache", where=path, expected="a name in UTF-8") from None
+        log.warning("%s: its name is not UTF-8; running without the model cache", path)
+        return None
+    try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if wanted is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.devices.names import parse_device
 from ov_mobilenet.errors import UsageError
 
@@ -15,6 +16,8 @@ Hint = Literal["latency", "throughput", "cumulative_throughput"]
 InferencePrecision = Literal["f32", "bf16", "f16"]
 HINTS: tuple[Hint, ...] = ("latency", "throughput", "cumulative_throughput")
 INFERENCE_PRECISIONS: tuple[InferencePrecision, ...] = ("f32", "bf16", "f16")
+
+MAX_NUMBER = 65536  # of streams, threads and requests: larger numbers are mistakes that take all memory
 
 # Properties of OpenVINO 2021 and older, and their replacements; current plugins reject them ("Unsupported property").
 _OLD_NAMES = {
@@ -43,6 +46,7 @@ class DeviceOptions(TypedDict, total=False):
     fallback: str | None
 
 
+@checked
 @dataclass(frozen=True)
 class DeviceSettings:
     """A device and its settings; None leaves a setting to the device.
@@ -85,6 +89,8 @@ class DeviceSettings:
         for what, number in (("streams", self.streams), ("threads", self.threads), ("nireq", self.nireq)):
             if number is not None and number < 1:
                 raise UsageError(f"invalid {what}", expected="at least 1", got=number)
+            if number is not None and number > MAX_NUMBER:
+                raise UsageError(f"invalid {what}", expected=f"at most {MAX_NUMBER}", got=number)
         asked = self._fields_as_properties()
         for name, value in self.properties:
             _check_name(name)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.downloads.cache import CHUNK_BYTES, check_bytes, new_hasher
 from ov_mobilenet.downloads.transport import ResponseStream, TransientError, Transport
 from ov_mobilenet.errors import HashMismatchError
@@ -27,6 +28,7 @@ LONGEST_DELAY_S = 60.0
 LONGEST_RETRY_AFTER_S = 300.0
 
 
+@checked
 @dataclass(frozen=True)
 class Retry:
     """The number of attempts for one URL, and the delay between them; tests replace `sleep` and `jitter`.

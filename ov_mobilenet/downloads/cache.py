@@ -11,6 +11,7 @@ Only verified files are added, and a file is verified again when it is used: a c
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -114,7 +115,7 @@ def remove(root: Path, entry: CacheEntry) -> bool:
 def _lock(root: Path, path: Path) -> filelock.BaseFileLock:
     import filelock
 
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
+    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
     (root / "locks").mkdir(parents=True, exist_ok=True)
     return filelock.FileLock(root / "locks" / f"{name}.lock")
 

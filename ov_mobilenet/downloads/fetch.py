@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.downloads import cache, events
 from ov_mobilenet.downloads.attempts import DEFAULT_RETRY, Retry, discard, fetch_url
 from ov_mobilenet.downloads.events import OnEvent
@@ -37,6 +38,7 @@ class SourceFiles:
     digests: Mapping[str, str]
 
 
+@checked
 def download(
     config: ModelConfig,
     folder: Path,

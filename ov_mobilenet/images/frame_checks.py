@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.errors import ImageError
+from ov_mobilenet.images.image_files import MAX_PIXELS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+MAX_BYTES = 1 << 32
 
 EXPECTED_FRAMES = {3: "uint8 (H, W, 3) in BGR, values 0..255", 4: "uint8 (N, H, W, 3) in BGR, values 0..255"}
 
@@ -23,6 +26,12 @@ def check_frames(frames: NDArray[np.uint8], *, dimensions: int) -> None:
 
     if not isinstance(frames, np.ndarray):
         raise ImageError("not a frame", expected=EXPECTED_FRAMES[dimensions], got=type(frames).__name__)
+    # Before anything reads it: an array can be far larger than its memory (np.broadcast_to).
+    if frames.ndim == dimensions and frames.shape[-3] * frames.shape[-2] > MAX_PIXELS:
+        got = f"{frames.shape[-3]}x{frames.shape[-2]}"
+        raise ImageError("the frame is too large", expected=f"at most {MAX_PIXELS} pixels", got=got)
+    if frames.nbytes > MAX_BYTES:
+        raise ImageError("the array is too large", expected=f"at most {MAX_BYTES} bytes at once", got=frames.nbytes)
     if frames.size and np.issubdtype(frames.dtype, np.floating):
         what, fix = _describe_floats(frames)
         raise ImageError(what, expected=EXPECTED_FRAMES[dimensions], got=f"{frames.dtype} {frames.shape}", fix=fix)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import ImageError
+from ov_mobilenet.images.open_file import open_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,7 +30,7 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 def read_file(path: Path) -> bytes:
     """The bytes of an image file. Raises: ImageError."""
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ImageError(f"cannot be read ({error.strerror or error})") from error

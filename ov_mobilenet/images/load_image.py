@@ -49,6 +49,12 @@ class LoadedImage:
     flaws: tuple[str, ...] = ()
 
 
+def check_decode_mode(decode: str) -> None:
+    """Check the name of a decode mode. Raises: UsageError."""
+    if decode not in DECODE_MODES:
+        raise UsageError("invalid decode", expected=", ".join(DECODE_MODES), got=repr(decode))
+
+
 def load_image(
     source: str | Path | bytes | Frame,
     geometry: Geometry | None,
@@ -70,8 +76,7 @@ def load_image(
         ImageError: the image cannot be read or resized, or the array is not a frame.
         UsageError: an unknown decode mode.
     """
-    if decode not in DECODE_MODES:
-        raise UsageError("unknown decode mode", expected=", ".join(DECODE_MODES), got=repr(decode))
+    check_decode_mode(decode)
     started = perf_counter()
     flaws: list[str] = []
     if isinstance(source, str | Path | bytes):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ov_mobilenet.errors import ImageError
 from ov_mobilenet.images.decode import cv2
+from ov_mobilenet.images.open_file import open_file
 from ov_mobilenet.inputs.sources import Source
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def open_video(text: str) -> OpenCvCapture:
         return _open_url(text, "a video that OpenCV can decode")
     try:
         size = Path(text).stat().st_size
-        with Path(text).open("rb"):
+        with open_file(Path(text)):
             pass
     except (OSError, ValueError) as error:
         raise ImageError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error

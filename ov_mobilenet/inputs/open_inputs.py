@@ -9,7 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import ImageError, UsageError
+from ov_mobilenet.images.open_file import open_file
 from ov_mobilenet.inputs.capture import FrameSampler, open_live
 from ov_mobilenet.inputs.live_source import LiveSource
 from ov_mobilenet.inputs.shards import read_shard
@@ -18,6 +20,7 @@ from ov_mobilenet.inputs.video import read_video
 from ov_mobilenet.runtime.items import Item
 
 
+@checked
 def open_inputs(
     texts: str | Path | Iterable[str | Path],
     *,
@@ -49,7 +52,7 @@ def open_inputs(
 
     Raises:
         UsageError: no images; a number out of range; an unsupported URL; a live source that is not the last input or
-            is looped; stdin given twice or looped.
+            is looped; stdin is closed, given twice or looped.
     """
     for name, value in (("every", every), ("limit", limit)):
         if value is not None and value < 1:
@@ -67,12 +70,21 @@ def open_inputs(
             )
     if sum(source.kind == "stdin" for source in found) > 1:
         raise UsageError("stdin can only be read once", expected="a single -", got="several")
+    if stdin is None and any(source.kind == "stdin" for source in found):
+        stdin = open_stdin()
     unrepeatable = next((source for source in found if source.live or source.kind == "stdin"), None)
     if loop and unrepeatable is not None:
         raise UsageError("cannot be looped", where=masked(unrepeatable.text), expected="files and videos")
     if all(source.kind == "images" and not source.images for source in found):
         raise _no_images(given)
     return Inputs(found, given, every, max_fps, limit, loop, recursive, stdin)
+
+
+def open_stdin() -> IO[bytes]:
+    """The stdin of this process. Raises: UsageError, if it is closed."""
+    if sys.stdin is None:
+        raise UsageError("stdin is closed", expected="paths, one per line", fix="Give the images as INPUT or @LIST.txt")
+    return sys.stdin.buffer
 
 
 class Inputs:
@@ -163,9 +175,9 @@ class Inputs:
 
     def _items(self, source: Source) -> Iterator[Item]:
         if source.kind == "images":
-            for path in source.images:
+            for image in source.images:
                 if self._takes_next():
-                    yield Item(path, path)
+                    yield Item(image.path if image.problem is None else ImageError(image.problem), image.path)
         elif source.kind == "shard":
             yield from read_shard(source.text, self._takes_next)
         elif source.kind == "video":
@@ -183,10 +195,10 @@ class Inputs:
         name = "stdin" if source.kind == "stdin" else source.text
         try:
             if source.kind == "stdin":
-                stream = sys.stdin.buffer if self._stdin is None else self._stdin
-                yield from self._items_of_paths(read_paths(stream, comments=False))
+                assert self._stdin is not None
+                yield from self._items_of_paths(read_paths(self._stdin, comments=False))
             else:
-                with Path(source.text).open("rb") as stream:
+                with open_file(Path(source.text)) as stream:
                     yield from self._items_of_paths(read_paths(stream, comments=True))
         except ImageError as error:
             yield Item(error, name)

@@ -18,6 +18,7 @@ from typing import IO, cast
 
 from ov_mobilenet.errors import ImageError
 from ov_mobilenet.images.image_files import IMAGE_SUFFIXES, MAX_FILE_BYTES
+from ov_mobilenet.images.open_file import open_file
 from ov_mobilenet.runtime.items import Item
 
 BLOCK_BYTES = 512
@@ -55,7 +56,7 @@ def read_shard(path: str, wanted: Callable[[], bool]) -> Iterator[Item]:
     """
     has_images = False
     try:
-        with Path(path).open("rb") as file, _decompressed(file) as stream:
+        with open_file(Path(path)) as file, _decompressed(file) as stream:
             for member in _members(stream):
                 if not member.isreg() or PurePosixPath(member.name).suffix.lower() not in IMAGE_SUFFIXES:
                     continue

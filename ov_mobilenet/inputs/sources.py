@@ -8,12 +8,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import IO, Literal
 from urllib.parse import urlsplit
 
 from ov_mobilenet.errors import ImageError, UsageError
-from ov_mobilenet.images.image_files import IMAGE_SUFFIXES
+from ov_mobilenet.images.image_folders import FoundImage, find_images
 
 SourceKind = Literal["images", "shard", "video", "list", "stdin", "camera", "stream", "refused"]
 
@@ -34,12 +34,12 @@ class Source:
 
     Attributes:
         text: its path, URL or number; for a list the path without `@`; for a refused URL the URL without a password.
-        images: the paths, for images only.
+        images: the files, for images only.
     """
 
     kind: SourceKind
     text: str
-    images: tuple[str, ...] = ()
+    images: tuple[FoundImage, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -90,19 +90,13 @@ def source_of_path(path: str, *, recursive: bool) -> Source:
         return Source("refused", masked(path))
     # Not Path.is_dir(): a name that the system rejects must give an error of its own and not end the run.
     if os.path.isdir(path):  # noqa: PTH112
-        return Source("images", path, tuple(images_below(path, recursive=recursive)))
+        return Source("images", path, tuple(find_images(path, recursive=recursive)))
     name = path.lower()
     if name.endswith(SHARD_SUFFIXES):
         return Source("shard", path)
     if os.path.splitext(name)[1] in VIDEO_SUFFIXES:  # noqa: PTH122
         return Source("video", path)
-    return Source("images", path, (path,))
-
-
-def images_below(folder: str, *, recursive: bool = True) -> list[str]:
-    """The image files of a folder, by default with its subfolders, sorted by path."""
-    files = Path(folder).rglob("*") if recursive else Path(folder).glob("*")
-    return sorted(str(file) for file in files if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    return Source("images", path, (FoundImage(path),))
 
 
 def read_paths(stream: IO[bytes], *, comments: bool) -> Iterator[str]:

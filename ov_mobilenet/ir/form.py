@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import InitVar, dataclass, replace
 from typing import Literal, get_args
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.normalisation import InputType
 from ov_mobilenet.zoo.geometry import Geometry
@@ -17,6 +18,7 @@ DEPLOYMENTS: tuple[Deployment, ...] = get_args(Deployment)
 YUV: tuple[Planes, ...] = get_args(Planes)
 
 
+@checked
 @dataclass(frozen=True)
 class Form:
     """The input form of a converted model. The default is the form that the model's description specifies.

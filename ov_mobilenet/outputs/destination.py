@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from ov_mobilenet.errors import OutputError, UsageError
 from ov_mobilenet.outputs.existing_results import ExistingResults, read_csv, read_json_lines, read_parquet
-from ov_mobilenet.outputs.output_files import OutputFile, write_error
+from ov_mobilenet.outputs.output_files import OutputFile, raise_write_error
 from ov_mobilenet.outputs.parquet_sink import ParquetSink, parquet_schema
+from ov_mobilenet.outputs.run_settings import RunSettings, check_settings, read_settings_file, write_settings_file
 from ov_mobilenet.outputs.sink import ResultKey, Sink, encodable_source
 from ov_mobilenet.outputs.text_sinks import CsvSink, JsonLinesSink, JsonSink, TableSink, TextWriter
+from ov_mobilenet.outputs.writer_lock import WriterLock
 from ov_mobilenet.runtime.items import Item, as_item
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K
 
@@ -66,6 +70,7 @@ class Destination:
         output_format: OutputFormat,
         existing: ExistingResults | None,
         out: TextWriter | None,
+        lock: WriterLock | None = None,
     ) -> None:
         self.existing: Counter[ResultKey] = Counter() if existing is None else existing.images
         self.is_stdout = path is None
@@ -73,6 +78,17 @@ class Destination:
         self._format = output_format
         self._kept = existing
         self._out = out
+        self._lock = lock
+
+    def check(self, settings: RunSettings) -> None:
+        """Check that the existing results were made with these settings; see `run_settings`. Nothing is changed.
+
+        Raises:
+            OutputError: a setting differs.
+        """
+        if self._kept is not None and self.existing:
+            assert self._path is not None
+            check_settings(self._path, self._kept.settings, settings)
 
     def remaining(self, inputs: Iterable[T]) -> Iterator[T]:
         """Yield the inputs that have no result yet, in order; no image is read.
@@ -91,25 +107,34 @@ class Destination:
     def writer(self) -> TextWriter:
         """The text output, emptied or cut to its valid part, to be written directly; not for Parquet."""
         assert self._out is not None
+        if self._lock is not None:
+            self._lock.keep_file()
         if isinstance(self._out, OutputFile):
             self._out.truncate(0 if self._kept is None else self._kept.size)
         return self._out
 
-    def sink(self, *, min_probability: float | None = None) -> Sink:
+    def sink(self, *, min_probability: float | None = None, settings: RunSettings | None = None) -> Sink:
         """Start to write. A file to overwrite is emptied now; an incomplete last record of a file to resume is removed.
 
         Args:
             min_probability: see `TableSink`.
+            settings: what the results are made with; recorded for `check` in a later run. None records nothing.
 
         Raises:
             OutputError: the output cannot be written.
         """
         kept = self._kept
+        if self._lock is not None:
+            self._lock.keep_file()
         if self._out is None:
             assert self._path is not None
-            return ParquetSink(self._path, resume=kept is not None)
+            assert self._lock is not None
+            return ParquetSink(self._path, resume=kept is not None, settings=settings, lock=self._lock)
         if isinstance(self._out, OutputFile):
             self._out.truncate(0 if kept is None else kept.size)
+            if self._out.is_regular and self._format in RESUMABLE and not self.existing:
+                assert self._path is not None
+                write_settings_file(self._path, settings)
         if self._format == "csv":
             return CsvSink(self._out, header=kept is None or kept.size == 0)
         if self._format == "table":
@@ -122,6 +147,8 @@ class Destination:
     def __exit__(self, *_: object) -> None:
         if isinstance(self._out, OutputFile):
             self._out.close()
+        if self._lock is not None:
+            self._lock.release()
 
 
 def open_destination(
@@ -144,7 +171,8 @@ def open_destination(
     Raises:
         UsageError: the arguments exclude each other, or the file has content and neither `resume` nor `overwrite`
             is set.
-        OutputError: the file cannot be written, or cannot be resumed because it is not an output of this program.
+        OutputError: the file cannot be written, another process is writing to it, or it cannot be resumed because it is
+            not an output of this program.
         MissingDependencyError: Parquet without pyarrow.
     """
     path = None if path is None else Path(path)
@@ -161,31 +189,46 @@ def open_destination(
         )
     try:
         path = path.resolve() if path.is_symlink() else path  # Parquet replaces the file, and must not replace the link
-        has_content = path.is_file() and path.stat().st_size > 0
-        if has_content and not (resume or overwrite):
-            raise UsageError(
-                "the file already exists", where=path,
-                fix="Add the missing results with --resume, or replace it with --overwrite",
-            )  # fmt: skip
         if output_format == "parquet":
             parquet_schema()
             _check_folder(path)
-            return Destination(path, output_format, read_parquet(path) if resume and has_content else None, None)
-        existing = None
-        if resume and has_content:
-            existing = read_csv(path, top_k) if output_format == "csv" else read_json_lines(path)
+        lock = WriterLock(path)
     except OSError as error:
-        raise write_error(path, error) from error
-    return Destination(path, output_format, existing, OutputFile(path))
+        raise_write_error(path, error)
+    try:
+        return _opened(path, output_format, lock, resume=resume, overwrite=overwrite, top_k=top_k)
+    except BaseException as error:
+        lock.release()
+        if isinstance(error, OSError):
+            raise_write_error(path, error)
+        raise
+
+
+def _opened(
+    path: Path, output_format: OutputFormat, lock: WriterLock, *, resume: bool, overwrite: bool, top_k: int
+) -> Destination:
+    has_content = path.is_file() and path.stat().st_size > 0
+    if has_content and not (resume or overwrite):
+        raise UsageError(
+            "the file already exists", where=path,
+            fix="Add the missing results with --resume, or replace it with --overwrite",
+        )  # fmt: skip
+    existing = None
+    if output_format == "parquet":
+        existing = read_parquet(path) if resume and has_content else None
+        return Destination(path, output_format, existing, None, lock)
+    if resume and has_content:
+        existing = read_csv(path, top_k) if output_format == "csv" else read_json_lines(path)
+        existing = replace(existing, settings=read_settings_file(path))
+    return Destination(path, output_format, existing, OutputFile(path), lock)
 
 
 def _check_folder(path: Path) -> None:
     """Check that a new file can be created beside `path`, which Parquet needs."""
     if not path.parent.is_dir():
         raise OutputError("the folder does not exist", where=path.parent, fix="Create it, or select another with -o")
-    probe = path.with_name(path.name + ".partial")
-    probe.open("wb").close()
-    probe.unlink()
+    with tempfile.TemporaryFile(dir=os.fspath(path.parent)):
+        pass
 
 
 class _Stdout:
@@ -195,10 +238,10 @@ class _Stdout:
         try:
             sys.stdout.write(text)
         except OSError as error:
-            raise write_error("stdout", error) from error
+            raise_write_error("stdout", error)
 
     def flush(self) -> None:
         try:
             sys.stdout.flush()
         except OSError as error:
-            raise write_error("stdout", error) from error
+            raise_write_error("stdout", error)

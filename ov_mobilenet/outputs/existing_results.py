@@ -18,6 +18,7 @@ from typing import BinaryIO
 import msgspec
 
 from ov_mobilenet.errors import OutputError
+from ov_mobilenet.outputs.run_settings import METADATA_KEY, RunSettings, decode_settings
 from ov_mobilenet.outputs.sink import ResultKey
 from ov_mobilenet.outputs.text_sinks import CSV_HEADER
 
@@ -31,10 +32,12 @@ class ExistingResults:
     Attributes:
         images: number of results per (source, frame); failures are results too.
         size: bytes of the valid part; the rest must be removed.
+        settings: what the results were made with; None if that is not recorded.
     """
 
     images: Counter[ResultKey]
     size: int
+    settings: RunSettings | None = None
 
 
 class _ResultOrigin(msgspec.Struct):
@@ -116,7 +119,8 @@ def read_parquet(path: Path) -> ExistingResults:
     from ov_mobilenet.outputs.parquet_sink import open_parquet, read_keys
 
     with open_parquet(path) as file:
-        return ExistingResults(Counter(read_keys(file)), path.stat().st_size)
+        settings = decode_settings((file.schema_arrow.metadata or {}).get(METADATA_KEY))
+        return ExistingResults(Counter(read_keys(file)), path.stat().st_size, settings)
 
 
 def _not_a_result(path: Path, what: str) -> OutputError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from ov_mobilenet.errors import OutputError, UsageError
 from ov_mobilenet.outputs.destination import Destination, OutputFormat, choose_format, open_destination
 from ov_mobilenet.outputs.feature_files import FeatureParquetSink, FeatureTableSink, NpzSink
+from ov_mobilenet.outputs.run_settings import RunSettings
 from ov_mobilenet.outputs.sink import ResultKey, Sink
 from ov_mobilenet.runtime.items import Item
 
@@ -42,12 +43,17 @@ class FeatureDestination:
         """Yield the inputs that have no result yet, see `Destination.remaining`."""
         return iter(inputs) if self._text is None else self._text.remaining(inputs)
 
-    def sink(self) -> Sink:
-        """Start to write. Raises: OutputError, MissingDependencyError."""
+    def check(self, settings: RunSettings) -> None:
+        """Check that existing vectors were made with these settings, see `Destination.check`. Raises: OutputError."""
+        if self._text is not None:
+            self._text.check(settings)
+
+    def sink(self, settings: RunSettings | None = None) -> Sink:
+        """Start to write; for `settings` see `Destination.sink`. Raises: OutputError, MissingDependencyError."""
         if self._text is None:
             assert self._path is not None
             return NpzSink(self._path) if self._format == "npz" else FeatureParquetSink(self._path)
-        return FeatureTableSink(self._text.writer()) if self._format == "table" else self._text.sink()
+        return FeatureTableSink(self._text.writer()) if self._format == "table" else self._text.sink(settings=settings)
 
     def __enter__(self) -> FeatureDestination:
         return self

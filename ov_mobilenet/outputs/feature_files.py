@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.errors import printable
-from ov_mobilenet.outputs.output_files import write_error
+from ov_mobilenet.outputs.output_files import raise_write_error
 from ov_mobilenet.outputs.parquet_sink import parquet_schema
 from ov_mobilenet.outputs.sink import Sink, encodable
 from ov_mobilenet.outputs.text_sinks import TextWriter
@@ -60,7 +60,7 @@ class _WholeFile(Sink):
         try:
             self._partial.open("wb").close()
         except OSError as error:
-            raise write_error(path, error) from error
+            raise_write_error(path, error)
 
     def close(self) -> None:
         """Complete the file."""
@@ -69,7 +69,7 @@ class _WholeFile(Sink):
             self._partial.replace(self._path)
         except OSError as error:
             self.abandon()
-            raise write_error(self._path, error) from error
+            raise_write_error(self._path, error)
 
     def abandon(self) -> None:
         """Delete what was written; an older file is kept."""
@@ -124,7 +124,7 @@ class FeatureParquetSink(_WholeFile):
                 self._write_rows()
             except OSError as error:
                 self.abandon()
-                raise write_error(self._path, error) from error
+                raise_write_error(self._path, error)
 
     def abandon(self) -> None:
         """Delete what was written; an older file is kept."""

@@ -6,21 +6,27 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import NoReturn
 
 from ov_mobilenet.errors import OutputError
 
 DISK_FULL_ERRORS = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
-def write_error(where: object, error: OSError) -> Exception:
-    """The error to raise when an output cannot be written; a broken pipe is returned as it is."""
+def raise_write_error(where: object, error: OSError) -> NoReturn:
+    """Raise the error for an output that cannot be written.
+
+    Raises:
+        BrokenPipeError: `error` itself, if it is one: the reader of the output has closed it.
+        OutputError: otherwise.
+    """
     if isinstance(error, BrokenPipeError):
-        return error
+        raise error
     reason = os.strerror(error.errno) if error.errno else str(error)
     fix = "Select another file with -o FILE"
     if error.errno in DISK_FULL_ERRORS:
         fix = "Results written so far are kept. Free disk space; if they go to a file (-o FILE), continue with --resume"
-    return OutputError(f"the results cannot be written ({reason})", where=where, fix=fix)
+    raise OutputError(f"the results cannot be written ({reason})", where=where, fix=fix) from error
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -35,7 +41,7 @@ def write_atomically(path: Path, text: str) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise write_error(path, error) from error
+        raise_write_error(path, error)
 
 
 class OutputFile:
@@ -43,6 +49,9 @@ class OutputFile:
 
     A record that does not fit, or whose writing is interrupted, is removed, so that the file ends with a complete
     record. Only a kill during a write can leave an incomplete one; `existing_results.py` detects it.
+
+    Attributes:
+        is_regular: whether it is a regular file, not a pipe or a device.
 
     Raises:
         OutputError: the file cannot be opened for writing.
@@ -53,13 +62,13 @@ class OutputFile:
         try:
             self._file = path.open("ab", buffering=0)
         except OSError as error:
-            raise write_error(path, error) from error
-        self._is_regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+            raise_write_error(path, error)
+        self.is_regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
         self._size = os.fstat(self._file.fileno()).st_size
 
     def truncate(self, size: int) -> None:
         """Keep only the first `size` bytes; a pipe or a device is left unchanged."""
-        if self._is_regular:
+        if self.is_regular:
             self._file.truncate(size)
             self._size = size
 
@@ -78,7 +87,7 @@ class OutputFile:
         except BaseException as error:
             self.truncate(self._size)
             if isinstance(error, OSError):
-                raise write_error(self._path, error) from error
+                raise_write_error(self._path, error)
             raise
         self._size += len(data)
 

@@ -1,26 +1,31 @@
 """Parquet output: a file that is valid at all times.
 
-A Parquet file can only be read with its footer, which is written last. So results are written to `FILE.partial` in row
-groups; every second that file is completed with its footer and renamed to FILE (a checkpoint). The next results go to a
-new `FILE.partial`, which begins as a copy of FILE. If the process is killed, FILE holds the results up to the
-last checkpoint, and `--resume` classifies the others again. Copying a large file takes long, so the time between two
-checkpoints is at least 30 times the duration of the last one. Memory holds at most one row group.
+A Parquet file can only be read with its footer, which is written last. So results are written to a temporary file
+`.FILE.….ov-partial` in row groups; every second it is completed with its footer and renamed to FILE (a checkpoint). The
+next results go to a new temporary file, which begins as a copy of FILE. If the process is killed, FILE holds the
+results up to the last checkpoint, and `--resume` classifies the others again. Copying a large file takes long, so the
+time between two checkpoints is at least 30 times the duration of the last one. Memory holds at most one row group.
 
-On a full disk writing `FILE.partial` fails first, and FILE is kept. The disk needs room for the results twice.
+On a full disk writing the temporary file fails first, and FILE is kept. The disk needs room for the results twice. The
+temporary file of a run that was killed is removed by the next run that writes FILE.
 """
 
 from __future__ import annotations
 
+import glob
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from ov_mobilenet.errors import MissingDependencyError, OutputError, install_extra
-from ov_mobilenet.outputs.output_files import write_error
+from ov_mobilenet.outputs.output_files import raise_write_error
+from ov_mobilenet.outputs.run_settings import METADATA_KEY, RunSettings, encode_settings
 from ov_mobilenet.outputs.sink import COLUMNS, Cell, ResultKey, Sink, result_rows
+from ov_mobilenet.outputs.writer_lock import WriterLock
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.runtime.results import AnyResult
 
 GROUP_ROWS = 65536
+PARTIAL_SUFFIX = ".ov-partial"
+TOKEN_PATTERN = "[0-9a-f]" * 16
 CHECKPOINT_S = 1.0
 # The time between two checkpoints is at least this multiple of the duration of the last one.
 CHECKPOINT_INTERVAL_FACTOR = 30
@@ -41,7 +48,9 @@ class ParquetSink(Sink):
 
     Args:
         path: the file; created at once, so that a folder without write permission is reported here.
-        resume: whether to keep the results in the file.
+        resume: whether to keep the results in the file, and the settings that it records.
+        settings: what the results are made with; None to record nothing.
+        lock: the lock on the file; None to lock it here, until `close`.
         clock: seconds.
 
     Raises:
@@ -49,13 +58,31 @@ class ParquetSink(Sink):
         OutputError: the file cannot be written, or is not an output of this program.
     """
 
-    def __init__(self, path: Path, *, resume: bool = False, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        resume: bool = False,
+        settings: RunSettings | None = None,
+        lock: WriterLock | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._path = path
-        self._partial = path.with_name(path.name + ".partial")
+        self._lock = lock or WriterLock(path)
+        # A name that no file of the user has. Those of killed runs are removed: nobody else writes FILE now.
+        self._partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}{PARTIAL_SUFFIX}")
+        for stale in path.parent.glob(f".{glob.escape(path.name)}.{TOKEN_PATTERN}{PARTIAL_SUFFIX}"):
+            stale.unlink(missing_ok=True)
         self._clock = clock
         self._schema = parquet_schema()
+        if settings is not None:
+            self._schema = self._schema.with_metadata({METADATA_KEY: encode_settings(settings)})
+        if resume:
+            with open_parquet(path) as file:
+                self._schema = self._schema.with_metadata(_own_metadata(file))
         self._rows: list[tuple[Cell, ...]] = []
         self._writer: pq.ParquetWriter | None = None
+        self._file: IO[bytes] | None = None
         self._keep = resume
         self._min_interval_s = 0.0
         self._last_checkpoint = clock()
@@ -85,11 +112,13 @@ class ParquetSink(Sink):
     def _replace(self) -> None:
         self._write_rows()
         assert self._writer is not None
+        assert self._file is not None
         self._writer.close()
         self._writer = None
-        with self._partial.open("rb") as file:
-            os.fsync(file.fileno())  # a power cut must not leave the name without the content
-        self._partial.replace(self._path)
+        self._file.flush()
+        os.fsync(self._file.fileno())  # a power cut must not leave the name without the content
+        self._file.close()
+        self._lock.replace_with(self._partial)
 
     def _write_rows(self) -> None:
         import pyarrow as pa
@@ -101,18 +130,20 @@ class ParquetSink(Sink):
         self._rows = []
 
     def _open_partial(self) -> pq.ParquetWriter:
-        """A writer of `FILE.partial` that has copied the rows of FILE, small row groups merged into larger ones."""
+        """A writer of the temporary file that has copied the rows of FILE, small row groups merged into larger ones."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         # A dictionary saves space for repeated texts, not for probabilities.
-        writer = pq.ParquetWriter(self._partial, self._schema, use_dictionary=["source", "label", "error"])
+        # An open file: pyarrow refuses names that are not UTF-8.
+        self._file = self._partial.open("wb")
+        writer = pq.ParquetWriter(self._file, self._schema, use_dictionary=["source", "label", "error"])
         try:
             if self._keep:
                 with open_parquet(self._path) as file:
                     batches: list[pa.RecordBatch] = []
                     for batch in file.iter_batches(GROUP_ROWS):
-                        batches.append(batch)
+                        batches.append(batch.replace_schema_metadata(self._schema.metadata))
                         if sum(map(len, batches)) >= GROUP_ROWS:
                             writer.write_table(pa.Table.from_batches(batches, self._schema))
                             batches = []
@@ -124,14 +155,14 @@ class ParquetSink(Sink):
         return writer
 
     def _cleaning_up(self, act: Callable[[], None]) -> None:
-        """Call a function; if it fails or is interrupted, FILE is unchanged and `FILE.partial` removed."""
+        """Call a function; if it fails or is interrupted, FILE is unchanged and the temporary file removed."""
         try:
             act()
         except BaseException as error:
             self._rows = []
             self._discard_partial()
             if isinstance(error, OSError):
-                raise write_error(self._path, error) from error
+                raise_write_error(self._path, error)
             raise
 
     def _discard_partial(self) -> None:
@@ -142,6 +173,9 @@ class ParquetSink(Sink):
         except OSError:
             pass  # the disk is full; the first error is reported
         finally:
+            with suppress(OSError):
+                if self._file is not None:
+                    self._file.close()
             with suppress(OSError):
                 self._partial.unlink(missing_ok=True)
 
@@ -157,6 +191,11 @@ def parquet_schema() -> pa.Schema:
     return pa.schema([(name, types.get(name, "float64")) for name in COLUMNS])
 
 
+def _own_metadata(file: pq.ParquetFile) -> dict[bytes, bytes] | None:
+    found = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
+    return None if found is None else {METADATA_KEY: found}
+
+
 @contextmanager
 def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     """Open an output file for reading. Raises: OutputError, if it is not Parquet or has different columns."""
@@ -166,10 +205,12 @@ def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
 
     fix = "Select another file, or replace this one with --overwrite"
     try:
-        file = pq.ParquetFile(path)
+        stream = path.open("rb")
+        file = pq.ParquetFile(stream)
     except pa.ArrowInvalid as error:
+        stream.close()
         raise OutputError(f"not a Parquet file ({error})", where=path, fix=fix) from error
-    with file:
+    with stream, file:
         if not file.schema_arrow.equals(expected):
             raise OutputError(
                 "not a Parquet file with the columns of this program", where=path, expected=", ".join(expected.names),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,12 +99,12 @@ def read_calibration(
 
 def _repeatable(inputs: str | Path | Iterable[str | Path]) -> Callable[[], Iterator[Item]]:
     """Return a function that reads the inputs from the beginning at each call. Raises: UsageError."""
-    from ov_mobilenet.inputs.open_inputs import open_inputs
+    from ov_mobilenet.inputs.open_inputs import open_inputs, open_stdin
 
     texts = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     if not texts:
         raise UsageError("no calibration images", expected="images, folders, wildcards, shards or videos")
-    listed = sys.stdin.buffer.read() if any(str(text) == "-" for text in texts) else b""
+    listed = open_stdin().read() if any(str(text) == "-" for text in texts) else b""
 
     def read_inputs() -> Iterator[Item]:
         with open_inputs(texts, stdin=io.BytesIO(listed)) as opened:

@@ -12,6 +12,7 @@ import msgspec
 
 from ov_mobilenet.accuracy.protocol import OnProgress, ignore_progress
 from ov_mobilenet.accuracy.sanity import image_spread, labelled_warnings, unlabelled_warnings
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.conversion.converter import IrModel
 from ov_mobilenet.errors import UsageError, VerificationError
 from ov_mobilenet.ir.files import OpenedIr
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@checked
 @dataclass(frozen=True)
 class QuantizeSettings:
     """Settings of a quantisation.
@@ -82,6 +84,7 @@ class Quantized:
     warnings: tuple[str, ...] = ()
 
 
+@checked
 def quantize(
     model: str | Path,
     calibration: str | Path | Iterable[str | Path],

@@ -77,7 +77,7 @@ def read_validation(folder: Path, classifier: Classifier, geometry: Geometry) ->
 
     classes = class_mapping(classifier)
     images = read_dataset(folder, classes).images
-    frames = ((image, read_frame(Item(image.path, image.name), geometry)) for image in images)
+    frames = ((image, read_frame(Item(image.source, image.name), geometry)) for image in images)
     readable = [(image, frame) for image, frame in frames if frame is not None]
     if not readable:
         raise DatasetError("no labelled image can be read", where=folder)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import DeviceError, ImageError, IrError
 from ov_mobilenet.images.frame_checks import check_frames
 from ov_mobilenet.images.yuv_planes import to_planes
@@ -36,6 +37,7 @@ class Classifier(LoadedModel):
         super().__init__(*arguments, **options)
         self._requests: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
 
+    @checked
     def classify(self, image: Image | Item, *, top_k: int = DEFAULT_TOP_K) -> Classification:
         """Classify one image.
 
@@ -55,6 +57,7 @@ class Classifier(LoadedModel):
             raise IrError(NOT_FINITE)
         return result
 
+    @checked
     def classify_batch(
         self, images: Iterable[Image | Item], *, top_k: int = DEFAULT_TOP_K, batch_size: int | None = None
     ) -> list[Result]:
@@ -101,6 +104,7 @@ class Classifier(LoadedModel):
             raise IrError(NOT_FINITE)
         return probabilities
 
+    @checked
     def stream(
         self,
         inputs: Iterable[Image | Item],
@@ -183,6 +187,7 @@ class Classifier(LoadedModel):
         """
         import numpy as np
 
+        self.check_process()
         count = len(frames)
         if self._batch is not None and count < self._batch:
             frames = np.concatenate([frames, np.zeros((self._batch - count, *frames.shape[1:]), np.uint8)])

@@ -36,6 +36,10 @@ class FeatureExtractor:
         self.geometry = loaded.geometry
         self.input_size = loaded.input_size
 
+    def result_settings(self) -> dict[str, str]:
+        """What the vectors depend on, see `LoadedModel.result_settings`."""
+        return {"output kind": "features", **self._loaded.result_settings()}
+
     def extract(self, image: Image | Item) -> Features:
         """The vector of one image.
 

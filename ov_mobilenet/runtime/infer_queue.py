@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Iterator
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, cast, overload
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.runtime.items import as_item
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Failure, Result
@@ -23,6 +25,9 @@ else:
     from typing import TypeVar
 
     K = TypeVar("K")
+
+# Larger numbers are mistakes that would take all memory or threads of the machine.
+LIMITS = {"batch_size": 4096, "requests": 4096, "workers": 1024}
 
 
 class InferQueue(Generic[K]):
@@ -47,6 +52,7 @@ class InferQueue(Generic[K]):
             it is reached.
     """
 
+    @checked
     def __init__(
         self,
         classifier: LoadedModel,
@@ -86,6 +92,9 @@ class InferQueue(Generic[K]):
             raise UsageError(
                 "invalid capacity", expected=f"at least {self.batch_size}, the batch size", got=self.capacity
             )
+        for name, number, least in (("max_wait_ms", max_wait_ms, 0.0), ("timeout_s", timeout_s, 1e-3)):
+            if not least <= number <= threading.TIMEOUT_MAX:
+                raise UsageError(f"invalid {name}", expected=f"at least {least:g}", got=number)
         self._classifier = classifier
         self._scheduler = Scheduler(
             classifier,
@@ -124,6 +133,7 @@ class InferQueue(Generic[K]):
     def submit_prepared(self, prepared: Prepared | Failure, key: K) -> None: ...
     @overload
     def submit_prepared(self: InferQueue[Hashable], prepared: Prepared | Failure) -> None: ...
+    @checked
     def submit_prepared(self, prepared: Prepared | Failure, key: Hashable = None) -> None:
         """Submit the return value of `Classifier.prepare`, or a failure to return as the result of this image."""
         self._submit(prepared, key)
@@ -131,6 +141,7 @@ class InferQueue(Generic[K]):
     def _submit(self, prepared: Prepared | Failure, key: Hashable) -> None:
         self._scheduler.fill(self._scheduler.admit(), key, prepared)
 
+    @checked
     def close(self, *, cancel: bool = False) -> None:
         """Accept no more images; the remaining results can still be iterated over.
 
@@ -166,7 +177,9 @@ def default_capacity(batch_size: int, requests: int) -> int:
 
 
 def check_at_least_1(**numbers: int | None) -> None:
-    """Check that each number is None or at least 1. Raises: UsageError."""
+    """Check that each number is None, or at least 1 and below the limit of its kind. Raises: UsageError."""
     for name, number in numbers.items():
         if number is not None and number < 1:
             raise UsageError(f"invalid {name}", expected="at least 1", got=number)
+        if number is not None and number > (limit := LIMITS.get(name, number)):
+            raise UsageError(f"invalid {name}", expected=f"at most {limit}", got=number)

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ov_mobilenet.errors import ImageError, MissingDependencyError, UsageError, printable
 from ov_mobilenet.images.load_image import DecodeMode, load_image
@@ -20,6 +24,7 @@ from ov_mobilenet.zoo.geometry import Geometry, Library
 
 if TYPE_CHECKING:
     from ov_mobilenet.devices.compile import Compiled
+    from ov_mobilenet.ir.identity import NetworkIdentity
     from ov_mobilenet.ir.record import IrRecord
     from ov_mobilenet.runtime.items import Image
     from ov_mobilenet.runtime.results import Failure
@@ -80,6 +85,7 @@ class LoadedModel:
         decode: DecodeMode = "auto",
         exif_orientation: bool = True,
         output_kind: OutputKind = "classes",
+        identity: NetworkIdentity | None = None,
     ) -> None:
         """Wrap a compiled model.
 
@@ -90,8 +96,11 @@ class LoadedModel:
             share_with_queues: run queues and streams on `compiled` too, if they use its batch size.
             decode: see `images.load_image`.
             exif_orientation: rotate image files by their EXIF orientation.
+            identity: the identity of the network; see `result_settings`.
         """
         self.record = record
+        self._identity = identity
+        self._process = os.getpid()
         self.labels = labels
         self.output_kind = output_kind
         self.geometry = geometry
@@ -115,6 +124,31 @@ class LoadedModel:
         self._planes = record.planes if record is not None else None
         if self._planes is not None and self.input_size is not None:
             self.input_size = (frame_height(self.input_size[0]), self.input_size[1])
+
+    def check_process(self) -> None:
+        """Check that this is the process that loaded the model. Raises: UsageError.
+
+        A fork has none of the device's threads: a request that is started in it never ends.
+        """
+        if os.getpid() != self._process:
+            raise UsageError(
+                "the model was loaded before this process was forked",
+                expected=f"process {self._process}", got=f"process {os.getpid()}",
+                fix="Load the model in the new process, or start it with multiprocessing's spawn method",
+            )  # fmt: skip
+
+    def result_settings(self) -> dict[str, str]:
+        """What the results depend on, as text by name: the network and how images get into it; not the device."""
+        names = "" if self.labels is None else hashlib.sha256("\0".join(self.labels).encode()).hexdigest()[:16]
+        identity = {} if self._identity is None else msgspec.to_builtins(self._identity)
+        return {
+            **{f"network {name.replace('_', ' ')}": value for name, value in identity.items()},
+            "geometry": "in the graph" if self.geometry is None else str(self.geometry),
+            "inference precision": self.inference_precision or "unknown",
+            "labels": names or "none",
+            "decode": self._decode,
+            "EXIF orientation": "applied" if self._exif_orientation else "ignored",
+        }
 
     def check_batch_size(self, batch_size: int | None) -> None:
         """Check that the model can run requests of this batch size.
@@ -140,6 +174,7 @@ class LoadedModel:
             UsageError: as `check_batch_size`.
             DeviceError: the device cannot run the model.
         """
+        self.check_process()
         self.check_batch_size(batch_size)
         batch = batch_size or self._batch or 1
         with self._compiling:

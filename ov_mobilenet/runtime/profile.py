@@ -32,6 +32,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from ov_mobilenet._version import __version__
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.devices.settings import DeviceSettings, Hint, InferencePrecision
 from ov_mobilenet.errors import ConfigError, UsageError
 from ov_mobilenet.ir.files import OpenedIr, ir_digest
@@ -157,6 +158,7 @@ class Profile(_StrictStruct, frozen=True, kw_only=True):
         )
 
 
+@checked
 def load_profile(path: Path | str) -> Profile:
     """Read a profile.
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import AlreadyNormalisedError, ConfigError, ConversionError, IrError, UsageError
-from ov_mobilenet.images.load_image import DecodeMode
+from ov_mobilenet.images.load_image import DecodeMode, check_decode_mode
 from ov_mobilenet.images.yuv_planes import frame_height
 from ov_mobilenet.ir.files import OpenedIr
+from ov_mobilenet.ir.identity import NetworkIdentity, network_identity
 from ov_mobilenet.ir.layout import guess_layout, input_layout, plain_layout, set_layout
 from ov_mobilenet.ir.mo_record import read_mo_record
 from ov_mobilenet.ir.normalisation import bake_normalisation, baked_normalisation
@@ -53,6 +54,7 @@ class Runnable:
         record: the record of ov-mobilenet in the IR; None if another tool wrote the IR.
         geometry: crop and resize on the host; None if they are part of the graph.
         labels: class names, or None.
+        identity: the identity of the network in the IR.
         output_kind: what the output holds.
     """
 
@@ -62,6 +64,7 @@ class Runnable:
     record: IrRecord | None
     geometry: Geometry | None
     labels: tuple[str, ...] | None
+    identity: NetworkIdentity
     output_kind: OutputKind = "classes"
 
     def compile(
@@ -90,6 +93,7 @@ class Runnable:
             UsageError: `batch_size` is below 1.
         """
         check_at_least_1(batch_size=batch_size)
+        check_decode_mode(decode)
         queue_settings = default_to_throughput(settings)
 
         def compile_for(network: ov.Model, chosen: DeviceSettings) -> Compiled:
@@ -122,6 +126,7 @@ class Runnable:
             stream_batch=CPU_BATCH if chooses_batch and compiled.device == "CPU" else None,
             share_with_queues=queue_settings == settings, decode=decode, exif_orientation=exif_orientation,
             output_kind=self.output_kind,
+            identity=self.identity,
         )  # fmt: skip
 
 
@@ -140,6 +145,7 @@ def make_runnable(
         output_kind: what the output must hold; decides for an IR without a record what its graph does not show.
     """
     xml, network, record = ir.xml, ir.network, ir.record
+    identity = network_identity(ir)
     input_shape = static_sizes(network.inputs[0])
     if normalisation and (found := baked_normalisation(network)):
         raise AlreadyNormalisedError(
@@ -177,7 +183,7 @@ def make_runnable(
             "the number of labels does not match the number of classes", where=xml, expected=classes, got=len(names)
         )
     network = _with_frame_input(network, record, xml, reverse=channel_order == "RGB")
-    return Runnable(xml, input_shape, network, record, chosen, names, kind)
+    return Runnable(xml, input_shape, network, record, chosen, names, identity, kind)
 
 
 def _with_finished_output(

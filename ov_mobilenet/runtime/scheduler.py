@@ -112,9 +112,10 @@ class Scheduler:
         """Wait for room and reserve a number, in one step.
 
         Raises:
-            UsageError: the scheduler is closed.
+            UsageError: the scheduler is closed, or this process was forked after its creation.
             DeviceError: the device is lost.
         """
+        self._loaded.check_process()
         with self._lock:
             if not self._wait_for_room():
                 raise self._lost or UsageError("the queue is closed", fix="Submit images before closing it")
@@ -161,7 +162,9 @@ class Scheduler:
             StopIteration: the scheduler is closed and all results are taken.
             DeviceError: the device is lost; raised once, after all results.
             BaseException: the error that was passed to `fill` for this image.
+            UsageError: this process was forked after the creation of the scheduler.
         """
+        self._loaded.check_process()
         with self._lock:
             while (number := self._next_done()) is None:
                 self._raise_at_end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sized
 from time import monotonic, perf_counter
@@ -26,8 +27,9 @@ MAX_WAIT_S = 0.2
 # on the same cores, each evicts the other's data from the caches. See tools/bench/README.md.
 REQUESTS_PER_TURN = 8
 DEVICE_TIMEOUT_S = 60.0
-# How long the end of a stream waits for its threads.
+# How long the end of a stream waits for its threads, and how long the end of the program waits for those that decode.
 JOIN_TIMEOUT_S = 2.0
+DECODE_TIMEOUT_S = 10.0
 
 
 def stream(
@@ -89,7 +91,7 @@ class _Decoders:
     """The threads that take inputs, decode them and pass them to the scheduler.
 
     They are daemons: a thread that is blocked in a read (a pipe, an unreachable network drive) does not keep the
-    process alive.
+    process alive for more than `DECODE_TIMEOUT_S`.
     """
 
     def __init__(self, loaded: LoadedModel, inputs: Iterator[Image | Item], scheduler: Scheduler, workers: int) -> None:
@@ -97,29 +99,40 @@ class _Decoders:
         self._inputs = inputs
         self._scheduler = scheduler
         self._lock = threading.Lock()
+        self._process = os.getpid()
         self._ended = False
         self._stopped = False
         self._working = workers
+        self._decoding: set[threading.Thread] = set()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
 
     def start(self) -> None:
         # At interpreter exit daemon threads are frozen, possibly while they hold a lock that a generator needs when it
         # is finalised later. So they are stopped first.
-        atexit.register(self.stop)
+        atexit.register(self._stop_at_exit)
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
         """Take no more inputs, cancel unfinished images, and wait for the threads. Further calls do nothing."""
-        if self._stopped:
+        if self._stopped or os.getpid() != self._process:  # a fork has none of the threads
             return
         self._stopped = self._ended = True
-        atexit.unregister(self.stop)
+        atexit.unregister(self._stop_at_exit)
         self._scheduler.close(cancel=True)
         deadline = monotonic() + JOIN_TIMEOUT_S
         for thread in self._threads:
             if thread.ident is not None:  # not every thread was started if the system refused one
                 thread.join(max(0.0, deadline - monotonic()))
+
+    def _stop_at_exit(self) -> None:
+        """Stop, and wait for threads in a decoder: one that returns to Python after its end aborts the process."""
+        if os.getpid() != self._process:
+            return
+        self.stop()
+        deadline = monotonic() + DECODE_TIMEOUT_S
+        for thread in tuple(self._decoding):
+            thread.join(max(0.0, deadline - monotonic()))
 
     def _work(self) -> None:
         try:
@@ -153,11 +166,15 @@ class _Decoders:
             return number, as_item(image, f"image {number}")
 
     def _prepare(self, item: Item) -> Prepared | Failure | BaseException:
+        thread = threading.current_thread()
+        self._decoding.add(thread)
         try:
             return self._loaded.prepare_or_fail(item)
         except BaseException as error:  # noqa: BLE001 (raised to the consumer; e.g. a missing library, for every image)
             self._ended = True
             return error
+        finally:
+            self._decoding.discard(thread)
 
 
 def _results(decoders: _Decoders, scheduler: Scheduler) -> Iterator[AnyResult]:

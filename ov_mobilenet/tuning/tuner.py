@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.accuracy.dataset import SubsetOptions
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.benchmarking.inputs import RANDOM, inputs_of
 from ov_mobilenet.benchmarking.measurement import Mode
 from ov_mobilenet.errors import UsageError
@@ -76,6 +77,7 @@ class Tuned:
         save_profile(self.profile, Path(path))
 
 
+@checked
 def tune(
     model: str | Path,
     *,

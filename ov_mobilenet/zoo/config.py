@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.accuracy_check import AccuracyCheck
 from ov_mobilenet.zoo.argument_list import Argument
@@ -78,6 +79,7 @@ class _RawModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ov_mobilenet: Details = Details()
 
 
+@checked
 def load_config(path: Path | str) -> ModelConfig:
     """Read a description.
 

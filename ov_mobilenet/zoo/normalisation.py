@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from ov_mobilenet.argument_types import check_types
 from ov_mobilenet.errors import UsageError
 
 # Magnitudes outside these limits overflow or underflow in float16 or float32: they are mistakes.
 LIMIT = 1e6
 LEAST_SCALE = 1e-6
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Normalisation(Struct, frozen=True, kw_only=True):
@@ -29,11 +34,13 @@ class Normalisation(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name, values, least in (("mean", self.mean, 0.0), ("scale", self.scale, LEAST_SCALE)):
-            if len(values) not in (0, 1, 3):
+            if not isinstance(values, tuple | list) or not all(map(_is_number, values)) or len(values) not in (0, 1, 3):
                 raise UsageError(f"invalid {name}", expected="one number or three, such as 127.5", got=values)
             if not all(least <= abs(value) < LIMIT for value in values):
                 limits = f"of at least {least:g} and below {LIMIT:g}" if least else f"below {LIMIT:g}"
                 raise UsageError(f"invalid {name}", expected=f"finite numbers with a magnitude {limits}", got=values)
+
+        check_types({"reverse_input_channels": self.reverse_input_channels}, {"reverse_input_channels": "bool"})
 
     def __bool__(self) -> bool:
         return bool(self.mean or self.scale or self.reverse_input_channels)

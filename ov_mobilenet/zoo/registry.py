@@ -8,6 +8,7 @@ import glob
 from collections.abc import Iterable
 from pathlib import Path
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import ConfigError, UnknownModelError
 from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.model import ModelConfig
@@ -66,6 +67,7 @@ def matching_folders(*patterns: str, config_dirs: Iterable[Path] = ()) -> list[P
     return [folder for _, folder in sorted(folders.items())]
 
 
+@checked
 def list_models(*patterns: str, config_dirs: Iterable[Path] = ()) -> list[ModelConfig]:
     """The descriptions of models whose names match any of the wildcards (all if none is given), sorted by name.
 
@@ -79,6 +81,7 @@ def list_models(*patterns: str, config_dirs: Iterable[Path] = ()) -> list[ModelC
     return [load_config(folder) for folder in matching_folders(*patterns, config_dirs=config_dirs)]
 
 
+@checked
 def find_config(model: str | Path, *, config_dirs: Iterable[Path] = ()) -> ModelConfig:
     """The description of a MODEL: a zoo name, a `model.yml`, or the folder of one.
 

@@ -160,7 +160,7 @@ def test_end_to_end_with_an_accuracy_limit(small_ir: Path, tmp_path: Path, monke
         ({"precision": "int4"}, "unknown precision"),
         ({"mode": "both"}, "unknown mode"),
         ({"latency_budget_ms": 0}, "invalid latency budget"),
-        ({"time_limit_s": float("nan")}, "invalid time limit"),
+        ({"time_limit_s": float("nan")}, "invalid time.limit"),
         ({"max_drop": 0.1}, "both max_drop and dataset"),
         ({"dataset": "images"}, "both max_drop and dataset"),
         ({"max_drop": 2, "dataset": "images"}, "invalid accuracy drop"),
