@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ov_mobilenet.conversion.inner_normalisation import NO_NORMALISATION, InnerNormalisation, find_inner_normalisation
 from ov_mobilenet.conversion.integer_input import IntegerInput, read_integer_input
+from ov_mobilenet.conversion.naming_schemes import (
+    NamingScheme,
+    convolution_shapes,
+    find_scheme,
+    keras_scheme,
+    names_in_file,
+    torchvision_scheme,
+)
 from ov_mobilenet.conversion.network_files import FRAMEWORKS, network_ending
 from ov_mobilenet.conversion.sources.onnx_data import data_files
 from ov_mobilenet.errors import ConversionError, UsageError
@@ -15,6 +24,8 @@ from ov_mobilenet.zoo.model import InputInfo
 
 if TYPE_CHECKING:
     import openvino as ov
+
+    from ov_mobilenet.conversion.keras_files.description import KerasDescription
 
 KERAS_NAMES = {
     "MobileNet": "mobilenet_v1",
@@ -41,6 +52,8 @@ class SourceFacts:
         output_kind: whether the output holds logits or probabilities.
         architecture, width: identified from weights without a graph; None for a graph.
         integer_input: the integer input; None if the input is float.
+        inner: the normalisation of a float input inside the graph; an identity if there is none.
+        scheme: the library that published networks with these names and this architecture; None if unknown.
         has_rescaling_layer: whether the network contains a layer that rescales pixels.
         warnings: choices made while reading the network, as sentences.
     """
@@ -57,6 +70,8 @@ class SourceFacts:
     architecture: str | None = None
     width: float | None = None
     integer_input: IntegerInput | None = None
+    inner: InnerNormalisation = NO_NORMALISATION
+    scheme: NamingScheme | None = None
     has_rescaling_layer: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -83,8 +98,8 @@ def inspect_source(
     """
     source = source.absolute()  # so that "." has a name
     framework, network, files = _identify(source)
-    keras_facts = _keras_facts(source) if framework == "keras" else (None, None, False)
-    keras_architecture, width, has_rescaling_layer = keras_facts
+    keras = _describe_keras(source) if framework == "keras" else None
+    keras_architecture = KERAS_NAMES.get(keras.architecture or "") if keras is not None else None
     if output is not None and (framework == "pytorch" or keras_architecture is not None):
         raise UsageError(
             "--output requires a network with a graph; this file holds only weights", where=source, got=output
@@ -98,14 +113,13 @@ def inspect_source(
             "the network has another architecture", where=source, expected=architecture,
             got=keras_architecture or "a network with a graph of its own",
         )  # fmt: skip
-    from ov_mobilenet.conversion.sources import read_network
     from ov_mobilenet.ir.ports import plain_name, single_input, static_sizes
     from ov_mobilenet.ir.probabilities import check_class_scores, check_classes, ends_in_softmax
 
     plan = ConversionPlan(
         source=SourceNetwork(root="dl_dir", path=network, folder=source.is_dir()), input=InputInfo(""), output=output
     )
-    model = read_network(framework, plan, source)
+    model, unoptimised = _read(framework, plan, source)
     port = single_input(model, "", source)
     tensor, output_name = _choose_output(model, output, source)
     check_class_scores(tensor, source)
@@ -121,18 +135,41 @@ def inspect_source(
         classes=check_classes(tensor, source),
         output_kind="probabilities" if ends_in_softmax(tensor) else "logits",
         architecture=keras_architecture,
-        width=width,
-        has_rescaling_layer=has_rescaling_layer,
+        width=keras.width if keras is not None else None,
+        scheme=_scheme(source, keras, keras_architecture, unoptimised),
+        inner=find_inner_normalisation(unoptimised),
+        has_rescaling_layer=keras is not None and bool(keras.rescales),
         integer_input=read_integer_input(model, framework, source),
     )
 
 
-def _keras_facts(source: Path) -> tuple[str | None, float | None, bool]:
-    """Architecture and width of Keras weights without a graph (None for a full model), and whether a layer rescales."""
+def _describe_keras(source: Path) -> KerasDescription:
     from ov_mobilenet.conversion.keras_files.description import describe_keras
 
-    described = describe_keras(source)
-    return KERAS_NAMES.get(described.architecture or ""), described.width, bool(described.rescales)
+    return describe_keras(source)
+
+
+def _read(framework: str, plan: ConversionPlan, source: Path) -> tuple[ov.Model, ov.Model]:
+    """The network as it is converted, and as its frontend reads it. Raises: see `inspect_source`."""
+    from ov_mobilenet.conversion.sources import read_network
+    from ov_mobilenet.conversion.sources.frontend import read_unoptimised
+
+    if framework == "keras":
+        from ov_mobilenet.conversion.sources.keras import frozen_graph
+
+        with frozen_graph(plan, source) as graph:
+            return graph.read(), read_unoptimised(graph.path)
+    model = read_network(framework, plan, source)
+    return model, read_unoptimised(source, data_files(source) if framework == "onnx" else ())
+
+
+def _scheme(
+    source: Path, keras: KerasDescription | None, architecture: str | None, model: ov.Model
+) -> NamingScheme | None:
+    if architecture is not None:  # Keras weights are only recognised by Keras's layer names
+        return keras_scheme(architecture)
+    names = "\n".join(keras.layers).encode() if keras is not None else names_in_file(source)
+    return find_scheme(names, convolution_shapes(model))
 
 
 def is_network(path: Path) -> bool:
@@ -180,6 +217,7 @@ def _inspect_checkpoint(source: Path, architecture: str | None, weights_key: str
         output_kind="logits",
         architecture=matched.network.architecture,
         width=matched.network.width,
+        scheme=torchvision_scheme(matched.network.architecture) if matched.has_torchvision_keys else None,
         warnings=matched.remarks(),
     )
 

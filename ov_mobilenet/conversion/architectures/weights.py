@@ -120,6 +120,28 @@ def networks_with_shapes(architecture: str, shapes: Iterable[Shape]) -> Iterator
             return
 
 
+def has_backbone(architecture: str, convolutions: Iterable[Channels]) -> bool:
+    """Whether the convolutions of an architecture, at one of its widths, are among given ones.
+
+    Args:
+        architecture: one of `ARCHITECTURES`.
+        convolutions: output channels and input channels per group, of the classifier and other layers as well.
+    """
+    given = Counter(convolutions)
+    stems = {outputs for outputs, inputs in given if inputs == 3}
+    for width in _WIDTHS:
+        structure = backbone(architecture, width)
+        if structure.stem not in stems:
+            continue
+        network = MobileNetSpec(architecture=architecture, width=width, classes=1, hidden=structure.hidden)
+        channels = weight_channels(network)
+        channels.pop(_head(architecture))
+        channels.pop(_HIDDEN, None)
+        if not Counter(channels.values()) - given:
+            return True
+    return False
+
+
 def weight_channels(network: MobileNetSpec) -> dict[str, Channels]:
     """Output and input channels (per group) of every convolution and dense layer, by weight key, in order."""
     architecture, structure = network.architecture, backbone(network.architecture, network.width)

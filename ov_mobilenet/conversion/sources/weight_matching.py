@@ -42,6 +42,11 @@ class MatchedWeights:
     key_mapping: Mapping[str, str]
     other_entries: tuple[str, ...] = ()
 
+    @property
+    def has_torchvision_keys(self) -> bool:
+        """Whether all keys but those of the classifier are torchvision's."""
+        return all(ours == theirs for ours, theirs in self.key_mapping.items() if ours.startswith("features."))
+
     def remarks(self) -> tuple[str, ...]:
         """Sentences about the choices that were made."""
         remarks = []
