@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from ov_mobilenet.benchmarking.measurement import Measurement
     from ov_mobilenet.benchmarking.options import Workload
     from ov_mobilenet.conversion.converter import IrModel
+    from ov_mobilenet.conversion.described_network import DescribedNetwork
+    from ov_mobilenet.conversion.input_choice import Guess
     from ov_mobilenet.conversion.mo_program import ModelOptimizer
     from ov_mobilenet.convert_model import convert
+    from ov_mobilenet.describe_network import describe
     from ov_mobilenet.devices.settings import DeviceSettings
     from ov_mobilenet.downloads.attempts import Retry
     from ov_mobilenet.downloads.fetch import SourceFiles, download
@@ -83,12 +86,14 @@ _HOMES = {
     "ConversionError": "errors",
     "DatasetConfig": "zoo.accuracy_check",
     "DatasetError": "errors",
+    "DescribedNetwork": "conversion.described_network",
     "DeviceError": "errors",
     "DeviceSettings": "devices.settings",
     "DownloadError": "errors",
     "Failure": "runtime.results",
     "Form": "ir.form",
     "Geometry": "zoo.geometry",
+    "Guess": "conversion.input_choice",
     "HashMismatchError": "errors",
     "ImageError": "errors",
     "InferQueue": "runtime.infer_queue",
@@ -126,6 +131,7 @@ _HOMES = {
     "benchmark": "benchmarking.benchmark",
     "compare": "accuracy.compare",
     "convert": "convert_model",
+    "describe": "describe_network",
     "download": "downloads.fetch",
     "find_config": "zoo.registry",
     "list_models": "zoo.registry",
@@ -151,12 +157,14 @@ __all__ = [
     "ConversionError",
     "DatasetConfig",
     "DatasetError",
+    "DescribedNetwork",
     "DeviceError",
     "DeviceSettings",
     "DownloadError",
     "Failure",
     "Form",
     "Geometry",
+    "Guess",
     "HashMismatchError",
     "ImageError",
     "InferQueue",
@@ -195,6 +203,7 @@ __all__ = [
     "benchmark",
     "compare",
     "convert",
+    "describe",
     "download",
     "find_config",
     "list_models",

@@ -22,7 +22,7 @@ from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.config import NAME
 from ov_mobilenet.zoo.description import accuracy_check_yml, model_yml
 from ov_mobilenet.zoo.geometry import geometry_of_dataset, parse_numbers
-from ov_mobilenet.zoo.model import ModelConfig
+from ov_mobilenet.zoo.model import HEAD_ACTIVATIONS, ModelConfig
 from ov_mobilenet.zoo.normalisation import LEAST_SCALE, LIMIT
 from ov_mobilenet.zoo.registry import find_folders
 
@@ -49,6 +49,7 @@ class SourceOptions:
     width: float | None
     classes: int | None
     weights_key: str | None
+    head: Any
 
 
 class _NonEmptyPath(click.Path):
@@ -114,6 +115,10 @@ def source_options(function: F) -> F:
         click.option(
             "--weights-key", metavar="KEY", help="Entry to use of a checkpoint that holds several sets of weights."
         ),
+        click.option(
+            "--head", type=click.Choice(HEAD_ACTIVATIONS),
+            help="Activation between the linear layers of a classifier of your own, for PyTorch weights.",
+        ),
     )):  # fmt: skip
         function = option(function)
     return function
@@ -162,7 +167,9 @@ def describe_source(
         choices = choices.with_defaults(plan_conversion(template).normalisation)
     if choices.geometry is None and template is not None and template.dataset is not None:
         choices = replace(choices, geometry=geometry_of_dataset(template.dataset))
-    facts = inspect_source(own.source, output=own.output, architecture=own.architecture, weights_key=own.weights_key)
+    facts = inspect_source(
+        own.source, output=own.output, architecture=own.architecture, weights_key=own.weights_key, head=own.head
+    )
     draft = draft_description(name, facts, choices)
     for guess in draft.guesses:
         if guess.changes_answers or not options.quiet(context):
@@ -200,6 +207,7 @@ def _choices(own: SourceOptions, form: Form) -> UserChoices:
         width=own.width,
         classes=own.classes,
         weights_key=own.weights_key,
+        head=own.head,
     )
 
 

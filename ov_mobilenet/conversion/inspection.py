@@ -82,7 +82,12 @@ class SourceFacts:
 
 
 def inspect_source(
-    source: Path, *, output: str | None = None, architecture: str | None = None, weights_key: str | None = None
+    source: Path,
+    *,
+    output: str | None = None,
+    architecture: str | None = None,
+    weights_key: str | None = None,
+    head: str | None = None,
 ) -> SourceFacts:
     """Read a source network.
 
@@ -90,6 +95,7 @@ def inspect_source(
         output: the tensor to use as the output; None for the only one, or the only one after a softmax.
         architecture: the architecture of weights without a graph; None to identify it.
         weights_key: the entry of a PyTorch checkpoint that holds the weights; None to find it.
+        head: the activation between the linear layers of a replaced classifier of PyTorch weights.
 
     Raises:
         UsageError: there is no such file, its type is unknown, or an argument contradicts the network.
@@ -105,9 +111,10 @@ def inspect_source(
             "--output requires a network with a graph; this file holds only weights", where=source, got=output
         )
     if framework == "pytorch":
-        return _inspect_checkpoint(source, architecture, weights_key)
-    if weights_key is not None:
-        raise UsageError("--weights-key can only be used with PyTorch checkpoints", where=source)
+        return _inspect_checkpoint(source, architecture, weights_key, head)
+    for option, value in (("--weights-key", weights_key), ("--head", head)):
+        if value is not None:
+            raise UsageError(f"{option} can only be used with PyTorch checkpoints", where=source)
     if architecture not in (None, keras_architecture):
         raise UsageError(
             "the network has another architecture", where=source, expected=architecture,
@@ -201,10 +208,12 @@ def _identify(source: Path) -> tuple[str, str, tuple[str, ...]]:
     return framework, source.name, (source.name, *beside)
 
 
-def _inspect_checkpoint(source: Path, architecture: str | None, weights_key: str | None) -> SourceFacts:
+def _inspect_checkpoint(
+    source: Path, architecture: str | None, weights_key: str | None, head: str | None
+) -> SourceFacts:
     from ov_mobilenet.conversion.sources.pytorch import match_weights
 
-    matched = match_weights(source, architecture=architecture, weights_key=weights_key)
+    matched = match_weights(source, architecture=architecture, weights_key=weights_key, head=head)
     return SourceFacts(
         framework="pytorch",
         folder=source.parent,

@@ -15,7 +15,7 @@ from ov_mobilenet.ir.layout import framework_layout, guess_layout
 from ov_mobilenet.zoo.description import Description
 from ov_mobilenet.zoo.geometry import Geometry, check_size, resize_whole_image
 from ov_mobilenet.zoo.labels import BACKGROUND_SETS, read_labels
-from ov_mobilenet.zoo.model import Checksum, Details, InputInfo, ModelFile
+from ov_mobilenet.zoo.model import Checksum, Details, HeadActivation, InputInfo, ModelFile
 from ov_mobilenet.zoo.normalisation import Normalisation
 
 LABELS_FILE = "labels.txt"
@@ -40,6 +40,7 @@ class UserChoices:
         geometry: crop and resize.
         width, classes: width multiplier and number of classes; only compared with the network's.
         weights_key: the entry of a PyTorch checkpoint that holds the weights.
+        head: the activation between the linear layers of a replaced classifier of PyTorch weights.
     """
 
     shape: tuple[int, ...] | None = None
@@ -55,6 +56,7 @@ class UserChoices:
     width: float | None = None
     classes: int | None = None
     weights_key: str | None = None
+    head: HeadActivation | None = None
 
     def with_defaults(self, normalisation: Normalisation) -> UserChoices:
         """These choices; mean, scale and channel order that were not chosen are those of a normalisation."""
@@ -99,6 +101,7 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
     if facts.output is not None and facts.framework != "pytorch":
         guesses.append(Guess("output", facts.output, "--output"))
     layout = choices.layout or _guess_layout(facts, guesses)
+    _check_channels(facts, layout)
     shape = _shape(facts, choices, layout, guesses)
     if choices.output_kind is None:
         effect = "a softmax is added" if facts.output_kind == "logits" else "no softmax is added"
@@ -133,6 +136,7 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
             output=facts.output_kind,
             labels=labels,
             weights_key=choices.weights_key,
+            head=choices.head,
             background_class=0 if labels == IMAGENET_SETS[1001] else None,
         ),
         comments=tuple(f"Guessed: {guess}" for guess in guesses),
@@ -177,6 +181,19 @@ def _guess_layout(facts: SourceFacts, guesses: list[Guess]) -> str:
     if facts.framework != "pytorch":
         guesses.append(Guess("layout", f"{layout}, {reason}", "--source-layout"))
     return layout
+
+
+def _check_channels(facts: SourceFacts, layout: str) -> None:
+    """Check that the network takes colour images. Raises: UsageError."""
+    channels = dict(zip(layout, facts.shape, strict=True)).get("C", -1) if len(facts.shape) == 4 else -1
+    shape = list(facts.shape)
+    if channels not in (-1, 3) or (shape and len(shape) != 4):
+        grey = " (a network for grey images)" if 1 in (shape[1], shape[-1]) and len(shape) == 4 else ""
+        raise UsageError(
+            "the network does not take colour images", where=facts.folder / facts.network,
+            expected=f"an input of four dimensions, {layout}, with 3 channels", got=f"{shape}{grey}",
+            fix="Train or export it for RGB images; a layout that is guessed wrongly is set with --source-layout",
+        )  # fmt: skip
 
 
 def _shape(facts: SourceFacts, choices: UserChoices, layout: str, guesses: list[Guess]) -> tuple[int, ...]:

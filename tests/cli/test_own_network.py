@@ -407,6 +407,73 @@ def test_keras_files_and_saved_models(kind: str, tmp_path: Path, capsys: Capture
 
 
 @pytest.mark.full
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("MobileNet", "published.h5"),
+        ("MobileNetV2", "compiled.weights.h5"),
+        ("MobileNetV2", "WHOLE.H5"),
+        ("MobileNetV2", "WHOLE.KERAS"),
+        ("MobileNetV2", "net.tflite"),
+        ("MobileNetV2", "folder"),
+        ("MobileNetV3Small", "published.h5"),
+        ("MobileNetV3Small", "net.tflite"),
+    ],
+)
+def test_networks_of_keras_need_no_preset(name: str, kind: str, tmp_path: Path, capsys: Capture) -> None:
+    keras = pytest.importorskip("keras")
+    import keras_networks
+
+    halves = not name.startswith("MobileNetV3")
+    network = keras_networks.build(name, 96, classes=5, **({"alpha": 0.5} if halves else {}))
+    path = tmp_path / kind
+    if kind == "published.h5":
+        keras_networks.write_published(network, path)
+    elif kind == "compiled.weights.h5":
+        network.compile("adam", "sparse_categorical_crossentropy")
+        before = network.get_weights()
+        network.fit(np.zeros((2, 96, 96, 3)), np.zeros(2), verbose=0)  # so that the optimizer has a state
+        network.set_weights(before)
+        network.save_weights(path)
+    elif kind == "net.tflite":
+        import tensorflow as tf
+
+        path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+    elif kind == "folder":
+        network.export(path, verbose=False)
+    else:
+        network.save(path.with_suffix(path.suffix.lower()))
+        path.with_suffix(path.suffix.lower()).rename(path)
+    shape = ["--input-shape", "1,96,96,3"] if kind.endswith("h5") and kind != "WHOLE.H5" else []
+    assert main(source("x", path, tmp_path / "out", *shape)) == 0
+    err = capsys.readouterr().err
+    inside = "normalisation: none, the network takes 0..255: inside the graph: x/127.5 - 1"
+    assert ("normalisation: tensorflow, layer names of Keras" if halves else inside) in err
+    assert f"geometry: {'crop 0.875, resize 96' if halves else 'resize 110, crop 96'}, layer names of Keras" in err
+    frames = keras_networks.frames(6, 96, seed=3)
+    expected = network.predict(keras_networks.as_input(frames, halves=halves), verbose=0)
+    xml = tmp_path / "out" / "public" / "x" / "FP32" / "x.xml"
+    answer = ovm.load_classifier(xml, device="CPU", inference_precision="f32").probabilities(frames)
+    assert np.abs(answer - expected).max() < 3e-5
+    keras.backend.clear_session()
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore")
+def test_a_saved_model_that_keras_did_not_export_names_the_way(tmp_path: Path, capsys: Capture) -> None:
+    keras = pytest.importorskip("keras")
+    tf = pytest.importorskip("tensorflow")
+    layers = [keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(5)]
+    network = keras.Sequential([keras.Input((32, 32, 3)), *layers])
+    tf.saved_model.save(network, str(tmp_path / "net"))
+    assert main(source("x", tmp_path / "net", tmp_path / "out", "--assume", "none")) == 1
+    assert "write it with model.export(FOLDER) instead of tf.saved_model.save" in capsys.readouterr().err
+    network.export(tmp_path / "exported", verbose=False)
+    assert main(source("x", tmp_path / "exported", tmp_path / "out", "--assume", "none", "--dry-run")) == 0
+
+
+@pytest.mark.full
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_input_size_of_keras_weights_is_guessed(tmp_path: Path, capsys: Capture) -> None:
     pytest.importorskip("keras")
