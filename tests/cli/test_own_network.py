@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -426,7 +427,8 @@ def test_networks_of_keras_need_no_preset(name: str, kind: str, tmp_path: Path, 
     import keras_networks
 
     halves = not name.startswith("MobileNetV3")
-    network = keras_networks.build(name, 96, classes=5, **({"alpha": 0.5} if halves else {}))
+    options: dict[str, Any] = {"alpha": 0.5} if halves else {}
+    network = keras_networks.build(name, 96, classes=5, **options)
     path = tmp_path / kind
     if kind == "published.h5":
         keras_networks.write_published(network, path)

@@ -178,6 +178,9 @@ def _replaced_heads(
             if found is None:
                 continue
             network, modules = found
+            published = backbone(name, network.width).hidden
+            if head is None and network.head is not None and network.head.hidden == (published,):
+                continue  # the published classifier under other names: matched by shape and order, with a remark
             network = _with_activation(network, modules, head, path)
             places = [f"classifier.{2 * index}" for index in range(len(modules))]
             if network.head is None:
