@@ -463,16 +463,15 @@ def test_networks_of_keras_need_no_preset(name: str, kind: str, tmp_path: Path, 
 
 @pytest.mark.full
 @pytest.mark.filterwarnings("ignore")
-def test_a_saved_model_that_keras_did_not_export_names_the_way(tmp_path: Path, capsys: Capture) -> None:
+@pytest.mark.parametrize("name", ["MobileNet", "MobileNetV2"])
+def test_a_saved_model_that_keras_did_not_export_names_the_way(name: str, tmp_path: Path, capsys: Capture) -> None:
     keras = pytest.importorskip("keras")
     tf = pytest.importorskip("tensorflow")
-    layers = [keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(5)]
-    network = keras.Sequential([keras.Input((32, 32, 3)), *layers])
+    network = getattr(keras.applications, name)(input_shape=(96, 96, 3), weights=None, alpha=0.35, classes=5)
     tf.saved_model.save(network, str(tmp_path / "net"))
-    assert main(source("x", tmp_path / "net", tmp_path / "out", "--assume", "none")) == 1
+    assert main(source("x", tmp_path / "net", tmp_path / "out")) == 1
     assert "write it with model.export(FOLDER) instead of tf.saved_model.save" in capsys.readouterr().err
-    network.export(tmp_path / "exported", verbose=False)
-    assert main(source("x", tmp_path / "exported", tmp_path / "out", "--assume", "none", "--dry-run")) == 0
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.full

@@ -25,10 +25,9 @@ def read_tensorflow(plan: ConversionPlan, path: Path) -> ov.Model:
     try:
         return convert_file(path)
     except ConversionError as error:
-        if path.is_dir() and "VarHandleOp" in error.what:
+        if path.is_dir():
             raise ConversionError(
-                "the SavedModel keeps its weights outside the graph of its signature, which OpenVINO cannot read",
-                where=path, expected="a SavedModel as Keras exports it", got=error.what,
+                error.what, where=path,
                 fix="If it is a Keras model, write it with model.export(FOLDER) instead of tf.saved_model.save",
             ) from error  # fmt: skip
         raise
