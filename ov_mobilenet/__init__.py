@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from ov_mobilenet.benchmarking.measurement import Measurement
     from ov_mobilenet.benchmarking.options import Workload
     from ov_mobilenet.conversion.converter import IrModel
+    from ov_mobilenet.conversion.described_network import DescribedNetwork
+    from ov_mobilenet.conversion.input_choice import Guess
     from ov_mobilenet.conversion.mo_program import ModelOptimizer
     from ov_mobilenet.convert_model import convert
+    from ov_mobilenet.describe_network import describe
     from ov_mobilenet.devices.settings import DeviceSettings
     from ov_mobilenet.downloads.attempts import Retry
     from ov_mobilenet.downloads.fetch import SourceFiles, download
@@ -84,6 +87,7 @@ _HOMES = {
     "ConversionError": "errors",
     "DatasetConfig": "zoo.accuracy_check",
     "DatasetError": "errors",
+    "DescribedNetwork": "conversion.described_network",
     "DeviceError": "errors",
     "DeviceSettings": "devices.settings",
     "DownloadError": "errors",
@@ -92,6 +96,7 @@ _HOMES = {
     "Features": "runtime.results",
     "Form": "ir.form",
     "Geometry": "zoo.geometry",
+    "Guess": "conversion.input_choice",
     "HashMismatchError": "errors",
     "ImageError": "errors",
     "InferQueue": "runtime.infer_queue",
@@ -129,6 +134,7 @@ _HOMES = {
     "benchmark": "benchmarking.benchmark",
     "compare": "accuracy.compare",
     "convert": "convert_model",
+    "describe": "describe_network",
     "download": "downloads.fetch",
     "find_config": "zoo.registry",
     "list_models": "zoo.registry",
@@ -155,6 +161,7 @@ __all__ = [
     "ConversionError",
     "DatasetConfig",
     "DatasetError",
+    "DescribedNetwork",
     "DeviceError",
     "DeviceSettings",
     "DownloadError",
@@ -163,6 +170,7 @@ __all__ = [
     "Features",
     "Form",
     "Geometry",
+    "Guess",
     "HashMismatchError",
     "ImageError",
     "InferQueue",
@@ -201,6 +209,7 @@ __all__ = [
     "benchmark",
     "compare",
     "convert",
+    "describe",
     "download",
     "find_config",
     "list_models",

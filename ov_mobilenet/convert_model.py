@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.conversion import converter
+from ov_mobilenet.conversion.described_network import DescribedNetwork
 from ov_mobilenet.conversion.inspection import is_network
+from ov_mobilenet.conversion.own_network_files import check_overwritable, described_network, save_described_network
 from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import AlreadyNormalisedError, UsageError
 from ov_mobilenet.ir.form import DESCRIBED_FORM, Form
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 @checked
 def convert(
-    model: str | Path | SourceFiles,
+    model: str | Path | SourceFiles | DescribedNetwork,
     folder: str | Path,
     *,
     precisions: Sequence[WeightPrecision] | None = None,
@@ -39,8 +41,8 @@ def convert(
     The same sources, options and versions give the same bytes.
 
     Args:
-        model: a zoo name or the path of a `model.yml`, whose files are downloaded to the cache; or the result of
-            `download`.
+        model: a zoo name or the path of a `model.yml`, whose files are downloaded to the cache; the result of
+            `download`; or the result of `describe`, which is written to `folder` as well.
         folder: output folder of the model, `OUT/public/NAME` in the Open Model Zoo's layout.
         precisions: weight precisions; by default the one in the description, or FP16 and FP32 if it has none.
         form: batch size, layout, element type, colour format, crop and resize of the input; by default as described
@@ -62,9 +64,11 @@ def convert(
             description; lookup options are given together with source files; an option or a precision is unknown.
         OSError: the IR cannot be written.
     """
-    if isinstance(model, SourceFiles):
+    if isinstance(model, SourceFiles | DescribedNetwork):
         if options:
             raise UsageError("lookup options are for a MODEL, not for source files", got=", ".join(options))
+        if isinstance(model, DescribedNetwork):
+            return _convert_described(model, Path(folder), precisions, form, optimizer)
         sources = model
     else:
         check_convertible(model)
@@ -73,6 +77,20 @@ def convert(
             raise UsageError("ir_dir is for functions that run a MODEL", expected="no ir_dir", got=lookup.ir_dir)
         sources = source_files(find_config(model, config_dirs=lookup.config_dirs), lookup)
     return converter.convert_sources(sources, Path(folder), precisions=precisions, form=form, optimizer=optimizer)
+
+
+def _convert_described(
+    model: DescribedNetwork,
+    folder: Path,
+    precisions: Sequence[WeightPrecision] | None,
+    form: Form,
+    optimizer: ModelOptimizer | None,
+) -> tuple[IrModel, ...]:
+    check_overwritable(folder)
+    with described_network(model.draft, model.source_folder, folder) as network:
+        converted = converter.convert_network(network, folder, precisions=precisions, form=form, optimizer=optimizer)
+    save_described_network(model.draft, model.source_folder, folder)
+    return converted
 
 
 def check_convertible(model: str | Path) -> None:

@@ -14,15 +14,16 @@ import click
 from ov_mobilenet.cli import options
 from ov_mobilenet.conversion.architectures import ARCHITECTURES
 from ov_mobilenet.conversion.inspection import inspect_source
-from ov_mobilenet.conversion.own_network import PRESETS, DraftDescription, UserChoices, draft_description
+from ov_mobilenet.conversion.own_network import DraftDescription, UserChoices, draft_description
+from ov_mobilenet.conversion.presets import PRESETS
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.form import Form
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.config import NAME
 from ov_mobilenet.zoo.description import accuracy_check_yml, model_yml
 from ov_mobilenet.zoo.geometry import geometry_of_dataset, parse_numbers
-from ov_mobilenet.zoo.model import ModelConfig
-from ov_mobilenet.zoo.normalisation import LEAST_SCALE, LIMIT, Normalisation
+from ov_mobilenet.zoo.model import HEAD_ACTIVATIONS, ModelConfig
+from ov_mobilenet.zoo.normalisation import LEAST_SCALE, LIMIT
 from ov_mobilenet.zoo.output_kind import OUTPUT_CONTENTS
 from ov_mobilenet.zoo.registry import find_folders
 
@@ -37,6 +38,7 @@ class SourceOptions:
 
     source: Path | None
     preset: str | None
+    assume: Any
     mean_values: str | None
     scale_values: str | None
     reverse_input_channels: bool | None
@@ -48,6 +50,7 @@ class SourceOptions:
     width: float | None
     classes: int | None
     weights_key: str | None
+    head: Any
 
 
 class _NonEmptyPath(click.Path):
@@ -69,7 +72,12 @@ def source_options(function: F) -> F:
         ),
         click.option(
             "--preset", type=click.Choice(sorted(PRESETS)),
-            help="Normalisation of the networks published for this framework.",
+            help="Normalisation, crop and resize of the networks that this library published.",
+        ),
+        click.option(
+            "--assume", type=click.Choice(["none"]),
+            help="'none': the network takes pixels 0..255 without a normalisation. Needed only if nothing in the file "
+            "tells the normalisation and neither --preset nor --mean-values and --scale-values is given."
         ),
         click.option(
             "--mean-values", "--mean_values", metavar="A[,B,C]",
@@ -107,6 +115,10 @@ def source_options(function: F) -> F:
         ),
         click.option(
             "--weights-key", metavar="KEY", help="Entry to use of a checkpoint that holds several sets of weights."
+        ),
+        click.option(
+            "--head", type=click.Choice(HEAD_ACTIVATIONS),
+            help="Activation between the linear layers of a classifier of your own, for PyTorch weights.",
         ),
     )):  # fmt: skip
         function = option(function)
@@ -150,9 +162,10 @@ def describe_source(
             got=None if name is None else repr(name),
         )
     choices = _choices(own, form)
-    normalisation = _default_normalisation(own, template)
-    if normalisation is not None:
-        choices = choices.with_defaults(normalisation)
+    if template is not None:
+        if own.preset is not None or own.assume is not None:
+            raise UsageError("the normalisation is given twice", expected="a MODEL, --preset or --assume")
+        choices = choices.with_defaults(plan_conversion(template).normalisation)
     if choices.geometry is None and template is not None and template.dataset is not None:
         choices = replace(choices, geometry=geometry_of_dataset(template.dataset))
     facts = inspect_source(
@@ -161,10 +174,11 @@ def describe_source(
         output_kind=own.output_kind,
         architecture=own.architecture,
         weights_key=own.weights_key,
+        head=own.head,
     )
     draft = draft_description(name, facts, choices)
-    if not options.quiet(context):
-        for guess in draft.guesses:
+    for guess in draft.guesses:
+        if guess.changes_answers or not options.quiet(context):
             click.echo(f"guess: {guess}", err=True)
     return draft, facts.folder
 
@@ -188,6 +202,8 @@ def _choices(own: SourceOptions, form: Form) -> UserChoices:
     return UserChoices(
         shape=form.input_shape,
         layout=own.source_layout,
+        preset=own.preset,
+        assume=own.assume,
         mean=_parse_numbers("--mean-values", own.mean_values),
         scale=_parse_numbers("--scale-values", own.scale_values),
         reverse_input_channels=own.reverse_input_channels,
@@ -197,17 +213,8 @@ def _choices(own: SourceOptions, form: Form) -> UserChoices:
         width=own.width,
         classes=own.classes,
         weights_key=own.weights_key,
+        head=own.head,
     )
-
-
-def _default_normalisation(own: SourceOptions, template: ModelConfig | None) -> Normalisation | None:
-    if own.preset is not None and (own.mean_values or own.scale_values or template is not None):
-        raise UsageError(
-            "the normalisation is given twice", expected="one of --preset, --mean-values with --scale-values, MODEL"
-        )
-    if own.preset is not None:
-        return PRESETS[own.preset]
-    return plan_conversion(template).normalisation if template is not None else None
 
 
 def _parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:

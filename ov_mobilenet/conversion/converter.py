@@ -14,7 +14,7 @@ from ov_mobilenet._version import __version__
 from ov_mobilenet.conversion.finished_model import finish_model
 from ov_mobilenet.conversion.local_network import LocalNetwork, find_network
 from ov_mobilenet.conversion.model_optimizer import prepare_with_model_optimizer
-from ov_mobilenet.conversion.normalisation_check import normalisation_warnings
+from ov_mobilenet.conversion.normalisation_check import double_normalisation_warnings, normalisation_warnings
 from ov_mobilenet.conversion.openvino_backend import prepare_with_openvino
 from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import ConversionError, UsageError
@@ -114,7 +114,8 @@ def convert_network(
         finished.append((model, IrModel(folder / precision / f"{network.config.name}.xml", precision, record)))
     for model, ir in finished:  # written last, so that a model that fails leaves no files
         save_ir(model, ir.xml)
-    for warning in normalisation_warnings(network.config, network.plan.normalisation):
+    documented = normalisation_warnings(network.config, network.plan.normalisation)
+    for warning in (*documented, *double_normalisation_warnings(network)):
         log.warning("%s", warning)
     return tuple(ir for _, ir in finished)
 

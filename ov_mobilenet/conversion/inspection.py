@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.conversion.inner_normalisation import NO_NORMALISATION, InnerNormalisation, find_inner_normalisation
 from ov_mobilenet.conversion.integer_input import IntegerInput, read_integer_input
+from ov_mobilenet.conversion.naming_schemes import (
+    NamingScheme,
+    convolution_shapes,
+    find_scheme,
+    keras_scheme,
+    names_in_file,
+    torchvision_scheme,
+)
 from ov_mobilenet.conversion.network_files import FRAMEWORKS, network_ending
 from ov_mobilenet.conversion.sources.onnx_data import data_files
 from ov_mobilenet.errors import ConversionError, UsageError
@@ -17,6 +26,7 @@ from ov_mobilenet.zoo.output_kind import OutputContent
 if TYPE_CHECKING:
     import openvino as ov
 
+    from ov_mobilenet.conversion.keras_files.description import KerasDescription
     from ov_mobilenet.ir.output_content import OutputFacts
 
 KERAS_NAMES = {
@@ -45,6 +55,8 @@ class SourceFacts:
         map_size: height and width of a feature map that is the output; None for a vector.
         architecture, width: identified from weights without a graph; None for a graph.
         integer_input: the integer input; None if the input is float.
+        inner: the normalisation of a float input inside the graph; an identity if there is none.
+        scheme: the library that published networks with these names and this architecture; None if unknown.
         has_rescaling_layer: whether the network contains a layer that rescales pixels.
         warnings: choices made while reading the network, as sentences.
     """
@@ -62,6 +74,8 @@ class SourceFacts:
     architecture: str | None = None
     width: float | None = None
     integer_input: IntegerInput | None = None
+    inner: InnerNormalisation = NO_NORMALISATION
+    scheme: NamingScheme | None = None
     has_rescaling_layer: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -78,6 +92,7 @@ def inspect_source(
     output_kind: OutputContent | None = None,
     architecture: str | None = None,
     weights_key: str | None = None,
+    head: str | None = None,
 ) -> SourceFacts:
     """Read a source network.
 
@@ -86,6 +101,7 @@ def inspect_source(
         output_kind: what the output holds; None to find it in the graph.
         architecture: the architecture of weights without a graph; None to identify it.
         weights_key: the entry of a PyTorch checkpoint that holds the weights; None to find it.
+        head: the activation between the linear layers of a replaced classifier of PyTorch weights.
 
     Raises:
         UsageError: there is no such file, its type is unknown, or an argument contradicts the network.
@@ -94,23 +110,22 @@ def inspect_source(
     """
     source = source.absolute()  # so that "." has a name
     framework, network, files = _identify(source)
-    keras_facts = _keras_facts(source) if framework == "keras" else (None, None, False)
-    keras_architecture, width, has_rescaling_layer = keras_facts
+    keras = _describe_keras(source) if framework == "keras" else None
+    keras_architecture = KERAS_NAMES.get(keras.architecture or "") if keras is not None else None
     if output is not None and (framework == "pytorch" or keras_architecture is not None):
         raise UsageError(
             "--output requires a network with a graph; this file holds only weights", where=source, got=output
         )
     if framework == "pytorch":
-        return _inspect_checkpoint(source, architecture, weights_key, output_kind)
-    if weights_key is not None:
-        raise UsageError("--weights-key can only be used with PyTorch checkpoints", where=source)
+        return _inspect_checkpoint(source, architecture, weights_key, head, output_kind)
+    for option, value in (("--weights-key", weights_key), ("--head", head)):
+        if value is not None:
+            raise UsageError(f"{option} can only be used with PyTorch checkpoints", where=source)
     if architecture not in (None, keras_architecture):
         raise UsageError(
             "the network has another architecture", where=source, expected=architecture,
             got=keras_architecture or "a network with a graph of its own",
         )  # fmt: skip
-    from ov_mobilenet.conversion.isolated_reading import try_to_read
-    from ov_mobilenet.conversion.sources import read_network
     from ov_mobilenet.ir.layout import framework_layout, guess_layout
     from ov_mobilenet.ir.output_content import output_facts
     from ov_mobilenet.ir.ports import plain_name, single_input, static_sizes
@@ -118,8 +133,7 @@ def inspect_source(
     plan = ConversionPlan(
         source=SourceNetwork(root="dl_dir", path=network, folder=source.is_dir()), input=InputInfo(""), output=output
     )
-    try_to_read(framework, plan, source)
-    model = read_network(framework, plan, source)
+    model, unoptimised = _read(framework, plan, source)
     port = single_input(model, "", source)
     tensor, output_name = _choose_output(model, output, source)
     layout = guess_layout(static_sizes(port)) or framework_layout(framework)
@@ -139,18 +153,43 @@ def inspect_source(
         output_kind=facts.content,
         map_size=facts.map_size,
         architecture=keras_architecture,
-        width=width,
-        has_rescaling_layer=has_rescaling_layer,
+        width=keras.width if keras is not None else None,
+        scheme=_scheme(source, keras, keras_architecture, unoptimised),
+        inner=find_inner_normalisation(unoptimised),
+        has_rescaling_layer=keras is not None and bool(keras.rescales),
         integer_input=read_integer_input(model, framework, source),
     )
 
 
-def _keras_facts(source: Path) -> tuple[str | None, float | None, bool]:
-    """Architecture and width of Keras weights without a graph (None for a full model), and whether a layer rescales."""
+def _describe_keras(source: Path) -> KerasDescription:
     from ov_mobilenet.conversion.keras_files.description import describe_keras
 
-    described = describe_keras(source)
-    return KERAS_NAMES.get(described.architecture or ""), described.width, bool(described.rescales)
+    return describe_keras(source)
+
+
+def _read(framework: str, plan: ConversionPlan, source: Path) -> tuple[ov.Model, ov.Model]:
+    """The network as it is converted, and as its frontend reads it. Raises: see `inspect_source`."""
+    from ov_mobilenet.conversion.isolated_reading import try_to_read
+    from ov_mobilenet.conversion.sources import read_network
+    from ov_mobilenet.conversion.sources.frontend import read_unoptimised
+
+    if framework == "keras":
+        from ov_mobilenet.conversion.sources.keras import frozen_graph
+
+        with frozen_graph(plan, source) as graph:
+            return graph.read(), read_unoptimised(graph.path)
+    try_to_read(framework, plan, source)
+    model = read_network(framework, plan, source)
+    return model, read_unoptimised(source, data_files(source) if framework == "onnx" else ())
+
+
+def _scheme(
+    source: Path, keras: KerasDescription | None, architecture: str | None, model: ov.Model
+) -> NamingScheme | None:
+    if architecture is not None:  # Keras weights are only recognised by Keras's layer names
+        return keras_scheme(architecture)
+    names = "\n".join(keras.layers).encode() if keras is not None else names_in_file(source)
+    return find_scheme(names, convolution_shapes(model))
 
 
 def is_network(path: Path) -> bool:
@@ -183,11 +222,15 @@ def _identify(source: Path) -> tuple[str, str, tuple[str, ...]]:
 
 
 def _inspect_checkpoint(
-    source: Path, architecture: str | None, weights_key: str | None, declared: OutputContent | None
+    source: Path,
+    architecture: str | None,
+    weights_key: str | None,
+    head: str | None,
+    declared: OutputContent | None,
 ) -> SourceFacts:
     from ov_mobilenet.conversion.sources.pytorch import match_weights
 
-    matched = match_weights(source, architecture=architecture, weights_key=weights_key)
+    matched = match_weights(source, architecture=architecture, weights_key=weights_key, head=head)
     return SourceFacts(
         framework="pytorch",
         folder=source.parent,
@@ -200,6 +243,7 @@ def _inspect_checkpoint(
         output_kind=_checkpoint_output(matched.network.classes, declared, source),
         architecture=matched.network.architecture,
         width=matched.network.width,
+        scheme=torchvision_scheme(matched.network.architecture) if matched.has_torchvision_keys else None,
         warnings=matched.remarks(),
     )
 

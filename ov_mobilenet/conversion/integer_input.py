@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _LEVELS = 256
 # Least overlap of the normalised range of 0..255 with the range of the quantised input; calibration clips some values.
-_LEAST_OVERLAP = 0.75
+LEAST_OVERLAP = 0.75
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,7 @@ def remaining_normalisation(integers: IntegerInput, documented: Normalisation, p
     tolerance = integers.step * 1.001
     if all(abs(a - low) <= tolerance and abs(b - high) <= tolerance for a, b in normalised):
         return msgspec.structs.replace(documented, mean=(), scale=())
-    overlaps = [(min(b, high) - max(a, low)) / (max(b, high) - min(a, low)) for a, b in normalised]
-    if min(overlaps) < _LEAST_OVERLAP:
+    if min(overlap(ends, (low, high)) for ends in normalised) < LEAST_OVERLAP:
         raise ConversionError(
             "mean and scale contradict the quantisation of the network's input", where=path,
             expected=f"{integers}, as in the file",
@@ -101,6 +100,11 @@ def remaining_normalisation(integers: IntegerInput, documented: Normalisation, p
             fix="Omit them: the quantisation of the input normalises",
         )  # fmt: skip
     return documented
+
+
+def overlap(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """The part of two ranges that they have in common; not above 0 if it is empty."""
+    return (min(one[1], other[1]) - max(one[0], other[0])) / (max(one[1], other[1]) - min(one[0], other[0]))
 
 
 def accept_pixels(model: ov.Model, integers: IntegerInput, documented: Normalisation, path: Path) -> Normalisation:

@@ -1,13 +1,19 @@
-"""Compare the normalisation of a description with the one in its accuracy check."""
+"""Compare the normalisation of a description with its accuracy check, and with the one inside the graph."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ov_mobilenet.conversion.inner_normalisation import find_inner_normalisation
+from ov_mobilenet.conversion.local_network import LocalNetwork
+from ov_mobilenet.conversion.sources.frontend import read_unoptimised
+from ov_mobilenet.conversion.sources.onnx_data import data_files
 from ov_mobilenet.zoo.accuracy_check import DatasetConfig, NormalizationStep
 from ov_mobilenet.zoo.geometry import parse_numbers
 from ov_mobilenet.zoo.model import ModelConfig
 from ov_mobilenet.zoo.normalisation import Normalisation
+
+_GRAPHS = ("onnx", "tf", "tflite")  # Keras networks are refused or known by their layers
 
 
 def normalisation_warnings(config: ModelConfig, documented: Normalisation) -> list[str]:
@@ -32,6 +38,26 @@ def normalisation_warnings(config: ModelConfig, documented: Normalisation) -> li
                 f"source network uses {_numbers(checked)}"
             )
     return warnings
+
+
+def double_normalisation_warnings(network: LocalNetwork) -> list[str]:
+    """A warning if mean and scale of a description come on top of a normalisation inside the graph.
+
+    Raises:
+        ConversionError: OpenVINO cannot read the network.
+    """
+    documented = network.plan.normalisation
+    if not (documented.mean or documented.scale) or network.framework not in _GRAPHS:
+        return []
+    beside = data_files(network.path) if network.framework == "onnx" else ()
+    inner = find_inner_normalisation(read_unoptimised(network.path, beside))
+    if not inner or inner.suits(documented):
+        return []
+    low, high = inner.values_of(documented)
+    return [
+        f"{network.config.name}: mean and scale from model.yml come on top of a normalisation inside the graph "
+        f"({inner}): pixels 0..255 become {low:.4g}..{high:.4g}"
+    ]
 
 
 def combined_normalisation(dataset: DatasetConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:

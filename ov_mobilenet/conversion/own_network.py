@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+from ov_mobilenet.conversion.input_choice import Guess, InputChoice, choose_input
 from ov_mobilenet.conversion.inspection import SourceFacts
-from ov_mobilenet.conversion.integer_input import remaining_normalisation
 from ov_mobilenet.downloads import cache
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.layout import framework_layout, guess_layout
 from ov_mobilenet.zoo.description import Description
 from ov_mobilenet.zoo.geometry import Geometry, check_size, resize_whole_image
 from ov_mobilenet.zoo.labels import BACKGROUND_SETS, read_labels
-from ov_mobilenet.zoo.model import Checksum, Details, InputInfo, ModelFile
+from ov_mobilenet.zoo.model import Checksum, Details, HeadActivation, InputInfo, ModelFile
 from ov_mobilenet.zoo.normalisation import Normalisation
 from ov_mobilenet.zoo.output_kind import OutputContent, describe_content, kind_of
 
@@ -23,15 +23,6 @@ LABELS_FILE = "labels.txt"
 RESERVED_NAMES = ("model.yml", "accuracy-check.yml", LABELS_FILE)
 DEFAULT_SIDE = 224
 IMAGENET_SETS = {1000: "imagenet_1000_classes", 1001: "imagenet_1001_classes"}
-
-# The normalisation of the published networks of each framework; all of them take RGB.
-PRESETS: Mapping[str, Normalisation] = {
-    "torchvision": Normalisation(
-        mean=(123.675, 116.28, 103.53), scale=(58.395, 57.12, 57.375), reverse_input_channels=True
-    ),
-    "tensorflow": Normalisation(mean=(127.5,), scale=(127.5,), reverse_input_channels=True),
-    "keras-v3": Normalisation(reverse_input_channels=True),  # these networks rescale inside
-}
 
 
 @dataclass(frozen=True)
@@ -41,6 +32,8 @@ class UserChoices:
     Attributes:
         shape: shape of the network's input, in the network's own layout.
         layout: layout of the network's input.
+        preset: a name in `PRESETS`: normalisation, and the default of the geometry.
+        assume: `none` if the network takes pixels 0..255 without a normalisation.
         mean, scale: one number or three, in the network's channel order.
         reverse_input_channels: True if the network takes RGB.
         output_kind: what the network's output holds, see `zoo.output_kind`.
@@ -48,10 +41,13 @@ class UserChoices:
         geometry: crop and resize.
         width, classes: width multiplier and number of classes; only compared with the network's.
         weights_key: the entry of a PyTorch checkpoint that holds the weights.
+        head: the activation between the linear layers of a replaced classifier of PyTorch weights.
     """
 
     shape: tuple[int, ...] | None = None
     layout: str | None = None
+    preset: str | None = None
+    assume: Literal["none"] | None = None
     mean: tuple[float, ...] | None = None
     scale: tuple[float, ...] | None = None
     reverse_input_channels: bool | None = None
@@ -61,6 +57,7 @@ class UserChoices:
     width: float | None = None
     classes: int | None = None
     weights_key: str | None = None
+    head: HeadActivation | None = None
 
     def with_defaults(self, normalisation: Normalisation) -> UserChoices:
         """These choices; mean, scale and channel order that were not chosen are those of a normalisation."""
@@ -71,18 +68,6 @@ class UserChoices:
             scale=normalisation.scale if self.scale is None else self.scale,
             reverse_input_channels=normalisation.reverse_input_channels if reverse is None else reverse,
         )
-
-
-@dataclass(frozen=True)
-class Guess:
-    """A guessed property of the network: its name, its value, and the option that sets it."""
-
-    name: str
-    value: str
-    option: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.value} ({self.option})"
 
 
 @dataclass(frozen=True)
@@ -117,19 +102,26 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
     if facts.output is not None and facts.framework != "pytorch":
         guesses.append(Guess("output", facts.output, "--output"))
     layout = choices.layout or _guess_layout(facts, guesses)
+    _check_channels(facts, layout)
     shape = _shape(facts, choices, layout, guesses)
-    normalisation = _normalisation(facts, choices, guesses)
     if choices.output_kind is None:
         found = describe_content(facts.output_kind, facts.classes, facts.map_size)
-        guesses.append(Guess("output kind", found, "--output-kind"))
+        guesses.append(Guess("output kind", found, "--output-kind", True))
     is_classifier = kind_of(facts.output_kind) != "features"
     labels, labels_file = _labels(facts, choices, guesses) if is_classifier else (None, None)
     height, width = shape[layout.index("H")], shape[layout.index("W")]
-    geometry = choices.geometry
-    if geometry is None:
-        geometry = resize_whole_image(height, width)
-        guesses.append(Guess("geometry", f"the whole image, {geometry}", "--geometry"))
-    check_size(geometry, height, width)
+    if choices.geometry is not None:
+        check_size(choices.geometry, height, width)
+    chosen = choose_input(
+        facts,
+        preset=choices.preset,
+        assume=choices.assume,
+        mean=choices.mean,
+        scale=choices.scale,
+        reverse_input_channels=choices.reverse_input_channels,
+    )
+    guesses += chosen.guesses
+    geometry = choices.geometry or _default_geometry(chosen, facts, height, width, guesses)
     description = Description(
         name=name,
         framework=facts.framework,
@@ -139,13 +131,14 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
         architecture=facts.architecture,
         input=InputInfo(facts.input_name, shape, layout),
         output=facts.output,
-        normalisation=normalisation,
+        normalisation=chosen.normalisation,
         geometry=geometry,
         details=Details(
             classes=facts.classes if is_classifier else None,
             output=facts.output_kind,
             labels=labels,
             weights_key=choices.weights_key,
+            head=choices.head,
             background_class=0 if labels == IMAGENET_SETS[1001] else None,
         ),
         comments=tuple(f"Guessed: {guess}" for guess in guesses),
@@ -190,6 +183,19 @@ def _guess_layout(facts: SourceFacts, guesses: list[Guess]) -> str:
     return layout
 
 
+def _check_channels(facts: SourceFacts, layout: str) -> None:
+    """Check that the network takes colour images. Raises: UsageError."""
+    channels = dict(zip(layout, facts.shape, strict=True)).get("C", -1) if len(facts.shape) == 4 else -1
+    shape = list(facts.shape)
+    if channels not in (-1, 3) or (shape and len(shape) != 4):
+        grey = " (a network for grey images)" if 1 in (shape[1], shape[-1]) and len(shape) == 4 else ""
+        raise UsageError(
+            "the network does not take colour images", where=facts.folder / facts.network,
+            expected=f"an input of four dimensions, {layout}, with 3 channels", got=f"{shape}{grey}",
+            fix="Train or export it for RGB images; a layout that is guessed wrongly is set with --source-layout",
+        )  # fmt: skip
+
+
 def _shape(facts: SourceFacts, choices: UserChoices, layout: str, guesses: list[Guess]) -> tuple[int, ...]:
     if choices.shape is not None:
         if len(choices.shape) != 4 or choices.shape[layout.index("C")] != 3:
@@ -206,26 +212,18 @@ def _shape(facts: SourceFacts, choices: UserChoices, layout: str, guesses: list[
     return shape
 
 
-def _normalisation(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> Normalisation:
-    options = "--preset, --mean-values, --scale-values"
-    if choices.mean is None and choices.scale is None:
-        detail = f": {facts.integer_input}" if facts.integer_input else ""
-        guesses.append(Guess("normalisation", f"none, the network takes 0..255{detail}", options))
-    reverse = choices.reverse_input_channels
-    if reverse is None:
-        reverse = True
-        guesses.append(Guess("channel order", "RGB, so BGR pixels are reversed", "--no-reverse-input-channels"))
-    chosen = Normalisation(mean=choices.mean or (), scale=choices.scale or (), reverse_input_channels=reverse)
-    if facts.has_rescaling_layer and (chosen.mean or chosen.scale):
-        value = "as given, although a layer of the network rescales pixels; they may be normalised twice"
-        guesses.append(Guess("mean and scale", value, f"omit {options}"))
-    if facts.integer_input is None:
-        return chosen
-    remaining = remaining_normalisation(facts.integer_input, chosen, facts.folder / facts.network)
-    if remaining != chosen:
-        value = f"omitted, the quantisation of the input applies them: {facts.integer_input}"
-        guesses.append(Guess("mean and scale", value, options))
-    return remaining
+def _default_geometry(
+    chosen: InputChoice, facts: SourceFacts, height: int, width: int, guesses: list[Guess]
+) -> Geometry:
+    """The geometry of the preset; without one the whole image is resized."""
+    if chosen.preset is None:
+        geometry, reason = resize_whole_image(height, width), "the whole image, "
+    else:
+        geometry, reason = chosen.preset.geometry(height, width), ""
+    if not chosen.preset_is_chosen:
+        evidence = f", {facts.scheme.evidence}" if facts.scheme is not None else ""
+        guesses.append(Guess("geometry", f"{reason}{geometry}{evidence}", "--geometry", changes_answers=True))
+    return geometry
 
 
 def _labels(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> tuple[str | None, Path | None]:

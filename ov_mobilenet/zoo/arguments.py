@@ -48,6 +48,7 @@ class ConversionPlan(Struct, frozen=True, kw_only=True):
         normalisation: the normalisation to bake into the graph.
         model_name: architecture of a PyTorch state dict.
         weights_key: the entry of a PyTorch checkpoint that holds the weights; None to search for it.
+        head: the activation between the linear layers of a replaced classifier; None for any other classifier.
         compress_to_fp16: whether weights are stored as FP16; None if the arguments do not say so.
     """
 
@@ -58,6 +59,7 @@ class ConversionPlan(Struct, frozen=True, kw_only=True):
     normalisation: Normalisation = Normalisation()
     model_name: str | None = None
     weights_key: str | None = None
+    head: str | None = None
     compress_to_fp16: bool | None = None
 
 
@@ -92,6 +94,7 @@ def plan_conversion(config: ModelConfig) -> ConversionPlan:
         normalisation=_normalisation(mo, info.name),
         model_name=onnx.get("model-name"),
         weights_key=config.details.weights_key,
+        head=config.details.head,
         compress_to_fp16=_compress(mo),
     )
 

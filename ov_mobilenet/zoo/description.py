@@ -52,6 +52,7 @@ def model_yml(description: Description) -> str:
         "output": description.details.output,
         "labels": description.details.labels,
         "weights_key": description.details.weights_key,
+        "head": description.details.head,
     }
     content: dict[str, Any] = {
         "description": f"{description.name}, a network of the user's own.",

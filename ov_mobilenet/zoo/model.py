@@ -6,7 +6,7 @@ The schema is the Open Model Zoo's; additions of this toolkit are marked "Extens
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -17,6 +17,8 @@ PositiveInt = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
 
+HeadActivation = Literal["none", "relu", "relu6", "hardswish", "silu", "gelu", "tanh"]
+HEAD_ACTIVATIONS: tuple[HeadActivation, ...] = get_args(HeadActivation)
 CONVERTIBLE_FRAMEWORKS = ("onnx", "tf", "pytorch", "tflite", "keras")
 REFUSED_FRAMEWORKS = {
     "caffe": "OpenVINO removed its Caffe frontend in 2024.0; convert the network to ONNX first",
@@ -126,6 +128,7 @@ class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         notes: sentences for the model card.
         least_side: smallest documented height and width of the input, in pixels.
         weights_key: the entry of a PyTorch checkpoint that holds the weights, if there are several.
+        head: the activation between the linear layers of a replaced classifier of PyTorch weights.
     """
 
     classes: PositiveInt | None = None
@@ -138,6 +141,7 @@ class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     notes: tuple[str, ...] = ()
     least_side: PositiveInt | None = None
     weights_key: str | None = None
+    head: HeadActivation | None = None
 
 
 class ModelConfig(Struct, frozen=True, kw_only=True):

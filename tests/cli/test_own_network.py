@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,18 +85,23 @@ def test_the_written_description_gives_the_same_ir(tmp_path: Path, capsys: Captu
 
 
 def test_guesses_are_reported(tmp_path: Path, capsys: Capture) -> None:
-    assert main(source("mine", sign_network(".onnx"), tmp_path)) == 0
+    arguments = source("mine", sign_network(".onnx"), tmp_path, "--assume", "none")
+    assert main(arguments) == 0
     err = capsys.readouterr().err
     for what, option in (
         ("layout: NCHW", "--source-layout"),
-        ("normalisation: none, the network takes 0..255", "--preset, --mean-values, --scale-values"),
         ("channel order: RGB", "--no-reverse-input-channels"),
         ("output kind: logits", "--output-kind"),
         ("labels: none", "--labels"),
         ("geometry: the whole image, resize 128", "--geometry"),
     ):
         assert any(what in line and f"({option})" in line for line in err.splitlines()), what
-    assert main([*source("mine", sign_network(".onnx"), tmp_path), "-q"]) == 0
+    # -q hides the notes, but no guess that changes answers.
+    assert main([*arguments, "-q"]) == 0
+    kept = [line.split(":")[1].strip() for line in capsys.readouterr().err.splitlines()]
+    assert kept == ["output kind", "channel order", "geometry"]
+    decided = ["--geometry", "resize 128", "--output-kind", "logits", "--no-reverse-input-channels"]
+    assert main([*arguments, "-q", *decided]) == 0
     assert capsys.readouterr().err == ""
 
 
@@ -131,7 +137,7 @@ def test_normalisation_and_geometry_of_another_model_are_the_defaults(tmp_path: 
 def test_another_input_shape(tmp_path: Path, capsys: Capture) -> None:
     arguments = source("mine", sign_network(".onnx"), tmp_path, "--preset", "tensorflow")
     assert main([*arguments, "--input-shape", "2,3,160,192"]) == 0
-    assert "geometry: the whole image, resize 160x192" in capsys.readouterr().err
+    capsys.readouterr()
     facts = tmp_path / "public" / "mine" / "FP32" / "mine.xml"
     assert main(["info", str(facts), "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["inputs"][0]["shape"] == "[2,3,160,192]"
@@ -159,7 +165,7 @@ def test_another_input_shape(tmp_path: Path, capsys: Capture) -> None:
         (["--scale-values", "1e39"], "invalid --scale-values"),
         (["--mean-values", "nan"], "invalid --mean-values"),
         (["--name", "mine.xml"], "--source requires --name"),
-        (["--name", SAMPLE], "is taken by another model"),
+        (["--name", SAMPLE, "--assume", "none"], "is taken by another model"),
         (["--source", ""], "the path is empty"),
         (["--batch", "4097"], "invalid --batch"),
         (["--input-shape", "1,3,8193,224"], "invalid --input-shape"),
@@ -271,7 +277,7 @@ def test_a_file_name_that_is_not_allowed_in_a_description(name: str, tmp_path: P
 def test_extensions_of_checkpoints(suffix: str, tmp_path: Path, capsys: Capture) -> None:
     pytest.importorskip("torch")
     shutil.copy(sign_network(".pth"), tmp_path / f"net{suffix}")
-    assert main([*source("mine", tmp_path / f"net{suffix}", tmp_path / "out"), "--dry-run"]) == 0
+    assert main([*source("mine", tmp_path / f"net{suffix}", tmp_path / "out"), "--assume", "none", "--dry-run"]) == 0
     assert "guess: architecture: mobilenet_v1, width 0.25" in capsys.readouterr().err
 
 
@@ -284,9 +290,9 @@ def test_a_verification_with_matched_keys_reports_its_limits(tmp_path: Path, cap
     err = capsys.readouterr().err
     assert err.count("matched by shape and order") == 1
     assert err.count("not covered: padding, activations and batch-norm epsilon") == 2  # FP16 and FP32
-    assert main([*arguments, "--dry-run"]) == 0
+    assert main([*arguments, "--preset", "tensorflow", "--dry-run"]) == 0
     assert capsys.readouterr().err.count("matched by shape and order") == 1
-    small_one = ["--input-shape", "1,3,64,64", "--precisions", "FP32"]
+    small_one = ["--input-shape", "1,3,64,64", "--precisions", "FP32", "--assume", "none"]
     assert main([*source("own", sign_network(".pth"), tmp_path / "out"), "--verify", *small_one]) == 0
     assert "not covered" not in capsys.readouterr().err
 
@@ -402,6 +408,73 @@ def test_keras_files_and_saved_models(kind: str, tmp_path: Path, capsys: Capture
 
 
 @pytest.mark.full
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("MobileNet", "published.h5"),
+        ("MobileNetV2", "compiled.weights.h5"),
+        ("MobileNetV2", "WHOLE.H5"),
+        ("MobileNetV2", "WHOLE.KERAS"),
+        ("MobileNetV2", "net.tflite"),
+        ("MobileNetV2", "folder"),
+        ("MobileNetV3Small", "published.h5"),
+        ("MobileNetV3Small", "net.tflite"),
+    ],
+)
+def test_networks_of_keras_need_no_preset(name: str, kind: str, tmp_path: Path, capsys: Capture) -> None:
+    keras = pytest.importorskip("keras")
+    import keras_networks
+
+    halves = not name.startswith("MobileNetV3")
+    options: dict[str, Any] = {"alpha": 0.5} if halves else {}
+    network = keras_networks.build(name, 96, classes=5, **options)
+    path = tmp_path / kind
+    if kind == "published.h5":
+        keras_networks.write_published(network, path)
+    elif kind == "compiled.weights.h5":
+        network.compile("adam", "sparse_categorical_crossentropy")
+        before = network.get_weights()
+        network.fit(np.zeros((2, 96, 96, 3)), np.zeros(2), verbose=0)  # so that the optimizer has a state
+        network.set_weights(before)
+        network.save_weights(path)
+    elif kind == "net.tflite":
+        import tensorflow as tf
+
+        path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+    elif kind == "folder":
+        network.export(path, verbose=False)
+    else:
+        network.save(path.with_suffix(path.suffix.lower()))
+        path.with_suffix(path.suffix.lower()).rename(path)
+    shape = ["--input-shape", "1,96,96,3"] if kind.endswith("h5") and kind != "WHOLE.H5" else []
+    assert main(source("x", path, tmp_path / "out", *shape)) == 0
+    err = capsys.readouterr().err
+    inside = "normalisation: none, the network takes 0..255: inside the graph: x/127.5 - 1"
+    assert ("normalisation: tensorflow, layer names of Keras" if halves else inside) in err
+    assert f"geometry: {'crop 0.875, resize 96' if halves else 'resize 110, crop 96'}, layer names of Keras" in err
+    frames = keras_networks.frames(6, 96, seed=3)
+    expected = network.predict(keras_networks.as_input(frames, halves=halves), verbose=0)
+    xml = tmp_path / "out" / "public" / "x" / "FP32" / "x.xml"
+    answer = ovm.load_classifier(xml, device="CPU", inference_precision="f32").probabilities(frames)
+    assert np.abs(answer - expected).max() < 3e-5
+    keras.backend.clear_session()
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["MobileNet", "MobileNetV2"])
+def test_a_saved_model_that_keras_did_not_export_names_the_way(name: str, tmp_path: Path, capsys: Capture) -> None:
+    keras = pytest.importorskip("keras")
+    tf = pytest.importorskip("tensorflow")
+    network = getattr(keras.applications, name)(input_shape=(96, 96, 3), weights=None, alpha=0.35, classes=5)
+    tf.saved_model.save(network, str(tmp_path / "net"))
+    assert main(source("x", tmp_path / "net", tmp_path / "out")) == 1
+    assert "write it with model.export(FOLDER) instead of tf.saved_model.save" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.full
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_input_size_of_keras_weights_is_guessed(tmp_path: Path, capsys: Capture) -> None:
     pytest.importorskip("keras")
@@ -418,7 +491,7 @@ def test_the_input_size_of_keras_weights_is_guessed(tmp_path: Path, capsys: Capt
 @pytest.mark.full
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("nested", [False, True])
-def test_mean_and_scale_for_a_network_with_a_rescaling_layer_are_reported(
+def test_mean_and_scale_for_a_network_with_a_rescaling_layer_are_refused(
     nested: bool, tmp_path: Path, capsys: Capture
 ) -> None:
     keras = pytest.importorskip("keras")
@@ -430,7 +503,11 @@ def test_mean_and_scale_for_a_network_with_a_rescaling_layer_are_reported(
     network = keras.Sequential([keras.Input((32, 32, 3)), inside]) if nested else inside
     network.save(tmp_path / "net.keras")
     arguments = [*source("mine", tmp_path / "net.keras", tmp_path / "out"), "--dry-run"]
-    assert main([*arguments, "--preset", "tensorflow"]) == 0
-    assert "a layer of the network rescales pixels" in capsys.readouterr().err
-    assert main([*arguments, "--preset", "keras-v3"]) == 0
-    assert "rescales pixels" not in capsys.readouterr().err
+    for outer in (["--preset", "tensorflow"], ["--scale-values", "255"]):
+        assert main([*arguments, *outer]) == 2
+        err = capsys.readouterr().err
+        assert "already normalises its input" in err
+        assert "inside the graph: x/127.5 - 1" in err
+    for allowed in (["--preset", "keras-v3"], ["--assume", "none"], []):
+        assert main([*arguments, *allowed]) == 0
+    assert "normalisation: none, the network takes 0..255: inside the graph: x/127.5 - 1" in capsys.readouterr().err

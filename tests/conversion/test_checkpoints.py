@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import pathlib
+import types
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ov_mobilenet.conversion.architectures import MobileNetSpec, build
@@ -163,11 +167,106 @@ def test_broken_safetensors_are_errors(content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_that_would_run_code_is_refused_with_a_fix(tmp_path: Path) -> None:
-    path = saved({"state_dict": weights(), "args": argparse.Namespace(lr=0.1)}, tmp_path / "net.pth")
-    with pytest.raises(ConversionError, match=r"would run code of argparse\.Namespace.*torch\.save\(model\.state_dict"):
+    path = saved({"state_dict": weights(), "args": types.SimpleNamespace(lr=0.1)}, tmp_path / "net.pth")
+    with pytest.raises(
+        ConversionError, match=r"would run code of types\.SimpleNamespace.*torch\.save\(model\.state_dict"
+    ):
         match_weights(path)
     with pytest.raises(ConversionError, match=r"cannot be loaded.*torch\.save\(model\.state_dict"):
         match_weights(saved(torch.nn.Conv2d(1, 1, 1), tmp_path / "module.pth"))
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize(
+    "beside",
+    [
+        argparse.Namespace(lr=0.1, data=pathlib.Path("images"), best=np.float64(0.5)),
+        pathlib.PurePosixPath("images"),
+        pathlib.PureWindowsPath("images"),
+        {"best": np.float64(0.5), "epoch": np.int64(3), "name": np.str_("run"), "done": np.bool_(True)},
+    ],
+)
+def test_harmless_types_beside_the_weights_are_ignored(beside: object, legacy: bool, tmp_path: Path) -> None:
+    path = tmp_path / "net.pth"
+    torch.save({"state_dict": weights(), "args": beside}, path, _use_new_zipfile_serialization=not legacy)
+    answers_like(path, weights())
+    with pytest.raises(Exception, match="Weights only load failed"):  # the types are allowed for our reading only
+        torch.load(path, weights_only=True)
+
+
+def test_paths_of_other_systems_and_versions_are_ignored(tmp_path: Path) -> None:
+    """A pickle names the class of the path: the other system's, and another module in Python 3.13."""
+    path = tmp_path / "net.pth"
+    torch.save({"state_dict": weights(), "args": pathlib.PurePosixPath("images")}, path, pickle_protocol=2)
+    content = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    assert b"cpathlib\nPurePosixPath\n" in content
+    for name in (b"cpathlib\nWindowsPath\n", b"cpathlib._local\nPosixPath\n"):
+        with zipfile.ZipFile(path, "w") as archive:
+            for entry, data in entries.items():
+                archive.writestr(entry, data.replace(b"cpathlib\nPurePosixPath\n", name))
+        answers_like(path, weights())
+
+
+HEADS: dict[str, tuple[str, str | None, Callable[[int], Any]]] = {
+    "one layer": ("mobilenet_v2", None, lambda n: torch.nn.Linear(n, 5)),
+    "after dropout": ("mobilenet_v2", None, lambda n: torch.nn.Sequential(
+        torch.nn.Identity(), torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Linear(n, 5)))),
+    "at place 3": ("mobilenet_v2", None, lambda n: torch.nn.Sequential(
+        torch.nn.Identity(), torch.nn.Identity(), torch.nn.Dropout(), torch.nn.Linear(n, 5))),
+    "V3, one layer": ("mobilenet_v3_small", None, lambda n: torch.nn.Linear(n, 5)),
+    "two layers": ("mobilenet_v2", "relu", lambda n: torch.nn.Sequential(
+        torch.nn.Dropout(), torch.nn.Linear(n, 32), torch.nn.ReLU(), torch.nn.Dropout(), torch.nn.Linear(32, 5))),
+    "three layers": ("mobilenet_v2", "gelu", lambda n: torch.nn.Sequential(
+        torch.nn.Linear(n, 32), torch.nn.GELU(), torch.nn.Linear(32, 16), torch.nn.GELU(), torch.nn.Linear(16, 5))),
+    "no activation": ("mobilenet_v2", "none", lambda n: torch.nn.Sequential(
+        torch.nn.Linear(n, 32), torch.nn.Linear(32, 5))),
+    # Its keys and its number of layers are those of the published network, but its activation is not.
+    "V3, published keys": ("mobilenet_v3_small", "relu", lambda n: torch.nn.Sequential(
+        torch.nn.Linear(n, 96), torch.nn.ReLU(), torch.nn.Dropout(), torch.nn.Linear(96, 5))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_replaced_heads(kind: str, suffix: str, tmp_path: Path) -> None:
+    architecture, activation, make = HEADS[kind]
+    torch.manual_seed(4)
+    module = build(SMALLEST[architecture])
+    layers = [layer for layer in module.classifier if isinstance(layer, torch.nn.Linear)]
+    module.classifier = make(layers[0].in_features)
+    path = tmp_path / f"net{suffix}"
+    if suffix == ".pth":
+        torch.save(module.state_dict(), path)
+    else:
+        pytest.importorskip("safetensors.torch").save_file(module.state_dict(), path)
+    if activation is not None:
+        with pytest.raises(ConversionError, match=r"linear layers.*does not tell the activation.*--head none, relu"):
+            match_weights(path)
+    else:
+        with pytest.raises(ConversionError, match=r"one linear layer.*Omit --head"):
+            match_weights(path, head="relu")
+    matched = match_weights(path, head=activation)
+    assert (matched.network.classes, matched.has_torchvision_keys) == (5, True)
+    image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = module.eval()(image)
+        assert torch.equal(load_module(matched, path)(image), expected)
+        if activation in ("relu", "gelu"):  # the activation matters, so guessing it would be wrong
+            assert not torch.allclose(load_module(match_weights(path, head="tanh"), path)(image), expected, rtol=1e-3)
+
+
+def test_heads_with_other_layers_are_refused(tmp_path: Path) -> None:
+    tensors = weights()
+    for extra in ({"classifier.2.weight": torch.ones(5), "classifier.2.bias": torch.zeros(5)},
+                  {"classifier.4.weight": torch.ones(5, 7), "classifier.4.bias": torch.ones(5)}):  # fmt: skip
+        path = saved({**tensors, **extra}, tmp_path / "net.pth")
+        with pytest.raises(ConversionError):
+            load_module(match_weights(path), path)
+    with pytest.raises(ConversionError, match="--head is for a classifier of several linear layers"):
+        others = {key.replace("features.", "layers."): value for key, value in tensors.items()}
+        match_weights(saved(others, tmp_path / "net.pth"), head="relu")
 
 
 def test_a_torchscript_program_is_reported_as_such(tmp_path: Path) -> None:

@@ -125,11 +125,13 @@ def test_the_ir_gives_the_same_answers_as_torch(
     source = export(tuned, name)
     shape = [] if name.endswith(".onnx") else ["--input-shape", f"1,3,{SIDE},{SIDE}"]
     code = main([
-        "convert", "--source", str(source), "--name", "mine", "-o", str(tmp_path), "--preset", "torchvision",
+        "convert", "--source", str(source), "--name", "mine", "-o", str(tmp_path),
         "--labels", str(tuned.folder / "labels.txt"), "--geometry", f"resize {SIDE}", *shape,
     ])  # fmt: skip
     err = capsys.readouterr().err
     assert code == 0, err
+    evidence = "tensor names" if name.endswith(".onnx") else "key names"
+    assert f"guess: normalisation: torchvision, {evidence} of torchvision and architecture mobilenet_v2" in err
     if not name.endswith(".onnx"):
         assert "guess: architecture: mobilenet_v2, width 0.5 (--architecture, --width)" in err
     xml = tmp_path / "public" / "mine" / "FP32" / "mine.xml"

@@ -7,17 +7,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.conversion.architectures.blocks import ARCHITECTURES
-from ov_mobilenet.conversion.architectures.weights import MobileNetSpec, identify, networks_with_shapes, spec_of
+from ov_mobilenet.conversion.architectures.blocks import ARCHITECTURES, backbone
+from ov_mobilenet.conversion.architectures.weights import (
+    MobileNetSpec,
+    identify,
+    networks_with_shapes,
+    replaced_head,
+    spec_of,
+)
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["ARCHITECTURES", "MobileNetSpec", "build", "identify", "networks_with_shapes", "spec_of"]
+__all__ = ["ARCHITECTURES", "MobileNetSpec", "build", "identify", "networks_with_shapes", "replaced_head", "spec_of"]
 
 
 def build(network: MobileNetSpec) -> torch.nn.Module:
     """Build the torch module with untrained weights."""
+    module = _published(network)
+    if network.head is not None:
+        from ov_mobilenet.conversion.architectures.replaced_head import build_head
+
+        features = backbone(network.architecture, network.width).features
+        module.classifier = build_head(network.head, features, network.classes)
+    return module
+
+
+def _published(network: MobileNetSpec) -> torch.nn.Module:
     if network.architecture == "mobilenet_v1":
         from ov_mobilenet.conversion.architectures.mobilenet_v1 import MobileNetV1
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from ov_mobilenet.conversion.architectures.blocks import Block, backbone
+from ov_mobilenet.conversion.architectures.replaced_head import ReplacedHead, linear_layers
 from ov_mobilenet.errors import ConversionError
 
 Shape = tuple[int, ...]
@@ -46,12 +47,14 @@ class MobileNetSpec(Struct, frozen=True, kw_only=True):
         width: width multiplier.
         classes: number of classes.
         hidden: features of the first layer of V3's classifier; 0 for V1 and V2.
+        head: the classifier, if it is not the published one.
     """
 
     architecture: str
     width: float
     classes: int
     hidden: int = 0
+    head: ReplacedHead | None = None
 
 
 def identify(shapes: Mapping[str, Shape]) -> MobileNetSpec | None:
@@ -118,6 +121,58 @@ def networks_with_shapes(architecture: str, shapes: Iterable[Shape]) -> Iterator
         if len(rest) == 1 and rest[0][1] == inputs and not wanted - given and rest[0][0] <= MAX_CLASSES:
             yield MobileNetSpec(architecture=architecture, width=width, classes=rest[0][0], hidden=structure.hidden)
             return
+
+
+def replaced_head(
+    architecture: str, shapes: Mapping[str, Shape], *, in_order: bool
+) -> tuple[MobileNetSpec, tuple[str, ...]] | None:
+    """The network of a state dict with torchvision's keys up to the classifier, and linear layers of any name after it.
+
+    Args:
+        architecture: one of `ARCHITECTURES`.
+        shapes: shapes of all tensors.
+        in_order: as for `linear_layers`.
+
+    Returns:
+        The network, without the activation of its classifier, and the names of the linear layers; None if the state
+        dict does not belong to this architecture, or has other layers.
+    """
+    features = {key: shape for key, shape in shapes.items() if key.startswith("features.")}
+    nearest, mismatch = _nearest(architecture, features)
+    wanted = {key for key in weight_channels(nearest) if key.startswith("features.")}
+    if mismatch is not None or wanted != {key for key, shape in features.items() if len(shape) in (2, 4)}:
+        return None
+    rest = {key: shape for key, shape in shapes.items() if key not in features}
+    pooled = backbone(architecture, nearest.width).features
+    modules = linear_layers(rest, pooled, in_order=in_order)
+    if modules is None:
+        return None
+    sizes = [shapes[f"{module}.weight"][0] for module in modules]
+    head = ReplacedHead(hidden=tuple(sizes[:-1]))
+    spec = MobileNetSpec(architecture=architecture, width=nearest.width, classes=sizes[-1], head=head)
+    return (spec, modules) if max(sizes) <= MAX_CLASSES and max((*head.hidden, 0)) <= MAX_HIDDEN else None
+
+
+def has_backbone(architecture: str, convolutions: Iterable[Channels]) -> bool:
+    """Whether the convolutions of an architecture, at one of its widths, are among given ones.
+
+    Args:
+        architecture: one of `ARCHITECTURES`.
+        convolutions: output channels and input channels per group, of the classifier and other layers as well.
+    """
+    given = Counter(convolutions)
+    stems = {outputs for outputs, inputs in given if inputs == 3}
+    for width in _WIDTHS:
+        structure = backbone(architecture, width)
+        if structure.stem not in stems:
+            continue
+        network = MobileNetSpec(architecture=architecture, width=width, classes=1, hidden=structure.hidden)
+        channels = weight_channels(network)
+        channels.pop(_head(architecture))
+        channels.pop(_HIDDEN, None)
+        if not Counter(channels.values()) - given:
+            return True
+    return False
 
 
 def weight_channels(network: MobileNetSpec) -> dict[str, Channels]:

@@ -10,6 +10,7 @@ is not in the tables below, which hold plain arithmetic on images, is refused an
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,14 @@ def rescales(config: dict[str, Any]) -> bool:
     """Whether the model, or a model nested in it, has a layer that rescales pixels."""
     layers = _inner_layers(config)
     return any(layer.get("class_name") in ("Rescaling", "Normalization") or rescales(layer) for layer in layers)
+
+
+def layer_names(config: dict[str, Any]) -> Iterator[str]:
+    """The names of all layers, including those of nested models."""
+    for layer in _inner_layers(config):
+        inner = layer.get("config")
+        yield str(inner.get("name", "") if isinstance(inner, dict) else "")
+        yield from layer_names(layer)
 
 
 def _inner_layers(config: dict[str, Any]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from ov_mobilenet.conversion.keras_files.architectures import (
     canonical_layers,
     identify,
 )
-from ov_mobilenet.conversion.keras_files.config import checked_config, classes, input_shape, rescales
+from ov_mobilenet.conversion.keras_files.config import checked_config, classes, input_shape, layer_names, rescales
 from ov_mobilenet.conversion.keras_files.hdf5 import MAX_BYTES, Hdf5Contents, Variable, read_hdf5
 from ov_mobilenet.errors import ConversionError
 
@@ -50,6 +50,7 @@ class KerasDescription:
         input_shape: `(N, H, W, C)` of a full model, -1 for dynamic dimensions; None if the file has no shape, such as a
             weights file.
         rescales: whether the network takes pixels 0..255 without mean and scale; None if unknown.
+        layers: names of the layers of a full model, and of models nested in it.
     """
 
     architecture: KerasNetworkName | None
@@ -57,6 +58,7 @@ class KerasDescription:
     classes: int | None
     input_shape: tuple[int, ...] | None
     rescales: bool | None
+    layers: tuple[str, ...] = ()
 
 
 def is_keras_file(path: Path | str) -> bool:
@@ -76,16 +78,18 @@ def describe_keras(path: Path) -> KerasDescription:
     if found is not None:
         return KerasDescription(found.name, found.width, found.classes, None, found.name.startswith("MobileNetV3"))
     config = file.config or {}
-    return KerasDescription(None, None, classes(config), input_shape(config), rescales(config) or None)
+    names = tuple(layer_names(config))
+    return KerasDescription(None, None, classes(config), input_shape(config), rescales(config) or None, names)
 
 
 def read_keras_file(path: Path) -> KerasFile:
     """Read and check a Keras file, a full model or weights. Raises: see `describe_keras`."""
-    if path.name.endswith(".keras"):
+    name = path.name.lower()
+    if name.endswith(".keras"):
         text, weights = _members(path)
         config, contents = checked_config(text, path, archive=True), read_hdf5(weights, path)
         return KerasFile({}, None, config, contents)
-    if not path.name.endswith((".h5", ".hdf5")):
+    if not name.endswith((".h5", ".hdf5")):
         raise ConversionError("not a Keras file", where=path, expected="a name that ends in .keras, .h5 or .weights.h5")
     contents = read_hdf5(path, path)
     if contents.model_config is not None:

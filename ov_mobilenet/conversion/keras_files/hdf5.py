@@ -131,6 +131,8 @@ def _layers(file: Any, tensors: Mapping[str, NDArray[np.generic]], where: Path) 
     if "layer_names" in file.attrs or "layer_names0" in file.attrs:
         found = {name: tuple(_legacy_variables(file, name, tensors)) for name in _names(file, "layer_names")}
     else:
+        # Keras saves the state of the optimizer with the weights of a compiled model.
+        tensors = {path: values for path, values in tensors.items() if not path.startswith("optimizer/")}
         found = {}
         for path in tensors:
             owner, _, _ = path.rpartition("/")

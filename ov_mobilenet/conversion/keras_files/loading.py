@@ -192,7 +192,8 @@ def _full_model(file: KerasFile, path: Path) -> Any:
     import keras
 
     try:
-        network = keras.models.load_model(path, compile=False, safe_mode=True)
+        with _lower_case_ending(path) as plain:
+            network = keras.models.load_model(plain, compile=False, safe_mode=True)
     except _FAILURES as error:
         raise _unbuildable(path, error) from error
     # Keras matches weights by position. If the file contains every weight, bit for bit, none of them still has its
@@ -205,6 +206,16 @@ def _full_model(file: KerasFile, path: Path) -> Any:
             expected=len(network.weights), got=len(network.weights) - unassigned.total(),
         )  # fmt: skip
     return network
+
+
+@contextmanager
+def _lower_case_ending(path: Path) -> Iterator[Path]:
+    """The file, or a copy: Keras knows files by their ending, in lower case."""
+    if path.suffix == path.suffix.lower():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="ov-mobilenet-") as folder:
+        yield Path(shutil.copyfile(path, Path(folder) / f"network{path.suffix.lower()}"))
 
 
 def _fingerprint(values: NDArray[np.generic]) -> tuple[tuple[int, ...], bytes]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ov_mobilenet.conversion.sources.checkpoint_types import harmless_types
 from ov_mobilenet.errors import ConversionError, MissingDependencyError, install_extra
 
 SAVE_AGAIN = "Save only the weights: torch.save(model.state_dict(), PATH)"
@@ -55,7 +56,7 @@ def _load_pickle(path: Path) -> Any:
     import torch
 
     try:
-        with warnings.catch_warnings():
+        with harmless_types(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # warnings about pickle protocols; only errors matter
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

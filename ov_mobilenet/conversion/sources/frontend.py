@@ -30,14 +30,36 @@ def convert_file(path: Path, beside: Iterable[str] = ()) -> ov.Model:
         return run_converter(plain, path)
 
 
+def read_unoptimised(path: Path, beside: Iterable[str] = ()) -> ov.Model:
+    """Read a network file or folder as its frontend does, without the optimisations of a conversion.
+
+    Args:
+        beside: as for `convert_file`.
+
+    Raises:
+        ConversionError: OpenVINO cannot read it.
+    """
+    import openvino as ov
+
+    with path_without_commas(path, beside) as plain:
+        try:
+            return ov.Core().read_model(plain)
+        except RuntimeError as error:
+            raise unreadable(path, error) from error
+
+
 @contextmanager
 def path_without_commas(path: Path, beside: Iterable[str] = ()) -> Iterator[Path]:
-    """A path without commas to the same file or folder: OpenVINO's converters split paths at commas."""
-    if "," not in str(path):
+    """A path that OpenVINO reads to the same file or folder: without commas, with a lower-case ending.
+
+    Its converters split paths at commas, and its frontends know files by their ending.
+    """
+    ending = path.suffix if path.is_file() else ""
+    if "," not in str(path) and ending == ending.lower():
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="ov-mobilenet-") as folder:
-        network = Path(folder) / path.name.replace(",", "_")
+        network = Path(folder) / (path.name.replace(",", "_").removesuffix(ending) + ending.lower())
         try:
             network.symlink_to(path.absolute(), target_is_directory=path.is_dir())
             for name in beside:  # copied: OpenVINO does not follow links that lead out of the network's folder

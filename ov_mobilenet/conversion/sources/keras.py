@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,25 +31,56 @@ def read_keras(plan: ConversionPlan, path: Path) -> ov.Model:
         ConversionError: the file is broken or unsafe, or holds the weights of an unknown network.
         MissingDependencyError: tensorflow is not installed.
     """
+    with frozen_graph(plan, path) as graph:
+        return graph.read()
+
+
+@dataclass(frozen=True)
+class FrozenGraph:
+    """A Keras network as a TensorFlow graph in a temporary file.
+
+    Attributes:
+        path: the temporary file.
+        source: the Keras file, for messages.
+        input_name, output_name: the names that the converted network has.
+    """
+
+    path: Path
+    source: Path
+    input_name: str
+    output_name: str
+
+    def read(self) -> ov.Model:
+        """Convert the graph. Raises: ConversionError."""
+        try:
+            model = run_converter(self.path, self.source)
+        except ConversionError as error:
+            raise ConversionError(error.what, where=self.source) from error
+        _rename_operations(model)
+        model.inputs[0].set_names({self.input_name})
+        model.outputs[0].set_names({self.output_name})
+        return model
+
+
+@contextmanager
+def frozen_graph(plan: ConversionPlan, path: Path) -> Iterator[FrozenGraph]:
+    """The network of a Keras file as a graph. Raises: see `read_keras`."""
     from ov_mobilenet.conversion.keras_files.loading import keras_settings, load_network
 
     network, architecture = load_network(plan, path)
     if architecture is not None and architecture.name in _OUTPUTS:
         _check_not_normalised(plan, path)
+    known = _OUTPUTS.get(architecture.name) if architecture is not None else None
     with keras_settings(path), tempfile.TemporaryDirectory() as folder:
         # Through a frozen graph: when OpenVINO converts a Keras model in memory, names depend on global counters.
         graph = Path(folder) / "network.pb"
         graph.write_bytes(_frozen(network, path))
-        try:
-            model = run_converter(graph, path)
-        except ConversionError as error:
-            raise ConversionError(error.what, where=path) from error
-    _rename_operations(model)
-    known = _OUTPUTS.get(architecture.name) if architecture is not None else None
-    name = plan.input.name or (_INPUT if known else network.inputs[0].name)
-    model.inputs[0].set_names({name})
-    model.outputs[0].set_names({plan.output or known or network.layers[-1].name})
-    return model
+        yield FrozenGraph(
+            graph,
+            path,
+            plan.input.name or (_INPUT if known else network.inputs[0].name),
+            plan.output or known or network.layers[-1].name,
+        )
 
 
 def _check_not_normalised(plan: ConversionPlan, path: Path) -> None:

@@ -52,7 +52,7 @@ def read_pytorch(plan: ConversionPlan, path: Path) -> ov.Model:
 
 def match_plan(plan: ConversionPlan, path: Path) -> MatchedWeights:
     """The weights for a conversion plan. Raises: see `match_weights`."""
-    return match_weights(path, architecture=plan.model_name or "", weights_key=plan.weights_key)
+    return match_weights(path, architecture=plan.model_name or "", weights_key=plan.weights_key, head=plan.head)
 
 
 def load_module(matched: MatchedWeights, path: Path) -> torch.nn.Module:
@@ -75,7 +75,9 @@ def load_module(matched: MatchedWeights, path: Path) -> torch.nn.Module:
     return module.eval()
 
 
-def match_weights(path: Path, *, architecture: str | None = None, weights_key: str | None = None) -> MatchedWeights:
+def match_weights(
+    path: Path, *, architecture: str | None = None, weights_key: str | None = None, head: str | None = None
+) -> MatchedWeights:
     """Find the weights of a checkpoint and their module; see `weight_matching.match_checkpoint`.
 
     Raises:
@@ -90,7 +92,7 @@ def match_weights(path: Path, *, architecture: str | None = None, weights_key: s
         ) from error
     from ov_mobilenet.conversion.sources.weight_matching import match_checkpoint
 
-    return match_checkpoint(path, architecture=architecture, weights_key=weights_key)
+    return match_checkpoint(path, architecture=architecture, weights_key=weights_key, head=head)
 
 
 def _check_tensors(state: Mapping[str, Any], path: Path) -> None:

@@ -22,4 +22,12 @@ def read_tensorflow(plan: ConversionPlan, path: Path) -> ov.Model:
             expected="a SavedModel folder" if plan.source.folder else "a frozen graph file",
             got="a folder" if path.is_dir() else "a file",
         )
-    return convert_file(path)
+    try:
+        return convert_file(path)
+    except ConversionError as error:
+        if path.is_dir():
+            raise ConversionError(
+                error.what, where=path,
+                fix="If it is a Keras model, write it with model.export(FOLDER) instead of tf.saved_model.save",
+            ) from error  # fmt: skip
+        raise

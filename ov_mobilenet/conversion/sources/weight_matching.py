@@ -8,17 +8,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ov_mobilenet.conversion.architectures import (
     ARCHITECTURES,
     MobileNetSpec,
     build,
     identify,
     networks_with_shapes,
+    replaced_head,
     spec_of,
 )
+from ov_mobilenet.conversion.architectures.blocks import backbone
 from ov_mobilenet.conversion.sources.checkpoint import StateDict, read_state_dicts
 from ov_mobilenet.conversion.sources.key_matching import AmbiguousKeysError, match_keys
 from ov_mobilenet.errors import ConversionError
+from ov_mobilenet.zoo.model import HEAD_ACTIVATIONS
 
 EXPORT_INSTEAD = "Export the network to ONNX and convert that"
 MIN_LAYERS = 25  # fewer than the smallest of the modules has
@@ -42,6 +47,11 @@ class MatchedWeights:
     key_mapping: Mapping[str, str]
     other_entries: tuple[str, ...] = ()
 
+    @property
+    def has_torchvision_keys(self) -> bool:
+        """Whether all keys but those of the classifier are torchvision's."""
+        return all(ours == theirs for ours, theirs in self.key_mapping.items() if ours.startswith("features."))
+
     def remarks(self) -> tuple[str, ...]:
         """Sentences about the choices that were made."""
         remarks = []
@@ -59,13 +69,16 @@ class MatchedWeights:
         return tuple(remarks)
 
 
-def match_checkpoint(path: Path, *, architecture: str | None = None, weights_key: str | None = None) -> MatchedWeights:
+def match_checkpoint(
+    path: Path, *, architecture: str | None = None, weights_key: str | None = None, head: str | None = None
+) -> MatchedWeights:
     """Find the weights of a checkpoint and the module that they belong to.
 
     Args:
         architecture: the architecture of the weights; None to try all. If it is given, weights that do not match are
             returned as well: loading them with `strict=True` reports the differences.
         weights_key: the entry to use, its keys joined by dots; None for the one that matches, preferably an EMA copy.
+        head: the activation between the linear layers of a replaced classifier, one of `HEAD_ACTIVATIONS`.
 
     Raises:
         ConversionError: no entry matches, or several do.
@@ -77,7 +90,14 @@ def match_checkpoint(path: Path, *, architecture: str | None = None, weights_key
     if weights_key is not None:
         candidates = _entry(weights_key, candidates, path)
     names = ARCHITECTURES if architecture is None else (architecture,)
-    matches = list(_same_keys(candidates, names)) or list(_other_keys(candidates, names, path))
+    matches = [] if head is not None else list(_same_keys(candidates, names))
+    matches = matches or list(_replaced_heads(candidates, names, head, path))
+    if head is not None and not matches:
+        raise ConversionError(
+            "--head is for a classifier of several linear layers on a network with torchvision's keys", where=path,
+            got="other weights", fix="Omit --head",
+        )  # fmt: skip
+    matches = matches or list(_other_keys(candidates, names, path))
     if matches:
         return _choose(matches, path)
     first = candidates[0]
@@ -136,8 +156,63 @@ def shapes_of(tensors: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 def _same_keys(candidates: Iterable[StateDict], names: Sequence[str]) -> Iterator[MatchedWeights]:
     for candidate in candidates:
         network = identify(shapes_of(candidate.tensors))
-        if network is not None and network.architecture in names:
+        if network is None or network.architecture not in names:
+            continue
+        if network.hidden == backbone(network.architecture, network.width).hidden:  # or it is a replaced classifier
             yield MatchedWeights(network, candidate.where, candidate.tensors, {})
+
+
+def _replaced_heads(
+    candidates: Iterable[StateDict], names: Sequence[str], head: str | None, path: Path
+) -> Iterator[MatchedWeights]:
+    """The networks with linear layers of the user's own in place of the classifier.
+
+    Raises:
+        ConversionError: there are several linear layers and the activation between them is not given; or there is one
+            and an activation is given.
+    """
+    for candidate in candidates:
+        shapes = shapes_of(candidate.tensors)
+        for name in names:
+            found = replaced_head(name, shapes, in_order=candidate.in_order)
+            if found is None:
+                continue
+            network, modules = found
+            published = backbone(name, network.width).hidden
+            if head is None and network.head is not None and network.head.hidden == (published,):
+                continue  # the published classifier under other names: matched by shape and order, with a remark
+            network = _with_activation(network, modules, head, path)
+            places = [f"classifier.{2 * index}" for index in range(len(modules))]
+            if network.head is None:
+                places = ["classifier.1"]
+            keys = {key: key for key in shapes if key.startswith("features.")}
+            for ours, theirs in zip(places, modules, strict=True):
+                keys |= {f"{ours}.{leaf}": f"{theirs}.{leaf}" for leaf in ("bias", "weight")}
+            tensors = {ours: candidate.tensors[theirs] for ours, theirs in keys.items()}
+            yield MatchedWeights(network, candidate.where, tensors, keys)
+            break
+
+
+def _with_activation(network: MobileNetSpec, modules: Sequence[str], head: str | None, path: Path) -> MobileNetSpec:
+    if len(modules) == 1:
+        if head is not None:
+            raise ConversionError(
+                "the classifier is one linear layer, so no activation is between linear layers", where=path,
+                got=f"--head {head}", fix="Omit --head",
+            )  # fmt: skip
+        # V1 and V2 are published with one linear layer.
+        published = not backbone(network.architecture, network.width).hidden
+        return msgspec.structs.replace(network, head=None) if published else network
+    assert network.head is not None  # set by `replaced_head`
+    if head is None:
+        sizes = ", ".join(map(str, (*network.head.hidden, network.classes)))
+        raise ConversionError(
+            f"the classifier has {len(modules)} linear layers ({', '.join(modules)}), and a state dict does not tell "
+            "the activation between them", where=path,
+            expected="--head", got=f"linear layers of {sizes} outputs",
+            fix=f"Give the activation of the network's code: --head {', '.join(HEAD_ACTIVATIONS)}",
+        )  # fmt: skip
+    return msgspec.structs.replace(network, head=msgspec.structs.replace(network.head, activation=head))
 
 
 def _other_keys(candidates: Iterable[StateDict], names: Sequence[str], path: Path) -> Iterator[MatchedWeights]:

@@ -1,0 +1,196 @@
+"""Decide on the normalisation of a network of the user's own: chosen, known from evidence, or refused.
+
+A float network does not say which normalisation it was trained with, and a wrong one gives wrong answers without an
+error. So it is taken from the user, from a normalisation inside the graph, or from the naming scheme of a library that
+published the architecture. Without any of these the network is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ov_mobilenet.conversion.inner_normalisation import NO_NORMALISATION, InnerNormalisation
+from ov_mobilenet.conversion.inspection import SourceFacts
+from ov_mobilenet.conversion.integer_input import LEAST_OVERLAP, overlap, remaining_normalisation
+from ov_mobilenet.conversion.naming_schemes import NamingScheme
+from ov_mobilenet.conversion.presets import PRESETS, Preset
+from ov_mobilenet.errors import UsageError
+from ov_mobilenet.zoo.normalisation import Normalisation
+
+_OPTIONS = "--preset, --mean-values, --scale-values"
+_DECIDE = (
+    f"Choose --preset {', '.join(sorted(PRESETS))}, or --mean-values and --scale-values, or --assume none if the "
+    "network takes pixels 0..255 as they are"
+)
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A guessed property of the network: its name, its value, and the option that sets it.
+
+    Attributes:
+        changes_answers: whether a wrong guess gives wrong answers rather than an error or other words; such a guess is
+            reported with `-q` as well.
+    """
+
+    name: str
+    value: str
+    option: str
+    changes_answers: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.value} ({self.option})"
+
+
+@dataclass(frozen=True)
+class InputChoice:
+    """The normalisation to bake, and the preset whose geometry is the default.
+
+    Attributes:
+        preset: None if no geometry is known.
+        preset_is_chosen: whether the user chose the preset; otherwise its geometry is a guess.
+    """
+
+    normalisation: Normalisation
+    preset: Preset | None
+    preset_is_chosen: bool
+    guesses: tuple[Guess, ...]
+
+
+def choose_input(
+    facts: SourceFacts,
+    *,
+    preset: str | None,
+    assume: Literal["none"] | None,
+    mean: tuple[float, ...] | None,
+    scale: tuple[float, ...] | None,
+    reverse_input_channels: bool | None,
+) -> InputChoice:
+    """Decide on the normalisation.
+
+    Args:
+        preset: a name in `PRESETS`.
+        assume: `none` if the network takes pixels 0..255 without a normalisation.
+        mean, scale: one number or three, in the network's channel order; None if not chosen.
+        reverse_input_channels: whether the network takes RGB; None if not chosen.
+
+    Raises:
+        UsageError: choices contradict each other or the network, or the normalisation is not known.
+        ConversionError: mean and scale contradict the quantisation of an integer input.
+    """
+    _check_once(preset, assume, (mean, scale))
+    where = facts.folder / facts.network
+    guesses: list[Guess] = []
+    scheme = PRESETS[facts.scheme.preset] if facts.scheme is not None else None
+    known = PRESETS[preset] if preset is not None else None
+    default = known.normalisation if known is not None else None
+    if known is None and assume is None and mean is None and scale is None:
+        default, value = _from_evidence(facts, where)
+        guesses.append(Guess("normalisation", value, _OPTIONS, changes_answers=True))
+    if reverse_input_channels is None and default is not None and default.reverse_input_channels:
+        reverse_input_channels = True
+    if reverse_input_channels is None:
+        reverse_input_channels = True
+        value = "RGB, so BGR pixels are reversed"
+        guesses.append(Guess("channel order", value, "--no-reverse-input-channels", changes_answers=True))
+    chosen = Normalisation(
+        mean=mean if mean is not None else default.mean if default else (),
+        scale=scale if scale is not None else default.scale if default else (),
+        reverse_input_channels=reverse_input_channels,
+    )
+    _check_not_normalised_twice(facts, chosen, where)
+    if facts.integer_input is None:
+        _check_quantised_range(facts.inner, chosen, where)
+    if facts.integer_input is not None:
+        remaining = remaining_normalisation(facts.integer_input, chosen, where)
+        if remaining != chosen:
+            value = f"omitted, the quantisation of the input applies them: {facts.integer_input}"
+            guesses.append(Guess("mean and scale", value, _OPTIONS))
+        chosen = remaining
+    return InputChoice(chosen, known or scheme, known is not None, tuple(guesses))
+
+
+def _check_once(preset: str | None, assume: str | None, numbers: tuple[object, object]) -> None:
+    """Check that the normalisation is given once. Raises: UsageError."""
+    given = [preset is not None, assume is not None, any(value is not None for value in numbers)]
+    if sum(given) > 1:
+        raise UsageError(
+            "the normalisation is given twice",
+            expected="one of --preset, --mean-values with --scale-values, --assume none, MODEL",
+        )
+
+
+def _from_evidence(facts: SourceFacts, where: Path) -> tuple[Normalisation | None, str]:
+    """The normalisation that the network itself tells, and how it does. Raises: UsageError."""
+    scheme, inner = facts.scheme, facts.inner
+    if facts.integer_input is not None:
+        return None, f"none, the network takes 0..255: {facts.integer_input}"
+    if inner:
+        _check_complete(inner, scheme, where)
+        return None, f"none, the network takes 0..255: inside the graph: {inner}"
+    if scheme is None or scheme.takes_pixels:
+        raise UsageError(
+            "the normalisation of the network is not known", where=where,
+            expected="an option that says it, a normalisation inside the graph, or the tensor names of a known library",
+            got="a layer inside the network that rescales, but not its input" if facts.has_rescaling_layer else "none",
+            fix=_DECIDE,
+        )  # fmt: skip
+    normalisation = PRESETS[scheme.preset].normalisation
+    return normalisation, f"{scheme.preset}, {scheme.evidence}"
+
+
+def _check_complete(inner: InnerNormalisation, scheme: NamingScheme | None, where: Path) -> None:
+    """Refuse a normalisation inside the graph that is evidently only a part of it. Raises: UsageError."""
+    published = PRESETS[scheme.preset].normalisation if scheme is not None else None
+    if not inner.suits(Normalisation()):
+        low, high = inner.values_of(Normalisation())
+        expected, got = "values such as 0..1 or -1..1 for pixels 0..255", f"{inner}, so {low:.4g}..{high:.4g}"
+    elif scheme is None or scheme.often_rescales or published is None or inner.equals(published):
+        return
+    else:
+        expected, got = f"{published} ({scheme.evidence})", f"{inner}"
+    raise UsageError(
+        "the graph normalises its input, but the normalisation does not look complete", where=where,
+        expected=expected, got=got,
+        fix="Add --assume none if the network takes pixels 0..255; otherwise give the part before it with "
+        "--mean-values and --scale-values",
+    )  # fmt: skip
+
+
+def _check_quantised_range(inner: InnerNormalisation, chosen: Normalisation, where: Path) -> None:
+    """Refuse a normalisation that contradicts the quantisation of a float input. Raises: UsageError."""
+    if inner.real_range is None:
+        return
+    low, high = inner.real_range
+    given = NO_NORMALISATION.values_of(chosen)
+    if overlap(given, (low, high)) < LEAST_OVERLAP:
+        scale = 255.0 / (high - low)
+        raise UsageError(
+            "the normalisation contradicts the quantisation of the network's input", where=where,
+            expected=f"0..255 become {low:.4g}..{high:.4g}", got="{:.4g}..{:.4g}".format(*given),
+            fix=f"Try --mean-values {-low * scale + 0.0:.4g} --scale-values {scale:.4g}",
+        )  # fmt: skip
+
+
+def _check_not_normalised_twice(facts: SourceFacts, chosen: Normalisation, where: Path) -> None:
+    """Refuse mean and scale on top of a normalisation inside the graph. Raises: UsageError."""
+    inner, outer = facts.inner, msgspec.structs.replace(chosen, reverse_input_channels=False)
+    if not outer or facts.integer_input is not None:
+        return
+    if inner and not inner.suits(outer):
+        low, high = inner.values_of(outer)
+        raise UsageError(
+            "the network already normalises its input; mean and scale would be applied twice", where=where,
+            expected=f"no mean and no scale: inside the graph: {inner}",
+            got=f"{outer}, so 0..255 would become {low:.4g}..{high:.4g}",
+            fix="Omit --preset, --mean-values and --scale-values",
+        )  # fmt: skip
+    if facts.has_rescaling_layer and not inner:
+        raise UsageError(
+            "a layer of the network rescales pixels; mean and scale would be applied twice", where=where,
+            expected="no mean and no scale", got=outer, fix="Choose --assume none, or --preset keras-v3",
+        )  # fmt: skip

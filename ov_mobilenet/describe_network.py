@@ -1,0 +1,102 @@
+"""`describe`: from the file of a network to its description."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from typing_extensions import Unpack
+
+from ov_mobilenet.conversion.described_network import DescribedNetwork
+from ov_mobilenet.conversion.inspection import inspect_source
+from ov_mobilenet.conversion.own_network import UserChoices, draft_description
+from ov_mobilenet.conversion.presets import PRESETS
+from ov_mobilenet.errors import UsageError
+from ov_mobilenet.resolve import check_option_names
+from ov_mobilenet.zoo.config import NAME
+from ov_mobilenet.zoo.geometry import Geometry, parse_geometry
+from ov_mobilenet.zoo.model import HEAD_ACTIVATIONS, HeadActivation
+
+_INSPECTED = ("output", "architecture", "weights_key", "head")
+
+
+class DescribeOptions(TypedDict, total=False):
+    """What the user knows of a network; see `describe`."""
+
+    preset: str | None
+    assume: Literal["none"] | None
+    mean: tuple[float, ...] | None
+    scale: tuple[float, ...] | None
+    reverse_input_channels: bool | None
+    shape: tuple[int, ...] | None
+    layout: str | None
+    output: str | None
+    output_kind: Literal["logits", "probabilities"] | None
+    labels: str | Path | None
+    geometry: Geometry | str | None
+    architecture: str | None
+    width: float | None
+    classes: int | None
+    weights_key: str | None
+    head: HeadActivation | None
+
+
+def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions]) -> DescribedNetwork:
+    """Describe a network of your own, as `ov-mobilenet convert --source` does before it converts.
+
+        network = ovm.describe("mine.pth", name="mine", labels="labels.txt")
+        ovm.convert(network, "public/mine")
+
+    Args:
+        source: the network's file, or the folder of a SavedModel.
+        name: name of the model.
+        options: what is known of the network, with the meaning of the options of `convert --source`; the rest is taken
+            from the network, or guessed. `preset`: torchvision, tensorflow or keras-v3. `assume="none"`: it takes
+            pixels 0..255. `mean`, `scale`: one number or three, in the network's channel order.
+            `reverse_input_channels`: it takes RGB. `shape`, `layout`: of its input. `output`: name of the output
+            tensor. `output_kind`, `labels`, `geometry` (in words, or as `Geometry`), `architecture`, `width`,
+            `classes`, `weights_key`, `head`.
+
+    Raises:
+        UsageError: an option is unknown, or contradicts the network or another option; the normalisation is not known;
+            there is no such file.
+        ConversionError: the network cannot be read, or is not a classifier.
+        ConfigError: the labels cannot be read.
+        MissingDependencyError: the framework's package is not installed.
+        OSError: a file of the network cannot be read.
+    """
+    given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    _check(name, given)
+    if isinstance(given.get("geometry"), str):
+        given["geometry"] = parse_geometry(given["geometry"])
+    if "labels" in given:
+        given["labels"] = str(given["labels"])
+    inspected = {key: given[key] for key in _INSPECTED if key in given}
+    chosen = {key: value for key, value in given.items() if key not in ("output", "architecture")}
+    facts = inspect_source(Path(source), **inspected)
+    return DescribedNetwork(draft_description(name, facts, UserChoices(**chosen)), facts.folder)
+
+
+def _check(name: str, given: dict[str, Any]) -> None:
+    """Check the name and the values that have a fixed set. Raises: UsageError."""
+    check_option_names(given, DescribeOptions)
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name.endswith(".xml"):
+        raise UsageError(
+            "invalid name", expected="letters, digits, '.', '_' or '-', not ending in .xml", got=repr(name)
+        )
+    allowed = {
+        "preset": tuple(PRESETS),
+        "assume": ("none",),
+        "layout": ("NCHW", "NHWC"),
+        "output_kind": ("logits", "probabilities"),
+        "head": HEAD_ACTIVATIONS,
+    }
+    for option, values in allowed.items():
+        if option in given and given[option] not in values:
+            raise UsageError(f"invalid {option}", expected=" or ".join(values), got=repr(given[option]))
+    for option in ("mean", "scale"):
+        numbers = given.get(option, ())
+        if not isinstance(numbers, tuple | list) or not all(isinstance(number, int | float) for number in numbers):
+            raise UsageError(f"invalid {option}", expected="one number or three, as a tuple", got=repr(numbers))
+        if option in given:
+            given[option] = tuple(map(float, numbers))
