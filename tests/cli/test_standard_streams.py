@@ -29,7 +29,7 @@ def sources(text: str) -> list[str]:
     return [Path(json.loads(line)["source"]).name for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("redirections", ["2>&-", "2>/dev/full", "2> >(exec true)", "<&- 2>&-"])
+@pytest.mark.parametrize("redirections", ["2>&-", "2>/dev/full", "2> >(exec true)"])
 def test_results_do_not_depend_on_stderr(redirections: str, known: Known) -> None:
     done = shell(redirections, known.xml, "gone.png", *known.files[:2], "--format", "jsonl")
     assert sources(done.stdout) == ["gone.png", "00.png", "01.png"]
@@ -152,7 +152,7 @@ runpy.run_module("ov_mobilenet", run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("module", ["click", "ov_mobilenet.cli.main", "ov_mobilenet.cli.list_models", "msgspec"])
+@pytest.mark.parametrize("module", ["click", "ov_mobilenet.cli.list_models"])
 @pytest.mark.parametrize(
     ("signals", "code", "message"),
     [

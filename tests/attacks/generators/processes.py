@@ -67,7 +67,7 @@ STARTED = (
 
 
 def send_signals(rng: random.Random, folder: Path) -> None:
-    """One to three signals at random times: the exit code of the first one, or 0; never a traceback."""
+    """One to three signals at random times: interrupted, terminated or done; never a traceback."""
     files = write_images(rng, folder, 3) * 100
     arguments = [str(small_ir()), *map(str, files), "-o", str(folder / rng.choice(["r.jsonl", "r.csv", "r.json"]))]
     process = subprocess.Popen(
@@ -83,7 +83,8 @@ def send_signals(rng: random.Random, folder: Path) -> None:
         except subprocess.TimeoutExpired:
             process.send_signal(signals.pop(0))
     _, err = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode in (0, 130, 143), (process.returncode, err)
+    # Negative: while Python itself ends, a signal ends the process; a shell shows the same 130 or 143.
+    assert process.returncode in (0, 130, 143, -signal.SIGINT, -signal.SIGTERM), (process.returncode, err)
     assert "Traceback" not in err
     assert err.strip() in ("", "error: interrupted", "error: terminated")
 
