@@ -13,6 +13,10 @@ from small_networks import by_hand, frames, write_onnx
 
 # With this variable OpenVINO sends no telemetry. Otherwise it would fork a process for each message.
 os.environ.setdefault("CI", "true")
+# With one worker per core, more threads in each would wait for each other: torch took ten times as long.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # The same examples in every run, so that results are reproducible; HYPOTHESIS_PROFILE=default draws new examples.
 settings.register_profile("repeatable", derandomize=True, deadline=None)

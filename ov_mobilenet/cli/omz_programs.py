@@ -125,6 +125,7 @@ def _print_help(program: OmzProgram) -> None:
 def omz_quantizer_command(
     context: click.Context, selection: Selection, model_dir: Path, dataset_dir: str | None, output_dir: Path | None,
     precisions: str, target_device: str | None, dry_run: bool, cache_dir: Path | None, offline: bool,
+    mirror: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Run `ov-mobilenet quantize` for each selected model.
 
@@ -146,6 +147,7 @@ def omz_quantizer_command(
     common += [word for folder in selection.config_dirs for word in ("--config-dir", str(folder))]
     common += ["--cache-dir", str(cache_dir)] if cache_dir is not None else []
     common += ["--offline"] if offline else []
+    common += [word for source in mirror for word in ("--mirror", source)]
     common += ["-q"] if options.quiet(context) else []
     found = selected(selection)
     codes = [report_broken(found)]

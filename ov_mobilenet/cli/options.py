@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from ov_mobilenet.cli import verbosity
+from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.resolve import PRECISION_ORDER, Lookup
 from ov_mobilenet.zoo.model import ModelConfig
@@ -77,14 +77,14 @@ def lookup(function: F) -> F:
 
 
 class JobCount(_IntParameter):
-    """A number of jobs of at least 1, or `auto` for the number of CPU cores that this process may use."""
+    """A number of jobs of at least 1, or `auto` for the number of CPUs that this process may use."""
 
     name = "integer"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Check a value; see `click.ParamType`."""
         if value == "auto":
-            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            return usable_cpus()
         if not str(value).isdecimal() or int(value) < 1:
             self.fail(f"{value!r} is not a number of at least 1, or auto", param, ctx)
         return int(value)

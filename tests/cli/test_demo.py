@@ -106,4 +106,5 @@ def test_the_suggested_commands_of_a_module_name_its_python(monkeypatch: pytest.
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     assert program_words() == "python -m ov_mobilenet"
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     assert program_words() == f"{shlex.quote(sys.executable)} -m ov_mobilenet"

@@ -326,7 +326,8 @@ def test_an_unknown_output_kind_in_a_record_is_refused(tmp_path: Path) -> None:
     _, xml = convert(network(".onnx", "multilabel", tmp_path), tmp_path / "out")
     text = xml.read_text()
     assert 'output_kind value="multilabel"' in text
-    xml.write_text(text.replace('output_kind value="multilabel"', 'output_kind value="other"'))
+    text = text.replace('output_kind value="multilabel"', 'output_kind value="other"')
+    xml.write_text(text.rpartition("<!-- ov-mobilenet")[0])  # without the digest of the files
     with pytest.raises(IrError, match="the IR's record is broken"):
         ovm.load_classifier(xml)
 

@@ -190,6 +190,8 @@ def test_an_ir_of_another_tool_is_identified_by_its_weights(tuned: tuple[Path, P
     weights = bytearray(plain.with_suffix(".bin").read_bytes())
     weights[-1] ^= 1
     (tmp_path / "copy.bin").write_bytes(weights)
+    text = (tmp_path / "copy.xml").read_text("utf-8")
+    (tmp_path / "copy.xml").write_text(text.rpartition("<!-- ov-mobilenet")[0], "utf-8")  # without the files' digest
     assert [name for name, _, _ in first.differences(network_identity(open_ir(tmp_path / "copy.xml")))] == ["weights"]
 
 
