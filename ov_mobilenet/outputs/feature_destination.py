@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from ov_mobilenet.errors import OutputError, UsageError
 from ov_mobilenet.outputs.destination import Destination, OutputFormat, choose_format, open_destination
 from ov_mobilenet.outputs.feature_files import FeatureParquetSink, FeatureTableSink, NpzSink
+from ov_mobilenet.outputs.output_files import raise_write_error
+from ov_mobilenet.outputs.parquet_sink import parquet_schema
 from ov_mobilenet.outputs.run_settings import RunSettings
 from ov_mobilenet.outputs.sink import ResultKey, Sink
+from ov_mobilenet.outputs.writer_lock import WriterLock
 from ov_mobilenet.runtime.items import Item
 
 if TYPE_CHECKING:
@@ -31,13 +34,18 @@ class FeatureDestination:
     """
 
     def __init__(
-        self, path: Path | None, output_format: OutputFormat | Literal["npz"], text: Destination | None
+        self,
+        path: Path | None,
+        output_format: OutputFormat | Literal["npz"],
+        text: Destination | None,
+        lock: WriterLock | None = None,
     ) -> None:
         self.existing: Counter[ResultKey] = Counter() if text is None else text.existing
         self.is_stdout = path is None
         self._path = path
         self._format = output_format
         self._text = text
+        self._lock = lock
 
     def remaining(self, inputs: Iterable[T]) -> Iterator[T]:
         """Yield the inputs that have no result yet, see `Destination.remaining`."""
@@ -49,10 +57,11 @@ class FeatureDestination:
             self._text.check(settings)
 
     def sink(self, settings: RunSettings | None = None) -> Sink:
-        """Start to write; for `settings` see `Destination.sink`. Raises: OutputError, MissingDependencyError."""
+        """Start to write; for `settings` see `Destination.sink`. Raises: OutputError."""
         if self._text is None:
             assert self._path is not None
-            return NpzSink(self._path) if self._format == "npz" else FeatureParquetSink(self._path)
+            assert self._lock is not None
+            return (NpzSink if self._format == "npz" else FeatureParquetSink)(self._path, self._lock)
         return FeatureTableSink(self._text.writer()) if self._format == "table" else self._text.sink(settings=settings)
 
     def __enter__(self) -> FeatureDestination:
@@ -61,6 +70,8 @@ class FeatureDestination:
     def __exit__(self, *_: object) -> None:
         if self._text is not None:
             self._text.__exit__()
+        if self._lock is not None:
+            self._lock.release()
 
 
 def open_feature_destination(
@@ -87,9 +98,7 @@ def open_feature_destination(
             "a CSV file cannot hold vectors of features", where=path, expected=".jsonl, .parquet or .npz", got="csv"
         )
     if chosen != "npz" and chosen != "parquet":
-        if resume and path is not None and path.is_file():
-            _check_holds_features(path)
-        text = open_destination(path, output_format=chosen, resume=resume, overwrite=overwrite)
+        text = open_destination(path, output_format=chosen, resume=resume, overwrite=overwrite, content="features")
         return FeatureDestination(path, chosen, text)
     assert path is not None
     if resume:
@@ -97,17 +106,15 @@ def open_feature_destination(
     path = path.resolve() if path.is_symlink() else path
     if path.exists() and not path.is_file():
         raise UsageError(f"{chosen} can only be written to a file", where=path)
-    if path.is_file() and path.stat().st_size and not overwrite:
-        raise UsageError("the file already exists", where=path, fix="Replace it with --overwrite")
     if not path.parent.is_dir():
         raise OutputError("the folder does not exist", where=path.parent, fix="Create it, or select another with -o")
-    return FeatureDestination(path, chosen, None)
-
-
-def _check_holds_features(path: Path) -> None:
-    """Check that a JSON Lines file to resume holds no predictions. Raises: UsageError."""
-    with path.open("rb") as file:
-        if any(b'"predictions":' in line for line in file):
-            raise UsageError(
-                "the file holds predictions, not features", where=path, fix="Select another file, or use --overwrite"
-            )
+    if chosen == "parquet":
+        parquet_schema()
+    try:
+        lock = WriterLock(path)
+        if path.stat().st_size and not overwrite:
+            lock.release()
+            raise UsageError("the file already exists", where=path, fix="Replace it with --overwrite")
+    except OSError as error:
+        raise_write_error(path, error)
+    return FeatureDestination(path, chosen, None, lock)

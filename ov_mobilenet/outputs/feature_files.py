@@ -1,24 +1,27 @@
-"""Files of feature vectors that are complete or not there: NumPy's `.npz` and Parquet.
+"""Files of feature vectors that are complete or have no content: NumPy's `.npz` and Parquet.
 
     npz       `sources`: strings (N,), `features`: float32 (N, dimension); images that failed are left out. The vectors
               are in memory until the end.
     parquet   columns source, frame, time_s, features (a list of fixed size, float32), error; a row per image
 
 Both are written under a temporary name beside the file, which is renamed at the end of a run; a run that is stopped
-leaves an older file as it was. JSON Lines hold the results of a stopped run, and `--resume` continues them.
+leaves an older file as it was. JSON Lines hold the results of a stopped run, and `--resume` continues them. The file
+itself is locked meanwhile, so it is there, empty, from the beginning; a run that is killed leaves it and the temporary
+file, and the next run replaces both.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ov_mobilenet.errors import printable
-from ov_mobilenet.outputs.output_files import raise_write_error
-from ov_mobilenet.outputs.parquet_sink import parquet_schema
+from ov_mobilenet.outputs.output_files import new_partial, raise_write_error
 from ov_mobilenet.outputs.sink import Sink, encodable
 from ov_mobilenet.outputs.text_sinks import TextWriter
+from ov_mobilenet.outputs.writer_lock import WriterLock
 from ov_mobilenet.runtime.results import AnyResult, Features
 
 if TYPE_CHECKING:
@@ -50,15 +53,19 @@ class FeatureTableSink(Sink):
 class _WholeFile(Sink):
     """A file that is written under a temporary name and renamed when it is complete.
 
+    Args:
+        lock: the lock on the file.
+
     Raises:
         OutputError: the file cannot be created.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock: WriterLock) -> None:
         self._path = path
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        self._lock = lock
+        self._partial = new_partial(path)
         try:
-            self._partial.open("wb").close()
+            self._file: IO[bytes] = self._partial.open("wb")
         except OSError as error:
             raise_write_error(path, error)
 
@@ -66,14 +73,22 @@ class _WholeFile(Sink):
         """Complete the file."""
         try:
             self._complete()
-            self._partial.replace(self._path)
-        except OSError as error:
+            self._file.flush()
+            os.fsync(self._file.fileno())  # a power cut must not leave the name without the content
+            self._file.close()
+            self._lock.replace_with(self._partial)
+        except BaseException as error:
             self.abandon()
-            raise_write_error(self._path, error)
+            if isinstance(error, OSError):
+                raise_write_error(self._path, error)
+            raise
 
     def abandon(self) -> None:
         """Delete what was written; an older file is kept."""
-        self._partial.unlink(missing_ok=True)
+        with suppress(OSError):  # the disk is full; the first error is reported
+            self._file.close()
+        with suppress(OSError):
+            self._partial.unlink(missing_ok=True)
 
     def _complete(self) -> None:
         """Write what is left to the temporary file."""
@@ -83,8 +98,8 @@ class _WholeFile(Sink):
 class NpzSink(_WholeFile):
     """`sources` and `features` as a NumPy archive."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, lock: WriterLock) -> None:
+        super().__init__(path, lock)
         self._sources: list[str] = []
         self._features: list[NDArray[np.float32]] = []
 
@@ -102,16 +117,14 @@ class NpzSink(_WholeFile):
         import numpy as np
 
         features = np.stack(self._features) if self._features else np.zeros((0, 0), np.float32)
-        with self._partial.open("wb") as file:
-            np.savez(file, sources=np.array(self._sources, np.str_), features=features)
+        np.savez(self._file, sources=np.array(self._sources, np.str_), features=features)
 
 
 class FeatureParquetSink(_WholeFile):
-    """One row per image. Raises: MissingDependencyError, if pyarrow is not installed."""
+    """One row per image."""
 
-    def __init__(self, path: Path) -> None:
-        parquet_schema()
-        super().__init__(path)
+    def __init__(self, path: Path, lock: WriterLock) -> None:
+        super().__init__(path, lock)
         self._rows: list[AnyResult] = []
         self._writer: Any = None
 
@@ -128,13 +141,16 @@ class FeatureParquetSink(_WholeFile):
 
     def abandon(self) -> None:
         """Delete what was written; an older file is kept."""
-        if self._writer is not None:
-            self._writer.close()
+        writer, self._writer = self._writer, None
+        with suppress(OSError):
+            if writer is not None:
+                writer.close()
         super().abandon()
 
     def _complete(self) -> None:
         self._write_rows()
         self._writer.close()
+        self._writer = None
 
     def _write_rows(self) -> None:
         import pyarrow as pa
@@ -147,7 +163,7 @@ class FeatureParquetSink(_WholeFile):
                 ("source", pa.string()), ("frame", pa.int64()), ("time_s", pa.float64()),
                 ("features", pa.list_(pa.float32(), dimension)), ("error", pa.string()),
             ]  # fmt: skip
-            self._writer = pq.ParquetWriter(self._partial, pa.schema(columns))
+            self._writer = pq.ParquetWriter(self._file, pa.schema(columns))
         columns = [
             [row.source for row in rows],
             [row.frame for row in rows],
