@@ -13,7 +13,7 @@ import small_networks as small
 from known_network import Known, converted
 
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.errors import OutputError
+from ov_mobilenet.errors import OutputError, UsageError
 from ov_mobilenet.outputs.feature_destination import open_feature_destination
 from ov_mobilenet.runtime.results import Failure, Features, Timings
 
@@ -122,6 +122,28 @@ def test_a_stopped_run_keeps_the_older_file(suffix: str, tmp_path: Path, monkeyp
     monkeypatch.undo()
     assert target.read_bytes() == b"older"
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_a_second_writer_is_refused_and_files_of_killed_runs_are_removed(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    folder = tmp_path / "no-utf8-\udcff"
+    folder.mkdir()
+    target = folder / f"vectors{suffix}"
+    (folder / f".{target.name}.0123456789abcdef.ov-partial").write_text("of a run that was killed")
+    with open_feature_destination(target) as destination:
+        with pytest.raises(OutputError, match="another process is writing to this file"):
+            open_feature_destination(target, overwrite=True)
+        sink = destination.sink()
+        sink.put(Features("a.png", (1.0, 2.0), Timings()))
+        sink.close()
+    assert [path.name for path in folder.iterdir()] == [target.name]
+    content = target.read_bytes()
+    with pytest.raises(UsageError, match="the file already exists"):
+        open_feature_destination(target)
+    with open_feature_destination(target, overwrite=True):
+        assert target.read_bytes() == content, "nothing was written"
 
 
 def test_vectors_of_many_row_groups_and_of_failures_only(tmp_path: Path) -> None:
