@@ -12,6 +12,7 @@ import pytest
 import small_networks as small
 from known_network import Known, converted
 
+import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import OutputError, UsageError
 from ov_mobilenet.outputs.feature_destination import open_feature_destination
@@ -57,6 +58,14 @@ def test_a_network_without_a_classifier_is_refused(vectors: Path, images: Path, 
     out, err = capsys.readouterr()
     assert out == ""
     assert "the network has no classifier" in err and "--output-kind features" in err
+
+
+def test_features_as_a_dictionary_are_the_lines_of_classify(vectors: Path, images: Path, capsys: Capture) -> None:
+    assert extract(vectors, images, "--format", "jsonl") == 0
+    line = json.loads(capsys.readouterr().out.splitlines()[0])
+    extractor = ovm.load_feature_extractor(vectors, device="CPU", inference_precision="f32")
+    record = extractor.extract(images / "0.png").to_dict()
+    assert {**record, "timings_ms": set(record["timings_ms"])} == {**line, "timings_ms": set(line["timings_ms"])}
 
 
 def test_json_lines_of_features(vectors: Path, images: Path, tmp_path: Path, capsys: Capture) -> None:
