@@ -217,6 +217,15 @@ def predictions(xml: Path, images: Path, capsys: Capture, *more: str) -> list[di
     return [{p["class_id"]: p["probability"] for p in line["predictions"]} for line in lines]
 
 
+def test_results_of_another_output_kind_are_not_continued(images: Path, tmp_path: Path, capsys: Capture) -> None:
+    output = str(tmp_path / "r.jsonl")
+    for content, code in (("logits", 0), ("multilabel-logits", 1)):
+        xml = ir(tmp_path / content, "logits", content)
+        arguments = [str(xml), str(images / "0.png"), str(images / f"{code}.png"), "-k", "3", "--threshold", "0"]
+        assert main(["classify", *arguments, "-o", output, "--resume", *EXACT]) == code
+    assert "expected output kind classes, got output kind multilabel" in capsys.readouterr().err
+
+
 def test_a_multi_label_network_lists_the_classes_above_a_threshold(labels: Path, images: Path, capsys: Capture) -> None:
     logits = np.stack([small.by_hand(frame, softmax=False) for frame in FRAMES])
     expected = 1 / (1 + np.exp(-logits))
