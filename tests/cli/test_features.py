@@ -58,6 +58,9 @@ def test_a_network_without_a_classifier_is_refused(vectors: Path, images: Path, 
     out, err = capsys.readouterr()
     assert out == ""
     assert "the network has no classifier" in err and "--output-kind features" in err
+    assert "use convert --output-kind logits" in err
+    assert main(["classify", str(vectors), str(images), "-o", "x.npz"]) == 2
+    assert ".npz is for features: add --output-kind features" in capsys.readouterr().err
 
 
 def test_features_as_a_dictionary_are_the_lines_of_classify(vectors: Path, images: Path, capsys: Capture) -> None:
