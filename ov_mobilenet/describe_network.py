@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypedDict
-
-from typing_extensions import Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.conversion.described_network import DescribedNetwork
@@ -18,6 +16,9 @@ from ov_mobilenet.zoo.config import NAME
 from ov_mobilenet.zoo.geometry import MAX_SIDE, Geometry, parse_geometry
 from ov_mobilenet.zoo.model import HEAD_ACTIVATIONS, HeadActivation
 from ov_mobilenet.zoo.output_kind import OUTPUT_CONTENTS, OutputContent
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _INSPECTED = ("output", "output_kind", "architecture", "weights_key", "head")
 

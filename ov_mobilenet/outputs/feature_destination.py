@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from ov_mobilenet.errors import OutputError, UsageError
 from ov_mobilenet.outputs.destination import Destination, OutputFormat, choose_format, open_destination
 from ov_mobilenet.outputs.feature_files import FeatureParquetSink, FeatureTableSink, NpzSink
+from ov_mobilenet.outputs.output_files import raise_write_error
 from ov_mobilenet.outputs.run_settings import RunSettings
 from ov_mobilenet.outputs.sink import ResultKey, Sink
+from ov_mobilenet.outputs.writer_lock import WriterLock
 from ov_mobilenet.runtime.items import Item
 
 if TYPE_CHECKING:
@@ -31,13 +33,17 @@ class FeatureDestination:
     """
 
     def __init__(
-        self, path: Path | None, output_format: OutputFormat | Literal["npz"], text: Destination | None
+        self,
+        path: Path | None,
+        output_format: OutputFormat | Literal["npz"],
+        text: Destination | None,
+        lock: WriterLock | None = None,
     ) -> None:
         self.existing: Counter[ResultKey] = Counter() if text is None else text.existing
         self.is_stdout = path is None
-        self._path = path
         self._format = output_format
         self._text = text
+        self._lock = lock
 
     def remaining(self, inputs: Iterable[T]) -> Iterator[T]:
         """Yield the inputs that have no result yet, see `Destination.remaining`."""
@@ -51,8 +57,8 @@ class FeatureDestination:
     def sink(self, settings: RunSettings | None = None) -> Sink:
         """Start to write; for `settings` see `Destination.sink`. Raises: OutputError, MissingDependencyError."""
         if self._text is None:
-            assert self._path is not None
-            return NpzSink(self._path) if self._format == "npz" else FeatureParquetSink(self._path)
+            assert self._lock is not None
+            return NpzSink(self._lock) if self._format == "npz" else FeatureParquetSink(self._lock)
         return FeatureTableSink(self._text.writer()) if self._format == "table" else self._text.sink(settings=settings)
 
     def __enter__(self) -> FeatureDestination:
@@ -61,6 +67,8 @@ class FeatureDestination:
     def __exit__(self, *_: object) -> None:
         if self._text is not None:
             self._text.__exit__()
+        if self._lock is not None:
+            self._lock.release()
 
 
 def open_feature_destination(
@@ -94,14 +102,25 @@ def open_feature_destination(
     assert path is not None
     if resume:
         raise UsageError("a file of this format cannot be resumed", where=path, expected="jsonl", got=chosen)
+    return FeatureDestination(path, chosen, None, _locked_for_replacement(path, chosen, overwrite=overwrite))
+
+
+def _locked_for_replacement(path: Path, output_format: str, *, overwrite: bool) -> WriterLock:
+    """The lock on a file that is written as a whole. Raises: UsageError, OutputError."""
     path = path.resolve() if path.is_symlink() else path
     if path.exists() and not path.is_file():
-        raise UsageError(f"{chosen} can only be written to a file", where=path)
-    if path.is_file() and path.stat().st_size and not overwrite:
-        raise UsageError("the file already exists", where=path, fix="Replace it with --overwrite")
+        raise UsageError(f"{output_format} can only be written to a file", where=path)
     if not path.parent.is_dir():
         raise OutputError("the folder does not exist", where=path.parent, fix="Create it, or select another with -o")
-    return FeatureDestination(path, chosen, None)
+    try:
+        lock = WriterLock(path)
+        has_content = path.stat().st_size > 0
+    except OSError as error:
+        raise_write_error(path, error)
+    if has_content and not overwrite:
+        lock.release()
+        raise UsageError("the file already exists", where=path, fix="Replace it with --overwrite")
+    return lock
 
 
 def _check_holds_features(path: Path) -> None:

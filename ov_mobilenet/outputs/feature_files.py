@@ -10,15 +10,15 @@ leaves an older file as it was. JSON Lines hold the results of a stopped run, an
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
 
 from ov_mobilenet.errors import printable
 from ov_mobilenet.outputs.output_files import raise_write_error
 from ov_mobilenet.outputs.parquet_sink import parquet_schema
 from ov_mobilenet.outputs.sink import Sink, encodable
 from ov_mobilenet.outputs.text_sinks import TextWriter
+from ov_mobilenet.outputs.writer_lock import WriterLock
 from ov_mobilenet.runtime.results import AnyResult, Features
 
 if TYPE_CHECKING:
@@ -50,29 +50,36 @@ class FeatureTableSink(Sink):
 class _WholeFile(Sink):
     """A file that is written under a temporary name and renamed when it is complete.
 
+    Args:
+        lock: the lock on the file.
+
     Raises:
-        OutputError: the file cannot be created.
+        OutputError: the temporary file cannot be created.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    def __init__(self, lock: WriterLock) -> None:
+        self._lock = lock
         try:
-            self._partial.open("wb").close()
+            self._partial = lock.temporary_path()
+            # An open file: pyarrow refuses names that are not UTF-8.
+            self._file: IO[bytes] = self._partial.open("wb")
         except OSError as error:
-            raise_write_error(path, error)
+            raise_write_error(lock.path, error)
 
     def close(self) -> None:
         """Complete the file."""
         try:
             self._complete()
-            self._partial.replace(self._path)
+            self._file.close()
+            self._lock.replace_with(self._partial)
         except OSError as error:
             self.abandon()
-            raise_write_error(self._path, error)
+            raise_write_error(self._lock.path, error)
 
     def abandon(self) -> None:
         """Delete what was written; an older file is kept."""
+        with suppress(OSError):  # the disk may be full
+            self._file.close()
         self._partial.unlink(missing_ok=True)
 
     def _complete(self) -> None:
@@ -83,8 +90,8 @@ class _WholeFile(Sink):
 class NpzSink(_WholeFile):
     """`sources` and `features` as a NumPy archive."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, lock: WriterLock) -> None:
+        super().__init__(lock)
         self._sources: list[str] = []
         self._features: list[NDArray[np.float32]] = []
 
@@ -102,16 +109,15 @@ class NpzSink(_WholeFile):
         import numpy as np
 
         features = np.stack(self._features) if self._features else np.zeros((0, 0), np.float32)
-        with self._partial.open("wb") as file:
-            np.savez(file, sources=np.array(self._sources, np.str_), features=features)
+        np.savez(self._file, sources=np.array(self._sources, np.str_), features=features)
 
 
 class FeatureParquetSink(_WholeFile):
     """One row per image. Raises: MissingDependencyError, if pyarrow is not installed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, lock: WriterLock) -> None:
         parquet_schema()
-        super().__init__(path)
+        super().__init__(lock)
         self._rows: list[AnyResult] = []
         self._writer: Any = None
 
@@ -124,12 +130,13 @@ class FeatureParquetSink(_WholeFile):
                 self._write_rows()
             except OSError as error:
                 self.abandon()
-                raise_write_error(self._path, error)
+                raise_write_error(self._lock.path, error)
 
     def abandon(self) -> None:
         """Delete what was written; an older file is kept."""
-        if self._writer is not None:
-            self._writer.close()
+        with suppress(OSError):
+            if self._writer is not None:
+                self._writer.close()
         super().abandon()
 
     def _complete(self) -> None:
@@ -147,7 +154,7 @@ class FeatureParquetSink(_WholeFile):
                 ("source", pa.string()), ("frame", pa.int64()), ("time_s", pa.float64()),
                 ("features", pa.list_(pa.float32(), dimension)), ("error", pa.string()),
             ]  # fmt: skip
-            self._writer = pq.ParquetWriter(self._partial, pa.schema(columns))
+            self._writer = pq.ParquetWriter(self._file, pa.schema(columns))
         columns = [
             [row.source for row in rows],
             [row.frame for row in rows],

@@ -12,9 +12,7 @@ temporary file of a run that was killed is removed by the next run that writes F
 
 from __future__ import annotations
 
-import glob
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
     from ov_mobilenet.runtime.results import AnyResult
 
 GROUP_ROWS = 65536
-PARTIAL_SUFFIX = ".ov-partial"
-TOKEN_PATTERN = "[0-9a-f]" * 16
 CHECKPOINT_S = 1.0
 # The time between two checkpoints is at least this multiple of the duration of the last one.
 CHECKPOINT_INTERVAL_FACTOR = 30
@@ -69,10 +65,7 @@ class ParquetSink(Sink):
     ) -> None:
         self._path = path
         self._lock = lock or WriterLock(path)
-        # A name that no file of the user has. Those of killed runs are removed: nobody else writes FILE now.
-        self._partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}{PARTIAL_SUFFIX}")
-        for stale in path.parent.glob(f".{glob.escape(path.name)}.{TOKEN_PATTERN}{PARTIAL_SUFFIX}"):
-            stale.unlink(missing_ok=True)
+        self._partial = self._lock.temporary_path()
         self._clock = clock
         self._schema = parquet_schema()
         if settings is not None:

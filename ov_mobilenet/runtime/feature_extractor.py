@@ -39,7 +39,7 @@ class FeatureExtractor:
 
     def result_settings(self) -> dict[str, str]:
         """What the vectors depend on, see `LoadedModel.result_settings`."""
-        return {"output kind": "features", **self._loaded.result_settings()}
+        return self._loaded.result_settings()
 
     def extract(self, image: Image | Item) -> Features:
         """The vector of one image.

@@ -143,6 +143,7 @@ class LoadedModel:
         identity = {} if self._identity is None else msgspec.to_builtins(self._identity)
         return {
             **{f"network {name.replace('_', ' ')}": value for name, value in identity.items()},
+            "output kind": self.output_kind,
             "geometry": "in the graph" if self.geometry is None else str(self.geometry),
             "inference precision": self.inference_precision or "unknown",
             "labels": names or "none",

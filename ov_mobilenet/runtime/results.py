@@ -100,6 +100,10 @@ class Features(Struct, frozen=True, omit_defaults=True):
     time_s: float | None = None
     age_ms: float | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of `classify --format jsonl`, as dictionaries, lists, texts and numbers."""
+        return as_json_object(self)
+
 
 class Failure(Struct, frozen=True, omit_defaults=True):
     """The reason why one image has no classes; `frame` and `time_s` as in `Classification`."""

@@ -53,6 +53,17 @@ def test_describe_and_convert_do_the_same_as_the_command(network: Path, tmp_path
     assert ovm.convert(config.path, tmp_path / "again")[0].record.geometry == models[0].record.geometry
 
 
+def test_describe_takes_the_output_kinds_of_the_command(network: Path, tmp_path: Path) -> None:
+    described = ovm.describe(network, name="x", assume="none", output_kind="multilabel-logits")
+    assert "output: multilabel-logits" in described.model_yml
+    assert "output kind" not in [guess.name for guess in described.guesses]
+    xml = ovm.convert(described, tmp_path / "x", precisions=("FP32",))[0].xml
+    probabilities = ovm.load_classifier(xml, device="CPU", inference_precision="f32").probabilities(small.frames())
+    assert np.abs(probabilities.sum(axis=1) - 1).max() > 0.1, "sigmoids, which do not sum to 1"
+    with pytest.raises(ovm.UsageError, match="does not match the model's output: expected probability, got logits"):
+        ovm.describe(network, name="x", assume="none", output_kind="probability")
+
+
 def test_describe_refuses_what_is_not_known_or_contradicts(network: Path, tmp_path: Path) -> None:
     with pytest.raises(ovm.UsageError, match="the normalisation of the network is not known"):
         ovm.describe(network, name="x")
