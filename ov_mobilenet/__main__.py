@@ -1,4 +1,4 @@
-"""`python -m ov_mobilenet`, and the entry point of the installed program."""
+"""`python -m ov_mobilenet`, and the entry points of the installed programs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,46 @@ _STOPPED = {signal.SIGINT: (130, b"error: interrupted\n"), signal.SIGTERM: (143,
 
 
 def run() -> NoReturn:
-    """Run the command line and exit. Until its modules are imported, Ctrl-C and SIGTERM end the process at once."""
-    for signum in _STOPPED:
-        if signal.getsignal(signum) != signal.SIG_IGN:
-            signal.signal(signum, _end)
+    """Run the command line and exit."""
+    _end_on_signals()
     from ov_mobilenet.cli.main import run as run_commands
 
     run_commands()
+
+
+def omz_downloader() -> NoReturn:
+    """Run `omz_downloader` and exit."""
+    _run_omz_program("omz_downloader")
+
+
+def omz_converter() -> NoReturn:
+    """Run `omz_converter` and exit."""
+    _run_omz_program("omz_converter")
+
+
+def omz_quantizer() -> NoReturn:
+    """Run `omz_quantizer` and exit."""
+    _run_omz_program("omz_quantizer")
+
+
+def omz_info_dumper() -> NoReturn:
+    """Run `omz_info_dumper` and exit."""
+    _run_omz_program("omz_info_dumper")
+
+
+def _run_omz_program(name: str) -> NoReturn:
+    _end_on_signals()
+    from ov_mobilenet.cli.main import run as run_commands
+    from ov_mobilenet.cli.omz_programs import PROGRAMS
+
+    run_commands(PROGRAMS[name])
+
+
+def _end_on_signals() -> None:
+    """Until the modules of the program are imported, Ctrl-C and SIGTERM end the process at once."""
+    for signum in _STOPPED:
+        if signal.getsignal(signum) != signal.SIG_IGN:
+            signal.signal(signum, _end)
 
 
 def _end(signum: int, _: object) -> NoReturn:

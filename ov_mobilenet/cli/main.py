@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -22,7 +23,7 @@ from ov_mobilenet.cli.invocation import PROGRAM
 from ov_mobilenet.cli.library_warnings import warnings_in_log
 from ov_mobilenet.cli.signals import EXIT_CODES, Terminated, end_at_once_on_signals, unwinding_signals
 from ov_mobilenet.cli.standard_streams import prepare_standard_streams
-from ov_mobilenet.cli.verbosity import add_common_options
+from ov_mobilenet.cli.verbosity import add_common_options, logging_restored
 from ov_mobilenet.errors import OvMobilenetError
 
 # name: (module, function, one line for --help)
@@ -113,7 +114,7 @@ add_common_options(cli)
 
 
 def main(arguments: list[str] | None = None, command: click.Command = cli) -> int:
-    """Run the command line.
+    """Run the command line; may be called by a program, whose log settings are kept.
 
     Args:
         arguments: without the program's name; None for those of this process.
@@ -123,12 +124,17 @@ def main(arguments: list[str] | None = None, command: click.Command = cli) -> in
         The exit code: 0 done, 1 something failed, 2 wrong usage, 3 a check failed, 130 after Ctrl-C, 141 if the reader
         of stdout closed it, 143 after SIGTERM.
     """
+    with logging_restored():
+        return _main(sys.argv[1:] if arguments is None else arguments, command)
+
+
+def _main(arguments: list[str], command: click.Command) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name with characters that the terminal's encoding lacks must not stop the command.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with unwinding_signals(), warnings_in_log():
-            return _run(sys.argv[1:] if arguments is None else arguments, command)
+            return _run(arguments, command)
     except KeyboardInterrupt:
         return _print_error("interrupted", EXIT_CODES[signal.SIGINT])
     except Terminated:
@@ -169,10 +175,15 @@ def _print_error(message: str, code: int) -> int:
     return code
 
 
-def run() -> NoReturn:
-    """Run the command line of this process and exit."""
+def run(program: Callable[[list[str]], int] | None = None) -> NoReturn:
+    """Run the command line of this process and exit.
+
+    Args:
+        program: runs instead; from the arguments to the exit code.
+    """
     prepare_standard_streams()
-    code = main()
+    # The log settings are not restored: threads may still log, and `-q` applies until the end.
+    code = _main(sys.argv[1:], cli) if program is None else program(sys.argv[1:])
     end_at_once_on_signals(code)
     if any(thread.daemon for thread in threading.enumerate()):
         # A thread is still in a library, such as OpenCV: when Python ends regularly and the thread returns from there,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -171,21 +170,14 @@ def _is_path(name: str, selection: Selection) -> bool:
     return name not in model_names(config_dirs=selection.config_dirs)
 
 
-def downloader() -> None:
-    """Run `omz_downloader` with the arguments of this process, and exit."""
-    sys.exit(DOWNLOADER.run(sys.argv[1:]))
+def _run_quantizer(arguments: list[str]) -> int:
+    return main(arguments, add_common_options(omz_quantizer_command))
 
 
-def converter() -> None:
-    """Run `omz_converter` with the arguments of this process, and exit."""
-    sys.exit(CONVERTER.run(sys.argv[1:]))
-
-
-def info_dumper() -> None:
-    """Run `omz_info_dumper` with the arguments of this process, and exit."""
-    sys.exit(INFO_DUMPER.run(sys.argv[1:]))
-
-
-def quantizer() -> None:
-    """Run `omz_quantizer` with the arguments of this process, and exit."""
-    sys.exit(main(sys.argv[1:], add_common_options(omz_quantizer_command)))
+# From the arguments to the exit code. The entry points are in `__main__`.
+PROGRAMS: dict[str, Callable[[list[str]], int]] = {
+    "omz_downloader": DOWNLOADER.run,
+    "omz_converter": CONVERTER.run,
+    "omz_quantizer": _run_quantizer,
+    "omz_info_dumper": INFO_DUMPER.run,
+}

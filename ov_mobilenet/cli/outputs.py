@@ -50,7 +50,10 @@ class OutputOptions:
 
     def open_for_features(self) -> FeatureDestination:
         """Open the output for vectors. Raises: UsageError, OutputError, MissingDependencyError."""
-        given = {"--top-k": self.top_k, "--min-probability": self.min_probability}
+        given = {
+            "--top-k": self.top_k, "--min-probability": self.min_probability,
+            "--scores all": self.scores if self.scores == "all" else None,
+        }  # fmt: skip
         if unusable := [name for name, value in given.items() if value is not None]:
             raise UsageError(f"features have no classes: {unusable[0]} cannot be used", expected=f"no {unusable[0]}")
         path = None if self.output == "-" else self.output
@@ -65,13 +68,19 @@ class OutputOptions:
         least = MULTILABEL_THRESHOLD if self.min_probability is None else self.min_probability
         return replace(self, top_k=self.top_k or ALL, min_probability=least)
 
-    def settings(self) -> dict[str, str]:
-        """What these options change in the results, as text by name."""
+    def settings(self, *, given_only: bool = False) -> dict[str, str]:
+        """What these options change in the results, as text by name.
+
+        Args:
+            given_only: leave out options that are not given; their default depends on the network.
+        """
         least = self.min_probability
-        return {
-            "top-k": "all" if self.scores == "all" else str(self.classes),
-            "minimum probability": "none" if least is None else repr(least),
-        }
+        settings = {}
+        if not given_only or self.top_k is not None or self.scores == "all":
+            settings["top-k"] = "all" if self.classes == ALL else str(self.classes)
+        if not given_only or least is not None:
+            settings["minimum probability"] = "none" if least is None else repr(least)
+        return settings
 
     def sink(
         self, destination: Destination | FeatureDestination, model_settings: Mapping[str, str] | None = None
@@ -87,7 +96,7 @@ class OutputOptions:
         if isinstance(destination, FeatureDestination):
             destination.check(model_settings or {})
             return destination.sink(model_settings)
-        settings = {**(model_settings or {}), **self.settings()}
+        settings = {**(model_settings or {}), **self.settings(given_only=model_settings is None)}
         destination.check(settings)
         return destination.sink(min_probability=self.min_probability, settings=settings)
 

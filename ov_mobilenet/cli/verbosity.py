@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +14,7 @@ from ov_mobilenet.errors import printable
 if TYPE_CHECKING:
     from ov_mobilenet.resolve import IrChoice
 
+_LOGGERS = ("ov_mobilenet", "ov_mobilenet.resolve")
 _GIVEN = f"{__name__}.given"  # key in click's `Context.meta`, which nested contexts share
 _HELP = {
     "-v/--verbose": "Print more about each step.",
@@ -62,10 +65,23 @@ def set_up_logging(level: int) -> None:
 
     The INFO message that says which IR runs for a model name is also shown at the default level, WARNING.
     """
-    logger = logging.getLogger("ov_mobilenet")
+    logger, resolving = (logging.getLogger(name) for name in _LOGGERS)
     logger.handlers[:] = [_StderrHandler(level)]
     logger.setLevel(level)
-    logging.getLogger("ov_mobilenet.resolve").setLevel(level if level > logging.WARNING else min(level, logging.INFO))
+    resolving.setLevel(level if level > logging.WARNING else min(level, logging.INFO))
+
+
+@contextmanager
+def logging_restored() -> Iterator[None]:
+    """Undo `set_up_logging` at the end of the `with` block: a program that calls a command keeps its own settings."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [(logger.level, logger.handlers[:]) for logger in loggers]
+    try:
+        yield
+    finally:
+        for logger, (level, handlers) in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+            logger.handlers[:] = handlers
 
 
 class _StderrHandler(logging.Handler):

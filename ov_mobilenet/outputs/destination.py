@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from ov_mobilenet.errors import OutputError, UsageError
-from ov_mobilenet.outputs.existing_results import ExistingResults, read_csv, read_json_lines, read_parquet
+from ov_mobilenet.outputs.existing_results import Content, ExistingResults, read_csv, read_json_lines, read_parquet
 from ov_mobilenet.outputs.output_files import OutputFile, raise_write_error
 from ov_mobilenet.outputs.parquet_sink import ParquetSink, parquet_schema
 from ov_mobilenet.outputs.run_settings import RunSettings, check_settings, read_settings_file, write_settings_file
@@ -159,6 +159,7 @@ def open_destination(
     resume: bool = False,
     overwrite: bool = False,
     top_k: int = DEFAULT_TOP_K,
+    content: Content = "predictions",
 ) -> Destination:
     """Check that results can be written, before any work is done; an existing file is not changed yet.
 
@@ -168,10 +169,11 @@ def open_destination(
         resume: keep the results of the file and add the missing ones; a missing file is created.
         overwrite: replace the content of an existing file.
         top_k: maximum number of predictions per result; needed to detect an incomplete image in a CSV.
+        content: what a JSON Lines file to resume must hold.
 
     Raises:
-        UsageError: the arguments exclude each other, or the file has content and neither `resume` nor `overwrite`
-            is set.
+        UsageError: the arguments exclude each other, the file has content and neither `resume` nor `overwrite`
+            is set, or the file to resume holds other content.
         OutputError: the file cannot be written, another process is writing to it, or it cannot be resumed because it is
             not an output of this program.
         MissingDependencyError: Parquet without pyarrow.
@@ -197,7 +199,7 @@ def open_destination(
     except OSError as error:
         raise_write_error(path, error)
     try:
-        return _opened(path, output_format, lock, resume=resume, overwrite=overwrite, top_k=top_k)
+        return _opened(path, output_format, lock, resume=resume, overwrite=overwrite, top_k=top_k, content=content)
     except BaseException as error:
         lock.release()
         if isinstance(error, OSError):
@@ -206,7 +208,14 @@ def open_destination(
 
 
 def _opened(
-    path: Path, output_format: OutputFormat, lock: WriterLock, *, resume: bool, overwrite: bool, top_k: int
+    path: Path,
+    output_format: OutputFormat,
+    lock: WriterLock,
+    *,
+    resume: bool,
+    overwrite: bool,
+    top_k: int,
+    content: Content,
 ) -> Destination:
     has_content = path.is_file() and path.stat().st_size > 0
     if has_content and not (resume or overwrite):
@@ -219,7 +228,7 @@ def _opened(
         existing = read_parquet(path) if resume and has_content else None
         return Destination(path, output_format, existing, None, lock)
     if resume and has_content:
-        existing = read_csv(path, top_k) if output_format == "csv" else read_json_lines(path)
+        existing = read_csv(path, top_k) if output_format == "csv" else read_json_lines(path, content)
         existing = replace(existing, settings=read_settings_file(path))
     return Destination(path, output_format, existing, OutputFile(path), lock)
 

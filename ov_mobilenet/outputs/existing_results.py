@@ -13,14 +13,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import msgspec
 
-from ov_mobilenet.errors import OutputError
+from ov_mobilenet.errors import OutputError, UsageError
 from ov_mobilenet.outputs.run_settings import METADATA_KEY, RunSettings, decode_settings
 from ov_mobilenet.outputs.sink import ResultKey
 from ov_mobilenet.outputs.text_sinks import CSV_HEADER
+
+Content = Literal["predictions", "features"]
 
 JSON_LINE_START = b'{"source":"'
 
@@ -43,10 +45,18 @@ class ExistingResults:
 class _ResultOrigin(msgspec.Struct):
     source: str
     frame: int | None = None
+    predictions: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    features: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-def read_json_lines(path: Path) -> ExistingResults:
-    """The complete lines. Raises: OutputError, if a line is not a result."""
+def read_json_lines(path: Path, content: Content = "predictions") -> ExistingResults:
+    """The complete lines.
+
+    Raises:
+        OutputError: a line is not a result.
+        UsageError: the file holds the other kind of content.
+    """
+    other: Content = "features" if content == "predictions" else "predictions"
     decoder = msgspec.json.Decoder(_ResultOrigin)
     images: Counter[ResultKey] = Counter()
     size = 0
@@ -60,6 +70,11 @@ def read_json_lines(path: Path) -> ExistingResults:
                 origin = decoder.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise _not_a_result(path, f"line {number}") from error
+            if getattr(origin, other) is not msgspec.UNSET:
+                raise UsageError(
+                    f"the file holds {other}, not {content}", where=path,
+                    fix="Select another file, or use --overwrite",
+                )  # fmt: skip
             images[origin.source, origin.frame] += 1
             size += len(line)
     return ExistingResults(images, size)

@@ -12,6 +12,7 @@ from ov_mobilenet.errors import OutputError, UsageError
 from ov_mobilenet.outputs.destination import Destination, OutputFormat, choose_format, open_destination
 from ov_mobilenet.outputs.feature_files import FeatureParquetSink, FeatureTableSink, NpzSink
 from ov_mobilenet.outputs.output_files import raise_write_error
+from ov_mobilenet.outputs.parquet_sink import parquet_schema
 from ov_mobilenet.outputs.run_settings import RunSettings
 from ov_mobilenet.outputs.sink import ResultKey, Sink
 from ov_mobilenet.outputs.writer_lock import WriterLock
@@ -55,7 +56,7 @@ class FeatureDestination:
             self._text.check(settings)
 
     def sink(self, settings: RunSettings | None = None) -> Sink:
-        """Start to write; for `settings` see `Destination.sink`. Raises: OutputError, MissingDependencyError."""
+        """Start to write; for `settings` see `Destination.sink`. Raises: OutputError."""
         if self._text is None:
             assert self._lock is not None
             return NpzSink(self._lock) if self._format == "npz" else FeatureParquetSink(self._lock)
@@ -95,9 +96,7 @@ def open_feature_destination(
             "a CSV file cannot hold vectors of features", where=path, expected=".jsonl, .parquet or .npz", got="csv"
         )
     if chosen != "npz" and chosen != "parquet":
-        if resume and path is not None and path.is_file():
-            _check_holds_features(path)
-        text = open_destination(path, output_format=chosen, resume=resume, overwrite=overwrite)
+        text = open_destination(path, output_format=chosen, resume=resume, overwrite=overwrite, content="features")
         return FeatureDestination(path, chosen, text)
     assert path is not None
     if resume:
@@ -112,6 +111,8 @@ def _locked_for_replacement(path: Path, output_format: str, *, overwrite: bool) 
         raise UsageError(f"{output_format} can only be written to a file", where=path)
     if not path.parent.is_dir():
         raise OutputError("the folder does not exist", where=path.parent, fix="Create it, or select another with -o")
+    if output_format == "parquet":
+        parquet_schema()
     try:
         lock = WriterLock(path)
         has_content = path.stat().st_size > 0
@@ -121,12 +122,3 @@ def _locked_for_replacement(path: Path, output_format: str, *, overwrite: bool) 
         lock.release()
         raise UsageError("the file already exists", where=path, fix="Replace it with --overwrite")
     return lock
-
-
-def _check_holds_features(path: Path) -> None:
-    """Check that a JSON Lines file to resume holds no predictions. Raises: UsageError."""
-    with path.open("rb") as file:
-        if any(b'"predictions":' in line for line in file):
-            raise UsageError(
-                "the file holds predictions, not features", where=path, fix="Select another file, or use --overwrite"
-            )

@@ -1,21 +1,23 @@
-"""Files of feature vectors that are complete or not there: NumPy's `.npz` and Parquet.
+"""Files of feature vectors that are complete or have no content: NumPy's `.npz` and Parquet.
 
     npz       `sources`: strings (N,), `features`: float32 (N, dimension); images that failed are left out. The vectors
               are in memory until the end.
     parquet   columns source, frame, time_s, features (a list of fixed size, float32), error; a row per image
 
 Both are written under a temporary name beside the file, which is renamed at the end of a run; a run that is stopped
-leaves an older file as it was. JSON Lines hold the results of a stopped run, and `--resume` continues them.
+leaves an older file as it was. JSON Lines hold the results of a stopped run, and `--resume` continues them. The file
+itself is locked meanwhile, so it is there, empty, from the beginning; a run that is killed leaves it and the temporary
+file, and the next run replaces both.
 """
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from ov_mobilenet.errors import printable
 from ov_mobilenet.outputs.output_files import raise_write_error
-from ov_mobilenet.outputs.parquet_sink import parquet_schema
 from ov_mobilenet.outputs.sink import Sink, encodable
 from ov_mobilenet.outputs.text_sinks import TextWriter
 from ov_mobilenet.outputs.writer_lock import WriterLock
@@ -70,17 +72,22 @@ class _WholeFile(Sink):
         """Complete the file."""
         try:
             self._complete()
+            self._file.flush()
+            os.fsync(self._file.fileno())  # a power cut must not leave the name without the content
             self._file.close()
             self._lock.replace_with(self._partial)
-        except OSError as error:
+        except BaseException as error:
             self.abandon()
-            raise_write_error(self._lock.path, error)
+            if isinstance(error, OSError):
+                raise_write_error(self._lock.path, error)
+            raise
 
     def abandon(self) -> None:
         """Delete what was written; an older file is kept."""
         with suppress(OSError):  # the disk may be full
             self._file.close()
-        self._partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._partial.unlink(missing_ok=True)
 
     def _complete(self) -> None:
         """Write what is left to the temporary file."""
@@ -113,10 +120,9 @@ class NpzSink(_WholeFile):
 
 
 class FeatureParquetSink(_WholeFile):
-    """One row per image. Raises: MissingDependencyError, if pyarrow is not installed."""
+    """One row per image."""
 
     def __init__(self, lock: WriterLock) -> None:
-        parquet_schema()
         super().__init__(lock)
         self._rows: list[AnyResult] = []
         self._writer: Any = None
@@ -134,14 +140,16 @@ class FeatureParquetSink(_WholeFile):
 
     def abandon(self) -> None:
         """Delete what was written; an older file is kept."""
+        writer, self._writer = self._writer, None
         with suppress(OSError):
-            if self._writer is not None:
-                self._writer.close()
+            if writer is not None:
+                writer.close()
         super().abandon()
 
     def _complete(self) -> None:
         self._write_rows()
         self._writer.close()
+        self._writer = None
 
     def _write_rows(self) -> None:
         import pyarrow as pa

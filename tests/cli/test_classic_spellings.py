@@ -13,6 +13,7 @@ import click
 import pytest
 import small_networks as small
 
+from ov_mobilenet import __main__
 from ov_mobilenet.benchmarking.bench import Bench
 from ov_mobilenet.benchmarking.options import Workload
 from ov_mobilenet.cli import omz_programs
@@ -326,11 +327,12 @@ def test_the_programs_of_the_open_model_zoo(tmp_path: Path, capsys: pytest.Captu
 
 def test_the_programs_are_installed() -> None:
     pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
-    scripts = re.findall(r'^(omz_\w+) = "ov_mobilenet\.cli\.omz_programs:(\w+)"$', pyproject, re.MULTILINE)
+    scripts = re.findall(r'^(omz_\w+) = "ov_mobilenet\.__main__:(\w+)"$', pyproject, re.MULTILINE)
     assert [name for name, _ in scripts] == ["omz_downloader", "omz_converter", "omz_quantizer", "omz_info_dumper"]
     for name, function in scripts:
-        assert name == f"omz_{function}"
-        assert callable(getattr(omz_programs, function))
+        assert name == function
+        assert name in omz_programs.PROGRAMS
+        assert callable(getattr(__main__, function))
 
 
 @pytest.mark.parametrize(("words", "expected"), [

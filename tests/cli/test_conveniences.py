@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shlex
@@ -64,6 +65,18 @@ def test_a_future_warning_is_shown_with_v_only(monkeypatch: pytest.MonkeyPatch, 
     assert stderr() == "warning: numbers overflow\n"
     assert stderr("-q") == ""
     assert "info: torch.thing will be removed, use another\n" in stderr("-v")
+
+
+def test_a_command_restores_the_log_settings_of_the_program_that_calls_it(caplog: pytest.LogCaptureFixture) -> None:
+    logger, handler = logging.getLogger("ov_mobilenet"), logging.NullHandler()
+    logger.addHandler(handler)
+    before = logger.level, logger.handlers[:], logging.getLogger("ov_mobilenet.resolve").level
+    for options in (["-q"], ["-v"], ["--debug"]):
+        assert main(["list", *options]) == 0
+        assert (logger.level, logger.handlers, logging.getLogger("ov_mobilenet.resolve").level) == before
+    logger.removeHandler(handler)
+    logger.warning("not hidden by the -q of an earlier command")
+    assert "not hidden" in caplog.text
 
 
 def test_the_command_for_a_missing_extra_installs_from_a_checkout(tmp_path: Path) -> None:

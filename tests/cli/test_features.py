@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import openvino as ov
 import pytest
 import small_networks as small
 from known_network import Known, converted
@@ -15,9 +19,11 @@ from known_network import Known, converted
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import OutputError, UsageError
+from ov_mobilenet.outputs.destination import open_destination
 from ov_mobilenet.outputs.feature_destination import open_feature_destination
 from ov_mobilenet.runtime.results import Failure, Features, Timings
 
+ROOT = Path(__file__).resolve().parents[2]
 Capture = pytest.CaptureFixture[str]
 FRAMES = small.frames(6)
 
@@ -158,6 +164,137 @@ def test_a_second_writer_is_refused_and_files_of_killed_runs_are_removed(suffix:
         assert target.read_bytes() == content, "nothing was written"
 
 
+LOCKED = "another process is writing to this file"
+
+
+@pytest.mark.parametrize("name", ["v.npz", "v.parquet", "v.jsonl"])
+def test_a_file_of_features_has_one_writer(name: str, tmp_path: Path) -> None:
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    path = tmp_path / name
+    with open_feature_destination(path):
+        pass
+    assert list(tmp_path.iterdir()) == [], "a file that was only opened is not left behind"
+    (tmp_path / f".{name}.0123456789abcdef.ov-partial").write_text("of a run that was killed")
+    with open_feature_destination(path) as first:
+        sink = first.sink()
+        for refused in (open_feature_destination, open_destination):
+            with pytest.raises(OutputError, match=LOCKED):
+                refused(path, overwrite=True, output_format="jsonl" if name == "v.npz" else None)
+        with pytest.raises(OutputError, match=LOCKED):
+            open_feature_destination(path, overwrite=True)
+        sink.put(Features("a.png", (1.0, 2.0), Timings()))
+        sink.close()
+        with pytest.raises(OutputError, match=LOCKED):
+            open_feature_destination(path, overwrite=True)
+        content = path.read_bytes()
+    assert path.read_bytes() == content
+    assert {each.name for each in tmp_path.iterdir()} - {f".{name}.0123456789abcdef.ov-partial"} == {name}
+    with open_feature_destination(path, overwrite=True):
+        pass
+
+
+@pytest.mark.parametrize("name", ["v.npz", "v.parquet", "v.jsonl"])
+def test_commands_that_write_one_file_of_features_never_mix(
+    name: str, vectors: Path, images: Path, tmp_path: Path
+) -> None:
+    """Three at once: those that find the file locked or complete are refused."""
+    output = tmp_path / name
+    command = [sys.executable, "-m", "ov_mobilenet", "classify", "-q", str(vectors), str(images), "-o", str(output)]
+    processes = [
+        subprocess.Popen([*command, "--output-kind", "features"], stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        for _ in range(3)
+    ]
+    ended = [(process.communicate(timeout=100)[1], process.returncode) for process in processes]
+    assert [end for end in ended if end[1] == 0] == [("", 0)]
+    assert all(code == 0 or LOCKED in err or "the file already exists" in err for err, code in ended)
+    assert [each.name for each in tmp_path.iterdir() if each.suffix != ".json"] == [name]
+    if name == "v.npz":
+        with np.load(output) as archive:
+            assert archive["features"].shape == EXPECTED.shape
+
+
+def test_a_file_of_features_may_have_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/v\xff.parquet"))
+    with open_feature_destination(path) as destination:
+        sink = destination.sink()
+        sink.put(Features("a.png", (1.0, 2.0), Timings()))
+        sink.close()
+    with path.open("rb") as file:
+        assert pq.read_table(file).column("features").to_pylist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--geometry", "crop 0.5, resize 32"), "got geometry crop 0.5, resize 32"),
+        (("--decode", "exact"), "expected decode auto, got decode exact"),
+    ],
+)
+def test_features_of_other_settings_are_refused_by_name(
+    more: tuple[str, ...], message: str, vectors: Path, images: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    output = tmp_path / "v.jsonl"
+    assert extract(vectors, images / "0.png", "-o", str(output)) == 0
+    before = output.read_bytes()
+    assert extract(vectors, images, "-o", str(output), "--resume", *more) == 1
+    assert message in capsys.readouterr().err
+    assert output.read_bytes() == before
+    assert extract(vectors, images, "-o", str(output), "--resume") == 0
+
+
+def test_features_of_another_network_are_refused_by_name(images: Path, tmp_path: Path, capsys: Capture) -> None:
+    output = tmp_path / "v.jsonl"
+    one = ir(tmp_path / "one", "pooled", "features")
+    main(["convert", str(tmp_path / "one" / "net" / "model.yml"), "-o", str(tmp_path), "--precisions", "FP16", "-q"])
+    (other,) = tmp_path.rglob("FP16/*.xml")
+    assert extract(one, images / "0.png", "-o", str(output)) == 0
+    capsys.readouterr()
+    assert extract(other, images, "-o", str(output), "--resume") == 1
+    assert "network weight precision FP32, got network weight precision FP16" in capsys.readouterr().err
+
+
+def test_features_and_classes_of_one_network_are_not_mixed(
+    known: Known, images: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """The network of another tool, whose output can be read in two ways."""
+    network = ov.Core().read_model(known.xml)
+    del network.rt_info["ov_mobilenet"]
+    plain = tmp_path / "plain.xml"
+    ov.save_model(network, plain)
+    for first, second in (("features", "classes"), ("classes", "features")):
+        output = tmp_path / f"{first}.jsonl"
+
+        def run(kind: str, name: str, *more: str, output: Path = output) -> int:
+            return main(
+                ["classify", str(plain), str(images / name), "--output-kind", kind, "-o", str(output), *EXACT, *more]
+            )
+
+        if run(first, "0.png") != 0:
+            assert "does not match" in capsys.readouterr().err
+            continue
+        before = output.read_bytes()
+        assert run(second, "1.png", "--resume") != 0
+        assert output.read_bytes() == before
+
+
+def test_a_complete_file_of_a_multi_label_network_is_resumed(
+    labels: Path, images: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    output = tmp_path / "r.jsonl"
+    command = ["classify", str(labels), str(images), "-o", str(output)]
+    assert main(command) == 0
+    before = output.read_bytes()
+    assert main([*command, "--resume"]) == 0
+    assert output.read_bytes() == before
+    assert main([*command, "--resume", "--threshold", "0.25"]) == 1
+    assert "expected minimum probability 0.5, got minimum probability 0.25" in capsys.readouterr().err
+    assert main(["classify", str(labels), str(images), str(images / "0.png"), "-o", str(output), "--resume",
+                 "-k", "2"]) == 1  # fmt: skip
+    assert "expected top-k all, got top-k 2" in capsys.readouterr().err
+
+
 def test_vectors_of_many_row_groups_and_of_failures_only(tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     for count in (0, 5000):
@@ -179,6 +316,7 @@ def test_vectors_of_many_row_groups_and_of_failures_only(tmp_path: Path) -> None
     ("options", "message"),
     [
         (["-o", "x.csv"], "a CSV file cannot hold vectors of features"),
+        (["--scores", "all"], "features have no classes: --scores all cannot be used"),
         (["-k", "3"], "features have no classes: --top-k cannot be used"),
         (["--threshold", "0.5"], "features have no classes: --min-probability cannot be used"),
         (["-o", "no/such/folder/x.npz"], "the folder does not exist"),

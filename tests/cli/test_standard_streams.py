@@ -64,6 +64,15 @@ def test_paths_from_a_closed_stdin_are_one_error(known: Known) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_the_programs_of_the_open_model_zoo_do_not_depend_on_stderr(tmp_path: Path) -> None:
+    code = "from ov_mobilenet.__main__ import omz_info_dumper; omz_info_dumper()"
+    command = [sys.executable, "-c", code, "--name", "mobilenetv2-7"]
+    output = tmp_path / "out.json"
+    script = ["bash", "-c", f'exec "$@" 2>&- >{output}', "bash", *command]
+    assert subprocess.run(script, cwd=ROOT, timeout=60, check=False).returncode == 0
+    assert [model["name"] for model in json.loads(output.read_text())] == ["mobilenetv2-7"]
+
+
 # The reader of stdout
 
 
@@ -147,12 +156,16 @@ class Finder:
             for number in signals: os.kill(os.getpid(), number)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.meta_path.insert(0, Finder())
-sys.argv[:] = ["ov-mobilenet", "list"]
-runpy.run_module("ov_mobilenet", run_name="__main__")
 """
+RUN_LIST = 'sys.argv[:] = ["ov-mobilenet", "list"]; runpy.run_module("ov_mobilenet", run_name="__main__")'
+RUN_OMZ = 'sys.argv[:] = ["omz_quantizer", "-h"]; from ov_mobilenet.__main__ import omz_quantizer; omz_quantizer()'
 
 
-@pytest.mark.parametrize("module", ["click", "ov_mobilenet.cli.list_models"])
+@pytest.mark.parametrize(
+    ("run", "module"),
+    [(RUN_LIST, "click"), (RUN_LIST, "ov_mobilenet.cli.list_models"), (RUN_OMZ, "click"),
+     (RUN_OMZ, "ov_mobilenet.cli.omz_programs")],
+)  # fmt: skip
 @pytest.mark.parametrize(
     ("signals", "code", "message"),
     [
@@ -163,11 +176,11 @@ runpy.run_module("ov_mobilenet", run_name="__main__")
     ],
 )
 def test_signals_at_start_up_are_one_message(
-    module: str, signals: tuple[signal.Signals, ...], code: int, message: str
+    run: str, module: str, signals: tuple[signal.Signals, ...], code: int, message: str
 ) -> None:
     program = SIGNAL_AT_IMPORT.replace("sys.argv[1]", repr(",".join(str(int(s)) for s in signals)))
     done = subprocess.run(
-        [sys.executable, "-c", program.replace("sys.argv[2]", repr(module))],
+        [sys.executable, "-c", program.replace("sys.argv[2]", repr(module)) + run],
         capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (code, "")

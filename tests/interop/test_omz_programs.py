@@ -81,7 +81,7 @@ def theirs(program: str, models: Path, *words: object) -> str:
 
 
 def ours(program: str, models: Path, *words: object) -> str:
-    code = f"from ov_mobilenet.cli import omz_programs; omz_programs.{program}()"
+    code = f"from ov_mobilenet import __main__; __main__.omz_{program}()"
     return finished([sys.executable, "-c", code, *map(str, words), "--config-dir", str(models / "public")])
 
 
