@@ -16,8 +16,9 @@ from ov_mobilenet.resolve import check_option_names
 from ov_mobilenet.zoo.config import NAME
 from ov_mobilenet.zoo.geometry import Geometry, parse_geometry
 from ov_mobilenet.zoo.model import HEAD_ACTIVATIONS, HeadActivation
+from ov_mobilenet.zoo.output_kind import OUTPUT_CONTENTS, OutputContent
 
-_INSPECTED = ("output", "architecture", "weights_key", "head")
+_INSPECTED = ("output", "output_kind", "architecture", "weights_key", "head")
 
 
 class DescribeOptions(TypedDict, total=False):
@@ -31,7 +32,7 @@ class DescribeOptions(TypedDict, total=False):
     shape: tuple[int, ...] | None
     layout: str | None
     output: str | None
-    output_kind: Literal["logits", "probabilities"] | None
+    output_kind: OutputContent | None
     labels: str | Path | None
     geometry: Geometry | str | None
     architecture: str | None
@@ -88,7 +89,7 @@ def _check(name: str, given: dict[str, Any]) -> None:
         "preset": tuple(PRESETS),
         "assume": ("none",),
         "layout": ("NCHW", "NHWC"),
-        "output_kind": ("logits", "probabilities"),
+        "output_kind": OUTPUT_CONTENTS,
         "head": HEAD_ACTIVATIONS,
     }
     for option, values in allowed.items():

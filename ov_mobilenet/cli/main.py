@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -169,10 +170,10 @@ def _print_error(message: str, code: int) -> int:
     return code
 
 
-def run() -> NoReturn:
-    """Run the command line of this process and exit."""
+def run(program: Callable[[], int] = main) -> NoReturn:
+    """Run the command line of this process, or another program that ends in `main`, and exit with its exit code."""
     prepare_standard_streams()
-    code = main()
+    code = program()
     end_at_once_on_signals(code)
     if any(thread.daemon for thread in threading.enumerate()):
         # A thread is still in a library, such as OpenCV: when Python ends regularly and the thread returns from there,

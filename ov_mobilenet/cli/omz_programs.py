@@ -6,14 +6,16 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.classic_options import ClassicTable, MappedOption, translated
 from ov_mobilenet.cli.invocation import PROGRAM
-from ov_mobilenet.cli.main import main
+from ov_mobilenet.cli.main import main, run
 from ov_mobilenet.cli.selection import Selection, model_selection, print_names, report_broken, selected
 from ov_mobilenet.cli.signals import EXIT_CODES
 from ov_mobilenet.cli.verbosity import add_common_options
@@ -38,8 +40,7 @@ class OmzProgram:
     def run(self, arguments: list[str]) -> int:
         """Run our command. Returns its exit code."""
         if "-h" in arguments or "--help" in arguments:
-            _print_help(self)
-            return 0
+            return main([], click.Command(self.name, callback=partial(_print_help, self)))
         try:
             words, _ = translated(arguments, self.classic, self.name)
         except click.UsageError as error:
@@ -125,6 +126,7 @@ def _print_help(program: OmzProgram) -> None:
 def omz_quantizer_command(
     context: click.Context, selection: Selection, model_dir: Path, dataset_dir: str | None, output_dir: Path | None,
     precisions: str, target_device: str | None, dry_run: bool, cache_dir: Path | None, offline: bool,
+    mirror: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Run `ov-mobilenet quantize` for each selected model.
 
@@ -146,6 +148,7 @@ def omz_quantizer_command(
     common += [word for folder in selection.config_dirs for word in ("--config-dir", str(folder))]
     common += ["--cache-dir", str(cache_dir)] if cache_dir is not None else []
     common += ["--offline"] if offline else []
+    common += [word for folder in mirror for word in ("--mirror", folder)]
     common += ["-q"] if options.quiet(context) else []
     found = selected(selection)
     codes = [report_broken(found)]
@@ -169,21 +172,21 @@ def _is_path(name: str, selection: Selection) -> bool:
     return name not in model_names(config_dirs=selection.config_dirs)
 
 
-def downloader() -> None:
+def downloader() -> NoReturn:
     """Run `omz_downloader` with the arguments of this process, and exit."""
-    sys.exit(DOWNLOADER.run(sys.argv[1:]))
+    run(lambda: DOWNLOADER.run(sys.argv[1:]))
 
 
-def converter() -> None:
+def converter() -> NoReturn:
     """Run `omz_converter` with the arguments of this process, and exit."""
-    sys.exit(CONVERTER.run(sys.argv[1:]))
+    run(lambda: CONVERTER.run(sys.argv[1:]))
 
 
-def info_dumper() -> None:
+def info_dumper() -> NoReturn:
     """Run `omz_info_dumper` with the arguments of this process, and exit."""
-    sys.exit(INFO_DUMPER.run(sys.argv[1:]))
+    run(lambda: INFO_DUMPER.run(sys.argv[1:]))
 
 
-def quantizer() -> None:
+def quantizer() -> NoReturn:
     """Run `omz_quantizer` with the arguments of this process, and exit."""
-    sys.exit(main(sys.argv[1:], add_common_options(omz_quantizer_command)))
+    run(lambda: main(sys.argv[1:], add_common_options(omz_quantizer_command)))
