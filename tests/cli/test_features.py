@@ -358,6 +358,18 @@ def predictions(xml: Path, images: Path, capsys: Capture, *more: str) -> list[di
     return [{p["class_id"]: p["probability"] for p in line["predictions"]} for line in lines]
 
 
+def test_the_default_format_of_the_user_is_for_classes(
+    vectors: Path, images: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OV_MOBILENET_FORMAT", "csv")
+    assert extract(vectors, images / "0.png") == 0
+    assert "8 values, norm" in capsys.readouterr().out
+    assert extract(vectors, images, "--format", "csv") == 2
+    monkeypatch.setenv("OV_MOBILENET_FORMAT", "json")
+    assert extract(vectors, images / "0.png") == 0
+    assert len(json.loads(capsys.readouterr().out)["results"][0]["features"]) == 8
+
+
 def test_results_of_another_output_kind_are_not_continued(images: Path, tmp_path: Path, capsys: Capture) -> None:
     output = str(tmp_path / "r.jsonl")
     for content, code in (("logits", 0), ("multilabel-logits", 1)):
