@@ -337,9 +337,9 @@ def test_the_programs_of_the_open_model_zoo(tmp_path: Path, capsys: pytest.Captu
         ("{} --name nothing-like-this 2>&-", 1, ""),
     ],
 )
-@pytest.mark.parametrize("program", ["info_dumper", "quantizer"])
+@pytest.mark.parametrize("program", ["omz_info_dumper", "omz_quantizer"])
 def test_the_programs_with_closed_streams(program: str, words: str, code: int, message: str) -> None:
-    start = f"{shlex.quote(sys.executable)} -c 'from ov_mobilenet.cli import omz_programs; omz_programs.{program}()'"
+    start = f"{shlex.quote(sys.executable)} -c 'from ov_mobilenet.__main__ import {program}; {program}()'"
     done = subprocess.run(["bash", "-c", words.format(start)], capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert "Traceback" not in done.stderr
     assert done.stderr == message
