@@ -1,5 +1,6 @@
-# Needs Python >= 3.10 and make; everything else is installed into .venv, and for `make demo` into .venv-demo. The browser tests of the HTML report need
-# Chromium on the PATH (Debian: apt-get install chromium) and are skipped without it.
+# Needs Python >= 3.10 and make; everything else is installed into .venv, and for `make demo` into .venv-demo. The
+# browser tests of the HTML report need Chromium on the PATH (Debian: apt-get install chromium) and are skipped without
+# it.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

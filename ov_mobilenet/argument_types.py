@@ -26,7 +26,10 @@ Check = Callable[[Any], bool]
 _TYPES: dict[str, tuple[Check, str]] = {
     "None": (lambda value: value is None, "None"),
     "bool": (lambda value: isinstance(value, bool), "True or False"),
-    "int": (lambda value: isinstance(value, numbers.Integral) and not isinstance(value, bool), "an integer"),
+    "int": (  # the exact type first: a check against an abstract class takes several times as long
+        lambda value: type(value) is int or (isinstance(value, numbers.Integral) and not isinstance(value, bool)),
+        "an integer",
+    ),
     "float": (
         lambda value: isinstance(value, numbers.Real) and not isinstance(value, bool) and value == value,  # no NaN
         "a number",
@@ -35,13 +38,13 @@ _TYPES: dict[str, tuple[Check, str]] = {
     "Path": (lambda value: isinstance(value, os.PathLike), "a Path"),
 }
 _TEXTS = (
-    "ColorFormat", "DecodeMode", "Deployment", "Hint", "InferencePrecision", "InputType", "Mode", "Objective",
-    "PrecisionChoice", "WeightPrecision",
+    "ColorFormat", "DecodeMode", "Deployment", "HeadActivation", "Hint", "InferencePrecision", "InputType", "Mode",
+    "Objective", "OutputContent", "PrecisionChoice", "WeightPrecision",
 )  # fmt: skip
 _FUNCTIONS = ("OnEvent", "OnFailure", "OnProgress")
 _CLASSES = (
-    "DeviceSettings", "Failure", "Form", "Geometry", "IrModel", "LoadedModel", "ModelConfig", "ModelOptimizer",
-    "Normalisation", "Prepared", "Profile", "QuantizeSettings", "Retry", "SourceFiles", "Workload",
+    "DescribedNetwork", "DeviceSettings", "Failure", "Form", "Geometry", "IrModel", "LoadedModel", "ModelConfig",
+    "ModelOptimizer", "Normalisation", "Prepared", "Profile", "QuantizeSettings", "Retry", "SourceFiles", "Workload",
 )  # fmt: skip
 
 
@@ -55,15 +58,17 @@ def checked(target: T) -> T:
     checks = {name: found for name, text in annotations.items() if (found := _check_of(text)) is not None}
     code = function.__code__
     names = code.co_varnames[: code.co_argcount]
+    positional = [(place, checks[name][0]) for place, name in enumerate(names) if name in checks]
 
     @functools.wraps(target)
     def call(*arguments: Any, **options: Any) -> Any:
-        for name, value in zip(names, arguments, strict=False):
-            if name in checks:
-                _check(name, value, *checks[name])
+        given = len(arguments)
+        for place, check in positional:
+            if place < given and not check(arguments[place]):
+                raise _error(names[place], arguments[place], checks[names[place]][1])
         for name, value in options.items():
-            if name in checks:
-                _check(name, value, *checks[name])
+            if name in checks and not checks[name][0](value):
+                raise _error(name, value, checks[name][1])
         return target(*arguments, **options)
 
     return call  # type: ignore[return-value]
@@ -80,14 +85,13 @@ def check_types(values: Mapping[str, object], kinds: Mapping[str, Any]) -> None:
     """
     for name, value in values.items():
         found = _check_of(getattr(kinds[name], "__forward_arg__", None) or str(kinds[name]))
-        if found is not None:
-            _check(name, value, *found)
+        if found is not None and not found[0](value):
+            raise _error(name, value, found[1])
 
 
-def _check(name: str, value: object, check: Check, expected: str) -> None:
-    if not check(value):
-        shown = repr(value) if value is None or isinstance(value, int | float | str | bytes) else type(value).__name__
-        raise UsageError(f"invalid {name}", expected=expected, got=shown[:200])
+def _error(name: str, value: object, expected: str) -> UsageError:
+    shown = repr(value) if value is None or isinstance(value, int | float | str | bytes) else type(value).__name__
+    return UsageError(f"invalid {name}", expected=expected, got=shown[:200])
 
 
 @functools.cache
@@ -97,6 +101,11 @@ def _check_of(annotation: str) -> tuple[Check, str] | None:
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None
+    if len(known) == 1:
+        return known[0]
+    if len(known) == 2:
+        first, second = known[0][0], known[1][0]
+        return lambda value: first(value) or second(value), " or ".join(words for _, words in known)
     return lambda value: any(check(value) for check, _ in known), " or ".join(words for _, words in known)
 
 
@@ -108,7 +117,7 @@ def _check_of_part(part: str) -> tuple[Check, str] | None:
     if part in _FUNCTIONS or part.startswith("Callable["):
         return callable, "a function"
     if part in _CLASSES:
-        return lambda value: any(kind.__name__ == part for kind in type(value).__mro__), part
+        return lambda value: part in _class_names(type(value)), part  # type: ignore[arg-type]  # a class is hashable
     name, bracket, inside = part.removesuffix("]").partition("[")
     if not bracket:
         return None
@@ -140,6 +149,12 @@ def _check_of_part(part: str) -> tuple[Check, str] | None:
             f"a tuple of {len(items)}",
         )
     return None
+
+
+@functools.lru_cache(256)
+def _class_names(kind: type) -> frozenset[str]:
+    """The names of a class and of its bases."""
+    return frozenset(each.__name__ for each in kind.__mro__)
 
 
 def _is_list(value: object, check: Check) -> bool:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from typing_extensions import Unpack
-
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.conversion.described_network import DescribedNetwork
 from ov_mobilenet.conversion.inspection import inspect_source
 from ov_mobilenet.conversion.own_network import UserChoices, draft_description
@@ -14,10 +13,14 @@ from ov_mobilenet.conversion.presets import PRESETS
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.resolve import check_option_names
 from ov_mobilenet.zoo.config import NAME
-from ov_mobilenet.zoo.geometry import Geometry, parse_geometry
+from ov_mobilenet.zoo.geometry import MAX_SIDE, Geometry, parse_geometry
 from ov_mobilenet.zoo.model import HEAD_ACTIVATIONS, HeadActivation
+from ov_mobilenet.zoo.output_kind import OUTPUT_CONTENTS, OutputContent
 
-_INSPECTED = ("output", "architecture", "weights_key", "head")
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+_INSPECTED = ("output", "output_kind", "architecture", "weights_key", "head")
 
 
 class DescribeOptions(TypedDict, total=False):
@@ -31,7 +34,7 @@ class DescribeOptions(TypedDict, total=False):
     shape: tuple[int, ...] | None
     layout: str | None
     output: str | None
-    output_kind: Literal["logits", "probabilities"] | None
+    output_kind: OutputContent | None
     labels: str | Path | None
     geometry: Geometry | str | None
     architecture: str | None
@@ -41,6 +44,7 @@ class DescribeOptions(TypedDict, total=False):
     head: HeadActivation | None
 
 
+@checked
 def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions]) -> DescribedNetwork:
     """Describe a network of your own, as `ov-mobilenet convert --source` does before it converts.
 
@@ -88,15 +92,19 @@ def _check(name: str, given: dict[str, Any]) -> None:
         "preset": tuple(PRESETS),
         "assume": ("none",),
         "layout": ("NCHW", "NHWC"),
-        "output_kind": ("logits", "probabilities"),
+        "output_kind": OUTPUT_CONTENTS,
         "head": HEAD_ACTIVATIONS,
     }
     for option, values in allowed.items():
         if option in given and given[option] not in values:
             raise UsageError(f"invalid {option}", expected=" or ".join(values), got=repr(given[option]))
+    if not all(1 <= size <= MAX_SIDE for size in given.get("shape", ())):
+        raise UsageError("invalid shape", expected=f"four numbers from 1 to {MAX_SIDE}", got=repr(given["shape"])[:200])
     for option in ("mean", "scale"):
         numbers = given.get(option, ())
-        if not isinstance(numbers, tuple | list) or not all(isinstance(number, int | float) for number in numbers):
-            raise UsageError(f"invalid {option}", expected="one number or three, as a tuple", got=repr(numbers))
+        if not isinstance(numbers, tuple | list) or not all(abs(number) < 1e6 for number in numbers):
+            raise UsageError(
+                f"invalid {option}", expected="one number or three, below 1e6, as a tuple", got=repr(numbers)
+            )
         if option in given:
             given[option] = tuple(map(float, numbers))

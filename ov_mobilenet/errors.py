@@ -23,6 +23,8 @@ OvMobilenetError               1   base class
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -78,8 +80,18 @@ def install_extra(extra: str) -> str:
     """
     checkout = Path(__file__).resolve().parent.parent
     if (checkout / "pyproject.toml").is_file():
-        return f"Run: pip install -e {shlex.quote(f'{checkout}[{extra}]')}"
-    return f"Run: pip install 'ov-mobilenet[{extra}]'"
+        return install_command("-e", f"{checkout}[{extra}]")
+    return install_command(f"ov-mobilenet[{extra}]")
+
+
+def install_command(*arguments: str) -> str:
+    """The command that installs packages into the environment of this process, for the field `fix` of an error.
+
+    `pip` if the shell finds that of this environment, otherwise `PYTHON -m pip`.
+    """
+    found = shutil.which("pip")
+    is_ours = not sys.executable or (found is not None and Path(found).parent == Path(sys.executable).parent)
+    return f"Run: {'pip' if is_ours else f'{shlex.quote(sys.executable)} -m pip'} install {shlex.join(arguments)}"
 
 
 def printable(text: str) -> str:

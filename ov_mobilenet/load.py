@@ -87,11 +87,12 @@ def load_classifier(
         layout=layout, output_kind=output_kind,
     )  # fmt: skip
     if runnable.output_kind == "features":
+        option = "--output-kind classes" if runnable.record is None else "convert --output-kind logits"
         raise UsageError(
             "the network has no classifier, it gives a vector of features", where=runnable.xml,
             expected="a classifier",
-            fix="Use load_feature_extractor, or classify --output-kind features; if its values are scores of classes, "
-            "give the output kind classes",
+            fix="For the vectors use classify --output-kind features, or load_feature_extractor in Python. If its "
+            f"values are scores of classes, use {option}",
         )  # fmt: skip
     return runnable.compile(
         compile_model, chosen, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation

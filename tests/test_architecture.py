@@ -109,6 +109,26 @@ def test_import_contracts_hold() -> None:
     assert re.search(r"Contracts: [1-9]\d* kept, 0 broken", done.stdout)
 
 
+def top_level_imports(tree: ast.Module) -> set[str]:
+    """The packages that importing a module imports; not those in functions, `try` and `if TYPE_CHECKING`."""
+    names = [alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in names}
+
+
+def test_modules_import_only_what_a_plain_installation_has() -> None:
+    listed = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text("utf-8"), re.M | re.S)
+    assert listed is not None
+    module_of = {"opencv-python": "cv2", "pillow": "PIL", "pyyaml": "yaml"}
+    packages = {module_of.get(name, name) for name in re.findall(r'"([\w-]+)>=', listed[1])}
+    allowed = {*packages, *sys.stdlib_module_names, "ov_mobilenet"}
+    torch_modules = sorted((PACKAGE / "conversion" / "architectures").glob("mobilenet_v?.py"))
+    assert len(torch_modules) == 3
+    sources = [path for path in SOURCES if path not in torch_modules]  # imported when PyTorch weights are read
+    found = {relative(path): top_level_imports(parse(path)) - allowed for path in sources}
+    assert {name: unknown for name, unknown in found.items() if unknown} == {}
+
+
 def test_every_room_is_tested_by_make_test_fast() -> None:
     slow = {ROOT / "tests" / name for name in SLOW_FILES}
     assert {relative(path) for path in slow if not path.is_file()} == set(), "update SLOW_FILES in tests/slow_files.py"

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from known_network import Known
+from known_network import Known, converted
+from small_networks import write_onnx
 
 import ov_mobilenet as ovm
 from ov_mobilenet.errors import OvMobilenetError
@@ -40,6 +41,7 @@ KINDS = {
     "function": ("None", "0", "text", *TYPES),
     "value": ("None", "0", "empty", "text", "bytes", *TYPES),  # of a class of ours
     "pairs": ("0", "empty", "text", *TYPES),
+    "image": tuple(name for name in WRONG if name not in ("empty", "text")),  # a path; the file's error
     "free": (),  # any value: a key; what cannot be read is the result of the image
 }
 PARAMETERS = {
@@ -69,28 +71,37 @@ PARAMETERS = {
     "preset": "choice", "fast_bias_correction": "flag?", "ignored_scope": "texts", "attempts": "count",
     "sleep": "function", "jitter": "function", "iterations": "count?", "warmup_s": "number", "max_rate": "number?",
     "start_up": "flag", "per_layer": "flag", "exec_graph": "path?", "mean": "texts", "scale": "texts",
-    "reverse_input_channels": "flag",
+    "reverse_input_channels": "flag", "output_kind": "choice?", "name": "text", "assume": "choice?", "shape": "texts?",
+    "output": "text?", "architecture": "choice?", "width": "number?", "classes": "count?", "weights_key": "text?",
+    "head": "choice?",
 }  # fmt: skip
 # Where a parameter of the same name means something else.
 SPECIAL = {
-    "load_classifier.profile": "path or text?",
+    "load_classifier.profile": "path or text?", "load_feature_extractor.profile": "path or text?",
     "compare.geometry": "value?", "compare.time_s": "number", "quantize.settings": "value", "Form.geometry": "value?",
     "Workload.batch": "count?", "Form.batch": "free", "verify.images": "iterable?", "download.folder": "path",
+    "describe.source": "path or text", "describe.preset": "choice?", "describe.mean": "texts?",
+    "describe.scale": "texts?", "describe.reverse_input_channels": "flag?", "describe.layout": "choice?",
+    "describe.labels": "path or text?", "Classifier.classify.image": "image", "Classifier.prepare.image": "image",
+    "FeatureExtractor.extract.image": "image", "Classifier.probabilities.frames": "image",
+    "FeatureExtractor.vectors.frames": "image",
     "quantize.dataset": "path?", "tune.dataset": "path or text?", "tune.mode": "choice", "Workload.mode": "choice",
 }  # fmt: skip
 # Only returned, or created by other functions.
 RESULTS = {
-    "AccuracyReport", "Classification", "ComparedModel", "DatasetConfig", "Failure", "Geometry", "Inputs",
-    "Int8Accuracy",
+    "AccuracyReport", "Classification", "ComparedModel", "DatasetConfig", "DescribedNetwork", "Failure",
+    "FeatureExtractor", "Features", "Geometry", "Guess", "Inputs", "Int8Accuracy",
     "IrModel", "IrRecord", "Item", "Measurement", "ModelComparison", "ModelConfig", "Prediction", "Prepared", "Profile",
     "Quantized", "SourceFiles", "Step", "Timings", "Transport", "Tuned", "Verification", "Classifier",
 }  # fmt: skip
 METHODS = {
-    "Classifier": ("classify", "classify_batch", "probabilities", "stream"),
-    "InferQueue": ("submit_prepared", "close"),
+    "Classifier": ("classify", "classify_batch", "prepare", "probabilities", "stream"),
+    "DescribedNetwork": ("save",),
+    "FeatureExtractor": ("extract", "stream", "vectors"),
+    "InferQueue": ("submit", "submit_prepared", "close"),
 }
 # The words for a parameter in messages, if they are not its name.
-WORDS = {"fallback": "device name", "labels": "labels"}
+WORDS = {"fallback": "device name", "labels": "labels", "image": "frame", "frames": "not a frame"}
 # Checked by the function itself only when the work begins, which takes long; the type is checked before.
 VALUES_LATER = {
     "Form",
@@ -144,18 +155,30 @@ def calls(
     queue = ovm.InferQueue(classifier)
     folder = tmp_path_factory.mktemp("out")
     images = known.files[0].parent
+    features = converted(write_onnx(folder / "features", end="pooled"), folder / "features-out")
+    extractor = ovm.load_feature_extractor(features, device="CPU")
+    source = known.yml.with_name("small.onnx")
+    network = ovm.describe(source, name="mine", assume="none")
     return {
         "Classifier.classify": (classifier.classify, {"image": known.frames[0]}),
         "Classifier.classify_batch": (classifier.classify_batch, {"images": list(known.frames)}),
         "Classifier.probabilities": (classifier.probabilities, {"frames": known.frames}),
         "Classifier.stream": (lambda **o: list(classifier.stream(**o)), {"inputs": list(known.frames)}),
+        "Classifier.prepare": (classifier.prepare, {}),
+        "DescribedNetwork.save": (network.save, {}),
+        "FeatureExtractor.extract": (extractor.extract, {}),
+        "FeatureExtractor.stream": (lambda **o: list(extractor.stream(**o)), {"inputs": list(known.frames)}),
+        "FeatureExtractor.vectors": (extractor.vectors, {}),
         "InferQueue": (ovm.InferQueue, {"classifier": classifier}),
+        "InferQueue.submit": (queue.submit, {"image": known.frames[0]}),
         "InferQueue.submit_prepared": (queue.submit_prepared, {}),
         "InferQueue.close": (queue.close, {}),
         "load_classifier": (ovm.load_classifier, {"model": known.xml}),
+        "load_feature_extractor": (ovm.load_feature_extractor, {"model": features}),
         "measure_accuracy": (ovm.measure_accuracy, {"model": known.xml, "dataset": images}),
         "compare": (ovm.compare, {"models": [str(known.xml), str(known.yml)], "dataset": images}),
         "benchmark": (ovm.benchmark, {"model": known.xml}),
+        "describe": (ovm.describe, {"source": source, "name": "mine", "assume": "none"}),
         "convert": (ovm.convert, {"model": known.yml, "folder": folder}),
         "quantize": (ovm.quantize, {"model": known.xml, "calibration": images}),
         "tune": (ovm.tune, {"model": known.xml}),
@@ -205,3 +228,18 @@ def test_every_parameter_has_a_kind() -> None:
     assert set(map(str.rstrip, PARAMETERS.values(), "?" * len(PARAMETERS))) <= set(KINDS)
     unknown = {f"{target}.{name}" for target, name in CASES}
     assert {name for name in SPECIAL if name not in unknown} == set()
+
+
+@pytest.mark.parametrize("size", [0, -32, 8193, HUGE])
+def test_describe_refuses_shapes_that_no_network_has(size: int, known: Known) -> None:
+    with pytest.raises(ovm.UsageError, match="invalid shape: expected four numbers from 1 to 8192"):
+        ovm.describe(known.yml.with_name("small.onnx"), name="mine", assume="none", shape=(1, 3, size, 32))
+
+
+def test_describe_takes_the_output_kinds_of_the_command(known: Known) -> None:
+    source = known.yml.with_name("small.onnx")
+    network = ovm.describe(source, name="mine", assume="none", output_kind="multilabel-logits")
+    assert "multilabel-logits" in network.model_yml
+    assert "output kind" not in {guess.name for guess in network.guesses}
+    with pytest.raises(OvMobilenetError, match="output"):
+        ovm.describe(source, name="mine", assume="none", output_kind="probabilities")  # the graph ends in a dense layer

@@ -73,6 +73,8 @@ def as_probabilities(answer: NDArray[np.float32], content: OutputContent) -> NDA
     values = answer.astype(np.float64)
     if content == "features":
         return answer
+    if content == "logits" and values.size == 1:
+        content = "logit"  # PyTorch weights whose description states no output are taken for logits
     if content == "logit" or content == "multilabel-logits":
         values = np.exp(-np.logaddexp(0, -values))  # the sigmoid, without overflow
     if content in ("logit", "probability"):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.conversion.sources import network_framework
 from ov_mobilenet.conversion.sources.onnx_data import data_files
-from ov_mobilenet.errors import ConversionError, MissingDependencyError
+from ov_mobilenet.errors import ConversionError, MissingDependencyError, install_command
 from ov_mobilenet.ir.layout import guess_layout
 from ov_mobilenet.zoo.arguments import ConversionPlan
 from ov_mobilenet.zoo.model import ModelConfig
@@ -54,7 +54,7 @@ def source_oracle(config: ModelConfig, plan: ConversionPlan, path: Path) -> Orac
         package = PACKAGES[framework]
         raise MissingDependencyError(
             f"running the source network requires {package}, which is not installed",
-            fix=f"pip install {package}",
+            fix=install_command(package),
         ) from error
 
     def checked(frame: NDArray[np.uint8]) -> NDArray[np.float32]:

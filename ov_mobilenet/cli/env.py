@@ -25,10 +25,12 @@ from ov_mobilenet.errors import OvMobilenetError, printable
 SCHEMA_VERSION = 1
 REQUIRED = (
     "openvino", "numpy", "opencv-python", "opencv-python-headless", "pillow", "msgspec", "pyyaml", "click", "rich",
-    "requests", "filelock", "platformdirs",
+    "requests", "filelock", "platformdirs", "regex", "simplejpeg",
 )  # fmt: skip
 OPTIONAL = ("torch", "safetensors", "tensorflow-cpu", "tensorflow", "keras", "onnxruntime", "ai-edge-litert", "nncf",
             "pyarrow", "jinja2")  # fmt: skip
+
+_CACHES = {"downloads": "downloads", "irs": "IRs", "compiled": "compiled models"}
 
 
 @click.command("env")
@@ -166,7 +168,9 @@ def _facts(document: dict[str, Any]) -> dict[str, Any]:
     facts |= {name: found for name, found in document["packages"].items() if found is not None and name != "openvino"}
     facts["not installed"] = ", ".join(name for name in OPTIONAL if document["packages"][name] is None) or "none"
     for name, folder in document["caches"].items():
-        facts[f"cache of {name}"] = f"{folder['path']}: {folder['files']} files, {options.human_size(folder['size'])}"
+        facts[f"cache of {_CACHES[name]}"] = (
+            f"{folder['path']}: {folder['files']} files, {options.human_size(folder['size'])}"
+        )
     exists = "" if configured["file_exists"] else " (does not exist)"
     facts["configuration"] = configured["error"] or f"{configured['file']}{exists}"
     for setting in SETTINGS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import click
@@ -37,8 +38,7 @@ class OmzProgram:
     def run(self, arguments: list[str]) -> int:
         """Run our command. Returns its exit code."""
         if "-h" in arguments or "--help" in arguments:
-            _print_help(self)
-            return 0
+            return main([], click.Command(self.name, callback=partial(_print_help, self)))
         try:
             words, _ = translated(arguments, self.classic, self.name)
         except click.UsageError as error:

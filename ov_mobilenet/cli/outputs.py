@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import click
+from click.core import ParameterSource
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.errors import UsageError
@@ -57,9 +58,11 @@ class OutputOptions:
         if unusable := [name for name, value in given.items() if value is not None]:
             raise UsageError(f"features have no classes: {unusable[0]} cannot be used", expected=f"no {unusable[0]}")
         path = None if self.output == "-" else self.output
-        return open_feature_destination(
-            path, output_format=self.output_format, resume=self.resume, overwrite=self.overwrite
-        )
+        chosen = self.output_format
+        source = click.get_current_context().get_parameter_source("output_format")
+        if chosen == "csv" and source == ParameterSource.DEFAULT_MAP:
+            chosen = None  # the user's default, which features cannot be written in
+        return open_feature_destination(path, output_format=chosen, resume=self.resume, overwrite=self.overwrite)
 
     def for_kind(self, kind: OutputKind) -> OutputOptions:
         """These options; for a multi-label network all classes at or above a threshold are the default."""

@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM: the first one unwinds the stack, so that finished results are kept; a second one does no harm."""
+"""Ctrl-C and SIGTERM: the first one unwinds the stack, so that finished results are kept.
+
+A second one is ignored for `GRACE_S` seconds.
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.conversion.input_choice import Guess
 from ov_mobilenet.conversion.own_network import DraftDescription
 from ov_mobilenet.conversion.own_network_files import check_overwritable, save_described_network
@@ -50,6 +51,7 @@ class DescribedNetwork:
         """The text of its `accuracy-check.yml`."""
         return accuracy_check_yml(self.draft.description)
 
+    @checked
     def save(self, folder: str | Path) -> ModelConfig:
         """Copy the network to `folder`, whose name must be that of the model, and write the description there.
 

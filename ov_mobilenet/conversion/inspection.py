@@ -6,28 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.conversion.inner_normalisation import NO_NORMALISATION, InnerNormalisation, find_inner_normalisation
-from ov_mobilenet.conversion.integer_input import IntegerInput, read_integer_input
-from ov_mobilenet.conversion.naming_schemes import (
-    NamingScheme,
-    convolution_shapes,
-    find_scheme,
-    keras_scheme,
-    names_in_file,
-    torchvision_scheme,
-)
+from ov_mobilenet.conversion.graph_facts import GraphFacts, graph_facts
+from ov_mobilenet.conversion.inner_normalisation import NO_NORMALISATION, InnerNormalisation
+from ov_mobilenet.conversion.integer_input import IntegerInput
+from ov_mobilenet.conversion.naming_schemes import NamingScheme, keras_scheme, torchvision_scheme
 from ov_mobilenet.conversion.network_files import FRAMEWORKS, network_ending
 from ov_mobilenet.conversion.sources.onnx_data import data_files
-from ov_mobilenet.errors import ConversionError, UsageError
+from ov_mobilenet.errors import UsageError
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
 from ov_mobilenet.zoo.model import InputInfo
 from ov_mobilenet.zoo.output_kind import OutputContent
 
 if TYPE_CHECKING:
-    import openvino as ov
-
     from ov_mobilenet.conversion.keras_files.description import KerasDescription
-    from ov_mobilenet.ir.output_content import OutputFacts
 
 KERAS_NAMES = {
     "MobileNet": "mobilenet_v1",
@@ -126,38 +117,29 @@ def inspect_source(
             "the network has another architecture", where=source, expected=architecture,
             got=keras_architecture or "a network with a graph of its own",
         )  # fmt: skip
-    from ov_mobilenet.ir.layout import framework_layout, guess_layout
-    from ov_mobilenet.ir.output_content import output_facts
-    from ov_mobilenet.ir.ports import plain_name, single_input, static_sizes
-
     plan = ConversionPlan(
         source=SourceNetwork(root="dl_dir", path=network, folder=source.is_dir()), input=InputInfo(""), output=output
     )
-    model, unoptimised = _read(framework, plan, source)
-    port = single_input(model, "", source)
-    tensor, output_name = _choose_output(model, output, source)
-    layout = guess_layout(static_sizes(port)) or framework_layout(framework)
-    facts = output_facts(tensor, None, layout, source)
-    if output_kind is not None:
-        facts = _declared_output(tensor, output_kind, layout, source)
+    facts = _graph_facts(framework, plan, source, output_kind, keras)
     return SourceFacts(
         framework=framework,
         folder=source.parent,
         files=files,
         network=network,
-        input_name=plain_name(min(port.get_names(), default="")),
+        input_name=facts.input_name,
         # A network that was built for bare weights has a shape, but the weights do not.
-        shape=static_sizes(port) if keras_architecture is None else (),
-        output=output_name,
+        shape=facts.shape if keras_architecture is None else (),
+        output=facts.output,
         classes=facts.classes,
-        output_kind=facts.content,
+        output_kind=facts.output_kind,
         map_size=facts.map_size,
         architecture=keras_architecture,
         width=keras.width if keras is not None else None,
-        scheme=_scheme(source, keras, keras_architecture, unoptimised),
-        inner=find_inner_normalisation(unoptimised),
+        # Keras weights are only recognised by Keras's layer names.
+        scheme=facts.scheme if keras_architecture is None else keras_scheme(keras_architecture),
+        inner=facts.inner,
         has_rescaling_layer=keras is not None and bool(keras.rescales),
-        integer_input=read_integer_input(model, framework, source),
+        integer_input=facts.integer_input,
     )
 
 
@@ -167,29 +149,24 @@ def _describe_keras(source: Path) -> KerasDescription:
     return describe_keras(source)
 
 
-def _read(framework: str, plan: ConversionPlan, source: Path) -> tuple[ov.Model, ov.Model]:
-    """The network as it is converted, and as its frontend reads it. Raises: see `inspect_source`."""
-    from ov_mobilenet.conversion.isolated_reading import try_to_read
-    from ov_mobilenet.conversion.sources import read_network
+def _graph_facts(
+    framework: str,
+    plan: ConversionPlan,
+    source: Path,
+    declared: OutputContent | None,
+    keras: KerasDescription | None,
+) -> GraphFacts:
+    """What the graph shows; networks that OpenVINO reads from the file are read in a child process."""
+    from ov_mobilenet.conversion.isolated_reading import isolated_facts
+
+    if keras is None:
+        return isolated_facts(framework, plan, source, declared)
     from ov_mobilenet.conversion.sources.frontend import read_unoptimised
+    from ov_mobilenet.conversion.sources.keras import frozen_graph
 
-    if framework == "keras":
-        from ov_mobilenet.conversion.sources.keras import frozen_graph
-
-        with frozen_graph(plan, source) as graph:
-            return graph.read(), read_unoptimised(graph.path)
-    try_to_read(framework, plan, source)
-    model = read_network(framework, plan, source)
-    return model, read_unoptimised(source, data_files(source) if framework == "onnx" else ())
-
-
-def _scheme(
-    source: Path, keras: KerasDescription | None, architecture: str | None, model: ov.Model
-) -> NamingScheme | None:
-    if architecture is not None:  # Keras weights are only recognised by Keras's layer names
-        return keras_scheme(architecture)
-    names = "\n".join(keras.layers).encode() if keras is not None else names_in_file(source)
-    return find_scheme(names, convolution_shapes(model))
+    with frozen_graph(plan, source) as graph:
+        model, unoptimised = graph.read(), read_unoptimised(graph.path)
+    return graph_facts(framework, plan, source, declared, (model, unoptimised), "\n".join(keras.layers).encode())
 
 
 def is_network(path: Path) -> bool:
@@ -248,19 +225,6 @@ def _inspect_checkpoint(
     )
 
 
-def _declared_output(tensor: ov.Output, declared: OutputContent, layout: str, source: Path) -> OutputFacts:
-    """What an output holds, as the user declares it. Raises: UsageError."""
-    from ov_mobilenet.ir.output_content import output_facts
-
-    try:
-        return output_facts(tensor, declared, layout, source)
-    except ConversionError as error:
-        raise UsageError(
-            "--output-kind does not match the model's output", where=source, expected=declared,
-            got=output_facts(tensor, None, layout, source).content,
-        ) from error  # fmt: skip
-
-
 def _checkpoint_output(rows: int, declared: OutputContent | None, source: Path) -> OutputContent:
     """What a classifier with this number of rows gives; the modules of this package all end in a linear layer."""
     possible: tuple[OutputContent, ...] = ("logit",) if rows == 1 else ("logits", "multilabel-logits")
@@ -270,25 +234,3 @@ def _checkpoint_output(rows: int, declared: OutputContent | None, source: Path) 
             got=" or ".join(possible),
         )  # fmt: skip
     return declared or possible[0]
-
-
-def _choose_output(model: ov.Model, name: str | None, source: Path) -> tuple[ov.Output, str | None]:
-    """The tensor to use as the output and its name; of several outputs, the only one after a softmax.
-
-    The name is None if the network has one output and none was requested. Raises: ConversionError.
-    """
-    from ov_mobilenet.ir.ports import find_output, plain_name
-    from ov_mobilenet.ir.probabilities import ends_in_softmax
-
-    if name is not None or len(model.outputs) == 1:
-        return find_output(model, name, source), name
-    outputs = [
-        (port.get_node().input_value(0), plain_name(min(port.get_names(), default=""))) for port in model.outputs
-    ]
-    probabilities = [(tensor, name) for tensor, name in outputs if name and ends_in_softmax(tensor)]
-    if len(probabilities) != 1:
-        raise ConversionError(
-            "the network has several outputs", where=source, expected="one output, or one after a softmax",
-            got=", ".join(repr(name) for _, name in outputs[:8]), fix="Name one with --output",
-        )  # fmt: skip
-    return probabilities[0]

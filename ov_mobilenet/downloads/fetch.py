@@ -210,7 +210,7 @@ def _fetch(context: _Context, file: ModelFile, target: Path) -> None:
             log.info("%s: %s is from %s", context.config.name, file.name, source)
             return
         except (DownloadError, OSError) as error:
-            log.info("%s: %s failed: %s", context.config.name, source, error)
+            log.info("%s: %s", context.config.name, error)
             failures.append(error)
     raise _failure(context, file, target, failures)
 
@@ -263,7 +263,7 @@ def _failure(
             return _not_fetched(context, file, failures, expected, manually)
         kind = OfflineError
         what = f"{file.name} is not on disk and cannot be downloaded in offline mode ({', '.join(urls)})"
-    tried = "; ".join(" ".join(str(failure).split()) for failure in failures)
+    tried = "; ".join(_words(failure) for failure in failures)
     return kind(what, where=context.config.name, expected=expected, got=tried or "no file", fix=manually)
 
 
@@ -283,9 +283,16 @@ def _not_fetched(
 def _reason(failure: DownloadError | OSError) -> str:
     """One failed source with the host instead of the whole URL."""
     if not isinstance(failure, DownloadError):
-        return " ".join(str(failure).split())
+        return _words(failure)
     where = urlsplit(failure.where or "").hostname or failure.where
     return str(DownloadError(failure.what, where=where, expected=failure.expected, got=failure.got))
+
+
+def _words(failure: DownloadError | OSError) -> str:
+    """The text of an error in one line, without the number of an error of the system."""
+    if isinstance(failure, OSError) and failure.filename is not None and failure.strerror:
+        return f"{failure.filename}: {failure.strerror}"
+    return " ".join(str(failure).split())
 
 
 def _curl(target: Path, url: str) -> str:

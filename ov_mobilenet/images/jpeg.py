@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from ov_mobilenet.errors import ImageError, MissingDependencyError
+from ov_mobilenet.errors import ImageError, MissingDependencyError, install_command
 from ov_mobilenet.images.image_files import broken_image, damage_errors, open_image
 from ov_mobilenet.images.jpeg_scans import check_scans, end_of_scan
 
@@ -54,7 +54,7 @@ def decode_jpeg(
         import simplejpeg
     except ImportError as error:
         raise MissingDependencyError(
-            f"simplejpeg cannot be imported ({error})", fix="Install it with: pip install simplejpeg"
+            f"simplejpeg cannot be imported ({error})", fix=install_command("simplejpeg")
         ) from error
     has_one_scan = check_scans(data, header.width, header.height, warn)
     is_colour = header.mode in ("RGB", "L")

@@ -1,4 +1,4 @@
-"""Open a file that may be a pipe: a pipe into which no program writes is an error and does not block for ever."""
+"""Open a file that may be a pipe: a pipe into which no program writes is an error instead of a wait without end."""
 
 from __future__ import annotations
 

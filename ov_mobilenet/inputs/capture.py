@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ov_mobilenet.errors import ImageError
+from ov_mobilenet.errors import ImageError, install_command
 from ov_mobilenet.images.decode import cv2
 from ov_mobilenet.images.open_file import open_file
 from ov_mobilenet.inputs.sources import Source
@@ -143,7 +143,7 @@ def _open_url(url: str, expected: str) -> OpenCvCapture:
     backend = _ffmpeg(opencv)
     if backend is None:
         raise ImageError(
-            "streams need FFmpeg, which this build of OpenCV does not have", fix="Run: pip install opencv-python"
+            "streams need FFmpeg, which this build of OpenCV does not have", fix=install_command("opencv-python")
         )
     timeouts = [
         opencv.CAP_PROP_OPEN_TIMEOUT_MSEC, int(OPEN_TIMEOUT_S * 1e3),

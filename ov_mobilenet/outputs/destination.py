@@ -47,7 +47,8 @@ def choose_format(path: Path | None, output_format: OutputFormat | None) -> Outp
             raise UsageError(
                 "the suffix does not determine the format", where=path, expected=" ".join(SUFFIXES),
                 got=path.suffix if path is not None and path.suffix else "no suffix",
-                fix="Select a format with --format",
+                fix="Select a format with --format" if path is None or path.suffix.lower() != ".npz"
+                else ".npz is for features: add --output-kind features",
             )  # fmt: skip
     if output_format == "parquet" and (path is None or (path.exists() and not path.is_file())):
         raise UsageError(

@@ -42,7 +42,6 @@ class FeatureDestination:
     ) -> None:
         self.existing: Counter[ResultKey] = Counter() if text is None else text.existing
         self.is_stdout = path is None
-        self._path = path
         self._format = output_format
         self._text = text
         self._lock = lock
@@ -59,9 +58,8 @@ class FeatureDestination:
     def sink(self, settings: RunSettings | None = None) -> Sink:
         """Start to write; for `settings` see `Destination.sink`. Raises: OutputError."""
         if self._text is None:
-            assert self._path is not None
             assert self._lock is not None
-            return (NpzSink if self._format == "npz" else FeatureParquetSink)(self._path, self._lock)
+            return NpzSink(self._lock) if self._format == "npz" else FeatureParquetSink(self._lock)
         return FeatureTableSink(self._text.writer()) if self._format == "table" else self._text.sink(settings=settings)
 
     def __enter__(self) -> FeatureDestination:
@@ -103,18 +101,24 @@ def open_feature_destination(
     assert path is not None
     if resume:
         raise UsageError("a file of this format cannot be resumed", where=path, expected="jsonl", got=chosen)
+    return FeatureDestination(path, chosen, None, _locked_for_replacement(path, chosen, overwrite=overwrite))
+
+
+def _locked_for_replacement(path: Path, output_format: str, *, overwrite: bool) -> WriterLock:
+    """The lock on a file that is written as a whole. Raises: UsageError, OutputError."""
     path = path.resolve() if path.is_symlink() else path
     if path.exists() and not path.is_file():
-        raise UsageError(f"{chosen} can only be written to a file", where=path)
+        raise UsageError(f"{output_format} can only be written to a file", where=path)
     if not path.parent.is_dir():
         raise OutputError("the folder does not exist", where=path.parent, fix="Create it, or select another with -o")
-    if chosen == "parquet":
+    if output_format == "parquet":
         parquet_schema()
     try:
         lock = WriterLock(path)
-        if path.stat().st_size and not overwrite:
-            lock.release()
-            raise UsageError("the file already exists", where=path, fix="Replace it with --overwrite")
+        has_content = path.stat().st_size > 0
     except OSError as error:
         raise_write_error(path, error)
-    return FeatureDestination(path, chosen, None, lock)
+    if has_content and not overwrite:
+        lock.release()
+        raise UsageError("the file already exists", where=path, fix="Replace it with --overwrite")
+    return lock

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ov_mobilenet.errors import printable
-from ov_mobilenet.outputs.output_files import new_partial, raise_write_error
+from ov_mobilenet.outputs.output_files import raise_write_error
 from ov_mobilenet.outputs.sink import Sink, encodable
 from ov_mobilenet.outputs.text_sinks import TextWriter
 from ov_mobilenet.outputs.writer_lock import WriterLock
@@ -57,17 +56,17 @@ class _WholeFile(Sink):
         lock: the lock on the file.
 
     Raises:
-        OutputError: the file cannot be created.
+        OutputError: the temporary file cannot be created.
     """
 
-    def __init__(self, path: Path, lock: WriterLock) -> None:
-        self._path = path
+    def __init__(self, lock: WriterLock) -> None:
         self._lock = lock
-        self._partial = new_partial(path)
         try:
+            self._partial = lock.temporary_path()
+            # An open file: pyarrow refuses names that are not UTF-8.
             self._file: IO[bytes] = self._partial.open("wb")
         except OSError as error:
-            raise_write_error(path, error)
+            raise_write_error(lock.path, error)
 
     def close(self) -> None:
         """Complete the file."""
@@ -80,12 +79,12 @@ class _WholeFile(Sink):
         except BaseException as error:
             self.abandon()
             if isinstance(error, OSError):
-                raise_write_error(self._path, error)
+                raise_write_error(self._lock.path, error)
             raise
 
     def abandon(self) -> None:
         """Delete what was written; an older file is kept."""
-        with suppress(OSError):  # the disk is full; the first error is reported
+        with suppress(OSError):  # the disk may be full
             self._file.close()
         with suppress(OSError):
             self._partial.unlink(missing_ok=True)
@@ -98,8 +97,8 @@ class _WholeFile(Sink):
 class NpzSink(_WholeFile):
     """`sources` and `features` as a NumPy archive."""
 
-    def __init__(self, path: Path, lock: WriterLock) -> None:
-        super().__init__(path, lock)
+    def __init__(self, lock: WriterLock) -> None:
+        super().__init__(lock)
         self._sources: list[str] = []
         self._features: list[NDArray[np.float32]] = []
 
@@ -123,8 +122,8 @@ class NpzSink(_WholeFile):
 class FeatureParquetSink(_WholeFile):
     """One row per image."""
 
-    def __init__(self, path: Path, lock: WriterLock) -> None:
-        super().__init__(path, lock)
+    def __init__(self, lock: WriterLock) -> None:
+        super().__init__(lock)
         self._rows: list[AnyResult] = []
         self._writer: Any = None
 
@@ -137,7 +136,7 @@ class FeatureParquetSink(_WholeFile):
                 self._write_rows()
             except OSError as error:
                 self.abandon()
-                raise_write_error(self._path, error)
+                raise_write_error(self._lock.path, error)
 
     def abandon(self) -> None:
         """Delete what was written; an older file is kept."""

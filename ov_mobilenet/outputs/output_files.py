@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import errno
-import glob
 import os
-import secrets
 import stat
-from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 from ov_mobilenet.errors import OutputError
 
-PARTIAL_SUFFIX = ".ov-partial"
-TOKEN_PATTERN = "[0-9a-f]" * 16
 DISK_FULL_ERRORS = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -32,17 +27,6 @@ def raise_write_error(where: object, error: OSError) -> NoReturn:
     if error.errno in DISK_FULL_ERRORS:
         fix = "Results written so far are kept. Free disk space; if they go to a file (-o FILE), continue with --resume"
     raise OutputError(f"the results cannot be written ({reason})", where=where, fix=fix) from error
-
-
-def new_partial(path: Path) -> Path:
-    """A name for a temporary file beside an output file, which no file of the user has.
-
-    Those of runs that were killed are removed: the caller has the lock on `path`, so nobody else writes it now.
-    """
-    for stale in path.parent.glob(f".{glob.escape(path.name)}.{TOKEN_PATTERN}{PARTIAL_SUFFIX}"):
-        with suppress(OSError):
-            stale.unlink()
-    return path.with_name(f".{path.name}.{secrets.token_hex(8)}{PARTIAL_SUFFIX}")
 
 
 def write_atomically(path: Path, text: str) -> None:

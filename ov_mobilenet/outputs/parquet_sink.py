@@ -20,7 +20,7 @@ from time import monotonic
 from typing import IO, TYPE_CHECKING
 
 from ov_mobilenet.errors import MissingDependencyError, OutputError, install_extra
-from ov_mobilenet.outputs.output_files import new_partial, raise_write_error
+from ov_mobilenet.outputs.output_files import raise_write_error
 from ov_mobilenet.outputs.run_settings import METADATA_KEY, RunSettings, encode_settings
 from ov_mobilenet.outputs.sink import COLUMNS, Cell, ResultKey, Sink, result_rows
 from ov_mobilenet.outputs.writer_lock import WriterLock
@@ -65,7 +65,7 @@ class ParquetSink(Sink):
     ) -> None:
         self._path = path
         self._lock = lock or WriterLock(path)
-        self._partial = new_partial(path)
+        self._partial = self._lock.temporary_path()
         self._clock = clock
         self._schema = parquet_schema()
         if settings is not None:

@@ -7,7 +7,9 @@ killed is gone. Where there is no flock (Windows, some network drives), nothing 
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import secrets
 import stat
 import weakref
 from pathlib import Path
@@ -21,6 +23,8 @@ except ImportError:  # Windows
 
 # A file that is replaced by another process between opening and locking it is opened again.
 ATTEMPTS = 10
+_TEMPORARY_SUFFIX = ".ov-partial"
+_TOKEN_PATTERN = "[0-9a-f]" * 16
 
 
 class WriterLock:
@@ -45,6 +49,16 @@ class WriterLock:
                 break
             os.close(self._file)
         _held.add(self)
+
+    def temporary_path(self) -> Path:
+        """A hidden name beside the file that no file has; temporary files of runs that were killed are deleted.
+
+        Raises:
+            OSError: they cannot be deleted.
+        """
+        for stale in self.path.parent.glob(f".{glob.escape(self.path.name)}.{_TOKEN_PATTERN}{_TEMPORARY_SUFFIX}"):
+            stale.unlink(missing_ok=True)
+        return self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}")
 
     def replace_with(self, temporary: Path) -> None:
         """Rename `temporary` to the file; it is locked before, so the lock is held without a gap."""

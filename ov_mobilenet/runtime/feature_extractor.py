@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
+from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import IrError
 from ov_mobilenet.runtime.in_flight import make_result
 from ov_mobilenet.runtime.items import Item, as_item
@@ -61,6 +62,7 @@ class FeatureExtractor:
             raise IrError(NOT_FINITE)
         return result
 
+    @checked
     def stream(
         self,
         inputs: Iterable[Image | Item],

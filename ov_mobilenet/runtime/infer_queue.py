@@ -114,6 +114,9 @@ class InferQueue(Generic[K]):
     def submit(self, image: Image | Item, key: Hashable = None) -> None:
         """Submit an image; waits while the queue is at its capacity.
 
+        The wait ends when another thread takes a result: a program with one thread submits at most `capacity` images
+        before it takes results.
+
         An image that cannot be read gives a `Failure` among the results and raises nothing here.
 
         Args:

@@ -142,8 +142,8 @@ class LoadedModel:
         names = "" if self.labels is None else hashlib.sha256("\0".join(self.labels).encode()).hexdigest()[:16]
         identity = {} if self._identity is None else msgspec.to_builtins(self._identity)
         return {
-            "output kind": self.output_kind,
             **{f"network {name.replace('_', ' ')}": value for name, value in identity.items()},
+            "output kind": self.output_kind,
             "geometry": "in the graph" if self.geometry is None else str(self.geometry),
             "inference precision": self.inference_precision or "unknown",
             "labels": names or "none",

@@ -1,8 +1,8 @@
 """The last stage of tuning: the best candidates are measured in turn until they differ or the time is up.
 
-Other settings than the default are chosen only if they are better beyond doubt: if the confidence interval of the ratio
-of their score to that of the default lies above 1. Otherwise noise would decide. If the default exceeds the latency
-budget, the best candidate within the budget is chosen instead, even if its score is lower.
+Other settings than the default are chosen only if they are significantly better: if the confidence interval of the
+ratio of their score to that of the default lies above 1. Otherwise noise would decide. If the default exceeds the
+latency budget, the best candidate within the budget is chosen instead, even if its score is lower.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ class Decision:
     Attributes:
         chosen: the simplest of `best` and those of `equivalent` that may be chosen; None if no candidate is within the
             budget.
-        best: the candidate with the highest score of those that may be chosen: the default and what is better beyond
-            doubt; all within the budget if the default is not.
+        best: the candidate with the highest score of those that may be chosen: the default and what is significantly
+            better; all within the budget if the default is not.
         equivalent: candidates within the budget that do not differ significantly from the best.
         default: the candidate without any settings, measured in every round.
-        keeps_default: whether the default may be chosen: it is within the budget, or not worse in this than any
-            candidate that is, and its precision is accepted.
+        keeps_default: whether the default may be chosen: its precision is accepted, and it is within the budget, or not
+            significantly worse in this than the candidates that are.
         gain: score of the chosen candidate divided by the score of the default; None if the default is chosen, or
             without a common round.
     """
@@ -160,7 +160,7 @@ def decide(goal: Goal, space: SearchSpace, rounds: dict[Candidate, list[Sample]]
 def _keeps_budget(
     default: Candidate, allowed: Sequence[Candidate], rounds: dict[Candidate, list[Sample]], limit_ms: float
 ) -> bool:
-    """Whether the default is within the budget, or as far as one can tell as much as every candidate that is."""
+    """Whether the default is within the budget, or its median p95 is and no candidate is significantly below."""
     if default in allowed:
         return True
     own = [sample.p95_ms for sample in rounds[default]]

@@ -58,11 +58,11 @@ def _on_default(result: SearchResult, goal: Goal) -> Iterator[str]:
     elif result.rounds < MIN_ROUNDS:
         yield "too few measurements to show that other settings are better than the default; increase the time limit"
     else:
-        yield "no other settings are better than the default beyond doubt: the default is chosen"
+        yield "no other settings are significantly better than the default: the default is chosen"
     if _exceeds_budget(result.decision):
         yield (
-            f"the p95 of the default varies and may exceed {goal.latency_budget_ms:g} ms; that of no other candidate "
-            "is shorter beyond doubt"
+            f"the p95 of the default varies and may exceed {goal.latency_budget_ms:g} ms; no other candidate has a "
+            "significantly shorter one"
         )
 
 

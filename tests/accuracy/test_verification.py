@@ -52,6 +52,16 @@ def rename(model: Any, old: str, new: str) -> None:
         node.output[:] = [new if name == old else name for name in node.output]
 
 
+def test_a_binary_network_whose_description_states_no_output_is_verified(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
+
+    yml = small.write_checkpoint(tmp_path / "net", "mobilenet_v2", lambda: MobileNetV2(classes=1))
+    result = ovm.verify(*converted(yml, tmp_path))
+    assert result.holds
+    assert result.top1_agreement == 1.0
+
+
 @pytest.mark.parametrize("end", ["logits", "softmax", "softmax-reshape"])
 def test_networks_with_different_outputs_are_compared_in_probabilities(tmp_path: Path, end: str) -> None:
     sources, model = converted(small.write_onnx(tmp_path / "net", end=end, batch=1), tmp_path)

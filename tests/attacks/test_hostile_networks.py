@@ -207,6 +207,20 @@ def read_once(*arguments: object) -> Callable[[bytes], bytes]:
     os.abort()
 
 
+read_facts = read_once
+
+
+def test_an_inspected_network_is_read_in_the_child_process_only(tmp_path: Path) -> None:
+    """A file that only crashes the second reader, or the optimisation of its graph, must not reach this process."""
+    network = unpack(tmp_path) / "small.tflite"
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom ov_mobilenet.conversion.inspection import inspect_source\n"
+        f"print(inspect_source(Path({str(network)!r})).shape, 'openvino' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "(1, 32, 32, 3) False\n", done.stderr
+
+
 def test_a_source_network_that_crashes_its_framework_is_one_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,8 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -319,10 +321,29 @@ def test_the_programs_of_the_open_model_zoo(tmp_path: Path, capsys: pytest.Captu
     assert line.startswith(
         f"ov-mobilenet quantize own-signs --calibration {images} --ir-dir {out} -o {out} --device CPU"
     )
+    assert main([*words, "--dry_run", "--mirror", "/mnt/zoo"], quantizer) == 0
+    assert " --mirror /mnt/zoo" in capsys.readouterr().out
     words = shlex.split(line)[1:]  # tests/interop/test_omz_programs.py runs it
     quantize = cli.get_command(click.Context(cli), words[0])
     assert quantize is not None
     assert quantize.make_context(words[0], words[1:]).params["model"] == "own-signs"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ("{} --print_all >&-", 1, "error: stdout is closed: the results cannot be written. Open it, or use -o FILE\n"),
+        ("{} --help | true", 0, ""),
+        ("{} --name nothing-like-this 2>&-", 1, ""),
+    ],
+)
+@pytest.mark.parametrize("program", ["omz_info_dumper", "omz_quantizer"])
+def test_the_programs_with_closed_streams(program: str, words: str, code: int, message: str) -> None:
+    start = f"{shlex.quote(sys.executable)} -c 'from ov_mobilenet.__main__ import {program}; {program}()'"
+    done = subprocess.run(["bash", "-c", words.format(start)], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert "Traceback" not in done.stderr
+    assert done.stderr == message
+    assert bool(done.returncode) == bool(code)
 
 
 def test_the_programs_are_installed() -> None:

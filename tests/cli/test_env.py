@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,17 @@ import openvino as ov
 import pytest
 
 import ov_mobilenet as ovm
+from ov_mobilenet.cli.env import REQUIRED
 from ov_mobilenet.cli.main import main
 
 Capture = pytest.CaptureFixture[str]
+
+
+def test_every_dependency_of_the_package_is_listed() -> None:
+    text = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text("utf-8")
+    listed = re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)
+    assert listed is not None
+    assert set(re.findall(r'"([\w-]+)>=', listed[1])) <= set(REQUIRED)
 
 
 @pytest.fixture

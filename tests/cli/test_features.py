@@ -16,8 +16,9 @@ import pytest
 import small_networks as small
 from known_network import Known, converted
 
+import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.errors import OutputError
+from ov_mobilenet.errors import OutputError, UsageError
 from ov_mobilenet.outputs.destination import open_destination
 from ov_mobilenet.outputs.feature_destination import open_feature_destination
 from ov_mobilenet.runtime.results import Failure, Features, Timings
@@ -63,6 +64,17 @@ def test_a_network_without_a_classifier_is_refused(vectors: Path, images: Path, 
     out, err = capsys.readouterr()
     assert out == ""
     assert "the network has no classifier" in err and "--output-kind features" in err
+    assert "use convert --output-kind logits" in err
+    assert main(["classify", str(vectors), str(images), "-o", "x.npz"]) == 2
+    assert ".npz is for features: add --output-kind features" in capsys.readouterr().err
+
+
+def test_features_as_a_dictionary_are_the_lines_of_classify(vectors: Path, images: Path, capsys: Capture) -> None:
+    assert extract(vectors, images, "--format", "jsonl") == 0
+    line = json.loads(capsys.readouterr().out.splitlines()[0])
+    extractor = ovm.load_feature_extractor(vectors, device="CPU", inference_precision="f32")
+    record = extractor.extract(images / "0.png").to_dict()
+    assert {**record, "timings_ms": set(record["timings_ms"])} == {**line, "timings_ms": set(line["timings_ms"])}
 
 
 def test_json_lines_of_features(vectors: Path, images: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -128,6 +140,28 @@ def test_a_stopped_run_keeps_the_older_file(suffix: str, tmp_path: Path, monkeyp
     monkeypatch.undo()
     assert target.read_bytes() == b"older"
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_a_second_writer_is_refused_and_files_of_killed_runs_are_removed(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    folder = tmp_path / "no-utf8-\udcff"
+    folder.mkdir()
+    target = folder / f"vectors{suffix}"
+    (folder / f".{target.name}.0123456789abcdef.ov-partial").write_text("of a run that was killed")
+    with open_feature_destination(target) as destination:
+        with pytest.raises(OutputError, match="another process is writing to this file"):
+            open_feature_destination(target, overwrite=True)
+        sink = destination.sink()
+        sink.put(Features("a.png", (1.0, 2.0), Timings()))
+        sink.close()
+    assert [path.name for path in folder.iterdir()] == [target.name]
+    content = target.read_bytes()
+    with pytest.raises(UsageError, match="the file already exists"):
+        open_feature_destination(target)
+    with open_feature_destination(target, overwrite=True):
+        assert target.read_bytes() == content, "nothing was written"
 
 
 LOCKED = "another process is writing to this file"
@@ -322,6 +356,27 @@ def predictions(xml: Path, images: Path, capsys: Capture, *more: str) -> list[di
     assert main(["classify", str(xml), str(images), "--format", "jsonl", *EXACT, *more]) == 0
     lines: list[dict[str, Any]] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     return [{p["class_id"]: p["probability"] for p in line["predictions"]} for line in lines]
+
+
+def test_the_default_format_of_the_user_is_for_classes(
+    vectors: Path, images: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OV_MOBILENET_FORMAT", "csv")
+    assert extract(vectors, images / "0.png") == 0
+    assert "8 values, norm" in capsys.readouterr().out
+    assert extract(vectors, images, "--format", "csv") == 2
+    monkeypatch.setenv("OV_MOBILENET_FORMAT", "json")
+    assert extract(vectors, images / "0.png") == 0
+    assert len(json.loads(capsys.readouterr().out)["results"][0]["features"]) == 8
+
+
+def test_results_of_another_output_kind_are_not_continued(images: Path, tmp_path: Path, capsys: Capture) -> None:
+    output = str(tmp_path / "r.jsonl")
+    for content, code in (("logits", 0), ("multilabel-logits", 1)):
+        xml = ir(tmp_path / content, "logits", content)
+        arguments = [str(xml), str(images / "0.png"), str(images / f"{code}.png"), "-k", "3", "--threshold", "0"]
+        assert main(["classify", *arguments, "-o", output, "--resume", *EXACT]) == code
+    assert "expected output kind classes, got output kind multilabel" in capsys.readouterr().err
 
 
 def test_a_multi_label_network_lists_the_classes_above_a_threshold(labels: Path, images: Path, capsys: Capture) -> None:

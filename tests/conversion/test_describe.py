@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +54,32 @@ def test_describe_and_convert_do_the_same_as_the_command(network: Path, tmp_path
     assert ovm.convert(config.path, tmp_path / "again")[0].record.geometry == models[0].record.geometry
 
 
+def test_describe_takes_the_output_kinds_of_the_command(network: Path, tmp_path: Path) -> None:
+    described = ovm.describe(network, name="x", assume="none", output_kind="multilabel-logits")
+    assert "output: multilabel-logits" in described.model_yml
+    assert "output kind" not in [guess.name for guess in described.guesses]
+    xml = ovm.convert(described, tmp_path / "x", precisions=("FP32",))[0].xml
+    probabilities = ovm.load_classifier(xml, device="CPU", inference_precision="f32").probabilities(small.frames())
+    assert np.abs(probabilities.sum(axis=1) - 1).max() > 0.1, "sigmoids, which do not sum to 1"
+    with pytest.raises(ovm.UsageError, match="does not match the model's output: expected probability, got logits"):
+        ovm.describe(network, name="x", assume="none", output_kind="probability")
+
+
+@pytest.mark.parametrize("kind", ["logits", "multilabel-logits", "features"])
+def test_a_declared_output_kind_does_the_same_as_in_the_command(kind: Any, network: Path, tmp_path: Path) -> None:
+    described = ovm.describe(network, name="x", preset="tensorflow", output_kind=kind)
+    (ir,) = ovm.convert(described, tmp_path / "python", precisions=["FP32"])
+    arguments = ["--name", "x", "--preset", "tensorflow", "--precisions", "FP32", "-o", str(tmp_path)]
+    assert main(["convert", "--source", str(network), "--output-kind", kind, *arguments]) == 0
+    other = tmp_path / "public" / "x"
+    assert ir.xml.read_bytes() == (other / "FP32" / "x.xml").read_bytes()
+    assert described.model_yml == (other / "model.yml").read_text()
+    again = ovm.convert(other / "model.yml", tmp_path / "again", precisions=["FP32"])[0]
+    assert (again.xml.read_bytes(), again.record.output_kind) == (ir.xml.read_bytes(), ir.record.output_kind)
+    with pytest.raises(ovm.UsageError, match="--output-kind does not match the model's output: expected probability"):
+        ovm.describe(network, name="x", preset="tensorflow", output_kind="probability")
+
+
 def test_describe_refuses_what_is_not_known_or_contradicts(network: Path, tmp_path: Path) -> None:
     with pytest.raises(ovm.UsageError, match="the normalisation of the network is not known"):
         ovm.describe(network, name="x")
@@ -61,6 +88,7 @@ def test_describe_refuses_what_is_not_known_or_contradicts(network: Path, tmp_pa
         ({"name": "x", "normalise": True}, "unknown option.*preset.*got normalise"),
         ({"name": "x", "preset": "pytorch"}, "invalid preset: expected torchvision or tensorflow or keras-v3"),
         ({"name": "x", "assume": "all"}, "invalid assume"),
+        ({"name": "x", "output_kind": "classes"}, "invalid output_kind: expected logits or"),
         ({"name": "x", "mean": "1,2,3"}, "invalid mean"),
         ({"name": "x", "scale": (0.0,)}, "invalid scale"),
         ({"name": "x", "assume": "none", "preset": "tensorflow"}, "the normalisation is given twice"),

@@ -113,6 +113,14 @@ def test_one_line_names_each_host_with_its_reason(
     assert empty_files(tmp_path) == []
 
 
+def test_a_mirror_that_has_no_such_file_is_named(config: ModelConfig, tmp_path: Path) -> None:
+    message = str(failure(config, tmp_path, str(tmp_path / "mirror")))
+    assert (
+        f"net: cannot download net.onnx: {tmp_path}/mirror/net/net.onnx: No such file or directory; no-such" in message
+    )
+    assert "Errno" not in message
+
+
 def test_a_connection_that_ends_after_the_headers_leaves_no_empty_file(config: ModelConfig, tmp_path: Path) -> None:
     def headers_only(exchange: Exchange) -> None:
         exchange.head(200, Content_Length=len(CONTENT), ETag='"1"')

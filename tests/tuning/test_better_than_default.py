@@ -1,4 +1,4 @@
-"""Settings are chosen only if they are better than the default beyond doubt; on a simulated device with noise."""
+"""Settings are chosen only if they are significantly better than the default; on a simulated device with noise."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_without_a_real_difference_the_default_is_kept(noise: float, limit_s: fl
     assert len(kept) >= 0.95 * len(SEEDS)
     for one in kept:
         assert one.decision.gain is None
-        said = "no other settings are better than the default beyond doubt", "too few measurements", "no time left"
+        said = "no other settings are significantly better than the default", "too few measurements", "no time left"
         assert any(note.startswith(said) for note in notes(one, budget_ms))
 
 
