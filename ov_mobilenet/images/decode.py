@@ -24,6 +24,7 @@ from ov_mobilenet.images.image_files import (
     read_file,
 )
 from ov_mobilenet.images.jpeg import Warn, decode_jpeg
+from ov_mobilenet.images.pillow_warnings import without_pillow_warnings
 from ov_mobilenet.zoo.geometry import Library
 
 if TYPE_CHECKING:
@@ -129,15 +130,19 @@ def decode_image(
 def _decode_jpeg(data: bytes, header: Image, reader: Library, reduction: int, warn: Warn) -> DecodedImage | None:
     if reader == "opencv":
         return decode_jpeg(data, header, "BGR", reduction=reduction, warn=warn)
-    rgbx = decode_jpeg(data, header, "RGBX", reduction=reduction, warn=warn)
-    return None if rgbx is None else _as_pillow(rgbx)
+    rgb = decode_jpeg(data, header, "RGB", reduction=reduction, warn=warn)
+    return None if rgb is None else _as_pillow(rgb)
 
 
-def _as_pillow(rgbx: Frame) -> Image:
-    """uint8 (H, W, 4), RGB and an unused byte, as a Pillow image of mode RGB that shares its memory."""
+def _as_pillow(pixels: Frame) -> Image:
+    """uint8 (H, W, 3) RGB, or (H, W, 4) RGB and an unused byte, as a Pillow image of mode RGB.
+
+    `Image.frombuffer` would save the copy, but gives mode RGBX, whose four channels take longer to resize than three.
+    """
     from PIL import Image
 
-    return Image.frombuffer("RGB", (rgbx.shape[1], rgbx.shape[0]), rgbx, "raw", "RGBX", 0, 1)
+    channels = "RGBX"[: pixels.shape[2]]
+    return Image.frombytes("RGB", (pixels.shape[1], pixels.shape[0]), pixels, "raw", channels)
 
 
 def to_frame(image: DecodedImage) -> Frame:
@@ -181,16 +186,13 @@ def _decode_opencv(data: bytes, reduction: int) -> Frame | None:
 
 
 def _decode_pillow(image: Image, reduction: int) -> DecodedImage:
-    import warnings
-
     import numpy as np
 
     try:
         if reduction > 1:
             # Pillow selects the largest of 1, 2, 4 and 8 that gives at least this size.
             image.draft(image.mode, (image.width // reduction, image.height // reduction))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # as in open_image; some formats have their size only here
+        with without_pillow_warnings():  # some formats have their size only here
             image.load()
         if image.mode in _SIXTEEN_BIT:
             # Pillow would clip 16 bits at 255; OpenCV and image viewers show the upper byte.

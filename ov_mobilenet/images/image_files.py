@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import ImageError
 from ov_mobilenet.images.open_file import open_file
+from ov_mobilenet.images.pillow_warnings import without_pillow_warnings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -80,16 +81,12 @@ def open_image(data: bytes) -> tuple[Image, int]:
     Raises:
         ImageError: the file is empty, in an unknown format, too large, or its header is damaged.
     """
-    import warnings
-
     from PIL import Image, UnidentifiedImageError
 
     if not data:
         raise ImageError("the file is empty")
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of large images (an error only above MAX_PIXELS) and of flaws of the header.
-            warnings.simplefilter("ignore")
+        with without_pillow_warnings():  # images are too large only above MAX_PIXELS
             header = Image.open(io.BytesIO(data), formats=FORMATS)
         orientation = orientation_of(header)
     except UnidentifiedImageError as error:
@@ -121,11 +118,8 @@ def can_use_opencv(header: Image, data: bytes) -> bool:
 
 def orientation_of(header: Image) -> int:
     """The EXIF orientation that is left to apply; loading a TIFF applies it in some versions of Pillow."""
-    import warnings
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of invalid EXIF data
+        with without_pillow_warnings():
             value = header.getexif().get(_ORIENTATION, 1)
     except damage_errors():
         return 1  # the pixels may be intact although the EXIF data is damaged

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-ChannelOrder = Literal["BGR", "RGBX"]
+ChannelOrder = Literal["BGR", "RGB"]
 Warn = Callable[[str], object]
 
 # libjpeg's words for damaged pixels, and ours. It passes other flaws over without an effect on the pixels.
@@ -42,7 +42,7 @@ def decode_jpeg(
         warn: called with a description of a flaw that is no error.
 
     Returns:
-        uint8 (H, W, 3) for BGR, (H, W, 4) for RGBX; None if another library must decode the file, as CMYK.
+        uint8 (H, W, 3); None if another library must decode the file, as CMYK.
 
     Raises:
         ImageError: the pixels are damaged or incomplete, or the file has too many scans.

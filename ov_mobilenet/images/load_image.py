@@ -22,6 +22,7 @@ from ov_mobilenet.images.decode import decode_image, to_frame
 from ov_mobilenet.images.frame_checks import check_frames
 from ov_mobilenet.images.geometry import apply_geometry, size_of
 from ov_mobilenet.images.image_files import is_jpeg, open_image, read_file
+from ov_mobilenet.images.pillow_warnings import without_pillow_warnings
 from ov_mobilenet.images.reduced_decoding import apply_reduced, reduction, shrink
 from ov_mobilenet.zoo.geometry import Geometry, Library, Resize
 
@@ -85,7 +86,8 @@ def load_image(
         check_frames(source, dimensions=3)
         image, size, factor = source, size_of(source), 1
     decode_end = perf_counter()
-    frame = _unshared(_apply_geometry(image, geometry, decode, size, factor), source)
+    with without_pillow_warnings():  # a crop from a large image
+        frame = _unshared(_apply_geometry(image, geometry, decode, size, factor), source)
     geometry_end = perf_counter()
     return LoadedImage(frame, (decode_end - started) * 1e3, (geometry_end - decode_end) * 1e3, tuple(flaws))
 

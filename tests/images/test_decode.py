@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ov_mobilenet.errors import ImageError
-from ov_mobilenet.images.decode import MAX_PIXELS, read_image
+from ov_mobilenet.images.decode import MAX_PIXELS, decode_image, read_image, to_pillow
+from ov_mobilenet.images.image_files import open_image
 from ov_mobilenet.zoo.geometry import Library
 
 READERS: tuple[Library, ...] = ("opencv", "pillow")
@@ -230,3 +231,18 @@ def test_the_first_frame_of_other_animations_is_read(image_format: str, reader: 
     options = {"lossless": True} if image_format == "WEBP" else {}
     data = encoded(grey, image_format, save_all=True, append_images=others, **options)
     assert np.array_equal(read_image(data, reader), bgr(grey))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_pillow_resizes_three_channels(mode: str) -> None:
+    """An image of mode RGBX has the same pixels, but resizing it computes a fourth channel."""
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(file, "JPEG")
+    header, _ = open_image(file.getvalue())
+    decoded = decode_image(file.getvalue(), header, "pillow")
+    expected = Image.open(file).convert("RGB")
+    for image, other in ((decoded, expected), (to_pillow(pixels), Image.fromarray(pixels[..., ::-1]))):
+        assert isinstance(image, Image.Image)
+        assert image.mode == "RGB"
+        assert image.tobytes() == other.tobytes()
