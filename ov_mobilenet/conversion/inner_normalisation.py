@@ -20,7 +20,11 @@ _Values = tuple[list[float], list[float]]
 # Networks are trained on values such as 0..1, -1..1 or -2.1..2.7.
 _LEAST_SPREAD, _LIMIT = 0.9, 5.0
 _TOLERANCE = 1e-3
-_MOVES = ("Convert", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Interpolate")
+# Operations that leave the values as they are; limits are not exceeded by the pixels that the network was trained on.
+_MOVES = ("Convert", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Interpolate", "Identity", "Clamp")
+_LIMITS = ("Maximum", "Minimum")
+# Where the input ends: everything before it changes the pixels.
+_ENDS = ("Convolution", "GroupConvolution", "Pad", "FakeQuantize")
 _ARITHMETIC = ("Add", "Subtract", "Multiply", "Divide")
 _CHANNELS = 3
 
@@ -33,11 +37,13 @@ class InnerNormalisation:
         multiplier, offset: one number each, or three in the channel order of the network.
         real_range: the least and the greatest value that the input's quantisation represents, at the graph's input;
             None for an input that is not quantised.
+        unknown: an operation on the pixels that is none of the above, such as a permutation of the channels.
     """
 
     multiplier: Numbers = (1.0,)
     offset: Numbers = (0.0,)
     real_range: tuple[float, float] | None = None
+    unknown: str | None = None
 
     def __bool__(self) -> bool:
         return any(abs(a - 1.0) > _TOLERANCE for a in self.multiplier) or any(abs(b) > _TOLERANCE for b in self.offset)
@@ -99,11 +105,14 @@ def find_inner_normalisation(model: ov.Model) -> InnerNormalisation:
     port = model.inputs[0]
     values: _Values = ([1.0], [0.0])
     real_range: tuple[float, float] | None = None
-    while (step := _only_consumer(port)) is not None:
-        node, index = step
+    unknown: str | None = None
+    while consumers := _consumers(port):
+        node, index = consumers[0]
         kind = node.get_type_name()
         changed: _Values | None
-        if kind == "FakeQuantize" and index == 0:
+        if len(consumers) > 1:
+            changed = None
+        elif kind == "FakeQuantize" and index == 0:
             ends = _quantised(node)
             if ends is None:
                 break
@@ -113,19 +122,23 @@ def find_inner_normalisation(model: ov.Model) -> InnerNormalisation:
             changed = _after_quantisation(values, ends)
         elif kind in _MOVES and index == 0:
             changed = values
+        elif kind in _LIMITS:
+            changed = values if _constant(node.input_value(1 - index)) is not None else None
         elif kind == "BatchNormInference" and index == 0:
             changed = _after_batch_norm(values, node)
         else:
             changed = _after_arithmetic(values, node, index)
         if changed is None:
+            unknown = None if kind in _ENDS else kind
             break
         values, port = changed, node.output(0)
-    return InnerNormalisation(_compact(values[0]), _compact(values[1]), real_range)
+    return InnerNormalisation(_compact(values[0]), _compact(values[1]), real_range, unknown)
 
 
-def _only_consumer(port: ov.Output) -> tuple[ov.Node, int] | None:
-    found = [target for target in port.get_target_inputs() if target.get_node().get_type_name() != "ShapeOf"]
-    return (found[0].get_node(), found[0].get_index()) if len(found) == 1 else None
+def _consumers(port: ov.Output) -> list[tuple[ov.Node, int]]:
+    """The operations that take these values, and the number of the input that does."""
+    found = [(target.get_node(), target.get_index()) for target in port.get_target_inputs()]
+    return [(node, index) for node, index in found if node.get_type_name() not in ("ShapeOf", "Result")]
 
 
 def _after_arithmetic(values: _Values, node: ov.Node, index: int) -> _Values | None:

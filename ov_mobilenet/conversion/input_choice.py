@@ -132,6 +132,12 @@ def _from_evidence(facts: SourceFacts, where: Path) -> tuple[Normalisation | Non
     if inner:
         _check_complete(inner, scheme, where)
         return None, f"none, the network takes 0..255: inside the graph: {inner}"
+    if inner.unknown is not None and inner.real_range is None:  # the quantisation says what the network takes
+        raise UsageError(
+            "the normalisation of the network is not known", where=where,
+            expected="an input that goes to the first convolution, or a normalisation that can be read from the graph",
+            got=f"the operation {inner.unknown} on the pixels", fix=_DECIDE,
+        )  # fmt: skip
     if scheme is None or scheme.takes_pixels:
         raise UsageError(
             "the normalisation of the network is not known", where=where,

@@ -251,6 +251,7 @@ INSIDE: dict[str, tuple[Steps, str]] = {
          ("Transpose", {"perm": [0, 3, 1, 2]}), ("Sub", 1.0)],
         "x/127.5 - 1",
     ),
+    "limits": ([("Identity", {}), ("Clip", (0.0, 255.0)), ("Div", 127.5), ("Sub", 1.0)], "x/127.5 - 1"),
 }  # fmt: skip
 
 
@@ -303,6 +304,19 @@ def test_the_scheme_of_a_library_tells_that_a_normalisation_is_a_part(
     assert convert(network, tmp_path / "out", "--dry-run", "--assume", "none") == 0
     whole = with_steps(tmp_path / "whole", [("Sub", list(small.MEAN)), ("Div", list(small.SCALE))], exported)
     assert convert(whole, tmp_path / "out", "--dry-run") == 0
+
+
+def test_names_are_no_evidence_if_the_pixels_are_changed_in_an_unknown_way(
+    exported: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """Names tell what the first convolution takes; a whole normalisation may follow the operation on the pixels."""
+    network = with_steps(tmp_path / "net", [("Abs", {}), ("Div", 127.5), ("Sub", 1.0)], exported)
+    assert convert(network, tmp_path / "out", "-q") == 2
+    err = capsys.readouterr().err
+    assert "the normalisation of the network is not known" in err
+    assert "got the operation Abs on the pixels" in err
+    assert "or --assume none" in err
+    assert convert(network, tmp_path / "out", "--dry-run", "--assume", "none") == 0
 
 
 def test_a_description_that_normalises_twice_is_converted_with_a_warning(tmp_path: Path, capsys: Capture) -> None:
