@@ -21,7 +21,8 @@ from ov_mobilenet.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = "mobilenet-v1-0.25-128-signs"
-IMAGES, KILLS = 200, 20
+IMAGES = 200
+KILLS = (6, pytest.param(20, marks=pytest.mark.full))  # 20 take 15 s for each format
 FORMATS = ("jsonl", "csv", "parquet")
 # A Parquet checkpoint after every image, so that a run can be killed between many of them.
 PROGRAM = (
@@ -99,9 +100,10 @@ def wait_for_changes(changes: int, path: Path, process: subprocess.Popen[str]) -
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("wanted", KILLS)
 @pytest.mark.parametrize("output_format", FORMATS)
 def test_after_random_kills_resume_yields_each_input_once(
-    output_format: str, network: Path, images: Path, tmp_path: Path
+    output_format: str, wanted: int, network: Path, images: Path, tmp_path: Path
 ) -> None:
     if output_format == "parquet":
         pytest.importorskip("pyarrow")
@@ -110,7 +112,7 @@ def test_after_random_kills_resume_yields_each_input_once(
     expected = Counter((f"{n:03}.png", rank) for n in range(IMAGES) for rank in (1, 2, 3))
     kills = 0
     previous = 0
-    while kills < KILLS:
+    while kills < wanted:
         process = start(network, images, output, "--resume")
         if wait_for_changes(rng.randint(1, 5), output, process):
             process.kill()

