@@ -124,11 +124,11 @@ def classify_command(
         if class_names is not None:
             raise UsageError("features have no classes: --labels cannot be used", expected="no --labels")
         extractor = load_feature_extractor(model, **load)
-        made_with = extractor.result_settings()
+        made_with = {} if destination.is_stdout else extractor.result_settings()
         results = extractor.stream(pending, live=images.live)
     else:
         classifier = load_classifier(model, labels=class_names, output_kind=output_kind, **load)
-        made_with = classifier.result_settings()
+        made_with = {} if destination.is_stdout else classifier.result_settings()
         output_options = output_options.for_kind(classifier.output_kind)
         results = output_options.trimmed(classifier.stream(pending, top_k=output_options.classes, live=images.live))
     sink = output_options.sink(destination, made_with)

@@ -8,7 +8,8 @@ later, such as a deployment profile, is therefore bound to the identity.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -62,32 +63,36 @@ class NetworkIdentity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 def network_identity(ir: OpenedIr) -> NetworkIdentity:
     """The identity of the network in an IR. To be called before the network is adapted to run."""
-    record = ir.record
-    if record is None:
-        return NetworkIdentity(
-            weights=digest(ir.xml.with_suffix(".bin"), "sha256")[:DIGITS],
-            normalisation="unknown",
-            weight_precision="unknown",
-            input=_form(ir.network, None),
-            output=_shape(ir.network.outputs),
-            geometry="on the host",
-            calibration="none",
-        )
-    return NetworkIdentity(
-        weights=_weights(record, ir),
-        normalisation=str(record.normalisation),
-        weight_precision=record.precision,
-        input=_form(ir.network, record),
-        output=_shape(ir.network.outputs),
-        geometry=f"in the graph ({record.geometry or 'unknown'})" if record.geometry_baked else "on the host",
-        calibration="none" if record.calibration is None else _calibration(record.calibration),
-    )
+    return later_identity(ir)()
 
 
-def _weights(record: IrRecord, ir: OpenedIr) -> str:
+def later_identity(ir: OpenedIr) -> Callable[[], NetworkIdentity]:
+    """`network_identity` as a function to call when it is needed; the network may be adapted before.
+
+    Without recorded sources, the `.bin` is read only then: 12 ms for MobileNet V2 in FP32.
+    """
+    record, binary = ir.record, ir.xml.with_suffix(".bin")
+    parts = {
+        "normalisation": "unknown" if record is None else str(record.normalisation),
+        "weight_precision": "unknown" if record is None else record.precision,
+        "input": _form(ir.network, record),
+        "output": _shape(ir.network.outputs),
+        "geometry": _geometry(record),
+        "calibration": "none" if record is None or record.calibration is None else _calibration(record.calibration),
+    }
+    return lambda: NetworkIdentity(weights=_weights(record, binary), **parts)
+
+
+def _geometry(record: IrRecord | None) -> str:
+    if record is None or not record.geometry_baked:
+        return "on the host"
+    return f"in the graph ({record.geometry or 'unknown'})"
+
+
+def _weights(record: IrRecord | None, binary: Path) -> str:
     """A digest of the source files; their names do not matter. Without any, of the `.bin`."""
-    if not record.sources:
-        return digest(ir.xml.with_suffix(".bin"), "sha256")[:DIGITS]
+    if record is None or not record.sources:
+        return digest(binary, "sha256")[:DIGITS]
     return hashlib.sha256("\0".join(sorted(record.sources.values())).encode()).hexdigest()[:DIGITS]
 
 

@@ -125,22 +125,20 @@ class Destination:
             OutputError: the output cannot be written.
         """
         kept = self._kept
-        if self._lock is not None:
-            self._lock.keep_file()
         if self._out is None:
             assert self._path is not None
             assert self._lock is not None
+            self._lock.keep_file()
             return ParquetSink(self._path, resume=kept is not None, settings=settings, lock=self._lock)
-        if isinstance(self._out, OutputFile):
-            self._out.truncate(0 if kept is None else kept.size)
-            if self._out.is_regular and self._format in RESUMABLE and not self.existing:
-                assert self._path is not None
-                write_settings_file(self._path, settings)
+        out = self.writer()
+        if isinstance(out, OutputFile) and out.is_regular and self._format in RESUMABLE and not self.existing:
+            assert self._path is not None
+            write_settings_file(self._path, settings)
         if self._format == "csv":
-            return CsvSink(self._out, header=kept is None or kept.size == 0)
+            return CsvSink(out, header=kept is None or kept.size == 0)
         if self._format == "table":
-            return TableSink(self._out, min_probability=min_probability)
-        return (JsonLinesSink if self._format == "jsonl" else JsonSink)(self._out)
+            return TableSink(out, min_probability=min_probability)
+        return (JsonLinesSink if self._format == "jsonl" else JsonSink)(out)
 
     def __enter__(self) -> Destination:
         return self
@@ -194,7 +192,7 @@ def open_destination(
         path = path.resolve() if path.is_symlink() else path  # Parquet replaces the file, and must not replace the link
         if output_format == "parquet":
             parquet_schema()
-            _check_folder(path)
+            check_folder(path)
         lock = WriterLock(path)
     except OSError as error:
         raise_write_error(path, error)
@@ -233,8 +231,8 @@ def _opened(
     return Destination(path, output_format, existing, OutputFile(path), lock)
 
 
-def _check_folder(path: Path) -> None:
-    """Check that a new file can be created beside `path`, which Parquet needs."""
+def check_folder(path: Path) -> None:
+    """Check that a new file can be created beside `path`, which formats that are replaced as a whole need."""
     if not path.parent.is_dir():
         raise OutputError("the folder does not exist", where=path.parent, fix="Create it, or select another with -o")
     with tempfile.TemporaryFile(dir=os.fspath(path.parent)):

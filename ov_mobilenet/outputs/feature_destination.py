@@ -8,8 +8,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from ov_mobilenet.errors import OutputError, UsageError
-from ov_mobilenet.outputs.destination import Destination, OutputFormat, choose_format, open_destination
+from ov_mobilenet.errors import UsageError
+from ov_mobilenet.outputs.destination import (
+    Destination,
+    OutputFormat,
+    check_folder,
+    choose_format,
+    open_destination,
+)
 from ov_mobilenet.outputs.feature_files import FeatureParquetSink, FeatureTableSink, NpzSink
 from ov_mobilenet.outputs.output_files import raise_write_error
 from ov_mobilenet.outputs.parquet_sink import parquet_schema
@@ -109,11 +115,10 @@ def _locked_for_replacement(path: Path, output_format: str, *, overwrite: bool) 
     path = path.resolve() if path.is_symlink() else path
     if path.exists() and not path.is_file():
         raise UsageError(f"{output_format} can only be written to a file", where=path)
-    if not path.parent.is_dir():
-        raise OutputError("the folder does not exist", where=path.parent, fix="Create it, or select another with -o")
     if output_format == "parquet":
         parquet_schema()
     try:
+        check_folder(path)
         lock = WriterLock(path)
         has_content = path.stat().st_size > 0
     except OSError as error:

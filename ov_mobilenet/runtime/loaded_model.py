@@ -85,7 +85,7 @@ class LoadedModel:
         decode: DecodeMode = "auto",
         exif_orientation: bool = True,
         output_kind: OutputKind = "classes",
-        identity: NetworkIdentity | None = None,
+        identity: Callable[[], NetworkIdentity] | None = None,
     ) -> None:
         """Wrap a compiled model.
 
@@ -96,7 +96,7 @@ class LoadedModel:
             share_with_queues: run queues and streams on `compiled` too, if they use its batch size.
             decode: see `images.load_image`.
             exif_orientation: rotate image files by their EXIF orientation.
-            identity: the identity of the network; see `result_settings`.
+            identity: returns the identity of the network; see `result_settings`.
         """
         self.record = record
         self._identity = identity
@@ -140,7 +140,7 @@ class LoadedModel:
     def result_settings(self) -> dict[str, str]:
         """What the results depend on, as text by name: the network and how images get into it; not the device."""
         names = "" if self.labels is None else hashlib.sha256("\0".join(self.labels).encode()).hexdigest()[:16]
-        identity = {} if self._identity is None else msgspec.to_builtins(self._identity)
+        identity = {} if self._identity is None else msgspec.to_builtins(self._identity())
         return {
             **{f"network {name.replace('_', ' ')}": value for name, value in identity.items()},
             "output kind": self.output_kind,

@@ -12,7 +12,7 @@ from ov_mobilenet.errors import AlreadyNormalisedError, ConfigError, ConversionE
 from ov_mobilenet.images.load_image import DecodeMode, check_decode_mode
 from ov_mobilenet.images.yuv_planes import frame_height
 from ov_mobilenet.ir.files import OpenedIr
-from ov_mobilenet.ir.identity import NetworkIdentity, network_identity
+from ov_mobilenet.ir.identity import NetworkIdentity, later_identity
 from ov_mobilenet.ir.layout import guess_layout, input_layout, plain_layout, set_layout
 from ov_mobilenet.ir.mo_record import read_mo_record
 from ov_mobilenet.ir.normalisation import bake_normalisation, baked_normalisation
@@ -54,7 +54,7 @@ class Runnable:
         record: the record of ov-mobilenet in the IR; None if another tool wrote the IR.
         geometry: crop and resize on the host; None if they are part of the graph.
         labels: class names, or None.
-        identity: the identity of the network in the IR.
+        identity: returns the identity of the network in the IR.
         output_kind: what the output holds.
     """
 
@@ -64,7 +64,7 @@ class Runnable:
     record: IrRecord | None
     geometry: Geometry | None
     labels: tuple[str, ...] | None
-    identity: NetworkIdentity
+    identity: Callable[[], NetworkIdentity]
     output_kind: OutputKind = "classes"
 
     def compile(
@@ -145,7 +145,7 @@ def make_runnable(
         output_kind: what the output must hold; decides for an IR without a record what its graph does not show.
     """
     xml, network, record = ir.xml, ir.network, ir.record
-    identity = network_identity(ir)
+    identity = later_identity(ir)
     input_shape = static_sizes(network.inputs[0])
     if normalisation and (found := baked_normalisation(network)):
         raise AlreadyNormalisedError(
