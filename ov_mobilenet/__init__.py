@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from ov_mobilenet.convert_model import convert
     from ov_mobilenet.describe_network import describe
     from ov_mobilenet.devices.settings import DeviceSettings
+    from ov_mobilenet.diagnosis.candidates import Candidate
+    from ov_mobilenet.diagnosis.diagnose import diagnose
+    from ov_mobilenet.diagnosis.diagnosis import Diagnosis
+    from ov_mobilenet.diagnosis.ranking import RankedCandidate
     from ov_mobilenet.downloads.attempts import Retry
     from ov_mobilenet.downloads.fetch import SourceFiles, download
     from ov_mobilenet.downloads.transport import Transport
@@ -80,6 +84,7 @@ _HOMES = {
     "AccuracyReport": "accuracy.report",
     "AlreadyNormalisedError": "errors",
     "ArchiveError": "errors",
+    "Candidate": "diagnosis.candidates",
     "Classification": "runtime.results",
     "Classifier": "runtime.classifier",
     "ComparedModel": "accuracy.comparison",
@@ -90,6 +95,7 @@ _HOMES = {
     "DescribedNetwork": "conversion.described_network",
     "DeviceError": "errors",
     "DeviceSettings": "devices.settings",
+    "Diagnosis": "diagnosis.diagnosis",
     "DownloadError": "errors",
     "Failure": "runtime.results",
     "FeatureExtractor": "runtime.feature_extractor",
@@ -120,6 +126,7 @@ _HOMES = {
     "Profile": "runtime.profile",
     "QuantizeSettings": "quantization.quantizer",
     "Quantized": "quantization.quantizer",
+    "RankedCandidate": "diagnosis.ranking",
     "Retry": "downloads.attempts",
     "SourceFiles": "downloads.fetch",
     "Step": "tuning.measurement_log",
@@ -135,6 +142,7 @@ _HOMES = {
     "compare": "accuracy.compare",
     "convert": "convert_model",
     "describe": "describe_network",
+    "diagnose": "diagnosis.diagnose",
     "download": "downloads.fetch",
     "find_config": "zoo.registry",
     "list_models": "zoo.registry",
@@ -154,6 +162,7 @@ __all__ = [
     "AccuracyReport",
     "AlreadyNormalisedError",
     "ArchiveError",
+    "Candidate",
     "Classification",
     "Classifier",
     "ComparedModel",
@@ -164,6 +173,7 @@ __all__ = [
     "DescribedNetwork",
     "DeviceError",
     "DeviceSettings",
+    "Diagnosis",
     "DownloadError",
     "Failure",
     "FeatureExtractor",
@@ -194,6 +204,7 @@ __all__ = [
     "Profile",
     "QuantizeSettings",
     "Quantized",
+    "RankedCandidate",
     "Retry",
     "SourceFiles",
     "Step",
@@ -210,6 +221,7 @@ __all__ = [
     "compare",
     "convert",
     "describe",
+    "diagnose",
     "download",
     "find_config",
     "list_models",

@@ -42,6 +42,11 @@ COMMANDS = {
         "compare_command",
         "Compare accuracy, size and speed of IRs and source networks.",
     ),
+    "diagnose": (
+        "ov_mobilenet.cli.diagnose",
+        "diagnose_command",
+        "Tell which normalisation a network needs, from images without labels.",
+    ),
     "benchmark": ("ov_mobilenet.cli.benchmark", "benchmark_command", "Measure throughput and latency."),
     "benchmark-app": (
         "ov_mobilenet.cli.benchmark_app",

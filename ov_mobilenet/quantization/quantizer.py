@@ -15,11 +15,12 @@ from ov_mobilenet.accuracy.sanity import image_spread, labelled_warnings, unlabe
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.conversion.converter import IrModel
 from ov_mobilenet.errors import UsageError, VerificationError
+from ov_mobilenet.inputs.image_subset import PreparedImages, read_subset
 from ov_mobilenet.ir.files import OpenedIr
 from ov_mobilenet.ir.record import IrRecord, write_record
 from ov_mobilenet.ir.saving import save_ir
 from ov_mobilenet.quantization import nncf_backend
-from ov_mobilenet.quantization.calibration import PreparedImages, calibration_warnings, read_calibration
+from ov_mobilenet.quantization.calibration import calibration_warnings
 from ov_mobilenet.quantization.int8_network import Int8Network, compile_on_cpu, finish, pixel_digest
 from ov_mobilenet.quantization.preparation import (
     INT8_PRECISION,
@@ -135,9 +136,9 @@ def quantize(
     preset = None if settings.preset == "auto" else settings.preset
     scheme = complete_scheme(ir.network, preset, settings.ignored_scope, ir.xml)
     geometry = record.geometry or whole_image_geometry(ir.network)
-    images = read_calibration(calibration, geometry, settings.subset_size, settings.seed, on_progress)
-    if images.skipped:
-        log.warning("%d calibration images could not be read and were skipped", images.skipped)
+    images = read_subset(calibration, geometry, settings.subset_size, settings.seed, on_progress)
+    if images.failures:
+        log.warning("%d calibration images could not be read and were skipped", len(images.failures))
     float_classifier = compile_on_cpu(ir)
     answers = [float_classifier.probabilities(pixels) for pixels in (images.pixels, images.pixels[..., ::-1].copy())]
     for warning in calibration_warnings(images.sources, *answers):
@@ -159,7 +160,7 @@ def quantize(
     report = write_report(xml, new_record)
     bytes_ratio = xml.with_suffix(".bin").stat().st_size / ir.xml.with_suffix(".bin").stat().st_size
     made = IrModel(xml, INT8_PRECISION, new_record)
-    return Quantized(made, images.skipped, put_back, accuracy, report, bytes_ratio, warnings)
+    return Quantized(made, len(images.failures), put_back, accuracy, report, bytes_ratio, warnings)
 
 
 def _quantise(

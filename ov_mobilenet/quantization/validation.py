@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypedDict
 import msgspec
 
 from ov_mobilenet.errors import DatasetError
+from ov_mobilenet.inputs.image_subset import PreparedImages, read_frame
 from ov_mobilenet.outputs.output_files import write_atomically
-from ov_mobilenet.quantization.calibration import PreparedImages, read_frame
 from ov_mobilenet.zoo.geometry import Geometry
 
 if TYPE_CHECKING:
@@ -74,17 +74,19 @@ def read_validation(folder: Path, classifier: Classifier, geometry: Geometry) ->
     from ov_mobilenet.accuracy.classes import class_mapping
     from ov_mobilenet.accuracy.dataset import read_dataset
     from ov_mobilenet.runtime.items import Item
+    from ov_mobilenet.runtime.results import Failure
 
     classes = class_mapping(classifier)
     images = read_dataset(folder, classes).images
-    frames = ((image, read_frame(Item(image.source, image.name), geometry)) for image in images)
-    readable = [(image, frame) for image, frame in frames if frame is not None]
+    frames = [(image, read_frame(Item(image.source, image.name), geometry)) for image in images]
+    readable = [(image, frame) for image, frame in frames if not isinstance(frame, Failure)]
     if not readable:
         raise DatasetError("no labelled image can be read", where=folder)
     labels = np.array([classes.to_network(image.index) for image, _ in readable], np.int64)
     pixels = np.stack([frame for _, frame in readable])
     sources = tuple(image.name for image, _ in readable)
-    prepared = PreparedImages(pixels, sources, len(images) - len(readable))
+    failures = tuple(frame for _, frame in frames if isinstance(frame, Failure))
+    prepared = PreparedImages(pixels, sources, failures)
     return ValidationSet(prepared, labels, classifier.probabilities(pixels).argmax(1))
 
 

@@ -11,7 +11,8 @@ from inputs.media import shard
 from signs import training
 
 import ov_mobilenet as ovm
-from ov_mobilenet.quantization.calibration import calibration_warnings, read_calibration
+from ov_mobilenet.inputs.image_subset import read_subset
+from ov_mobilenet.quantization.calibration import calibration_warnings
 from ov_mobilenet.zoo.geometry import Geometry
 
 
@@ -31,7 +32,7 @@ def test_pixels_outside_the_crop_do_not_matter(xml: Path, images: list[Path], tm
             sides = cv2.copyMakeBorder(inner, 0, 0, 100, 100, cv2.BORDER_REPLICATE)
             sides[:, :6] = sides[:, -6:] = sides[:6] = sides[-6:] = colour
             cv2.imwrite(str(folder / path.name), sides)
-        frames.append(read_calibration(folder, geometry_of(xml), 12, 0).pixels)
+        frames.append(read_subset(folder, geometry_of(xml), 12, 0).pixels)
     assert np.array_equal(frames[0], frames[1])
 
 
@@ -44,8 +45,8 @@ def test_the_subset_depends_on_the_seed_and_not_on_the_order_of_a_shard(
     found = []
     for order in (members, dict(reversed(members.items()))):
         packed = shard(tmp_path / "a.tar", order)
-        found.append(read_calibration(packed, geometry, 12, seed).sources)
-    other = read_calibration(packed, geometry, 12, seed + 5).sources
+        found.append(read_subset(packed, geometry, 12, seed).sources)
+    other = read_subset(packed, geometry, 12, seed + 5).sources
     assert found[0] == found[1] != other
     assert len(found[0]) == len(set(found[0])) == 12
 

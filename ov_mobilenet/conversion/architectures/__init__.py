@@ -8,6 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.conversion.architectures.blocks import ARCHITECTURES, backbone
+from ov_mobilenet.conversion.architectures.layer_settings import (
+    ACTIVATIONS,
+    PADDINGS,
+    LayerSettings,
+    apply_settings,
+    complete_settings,
+)
 from ov_mobilenet.conversion.architectures.weights import (
     MobileNetSpec,
     identify,
@@ -19,7 +26,19 @@ from ov_mobilenet.conversion.architectures.weights import (
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["ARCHITECTURES", "MobileNetSpec", "build", "identify", "networks_with_shapes", "replaced_head", "spec_of"]
+__all__ = [
+    "ACTIVATIONS",
+    "ARCHITECTURES",
+    "PADDINGS",
+    "LayerSettings",
+    "MobileNetSpec",
+    "build",
+    "complete_settings",
+    "identify",
+    "networks_with_shapes",
+    "replaced_head",
+    "spec_of",
+]
 
 
 def build(network: MobileNetSpec) -> torch.nn.Module:
@@ -30,6 +49,8 @@ def build(network: MobileNetSpec) -> torch.nn.Module:
 
         features = backbone(network.architecture, network.width).features
         module.classifier = build_head(network.head, features, network.classes)
+    if network.settings:
+        apply_settings(module.features, network.settings)
     return module
 
 

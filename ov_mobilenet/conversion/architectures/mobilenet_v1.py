@@ -2,33 +2,14 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ov_mobilenet.conversion.architectures.blocks import Block, backbone
+from ov_mobilenet.conversion.architectures.same_convolution import SameConv2d
 
 # The value that TensorFlow's MobileNets were trained with; torch's default is 1e-5.
 _BATCH_NORM_EPSILON = 1e-3
 # For training only. Lower than torch's 0.1, so that the statistics do not follow single batches.
 _BATCH_NORM_MOMENTUM = 0.03
-
-
-class SameConv2d(nn.Conv2d):
-    """A square convolution without bias and with TensorFlow's SAME padding.
-
-    At stride 2 and an even size TensorFlow pads only right and bottom; torch's `padding=1` would place the windows one
-    pixel further up and left.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, *, kernel: int, stride: int = 1, groups: int = 1) -> None:
-        padding = kernel // 2 if stride == 1 else 0
-        super().__init__(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Pad and convolve (N, C, H, W)."""
-        if self.stride[0] == 2:
-            # Not computed from the shape, so that a trace of the module is valid for other sizes.
-            features = functional.pad(features, (0, 1, 0, 1))
-        return super().forward(features)
 
 
 def _conv_bn_relu6(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from ov_mobilenet.conversion.architectures.blocks import Block, backbone
+from ov_mobilenet.conversion.architectures.layer_settings import LayerSettings
 from ov_mobilenet.conversion.architectures.replaced_head import ReplacedHead, linear_layers
 from ov_mobilenet.errors import ConversionError
 
@@ -48,6 +49,7 @@ class MobileNetSpec(Struct, frozen=True, kw_only=True):
         classes: number of classes.
         hidden: features of the first layer of V3's classifier; 0 for V1 and V2.
         head: the classifier, if it is not the published one.
+        settings: the settings of the layers, which shapes do not tell.
     """
 
     architecture: str
@@ -55,6 +57,7 @@ class MobileNetSpec(Struct, frozen=True, kw_only=True):
     classes: int
     hidden: int = 0
     head: ReplacedHead | None = None
+    settings: LayerSettings = LayerSettings()
 
 
 def identify(shapes: Mapping[str, Shape]) -> MobileNetSpec | None:

@@ -1,0 +1,1 @@
+"""Find out which normalisation a network was trained with, from unlabelled images."""

@@ -1,0 +1,158 @@
+"""`diagnose`: which normalisation and channel order a network was trained with, told from unlabelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ov_mobilenet.argument_types import checked
+from ov_mobilenet.diagnosis.candidates import Candidate, candidate_of, candidates_with
+from ov_mobilenet.diagnosis.diagnosis import Diagnosis
+from ov_mobilenet.diagnosis.evidence import Answers, Evidence, EvidenceKind, LayerStatistics
+from ov_mobilenet.diagnosis.ir_network import network_of_ir
+from ov_mobilenet.diagnosis.network import NetworkUnderTest
+from ov_mobilenet.diagnosis.ranking import Ranking, rank
+from ov_mobilenet.errors import UsageError
+from ov_mobilenet.inputs.image_subset import MIN_IMAGES, OnProgress, PreparedImages, read_subset
+from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
+from ov_mobilenet.zoo.geometry import Geometry, parse_geometry
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from typing_extensions import Unpack
+
+    from ov_mobilenet.zoo.normalisation import Normalisation
+
+DEFAULT_IMAGES = 100
+
+
+@checked
+def diagnose(
+    model: str | Path,
+    images: str | Path | Iterable[str | Path],
+    *,
+    limit: int = DEFAULT_IMAGES,
+    seed: int = 0,
+    geometry: str | Geometry | None = None,
+    given: Normalisation | None = None,
+    architecture: str | None = None,
+    weights_key: str | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[LookupOptions],
+) -> Diagnosis:
+    """Tell the normalisation of a network from unlabelled images.
+
+    Each candidate is applied to the images. With batch-norm statistics, the one is right under which what flows into
+    the first batch norm is what it recorded in training. Without, it is the one with the highest mutual information
+    between image and class. 20 photographs like those of the training often decide, 100 nearly always do.
+
+    Args:
+        model: a source network, a zoo name, a `model.yml` or an IR.
+        images: as for `open_inputs`, except live sources.
+        limit: use this many images, drawn at random, at least 10.
+        seed: seed of the draw and of the bootstrap.
+        geometry: crop and resize in words, instead of those that the IR records or, for a source network, a resize of
+            the whole image.
+        given: a further candidate.
+        architecture, weights_key: of PyTorch weights, see `convert`.
+        on_progress: called after each step.
+        options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `ir_dir`).
+
+    Raises:
+        UsageError: the model has crop, resize or colour conversion in its graph, or nothing tells its normalisation.
+        ImageError: fewer than 10 images can be read.
+        UnknownModelError, DownloadError, ConversionError, IrError: the model cannot be found or read.
+    """
+    if limit < MIN_IMAGES:
+        raise UsageError("invalid limit", expected=f"at least {MIN_IMAGES} images", got=limit)
+    chosen = parse_geometry(geometry) if isinstance(geometry, str) else geometry
+    network = _open(model, chosen, architecture, weights_key, Lookup.of(options))
+    prepared = read_subset(images, network.geometry, limit, seed)
+    return diagnose_network(str(model), network, prepared, given=given, seed=seed, on_progress=on_progress)
+
+
+def diagnose_network(
+    name: str,
+    network: NetworkUnderTest,
+    images: PreparedImages,
+    *,
+    given: Normalisation | None = None,
+    seed: int = 0,
+    on_progress: OnProgress | None = None,
+) -> Diagnosis:
+    """`diagnose` for a prepared network and images of its input's size.
+
+    Raises:
+        UsageError: the network has neither classes nor batch-norm statistics.
+    """
+    raw = Candidate(name="0..255", channel_order="BGR")
+    baked = network.baked or (raw if network.is_ir else None)
+    candidates = candidates_with(candidate_of(given, "given") if given is not None else None, baked)
+    evidence, ranking = _strongest(network, candidates, images.pixels, baked, seed, on_progress)
+    return Diagnosis(
+        model=name, images=len(images.pixels), failures=images.failures, evidence=evidence,
+        candidates=ranking.candidates, verdict=ranking.verdict, images_needed=ranking.images_needed,
+        baked=network.baked, is_wrong=ranking.better_than_baked is not None and ranking.better_than_baked >= 0.95,
+    )  # fmt: skip
+
+
+def _strongest(
+    network: NetworkUnderTest,
+    candidates: tuple[Candidate, ...],
+    frames: NDArray[np.uint8],
+    baked: Candidate | None,
+    seed: int,
+    on_progress: OnProgress | None,
+) -> tuple[EvidenceKind, Ranking]:
+    """The ranking by batch-norm statistics, unless only mutual information is sure."""
+    by_statistics = None
+    batch_norm = network.batch_norm
+    if batch_norm is not None:
+
+        def statistics(candidate: Candidate) -> Evidence:
+            return LayerStatistics(batch_norm.moments(candidate.apply(frames)), batch_norm.stored)
+
+        by_statistics = rank(_collect(statistics, candidates, on_progress), frames, baked=baked, seed=seed)
+        if by_statistics.verdict == "sure" or network.output_kind == "features":
+            return "batch_norm", by_statistics
+    if network.output_kind == "features":
+        raise UsageError(
+            "nothing in the network tells its normalisation", where=network.path,
+            expected="classes as output, or batch norms that are not folded into convolutions",
+            got="features, without batch norms",
+        )  # fmt: skip
+    is_multilabel = network.output_kind == "multilabel"
+
+    def answers(candidate: Candidate) -> Evidence:
+        return Answers(network.answers(candidate.apply(frames)).astype(np.float64), is_multilabel)
+
+    by_answers = rank(_collect(answers, candidates, on_progress), frames, baked=baked, seed=seed)
+    if by_statistics is None or by_answers.verdict == "sure":
+        return "mutual_information", by_answers
+    return "batch_norm", by_statistics
+
+
+def _collect(
+    observe: Callable[[Candidate], Evidence], candidates: tuple[Candidate, ...], on_progress: OnProgress | None
+) -> dict[Candidate, Evidence]:
+    found: dict[Candidate, Evidence] = {}
+    for number, candidate in enumerate(candidates, 1):
+        found[candidate] = observe(candidate)
+        if on_progress is not None:
+            on_progress(number, len(candidates))
+    return found
+
+
+def _open(
+    model: str | Path, geometry: Geometry | None, architecture: str | None, weights_key: str | None, lookup: Lookup
+) -> NetworkUnderTest:
+    from ov_mobilenet.conversion.inspection import is_network
+
+    if is_network(Path(model)):
+        from ov_mobilenet.diagnosis.source_network import network_of_source
+
+        return network_of_source(Path(model), geometry, architecture=architecture, weights_key=weights_key)
+    return network_of_ir(open_model(model, lookup), geometry)

@@ -1,0 +1,76 @@
+"""The result of a diagnosis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ov_mobilenet.diagnosis.candidates import Candidate
+from ov_mobilenet.diagnosis.evidence import EvidenceKind
+from ov_mobilenet.diagnosis.ranking import RankedCandidate, Verdict
+from ov_mobilenet.runtime.results import Failure
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the images tell about a network's normalisation.
+
+    Attributes:
+        images: number of images that were used.
+        failures: the images that could not be read.
+        evidence: `batch_norm` if the network has batch norms with recorded statistics, else `mutual_information`.
+        candidates: best first.
+        verdict: how sure it is that the best candidate is the right one.
+        images_needed: see `Ranking`.
+        baked: the normalisation that is baked into an IR, as far as it is known; None for a source network.
+        is_wrong: whether the best candidate is better than what is baked, beyond doubt. For an IR without a known
+            normalisation, raw BGR pixels count as baked.
+    """
+
+    model: str
+    images: int
+    failures: tuple[Failure, ...]
+    evidence: EvidenceKind
+    candidates: tuple[RankedCandidate, ...]
+    verdict: Verdict
+    images_needed: int | None
+    baked: Candidate | None
+    is_wrong: bool
+
+    @property
+    def best(self) -> Candidate:
+        """The best candidate."""
+        return self.candidates[0].candidate
+
+    @property
+    def same_as_best(self) -> tuple[Candidate, ...]:
+        """The candidates that cannot be told apart from the best one, without it."""
+        return tuple(row.candidate for row in self.candidates[1:] if row.same_as_best)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "model": self.model,
+            "images": self.images,
+            "failures": [failure.to_dict() for failure in self.failures],
+            "evidence": self.evidence,
+            "candidates": [
+                {**_as_dict(row.candidate), "score": row.score, "share": row.share, "same_as_best": row.same_as_best}
+                for row in self.candidates
+            ],
+            "best": _as_dict(self.best),
+            "baked": _as_dict(self.baked) if self.baked is not None else None,
+            "verdict": self.verdict,
+            "images_needed": self.images_needed,
+            "is_wrong": self.is_wrong,
+        }
+
+
+def _as_dict(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "normalisation": candidate.name, "channel_order": candidate.channel_order,
+        "mean_values": list(candidate.mean), "scale_values": list(candidate.scale),
+    }  # fmt: skip

@@ -1,0 +1,138 @@
+"""A source network without a description, prepared for a diagnosis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ov_mobilenet.conversion.inspection import SourceFacts, inspect_source
+from ov_mobilenet.conversion.own_network import DEFAULT_SIDE
+from ov_mobilenet.conversion.shapes import free_batch
+from ov_mobilenet.conversion.sources import read_network
+from ov_mobilenet.diagnosis.evidence import Moments, StoredStatistics
+from ov_mobilenet.diagnosis.network import FirstBatchNorm, NetworkUnderTest, compiled
+from ov_mobilenet.ir.layout import framework_layout, guess_layout
+from ov_mobilenet.ir.ports import find_output, single_input
+from ov_mobilenet.ir.probabilities import finish_output
+from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
+from ov_mobilenet.zoo.geometry import Geometry, check_size, resize_whole_image
+from ov_mobilenet.zoo.model import InputInfo
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+    from ov_mobilenet.diagnosis.network import Values
+
+_GRAPH_READERS = ("onnx", "tf")  # OpenVINO's readers keep the batch norms of these
+
+
+def network_of_source(
+    path: Path, geometry: Geometry | None = None, *, architecture: str | None = None, weights_key: str | None = None
+) -> NetworkUnderTest:
+    """Prepare a source network of any framework.
+
+    Args:
+        geometry: crop and resize; they set the input size of a network that does not fix it itself. None to resize the
+            whole image.
+
+    Raises:
+        UsageError, ConversionError, MissingDependencyError: see `inspect_source`.
+    """
+    facts = inspect_source(path, architecture=architecture, weights_key=weights_key)
+    layout = guess_layout(facts.shape) or framework_layout(facts.framework)
+    sizes = dict(zip(layout, facts.shape, strict=False))
+    last = geometry.steps[-1] if geometry is not None else None
+    height, width = max(sizes.get("H", -1), 0), max(sizes.get("W", -1), 0)
+    height = height or (last.height if last is not None else None) or DEFAULT_SIDE
+    width = width or (last.width if last is not None else None) or DEFAULT_SIDE
+    if geometry is not None:
+        check_size(geometry, height, width)
+    shape = tuple({"N": 1, "C": 3, "H": height, "W": width}[letter] for letter in layout)
+    plan = ConversionPlan(
+        source=SourceNetwork(root="dl_dir", path=facts.network, folder=facts.is_saved_model),
+        input=InputInfo(facts.input_name, shape, layout), output=facts.output, model_name=facts.architecture,
+        weights_key=weights_key,
+    )  # fmt: skip
+    model = read_network(facts.framework, plan, path)
+    port = single_input(model, "", path)
+    model, kind = finish_output(
+        find_output(model, facts.output, path), port.get_node(), facts.output_kind, layout, path
+    )
+    free_batch(model)
+    model.reshape(list(shape))
+    run = compiled(model, layout)
+    return NetworkUnderTest(
+        path,
+        geometry or resize_whole_image(height, width),
+        kind,
+        lambda values: run(values)[0],
+        batch_norm=_first_batch_norm(path, facts, plan, layout),
+    )
+
+
+def _first_batch_norm(path: Path, facts: SourceFacts, plan: ConversionPlan, layout: str) -> FirstBatchNorm | None:
+    found = None
+    if facts.framework == "pytorch":
+        found = _in_module(path, plan)
+    elif facts.framework in _GRAPH_READERS and not path.is_dir():
+        found = _in_graph(path, plan, layout)
+    return found if found is not None and found.stored.is_recorded else None
+
+
+def _in_module(path: Path, plan: ConversionPlan) -> FirstBatchNorm | None:
+    import torch
+
+    from ov_mobilenet.conversion.sources.pytorch import load_module, match_plan
+
+    module = load_module(match_plan(plan, path), path)
+    first = next((layer for layer in module.modules() if isinstance(layer, torch.nn.BatchNorm2d)), None)
+    convolution = next((layer for layer in module.modules() if isinstance(layer, torch.nn.Conv2d)), None)
+    if first is None or convolution is None or first.running_mean is None or first.running_var is None:
+        return None
+
+    def moments(values: Values) -> Moments:
+        with torch.no_grad():
+            flow = convolution(torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))).double()
+        return Moments(flow.mean((2, 3)).numpy(), (flow**2).mean((2, 3)).numpy())
+
+    return FirstBatchNorm(
+        StoredStatistics(first.running_mean.double().numpy(), first.running_var.double().numpy()), moments
+    )
+
+
+def _in_graph(path: Path, plan: ConversionPlan, layout: str) -> FirstBatchNorm | None:
+    """The first BatchNormInference of the graph as OpenVINO reads it, before it is folded."""
+    import openvino as ov
+    import openvino.opset13 as ops
+
+    try:
+        model = ov.Core().read_model(path)
+    except RuntimeError:
+        return None  # the conversion itself reports what cannot be read
+    node = next((node for node in model.get_ordered_ops() if node.get_type_name() == "BatchNormInference"), None)
+    if node is None or any(_constant(node.input_value(i)) is None for i in (3, 4)):
+        return None
+    stored = StoredStatistics(_constant(node.input_value(3)), _constant(node.input_value(4)))
+    flow = node.input_value(0)
+    # OpenVINO's batch norm has its channels on axis 1.
+    mean = ops.reduce_mean(flow, np.array([2, 3]))
+    square = ops.reduce_mean(ops.multiply(flow, flow), np.array([2, 3]))
+    port = single_input(model, "", path)
+    part = ov.Model([mean, square], [port.get_node()], "moments")
+    part.reshape(list(plan.input.shape))
+    run = compiled(part, layout)
+
+    def moments(values: Values) -> Moments:
+        first, second = run(values)
+        return Moments(first.astype(np.float64), second.astype(np.float64))
+
+    return FirstBatchNorm(stored, moments)
+
+
+def _constant(port: ov.Output) -> Any:
+    node = port.get_node()
+    while node.get_type_name() == "Convert":
+        node = node.input_value(0).get_node()
+    return np.array(node.get_data(), np.float64).reshape(-1) if node.get_type_name() == "Constant" else None
