@@ -14,6 +14,7 @@ from ov_mobilenet.errors import UsageError
 from ov_mobilenet.resolve import check_option_names
 from ov_mobilenet.zoo.config import NAME
 from ov_mobilenet.zoo.geometry import MAX_SIDE, Geometry, parse_geometry
+from ov_mobilenet.zoo.layer_settings import ACTIVATIONS, PADDINGS, Activation, LayerSettings, Padding
 from ov_mobilenet.zoo.model import HEAD_ACTIVATIONS, HeadActivation
 from ov_mobilenet.zoo.output_kind import OUTPUT_CONTENTS, OutputContent
 
@@ -42,6 +43,9 @@ class DescribeOptions(TypedDict, total=False):
     classes: int | None
     weights_key: str | None
     head: HeadActivation | None
+    activation: Activation | None
+    padding: Padding | None
+    batch_norm_epsilon: float | None
 
 
 @checked
@@ -59,11 +63,13 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
             pixels 0..255. `mean`, `scale`: one number or three, in the network's channel order.
             `reverse_input_channels`: it takes RGB. `shape`, `layout`: of its input. `output`: name of the output
             tensor. `output_kind`, `labels`, `geometry` (in words, or as `Geometry`), `architecture`, `width`,
-            `classes`, `weights_key`, `head`.
+            `classes`, `weights_key`, `head`. `activation`, `padding` (torch or same), `batch_norm_epsilon`: of the
+            layers of PyTorch weights, if they are not the published ones.
 
     Raises:
         UsageError: an option is unknown, or contradicts the network or another option; the normalisation is not known;
-            there is no such file.
+            the keys of PyTorch weights match by shape and order only and `activation` is not given; there is no such
+            file.
         ConversionError: the network cannot be read, or is not a classifier.
         ConfigError: the labels cannot be read.
         MissingDependencyError: the framework's package is not installed.
@@ -94,10 +100,13 @@ def _check(name: str, given: dict[str, Any]) -> None:
         "layout": ("NCHW", "NHWC"),
         "output_kind": OUTPUT_CONTENTS,
         "head": HEAD_ACTIVATIONS,
+        "activation": ACTIVATIONS,
+        "padding": PADDINGS,
     }
     for option, values in allowed.items():
         if option in given and given[option] not in values:
             raise UsageError(f"invalid {option}", expected=" or ".join(values), got=repr(given[option]))
+    LayerSettings(batch_norm_epsilon=given.get("batch_norm_epsilon"))  # raises the error
     if not all(1 <= size <= MAX_SIDE for size in given.get("shape", ())):
         raise UsageError("invalid shape", expected=f"four numbers from 1 to {MAX_SIDE}", got=repr(given["shape"])[:200])
     for option in ("mean", "scale"):

@@ -37,12 +37,12 @@ def graph_facts(config: ModelConfig, plan: ConversionPlan, path: Path) -> tuple[
 def not_covered(config: ModelConfig, plan: ConversionPlan, path: Path) -> str | None:
     """Describe the properties that a verification does not cover; None if there are none.
 
-    A state dict whose keys come from another library is loaded into the same module of ov-mobilenet for the IR and for
-    the reference. Only its keys show which padding it was trained with.
+    A state dict whose keys come from another library, or whose layers are described, is loaded into the same module of
+    ov-mobilenet for the IR and for the reference. Only its keys show which padding it was trained with.
     """
     from ov_mobilenet.conversion.sources.pytorch import match_plan
 
-    if config.framework != "pytorch" or not match_plan(plan, path).key_mapping:
+    if config.framework != "pytorch" or not (plan.settings or match_plan(plan, path).key_mapping):
         return None
     return "padding, activations and batch-norm epsilon: both networks take them from ov-mobilenet's own PyTorch module"
 

@@ -22,6 +22,7 @@ from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.config import NAME
 from ov_mobilenet.zoo.description import accuracy_check_yml, model_yml
 from ov_mobilenet.zoo.geometry import geometry_of_dataset, parse_numbers
+from ov_mobilenet.zoo.layer_settings import ACTIVATIONS, PADDINGS
 from ov_mobilenet.zoo.model import HEAD_ACTIVATIONS, ModelConfig
 from ov_mobilenet.zoo.normalisation import LEAST_SCALE, LIMIT
 from ov_mobilenet.zoo.output_kind import OUTPUT_CONTENTS
@@ -51,6 +52,9 @@ class SourceOptions:
     classes: int | None
     weights_key: str | None
     head: Any
+    activation: Any
+    padding: Any
+    batch_norm_epsilon: float | None
 
 
 class _NonEmptyPath(click.Path):
@@ -119,6 +123,20 @@ def source_options(function: F) -> F:
         click.option(
             "--head", type=click.Choice(HEAD_ACTIVATIONS),
             help="Activation between the linear layers of a classifier of your own, for PyTorch weights.",
+        ),
+        click.option(
+            "--activation", type=click.Choice(ACTIVATIONS),
+            help="Activation in place of ReLU and ReLU6, for PyTorch weights; weights cannot tell it. Needed if their "
+            "keys are not torchvision's.",
+        ),
+        click.option(
+            "--padding", type=click.Choice(PADDINGS),
+            help="Padding of the convolutions with stride 2, for PyTorch weights: torch, or TensorFlow's SAME "
+            "(default: the published one).",
+        ),
+        click.option(
+            "--batch-norm-epsilon", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="X",
+            help="Epsilon of the batch norms, for PyTorch weights (default: the published one).",
         ),
     )):  # fmt: skip
         function = option(function)
@@ -214,6 +232,9 @@ def _choices(own: SourceOptions, form: Form) -> UserChoices:
         classes=own.classes,
         weights_key=own.weights_key,
         head=own.head,
+        activation=own.activation,
+        padding=own.padding,
+        batch_norm_epsilon=own.batch_norm_epsilon,
     )
 
 

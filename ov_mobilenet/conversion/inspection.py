@@ -50,6 +50,8 @@ class SourceFacts:
         scheme: the library that published networks with these names and this architecture; None if unknown.
         has_rescaling_layer: whether the network contains a layer that rescales pixels.
         warnings: choices made while reading the network, as sentences.
+        other_keys: pairs of a key of the architecture and the checkpoint's key, if they were matched by shape and
+            order only.
     """
 
     framework: str
@@ -69,6 +71,12 @@ class SourceFacts:
     scheme: NamingScheme | None = None
     has_rescaling_layer: bool = False
     warnings: tuple[str, ...] = ()
+    other_keys: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def matched_by_order(self) -> bool:
+        """Whether the weights were matched by shape and order: activation, padding and epsilon are not known."""
+        return bool(self.other_keys)
 
     @property
     def is_saved_model(self) -> bool:
@@ -222,6 +230,7 @@ def _inspect_checkpoint(
         width=matched.network.width,
         scheme=torchvision_scheme(matched.network.architecture) if matched.has_torchvision_keys else None,
         warnings=matched.remarks(),
+        other_keys=matched.other_keys,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ov_mobilenet.conversion.architectures.layer_settings import check_input_size
 from ov_mobilenet.conversion.integer_input import accept_pixels, read_integer_input
 from ov_mobilenet.conversion.isolated_reading import try_to_read
 from ov_mobilenet.conversion.prepared_network import PreparedNetwork, finished_network, name_input
@@ -35,7 +36,8 @@ def prepare_with_openvino(network: LocalNetwork, form: Form, precisions: Sequenc
     Raises:
         ConversionError: the network cannot be read, or does not match its description.
         MissingDependencyError: the framework's package is not installed.
-        UsageError: the requested input size is smaller than the description allows.
+        UsageError: the requested input size is smaller than the description allows, or not one that the padding of
+            PyTorch weights is exact for.
     """
     plan, path = network.plan, network.path
     if any(file.checksum is None for file in network.config.files):  # anyone may have written it
@@ -48,6 +50,8 @@ def prepare_with_openvino(network: LocalNetwork, form: Form, precisions: Sequenc
         normalisation = accept_pixels(model, integers, normalisation, path)
     classifier, kind = finished_network(network, source_input, find_output(model, plan.output, path))
     shape = form.input_shape or plan.input.shape or _own_shape(classifier, path)
+    if network.framework == "pytorch" and plan.model_name is not None:
+        check_input_size(plan.model_name, plan.settings, shape, UsageError, path)
     if form.batch is not None:
         shape = (form.batch, *shape[1:])
     set_shape(classifier, shape, path)

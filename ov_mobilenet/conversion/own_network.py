@@ -7,14 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
+from ov_mobilenet.conversion.architectures import complete_settings
+from ov_mobilenet.conversion.architectures.layer_settings import check_input_size
 from ov_mobilenet.conversion.input_choice import Guess, InputChoice, choose_input
 from ov_mobilenet.conversion.inspection import SourceFacts
+from ov_mobilenet.conversion.unknown_layers import check_layers_known
 from ov_mobilenet.downloads import cache
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.layout import framework_layout, guess_layout
 from ov_mobilenet.zoo.description import Description
 from ov_mobilenet.zoo.geometry import Geometry, check_size, resize_whole_image
 from ov_mobilenet.zoo.labels import BACKGROUND_SETS, read_labels
+from ov_mobilenet.zoo.layer_settings import Activation, LayerSettings, Padding
 from ov_mobilenet.zoo.model import Checksum, Details, HeadActivation, InputInfo, ModelFile
 from ov_mobilenet.zoo.normalisation import Normalisation
 from ov_mobilenet.zoo.output_kind import OutputContent, describe_content, kind_of
@@ -42,6 +48,7 @@ class UserChoices:
         width, classes: width multiplier and number of classes; only compared with the network's.
         weights_key: the entry of a PyTorch checkpoint that holds the weights.
         head: the activation between the linear layers of a replaced classifier of PyTorch weights.
+        activation, padding, batch_norm_epsilon: of the layers of PyTorch weights, see `LayerSettings`.
     """
 
     shape: tuple[int, ...] | None = None
@@ -58,6 +65,16 @@ class UserChoices:
     classes: int | None = None
     weights_key: str | None = None
     head: HeadActivation | None = None
+    activation: Activation | None = None
+    padding: Padding | None = None
+    batch_norm_epsilon: float | None = None
+
+    @property
+    def settings(self) -> LayerSettings:
+        """The settings of the layers. Raises: UsageError."""
+        return LayerSettings(
+            activation=self.activation, padding=self.padding, batch_norm_epsilon=self.batch_norm_epsilon
+        )
 
     def with_defaults(self, normalisation: Normalisation) -> UserChoices:
         """These choices; mean, scale and channel order that were not chosen are those of a normalisation."""
@@ -99,11 +116,14 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
     guesses: list[Guess] = []
     if facts.architecture is not None:
         guesses.append(Guess("architecture", f"{facts.architecture}, width {facts.width:g}", "--architecture, --width"))
+        _guess_settings(facts, facts.architecture, choices.settings, guesses)
     if facts.output is not None and facts.framework != "pytorch":
         guesses.append(Guess("output", facts.output, "--output"))
     layout = choices.layout or _guess_layout(facts, guesses)
     _check_channels(facts, layout)
     shape = _shape(facts, choices, layout, guesses)
+    if facts.framework == "pytorch" and facts.architecture is not None:
+        check_input_size(facts.architecture, choices.settings, shape, UsageError, facts.folder / facts.network)
     if choices.output_kind is None:
         found = describe_content(facts.output_kind, facts.classes, facts.map_size)
         guesses.append(Guess("output kind", found, "--output-kind", True))
@@ -139,6 +159,9 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
             labels=labels,
             weights_key=choices.weights_key,
             head=choices.head,
+            activation=choices.activation,
+            padding=choices.padding,
+            batch_norm_epsilon=choices.batch_norm_epsilon,
             background_class=0 if labels == IMAGENET_SETS[1001] else None,
         ),
         comments=tuple(f"Guessed: {guess}" for guess in guesses),
@@ -158,8 +181,27 @@ def _check_choices(facts: SourceFacts, choices: UserChoices) -> None:
             raise UsageError(f"--{option} can only be used with weights without a graph", got="a network with a graph")
         if not abs(chosen - actual) <= 1e-6:  # true for NaN too
             raise UsageError(f"--{option} does not match the network", expected=f"{chosen:g}", got=f"{actual:g}")
+    given = {name: value for name, value in msgspec.structs.asdict(choices.settings).items() if value is not None}
+    if given and facts.framework != "pytorch":
+        option = next(iter(given)).replace("_", "-")
+        raise UsageError(f"--{option} can only be used with PyTorch checkpoints", where=facts.folder / facts.network)
     if choices.labels not in (None, "none") and kind_of(facts.output_kind) == "features":
         raise UsageError("a network without a classifier has no labels", expected="no --labels", got=choices.labels)
+
+
+def _guess_settings(facts: SourceFacts, architecture: str, settings: LayerSettings, guesses: list[Guess]) -> None:
+    """The padding and the epsilon of weights that were matched by shape and order. Raises: UsageError."""
+    if not facts.matched_by_order:
+        return
+    where = facts.folder / facts.network
+    check_layers_known(architecture, facts.other_keys, settings, UsageError, where, is_described=False)
+    published = complete_settings(architecture, LayerSettings())
+    reason = f"published for {architecture}"
+    if settings.padding is None:
+        guesses.append(Guess("padding", f"{published.padding}, {reason}", "--padding", changes_answers=True))
+    if settings.batch_norm_epsilon is None:
+        value = f"{published.batch_norm_epsilon:g}, {reason}"
+        guesses.append(Guess("batch-norm epsilon", value, "--batch-norm-epsilon", changes_answers=True))
 
 
 def _check_file_names(facts: SourceFacts) -> None:

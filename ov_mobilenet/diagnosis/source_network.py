@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ov_mobilenet.conversion.architectures import complete_settings
 from ov_mobilenet.conversion.inspection import SourceFacts, inspect_source
 from ov_mobilenet.conversion.own_network import DEFAULT_SIDE
 from ov_mobilenet.conversion.shapes import free_batch
@@ -18,6 +19,7 @@ from ov_mobilenet.ir.ports import find_output, single_input
 from ov_mobilenet.ir.probabilities import finish_output
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
 from ov_mobilenet.zoo.geometry import Geometry, check_size, resize_whole_image
+from ov_mobilenet.zoo.layer_settings import LayerSettings
 from ov_mobilenet.zoo.model import InputInfo
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def network_of_source(
     plan = ConversionPlan(
         source=SourceNetwork(root="dl_dir", path=facts.network, folder=facts.is_saved_model),
         input=InputInfo(facts.input_name, shape, layout), output=facts.output, model_name=facts.architecture,
-        weights_key=weights_key,
+        weights_key=weights_key, settings=_published_settings(facts),
     )  # fmt: skip
     model = read_network(facts.framework, plan, path)
     port = single_input(model, "", path)
@@ -70,6 +72,13 @@ def network_of_source(
         lambda values: run(values)[0],
         batch_norm=_first_batch_norm(path, facts, plan, layout),
     )
+
+
+def _published_settings(facts: SourceFacts) -> LayerSettings:
+    """The settings of the layers, stated so that weights that match by shape and order only can be read."""
+    if facts.framework != "pytorch" or facts.architecture is None:
+        return LayerSettings()
+    return complete_settings(facts.architecture, LayerSettings())
 
 
 def _first_batch_norm(path: Path, facts: SourceFacts, plan: ConversionPlan, layout: str) -> FirstBatchNorm | None:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ov_mobilenet.errors import ConfigError, UsageError
 from ov_mobilenet.zoo.argument_list import ArgumentList
+from ov_mobilenet.zoo.layer_settings import LayerSettings
 from ov_mobilenet.zoo.model import InputInfo, ModelConfig
 from ov_mobilenet.zoo.normalisation import Normalisation
 
@@ -49,6 +50,7 @@ class ConversionPlan(Struct, frozen=True, kw_only=True):
         model_name: architecture of a PyTorch state dict.
         weights_key: the entry of a PyTorch checkpoint that holds the weights; None to search for it.
         head: the activation between the linear layers of a replaced classifier; None for any other classifier.
+        settings: of the layers of a PyTorch network.
         compress_to_fp16: whether weights are stored as FP16; None if the arguments do not say so.
     """
 
@@ -60,6 +62,7 @@ class ConversionPlan(Struct, frozen=True, kw_only=True):
     model_name: str | None = None
     weights_key: str | None = None
     head: str | None = None
+    settings: LayerSettings = LayerSettings()
     compress_to_fp16: bool | None = None
 
 
@@ -95,6 +98,7 @@ def plan_conversion(config: ModelConfig) -> ConversionPlan:
         model_name=onnx.get("model-name"),
         weights_key=config.details.weights_key,
         head=config.details.head,
+        settings=config.details.settings,
         compress_to_fp16=_compress(mo),
     )
 

@@ -212,6 +212,12 @@ def _check(raw: _RawModel, document: Document) -> None:
     details = raw.ov_mobilenet
     if details.labels is not None:
         _relative(details.labels, document, ("ov_mobilenet", "labels"))
+    if raw.framework != "pytorch":
+        for name, value in msgspec.structs.asdict(details.settings).items():
+            if value is not None:
+                raise document.error(
+                    "only allowed for pytorch", ("ov_mobilenet", name), got=f"framework {raw.framework}"
+                )
     if details.background_class is not None and details.background_class >= (details.classes or 1 << 30):
         raise document.error(
             "class index out of range", ("ov_mobilenet", "background_class"),

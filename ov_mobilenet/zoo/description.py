@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import yaml
 from msgspec import Struct
 
@@ -53,6 +54,7 @@ def model_yml(description: Description) -> str:
         "labels": description.details.labels,
         "weights_key": description.details.weights_key,
         "head": description.details.head,
+        **msgspec.structs.asdict(description.details.settings),
     }
     content: dict[str, Any] = {
         "description": f"{description.name}, a network of the user's own.",

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, get_args
 from msgspec import Meta, Struct
 
 from ov_mobilenet.zoo.accuracy_check import AccuracyCheck, DatasetConfig
+from ov_mobilenet.zoo.layer_settings import Activation, LayerSettings, Padding
 from ov_mobilenet.zoo.output_kind import OutputContent
 
 PositiveInt = Annotated[int, Meta(ge=1)]
@@ -129,6 +130,7 @@ class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         least_side: smallest documented height and width of the input, in pixels.
         weights_key: the entry of a PyTorch checkpoint that holds the weights, if there are several.
         head: the activation between the linear layers of a replaced classifier of PyTorch weights.
+        activation, padding, batch_norm_epsilon: of PyTorch weights, see `LayerSettings`.
     """
 
     classes: PositiveInt | None = None
@@ -142,6 +144,16 @@ class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     least_side: PositiveInt | None = None
     weights_key: str | None = None
     head: HeadActivation | None = None
+    activation: Activation | None = None
+    padding: Padding | None = None
+    batch_norm_epsilon: Annotated[float, Meta(gt=0.0, lt=1.0)] | None = None
+
+    @property
+    def settings(self) -> LayerSettings:
+        """The settings of the layers."""
+        return LayerSettings(
+            activation=self.activation, padding=self.padding, batch_norm_epsilon=self.batch_norm_epsilon
+        )
 
 
 class ModelConfig(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from ov_mobilenet.conversion.architectures.layer_settings import (
     PADDINGS,
     LayerSettings,
     apply_settings,
+    check_input_size,
     complete_settings,
 )
 from ov_mobilenet.conversion.architectures.weights import (
@@ -33,6 +34,7 @@ __all__ = [
     "LayerSettings",
     "MobileNetSpec",
     "build",
+    "check_input_size",
     "complete_settings",
     "identify",
     "networks_with_shapes",

@@ -1,38 +1,30 @@
-"""What a state dict does not hold: the activation, the padding and the epsilon of the batch norms of a MobileNet."""
+"""Apply to a module what its state dict does not hold: activation, padding and epsilon of the batch norms."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
+
+from ov_mobilenet.errors import OvMobilenetError
+from ov_mobilenet.zoo.layer_settings import ACTIVATIONS, PADDINGS, Activation, LayerSettings, Padding
 
 if TYPE_CHECKING:
     import torch
 
-Activation = Literal["relu", "relu6", "leaky-relu-0.1", "leaky-relu-0.01", "hardswish"]
-Padding = Literal["torch", "same"]
-ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
-PADDINGS: tuple[Padding, ...] = get_args(Padding)
+__all__ = [
+    "ACTIVATIONS",
+    "PADDINGS",
+    "Activation",
+    "LayerSettings",
+    "Padding",
+    "apply_settings",
+    "check_input_size",
+    "complete_settings",
+]
 
-
-class LayerSettings(Struct, frozen=True, kw_only=True):
-    """Settings of the layers of a network; None for what its architecture was published with.
-
-    Attributes:
-        activation: replaces ReLU and ReLU6. The h-swish of MobileNetV3 and its squeeze-and-excite stay as they are.
-        padding: of convolutions with stride 2. `torch` pads all four sides by half of the kernel; `same`, TensorFlow's
-            SAME, pads right and bottom more, for an input whose height and width are multiples of 32.
-        batch_norm_epsilon: the number that is added to the variance.
-    """
-
-    activation: Activation | None = None
-    padding: Padding | None = None
-    batch_norm_epsilon: float | None = None
-
-    def __bool__(self) -> bool:
-        return self != LayerSettings()
-
+SAME_MULTIPLE = 32  # all architectures halve height and width five times
 
 _PUBLISHED = {
     "mobilenet_v1": LayerSettings(activation="relu6", padding="same", batch_norm_epsilon=1e-3),
@@ -47,6 +39,32 @@ def complete_settings(architecture: str, settings: LayerSettings) -> LayerSettin
     published = _PUBLISHED[architecture]
     given = {name: value for name, value in msgspec.structs.asdict(settings).items() if value is not None}
     return msgspec.structs.replace(published, **given)
+
+
+def check_input_size(
+    architecture: str,
+    settings: LayerSettings,
+    shape: tuple[int, ...],
+    error: type[OvMobilenetError],
+    where: Path | None = None,
+) -> None:
+    """Check that the padding of a network is exact for its input shape: SAME depends on whether a size is even.
+
+    Args:
+        shape: of the input, NCHW.
+        error: the class of the error.
+
+    Raises:
+        OvMobilenetError: the padding is SAME and a size is not a multiple of 32.
+    """
+    padding = complete_settings(architecture, settings).padding
+    if padding == "same" and any(side < SAME_MULTIPLE or side % SAME_MULTIPLE for side in shape[2:]):
+        published = "" if settings.padding is not None else f", that of {architecture},"
+        raise error(
+            f"the padding `same`{published} is not exact for this input size", where=where,
+            expected=f"height and width that are multiples of {SAME_MULTIPLE}", got=list(shape),
+            fix="Choose another input shape; or the padding `torch`, if the network was trained with it",
+        )  # fmt: skip
 
 
 def apply_settings(module: torch.nn.Module, settings: LayerSettings) -> None:

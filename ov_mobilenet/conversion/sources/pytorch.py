@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from ov_mobilenet.conversion.architectures.layer_settings import check_input_size
 from ov_mobilenet.conversion.sources.frontend import run_converter
 from ov_mobilenet.conversion.sources.key_matching import COUNTER
+from ov_mobilenet.conversion.unknown_layers import check_layers_known
 from ov_mobilenet.errors import ConversionError, MissingDependencyError, install_extra
 from ov_mobilenet.zoo.arguments import ConversionPlan
+from ov_mobilenet.zoo.layer_settings import LayerSettings
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -51,8 +57,20 @@ def read_pytorch(plan: ConversionPlan, path: Path) -> ov.Model:
 
 
 def match_plan(plan: ConversionPlan, path: Path) -> MatchedWeights:
-    """The weights for a conversion plan. Raises: see `match_weights`."""
-    return match_weights(path, architecture=plan.model_name or "", weights_key=plan.weights_key, head=plan.head)
+    """The weights for a conversion plan.
+
+    Raises:
+        ConversionError: the keys match by shape and order only, and the plan does not give the activation; the padding
+            is SAME and not exact for the plan's input shape; or see `match_weights`.
+        MissingDependencyError: torch is not installed.
+    """
+    matched = match_weights(
+        path, architecture=plan.model_name or "", weights_key=plan.weights_key, head=plan.head, settings=plan.settings
+    )
+    architecture, settings = matched.network.architecture, plan.settings
+    check_layers_known(architecture, matched.other_keys, settings, ConversionError, path, is_described=True)
+    check_input_size(architecture, settings, plan.input.shape or DEFAULT_SHAPE, ConversionError, path)
+    return matched
 
 
 def load_module(matched: MatchedWeights, path: Path) -> torch.nn.Module:
@@ -76,9 +94,17 @@ def load_module(matched: MatchedWeights, path: Path) -> torch.nn.Module:
 
 
 def match_weights(
-    path: Path, *, architecture: str | None = None, weights_key: str | None = None, head: str | None = None
+    path: Path,
+    *,
+    architecture: str | None = None,
+    weights_key: str | None = None,
+    head: str | None = None,
+    settings: LayerSettings = LayerSettings(),  # noqa: B008 (frozen)
 ) -> MatchedWeights:
     """Find the weights of a checkpoint and their module; see `weight_matching.match_checkpoint`.
+
+    Args:
+        settings: of the layers of the module.
 
     Raises:
         ConversionError: no entry matches, or several do.
@@ -92,7 +118,8 @@ def match_weights(
         ) from error
     from ov_mobilenet.conversion.sources.weight_matching import match_checkpoint
 
-    return match_checkpoint(path, architecture=architecture, weights_key=weights_key, head=head)
+    matched = match_checkpoint(path, architecture=architecture, weights_key=weights_key, head=head)
+    return replace(matched, network=msgspec.structs.replace(matched.network, settings=settings))
 
 
 def _check_tensors(state: Mapping[str, Any], path: Path) -> None:

@@ -50,7 +50,16 @@ class MatchedWeights:
     @property
     def has_torchvision_keys(self) -> bool:
         """Whether all keys but those of the classifier are torchvision's."""
-        return all(ours == theirs for ours, theirs in self.key_mapping.items() if ours.startswith("features."))
+        return not self.other_keys
+
+    @property
+    def other_keys(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of a key of the module and the checkpoint's key, where they differ, without the classifier."""
+        return tuple(
+            (ours, theirs)
+            for ours, theirs in self.key_mapping.items()
+            if ours != theirs and ours.startswith("features.")
+        )
 
     def remarks(self) -> tuple[str, ...]:
         """Sentences about the choices that were made."""
@@ -62,9 +71,9 @@ class MatchedWeights:
         if differing:
             ours, theirs = differing[0]
             remarks.append(
-                f"the keys were matched by shape and order ({theirs} is used as {ours}, and so on); padding, "
-                f"activations and batch-norm epsilon are those of {self.network.architecture} in this toolkit. If the "
-                f"network differs, export it to ONNX"
+                f"the keys were matched by shape and order ({theirs} is used as {ours}, and so on); activation, "
+                f"padding and batch-norm epsilon are those of {self.network.architecture} where they are not given. If "
+                f"the network differs, export it to ONNX"
             )
         return tuple(remarks)
 
