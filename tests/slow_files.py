@@ -35,6 +35,7 @@ SLOW_FILES = (
     "conversion/test_fine_tuned.py",
     "conversion/test_forms.py",
     "conversion/test_input_choice.py",
+    "conversion/test_layer_settings.py",
     "conversion/test_output_kinds.py",
     "conversion/test_pytorch_source.py",
     "demos/test_benchmark_demo.py",

@@ -17,6 +17,7 @@ from ov_mobilenet.conversion.architectures import MobileNetSpec, build
 from ov_mobilenet.conversion.sources.pytorch import load_module, match_plan, match_weights
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
+from ov_mobilenet.zoo.layer_settings import Activation, LayerSettings
 from ov_mobilenet.zoo.model import InputInfo
 
 torch = pytest.importorskip("torch")
@@ -51,11 +52,21 @@ def rename_modules(tensors: Tensors, rename: Callable[[int, str], str]) -> Tenso
 
 
 def answers_like(
-    path: Path, tensors: Tensors, architecture: str = "mobilenet_v2", weights_key: str | None = None
+    path: Path,
+    tensors: Tensors,
+    architecture: str = "mobilenet_v2",
+    weights_key: str | None = None,
+    activation: Activation | None = None,
 ) -> None:
-    """Assert that the module loaded from the file gives the same results as a module with these tensors."""
-    source = SourceNetwork(root="dl_dir", path=path.name)
-    wanted_plan = ConversionPlan(source=source, input=InputInfo(""), model_name=architecture, weights_key=weights_key)
+    """Assert that the module loaded from the file gives the same results as a module with these tensors.
+
+    Args:
+        activation: states the published one, without which keys are not matched by shape and order.
+    """
+    wanted_plan = ConversionPlan(
+        source=SourceNetwork(root="dl_dir", path=path.name), input=InputInfo(""), model_name=architecture,
+        weights_key=weights_key, settings=LayerSettings(activation=activation),
+    )  # fmt: skip
     found = load_module(match_plan(wanted_plan, path), path)
     wanted = build(SMALLEST[architecture])
     wanted.load_state_dict(tensors)
@@ -129,17 +140,23 @@ def test_other_keys_in_data_flow_order_are_matched_and_reported(architecture: st
     tensors = weights(architecture)
     words = rename_modules(tensors, lambda place, module: f"layer_{'abcdefgh'[place % 8]}{place}.op")
     path = saved(words, tmp_path / "net.pth")
-    answers_like(path, tensors, architecture)
+    with pytest.raises(
+        ConversionError, match=r"only by shape and order.*layer_a0\.op\.weight as features\.0\.0\.weight"
+    ):
+        answers_like(path, tensors, architecture)
+    answers_like(path, tensors, architecture, activation="relu" if "v3" in architecture else "relu6")
     (remark,) = match_weights(path).remarks()
     assert "shape and order" in remark
     assert "layer_a0.op.weight is used as features.0.0.weight" in remark
 
 
 def test_the_reported_pair_of_keys_differs(tmp_path: Path) -> None:
-    """Only the classifier has another name."""
+    """Only the classifier has another name, so the layers before it are known to be torchvision's."""
     tensors = {key.replace("classifier.1.", "head."): value for key, value in weights().items()}
-    (remark,) = match_weights(saved(tensors, tmp_path / "net.pth")).remarks()
+    path = saved(tensors, tmp_path / "net.pth")
+    (remark,) = match_weights(path).remarks()
     assert "(head.bias is used as classifier.1.bias" in remark
+    answers_like(path, weights())
 
 
 def test_safetensors_with_and_without_numbered_names(tmp_path: Path) -> None:
@@ -149,7 +166,7 @@ def test_safetensors_with_and_without_numbered_names(tmp_path: Path) -> None:
     answers_like(tmp_path / "same.safetensors", tensors)
     numbered = rename_modules(tensors, lambda place, module: f"layers.{place}")
     save_file(numbered, tmp_path / "numbered.safetensors")
-    answers_like(tmp_path / "numbered.safetensors", tensors)
+    answers_like(tmp_path / "numbered.safetensors", tensors, activation="relu6")
     # The file is sorted by name, and batch norms of one shape have two kinds of names: their order is unknown.
     words = rename_modules(tensors, lambda place, module: f"{'xyz'[place % 3]}.{place}")
     save_file(words, tmp_path / "words.safetensors")
