@@ -228,3 +228,19 @@ def test_the_published_settings_give_the_same_module() -> None:
         with torch.inference_mode():
             image = torch.rand(1, 3, 64, 64)
             assert torch.equal(stated(image), published(image))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("side", [8, 14, 224])
+def test_same_padding_at_stride_2_as_in_tensorflow(kernel: int, side: int) -> None:
+    tf = pytest.importorskip("tensorflow")
+    from ov_mobilenet.conversion.architectures.same_convolution import SameConv2d
+
+    layer = SameConv2d(3, 4, kernel=kernel, stride=2)
+    image = torch.rand(1, 3, side, side)
+    weights = layer.weight.detach().permute(2, 3, 1, 0).numpy()
+    expected = tf.nn.conv2d(image.permute(0, 2, 3, 1).numpy(), weights, strides=2, padding="SAME").numpy()
+    with torch.no_grad():
+        found = layer(image).permute(0, 2, 3, 1).numpy()
+    assert np.abs(found - expected).max() < 1e-5
