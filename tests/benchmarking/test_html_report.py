@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import math
 import os
 import re
 import subprocess
@@ -18,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ov_mobilenet.benchmarking.html import labels, plots, tables
-from ov_mobilenet.benchmarking.html.axis import make_axis
 from ov_mobilenet.benchmarking.html_report import html_report
 from ov_mobilenet.benchmarking.measurement import Histogram, Latency, Measurement, OpenLoop, Spread
 from ov_mobilenet.benchmarking.report import Load, Report, read_report
@@ -254,22 +252,6 @@ def test_labels_name_only_what_differs() -> None:
     int8 = replace(REPORT.measurements[0], network=replace(REPORT.measurements[0].network, precision="INT8"))
     both = labels.label((REPORT.measurements[0], int8))
     assert [entry.label for entry in both.entries] == ["mobilenet-v2-pytorch · FP16", "mobilenet-v2-pytorch · INT8"]
-
-
-@given(
-    st.lists(st.floats(0, 1e9).filter(lambda value: value == 0 or value > 1e-6), min_size=1, max_size=9),
-    st.sampled_from([True, False, None]),
-    st.booleans(),
-)
-def test_an_axis_contains_its_values_and_at_least_one_tick(
-    values: list[float], logarithmic: bool | None, from_zero: bool
-) -> None:
-    axis = make_axis(values, 300, 20, logarithmic=logarithmic, from_zero=from_zero, margin=0.05)
-    assert all(20 <= axis.at(value) <= 300 for value in values)
-    assert 1 <= len(axis.ticks) <= 7
-    assert all(20 <= axis.at(tick) <= 300 and math.isfinite(tick) for tick in axis.ticks)
-    positions = [axis.at(value) for value in sorted(values)]
-    assert positions == sorted(positions, reverse=True)
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12))
