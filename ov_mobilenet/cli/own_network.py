@@ -204,8 +204,8 @@ def _choices(own: SourceOptions, form: Form) -> UserChoices:
         layout=own.source_layout,
         preset=own.preset,
         assume=own.assume,
-        mean=_parse_numbers("--mean-values", own.mean_values),
-        scale=_parse_numbers("--scale-values", own.scale_values),
+        mean=parse_number_option("--mean-values", own.mean_values),
+        scale=parse_number_option("--scale-values", own.scale_values),
         reverse_input_channels=own.reverse_input_channels,
         output_kind=own.output_kind,
         labels=own.labels,
@@ -217,7 +217,8 @@ def _choices(own: SourceOptions, form: Form) -> UserChoices:
     )
 
 
-def _parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+def parse_number_option(option: str, text: str | None) -> tuple[float, ...] | None:
+    """One number or three, as given with `--mean-values` or `--scale-values`. Raises: UsageError."""
     if text is None:
         return None
     numbers = parse_numbers(text[text.find("[") :] if "[" in text else text)
