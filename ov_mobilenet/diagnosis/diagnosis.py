@@ -34,7 +34,6 @@ class Diagnosis:
     """
 
     model: str
-    is_ir: bool
     geometry: str
     images: int
     failures: tuple[Failure, ...]
@@ -44,6 +43,7 @@ class Diagnosis:
     images_needed: int | None
     baked: Candidate | None
     is_wrong: bool
+    is_ir: bool = False
 
     @property
     def best(self) -> Candidate:
