@@ -140,7 +140,7 @@ def _print(found: Diagnosis) -> None:
         {
             "model": found.model,
             "best": summary.best_in_words(found),
-            "verdict": summary.VERDICTS[found.verdict],
+            "verdict": summary.verdict_in_words(found),
             "baked": summary.baked_in_words(found),
             "evidence": f"{words.name}, {words.better}",
             "images": f"{found.images}; {found.geometry}",

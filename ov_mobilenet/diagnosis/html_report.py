@@ -31,7 +31,7 @@ def diagnosis_page(found: Diagnosis) -> str:
         best=summary.best_in_words(found),
         baked=summary.baked_in_words(found),
         baked_name=summary.candidate_name(found.baked) if found.baked is not None else "not known",
-        verdict=summary.VERDICTS[found.verdict],
+        verdict=summary.verdict_in_words(found),
         words=summary.EVIDENCE[found.evidence],
         share_explanation=summary.SHARE_EXPLANATION,
         plot=score_plot(found),

@@ -48,11 +48,12 @@ EVIDENCE: dict[EvidenceKind, EvidenceWords] = {
         "Bridle, Heading and MacKay, Unsupervised Classifiers, Mutual Information and 'Phantom Targets', NIPS 1991.",
     ),
 }  # fmt: skip
-VERDICTS: dict[Verdict, str] = {
+_VERDICTS: dict[Verdict, str] = {
     "sure": f"sure (best in at least {SURE:.0%} of the resamples)",
     "likely": f"likely, not sure (best in at least {LIKELY:.0%} of the resamples)",
     "undecided": f"undecided (best in less than {LIKELY:.0%} of the resamples)",
 }
+POSSIBLE = 0.05  # a candidate that is the best in at least this share of the resamples is not excluded
 SHARE_EXPLANATION = (
     f"Best in: the share of {RESAMPLES:,} random resamples of the images in which the candidate has the best figure."
 )
@@ -115,6 +116,15 @@ def best_in_words(found: Diagnosis) -> str:
     """The best candidate, and those that cannot be told apart from it."""
     others = ", ".join(map(candidate_name, found.same_as_best))
     return candidate_in_words(found.best) + (f"; cannot be told apart from {others}" if others else "")
+
+
+def verdict_in_words(found: Diagnosis) -> str:
+    """How sure it is, and which other candidates are possible if it is not."""
+    others = [row.candidate for row in found.candidates if row.share >= POSSIBLE and not row.same_as_best]
+    text = _VERDICTS[found.verdict]
+    if found.verdict == "sure" or not others:
+        return text
+    return f"{text}; also possible: {', '.join(map(candidate_name, others))}"
 
 
 def baked_in_words(found: Diagnosis) -> str:

@@ -96,6 +96,11 @@ def test_what_is_baked_is_judged_in_words_with_the_command_that_corrects_it() ->
     assert summary.baked_in_words(raw) == "not known, so 0..255 BGR: nothing is significantly better"
 
 
+def test_a_verdict_that_is_not_sure_names_what_else_is_possible() -> None:
+    assert summary.verdict_in_words(BY_STATISTICS).endswith("; also possible: caffe BGR")
+    assert "also possible" not in summary.verdict_in_words(WRONG_IR)
+
+
 def test_advice_for_a_source_network_is_the_conversion() -> None:
     more, convert = summary.advice(BY_STATISTICS)
     assert "60 images" in more.text
