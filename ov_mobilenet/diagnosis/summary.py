@@ -144,7 +144,7 @@ def advice(found: Diagnosis) -> list[Advice]:
     if found.verdict != "sure":
         needed = found.images_needed
         lines.append(
-            Advice("More images like these would probably not be enough to be sure.")
+            Advice("More images, or more varied ones, may be needed to be sure.")
             if needed is None
             else Advice(f"About {needed:,} images like these would be enough to be sure.")
         )

@@ -22,6 +22,7 @@ from small_networks import write_onnx
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
 from ov_mobilenet.cli.main import main
+from ov_mobilenet.cli.progress import LineProgress
 from ov_mobilenet.diagnosis.candidates import Candidate, named_candidates
 from ov_mobilenet.diagnosis.summary import conversion_options
 
@@ -172,6 +173,15 @@ def test_progress_counts_up_in_each_stage(drawings: Path) -> None:
     for stage in stages:
         steps = [(done, total) for name, done, total in calls if name == stage]
         assert steps == [(number, len(steps)) for number in range(1, len(steps) + 1)]
+
+
+def test_each_stage_has_its_own_progress(drawings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LineProgress, "first_s", 0.0)  # a line for every step
+    monkeypatch.setattr(LineProgress, "interval_s", 0.0)
+    lines = run("diagnose", source_network(), "--images", drawings / "*.png", "--limit", 10).err.splitlines()
+    assert lines[0].startswith(f"diagnose: images: 1 of {DRAWINGS}")
+    assert f"diagnose: images: {DRAWINGS} of {DRAWINGS}" in lines
+    assert lines[-1] == "diagnose: mutual information: 14 of 14"
 
 
 @pytest.mark.parametrize(
