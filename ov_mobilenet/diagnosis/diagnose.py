@@ -72,8 +72,6 @@ def diagnose(
     """
     if limit < MIN_IMAGES:
         raise UsageError("invalid limit", expected=f"at least {MIN_IMAGES} images", got=limit)
-    if seed < 0:
-        raise UsageError("invalid seed", expected="at least 0", got=seed)
     chosen = parse_geometry(geometry) if isinstance(geometry, str) else geometry
     network = _open(model, chosen, architecture, weights_key, Lookup.of(options))
     prepared = read_subset(images, network.geometry, limit, seed, steps_of(on_progress, "images"))

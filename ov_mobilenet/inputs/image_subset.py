@@ -57,13 +57,15 @@ def read_subset(
         on_progress: called after each image, whether or not it is used.
 
     Raises:
-        UsageError: no images, a live source, or a size below 1.
+        UsageError: no images, a live source, a size below 1, or a negative seed.
         ImageError: fewer than `MIN_IMAGES` images can be read.
     """
     import numpy as np
 
     if size < 1:
         raise UsageError("invalid number of images", expected="at least 1", got=size)
+    if seed < 0:
+        raise UsageError("invalid seed", expected="at least 0", got=seed)
     read_inputs = _repeatable(inputs)
     names = sorted({_name(item) for item in read_inputs()})
     drawn = np.random.default_rng(seed).permutation(len(names)).tolist()
