@@ -46,7 +46,7 @@ KINDS = {
 }
 PARAMETERS = {
     "model": "path or text", "models": "iterable", "dataset": "path or text", "calibration": "inputs",
-    "texts": "inputs", "max_accuracy_drop": "number?",
+    "texts": "inputs", "max_accuracy_drop": "number?", "given": "value?",
     "config": "value", "folder": "path or text", "path": "path or text", "classifier": "value", "prepared": "value",
     "inputs": "iterable", "images": "iterable", "image": "free", "frames": "free", "key": "free", "stdin": "free",
     "transport": "free", "attempt": "free", "retry_after_s": "free", "source": "free", "arguments": "texts",
@@ -73,7 +73,7 @@ PARAMETERS = {
     "start_up": "flag", "per_layer": "flag", "exec_graph": "path?", "mean": "texts", "scale": "texts",
     "reverse_input_channels": "flag", "output_kind": "choice?", "name": "text", "assume": "choice?", "shape": "texts?",
     "output": "text?", "architecture": "choice?", "width": "number?", "classes": "count?", "weights_key": "text?",
-    "head": "choice?", "given": "value?",
+    "head": "choice?",
 }  # fmt: skip
 # Where a parameter of the same name means something else.
 SPECIAL = {

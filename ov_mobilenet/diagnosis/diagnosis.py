@@ -34,6 +34,7 @@ class Diagnosis:
     """
 
     model: str
+    is_ir: bool
     geometry: str
     images: int
     failures: tuple[Failure, ...]
@@ -43,7 +44,6 @@ class Diagnosis:
     images_needed: int | None
     baked: Candidate | None
     is_wrong: bool
-    is_ir: bool = False
 
     @property
     def best(self) -> Candidate:
