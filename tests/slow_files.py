@@ -43,6 +43,7 @@ SLOW_FILES = (
     "demos/test_overlay.py",
     "demos/test_quickstart.py",
     "downloads/test_archive.py",
+    "diagnosis/test_deciding_images.py",
     "images/test_damaged_jpegs.py",
     "images/test_load_image.py",
     "inputs/test_folders.py",

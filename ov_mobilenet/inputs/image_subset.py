@@ -90,9 +90,10 @@ def read_subset(
         if on_progress is not None:
             on_progress(len(seen), len(names))
     if len(kept) < MIN_IMAGES:
+        first = f", the first: {failures[0].source}: {failures[0].error}" if failures else ""
         raise ImageError(
             "too few images can be read", expected=f"at least {MIN_IMAGES}",
-            got=f"{len(kept)} of {len(names)}" + (f", the first: {failures[0].error}" if failures else ""),
+            got=f"{len(kept)} of {len(names)}{first}",
         )  # fmt: skip
     # In the order of the names: sums of floats depend on their order, so an unreadable image must not change it.
     chosen = [kept[rank] for rank in map(ranks.__getitem__, names) if rank in kept]
