@@ -92,9 +92,7 @@ def decide_by_images(
     prepared = read_subset(images, network.geometry, DEFAULT_IMAGES, seed=0)
 
     def diagnose_among(candidates: tuple[Candidate, ...]) -> Diagnosis:
-        return diagnose_network(
-            str(network.path), network, prepared, candidates=candidates, on_progress=on_progress
-        )  # fmt: skip
+        return diagnose_network(str(network.path), network, prepared, candidates=candidates, on_progress=on_progress)
 
     return decide(facts, choices, diagnose_among)
 

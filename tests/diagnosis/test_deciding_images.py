@@ -203,6 +203,21 @@ def test_what_is_said_stays_with_a_warning_if_the_images_are_sure_of_something_e
         assert warning.endswith(f"Try {better}")
 
 
+def test_the_normalisation_of_a_given_model_counts_as_said(images: Path, tmp_path: Path, capsys: Capture) -> None:
+    template = small.write_onnx(tmp_path / "template")  # documents torchvision's normalisation
+    arguments = [str(template), "--diagnose-images", str(images), "--dry-run"]
+    assert convert(network(tmp_path / "a", "torchvision RGB"), tmp_path, *arguments) == 0
+    out, err = capsys.readouterr()
+    assert "--scale_values=[58.395,57.12,57.375]" in out
+    assert "contradict" not in err
+    assert "guess: normalisation" not in err
+    assert convert(network(tmp_path / "b", "0..1 RGB"), tmp_path, *arguments) == 0
+    out, err = capsys.readouterr()
+    assert "--scale_values=[58.395,57.12,57.375]" in out
+    assert "20 images are sure of 0..1 RGB: " in err
+    assert "Try --scale-values 255 --reverse-input-channels" in err
+
+
 # --- evidence in the network
 
 
