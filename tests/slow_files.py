@@ -45,6 +45,7 @@ SLOW_FILES = (
     "demos/test_quickstart.py",
     "diagnosis/test_report_in_browser.py",
     "downloads/test_archive.py",
+    "diagnosis/test_deciding_images.py",
     "images/test_damaged_jpegs.py",
     "images/test_load_image.py",
     "inputs/test_folders.py",

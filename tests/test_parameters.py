@@ -73,7 +73,7 @@ PARAMETERS = {
     "start_up": "flag", "per_layer": "flag", "exec_graph": "path?", "mean": "texts", "scale": "texts",
     "reverse_input_channels": "flag", "output_kind": "choice?", "name": "text", "assume": "choice?", "shape": "texts?",
     "output": "text?", "architecture": "choice?", "width": "number?", "classes": "count?", "weights_key": "text?",
-    "head": "choice?",
+    "head": "choice?", "diagnose_images": "inputs?",
 }  # fmt: skip
 # Where a parameter of the same name means something else.
 SPECIAL = {

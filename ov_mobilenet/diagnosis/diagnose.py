@@ -84,16 +84,21 @@ def diagnose_network(
     images: PreparedImages,
     *,
     given: Normalisation | None = None,
+    candidates: tuple[Candidate, ...] | None = None,
     seed: int = 0,
     on_progress: OnStage | None = None,
 ) -> Diagnosis:
     """`diagnose` for a prepared network and images of its input's size.
 
+    Args:
+        candidates: only these compete; None for all named ones, the given and the baked one.
+
     Raises:
         UsageError: the network has neither classes nor batch-norm statistics.
     """
     baked = network.baked or (RAW_PIXELS if network.is_ir else None)
-    candidates = candidates_with(*both_orders(given, "given") if given is not None else (), baked)
+    if candidates is None:
+        candidates = candidates_with(*both_orders(given, "given") if given is not None else (), baked)
     evidence, ranking = _strongest(network, candidates, images.pixels, baked, seed, on_progress)
     return Diagnosis(
         model=name, images=len(images.pixels), failures=images.failures, evidence=evidence,
