@@ -11,7 +11,7 @@ import msgspec
 
 from ov_mobilenet.conversion.architectures import complete_settings
 from ov_mobilenet.conversion.architectures.layer_settings import check_input_size
-from ov_mobilenet.conversion.input_choice import Guess, InputChoice, choose_input
+from ov_mobilenet.conversion.input_choice import Guess, ImageFindings, InputChoice, choose_input
 from ov_mobilenet.conversion.inspection import SourceFacts
 from ov_mobilenet.conversion.unknown_layers import check_layers_known
 from ov_mobilenet.downloads import cache
@@ -103,8 +103,13 @@ class DraftDescription:
     labels_text: str | None
 
 
-def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> DraftDescription:
+def draft_description(
+    name: str, facts: SourceFacts, choices: UserChoices, found: ImageFindings | None = None
+) -> DraftDescription:
     """Describe a network from its facts and the user's choices.
+
+    Args:
+        found: what images of the user's own decided, and is among the choices; None without images.
 
     Raises:
         UsageError: a choice contradicts the network or another choice.
@@ -119,19 +124,15 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
         _guess_settings(facts, facts.architecture, choices.settings, guesses)
     if facts.output is not None and facts.framework != "pytorch":
         guesses.append(Guess("output", facts.output, "--output"))
-    layout = choices.layout or _guess_layout(facts, guesses)
-    _check_channels(facts, layout)
-    shape = _shape(facts, choices, layout, guesses)
+    layout, shape = choose_shape(facts, choices, guesses)
     if facts.framework == "pytorch" and facts.architecture is not None:
         check_input_size(facts.architecture, choices.settings, shape, UsageError, facts.folder / facts.network)
     if choices.output_kind is None:
-        found = describe_content(facts.output_kind, facts.classes, facts.map_size)
-        guesses.append(Guess("output kind", found, "--output-kind", True))
+        content = describe_content(facts.output_kind, facts.classes, facts.map_size)
+        guesses.append(Guess("output kind", content, "--output-kind", True))
     is_classifier = kind_of(facts.output_kind) != "features"
     labels, labels_file = _labels(facts, choices, guesses) if is_classifier else (None, None)
     height, width = shape[layout.index("H")], shape[layout.index("W")]
-    if choices.geometry is not None:
-        check_size(choices.geometry, height, width)
     chosen = choose_input(
         facts,
         preset=choices.preset,
@@ -139,9 +140,10 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
         mean=choices.mean,
         scale=choices.scale,
         reverse_input_channels=choices.reverse_input_channels,
+        found=found,
     )
     guesses += chosen.guesses
-    geometry = choices.geometry or _default_geometry(chosen, facts, height, width, guesses)
+    geometry = choices.geometry or _default_geometry(chosen, height, width, guesses)
     description = Description(
         name=name,
         framework=facts.framework,
@@ -168,6 +170,20 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
     )
     text = labels_file.read_text("utf-8-sig") if labels_file is not None else None
     return DraftDescription(description, tuple(guesses), facts.warnings, text)
+
+
+def choose_shape(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> tuple[str, tuple[int, ...]]:
+    """Layout and shape of the input; what is guessed is appended to `guesses`.
+
+    Raises:
+        UsageError: the network does not take colour images, or the shape or the geometry do not match it.
+    """
+    layout = choices.layout or _guess_layout(facts, guesses)
+    _check_channels(facts, layout)
+    shape = _shape(facts, choices, layout, guesses)
+    if choices.geometry is not None:
+        check_size(choices.geometry, shape[layout.index("H")], shape[layout.index("W")])
+    return layout, shape
 
 
 def _check_choices(facts: SourceFacts, choices: UserChoices) -> None:
@@ -254,16 +270,14 @@ def _shape(facts: SourceFacts, choices: UserChoices, layout: str, guesses: list[
     return shape
 
 
-def _default_geometry(
-    chosen: InputChoice, facts: SourceFacts, height: int, width: int, guesses: list[Guess]
-) -> Geometry:
+def _default_geometry(chosen: InputChoice, height: int, width: int, guesses: list[Guess]) -> Geometry:
     """The geometry of the preset; without one the whole image is resized."""
     if chosen.preset is None:
         geometry, reason = resize_whole_image(height, width), "the whole image, "
     else:
         geometry, reason = chosen.preset.geometry(height, width), ""
     if not chosen.preset_is_chosen:
-        evidence = f", {facts.scheme.evidence}" if facts.scheme is not None else ""
+        evidence = f", {chosen.preset_evidence}" if chosen.preset_evidence is not None else ""
         guesses.append(Guess("geometry", f"{reason}{geometry}{evidence}", "--geometry", changes_answers=True))
     return geometry
 
