@@ -73,7 +73,7 @@ class Quantized:
         accuracy: top-1 before and after, agreement and number of images, see `Int8Accuracy`; None without a dataset.
         report: the accuracy as JSON, `NAME.accuracy.json` beside the IR; None without a dataset.
         warnings: signs that the float model is fed wrongly or its labels are wrong, as sentences; see
-            `accuracy.sanity`.
+            `accuracy.sanity` and `diagnosis.check`.
         bytes_ratio: size of the `.bin` divided by that of the float IR.
     """
 

@@ -14,9 +14,7 @@ from signs import held_out
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.diagnosis.candidates import named_candidates
-from ov_mobilenet.diagnosis.check import CHECKED_IMAGES, better_than, draw, normalisation_warnings, sign_test
-from ov_mobilenet.diagnosis.check import try_candidate as tried
+from ov_mobilenet.diagnosis.check import CHECKED_IMAGES, normalisation_warnings
 from ov_mobilenet.images.geometry import apply_geometry
 from ov_mobilenet.ir.files import open_ir
 from ov_mobilenet.zoo.geometry import parse_geometry
@@ -71,7 +69,7 @@ def accuracy(xml: Path, dataset: Path, capsys: Capture, *more: str) -> tuple[lis
     return json.loads(out)["warnings"], err
 
 
-@pytest.mark.parametrize("baked", WRONG)
+@pytest.mark.parametrize("baked", ["tensorflow BGR", "half RGB", "0..255 BGR"])
 def test_accuracy_names_what_is_baked_and_what_is_better(
     baked: str, bake: Bake, dataset: Path, capsys: Capture
 ) -> None:
@@ -133,43 +131,30 @@ def test_irs_that_cannot_be_checked_give_no_warning(
     assert warned(bake(*WRONG["0..1 RGB"], *form), frames) == ()
 
 
-def test_quantize_warns_and_accuracy_of_the_int8_ir_too(
+def quantized(xml: Path, calibration: Path, out: Path, capsys: Capture, *more: str) -> tuple[Path, str]:
+    """The INT8 IR and the last warning."""
+    pytest.importorskip("nncf")
+    arguments = ["quantize", str(xml), "--calibration", str(calibration), "--fast-bias-correction", "-o", str(out)]
+    assert main([*arguments, "--format", "json", "-q", *more]) == 0
+    stdout, err = capsys.readouterr()
+    made = json.loads(stdout)
+    assert f"warning: {made['warnings'][-1]}" in err
+    return Path(made["xml"]), made["warnings"][-1]
+
+
+def test_quantize_with_labels_and_accuracy_of_its_int8_ir_warn(
     bake: Bake, dataset: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    pytest.importorskip("nncf")
-    wrong = bake(*WRONG["0..1 RGB"])
-    arguments = ["quantize", str(wrong), "--calibration", str(dataset), "--fast-bias-correction", "--format", "json"]
-    assert main([*arguments, "-o", str(tmp_path), "-q"]) == 0
-    out, err = capsys.readouterr()
-    made = json.loads(out)
-    assert "the normalisation that is baked (0..1 RGB) is probably not" in made["warnings"][-1]
-    assert f"--images {dataset}." in made["warnings"][-1] and made["warnings"][-1] in err
-    (warning,) = (text for text in accuracy(Path(made["xml"]), dataset, capsys)[0] if "that is baked" in text)
-    assert "(0..1 RGB)" in warning and "tensorflow RGB is better" in warning
+    xml = bake(*WRONG["tensorflow BGR"])
+    int8, of_float = quantized(xml, dataset, tmp_path, capsys, "--dataset", str(dataset))
+    (of_int8,) = (text for text in accuracy(int8, dataset, capsys)[0] if "that is baked" in text)
+    for warning in (of_float, of_int8):
+        assert "the normalisation that is baked (tensorflow BGR) is probably not" in warning
+        assert "tensorflow RGB is better" in warning and " are right" in warning
 
 
-@pytest.mark.parametrize(
-    ("only", "only_other", "expected"),
-    [(3, 0, 1 / 8), (4, 1, 6 / 32), (0, 0, 1.0), (0, 2, 1.0), (10, 0, 1 / 1024)],  # by hand
-)
-def test_the_sign_test(only: int, only_other: int, expected: float) -> None:
-    right = np.array([True] * only + [False] * only_other + [True, False])
-    other = np.array([False] * only + [True] * only_other + [True, False])
-    assert sign_test(right, other) == expected
-
-
-def test_labels_decide_where_the_answers_are_equally_confident() -> None:
-    baked, better, *_ = named_candidates()
-    truths, classes = np.arange(20) % 10, np.eye(10, dtype=np.float32)
-    now, swapped = tried(baked, classes[(truths + 1) % 10], truths), tried(better, classes[truths], truths)
-    assert better_than(now, [swapped], has_labels=True) is swapped
-    assert better_than(swapped, [now], has_labels=True) is None
-    now, swapped = tried(baked, classes[(truths + 1) % 10]), tried(better, classes[truths])
-    assert better_than(now, [swapped], has_labels=False) is None
-
-
-def test_the_draw_is_random_and_repeatable() -> None:
-    drawn = draw(1000)
-    assert drawn == sorted(set(drawn)) == draw(1000)
-    assert len(drawn) == CHECKED_IMAGES and drawn != list(range(CHECKED_IMAGES))
-    assert draw(5) == [0, 1, 2, 3, 4]
+@pytest.mark.full
+def test_quantize_without_labels_warns(bake: Bake, dataset: Path, tmp_path: Path, capsys: Capture) -> None:
+    _, warning = quantized(bake(*WRONG["0..1 RGB"]), dataset, tmp_path, capsys)
+    assert "the normalisation that is baked (0..1 RGB) is probably not" in warning
+    assert f"--images {dataset}." in warning and " are right" not in warning

@@ -50,6 +50,7 @@ def test_int8_keeps_the_accuracy_on_held_out_images(xml: Path, made: ovm.Quantiz
 def test_the_int8_ir_is_written_beside_the_float_ir_with_its_record(xml: Path, made: ovm.Quantized) -> None:
     assert made.model.xml == xml.parent.parent / "FP16-INT8" / xml.name
     assert made.bytes_ratio <= 0.30
+    assert made.warnings == ()
     network = ov.Core().read_model(made.model.xml)
     calibration = json.loads(network.get_rt_info(["ov_mobilenet", "calibration"]).astype(str))
     assert calibration["images"] == 60
