@@ -41,7 +41,7 @@ _TEXTS = (
     "ColorFormat", "DecodeMode", "Deployment", "HeadActivation", "Hint", "InferencePrecision", "InputType", "Mode",
     "Objective", "OutputContent", "PrecisionChoice", "WeightPrecision",
 )  # fmt: skip
-_FUNCTIONS = ("OnEvent", "OnFailure", "OnProgress")
+_FUNCTIONS = ("OnEvent", "OnFailure", "OnProgress", "OnStage")
 _CLASSES = (
     "DescribedNetwork", "DeviceSettings", "Failure", "Form", "Geometry", "IrModel", "LoadedModel", "ModelConfig",
     "ModelOptimizer", "Normalisation", "Prepared", "Profile", "QuantizeSettings", "Retry", "SourceFiles", "Workload",

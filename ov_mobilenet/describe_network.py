@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -19,6 +21,11 @@ from ov_mobilenet.zoo.output_kind import OUTPUT_CONTENTS, OutputContent
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from ov_mobilenet.diagnosis.stages import OnStage
+    from ov_mobilenet.runtime.results import Failure
+
+log = logging.getLogger(__name__)
 
 _INSPECTED = ("output", "output_kind", "architecture", "weights_key", "head")
 
@@ -42,6 +49,7 @@ class DescribeOptions(TypedDict, total=False):
     classes: int | None
     weights_key: str | None
     head: HeadActivation | None
+    diagnose_images: str | Path | Iterable[str | Path] | None
 
 
 @checked
@@ -59,7 +67,9 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
             pixels 0..255. `mean`, `scale`: one number or three, in the network's channel order.
             `reverse_input_channels`: it takes RGB. `shape`, `layout`: of its input. `output`: name of the output
             tensor. `output_kind`, `labels`, `geometry` (in words, or as `Geometry`), `architecture`, `width`,
-            `classes`, `weights_key`, `head`.
+            `classes`, `weights_key`, `head`. `diagnose_images`: images like those of the training, without labels,
+            which decide on the normalisation and the channel order that are not given; as for `open_inputs`, except
+            live sources. At most 100 of them are used.
 
     Raises:
         UsageError: an option is unknown, or contradicts the network or another option; the normalisation is not known;
@@ -67,6 +77,7 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
         ConversionError: the network cannot be read, or is not a classifier.
         ConfigError: the labels cannot be read.
         MissingDependencyError: the framework's package is not installed.
+        ImageError: fewer than 10 images can be read.
         OSError: a file of the network cannot be read.
     """
     given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
@@ -76,9 +87,47 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
     if "labels" in given:
         given["labels"] = str(given["labels"])
     inspected = {key: given[key] for key in _INSPECTED if key in given}
-    chosen = {key: value for key, value in given.items() if key not in ("output", "architecture")}
-    facts = inspect_source(Path(source), **inspected)
-    return DescribedNetwork(draft_description(name, facts, UserChoices(**chosen)), facts.folder)
+    chosen = {key: value for key, value in given.items() if key not in ("output", "architecture", "diagnose_images")}
+    network, failures = describe_by_choices(
+        Path(source), name, UserChoices(**chosen), inspected, images=given.get("diagnose_images")
+    )
+    for failure in failures:
+        log.warning("%s: %s", failure.source, failure.error)
+    return network
+
+
+def describe_by_choices(
+    source: Path,
+    name: str,
+    choices: UserChoices,
+    inspected: Mapping[str, Any],
+    *,
+    images: str | Path | Iterable[str | Path] | None = None,
+    on_progress: OnStage | None = None,
+) -> tuple[DescribedNetwork, tuple[Failure, ...]]:
+    """Inspect a network and describe it; images decide what is not chosen.
+
+    Args:
+        inspected: arguments of `inspect_source`.
+        images: as for `open_inputs`, except live sources; None to decide nothing by images.
+        on_progress: as for `diagnose`.
+
+    Returns:
+        The network, and the images that could not be read.
+
+    Raises:
+        UsageError, ConversionError, ConfigError, MissingDependencyError, ImageError, OSError: see `describe`.
+    """
+    facts = inspect_source(source, **inspected)
+    if images is None:
+        return DescribedNetwork(draft_description(name, facts, choices), facts.folder), ()
+    from ov_mobilenet.diagnosis.decision import decide_by_images
+
+    decision = decide_by_images(facts, choices, images, on_progress)
+    for warning in decision.warnings:
+        log.warning("%s: %s", source, warning)
+    draft = draft_description(name, facts, decision.choices, decision.findings)
+    return DescribedNetwork(draft, facts.folder), decision.diagnosis.failures
 
 
 def _check(name: str, given: dict[str, Any]) -> None:

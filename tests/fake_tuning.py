@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ov_mobilenet.errors import DeviceError
-from ov_mobilenet.tuning.space import Candidate, PrecisionOption, Sample, SearchSpace
+from ov_mobilenet.tuning.space import PrecisionOption, Sample, SearchSpace, TuningCandidate
 
 OWN = PrecisionOption(Path("FP16/net.xml"), None, "bf16")
 F32 = PrecisionOption(Path("FP16/net.xml"), "f32", "f32")
@@ -19,7 +19,7 @@ INT8 = PrecisionOption(Path("FP16-INT8/net.xml"), None, "INT8")
 def search_space(precisions: tuple[PrecisionOption, ...] = (OWN,)) -> SearchSpace:
     """The search space of a CPU with 4 cores."""
     return SearchSpace(
-        default=Candidate(OWN, 1), precisions=precisions, batches=(1, 2, 4, 8, 16, 32), streams=(1, 2, None),
+        default=TuningCandidate(OWN, 1), precisions=precisions, batches=(1, 2, 4, 8, 16, 32), streams=(1, 2, None),
         requests=(1, None, 4), threads=(1, 2, None),
     )  # fmt: skip
 
@@ -37,25 +37,25 @@ class FakeTarget:
         is_broken: whether a candidate cannot run.
     """
 
-    fps: Callable[[Candidate], float]
-    p95_ms: Callable[[Candidate], float]
+    fps: Callable[[TuningCandidate], float]
+    p95_ms: Callable[[TuningCandidate], float]
     noise: float = 0.01
     drift: float = 0.0
-    compile_s: Callable[[Candidate], float] = lambda candidate: 0.3
+    compile_s: Callable[[TuningCandidate], float] = lambda candidate: 0.3
     is_busy: Callable[[float], bool] = lambda now: False
-    is_broken: Callable[[Candidate], bool] = lambda candidate: False
+    is_broken: Callable[[TuningCandidate], bool] = lambda candidate: False
     seed: int = 0
     now: float = 0.0
-    measured: list[tuple[Candidate, float]] = field(default_factory=list)
+    measured: list[tuple[TuningCandidate, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
-        self._compiled: set[Candidate] = set()
+        self._compiled: set[TuningCandidate] = set()
 
     def clock(self) -> float:
         return self.now
 
-    def measure(self, candidate: Candidate, seconds: float) -> Sample:
+    def measure(self, candidate: TuningCandidate, seconds: float) -> Sample:
         if candidate not in self._compiled:
             self.now += self.compile_s(candidate)
             self._compiled.add(candidate)

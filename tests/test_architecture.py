@@ -122,8 +122,9 @@ def test_modules_import_only_what_a_plain_installation_has() -> None:
     module_of = {"opencv-python": "cv2", "pillow": "PIL", "pyyaml": "yaml"}
     packages = {module_of.get(name, name) for name in re.findall(r'"([\w-]+)>=', listed[1])}
     allowed = {*packages, *sys.stdlib_module_names, "ov_mobilenet"}
-    torch_modules = sorted((PACKAGE / "conversion" / "architectures").glob("mobilenet_v?.py"))
-    assert len(torch_modules) == 3
+    architectures = PACKAGE / "conversion" / "architectures"
+    torch_modules = [*sorted(architectures.glob("mobilenet_v?.py")), architectures / "same_convolution.py"]
+    assert len(torch_modules) == 4
     sources = [path for path in SOURCES if path not in torch_modules]  # imported when PyTorch weights are read
     found = {relative(path): top_level_imports(parse(path)) - allowed for path in sources}
     assert {name: unknown for name, unknown in found.items() if unknown} == {}

@@ -46,7 +46,7 @@ KINDS = {
 }
 PARAMETERS = {
     "model": "path or text", "models": "iterable", "dataset": "path or text", "calibration": "inputs",
-    "texts": "inputs", "max_accuracy_drop": "number?",
+    "texts": "inputs", "max_accuracy_drop": "number?", "given": "value?",
     "config": "value", "folder": "path or text", "path": "path or text", "classifier": "value", "prepared": "value",
     "inputs": "iterable", "images": "iterable", "image": "free", "frames": "free", "key": "free", "stdin": "free",
     "transport": "free", "attempt": "free", "retry_after_s": "free", "source": "free", "arguments": "texts",
@@ -73,7 +73,7 @@ PARAMETERS = {
     "start_up": "flag", "per_layer": "flag", "exec_graph": "path?", "mean": "texts", "scale": "texts",
     "reverse_input_channels": "flag", "output_kind": "choice?", "name": "text", "assume": "choice?", "shape": "texts?",
     "output": "text?", "architecture": "choice?", "width": "number?", "classes": "count?", "weights_key": "text?",
-    "head": "choice?",
+    "head": "choice?", "diagnose_images": "inputs?",
 }  # fmt: skip
 # Where a parameter of the same name means something else.
 SPECIAL = {
@@ -82,17 +82,18 @@ SPECIAL = {
     "Workload.batch": "count?", "Form.batch": "free", "verify.images": "iterable?", "download.folder": "path",
     "describe.source": "path or text", "describe.preset": "choice?", "describe.mean": "texts?",
     "describe.scale": "texts?", "describe.reverse_input_channels": "flag?", "describe.layout": "choice?",
-    "describe.labels": "path or text?", "Classifier.classify.image": "image", "Classifier.prepare.image": "image",
+    "describe.labels": "path or text?", "diagnose.images": "inputs", "diagnose.limit": "count",
+    "diagnose.on_progress": "function?", "Classifier.classify.image": "image", "Classifier.prepare.image": "image",
     "FeatureExtractor.extract.image": "image", "Classifier.probabilities.frames": "image",
     "FeatureExtractor.vectors.frames": "image",
     "quantize.dataset": "path?", "tune.dataset": "path or text?", "tune.mode": "choice", "Workload.mode": "choice",
 }  # fmt: skip
 # Only returned, or created by other functions.
 RESULTS = {
-    "AccuracyReport", "Classification", "ComparedModel", "DatasetConfig", "DescribedNetwork", "Failure",
-    "FeatureExtractor", "Features", "Geometry", "Guess", "Inputs", "Int8Accuracy",
-    "IrModel", "IrRecord", "Item", "Measurement", "ModelComparison", "ModelConfig", "Prediction", "Prepared", "Profile",
-    "Quantized", "SourceFiles", "Step", "Timings", "Transport", "Tuned", "Verification", "Classifier",
+    "AccuracyReport", "Candidate", "Classification", "ComparedModel", "DatasetConfig", "DescribedNetwork", "Diagnosis",
+    "Failure", "FeatureExtractor", "Features", "Geometry", "Guess", "Inputs", "Int8Accuracy", "IrModel", "IrRecord",
+    "Item", "Measurement", "ModelComparison", "ModelConfig", "Prediction", "Prepared", "Profile", "Quantized",
+    "RankedCandidate", "SourceFiles", "Step", "Timings", "Transport", "Tuned", "Verification", "Classifier",
 }  # fmt: skip
 METHODS = {
     "Classifier": ("classify", "classify_batch", "prepare", "probabilities", "stream"),
@@ -179,6 +180,7 @@ def calls(
         "compare": (ovm.compare, {"models": [str(known.xml), str(known.yml)], "dataset": images}),
         "benchmark": (ovm.benchmark, {"model": known.xml}),
         "describe": (ovm.describe, {"source": source, "name": "mine", "assume": "none"}),
+        "diagnose": (ovm.diagnose, {"model": source, "images": images, "limit": 10}),
         "convert": (ovm.convert, {"model": known.yml, "folder": folder}),
         "quantize": (ovm.quantize, {"model": known.xml, "calibration": images}),
         "tune": (ovm.tune, {"model": known.xml}),

@@ -30,6 +30,7 @@ def test_the_public_names() -> None:
         "AccuracyReport",
         "AlreadyNormalisedError",
         "ArchiveError",
+        "Candidate",
         "Classification",
         "Classifier",
         "ComparedModel",
@@ -40,6 +41,7 @@ def test_the_public_names() -> None:
         "DescribedNetwork",
         "DeviceError",
         "DeviceSettings",
+        "Diagnosis",
         "DownloadError",
         "Failure",
         "FeatureExtractor",
@@ -70,6 +72,7 @@ def test_the_public_names() -> None:
         "Profile",
         "QuantizeSettings",
         "Quantized",
+        "RankedCandidate",
         "Retry",
         "SourceFiles",
         "Step",
@@ -86,6 +89,7 @@ def test_the_public_names() -> None:
         "compare",
         "convert",
         "describe",
+        "diagnose",
         "download",
         "find_config",
         "list_models",
@@ -180,10 +184,12 @@ def test_public_functions_are_not_replaced_by_modules_of_similar_names() -> None
     assert callable(ovm.download)
 
 
-@pytest.mark.parametrize("function", ["benchmark", "convert", "load_classifier", "quantize", "tune", "verify"])
+@pytest.mark.parametrize(
+    "function", ["benchmark", "convert", "diagnose", "load_classifier", "quantize", "tune", "verify"]
+)
 def test_an_unknown_option_is_an_error(function: str, tmp_path: Path) -> None:
     call = getattr(ovm, function)
-    arguments = {"convert": [tmp_path / "out"], "quantize": [tmp_path]}.get(function, [])
+    arguments = {"convert": [tmp_path / "out"], "diagnose": [tmp_path], "quantize": [tmp_path]}.get(function, [])
     with pytest.raises(ovm.UsageError, match=r"unknown option.*got oflline"):
         call("mobilenet-v1-0.25-128-signs", *arguments, oflline=True)
     assert not list(tmp_path.iterdir())

@@ -62,7 +62,7 @@ def test_commands_parse_and_name_models_of_the_zoo(line: str, tmp_path: Path, mo
         if path.suffix == ".xml":
             assert path.match(f"public/{path.stem}/FP??/{path.stem}.xml"), line
             model = path.stem
-        if model == "mine":  # the README's example name for the user's own network
+        if model in ("mine", "mine.onnx"):  # the README's example names for the user's own network
             continue
         assert path.suffix == ".yml" or model_names(model), line
 
@@ -116,11 +116,25 @@ def test_the_readme_begins_with_the_installation_and_says_what_the_extras_take()
 
 def test_the_demo_prints_the_output_in_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "-d", "CPU"]) == 0
-    (shown,) = (text for kind, text in BLOCKS if kind == "text" and text.startswith("model "))
+    (shown,) = (text for kind, text in BLOCKS if kind == "text" and "\nconverted " in text)
     printed = capsys.readouterr().out
     assert _images(shown) == _images(printed) != []
     first_words = [re.findall(r"^\w+ ?\w+", text, re.MULTILINE) for text in (shown, printed.partition("Next:")[0])]
     assert first_words[0] == first_words[1]
+
+
+def test_diagnose_prints_the_output_in_the_readme(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    (line,) = (line for line in commands() if "diagnose" in line and "/samples" in line)
+    assert main(shlex.split(line)[1:]) == 0
+    (shown,) = (text for kind, text in BLOCKS if kind == "text" and "also possible" in text)
+    printed = capsys.readouterr().out.splitlines()
+    # Figures may differ in their last digits between machines.
+    masked = [[re.sub(r"\d", "0", line) for line in lines] for lines in (shown.splitlines()[:-1], printed)]
+    assert masked[0] == masked[1][: len(masked[0])]
+    assert shown.splitlines()[-1] == "…"
 
 
 def test_the_table_of_models_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:

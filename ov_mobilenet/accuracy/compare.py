@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ov_mobilenet.accuracy.compared_networks import (
+    ComparedNetwork,
     ModelSpec,
-    NetworkUnderTest,
     ir_network,
     parse_spec,
     source_network,
@@ -124,7 +124,7 @@ def _load_all(
     return [load(parse_spec(text)) for text in models]
 
 
-def _check_classes(networks: Sequence[NetworkUnderTest]) -> None:
+def _check_classes(networks: Sequence[ComparedNetwork]) -> None:
     counts = {network.classes.dataset_count for network in networks}
     if len(counts) > 1:
         raise UsageError(

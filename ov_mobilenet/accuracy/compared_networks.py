@@ -75,7 +75,7 @@ def parse_spec(text: str) -> ModelSpec:
 
 
 @dataclass(frozen=True)
-class NetworkUnderTest:
+class ComparedNetwork:
     """A network that is ready to run.
 
     Attributes:
@@ -107,7 +107,7 @@ class NetworkUnderTest:
 
 def ir_network(
     spec: ModelSpec, runnable: Runnable, settings: DeviceSettings, *, geometry_given: bool
-) -> NetworkUnderTest:
+) -> ComparedNetwork:
     """Make an IR ready to run in OpenVINO, at the precision of the spec.
 
     Args:
@@ -132,7 +132,7 @@ def ir_network(
         _, p50 = speed.one_by_one(lambda frame: single.probabilities(frame[None]), frames, seconds)
         return speed.through_queue(classifier, files, seconds), p50
 
-    return NetworkUnderTest(
+    return ComparedNetwork(
         name=spec.text,
         runs_in="OpenVINO",
         device=classifier.device,
@@ -149,7 +149,7 @@ def ir_network(
     )
 
 
-def source_network(spec: ModelSpec, geometry: str | Geometry | None, lookup: Lookup) -> NetworkUnderTest:
+def source_network(spec: ModelSpec, geometry: str | Geometry | None, lookup: Lookup) -> ComparedNetwork:
     """Make a source network ready to run in its own framework.
 
     Args:
@@ -192,7 +192,7 @@ def source_network(spec: ModelSpec, geometry: str | Geometry | None, lookup: Loo
         return speed.one_by_one(answer, frames, seconds)
 
     count = answer(np.zeros((height, width, 3), np.uint8)).size
-    return NetworkUnderTest(
+    return ComparedNetwork(
         name=spec.text,
         runs_in=FRAMEWORK_NAMES[network.framework],
         device="CPU",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ov_mobilenet.accuracy.compared_networks import NetworkUnderTest
+from ov_mobilenet.accuracy.compared_networks import ComparedNetwork
 from ov_mobilenet.accuracy.dataset import Dataset, LabelledImage
 from ov_mobilenet.accuracy.metrics import TOP_K, AccuracyCounter
 from ov_mobilenet.accuracy.protocol import OnFailure, OnProgress
@@ -45,7 +45,7 @@ class Evaluation:
         error: why the network failed; None if it did not.
     """
 
-    network: NetworkUnderTest
+    network: ComparedNetwork
     counter: AccuracyCounter = field(default_factory=AccuracyCounter)
     agreeing: int = 0
     max_difference: float = 0.0

@@ -31,7 +31,6 @@ from ov_mobilenet.accuracy.reference import (
 )
 from ov_mobilenet.accuracy.report import AccuracyReport
 from ov_mobilenet.argument_types import checked
-from ov_mobilenet.diagnosis.check import CHECKED_IMAGES, can_be_checked, draw, normalisation_warnings
 from ov_mobilenet.downloads.cache import digest
 from ov_mobilenet.errors import DatasetError, UsageError
 from ov_mobilenet.inputs.image_subset import read_frame
@@ -229,6 +228,8 @@ def _diagnosed(
 ) -> tuple[str, ...]:
     """Warn if a normalisation other than the baked one is better on a few of the images; see `diagnosis.check`."""
     import numpy as np
+
+    from ov_mobilenet.diagnosis.check import CHECKED_IMAGES, can_be_checked, draw, normalisation_warnings
 
     if classifier.geometry is None or not can_be_checked(ir, has_labels=True):
         return ()

@@ -5,13 +5,13 @@ A section without data is left out. The same report gives the same bytes.
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.benchmarking.html import formatting, plots, tables
+from ov_mobilenet.benchmarking.html import plots, tables
 from ov_mobilenet.benchmarking.html.labels import label
 from ov_mobilenet.benchmarking.report import Report
-from ov_mobilenet.errors import MissingDependencyError, install_extra, printable
+from ov_mobilenet.html import formatting
+from ov_mobilenet.html.environment import page_environment
 
 if TYPE_CHECKING:
     import jinja2
@@ -44,34 +44,11 @@ def html_report(report: Report) -> str:
 
 
 def environment() -> jinja2.Environment:
-    """The templates with their filters; every value is escaped.
+    """The templates of this report.
 
     Raises:
         MissingDependencyError: jinja2 is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingDependencyError("the HTML report needs jinja2", fix=install_extra("report")) from error
-    folder = resources.files("ov_mobilenet.benchmarking.html") / "templates"
-    made = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text("utf-8")),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters.update(
-        figure=formatting.figure, percent=formatting.percent, tick=formatting.tick, width=formatting.width_percent
-    )
-    made.globals.update(
-        NONE=formatting.NONE, count=formatting.count, latency_plot=plots.latency_plot,
-        throughput_plot=plots.throughput_plot,
-    )  # fmt: skip
+    made = page_environment("ov_mobilenet.benchmarking.html")
+    made.globals.update(latency_plot=plots.latency_plot, throughput_plot=plots.throughput_plot)
     return made
-
-
-def _visible(value: object) -> object:
-    """Text with its invisible characters escaped, as in an error message; markup and numbers as they are."""
-    return value if not isinstance(value, str) or hasattr(value, "__html__") else printable(value)

@@ -22,7 +22,8 @@ from ov_mobilenet.benchmarking.tables import (
     row,
     shared_titles,
 )
-from ov_mobilenet.errors import UsageError, printable
+from ov_mobilenet.cli.report_formats import check_report_file
+from ov_mobilenet.errors import printable
 from ov_mobilenet.outputs.output_files import write_atomically
 
 FORMATS = ("table", "json", "csv", "markdown")
@@ -49,12 +50,7 @@ def check_reports(files: tuple[Path, ...]) -> None:
         MissingDependencyError: the package for HTML reports is not installed.
     """
     for file in files:
-        if file.suffix not in _WRITERS:
-            raise UsageError(
-                "unknown report format", expected=f"a file name that ends in {', '.join(_WRITERS)}", got=file
-            )
-        if not file.parent.is_dir():
-            raise UsageError("the folder of the report does not exist", where=file.parent)
+        check_report_file(file, _WRITERS)
         if file.suffix == ".html":
             from ov_mobilenet.benchmarking.html_report import environment
 

@@ -7,120 +7,151 @@ from pathlib import Path
 import click
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.cli.progress import count_progress
+from ov_mobilenet.cli.dataset_options import print_failure
+from ov_mobilenet.cli.own_network import parse_number_option
+from ov_mobilenet.cli.progress import stage_progress
+from ov_mobilenet.cli.report_formats import check_report_file
 from ov_mobilenet.cli.tables import print_facts, print_table
-from ov_mobilenet.diagnosis.candidates import Candidate
+from ov_mobilenet.conversion.architectures import ARCHITECTURES
+from ov_mobilenet.diagnosis import summary
 from ov_mobilenet.diagnosis.diagnose import DEFAULT_IMAGES, diagnose
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
-from ov_mobilenet.diagnosis.ranking import RankedCandidate
 from ov_mobilenet.inputs.image_subset import MIN_IMAGES
+from ov_mobilenet.outputs.output_files import write_atomically
 from ov_mobilenet.resolve import Lookup
-
-_EVIDENCE = {
-    "batch_norm": "batch-norm statistics: divergence of the images from the training, smaller is better",
-    "mutual_information": "mutual information between image and class, larger is better",
-}
-_VERDICTS = {"sure": "sure", "likely": "likely, not sure", "undecided": "undecided"}
+from ov_mobilenet.zoo.normalisation import Normalisation
 
 
 @click.command("diagnose")
 @click.argument("model")
 @click.option(
-    "--images", required=True, metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder with images like those of the training, searched recursively; no labels are needed.",
+    "--images", multiple=True, required=True, metavar="INPUT",
+    help="Images like those of the training, without labels: folders (recursive), files, wildcards, @LIST.txt, - for "
+    "stdin, tar shards, videos; repeatable.",
 )  # fmt: skip
 @click.option(
     "--limit", type=click.IntRange(min=MIN_IMAGES), default=DEFAULT_IMAGES, show_default=True, metavar="N",
-    help="Use N images, drawn at random.",
+    help="Use at most N images, drawn at random.",
 )  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of the draw.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
+    help="Seed of the draw and of the resamples.",
+)  # fmt: skip
+@click.option(
+    "--geometry", metavar="STEPS",
+    help="Crop and resize, such as 'resize 256, crop 224' (default: the model's own; the whole image is resized for a "
+    "source network).",
+)  # fmt: skip
+@click.option(
+    "--mean-values", "--mean_values", metavar="A[,B,C]",
+    help="A further candidate, called 'given' in the results: mean per channel in the order R, G, B.",
+)  # fmt: skip
+@click.option(
+    "--scale-values", "--scale_values", metavar="A[,B,C]", help="Scale of this candidate, in the order R, G, B."
+)
+@click.option(
+    "--architecture", type=click.Choice(ARCHITECTURES), help="Architecture of PyTorch weights (default: identified)."
+)
+@click.option(
+    "--weights-key", metavar="KEY", help="Entry to use of a checkpoint that holds several sets of weights."
+)  # fmt: skip
 @options.format_option("table", "json")
 @click.option(
-    "--geometry", metavar="STEPS", help="Crop and resize instead of the model's own, such as 'resize 256, crop 224'."
-)
+    "--report", metavar="FILE.html", type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a report with a bar chart too.",
+)  # fmt: skip
 @options.lookup
 @click.pass_context
 def diagnose_command(
     context: click.Context,
     model: str,
-    images: Path,
+    images: tuple[str, ...],
     limit: int,
     seed: int,
-    output_format: str,
     geometry: str | None,
+    mean_values: str | None,
+    scale_values: str | None,
+    architecture: str | None,
+    weights_key: str | None,
+    output_format: str,
+    report: Path | None,
     lookup: Lookup,
 ) -> int:
-    """Tell which normalisation and channel order a network was trained with.
+    """Tell which normalisation and channel order a network was trained with, from images without labels.
 
-    MODEL is a zoo name, a model.yml, an IR .xml, or a source network. Each candidate is applied to the images. For a
-    network with batch-norm statistics, the right one is the one under which the images look to the first batch norm as
-    the training images did; for other networks, the one under which the answers are most confident and most varied.
+    MODEL is a zoo name, a model.yml, an IR .xml of any tool, or a source network: .onnx, .pb, .tflite, .h5, .keras,
+    .pth, .pt, .ckpt, .safetensors, or the folder of a SavedModel.
 
-    For an IR, the command checks what is baked: exit code 3 if another candidate is better beyond doubt.
+    Every candidate is applied to the images. With batch-norm statistics in the network, the right one is the one under
+    which the images look to the first batch norm as the training images did. Without, it is the one under which the
+    answers are confident for each image and differ between images. 20 images often decide it, 100 nearly always.
+
+    The exit code of an IR is 3 if another candidate is significantly better than what is baked.
 
     \b
     Examples:
       ov-mobilenet diagnose mine.onnx --images photos/
-      ov-mobilenet diagnose public/mine/FP16/mine.xml --images photos/ --format json
+      ov-mobilenet diagnose public/mine/FP16/mine.xml --images photos/ --report mine.html
+      ov-mobilenet diagnose mine.pth --images "val/*/*.jpg" --mean-values 120,115,100 --scale-values 60
     """
-    with count_progress(context) as on_progress:
-        result = diagnose(
-            model, images, limit=limit, seed=seed, geometry=geometry, on_progress=on_progress, **lookup.as_options()
+    if report is not None:
+        from ov_mobilenet.diagnosis.html_report import page_templates
+
+        check_report_file(report, (".html",))
+        page_templates()
+    with stage_progress(context) as on_progress:
+        found = diagnose(
+            model,
+            images,
+            limit=limit,
+            seed=seed,
+            geometry=geometry,
+            given=_given(mean_values, scale_values),
+            architecture=architecture,
+            weights_key=weights_key,
+            on_progress=on_progress,
+            **lookup.as_options(),
         )
-    for failure in result.failures:
-        click.echo(f"{failure.source}: {failure.error}", err=True)
+    for failure in found.failures:
+        print_failure(failure)
+    if report is not None:  # before the output: a pipe at stdout may be closed
+        from ov_mobilenet.diagnosis.html_report import diagnosis_page
+
+        write_atomically(report, diagnosis_page(found))
     if output_format == "json":
-        options.print_json(result.to_dict())
+        options.print_json(found.to_dict())
     else:
-        _print(result)
-    return 3 if result.is_wrong else 1 if result.failures else 0
+        _print(found)
+    return 3 if found.is_wrong else 1 if found.failures else 0
 
 
-def _print(result: Diagnosis) -> None:
-    others = ", ".join(_name(one) for one in result.same_as_best)
-    best = _name(result.best) + (f" (the same for this network: {others})" if others else "")
+def _given(mean_values: str | None, scale_values: str | None) -> Normalisation | None:
+    """The candidate of `--mean-values` and `--scale-values`. Raises: UsageError."""
+    mean = parse_number_option("--mean-values", mean_values)
+    scale = parse_number_option("--scale-values", scale_values)
+    if mean is None and scale is None:
+        return None
+    return Normalisation(mean=mean or (), scale=scale or (), reverse_input_channels=True)
+
+
+def _print(found: Diagnosis) -> None:
+    words = summary.EVIDENCE[found.evidence]
     print_facts(
         {
-            "model": result.model,
-            "best": best,
-            "verdict": _VERDICTS[result.verdict],
-            "evidence": f"{_EVIDENCE[result.evidence]}; {result.images} images",
-            "baked": _name(result.baked) if result.baked is not None else None,
+            "model": found.model,
+            "best": summary.best_in_words(found),
+            "verdict": summary.verdict_in_words(found),
+            "baked": summary.baked_in_words(found),
+            "evidence": f"{words.name}, {words.better}",
+            "images": f"{found.images}; {found.geometry}",
         }
     )
     click.echo()
-    print_table(("normalisation", "order", "score", "best in"), map(_cells, result.candidates), numbers_from=2)
-    click.echo()
-    click.echo("\n".join(_advice(result)))
-
-
-def _name(candidate: Candidate) -> str:
-    return f"{candidate.name} {candidate.channel_order}"
-
-
-def _cells(row: RankedCandidate) -> tuple[str, ...]:
-    return row.candidate.name, row.candidate.channel_order, f"{row.score:.3f}", f"{row.share:.1%}"
-
-
-def _advice(result: Diagnosis) -> list[str]:
-    lines = []
-    if result.verdict != "sure":
-        needed = f"; about {result.images_needed} would be enough" if result.images_needed is not None else ""
-        lines.append(f"More images are needed to be sure{needed}.")
-    if result.is_wrong:
-        lines.append(f"What is baked is wrong. Convert the source network again with: {_flags(result.best)}")
-    elif result.model.endswith(".xml"):
-        lines.append("No candidate is significantly better than what is baked.")
-    elif result.verdict != "undecided":
-        lines.append(f"Convert it with: {_flags(result.best)}")
-    return lines
-
-
-def _flags(candidate: Candidate) -> str:
-    """The options of `convert --source` for a candidate."""
-    flags = []
-    for option, values in (("mean", candidate.mean), ("scale", candidate.scale)):
-        if values:
-            flags.append(f"--{option}-values {','.join(f'{value:g}' for value in values)}")
-    flags.append("--reverse-input-channels" if candidate.channel_order == "RGB" else "--no-reverse-input-channels")
-    return " ".join(flags)
+    rows = (
+        (row.candidate.name, row.candidate.channel_order, summary.shown_score(row, found.evidence), f"{row.share:.1%}")
+        for row in found.candidates
+    )
+    print_table(("normalisation", "order", words.title, "best in"), rows, numbers_from=2)
+    click.echo(f"\n{summary.SHARE_EXPLANATION}")
+    for line in summary.advice(found):
+        click.echo(line.text if line.command is None else f"{line.text}\n  {line.command}")

@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 import click
 
 from ov_mobilenet.cli import options
+from ov_mobilenet.cli.progress import stage_progress
 from ov_mobilenet.conversion.architectures import ARCHITECTURES
-from ov_mobilenet.conversion.inspection import inspect_source
-from ov_mobilenet.conversion.own_network import DraftDescription, UserChoices, draft_description
+from ov_mobilenet.conversion.own_network import DraftDescription, UserChoices
 from ov_mobilenet.conversion.presets import PRESETS
+from ov_mobilenet.describe_network import describe_by_choices
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.form import Form
 from ov_mobilenet.zoo.arguments import plan_conversion
@@ -28,6 +29,8 @@ from ov_mobilenet.zoo.output_kind import OUTPUT_CONTENTS
 from ov_mobilenet.zoo.registry import find_folders
 
 log = logging.getLogger(__name__)
+
+_INSPECTED = ("output", "output_kind", "architecture", "weights_key", "head")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,6 +54,7 @@ class SourceOptions:
     classes: int | None
     weights_key: str | None
     head: Any
+    diagnose_images: str | None
 
 
 class _NonEmptyPath(click.Path):
@@ -120,6 +124,12 @@ def source_options(function: F) -> F:
             "--head", type=click.Choice(HEAD_ACTIVATIONS),
             help="Activation between the linear layers of a classifier of your own, for PyTorch weights.",
         ),
+        click.option(
+            "--diagnose-images", metavar="DIR",
+            help="Images like those that the network was trained on, without labels, decide on the normalisation and "
+            "the channel order that no option gives: a folder (recursive), a file, a wildcard, @LIST.txt, - for stdin, "
+            "a tar shard or a video. At most 100 images are used, and 20 usually decide.",
+        ),
     )):  # fmt: skip
         function = option(function)
     return function
@@ -153,7 +163,7 @@ def describe_source(
         The description, and the folder of the network's files.
 
     Raises:
-        UsageError, ConversionError, ConfigError, MissingDependencyError: as `inspect_source` and `draft_description`.
+        UsageError, ConversionError, ConfigError, MissingDependencyError, ImageError: see `describe`.
     """
     if own.source is None or name is None or not NAME.fullmatch(name) or name.endswith(".xml"):
         raise UsageError(
@@ -168,19 +178,17 @@ def describe_source(
         choices = choices.with_defaults(plan_conversion(template).normalisation)
     if choices.geometry is None and template is not None and template.dataset is not None:
         choices = replace(choices, geometry=geometry_of_dataset(template.dataset))
-    facts = inspect_source(
-        own.source,
-        output=own.output,
-        output_kind=own.output_kind,
-        architecture=own.architecture,
-        weights_key=own.weights_key,
-        head=own.head,
-    )
-    draft = draft_description(name, facts, choices)
-    for guess in draft.guesses:
+    inspected = {field: getattr(own, field) for field in _INSPECTED}
+    with stage_progress(context) as on_progress:
+        network, failures = describe_by_choices(
+            own.source, name, choices, inspected, images=own.diagnose_images, on_progress=on_progress
+        )
+    for failure in failures:
+        click.echo(f"{failure.source}: {failure.error}", err=True)
+    for guess in network.guesses:
         if guess.changes_answers or not options.quiet(context):
             click.echo(f"guess: {guess}", err=True)
-    return draft, facts.folder
+    return network.draft, network.source_folder
 
 
 def check_name(name: str, folder: Path, config_dirs: tuple[Path, ...]) -> None:
@@ -204,8 +212,8 @@ def _choices(own: SourceOptions, form: Form) -> UserChoices:
         layout=own.source_layout,
         preset=own.preset,
         assume=own.assume,
-        mean=_parse_numbers("--mean-values", own.mean_values),
-        scale=_parse_numbers("--scale-values", own.scale_values),
+        mean=parse_number_option("--mean-values", own.mean_values),
+        scale=parse_number_option("--scale-values", own.scale_values),
         reverse_input_channels=own.reverse_input_channels,
         output_kind=own.output_kind,
         labels=own.labels,
@@ -217,7 +225,8 @@ def _choices(own: SourceOptions, form: Form) -> UserChoices:
     )
 
 
-def _parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+def parse_number_option(option: str, text: str | None) -> tuple[float, ...] | None:
+    """One number or three, as given with `--mean-values` or `--scale-values`. Raises: UsageError."""
     if text is None:
         return None
     numbers = parse_numbers(text[text.find("[") :] if "[" in text else text)

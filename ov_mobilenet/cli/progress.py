@@ -225,6 +225,30 @@ def count_progress(context: click.Context) -> Iterator[Callable[[int, int], None
 
 
 @contextmanager
+def stage_progress(context: click.Context) -> Iterator[Callable[[str, int, int], None]]:
+    """A function to call with the name of a stage, how many of its steps are done, and how many it has.
+
+    Each stage has its own bar, so the bar never moves backwards; called from one thread.
+    """
+    with open_progress(context) as progress:
+        stages: dict[str, ProgressTask] = {}
+
+        def update(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                for earlier in stages.values():
+                    earlier.end()
+                stages[stage] = progress.task()
+            stages[stage].update(done, total, lambda seconds: _describe_stage(stage, done, total, seconds))
+
+        yield update
+
+
+def _describe_stage(stage: str, done: int, total: int, seconds: float) -> str:
+    left = f", {duration((total - done) * seconds / done)} left" if 0 < done < total else ""
+    return f"{stage}: {done} of {total}{left}"
+
+
+@contextmanager
 def download_progress(context: click.Context, progress_format: str = "text") -> Iterator[events.OnEvent]:
     """A function to call with each download event of a command, from any thread.
 

@@ -1,12 +1,15 @@
-"""Tables as Markdown and CSV on stdout."""
+"""Tables as Markdown and CSV on stdout; names of report files."""
 
 from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 import click
+
+from ov_mobilenet.errors import UsageError
 
 
 def print_markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int) -> None:
@@ -26,3 +29,15 @@ def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
+
+
+def check_report_file(file: Path, suffixes: Collection[str]) -> None:
+    """Check the name and the folder of a report, before the command takes its time.
+
+    Raises:
+        UsageError: the name has another suffix, or the folder does not exist.
+    """
+    if file.suffix not in suffixes:
+        raise UsageError("unknown report format", expected=f"a file name that ends in {', '.join(suffixes)}", got=file)
+    if not file.parent.is_dir():
+        raise UsageError("the folder of the report does not exist", where=file.parent)

@@ -1,8 +1,9 @@
 """Decide on the normalisation of a network of the user's own: chosen, known from evidence, or refused.
 
 A float network does not say which normalisation it was trained with, and a wrong one gives wrong answers without an
-error. So it is taken from the user, from a normalisation inside the graph, or from the naming scheme of a library that
-published the architecture. Without any of these the network is refused.
+error. So it is taken from the user, from a normalisation inside the graph, from images of the user's own
+(`diagnosis.decision`), or from the naming scheme of a library that published the architecture. Without any of these the
+network is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from ov_mobilenet.conversion.presets import PRESETS, Preset
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.zoo.normalisation import Normalisation
 
-_OPTIONS = "--preset, --mean-values, --scale-values"
+NORMALISATION_OPTIONS = "--preset, --mean-values, --scale-values"
+_IMAGES = "20 images of your own, like those that the network was trained on, usually decide it: --diagnose-images DIR"
 _DECIDE = (
     f"Choose --preset {', '.join(sorted(PRESETS))}, or --mean-values and --scale-values, or --assume none if the "
     "network takes pixels 0..255 as they are"
@@ -47,17 +49,36 @@ class Guess:
 
 
 @dataclass(frozen=True)
+class ImageFindings:
+    """What images of the user's own tell of a network.
+
+    Attributes:
+        guesses: the properties that the images decided; their values are among the choices.
+        preset: the preset whose normalisation the images decided on; None for any other normalisation.
+        shown: what the images showed if they did not decide the normalisation, as part of a sentence.
+        advice: what decides it then, as a sentence.
+    """
+
+    guesses: tuple[Guess, ...] = ()
+    preset: str | None = None
+    shown: str | None = None
+    advice: str | None = None
+
+
+@dataclass(frozen=True)
 class InputChoice:
     """The normalisation to bake, and the preset whose geometry is the default.
 
     Attributes:
         preset: None if no geometry is known.
         preset_is_chosen: whether the user chose the preset; otherwise its geometry is a guess.
+        preset_evidence: why this preset, if it is a guess.
     """
 
     normalisation: Normalisation
     preset: Preset | None
     preset_is_chosen: bool
+    preset_evidence: str | None
     guesses: tuple[Guess, ...]
 
 
@@ -69,6 +90,7 @@ def choose_input(
     mean: tuple[float, ...] | None,
     scale: tuple[float, ...] | None,
     reverse_input_channels: bool | None,
+    found: ImageFindings | None = None,
 ) -> InputChoice:
     """Decide on the normalisation.
 
@@ -77,6 +99,7 @@ def choose_input(
         assume: `none` if the network takes pixels 0..255 without a normalisation.
         mean, scale: one number or three, in the network's channel order; None if not chosen.
         reverse_input_channels: whether the network takes RGB; None if not chosen.
+        found: what images of the user's own decided, and is among the choices; None without images.
 
     Raises:
         UsageError: choices contradict each other or the network, or the normalisation is not known.
@@ -85,12 +108,12 @@ def choose_input(
     _check_once(preset, assume, (mean, scale))
     where = facts.folder / facts.network
     guesses: list[Guess] = []
-    scheme = PRESETS[facts.scheme.preset] if facts.scheme is not None else None
     known = PRESETS[preset] if preset is not None else None
     default = known.normalisation if known is not None else None
     if known is None and assume is None and mean is None and scale is None:
-        default, value = _from_evidence(facts, where)
-        guesses.append(Guess("normalisation", value, _OPTIONS, changes_answers=True))
+        default, value = _from_evidence(facts, where, found)
+        guesses.append(Guess("normalisation", value, NORMALISATION_OPTIONS, changes_answers=True))
+    guesses += found.guesses if found is not None else ()
     if reverse_input_channels is None and default is not None and default.reverse_input_channels:
         reverse_input_channels = True
     if reverse_input_channels is None:
@@ -109,9 +132,10 @@ def choose_input(
         remaining = remaining_normalisation(facts.integer_input, chosen, where)
         if remaining != chosen:
             value = f"omitted, the quantisation of the input applies them: {facts.integer_input}"
-            guesses.append(Guess("mean and scale", value, _OPTIONS))
+            guesses.append(Guess("mean and scale", value, NORMALISATION_OPTIONS))
         chosen = remaining
-    return InputChoice(chosen, known or scheme, known is not None, tuple(guesses))
+    default_preset, evidence = (known, None) if known is not None else _guess_preset(facts, found)
+    return InputChoice(chosen, default_preset, known is not None, evidence, tuple(guesses))
 
 
 def _check_once(preset: str | None, assume: str | None, numbers: tuple[object, object]) -> None:
@@ -124,47 +148,70 @@ def _check_once(preset: str | None, assume: str | None, numbers: tuple[object, o
         )
 
 
-def _from_evidence(facts: SourceFacts, where: Path) -> tuple[Normalisation | None, str]:
-    """The normalisation that the network itself tells, and how it does. Raises: UsageError."""
-    scheme, inner = facts.scheme, facts.inner
+def _guess_preset(facts: SourceFacts, found: ImageFindings | None) -> tuple[Preset | None, str | None]:
+    """The preset whose geometry is the default, and why: that of the images' normalisation, or of the names."""
+    scheme = facts.scheme
+    if found is not None and found.preset is not None and (scheme is None or scheme.preset != found.preset):
+        return PRESETS[found.preset], f"usual with the normalisation {found.preset}"
+    return (PRESETS[scheme.preset], scheme.evidence) if scheme is not None else (None, None)
+
+
+def why_pixels(facts: SourceFacts) -> str | None:
+    """Why the network is known to take pixels 0..255, from its file; None if the file does not tell."""
     if facts.integer_input is not None:
-        return None, f"none, the network takes 0..255: {facts.integer_input}"
-    if inner:
-        _check_complete(inner, scheme, where)
-        return None, f"none, the network takes 0..255: inside the graph: {inner}"
-    if inner.unknown is not None and inner.real_range is None:  # the quantisation says what the network takes
-        raise UsageError(
-            "the normalisation of the network is not known", where=where,
-            expected="an input that goes to the first convolution, or a normalisation that can be read from the graph",
-            got=f"the operation {inner.unknown} on the pixels", fix=_DECIDE,
-        )  # fmt: skip
-    if scheme is None or scheme.takes_pixels:
-        raise UsageError(
-            "the normalisation of the network is not known", where=where,
-            expected="an option that says it, a normalisation inside the graph, or the tensor names of a known library",
-            got="a layer inside the network that rescales, but not its input" if facts.has_rescaling_layer else "none",
-            fix=_DECIDE,
-        )  # fmt: skip
-    normalisation = PRESETS[scheme.preset].normalisation
-    return normalisation, f"{scheme.preset}, {scheme.evidence}"
+        return f"{facts.integer_input}"
+    if facts.inner and _what_is_missing(facts.inner, facts.scheme) is None:
+        return f"inside the graph: {facts.inner}"
+    return None
 
 
-def _check_complete(inner: InnerNormalisation, scheme: NamingScheme | None, where: Path) -> None:
-    """Refuse a normalisation inside the graph that is evidently only a part of it. Raises: UsageError."""
+def scheme_of_input(facts: SourceFacts) -> NamingScheme | None:
+    """The naming scheme if it tells what the network takes; a normalisation may follow an unknown operation."""
+    scheme, inner = facts.scheme, facts.inner
+    # What the quantisation of a float input represents is what the network takes, whatever follows.
+    is_changed = inner.unknown is not None and inner.real_range is None
+    return None if scheme is None or scheme.takes_pixels or is_changed or inner else scheme
+
+
+def _from_evidence(facts: SourceFacts, where: Path, found: ImageFindings | None) -> tuple[Normalisation | None, str]:
+    """The normalisation that the network itself tells, and how it does. Raises: UsageError."""
+    why, scheme, inner = why_pixels(facts), scheme_of_input(facts), facts.inner
+    if why is not None:
+        return None, f"none, the network takes 0..255: {why}"
+    if scheme is not None:
+        return PRESETS[scheme.preset].normalisation, f"{scheme.preset}, {scheme.evidence}"
+    shown = found.shown if found is not None else None
+    advice = found.advice if found is not None and found.advice is not None else _IMAGES
+    missing = _what_is_missing(inner, facts.scheme) if inner else None
+    if missing is not None:
+        expected, got = missing
+        raise UsageError(
+            "the graph normalises its input, but the normalisation does not look complete", where=where,
+            expected=expected, got=f"{got}; {shown}" if shown is not None else got,
+            fix="Add --assume none if the network takes pixels 0..255; otherwise give the part before it with "
+            f"--mean-values and --scale-values. {advice}",
+        )  # fmt: skip
+    if inner.unknown is not None and inner.real_range is None:
+        expected = "an input that goes to the first convolution, or a normalisation that can be read from the graph"
+        got = f"the operation {inner.unknown} on the pixels"
+    else:
+        expected = "an option that says it, a normalisation inside the graph, or the tensor names of a known library"
+        got = "a layer inside the network that rescales, but not its input" if facts.has_rescaling_layer else ""
+    raise UsageError(
+        "the normalisation of the network is not known", where=where, expected=expected,
+        got="; ".join(filter(None, (got, shown))) or "none", fix=f"{_DECIDE}. {advice}",
+    )  # fmt: skip
+
+
+def _what_is_missing(inner: InnerNormalisation, scheme: NamingScheme | None) -> tuple[str, str] | None:
+    """What is expected instead of a part of a normalisation, and what is there; None if it is whole."""
     published = PRESETS[scheme.preset].normalisation if scheme is not None else None
     if not inner.suits(Normalisation()):
         low, high = inner.values_of(Normalisation())
-        expected, got = "values such as 0..1 or -1..1 for pixels 0..255", f"{inner}, so {low:.4g}..{high:.4g}"
-    elif scheme is None or scheme.often_rescales or published is None or inner.equals(published):
-        return
-    else:
-        expected, got = f"{published} ({scheme.evidence})", f"{inner}"
-    raise UsageError(
-        "the graph normalises its input, but the normalisation does not look complete", where=where,
-        expected=expected, got=got,
-        fix="Add --assume none if the network takes pixels 0..255; otherwise give the part before it with "
-        "--mean-values and --scale-values",
-    )  # fmt: skip
+        return "values such as 0..1 or -1..1 for pixels 0..255", f"{inner}, so {low:.4g}..{high:.4g}"
+    if scheme is None or scheme.often_rescales or published is None or inner.equals(published):
+        return None
+    return f"{published} ({scheme.evidence})", f"{inner}"
 
 
 def _check_quantised_range(inner: InnerNormalisation, chosen: Normalisation, where: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ov_mobilenet.conversion.input_choice import Guess, InputChoice, choose_input
+from ov_mobilenet.conversion.input_choice import Guess, ImageFindings, InputChoice, choose_input
 from ov_mobilenet.conversion.inspection import SourceFacts
 from ov_mobilenet.downloads import cache
 from ov_mobilenet.errors import UsageError
@@ -86,8 +86,13 @@ class DraftDescription:
     labels_text: str | None
 
 
-def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> DraftDescription:
+def draft_description(
+    name: str, facts: SourceFacts, choices: UserChoices, found: ImageFindings | None = None
+) -> DraftDescription:
     """Describe a network from its facts and the user's choices.
+
+    Args:
+        found: what images of the user's own decided, and is among the choices; None without images.
 
     Raises:
         UsageError: a choice contradicts the network or another choice.
@@ -101,17 +106,13 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
         guesses.append(Guess("architecture", f"{facts.architecture}, width {facts.width:g}", "--architecture, --width"))
     if facts.output is not None and facts.framework != "pytorch":
         guesses.append(Guess("output", facts.output, "--output"))
-    layout = choices.layout or _guess_layout(facts, guesses)
-    _check_channels(facts, layout)
-    shape = _shape(facts, choices, layout, guesses)
+    layout, shape = choose_shape(facts, choices, guesses)
     if choices.output_kind is None:
-        found = describe_content(facts.output_kind, facts.classes, facts.map_size)
-        guesses.append(Guess("output kind", found, "--output-kind", True))
+        content = describe_content(facts.output_kind, facts.classes, facts.map_size)
+        guesses.append(Guess("output kind", content, "--output-kind", True))
     is_classifier = kind_of(facts.output_kind) != "features"
     labels, labels_file = _labels(facts, choices, guesses) if is_classifier else (None, None)
     height, width = shape[layout.index("H")], shape[layout.index("W")]
-    if choices.geometry is not None:
-        check_size(choices.geometry, height, width)
     chosen = choose_input(
         facts,
         preset=choices.preset,
@@ -119,9 +120,10 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
         mean=choices.mean,
         scale=choices.scale,
         reverse_input_channels=choices.reverse_input_channels,
+        found=found,
     )
     guesses += chosen.guesses
-    geometry = choices.geometry or _default_geometry(chosen, facts, height, width, guesses)
+    geometry = choices.geometry or _default_geometry(chosen, height, width, guesses)
     description = Description(
         name=name,
         framework=facts.framework,
@@ -145,6 +147,20 @@ def draft_description(name: str, facts: SourceFacts, choices: UserChoices) -> Dr
     )
     text = labels_file.read_text("utf-8-sig") if labels_file is not None else None
     return DraftDescription(description, tuple(guesses), facts.warnings, text)
+
+
+def choose_shape(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> tuple[str, tuple[int, ...]]:
+    """Layout and shape of the input; what is guessed is appended to `guesses`.
+
+    Raises:
+        UsageError: the network does not take colour images, or the shape or the geometry do not match it.
+    """
+    layout = choices.layout or _guess_layout(facts, guesses)
+    _check_channels(facts, layout)
+    shape = _shape(facts, choices, layout, guesses)
+    if choices.geometry is not None:
+        check_size(choices.geometry, shape[layout.index("H")], shape[layout.index("W")])
+    return layout, shape
 
 
 def _check_choices(facts: SourceFacts, choices: UserChoices) -> None:
@@ -212,16 +228,14 @@ def _shape(facts: SourceFacts, choices: UserChoices, layout: str, guesses: list[
     return shape
 
 
-def _default_geometry(
-    chosen: InputChoice, facts: SourceFacts, height: int, width: int, guesses: list[Guess]
-) -> Geometry:
+def _default_geometry(chosen: InputChoice, height: int, width: int, guesses: list[Guess]) -> Geometry:
     """The geometry of the preset; without one the whole image is resized."""
     if chosen.preset is None:
         geometry, reason = resize_whole_image(height, width), "the whole image, "
     else:
         geometry, reason = chosen.preset.geometry(height, width), ""
     if not chosen.preset_is_chosen:
-        evidence = f", {facts.scheme.evidence}" if facts.scheme is not None else ""
+        evidence = f", {chosen.preset_evidence}" if chosen.preset_evidence is not None else ""
         guesses.append(Guess("geometry", f"{reason}{geometry}{evidence}", "--geometry", changes_answers=True))
     return geometry
 

@@ -67,6 +67,10 @@ class Candidate(Struct, frozen=True, kw_only=True):
         return values
 
 
+# What an IR takes in which no normalisation is known to be baked.
+RAW_PIXELS = Candidate(name="0..255", channel_order="BGR")
+
+
 def named_candidates() -> tuple[Candidate, ...]:
     """All normalisations of `NAMED` in both channel orders."""
     return tuple(
@@ -83,6 +87,16 @@ def candidate_of(normalisation: Normalisation, name: str) -> Candidate:
         if candidate.channel_order == order and _same(candidate.normalisation, normalisation):
             return candidate
     return Candidate(name=name, channel_order=order, mean=normalisation.mean, scale=normalisation.scale)
+
+
+def both_orders(normalisation: Normalisation, name: str) -> tuple[Candidate, Candidate]:
+    """A normalisation as candidates for both channel orders; the mean and scale of each colour stay the same."""
+    other = Normalisation(
+        mean=normalisation.mean[::-1],
+        scale=normalisation.scale[::-1],
+        reverse_input_channels=not normalisation.reverse_input_channels,
+    )
+    return candidate_of(normalisation, name), candidate_of(other, name)
 
 
 def candidates_with(*others: Candidate | None) -> tuple[Candidate, ...]:

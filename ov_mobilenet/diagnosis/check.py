@@ -36,10 +36,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ov_mobilenet.diagnosis.candidates import NAMED, Candidate, candidates_with
+from ov_mobilenet.diagnosis.candidates import NAMED, RAW_PIXELS, Candidate, candidates_with
 from ov_mobilenet.diagnosis.evidence import RESAMPLES, Answers, bootstrap_weights, equal_weights
 from ov_mobilenet.diagnosis.ir_network import network_of_ir
 from ov_mobilenet.diagnosis.ranking import is_same_input
+from ov_mobilenet.diagnosis.summary import candidate_name, conversion_options
 from ov_mobilenet.errors import OvMobilenetError
 from ov_mobilenet.ir.files import OpenedIr
 
@@ -52,7 +53,6 @@ CHECKED_IMAGES = 20
 SIGNIFICANT = 0.98
 LEAST_VARIETY = 8.0
 SIGN_TEST, WORSE = 0.001, 0.05
-_RAW = Candidate(name="0..255", channel_order="BGR")
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ def normalisation_warnings(
         network = network_of_ir(OpenedIr(ir.xml, ir.network.clone(), ir.record), geometry)
         if network.output_kind != "classes":
             return ()
-        baked, *others = _distinct(candidates_with(network.baked), network.baked or _RAW, frames)
+        baked, *others = _distinct(candidates_with(network.baked), network.baked or RAW_PIXELS, frames)
         now, *trials = (try_candidate(one, network.answers(one.apply(frames)), truths) for one in (baked, *others))
     except (OvMobilenetError, RuntimeError, ValueError) as error:
         log.debug("%s: the normalisation cannot be checked: %s", ir.xml, error)
@@ -150,7 +150,7 @@ def normalisation_warnings(
         f"{len(frames)} of the images: {counts}the mutual information between image and class is {better.score:.2f} "
         f"instead of {now.score:.2f} (higher in {better.share_above(now):.1%} of {RESAMPLES} bootstrap resamples)"
         f"{f'. {rivals} cannot be ruled out' if rivals else ''}. For evidence from more images: {command}. To correct "
-        f"it, convert the source network again with {_options(better.candidate)}",
+        f"it, convert the source network again with {conversion_options(better.candidate)}",
     )
 
 
@@ -205,17 +205,6 @@ def _is_rival(one: Trial, best: Trial) -> bool:
 
 def _name(candidate: Candidate) -> str:
     if candidate.name in NAMED:
-        return f"{candidate.name} {candidate.channel_order}"
+        return candidate_name(candidate)
     mean, scale = (",".join(f"{value:g}" for value in values) for values in (candidate.mean, candidate.scale))
     return f"mean {mean or 0}, scale {scale or 1}, {candidate.channel_order}"
-
-
-def _options(candidate: Candidate) -> str:
-    """The options of `convert --source` that bake a candidate."""
-    found = [
-        f"--{option}-values {','.join(f'{value:g}' for value in values)}"
-        for option, values in (("mean", candidate.mean), ("scale", candidate.scale))
-        if values
-    ]
-    order = "--reverse-input-channels" if candidate.channel_order == "RGB" else "--no-reverse-input-channels"
-    return " ".join([*(found or ["--assume none"]), order])

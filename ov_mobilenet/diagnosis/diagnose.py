@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ov_mobilenet.argument_types import checked
-from ov_mobilenet.diagnosis.candidates import Candidate, candidate_of, candidates_with
+from ov_mobilenet.diagnosis.candidates import RAW_PIXELS, Candidate, both_orders, candidates_with
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
 from ov_mobilenet.diagnosis.evidence import Answers, Evidence, EvidenceKind, LayerStatistics
 from ov_mobilenet.diagnosis.ir_network import network_of_ir
 from ov_mobilenet.diagnosis.network import NetworkUnderTest
 from ov_mobilenet.diagnosis.ranking import Ranking, rank
+from ov_mobilenet.diagnosis.stages import OnStage, steps_of
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.inputs.image_subset import MIN_IMAGES, OnProgress, PreparedImages, read_subset
 from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
@@ -40,10 +41,13 @@ def diagnose(
     given: Normalisation | None = None,
     architecture: str | None = None,
     weights_key: str | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: OnStage | None = None,
     **options: Unpack[LookupOptions],
 ) -> Diagnosis:
     """Tell the normalisation of a network from unlabelled images.
+
+        found = ovm.diagnose("mine.onnx", "photos/")
+        print(found.verdict, found.best.name, found.best.channel_order)  # sure torchvision RGB
 
     Each candidate is applied to the images. With batch-norm statistics, the one is right under which what flows into
     the first batch norm is what it recorded in training. Without, it is the one with the highest mutual information
@@ -53,12 +57,12 @@ def diagnose(
         model: a source network, a zoo name, a `model.yml` or an IR.
         images: as for `open_inputs`, except live sources.
         limit: use this many images, drawn at random, at least 10.
-        seed: seed of the draw and of the bootstrap.
+        seed: seed of the draw and of the bootstrap, at least 0.
         geometry: crop and resize in words, instead of those that the IR records or, for a source network, a resize of
             the whole image.
-        given: a further candidate.
+        given: a further candidate, tried in both channel orders.
         architecture, weights_key: of PyTorch weights, see `convert`.
-        on_progress: called after each step.
+        on_progress: called with the name of the stage, the number of its steps that are done and of all its steps.
         options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `ir_dir`).
 
     Raises:
@@ -70,7 +74,7 @@ def diagnose(
         raise UsageError("invalid limit", expected=f"at least {MIN_IMAGES} images", got=limit)
     chosen = parse_geometry(geometry) if isinstance(geometry, str) else geometry
     network = _open(model, chosen, architecture, weights_key, Lookup.of(options))
-    prepared = read_subset(images, network.geometry, limit, seed)
+    prepared = read_subset(images, network.geometry, limit, seed, steps_of(on_progress, "images"))
     return diagnose_network(str(model), network, prepared, given=given, seed=seed, on_progress=on_progress)
 
 
@@ -80,22 +84,27 @@ def diagnose_network(
     images: PreparedImages,
     *,
     given: Normalisation | None = None,
+    candidates: tuple[Candidate, ...] | None = None,
     seed: int = 0,
-    on_progress: OnProgress | None = None,
+    on_progress: OnStage | None = None,
 ) -> Diagnosis:
     """`diagnose` for a prepared network and images of its input's size.
+
+    Args:
+        candidates: only these compete; None for all named ones, the given and the baked one.
 
     Raises:
         UsageError: the network has neither classes nor batch-norm statistics.
     """
-    raw = Candidate(name="0..255", channel_order="BGR")
-    baked = network.baked or (raw if network.is_ir else None)
-    candidates = candidates_with(candidate_of(given, "given") if given is not None else None, baked)
+    baked = network.baked or (RAW_PIXELS if network.is_ir else None)
+    if candidates is None:
+        candidates = candidates_with(*both_orders(given, "given") if given is not None else (), baked)
     evidence, ranking = _strongest(network, candidates, images.pixels, baked, seed, on_progress)
     return Diagnosis(
         model=name, images=len(images.pixels), failures=images.failures, evidence=evidence,
         candidates=ranking.candidates, verdict=ranking.verdict, images_needed=ranking.images_needed,
-        baked=network.baked, is_wrong=ranking.better_than_baked is not None and ranking.better_than_baked >= 0.95,
+        baked=network.baked, is_ir=network.is_ir, geometry=str(network.geometry),
+        is_wrong=ranking.better_than_baked is not None and ranking.better_than_baked >= 0.95,
     )  # fmt: skip
 
 
@@ -105,7 +114,7 @@ def _strongest(
     frames: NDArray[np.uint8],
     baked: Candidate | None,
     seed: int,
-    on_progress: OnProgress | None,
+    on_progress: OnStage | None,
 ) -> tuple[EvidenceKind, Ranking]:
     """The ranking by batch-norm statistics, unless only mutual information is sure."""
     by_statistics = None
@@ -115,7 +124,12 @@ def _strongest(
         def statistics(candidate: Candidate) -> Evidence:
             return LayerStatistics(batch_norm.moments(candidate.apply(frames)), batch_norm.stored)
 
-        by_statistics = rank(_collect(statistics, candidates, on_progress), frames, baked=baked, seed=seed)
+        by_statistics = rank(
+            _collect(statistics, candidates, steps_of(on_progress, "batch-norm statistics")),
+            frames,
+            baked=baked,
+            seed=seed,
+        )
         if by_statistics.verdict == "sure" or network.output_kind == "features":
             return "batch_norm", by_statistics
     if network.output_kind == "features":
@@ -129,7 +143,9 @@ def _strongest(
     def answers(candidate: Candidate) -> Evidence:
         return Answers(network.answers(candidate.apply(frames)).astype(np.float64), is_multilabel)
 
-    by_answers = rank(_collect(answers, candidates, on_progress), frames, baked=baked, seed=seed)
+    by_answers = rank(
+        _collect(answers, candidates, steps_of(on_progress, "mutual information")), frames, baked=baked, seed=seed
+    )
     if by_statistics is None or by_answers.verdict == "sure":
         return "mutual_information", by_answers
     return "batch_norm", by_statistics

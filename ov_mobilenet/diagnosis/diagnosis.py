@@ -18,9 +18,13 @@ class Diagnosis:
     """What the images tell about a network's normalisation.
 
     Attributes:
+        model: as it was given to `diagnose`.
+        is_ir: whether the model is an IR, which may have a normalisation baked in; otherwise it is a source network.
+        geometry: crop and resize of the images, in words.
         images: number of images that were used.
         failures: the images that could not be read.
-        evidence: `batch_norm` if the network has batch norms with recorded statistics, else `mutual_information`.
+        evidence: what the scores are: `mutual_information`, or `batch_norm`, the negative divergence from the recorded
+            statistics. Both are in nats, and more is better.
         candidates: best first.
         verdict: how sure it is that the best candidate is the right one.
         images_needed: see `Ranking`.
@@ -30,6 +34,8 @@ class Diagnosis:
     """
 
     model: str
+    is_ir: bool
+    geometry: str
     images: int
     failures: tuple[Failure, ...]
     evidence: EvidenceKind
@@ -50,10 +56,12 @@ class Diagnosis:
         return tuple(row.candidate for row in self.candidates[1:] if row.same_as_best)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """The JSON form; a higher `score` is better, so a divergence is negative."""
         return {
             "schema_version": SCHEMA_VERSION,
             "model": self.model,
+            "is_ir": self.is_ir,
+            "geometry": self.geometry,
             "images": self.images,
             "failures": [failure.to_dict() for failure in self.failures],
             "evidence": self.evidence,

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ov_mobilenet.conversion.inspection import SourceFacts, inspect_source
-from ov_mobilenet.conversion.own_network import DEFAULT_SIDE
-from ov_mobilenet.conversion.shapes import free_batch
+from ov_mobilenet.conversion.integer_input import accept_pixels
+from ov_mobilenet.conversion.loops import check_loops
+from ov_mobilenet.conversion.own_network import UserChoices, choose_shape
+from ov_mobilenet.conversion.shapes import free_batch, set_shape
 from ov_mobilenet.conversion.sources import read_network
 from ov_mobilenet.diagnosis.evidence import Moments, StoredStatistics
 from ov_mobilenet.diagnosis.network import FirstBatchNorm, NetworkUnderTest, compiled
@@ -17,8 +19,9 @@ from ov_mobilenet.ir.layout import framework_layout, guess_layout
 from ov_mobilenet.ir.ports import find_output, single_input
 from ov_mobilenet.ir.probabilities import finish_output
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
-from ov_mobilenet.zoo.geometry import Geometry, check_size, resize_whole_image
+from ov_mobilenet.zoo.geometry import Geometry, resize_whole_image
 from ov_mobilenet.zoo.model import InputInfo
+from ov_mobilenet.zoo.normalisation import Normalisation
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -41,31 +44,51 @@ def network_of_source(
         UsageError, ConversionError, MissingDependencyError: see `inspect_source`.
     """
     facts = inspect_source(path, architecture=architecture, weights_key=weights_key)
+    shape = _shape_for(facts, geometry) if geometry is not None else None
+    return network_of_facts(facts, UserChoices(shape=shape, geometry=geometry, weights_key=weights_key))
+
+
+def _shape_for(facts: SourceFacts, geometry: Geometry) -> tuple[int, ...] | None:
+    """The shape of the input if the geometry sets its size; None if the network fixes it itself."""
     layout = guess_layout(facts.shape) or framework_layout(facts.framework)
     sizes = dict(zip(layout, facts.shape, strict=False))
-    last = geometry.steps[-1] if geometry is not None else None
-    height, width = max(sizes.get("H", -1), 0), max(sizes.get("W", -1), 0)
-    height = height or (last.height if last is not None else None) or DEFAULT_SIDE
-    width = width or (last.width if last is not None else None) or DEFAULT_SIDE
-    if geometry is not None:
-        check_size(geometry, height, width)
-    shape = tuple({"N": 1, "C": 3, "H": height, "W": width}[letter] for letter in layout)
+    last = geometry.steps[-1] if geometry.steps else None
+    if last is None or last.height is None or last.width is None or min(sizes.get("H", -1), sizes.get("W", -1)) > 0:
+        return None
+    return tuple({"N": 1, "C": 3, "H": last.height, "W": last.width}[letter] for letter in layout)
+
+
+def network_of_facts(facts: SourceFacts, choices: UserChoices) -> NetworkUnderTest:
+    """Prepare a source network that was inspected.
+
+    Args:
+        choices: those for the input's shape, layout and geometry, and for PyTorch weights.
+
+    Raises:
+        UsageError: as `choose_shape`.
+        ConversionError: the network cannot be read.
+    """
+    path = facts.folder / facts.network
+    layout, shape = choose_shape(facts, choices, [])
     plan = ConversionPlan(
         source=SourceNetwork(root="dl_dir", path=facts.network, folder=facts.is_saved_model),
         input=InputInfo(facts.input_name, shape, layout), output=facts.output, model_name=facts.architecture,
-        weights_key=weights_key,
+        weights_key=choices.weights_key, head=choices.head,
     )  # fmt: skip
     model = read_network(facts.framework, plan, path)
     port = single_input(model, "", path)
+    if facts.integer_input is not None:
+        accept_pixels(model, facts.integer_input, Normalisation(), path)
     model, kind = finish_output(
         find_output(model, facts.output, path), port.get_node(), facts.output_kind, layout, path
     )
     free_batch(model)
-    model.reshape(list(shape))
+    check_loops(model, path)
+    set_shape(model, shape, path)
     run = compiled(model, layout)
     return NetworkUnderTest(
         path,
-        geometry or resize_whole_image(height, width),
+        choices.geometry or resize_whole_image(shape[layout.index("H")], shape[layout.index("W")]),
         kind,
         lambda values: run(values)[0],
         batch_norm=_first_batch_norm(path, facts, plan, layout),

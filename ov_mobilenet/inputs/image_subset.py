@@ -57,13 +57,15 @@ def read_subset(
         on_progress: called after each image, whether or not it is used.
 
     Raises:
-        UsageError: no images, a live source, or a size below 1.
+        UsageError: no images, a live source, a size below 1, or a negative seed.
         ImageError: fewer than `MIN_IMAGES` images can be read.
     """
     import numpy as np
 
     if size < 1:
         raise UsageError("invalid number of images", expected="at least 1", got=size)
+    if seed < 0:
+        raise UsageError("invalid seed", expected="at least 0", got=seed)
     read_inputs = _repeatable(inputs)
     names = sorted({_name(item) for item in read_inputs()})
     drawn = np.random.default_rng(seed).permutation(len(names)).tolist()
@@ -90,9 +92,10 @@ def read_subset(
         if on_progress is not None:
             on_progress(len(seen), len(names))
     if len(kept) < MIN_IMAGES:
+        first = f", the first: {failures[0].source}: {failures[0].error}" if failures else ""
         raise ImageError(
             "too few images can be read", expected=f"at least {MIN_IMAGES}",
-            got=f"{len(kept)} of {len(names)}" + (f", the first: {failures[0].error}" if failures else ""),
+            got=f"{len(kept)} of {len(names)}{first}",
         )  # fmt: skip
     # In the order of the names: sums of floats depend on their order, so an unreadable image must not change it.
     chosen = [kept[rank] for rank in map(ranks.__getitem__, names) if rank in kept]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ov_mobilenet.benchmarking.ratios import CONFIDENCE, Ratio, ratio_of_pairs
 from ov_mobilenet.tuning.measurement_log import MeasurementLog
-from ov_mobilenet.tuning.space import Candidate, Goal, Sample, SearchSpace
+from ov_mobilenet.tuning.space import Goal, Sample, SearchSpace, TuningCandidate
 from ov_mobilenet.tuning.variation import prediction_bound
 
 # Fewer pairs give no interval at GAIN_CONFIDENCE; many more find differences too small to matter.
@@ -44,7 +44,7 @@ class Finalist:
             the default, and without a common round.
     """
 
-    candidate: Candidate
+    candidate: TuningCandidate
     samples: tuple[Sample, ...]
     p95_bound_ms: float
     within_budget: bool
@@ -69,21 +69,21 @@ class Decision:
             without a common round.
     """
 
-    chosen: Candidate | None
-    best: Candidate | None
-    equivalent: tuple[Candidate, ...]
+    chosen: TuningCandidate | None
+    best: TuningCandidate | None
+    equivalent: tuple[TuningCandidate, ...]
     finalists: tuple[Finalist, ...]
-    default: Candidate
+    default: TuningCandidate
     keeps_default: bool
     gain: Ratio | None
 
-    def common_rounds(self, *candidates: Candidate) -> int:
+    def common_rounds(self, *candidates: TuningCandidate) -> int:
         """The number of rounds in which all of these were measured."""
         return min(len(one.samples) for one in self.finalists if one.candidate in candidates)
 
 
 def compare_finalists(
-    log: MeasurementLog, space: SearchSpace, finalists: Sequence[Candidate], slice_s: float
+    log: MeasurementLog, space: SearchSpace, finalists: Sequence[TuningCandidate], slice_s: float
 ) -> Decision:
     """Measure the finalists in turn, and decide.
 
@@ -94,7 +94,7 @@ def compare_finalists(
         finalists: each measured before; best first.
         slice_s: the longest duration of a measurement, in seconds.
     """
-    rounds: dict[Candidate, list[Sample]] = {one: [] for one in dict.fromkeys((*finalists, space.default))}
+    rounds: dict[TuningCandidate, list[Sample]] = {one: [] for one in dict.fromkeys((*finalists, space.default))}
     running = list(rounds)
     seconds = _slice(log, running, slice_s)
     min_rounds = _min_rounds(log)
@@ -118,7 +118,7 @@ def compare_finalists(
     return decide(log.goal, space, rounds)
 
 
-def decide(goal: Goal, space: SearchSpace, rounds: dict[Candidate, list[Sample]]) -> Decision:
+def decide(goal: Goal, space: SearchSpace, rounds: dict[TuningCandidate, list[Sample]]) -> Decision:
     """Choose a candidate from the samples of all rounds; a candidate that was dropped has fewer of them."""
     bounds = {candidate: _p95_bound(samples) for candidate, samples in rounds.items()}
     limit_ms = math.inf if goal.latency_budget_ms is None else goal.latency_budget_ms * (1 - BUDGET_HEADROOM)
@@ -136,10 +136,10 @@ def decide(goal: Goal, space: SearchSpace, rounds: dict[Candidate, list[Sample]]
     if keeps_default:
         eligible = [default, *(one for one in running if _is_better(gains.get(one)))]
     best = max(eligible, key=lambda one: statistics.median(scores[one] or [0.0]), default=None)
-    ratios: dict[Candidate, Ratio | None] = {}
+    ratios: dict[TuningCandidate, Ratio | None] = {}
     if best is not None:
         ratios = {one: _ratio(scores[best], scores[one]) for one in allowed if one != best}
-    equivalent: tuple[Candidate, ...] = ()
+    equivalent: tuple[TuningCandidate, ...] = ()
     if most >= MIN_ROUNDS:
         equivalent = tuple(
             one for one in running if (ratio := ratios.get(one)) is not None and not ratio.differs
@@ -158,7 +158,10 @@ def decide(goal: Goal, space: SearchSpace, rounds: dict[Candidate, list[Sample]]
 
 
 def _keeps_budget(
-    default: Candidate, allowed: Sequence[Candidate], rounds: dict[Candidate, list[Sample]], limit_ms: float
+    default: TuningCandidate,
+    allowed: Sequence[TuningCandidate],
+    rounds: dict[TuningCandidate, list[Sample]],
+    limit_ms: float,
 ) -> bool:
     """Whether the default is within the budget, or its median p95 is and no candidate is significantly below."""
     if default in allowed:
@@ -177,7 +180,7 @@ def _min_rounds(log: MeasurementLog) -> int:
     return MIN_ROUNDS if log.goal.latency_budget_ms is None else MIN_BUDGET_ROUNDS
 
 
-def _slice(log: MeasurementLog, running: Sequence[Candidate], longest_s: float) -> float:
+def _slice(log: MeasurementLog, running: Sequence[TuningCandidate], longest_s: float) -> float:
     """Seconds per measurement so that the minimum number of rounds fits into the time left."""
     overhead_s = log.cost_s(running[0], 0.0)
     fitting_s = log.remaining_s / ((_min_rounds(log) + 1) * len(running)) - overhead_s
@@ -194,7 +197,7 @@ def _is_undecided(one: Finalist, decision: Decision) -> bool:
     return any(ratio is not None and not ratio.differs and not ratio.is_within(NEGLIGIBLE) for ratio in compared)
 
 
-def _reserves(decision: Decision, goal: Goal) -> list[Candidate]:
+def _reserves(decision: Decision, goal: Goal) -> list[TuningCandidate]:
     """Under a budget, candidates with a shorter latency than the chosen one, which may still exceed the budget."""
     bounds = {one.candidate: one.p95_bound_ms for one in decision.finalists}
     if goal.latency_budget_ms is None or decision.chosen is None:

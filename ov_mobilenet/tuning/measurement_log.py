@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ov_mobilenet.errors import OvMobilenetError
-from ov_mobilenet.tuning.space import Candidate, Goal, Sample
+from ov_mobilenet.tuning.space import Goal, Sample, TuningCandidate
 
-Measure = Callable[[Candidate, float], Sample]
+Measure = Callable[[TuningCandidate, float], Sample]
 Clock = Callable[[], float]
 Stage = Literal["noise", "search", "final"]
 
@@ -30,7 +30,7 @@ class Step:
     """
 
     stage: Stage
-    candidate: Candidate
+    candidate: TuningCandidate
     sample: Sample
     elapsed_s: float
     limit_s: float
@@ -47,8 +47,8 @@ class MeasurementLog:
     def __init__(
         self, measure: Measure, goal: Goal, limit_s: float, clock: Clock, on_step: Callable[[Step], None]
     ) -> None:
-        self.samples: dict[Candidate, list[Sample]] = {}
-        self.failures: dict[Candidate, str] = {}
+        self.samples: dict[TuningCandidate, list[Sample]] = {}
+        self.failures: dict[TuningCandidate, str] = {}
         self.goal = goal
         self.limit_s = limit_s
         self._measure = measure
@@ -67,13 +67,13 @@ class MeasurementLog:
         """Seconds left for measurements."""
         return self.limit_s * (1 - RESERVE) - self.elapsed_s
 
-    def cost_s(self, candidate: Candidate, seconds: float) -> float:
+    def cost_s(self, candidate: TuningCandidate, seconds: float) -> float:
         """Estimated duration of a measurement of `seconds`, including compilation if it is the first."""
         if candidate in self.samples:
             return seconds + self._repeat_overhead_s
         return seconds + max(self._first_overhead_s * START_UP_MARGIN, self._repeat_overhead_s)
 
-    def take(self, candidate: Candidate, seconds: float, stage: Stage) -> Sample | None:
+    def take(self, candidate: TuningCandidate, seconds: float, stage: Stage) -> Sample | None:
         """Measure once; None if the time left is too short or the candidate cannot run.
 
         Raises:
@@ -98,29 +98,29 @@ class MeasurementLog:
         self._on_step(Step(stage, candidate, sample, self.elapsed_s, self.limit_s))
         return sample
 
-    def log_score(self, candidate: Candidate) -> float:
+    def log_score(self, candidate: TuningCandidate) -> float:
         """The score of the best sample: other work on the machine makes a figure worse, and hardly ever better."""
         return max(map(self.goal.log_score, self.samples[candidate]))
 
-    def p95_ms(self, candidate: Candidate) -> float:
+    def p95_ms(self, candidate: TuningCandidate) -> float:
         """The lowest 95th percentile measured, for the same reason."""
         return min(sample.p95_ms for sample in self.samples[candidate])
 
-    def is_within_budget(self, candidate: Candidate, headroom: float) -> bool:
+    def is_within_budget(self, candidate: TuningCandidate, headroom: float) -> bool:
         """Whether the latency stays below the budget reduced by the fraction `headroom`."""
         budget_ms = self.goal.latency_budget_ms
         return budget_ms is None or self.p95_ms(candidate) <= budget_ms * (1 - headroom)
 
-    def ranked(self, headroom: float) -> list[Candidate]:
+    def ranked(self, headroom: float) -> list[TuningCandidate]:
         """Best first: candidates within the budget by score, then the others by latency."""
 
-        def key(candidate: Candidate) -> tuple[bool, float]:
+        def key(candidate: TuningCandidate) -> tuple[bool, float]:
             within = self.is_within_budget(candidate, headroom)
             return (not within, -self.log_score(candidate) if within else self.p95_ms(candidate))
 
         return sorted(self.samples, key=key)
 
-    def medians(self) -> dict[Candidate, Sample]:
+    def medians(self) -> dict[TuningCandidate, Sample]:
         """The median sample of each candidate."""
         return {candidate: median_of(samples) for candidate, samples in self.samples.items()}
 
@@ -136,9 +136,9 @@ def median_of(samples: list[Sample]) -> Sample:
     return replace(samples[-1], **figures)  # type: ignore[arg-type]
 
 
-def pareto_front(samples: Mapping[Candidate, Sample]) -> list[Candidate]:
+def pareto_front(samples: Mapping[TuningCandidate, Sample]) -> list[TuningCandidate]:
     """Candidates that no other one beats in both throughput and latency; highest throughput first."""
-    front: list[Candidate] = []
+    front: list[TuningCandidate] = []
     lowest_ms = math.inf
     for candidate in sorted(samples, key=lambda one: (-samples[one].throughput_fps, samples[one].p95_ms)):
         if samples[candidate].p95_ms < lowest_ms:

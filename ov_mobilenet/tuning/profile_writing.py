@@ -24,7 +24,7 @@ from ov_mobilenet.runtime.profile import (
 from ov_mobilenet.tuning.finalists import Decision
 from ov_mobilenet.tuning.measurement_log import median_of, pareto_front
 from ov_mobilenet.tuning.search import SearchResult
-from ov_mobilenet.tuning.space import Candidate, Goal
+from ov_mobilenet.tuning.space import Goal, TuningCandidate
 from ov_mobilenet.tuning.target import TuningTarget
 
 
@@ -42,7 +42,7 @@ def save_profile(profile: Profile, path: Path) -> None:
     write_atomically(path, text)
 
 
-def measured_rows(result: SearchResult) -> dict[Candidate, Measured]:
+def measured_rows(result: SearchResult) -> dict[TuningCandidate, Measured]:
     """The medians of all candidates, highest throughput first; finalists by their samples of the last stage."""
     finals = {one.candidate: list(one.samples) for one in result.decision.finalists if one.samples}
     medians = {**result.samples, **{candidate: median_of(samples) for candidate, samples in finals.items()}}
@@ -67,7 +67,7 @@ def measured_rows(result: SearchResult) -> dict[Candidate, Measured]:
 
 
 def make_profile(
-    target: TuningTarget, goal: Goal, mode: Mode, result: SearchResult, rows: dict[Candidate, Measured]
+    target: TuningTarget, goal: Goal, mode: Mode, result: SearchResult, rows: dict[TuningCandidate, Measured]
 ) -> Profile | None:  # fmt: skip
     """The profile of the chosen candidate, with the finalists and the Pareto front; None if nothing was chosen."""
     decision = result.decision

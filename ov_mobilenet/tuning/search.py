@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ov_mobilenet.tuning.accuracy_limit import AccuracyFilter, AccuracyLimit
 from ov_mobilenet.tuning.finalists import MIN_ROUNDS, MIN_SLICE_S, Decision, compare_finalists
 from ov_mobilenet.tuning.measurement_log import Clock, Measure, MeasurementLog, Step
-from ov_mobilenet.tuning.space import Candidate, Goal, PrecisionOption, Sample, SearchSpace
+from ov_mobilenet.tuning.space import Goal, PrecisionOption, Sample, SearchSpace, TuningCandidate
 from ov_mobilenet.tuning.variation import robust_deviation
 
 # Fractions of the time limit. Until the first, new candidates take precedence over repeated measurements of doubtful
@@ -46,10 +46,10 @@ class SearchResult:
 
     decision: Decision
     noise: float
-    samples: dict[Candidate, Sample]
+    samples: dict[TuningCandidate, Sample]
     top1: dict[PrecisionOption, float]
     rejected: dict[PrecisionOption, str]
-    failures: dict[Candidate, str]
+    failures: dict[TuningCandidate, str]
     rounds: int
     elapsed_s: float
 
@@ -128,7 +128,7 @@ def search(
     )  # fmt: skip
 
 
-def _measure_noise(log: MeasurementLog, default: Candidate, slice_s: float) -> tuple[float, float]:
+def _measure_noise(log: MeasurementLog, default: TuningCandidate, slice_s: float) -> tuple[float, float]:
     """The relative standard deviations of throughput and of the 95th percentile between short measurements."""
     found = [log.take(default, slice_s / 2, "noise") for _ in range(NOISE_SAMPLES)]
     samples = [sample for sample in found if sample is not None]
@@ -152,15 +152,15 @@ class _Explorer:
         self._grid = list(space.coarse_grid())
         self._visits = {space.default: 2}
 
-    def visit(self, candidate: Candidate) -> None:
+    def visit(self, candidate: TuningCandidate) -> None:
         """Count a visit: a candidate is proposed at most twice."""
         self._visits[candidate] = self._visits.get(candidate, 0) + 1
 
-    def next_new(self) -> Candidate | None:
+    def next_new(self) -> TuningCandidate | None:
         """A candidate not yet visited: from the grid, then a neighbour of the best or of other promising candidates."""
         return next((one for one in self._new_candidates() if one not in self._visits), None)
 
-    def next_repeat(self) -> Candidate | None:
+    def next_repeat(self) -> TuningCandidate | None:
         """The best candidate that was visited only once and fell behind: the machine may have been busy at that moment.
 
         Candidates that had only a short measurement come first.
@@ -170,7 +170,7 @@ class _Explorer:
         ranked.sort(key=lambda candidate: len(self._log.samples[candidate]) > 1)
         return next((one for one in ranked if one not in close), None)
 
-    def _new_candidates(self) -> Iterator[Candidate]:
+    def _new_candidates(self) -> Iterator[TuningCandidate]:
         yield from self._grid
         # Among equally good candidates, the simplest comes first; otherwise noise would decide where the search goes.
         equal = self._close_to_best(self._thresholds.equal)
@@ -179,11 +179,13 @@ class _Explorer:
         for centre in dict.fromkeys((*equal, *self._close_to_best(self._thresholds.promising))):
             yield from self._space.neighbours(centre)
 
-    def _close_to_best(self, difference: float) -> list[Candidate]:
+    def _close_to_best(self, difference: float) -> list[TuningCandidate]:
         return _close_to_best(self._log, self._accuracy_filter, difference, self._thresholds.headroom)
 
 
-def _measure_candidate(log: MeasurementLog, candidate: Candidate, slice_s: float, thresholds: _Thresholds) -> None:
+def _measure_candidate(
+    log: MeasurementLog, candidate: TuningCandidate, slice_s: float, thresholds: _Thresholds
+) -> None:
     """A short measurement, and a longer one if the first is promising."""
     sample = log.take(candidate, slice_s / 3, "search")
     if sample is None:
@@ -195,7 +197,7 @@ def _measure_candidate(log: MeasurementLog, candidate: Candidate, slice_s: float
 
 def _finalists(
     log: MeasurementLog, space: SearchSpace, accuracy_filter: AccuracyFilter, thresholds: _Thresholds
-) -> list[Candidate]:
+) -> list[TuningCandidate]:
     """The best candidates and the simplest close to them; with a latency budget, the best at several headrooms."""
     affordable = int(log.remaining_s / (MIN_ROUNDS * MIN_SLICE_S * 2)) - 1
     most = max(2, min(MAX_FINALISTS, affordable))
@@ -210,7 +212,7 @@ def _finalists(
         )
         queues = [promising[:1], sorted(equal, key=space.complexity)[:1],
                   sorted(promising, key=space.complexity)[:2], promising]  # fmt: skip
-    found: dict[Candidate, None] = {}
+    found: dict[TuningCandidate, None] = {}
     while len(found) < most and any(queues):
         for queue in queues:
             if queue:
@@ -220,7 +222,7 @@ def _finalists(
 
 def _close_to_best(
     log: MeasurementLog, accuracy_filter: AccuracyFilter, difference: float, headroom: float
-) -> list[Candidate]:
+) -> list[TuningCandidate]:
     """Candidates of accepted precisions whose log score is less than `difference` below the best; best first.
 
     If none is within the budget, all of them, the shortest latency first.

@@ -29,7 +29,7 @@ class PrecisionOption:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class TuningCandidate:
     """One combination of settings; None leaves a setting to the device or the runtime.
 
     Attributes:
@@ -99,14 +99,14 @@ class SearchSpace:
         default: the candidate without any settings; measured first, and the reference of the reported gain.
     """
 
-    default: Candidate
+    default: TuningCandidate
     precisions: tuple[PrecisionOption, ...]
     batches: tuple[int, ...]
     streams: tuple[int | None, ...] = (None,)
     requests: tuple[int | None, ...] = (None,)
     threads: tuple[int | None, ...] = (None,)
 
-    def coarse_grid(self) -> Iterator[Candidate]:
+    def coarse_grid(self) -> Iterator[TuningCandidate]:
         """Candidates far apart: each precision, then every second batch size with default and fewest streams."""
         for precision in self.precisions:
             yield replace(self.default, precision=precision)
@@ -115,7 +115,7 @@ class SearchSpace:
         for precision, count, batch in product(self.precisions, streams, batches):
             yield replace(self.default, precision=precision, streams=count, batch=batch)
 
-    def neighbours(self, candidate: Candidate) -> Iterator[Candidate]:
+    def neighbours(self, candidate: TuningCandidate) -> Iterator[TuningCandidate]:
         """Candidates one step away along one axis; precisions have no order, hence no neighbours."""
         axes: tuple[tuple[str, tuple[int | None, ...]], ...] = (
             ("batch", self.batches), ("streams", self.streams), ("requests", self.requests), ("threads", self.threads),
@@ -126,14 +126,16 @@ class SearchSpace:
                 if 0 <= other < len(axis):
                     yield replace(candidate, **{name: axis[other]})  # type: ignore[arg-type]
 
-    def complexity(self, candidate: Candidate) -> tuple[int, ...]:
+    def complexity(self, candidate: TuningCandidate) -> tuple[int, ...]:
         """A sort key, simplest first: fewest changed settings, smallest batch, fewest requests, streams, threads."""
-        changed = sum(getattr(candidate, one.name) != getattr(self.default, one.name) for one in fields(Candidate))
+        changed = sum(
+            getattr(candidate, one.name) != getattr(self.default, one.name) for one in fields(TuningCandidate)
+        )
         axes = (self.requests.index(candidate.requests), self.streams.index(candidate.streams))
         return (changed, candidate.batch, *axes, self.threads.index(candidate.threads))
 
 
-def describe(candidate: Candidate) -> str:
+def describe(candidate: TuningCandidate) -> str:
     """`bf16, batch 8, 2 streams, 4 requests per stream`, without the settings left to the device."""
     parts = [candidate.precision.name, f"batch {candidate.batch}"]
     for number, noun in (

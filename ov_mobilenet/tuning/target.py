@@ -26,7 +26,7 @@ from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.defaults import settings_for
 from ov_mobilenet.runtime.runnable import Runnable, make_runnable
 from ov_mobilenet.runtime.stream import default_requests
-from ov_mobilenet.tuning.space import Candidate, Objective, PrecisionOption, Sample, SearchSpace
+from ov_mobilenet.tuning.space import Objective, PrecisionOption, Sample, SearchSpace, TuningCandidate
 
 PrecisionChoice = Literal["own", "any", "int8", "f32", "bf16", "f16"]
 PRECISION_CHOICES: tuple[PrecisionChoice, ...] = get_args(PrecisionChoice)
@@ -74,7 +74,7 @@ class TuningTarget:
         self._objective, self._mode, self._inputs = objective, mode, inputs
         self._hint: Hint = "latency" if objective == "latency" else "throughput"
         self._networks: dict[Path, Runnable] = {}
-        self._compiled: OrderedDict[Candidate, tuple[Inference | EndToEnd, Classifier]] = OrderedDict()
+        self._compiled: OrderedDict[TuningCandidate, tuple[Inference | EndToEnd, Classifier]] = OrderedDict()
         self._default = self._load(xml, DeviceSettings(device=device, hint=self._hint), None)
         if parse_device(device).plugin == "AUTO" and "," not in self._default.device:
             self.device = self._default.device.strip("()")
@@ -102,7 +102,7 @@ class TuningTarget:
         requests: tuple[int | None, ...] = (1,) if one_request else self._request_counts(default.requests)
         cores = usable_cpus() if kind == "CPU" else 1
         return SearchSpace(
-            default=Candidate(options[0], batch, requests=1 if one_request else None),
+            default=TuningCandidate(options[0], batch, requests=1 if one_request else None),
             precisions=options,
             batches=tuple(sorted(batches)),
             streams=(None,) if one_request else _with_default(_powers_of_2(self._max_streams(kind)), default.streams),
@@ -122,7 +122,7 @@ class TuningTarget:
             return PrecisionOption(self.xml, "f32", "f32")
         return next(self._precision_options("own"))
 
-    def settings(self, candidate: Candidate) -> DeviceSettings:
+    def settings(self, candidate: TuningCandidate) -> DeviceSettings:
         """The device settings of a candidate."""
         streams = candidate.streams or self._default_streams
         requests = candidate.requests
@@ -135,7 +135,7 @@ class TuningTarget:
             nireq=1 if self._objective == "latency" else None if requests is None else requests * streams,
         )
 
-    def measure(self, candidate: Candidate, seconds: float) -> Sample:
+    def measure(self, candidate: TuningCandidate, seconds: float) -> Sample:
         """Measure a candidate for this many seconds, after a warm-up.
 
         Raises:
@@ -162,7 +162,7 @@ class TuningTarget:
             requests=workload.requests,
         )
 
-    def _workload(self, candidate: Candidate) -> tuple[Inference | EndToEnd, Classifier]:
+    def _workload(self, candidate: TuningCandidate) -> tuple[Inference | EndToEnd, Classifier]:
         classifier = self._load(candidate.precision.xml, self.settings(candidate), candidate.batch)
         if self._mode == "end-to-end":
             return EndToEnd(classifier, self._inputs, batch=candidate.batch, requests=None), classifier

@@ -2,13 +2,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import math
 import os
 import re
 import subprocess
 import sys
-from collections import Counter
-from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
@@ -16,9 +13,9 @@ import pytest
 from benchmarking import browser as browsers
 from hypothesis import given
 from hypothesis import strategies as st
+from parsed_page import Page
 
 from ov_mobilenet.benchmarking.html import labels, plots, tables
-from ov_mobilenet.benchmarking.html.axis import make_axis
 from ov_mobilenet.benchmarking.html_report import html_report
 from ov_mobilenet.benchmarking.measurement import Histogram, Latency, Measurement, OpenLoop, Spread
 from ov_mobilenet.benchmarking.report import Load, Report, read_report
@@ -32,47 +29,6 @@ REPORT = read_report(SAMPLE)
 HOSTILE = (
     '<script>alert(1)</script>"><img src=http://example.invalid/x onerror=alert(1)>$\\frac$ \x00\x1b[31m\udcff&amp;'
 )
-
-
-class Page(HTMLParser):
-    """Tags, attributes, texts by their innermost tag, and table rows of a page."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: Counter[str] = Counter()
-        self.attributes: list[tuple[str, str]] = []
-        self.texts: list[tuple[str, str]] = []
-        self.rows: list[list[str]] = []
-        self._open = ""
-        self._in_cell = False
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag] += 1
-        self.attributes += [(name, value or "") for name, value in attrs]
-        self._open = tag
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("th", "td"):
-            self.rows[-1].append("")
-            self._in_cell = True
-
-    def handle_endtag(self, tag: str) -> None:
-        self._open = ""
-        if tag in ("th", "td"):
-            self._in_cell = False
-
-    def handle_data(self, data: str) -> None:
-        if data.strip():
-            self.texts.append((self._open, data))
-            if self._in_cell:
-                self.rows[-1][-1] += data
-
-    def headings(self) -> list[str]:
-        return [text for tag, text in self.texts if tag == "h2"]
-
-    def all_text(self) -> str:
-        return " ".join(text for _, text in self.texts)
 
 
 def many() -> Report:
@@ -254,22 +210,6 @@ def test_labels_name_only_what_differs() -> None:
     int8 = replace(REPORT.measurements[0], network=replace(REPORT.measurements[0].network, precision="INT8"))
     both = labels.label((REPORT.measurements[0], int8))
     assert [entry.label for entry in both.entries] == ["mobilenet-v2-pytorch · FP16", "mobilenet-v2-pytorch · INT8"]
-
-
-@given(
-    st.lists(st.floats(0, 1e9).filter(lambda value: value == 0 or value > 1e-6), min_size=1, max_size=9),
-    st.sampled_from([True, False, None]),
-    st.booleans(),
-)
-def test_an_axis_contains_its_values_and_at_least_one_tick(
-    values: list[float], logarithmic: bool | None, from_zero: bool
-) -> None:
-    axis = make_axis(values, 300, 20, logarithmic=logarithmic, from_zero=from_zero, margin=0.05)
-    assert all(20 <= axis.at(value) <= 300 for value in values)
-    assert 1 <= len(axis.ticks) <= 7
-    assert all(20 <= axis.at(tick) <= 300 and math.isfinite(tick) for tick in axis.ticks)
-    positions = [axis.at(value) for value in sorted(values)]
-    assert positions == sorted(positions, reverse=True)
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12))

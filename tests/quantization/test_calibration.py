@@ -50,6 +50,11 @@ def test_the_subset_depends_on_the_seed_and_not_on_the_order_of_a_shard(
     assert len(found[0]) == len(set(found[0])) == 12
 
 
+def test_a_negative_seed_is_an_error(images: list[Path], xml: Path) -> None:
+    with pytest.raises(ovm.UsageError, match="invalid seed: expected at least 0, got -1"):
+        read_subset(images, geometry_of(xml), 12, -1)
+
+
 def test_calibration_images_of_one_class_are_warned_about(
     xml: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

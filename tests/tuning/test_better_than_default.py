@@ -12,7 +12,7 @@ from fake_tuning import FakeTarget, search_space
 from ov_mobilenet.tuning.finalists import BUDGET_HEADROOM, decide
 from ov_mobilenet.tuning.notes import notes_on
 from ov_mobilenet.tuning.search import SearchResult, search
-from ov_mobilenet.tuning.space import Candidate, Goal, Sample
+from ov_mobilenet.tuning.space import Goal, Sample, TuningCandidate
 
 SPACE = search_space()
 SEEDS = range(40)
@@ -20,13 +20,13 @@ SLOW, FAST = 10.0, 4.0  # p95 in ms
 
 
 def tuned(
-    fps: Callable[[Candidate], float],
+    fps: Callable[[TuningCandidate], float],
     seed: int,
     *,
     noise: float,
     limit_s: float,
     budget_ms: float | None = None,
-    p95_ms: Callable[[Candidate], float] = lambda candidate: SLOW,
+    p95_ms: Callable[[TuningCandidate], float] = lambda candidate: SLOW,
 ) -> SearchResult:
     target = FakeTarget(fps, p95_ms, noise=noise, seed=seed)
     return search(
@@ -71,10 +71,10 @@ def test_a_real_gain_of_15_percent_is_found(noise: float, limit_s: float, budget
 def test_what_is_slower_is_chosen_only_if_the_default_exceeds_the_budget() -> None:
     """One stream is slower, but alone within the budget."""
 
-    def fps(candidate: Candidate) -> float:
+    def fps(candidate: TuningCandidate) -> float:
         return 850.0 if candidate.streams == 1 else 1000.0
 
-    def p95(candidate: Candidate) -> float:
+    def p95(candidate: TuningCandidate) -> float:
         return FAST if candidate.streams == 1 else SLOW
 
     for seed in range(10):
@@ -89,7 +89,7 @@ def test_what_is_slower_is_chosen_only_if_the_default_exceeds_the_budget() -> No
 
 def test_luck_with_the_latency_does_not_exclude_the_default() -> None:
     """Both have the same latencies but for one disturbed round of the default: that is no difference."""
-    other = Candidate(SPACE.default.precision, 2)
+    other = TuningCandidate(SPACE.default.precision, 2)
     rounds = {
         SPACE.default: [Sample(1000.0 + number, 9.0 if number else 30.0) for number in range(12)],
         other: [Sample(850.0 + number % 5 * 60, 9.0) for number in range(12)],
@@ -104,7 +104,7 @@ def test_luck_with_the_latency_does_not_exclude_the_default() -> None:
 
 
 def test_a_gain_needs_enough_rounds() -> None:
-    other = Candidate(SPACE.default.precision, 2)
+    other = TuningCandidate(SPACE.default.precision, 2)
     for count, chosen in ((1, SPACE.default), (7, SPACE.default), (8, other), (20, other)):
         rounds = {SPACE.default: [Sample(1000.0, 9.0)] * count, other: [Sample(1200.0, 9.0)] * count}
         decision = decide(Goal(), SPACE, rounds)
@@ -113,6 +113,6 @@ def test_a_gain_needs_enough_rounds() -> None:
 
 
 def test_a_last_round_that_ended_early_does_not_decide() -> None:
-    other = Candidate(SPACE.default.precision, 2)
+    other = TuningCandidate(SPACE.default.precision, 2)
     rounds = {SPACE.default: [Sample(1000.0, 9.0)] * 12, other: [Sample(1200.0, 9.0)] * 11}
     assert decide(Goal(), SPACE, rounds).chosen == other

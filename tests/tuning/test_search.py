@@ -13,13 +13,13 @@ from ov_mobilenet.tuning.accuracy_limit import AccuracyLimit
 from ov_mobilenet.tuning.finalists import compare_finalists
 from ov_mobilenet.tuning.measurement_log import MeasurementLog, Step, pareto_front
 from ov_mobilenet.tuning.search import SearchResult, search
-from ov_mobilenet.tuning.space import Candidate, Goal, PrecisionOption, Sample, SearchSpace
+from ov_mobilenet.tuning.space import Goal, PrecisionOption, Sample, SearchSpace, TuningCandidate
 
 SEEDS = range(8)
 SPACE = search_space()
 
 
-def hill(candidate: Candidate) -> float:
+def hill(candidate: TuningCandidate) -> float:
     """Throughput with its maximum at batch 8 with 2 streams, 4 requests per stream and all threads."""
     fps = 1000.0 * math.exp(-0.15 * (math.log2(candidate.batch) - 3) ** 2)
     fps *= {1: 0.8, 2: 1.15, None: 1.0}[candidate.streams]
@@ -28,7 +28,7 @@ def hill(candidate: Candidate) -> float:
     return fps * {"bf16": 1.0, "f32": 0.7, "INT8": 1.6}[candidate.precision.name]
 
 
-def queued(candidate: Candidate) -> float:
+def queued(candidate: TuningCandidate) -> float:
     """Latency that follows from throughput and the number of images in flight."""
     streams = candidate.streams or 4
     return 1.2e3 * candidate.batch * streams * (candidate.requests or 2) / hill(candidate)
@@ -55,7 +55,7 @@ def test_the_maximum_is_found(seed: int, noise: float) -> None:
     found = run(FakeTarget(hill, queued, noise=noise, seed=seed))
     assert found.decision.chosen is not None
     # With noise of 5 % neighbours cannot be distinguished reliably, but the result must be near the maximum.
-    assert hill(found.decision.chosen) >= hill(Candidate(OWN, 8, 2, 4)) * (0.999 if noise < 0.05 else 0.9)
+    assert hill(found.decision.chosen) >= hill(TuningCandidate(OWN, 8, 2, 4)) * (0.999 if noise < 0.05 else 0.9)
     assert found.decision.gain is not None
     truth = hill(found.decision.chosen) / hill(SPACE.default)
     assert found.decision.gain.ratio == pytest.approx(truth, rel=max(0.02, 2 * noise))
@@ -64,7 +64,7 @@ def test_the_maximum_is_found(seed: int, noise: float) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_machine_that_slows_down_does_not_favour_early_measurements(seed: int) -> None:
     found = run(FakeTarget(hill, queued, noise=0.01, drift=10.0, seed=seed))
-    assert found.decision.chosen == Candidate(OWN, 8, 2, 4)
+    assert found.decision.chosen == TuningCandidate(OWN, 8, 2, 4)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -74,13 +74,13 @@ def test_the_maximum_is_found_despite_periods_of_other_work(seed: int) -> None:
     target = FakeTarget(hill, queued, seed=seed, is_busy=lambda now: any(begin < now < end for begin, end in periods))
     found = run(target)
     assert found.decision.chosen is not None
-    assert hill(found.decision.chosen) > 0.95 * hill(Candidate(OWN, 8, 2, 4))
+    assert hill(found.decision.chosen) > 0.95 * hill(TuningCandidate(OWN, 8, 2, 4))
 
 
 def test_a_candidate_disturbed_in_its_first_measurement_is_measured_again() -> None:
-    measurements: dict[Candidate, int] = {}
+    measurements: dict[TuningCandidate, int] = {}
 
-    def peak(candidate: Candidate) -> float:
+    def peak(candidate: TuningCandidate) -> float:
         measurements[candidate] = measurements.get(candidate, 0) + 1
         return (2000.0 if measurements[candidate] > 1 else 500.0) if candidate.batch == 16 else 1000.0 + candidate.batch
 
@@ -91,7 +91,7 @@ def test_a_candidate_disturbed_in_its_first_measurement_is_measured_again() -> N
 def test_alternating_order_cancels_a_steady_slow_down() -> None:
     target = FakeTarget(lambda candidate: 1000.0, queued, noise=0.001, drift=60.0)
     log = MeasurementLog(target.measure, Goal(), 60.0, target.clock, lambda step: None)
-    both = [SPACE.default, Candidate(OWN, 8)]
+    both = [SPACE.default, TuningCandidate(OWN, 8)]
     for candidate in both:
         log.take(candidate, 0.5, "search")
     found = compare_finalists(log, SPACE, both[::-1], 1.0)
@@ -99,7 +99,7 @@ def test_alternating_order_cancels_a_steady_slow_down() -> None:
 
 
 def test_the_simplest_of_equal_finalists_is_chosen() -> None:
-    def flat(candidate: Candidate) -> float:
+    def flat(candidate: TuningCandidate) -> float:
         return 1000.0 if candidate.threads is None else 500.0
 
     decisions = [run(FakeTarget(flat, queued, noise=0.03, seed=seed)).decision for seed in SEEDS]
@@ -110,11 +110,11 @@ def test_the_simplest_of_equal_finalists_is_chosen() -> None:
 
 
 def test_the_simpler_of_two_equal_candidates_that_beat_the_default_is_chosen() -> None:
-    def twin(candidate: Candidate) -> float:
+    def twin(candidate: TuningCandidate) -> float:
         return 2000.0 if candidate.batch in (8, 16) else 1000.0
 
     found = [run(FakeTarget(twin, queued, noise=0.02, seed=seed)).decision for seed in SEEDS]
-    assert sum(one.chosen == Candidate(OWN, 8) for one in found) >= len(SEEDS) - 2
+    assert sum(one.chosen == TuningCandidate(OWN, 8) for one in found) >= len(SEEDS) - 2
     assert any(one.equivalent for one in found)
 
 
@@ -152,10 +152,10 @@ def test_a_latency_budget_holds_in_later_runs(budget: float, noise: float) -> No
     assert sorted(shares)[len(shares) // 2] > 0.85
 
 
-def every_setting() -> list[Candidate]:
+def every_setting() -> list[TuningCandidate]:
     one = SPACE
     return [
-        Candidate(OWN, batch, streams, requests, threads)
+        TuningCandidate(OWN, batch, streams, requests, threads)
         for batch in one.batches for streams in one.streams for requests in one.requests for threads in one.threads
     ]  # fmt: skip
 
@@ -165,7 +165,7 @@ def test_a_latency_budget_holds_on_a_machine_with_occasional_long_latencies() ->
     for seed in range(20):
         rng = random.Random(seed)
 
-        def sometimes_long(candidate: Candidate, rng: random.Random = rng) -> float:
+        def sometimes_long(candidate: TuningCandidate, rng: random.Random = rng) -> float:
             return queued(candidate) * rng.choice((1, 1, 2.5))
 
         target = FakeTarget(hill, sometimes_long, noise=0.02, seed=seed)
@@ -205,7 +205,7 @@ def test_precisions_that_lose_too_much_accuracy_are_rejected() -> None:
     free = run(FakeTarget(hill, queued), space=wide)
     assert free.decision.chosen is not None and free.decision.chosen.precision == INT8
     held = run(FakeTarget(hill, queued), space=wide, accuracy=AccuracyLimit(top1, F32, 0.01))
-    assert held.decision.chosen == Candidate(OWN, 8, 2, 4)
+    assert held.decision.chosen == TuningCandidate(OWN, 8, 2, 4)
     assert "0.0210" in held.rejected[INT8]
     assert sorted(measured, key=str) == sorted({*measured}, key=str)  # each measured once
 
@@ -233,10 +233,10 @@ def test_noise_is_measured_first_and_a_busy_machine_is_reported() -> None:
 def test_poor_candidates_are_measured_only_briefly() -> None:
     target = FakeTarget(hill, queued, noise=0.01)
     run(target)
-    times: dict[Candidate, float] = {}
+    times: dict[TuningCandidate, float] = {}
     for candidate, seconds in target.measured:
         times[candidate] = times.get(candidate, 0.0) + seconds
-    assert times[Candidate(OWN, 1, 1)] < times[Candidate(OWN, 8, 2)]
+    assert times[TuningCandidate(OWN, 1, 1)] < times[TuningCandidate(OWN, 8, 2)]
 
 
 def test_pareto_front() -> None:

@@ -18,7 +18,7 @@ from PIL import Image
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.tuning.space import Candidate, Objective
+from ov_mobilenet.tuning.space import Objective, TuningCandidate
 from ov_mobilenet.tuning.target import TuningTarget
 from ov_mobilenet.zoo.geometry import parse_geometry
 
@@ -68,7 +68,7 @@ def test_a_candidate_becomes_device_settings(small_ir: Path) -> None:
     space = found.search_space()
     start = found.settings(space.default)
     assert (start.device, start.hint, start.streams, start.nireq) == ("CPU", "throughput", None, None)
-    made = found.settings(Candidate(space.default.precision, 8, streams=1, requests=4, threads=1))
+    made = found.settings(TuningCandidate(space.default.precision, 8, streams=1, requests=4, threads=1))
     assert (made.hint, made.streams, made.nireq, made.threads) == (None, 1, 4, 1)
 
 

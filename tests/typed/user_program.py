@@ -63,6 +63,17 @@ def classify(xml: Path, frame: NDArray[np.uint8]) -> list[str]:
     return labels
 
 
+def diagnose(network: Path, images: Path) -> str | None:
+    """Tell the normalisation of a network; returns the name of the best candidate if it is certain."""
+    given = ovm.Normalisation(mean=(120.0, 115.0, 100.0), scale=(60.0,), reverse_input_channels=True)
+    found: ovm.Diagnosis = ovm.diagnose(network, [images], limit=50, geometry="resize 256, crop 224", given=given)
+    best: ovm.Candidate = found.best
+    shares: list[float] = [row.share for row in found.candidates]
+    rows: tuple[ovm.RankedCandidate, ...] = found.candidates
+    print(rows[0].score, shares, best.normalisation.mean, found.to_dict()["verdict"])
+    return best.name if found.verdict == "sure" and not found.is_wrong else None
+
+
 def measure(xml: Path, dataset: Path) -> float:
     """Measure accuracy and speed and search the best settings; returns images per second."""
     accuracy: ovm.AccuracyReport = ovm.measure_accuracy(xml, dataset, annotations=dataset / "val.txt", device="CPU")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ov_mobilenet.benchmarking.html.formatting import NONE, figure
 from ov_mobilenet.benchmarking.measurement import Measurement
 from ov_mobilenet.benchmarking.tables import shared_titles
+from ov_mobilenet.html.formatting import NONE, figure
 
 # The values of these settings are numbers, or yes and no, so a label contains the name of the setting too.
 _NAMED_IN_LABELS = ("rate", "streams", "threads", "pinning", "requests", "batch", "properties")

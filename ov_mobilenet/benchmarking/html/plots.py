@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ov_mobilenet.benchmarking.html.axis import Axis, make_axis
-from ov_mobilenet.benchmarking.html.formatting import figure
 from ov_mobilenet.benchmarking.html.labels import Entries, Entry
 from ov_mobilenet.benchmarking.measurement import Measurement
 from ov_mobilenet.benchmarking.report import BaselineComparison
+from ov_mobilenet.html.axis import Axis, make_axis
+from ov_mobilenet.html.formatting import figure
 
 # Around (0, 0); each about as large as the others.
 SHAPES = (

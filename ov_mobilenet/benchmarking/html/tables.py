@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ov_mobilenet.benchmarking.html.formatting import NONE, count, figure, percent
 from ov_mobilenet.benchmarking.html.labels import Entries, Entry
 from ov_mobilenet.benchmarking.report import MachineFacts, Report
+from ov_mobilenet.html.formatting import NONE, count, figure, percent
 
 
 @dataclass(frozen=True)

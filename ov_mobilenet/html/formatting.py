@@ -1,4 +1,4 @@
-"""Numbers as the HTML report writes them."""
+"""Numbers as the HTML reports write them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,101 @@
+"""What the images decided, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ov_mobilenet.conversion.naming_schemes import NamingScheme
+from ov_mobilenet.conversion.presets import PRESETS
+from ov_mobilenet.diagnosis.candidates import Candidate
+from ov_mobilenet.diagnosis.diagnosis import Diagnosis
+from ov_mobilenet.diagnosis.evidence import EvidenceKind
+from ov_mobilenet.diagnosis.ranking import RankedCandidate
+
+_EVIDENCE: dict[EvidenceKind, str] = {
+    "batch_norm": "batch-norm statistics",
+    "mutual_information": "mutual information",
+}
+
+
+def for_normalisation(diagnosis: Diagnosis, chosen: Candidate) -> str:
+    """Why this normalisation, such as `mutual information 4.301 against 4.164 of tensorflow, sure with 100 images`."""
+    rival = _rival(diagnosis, lambda one: one.name != chosen.name)
+    against = f" against {_score(diagnosis, rival)} of {rival.candidate.name}" if rival is not None else ""
+    return f"{_evidence(diagnosis, chosen)}{against}, sure with {diagnosis.images} images"
+
+
+def for_order(diagnosis: Diagnosis, chosen: Candidate) -> str:
+    """Why this channel order, such as `batch-norm statistics 0.003 against 0.031`."""
+    rival = _rival(diagnosis, lambda one: one.channel_order != chosen.channel_order)
+    if rival is None:
+        return _evidence(diagnosis, chosen)
+    of = f" of {name(rival.candidate)}" if rival.candidate.name != chosen.name else ""
+    return f"{_evidence(diagnosis, chosen)} against {_score(diagnosis, rival)}{of}"
+
+
+def undecided(diagnosis: Diagnosis) -> tuple[str, str]:
+    """What images that are not sure showed, as a part of a sentence, and what to do, as a sentence."""
+    share = diagnosis.candidates[0].share
+    verdict = {"likely": "likely, not sure"}.get(diagnosis.verdict, diagnosis.verdict)
+    shown = f"{diagnosis.images} images show {name(diagnosis.best)}, best in {share:.0%} of the resamples: {verdict}"
+    needed = diagnosis.images_needed
+    enough = f"About {needed} images would be enough. " if needed is not None else ""
+    return shown, f"{enough}To insist on what the images show: {options(diagnosis.best)}"
+
+
+def contradiction(diagnosis: Diagnosis, possible: RankedCandidate, in_file: str | None) -> str:
+    """The images are sure of another candidate than what is certain.
+
+    Args:
+        possible: the best candidate that agrees with what is certain.
+        in_file: why it is certain, if the network's file tells it; None if the user says it.
+    """
+    best = diagnosis.best
+    shown = (
+        f"{diagnosis.images} images are sure of {name(best)}: {_evidence(diagnosis, best)} against "
+        f"{_score(diagnosis, possible)} of {name(possible.candidate)}"
+    )
+    if in_file is not None:
+        return f"the images contradict the network, which takes 0..255 ({in_file}): {shown}"
+    return f"the images contradict the given normalisation or channel order: {shown}. Try {options(best)}"
+
+
+def against_names(diagnosis: Diagnosis, chosen: Candidate, scheme: NamingScheme) -> str:
+    """The images are sure of another candidate than the names suggest."""
+    return (
+        f"the images contradict the names: {scheme.evidence} suggest {scheme.preset} RGB, but {diagnosis.images} "
+        f"images are sure of {name(chosen)}, which is used; --preset {scheme.preset} insists on the names"
+    )
+
+
+def options(candidate: Candidate) -> str:
+    """The options of `convert --source` for a candidate."""
+    if candidate.name in PRESETS and candidate.channel_order == "RGB":
+        return f"--preset {candidate.name}"
+    given = [
+        f"--{option}-values {','.join(f'{value:g}' for value in values)}"
+        for option, values in (("mean", candidate.mean), ("scale", candidate.scale))
+        if values
+    ]
+    order = "--reverse-input-channels" if candidate.channel_order == "RGB" else "--no-reverse-input-channels"
+    return " ".join([*(given or ["--assume none"]), order])
+
+
+def name(candidate: Candidate) -> str:
+    """Such as `tensorflow RGB`."""
+    return f"{candidate.name} {candidate.channel_order}"
+
+
+def _rival(diagnosis: Diagnosis, differs: Callable[[Candidate], bool]) -> RankedCandidate | None:
+    """The best of the candidates that differ and can be told apart."""
+    return next((row for row in diagnosis.candidates if not row.same_as_best and differs(row.candidate)), None)
+
+
+def _evidence(diagnosis: Diagnosis, chosen: Candidate) -> str:
+    row = next(row for row in diagnosis.candidates if row.candidate == chosen)
+    return f"{_EVIDENCE[diagnosis.evidence]} {_score(diagnosis, row)}"
+
+
+def _score(diagnosis: Diagnosis, row: RankedCandidate) -> str:
+    # The score of batch-norm statistics is a negative divergence.
+    return f"{-row.score if diagnosis.evidence == 'batch_norm' else row.score:.3f}"
