@@ -95,7 +95,7 @@ def test_unreadable_images_are_skipped_and_too_few_are_an_error(
     assert "only 20 calibration images" in caplog.text
     with pytest.raises(ImageError, match="3 of 4"):
         ovm.quantize(xml, [*images[:3], broken])
-    with pytest.raises(UsageError, match="no calibration images"):
+    with pytest.raises(UsageError, match="no images: expected images"):
         ovm.quantize(xml, [])
     with pytest.raises(UsageError, match="unknown option: expected config_dirs, .*got preset"):
         ovm.quantize(xml, images, tmp_path / "other.xml", preset="mixed")  # type: ignore[call-arg]
