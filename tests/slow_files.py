@@ -44,6 +44,7 @@ SLOW_FILES = (
     "demos/test_edge_demo.py",
     "demos/test_overlay.py",
     "demos/test_quickstart.py",
+    "diagnosis/test_normalisation_warnings.py",
     "diagnosis/test_report_in_browser.py",
     "downloads/test_archive.py",
     "diagnosis/test_deciding_images.py",

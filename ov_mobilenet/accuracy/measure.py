@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +33,8 @@ from ov_mobilenet.accuracy.report import AccuracyReport
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.downloads.cache import digest
 from ov_mobilenet.errors import DatasetError, UsageError
+from ov_mobilenet.inputs.image_subset import read_frame
+from ov_mobilenet.ir.files import OpenedIr
 from ov_mobilenet.load import RunOptions, split_options
 from ov_mobilenet.resolve import Lookup, check_option_names, open_model
 from ov_mobilenet.runtime.items import Item
@@ -112,12 +114,14 @@ def measure_accuracy(
     _check_predictions(predictions, resume=resume, overwrite=overwrite)
     stored = None if reference is None or reference == PUBLISHED else read_reference(Path(reference))
     ir = open_model(model, lookup)
+    unchanged = OpenedIr(ir.xml, ir.network.clone(), ir.record)  # `make_runnable` changes the network
     expected = stored or _published(model, ir.record, lookup, required=reference == PUBLISHED)
     classifier = compile_for_accuracy(make_runnable(ir, geometry=geometry, labels=labels), chosen)
     classes = class_mapping(classifier)
     found = read_dataset(Path(dataset), classes, None if annotations is None else Path(annotations))
     used = subset.of(found)
     counter, failures = AccuracyCounter(), []
+    classified: list[LabelledImage] = []
     run = _run_digest(ir.xml, classifier)
     file = (
         nullcontext()
@@ -132,6 +136,7 @@ def measure_accuracy(
                 failures.append(Failure(image.name, answer.error))
                 on_failure(answer)
             else:
+                classified.append(image)
                 counter.add(truth, [prediction.class_id for prediction in answer])
                 if writer is not None and image.name not in known:
                     writer.write(image.name, truth, answer)
@@ -166,7 +171,7 @@ def measure_accuracy(
         per_class=counter.per_class(classes),
         worst_classes=counter.confusions(classes),
         failures=tuple(failures),
-        warnings=counter.warnings(classes),
+        warnings=counter.warnings(classes) + _diagnosed(unchanged, classifier, classified, str(model), found.folder),
         versions=versions(),
     )
 
@@ -216,6 +221,31 @@ def _classify(
     results = classifier.stream(items, top_k=TOP_K)
     for image, result in zip(remaining, results, strict=True):
         yield image, result if isinstance(result, Failure) else result.predictions
+
+
+def _diagnosed(
+    ir: OpenedIr, classifier: Classifier, images: Iterable[LabelledImage], model: str, folder: Path
+) -> tuple[str, ...]:
+    """Warn if a normalisation other than the baked one is better on a few of the images; see `diagnosis.check`."""
+    import numpy as np
+
+    from ov_mobilenet.diagnosis.check import CHECKED_IMAGES, can_be_checked, draw, normalisation_warnings
+
+    if classifier.geometry is None or not can_be_checked(ir, has_labels=True):
+        return ()
+    by_name = sorted(images, key=lambda image: image.name)  # resumed measurements have another order
+    drawn = [by_name[index] for index in draw(len(by_name))]
+    if len(drawn) < CHECKED_IMAGES:
+        return ()
+    frames = [read_frame(Item(image.source, image.name), classifier.geometry) for image in drawn]
+    readable = [frame for frame in frames if not isinstance(frame, Failure)]
+    if len(readable) < len(drawn):  # an image was deleted or changed since it was classified
+        return ()
+    classes = class_mapping(classifier)
+    truths = np.array([classes.to_network(image.index) for image in drawn])
+    return normalisation_warnings(
+        ir, np.stack(readable), model=model, images=folder, truths=truths, geometry=classifier.geometry
+    )
 
 
 def _run_digest(xml: Path, classifier: Classifier) -> str:

@@ -34,7 +34,8 @@ class AccuracyReport(Struct, frozen=True, kw_only=True):
         reference_top1: published top-1, or that of the reference file; None where there is none.
         reference_top5: published top-5, or that of the reference file; None where there is none.
         per_class: accuracy of each class that has images.
-        warnings: signs that the network is fed wrongly or its labels are wrong, as sentences; see `sanity`.
+        warnings: signs that the network is fed wrongly or its labels are wrong, as sentences; see `sanity` and
+            `diagnosis.check`.
         worst_classes: all classes with wrong predictions, lowest top-1 first, and the classes predicted instead.
     """
 

@@ -73,6 +73,9 @@ def accuracy_command(
     start at 0 and do not count a background class, even if the network has one. Intervals are Wilson's 95 % confidence
     intervals.
 
+    With 20 images or more, a warning is printed if another normalisation or channel order than the one in the model is
+    significantly better on 20 of them (see diagnose).
+
     An image that cannot be read is reported, the remaining images are measured, and the exit code is 1.
 
     \b

@@ -11,19 +11,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RECOMMENDED_IMAGES = 50
-# The mean confidences of a network in both channel orders differ by less than this if it is insensitive to the order.
-CONFIDENCE_MARGIN = 0.05
 
 
-def calibration_warnings(
-    sources: Sequence[str], answers: NDArray[np.float32], swapped: NDArray[np.float32]
-) -> list[str]:
+def calibration_warnings(sources: Sequence[str], answers: NDArray[np.float32]) -> list[str]:
     """Return warnings about images that calibrate poorly.
 
     Args:
         sources: the source of each image.
         answers: the float model's probabilities, (N, classes).
-        swapped: the same with red and blue of the images exchanged.
     """
     warnings = []
     if len(sources) < RECOMMENDED_IMAGES:
@@ -41,13 +36,6 @@ def calibration_warnings(
         warnings.append(
             f"all calibration images are in one of several folders ({next(iter(folders)).name}): if it holds a single "
             "class, activation ranges of other classes are not covered"
-        )
-    confidence, swapped_confidence = float(answers.max(1).mean()), float(swapped.max(1).mean())
-    if swapped_confidence > confidence + CONFIDENCE_MARGIN:
-        warnings.append(
-            "the model is more confident with red and blue exchanged "
-            f"({swapped_confidence:.2f} against {confidence:.2f}): check the channel order of the images and of the "
-            "model (--reverse_input_channels)"
         )
     return warnings
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,7 @@ from ov_mobilenet.accuracy.protocol import OnProgress, ignore_progress
 from ov_mobilenet.accuracy.sanity import image_spread, labelled_warnings, unlabelled_warnings
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.conversion.converter import IrModel
+from ov_mobilenet.diagnosis.check import CHECKED_IMAGES, draw, normalisation_warnings
 from ov_mobilenet.errors import UsageError, VerificationError
 from ov_mobilenet.inputs.image_subset import PreparedImages, read_subset
 from ov_mobilenet.ir.files import OpenedIr
@@ -72,7 +73,7 @@ class Quantized:
         accuracy: top-1 before and after, agreement and number of images, see `Int8Accuracy`; None without a dataset.
         report: the accuracy as JSON, `NAME.accuracy.json` beside the IR; None without a dataset.
         warnings: signs that the float model is fed wrongly or its labels are wrong, as sentences; see
-            `accuracy.sanity`.
+            `accuracy.sanity` and `diagnosis.check`.
         bytes_ratio: size of the `.bin` divided by that of the float IR.
     """
 
@@ -140,13 +141,14 @@ def quantize(
     if images.failures:
         log.warning("%d calibration images could not be read and were skipped", len(images.failures))
     float_classifier = compile_on_cpu(ir)
-    answers = [float_classifier.probabilities(pixels) for pixels in (images.pixels, images.pixels[..., ::-1].copy())]
-    for warning in calibration_warnings(images.sources, *answers):
+    answers = float_classifier.probabilities(images.pixels)
+    for warning in calibration_warnings(images.sources, answers):
         log.warning("%s: %s", ir.xml, warning)
-    warnings = unlabelled_warnings(answers[0], image_spread(images.pixels[:, ::8, ::8]))
+    warnings = unlabelled_warnings(answers, image_spread(images.pixels[:, ::8, ::8]))
     validation = None if dataset is None else read_validation(dataset, float_classifier, geometry)
     if validation is not None:
         warnings += labelled_warnings(validation.labels, validation.float_top1, float_classifier.classes)
+    warnings += _normalisation_warnings(ir, str(model), images, calibration, validation, dataset)
     fast = bool(settings.fast_bias_correction)  # programs written for 0.1 may pass its default, None
     request = nncf_backend.QuantisationRequest(ir.network, record, images.pixels, scheme, fast)
     int8, accuracy, put_back = _quantise(request, validation, settings.max_drop, ir)
@@ -197,6 +199,25 @@ def _quantise(
 
 def _measure(int8: Int8Network, record: IrRecord, validation: ValidationSet, xml: Path) -> Int8Accuracy:
     return validation.measure(compile_on_cpu(OpenedIr(xml, int8.network, record)))
+
+
+def _normalisation_warnings(
+    ir: OpenedIr,
+    model: str,
+    images: PreparedImages,
+    calibration: str | Path | Iterable[str | Path],
+    validation: ValidationSet | None,
+    dataset: Path | None,
+) -> tuple[str, ...]:
+    """Warn if a normalisation other than the baked one is better; on labelled images if there are enough."""
+    if validation is not None and dataset is not None and len(validation.labels) >= CHECKED_IMAGES:
+        drawn = draw(len(validation.labels))
+        pixels, truths = validation.images.pixels[drawn], validation.labels[drawn]
+        return normalisation_warnings(ir, pixels, model=model, images=dataset, truths=truths)
+    inputs = [calibration] if isinstance(calibration, str | Path) else calibration
+    folders = [one for one in inputs if Path(one).is_dir()] if isinstance(inputs, Sequence) else []
+    folder = folders[0] if len(folders) == 1 else "DIR"
+    return normalisation_warnings(ir, images.pixels[draw(len(images.pixels))], model=model, images=folder)
 
 
 def _default_target(model: str | Path, xml: Path, output_dir: Path | None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,21 @@ def test_irs_agree_with_their_source_networks(shared: Path) -> None:
     assert (ours.agreement, other.max_difference) == (1.0, None)
     assert ours.max_difference is not None
     assert ours.max_difference < 3e-5
+
+
+@pytest.mark.parametrize(
+    ("mean", "scale", "is_rgb"),
+    [("127.5,127.5,127.5", "127.5", True), ("0,0,0", "255", False), ("0,0,0", "1", True), ("0,0,0", "1", False)],
+)
+def test_a_wrong_normalisation_is_warned_about(
+    mean: str, scale: str, is_rgb: bool, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(shared / "zoo" / "mobilenet-v1-0.25-128-tf2017", tmp_path / "v1")
+    yml = tmp_path / "v1" / "model.yml"
+    text = yml.read_text("utf-8").replace("[127.5,127.5,127.5]", f"[{mean}]").replace("[127.5]", f"[{scale}]")
+    yml.write_text(text if is_rgb else text.replace("  - --reverse_input_channels\n", ""), "utf-8")
+    dataset = shared / "imagenet200"
+    assert main(["accuracy", str(yml), "--dataset", str(dataset), "--format", "json", "--offline"]) == 0
+    warnings = [text for text in json.loads(capsys.readouterr().out)["warnings"] if "that is baked" in text]
+    assert len(warnings) == (mean == "0,0,0")  # the zoo's description has the right values
+    assert all(" tensorflow RGB is better on 20 of the images" in text for text in warnings)
