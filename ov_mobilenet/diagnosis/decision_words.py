@@ -35,12 +35,15 @@ def for_order(diagnosis: Diagnosis, chosen: Candidate) -> str:
 
 def undecided(diagnosis: Diagnosis) -> tuple[str, str]:
     """What images that are not sure showed, as a part of a sentence, and what to do, as a sentence."""
+    insist = f"To insist on what the images show: {options(diagnosis.best)}"
+    if diagnosis.note is not None:
+        return f"{diagnosis.images} images do not decide: {diagnosis.note}", insist
     share = diagnosis.candidates[0].share
     verdict = {"likely": "likely, not sure"}.get(diagnosis.verdict, diagnosis.verdict)
     shown = f"{diagnosis.images} images show {name(diagnosis.best)}, best in {share:.0%} of the resamples: {verdict}"
     needed = diagnosis.images_needed
     enough = f"About {needed} images would be enough. " if needed is not None else ""
-    return shown, f"{enough}To insist on what the images show: {options(diagnosis.best)}"
+    return shown, f"{enough}{insist}"
 
 
 def contradiction(diagnosis: Diagnosis, possible: RankedCandidate, in_file: str | None) -> str:

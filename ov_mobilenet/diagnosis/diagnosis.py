@@ -31,6 +31,8 @@ class Diagnosis:
         baked: the normalisation that is baked into an IR, as far as it is known; None for a source network.
         is_wrong: whether the best candidate is better than what is baked, beyond doubt. For an IR without a known
             normalisation, raw BGR pixels count as baked.
+        note: why the verdict is `undecided` whatever the shares are, such as too few classes or images too much alike;
+            None without such a reason.
     """
 
     model: str
@@ -44,6 +46,7 @@ class Diagnosis:
     images_needed: int | None
     baked: Candidate | None
     is_wrong: bool
+    note: str | None = None
 
     @property
     def best(self) -> Candidate:
@@ -74,6 +77,7 @@ class Diagnosis:
             "verdict": self.verdict,
             "images_needed": self.images_needed,
             "is_wrong": self.is_wrong,
+            "note": self.note,
         }
 
 

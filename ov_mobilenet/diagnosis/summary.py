@@ -120,6 +120,8 @@ def best_in_words(found: Diagnosis) -> str:
 
 def verdict_in_words(found: Diagnosis) -> str:
     """How sure it is, and which other candidates are possible if it is not."""
+    if found.note is not None:
+        return f"undecided: {found.note}"
     others = [row.candidate for row in found.candidates if row.share >= POSSIBLE and not row.same_as_best]
     text = _VERDICTS[found.verdict]
     if found.verdict == "sure" or not others:
@@ -141,7 +143,7 @@ def baked_in_words(found: Diagnosis) -> str:
 def advice(found: Diagnosis) -> list[Advice]:
     """What to do after a diagnosis, at most two sentences."""
     lines = []
-    if found.verdict != "sure":
+    if found.verdict != "sure" and found.note is None:
         needed = found.images_needed
         lines.append(
             Advice("More images, or more varied ones, may be needed to be sure.")
