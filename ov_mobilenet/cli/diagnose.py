@@ -104,12 +104,14 @@ def _cells(row: RankedCandidate) -> tuple[str, ...]:
 
 def _advice(result: Diagnosis) -> list[str]:
     lines = []
+    if result.is_ir and result.baked is None:
+        lines.append("What the graph does with its input is not known: raw BGR pixels 0..255 count as baked.")
     if result.verdict != "sure":
         needed = f"; about {result.images_needed} would be enough" if result.images_needed is not None else ""
         lines.append(f"More images are needed to be sure{needed}.")
     if result.is_wrong:
-        lines.append(f"What is baked is wrong. Convert the source network again with: {_flags(result.best)}")
-    elif result.model.endswith(".xml"):
+        lines.append(f"What is baked is wrong. Convert the source network again:\n  {result.command}")
+    elif result.is_ir:
         lines.append("No candidate is significantly better than what is baked.")
     elif result.verdict != "undecided":
         lines.append(f"Convert it with: {_flags(result.best)}")

@@ -10,11 +10,12 @@ import numpy as np
 
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.diagnosis.candidates import Candidate, candidate_of, candidates_with
+from ov_mobilenet.diagnosis.conversion_command import conversion_command
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
 from ov_mobilenet.diagnosis.evidence import Answers, Evidence, EvidenceKind, LayerStatistics
 from ov_mobilenet.diagnosis.ir_network import network_of_ir
 from ov_mobilenet.diagnosis.network import NetworkUnderTest
-from ov_mobilenet.diagnosis.ranking import Ranking, rank
+from ov_mobilenet.diagnosis.ranking import SURE, Ranking, rank
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.inputs.image_subset import MIN_IMAGES, OnProgress, PreparedImages, read_subset
 from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.zoo.normalisation import Normalisation
 
 DEFAULT_IMAGES = 100
+_SAME_SCORE = 1e-4  # nats; float32 alone differs by 1e-6
 
 
 @checked
@@ -88,14 +90,39 @@ def diagnose_network(
     Raises:
         UsageError: the network has neither classes nor batch-norm statistics.
     """
+    readings = (network, *network.other_readings)
+    results = []
+    for number, reading in enumerate(readings):
+
+        def count(done: int, total: int, before: int = number) -> None:
+            if on_progress is not None:
+                on_progress(before * total + done, len(readings) * total)
+
+        results.append(_diagnose_reading(name, reading, images, given, seed, count))
+    # What is baked gives the same answers in each reading, so their scores are comparable; the first of equal ones.
+    best = max(result.candidates[0].score for result in results)
+    return next(result for result in results if result.candidates[0].score >= best - _SAME_SCORE)
+
+
+def _diagnose_reading(
+    name: str,
+    network: NetworkUnderTest,
+    images: PreparedImages,
+    given: Normalisation | None,
+    seed: int,
+    on_progress: OnProgress,
+) -> Diagnosis:
     raw = Candidate(name="0..255", channel_order="BGR")
     baked = network.baked or (raw if network.is_ir else None)
     candidates = candidates_with(candidate_of(given, "given") if given is not None else None, baked)
     evidence, ranking = _strongest(network, candidates, images.pixels, baked, seed, on_progress)
+    is_wrong = ranking.better_than_baked is not None and ranking.better_than_baked >= SURE
+    best = ranking.candidates[0].candidate
     return Diagnosis(
         model=name, images=len(images.pixels), failures=images.failures, evidence=evidence,
         candidates=ranking.candidates, verdict=ranking.verdict, images_needed=ranking.images_needed,
-        baked=network.baked, is_wrong=ranking.better_than_baked is not None and ranking.better_than_baked >= 0.95,
+        baked=network.baked, is_wrong=is_wrong, is_ir=network.is_ir,
+        command=conversion_command(network.origin, best) if is_wrong else None,
     )  # fmt: skip
 
 

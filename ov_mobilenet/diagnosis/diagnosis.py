@@ -27,6 +27,9 @@ class Diagnosis:
         baked: the normalisation that is baked into an IR, as far as it is known; None for a source network.
         is_wrong: whether the best candidate is better than what is baked, beyond doubt. For an IR without a known
             normalisation, raw BGR pixels count as baked.
+        is_ir: whether the model is an IR; `baked` is None if what is in its graph is not known.
+        command: the command that converts the source network again, with the best candidate, if `is_wrong`. Where the
+            IR does not tell them, it has NETWORK and NAME for the source network and the name.
     """
 
     model: str
@@ -38,6 +41,8 @@ class Diagnosis:
     images_needed: int | None
     baked: Candidate | None
     is_wrong: bool
+    is_ir: bool = False
+    command: str | None = None
 
     @property
     def best(self) -> Candidate:
@@ -66,6 +71,7 @@ class Diagnosis:
             "verdict": self.verdict,
             "images_needed": self.images_needed,
             "is_wrong": self.is_wrong,
+            "command": self.command,
         }
 
 
