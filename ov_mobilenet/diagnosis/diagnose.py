@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.zoo.normalisation import Normalisation
 
 DEFAULT_IMAGES = 100
-_SAME_SCORE = 1e-4  # nats; float32 alone differs by 1e-6
+_SAME_SCORE = 5e-3  # nats; readings whose scales are practically the same differ by 2e-3
 
 
 @checked

@@ -146,7 +146,7 @@ def _remove_limits(model: ov.Model, end: ov.Node | None) -> ov.Output | None:
     for node in nodes:
         kind = node.get_type_name()
         replacement: ov.Output | None = None
-        if kind == "Convert" and end is not None and _constant(node.input_value(0)) is None:
+        if kind == "Convert" and node.get_output_element_type(0) in (ov.Type.u8, ov.Type.i8):
             replacement = ops.convert(node.input_value(0), "f32").output(0)
         elif kind == "FakeQuantize" and _constant(node.input_value(0)) is None:
             value, low, high, new_low, new_high = node.input_values()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from ov_mobilenet.diagnosis.baked import readings
@@ -36,13 +37,11 @@ class _Runnable:
     Attributes:
         layout: layout of its input.
         to_network: what to make of pixels before they are fed.
-        is_split: whether the part before the first convolution was removed.
     """
 
     network: ov.Model
     layout: str
     to_network: Callable[[Values], Values]
-    is_split: bool
 
 
 def network_of_ir(ir: OpenedIr, geometry: Geometry | None = None) -> NetworkUnderTest:
@@ -75,7 +74,7 @@ def network_of_ir(ir: OpenedIr, geometry: Geometry | None = None) -> NetworkUnde
     known = _recorded(ir)
     baked: tuple[Candidate, ...] = (known,) if known is not None else readings(split) if split is not None else ()
     if split is not None and baked:
-        run = _Runnable(split.rest, "NCHW", split.to_rest.apply, True)
+        run = _Runnable(split.rest, "NCHW", split.to_rest.apply)
     elif record is not None and record.geometry_baked:
         raise UsageError(
             "the crop and the resize in the graph of the IR hide its normalisation", where=ir.xml,
@@ -83,7 +82,7 @@ def network_of_ir(ir: OpenedIr, geometry: Geometry | None = None) -> NetworkUnde
         )  # fmt: skip
     else:
         _take_floats(network)
-        run = _Runnable(network, layout, lambda pixels: pixels, False)
+        run = _Runnable(network, layout, lambda pixels: pixels)
     recorded = record.geometry if record is not None else None
     height, width = _size(run, geometry or recorded, ir)
     if geometry is not None:
@@ -93,7 +92,9 @@ def network_of_ir(ir: OpenedIr, geometry: Geometry | None = None) -> NetworkUnde
 
     def of_reading(reading: Candidate | None) -> NetworkUnderTest:
         def answers(values: Values) -> NDArray[np.float32]:
-            return infer(run.to_network(_undone(reading, values, rgb_input)))[0]
+            found = infer(run.to_network(_undone(reading, values, rgb_input)))[0]
+            # Values for which the graph has no result tell nothing.
+            return np.where(np.isfinite(found).all(1, keepdims=True), found, np.float32(1 / found.shape[1]))
 
         return NetworkUnderTest(
             ir.xml,
@@ -126,7 +127,10 @@ def _finished(ir: OpenedIr) -> tuple[ov.Model, OutputKind, str]:
 def _recorded(ir: OpenedIr) -> Candidate | None:
     """The normalisation in a record, ours or the Model Optimizer's; None without a record that can be read."""
     if ir.record is not None:
-        return candidate_of(ir.record.normalisation, "baked")
+        documented = ir.record.normalisation
+        # The reversal in a record is relative to the frames, that of a candidate to BGR.
+        reverse = documented.reverse_input_channels != (ir.record.channel_order == "RGB")
+        return candidate_of(msgspec.structs.replace(documented, reverse_input_channels=reverse), "baked")
     made = read_mo_record(ir.network)
     try:
         return candidate_of(made.normalisation(), "baked") if made is not None else None
