@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bakes_by_hand import named, with_pre_post_processor
+from PIL import Image
 from signs import held_out, network_images
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
+from ov_mobilenet.cli.main import main
 from ov_mobilenet.diagnosis.candidates import named_candidates
 from ov_mobilenet.diagnosis.diagnose import diagnose_network
 from ov_mobilenet.diagnosis.evidence import Answers
@@ -98,3 +101,28 @@ def test_a_real_network_by_hand(
     assert found.is_wrong != is_right
     assert (found.best.name, found.best.channel_order) == ("tensorflow", "RGB")
     assert found.baked is not None and (found.baked.name, found.baked.channel_order) == (bake, order)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [(["--preset", "tensorflow"], 0), (["--mean-values", "0", "--scale-values", "255", "--reverse-input-channels"], 3)],
+)
+def test_an_int8_ir(options: list[str], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Calibrated with a wrong normalisation, it would limit the values inside to those of the wrong one."""
+    pytest.importorskip("nncf")
+    for images, seed in (("calibration", 7), ("images", 2)):
+        (tmp_path / images).mkdir()
+        for number, (frame, _) in enumerate(held_out(seed, 60)):
+            Image.fromarray(frame[..., ::-1]).save(tmp_path / images / f"{number:02}.png")
+    network = ovm.find_config(SAMPLE).folder / "road-signs.onnx"
+    source = ["convert", "--source", str(network), "--name", "mine", "--geometry", "crop 0.875, resize 128"]
+    assert main([*source, *options, "-o", str(tmp_path), "-q"]) == 0
+    folder = tmp_path / "public" / "mine"
+    float_ir = str(folder / "FP16" / "mine.xml")
+    assert main(["quantize", float_ir, "--calibration", str(tmp_path / "calibration"), "-o", str(tmp_path), "-q"]) == 0
+    capsys.readouterr()
+    xml = str(folder / "FP16-INT8" / "mine.xml")
+    assert main(["diagnose", xml, "--images", str(tmp_path / "images"), "--format", "json", "-q"]) == code
+    best = json.loads(capsys.readouterr().out)["best"]
+    assert (best["normalisation"], best["channel_order"]) == ("tensorflow", "RGB")
