@@ -37,10 +37,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ov_mobilenet.diagnosis.candidates import NAMED, RAW_PIXELS, Candidate, candidates_with
+from ov_mobilenet.diagnosis.conversion_command import conversion_options
 from ov_mobilenet.diagnosis.evidence import RESAMPLES, Answers, bootstrap_weights, equal_weights
 from ov_mobilenet.diagnosis.ir_network import network_of_ir
 from ov_mobilenet.diagnosis.ranking import is_same_input
-from ov_mobilenet.diagnosis.summary import candidate_name, conversion_options
+from ov_mobilenet.diagnosis.summary import candidate_name
 from ov_mobilenet.errors import OvMobilenetError
 from ov_mobilenet.ir.files import OpenedIr
 
@@ -131,7 +132,7 @@ def normalisation_warnings(
         return ()
     try:
         network = network_of_ir(OpenedIr(ir.xml, ir.network.clone(), ir.record), geometry)
-        if network.output_kind != "classes":
+        if network.output_kind != "classes" or network.other_readings:
             return ()
         baked, *others = _distinct(candidates_with(network.baked), network.baked or RAW_PIXELS, frames)
         now, *trials = (try_candidate(one, network.answers(one.apply(frames)), truths) for one in (baked, *others))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ov_mobilenet.conversion.naming_schemes import NamingScheme
-from ov_mobilenet.conversion.presets import PRESETS
 from ov_mobilenet.diagnosis.candidates import Candidate
+from ov_mobilenet.diagnosis.conversion_command import conversion_options
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
 from ov_mobilenet.diagnosis.evidence import EvidenceKind
 from ov_mobilenet.diagnosis.ranking import RankedCandidate
+from ov_mobilenet.diagnosis.summary import candidate_name
 
 _EVIDENCE: dict[EvidenceKind, str] = {
     "batch_norm": "batch-norm statistics",
@@ -29,18 +30,19 @@ def for_order(diagnosis: Diagnosis, chosen: Candidate) -> str:
     rival = _rival(diagnosis, lambda one: one.channel_order != chosen.channel_order)
     if rival is None:
         return _evidence(diagnosis, chosen)
-    of = f" of {name(rival.candidate)}" if rival.candidate.name != chosen.name else ""
+    of = f" of {candidate_name(rival.candidate)}" if rival.candidate.name != chosen.name else ""
     return f"{_evidence(diagnosis, chosen)} against {_score(diagnosis, rival)}{of}"
 
 
 def undecided(diagnosis: Diagnosis) -> tuple[str, str]:
     """What images that are not sure showed, as a part of a sentence, and what to do, as a sentence."""
-    insist = f"To insist on what the images show: {options(diagnosis.best)}"
+    insist = f"To insist on what the images show: {conversion_options(diagnosis.best)}"
     if diagnosis.note is not None:
         return f"{diagnosis.images} images do not decide: {diagnosis.note}", insist
     share = diagnosis.candidates[0].share
     verdict = {"likely": "likely, not sure"}.get(diagnosis.verdict, diagnosis.verdict)
-    shown = f"{diagnosis.images} images show {name(diagnosis.best)}, best in {share:.0%} of the resamples: {verdict}"
+    best = candidate_name(diagnosis.best)
+    shown = f"{diagnosis.images} images show {best}, best in {share:.0%} of the resamples: {verdict}"
     needed = diagnosis.images_needed
     enough = f"About {needed} images would be enough. " if needed is not None else ""
     return shown, f"{enough}{insist}"
@@ -55,38 +57,20 @@ def contradiction(diagnosis: Diagnosis, possible: RankedCandidate, in_file: str 
     """
     best = diagnosis.best
     shown = (
-        f"{diagnosis.images} images are sure of {name(best)}: {_evidence(diagnosis, best)} against "
-        f"{_score(diagnosis, possible)} of {name(possible.candidate)}"
+        f"{diagnosis.images} images are sure of {candidate_name(best)}: {_evidence(diagnosis, best)} against "
+        f"{_score(diagnosis, possible)} of {candidate_name(possible.candidate)}"
     )
     if in_file is not None:
         return f"the images contradict the network, which takes 0..255 ({in_file}): {shown}"
-    return f"the images contradict the given normalisation or channel order: {shown}. Try {options(best)}"
+    return f"the images contradict the given normalisation or channel order: {shown}. Try {conversion_options(best)}"
 
 
 def against_names(diagnosis: Diagnosis, chosen: Candidate, scheme: NamingScheme) -> str:
     """The images are sure of another candidate than the names suggest."""
     return (
         f"the images contradict the names: {scheme.evidence} suggest {scheme.preset} RGB, but {diagnosis.images} "
-        f"images are sure of {name(chosen)}, which is used; --preset {scheme.preset} insists on the names"
+        f"images are sure of {candidate_name(chosen)}, which is used; --preset {scheme.preset} insists on the names"
     )
-
-
-def options(candidate: Candidate) -> str:
-    """The options of `convert --source` for a candidate."""
-    if candidate.name in PRESETS and candidate.channel_order == "RGB":
-        return f"--preset {candidate.name}"
-    given = [
-        f"--{option}-values {','.join(f'{value:g}' for value in values)}"
-        for option, values in (("mean", candidate.mean), ("scale", candidate.scale))
-        if values
-    ]
-    order = "--reverse-input-channels" if candidate.channel_order == "RGB" else "--no-reverse-input-channels"
-    return " ".join([*(given or ["--assume none"]), order])
-
-
-def name(candidate: Candidate) -> str:
-    """Such as `tensorflow RGB`."""
-    return f"{candidate.name} {candidate.channel_order}"
 
 
 def _rival(diagnosis: Diagnosis, differs: Callable[[Candidate], bool]) -> RankedCandidate | None:

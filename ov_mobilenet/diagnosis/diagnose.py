@@ -19,6 +19,7 @@ import numpy as np
 
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.diagnosis.candidates import RAW_PIXELS, Candidate, both_orders, candidates_with
+from ov_mobilenet.diagnosis.conversion_command import conversion_command
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
 from ov_mobilenet.diagnosis.evidence import Answers, Evidence, EvidenceKind, LayerStatistics
 from ov_mobilenet.diagnosis.ir_network import network_of_ir
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.zoo.normalisation import Normalisation
 
 DEFAULT_IMAGES = 100
+_SAME_SCORE = 5e-3  # nats; readings whose scales are practically the same differ by 2e-3
 
 
 @checked
@@ -105,15 +107,44 @@ def diagnose_network(
     Raises:
         UsageError: the network has neither classes nor batch-norm statistics.
     """
-    baked = network.baked or (RAW_PIXELS if network.is_ir else None)
-    if candidates is None:
-        candidates = candidates_with(*both_orders(given, "given") if given is not None else (), baked)
+    readings = (network, *network.other_readings)
+    results = []
+    for number, reading in enumerate(readings):
+
+        def count(stage: str, done: int, total: int, before: int = number) -> None:
+            if on_progress is not None:
+                on_progress(stage, before * total + done, len(readings) * total)
+
+        known = candidates
+        if known is None:
+            known = candidates_with(*both_orders(given, "given") if given is not None else (), _baked(reading))
+        results.append(_diagnose_reading(name, reading, images, known, seed, count))
+    # What is baked gives the same answers in each reading, so their scores are comparable; the first of equal ones.
+    best = max(result.candidates[0].score for result in results)
+    return next(result for result in results if result.candidates[0].score >= best - _SAME_SCORE)
+
+
+def _baked(network: NetworkUnderTest) -> Candidate | None:
+    """What is baked into an IR; what it is fed with if that is not known."""
+    return network.baked or (RAW_PIXELS if network.is_ir else None)
+
+
+def _diagnose_reading(
+    name: str,
+    network: NetworkUnderTest,
+    images: PreparedImages,
+    candidates: tuple[Candidate, ...],
+    seed: int,
+    on_progress: OnStage,
+) -> Diagnosis:
+    baked = _baked(network)
     evidence, ranking = _strongest(network, candidates, images.pixels, baked, seed, on_progress)
+    best = ranking.candidates[0].candidate
     return Diagnosis(
         model=name, images=len(images.pixels), failures=images.failures, evidence=evidence,
         candidates=ranking.candidates, verdict=ranking.verdict, images_needed=ranking.images_needed,
         baked=network.baked, is_ir=network.is_ir, geometry=str(network.geometry), is_wrong=ranking.baked_is_wrong,
-        note=ranking.note,
+        note=ranking.note, command=conversion_command(network.origin, best) if ranking.baked_is_wrong else None,
     )  # fmt: skip
 
 

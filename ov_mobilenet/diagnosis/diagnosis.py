@@ -33,6 +33,8 @@ class Diagnosis:
             normalisation, raw BGR pixels count as baked.
         note: why the verdict is `undecided` whatever the shares are, such as too few classes or images too much alike;
             None without such a reason.
+        command: the command that converts the source network again, with the best candidate, if `is_wrong`. Where the
+            IR does not tell them, it has NETWORK and NAME for the source network and the name.
     """
 
     model: str
@@ -47,6 +49,7 @@ class Diagnosis:
     baked: Candidate | None
     is_wrong: bool
     note: str | None = None
+    command: str | None = None
 
     @property
     def best(self) -> Candidate:
@@ -78,6 +81,7 @@ class Diagnosis:
             "images_needed": self.images_needed,
             "is_wrong": self.is_wrong,
             "note": self.note,
+            "command": self.command,
         }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ov_mobilenet.diagnosis.candidates import Candidate
+from ov_mobilenet.diagnosis.conversion_command import NetworkOrigin
 from ov_mobilenet.diagnosis.evidence import Moments, StoredStatistics
 from ov_mobilenet.zoo.geometry import Geometry
 from ov_mobilenet.zoo.output_kind import OutputKind
@@ -49,6 +50,8 @@ class NetworkUnderTest:
         baked: the normalisation in the graph of an IR; None if it is not known. The network is fed as if it were not
             there.
         batch_norm: None if the network has none, or none with recorded statistics.
+        other_readings: the same network with other normalisations that may be baked, if the IR does not tell which.
+        origin: where an IR comes from.
     """
 
     path: Path
@@ -58,6 +61,8 @@ class NetworkUnderTest:
     is_ir: bool = False
     baked: Candidate | None = None
     batch_norm: FirstBatchNorm | None = None
+    other_readings: tuple[NetworkUnderTest, ...] = ()
+    origin: NetworkOrigin = field(default_factory=NetworkOrigin)
 
 
 def compiled(network: ov.Model, layout: str) -> Callable[[Values], list[NDArray[np.float32]]]:

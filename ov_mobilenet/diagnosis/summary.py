@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from ov_mobilenet.diagnosis.candidates import NAMED, RAW_PIXELS, Candidate
+from ov_mobilenet.diagnosis.conversion_command import conversion_options
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
 from ov_mobilenet.diagnosis.evidence import RESAMPLES, EvidenceKind
 from ov_mobilenet.diagnosis.ranking import LIKELY, SURE, RankedCandidate, Verdict
@@ -157,17 +158,9 @@ def advice(found: Diagnosis) -> list[Advice]:
     return lines
 
 
-def conversion_options(candidate: Candidate) -> str:
-    """The options of `convert --source` that bake a candidate."""
-    found = [
-        f"--{option}-values {','.join(f'{value:g}' for value in values)}"
-        for option, values in (("mean", candidate.mean), ("scale", candidate.scale))
-        if values
-    ]
-    order = "--reverse-input-channels" if candidate.channel_order == "RGB" else "--no-reverse-input-channels"
-    return " ".join([*(found or ["--assume none"]), order])
-
-
 def _conversion(found: Diagnosis) -> str:
-    source = "FILE" if found.is_ir else shlex.quote(found.model)
-    return f"ov-mobilenet convert --source {source} --name NAME {conversion_options(found.best)}"
+    """The command that converts the source network with the best candidate."""
+    if found.command is not None:
+        return found.command
+    options = conversion_options(found.best)
+    return f"ov-mobilenet convert --source {shlex.quote(found.model)} --name NAME {options}"

@@ -24,7 +24,7 @@ from ov_mobilenet.cli.demo import SAMPLE
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.cli.progress import LineProgress
 from ov_mobilenet.diagnosis.candidates import Candidate, named_candidates
-from ov_mobilenet.diagnosis.summary import conversion_options
+from ov_mobilenet.diagnosis.conversion_command import conversion_options
 
 pytest.importorskip("onnx")
 DRAWINGS = 40

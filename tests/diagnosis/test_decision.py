@@ -56,6 +56,6 @@ def test_names_decide_if_the_images_do_not(images: Path, tmp_path: Path) -> None
     facts = replace(facts, scheme=torchvision_scheme("mobilenet_v2"))
     decision = decide_by_images(facts, UserChoices(), images)
     (warning,) = decision.warnings
-    assert warning.startswith("the images do not decide the normalisation and channel order: 20 images show ")
+    assert warning.startswith("the images do not decide the normalisation and channel order: 20 images do not decide: ")
     draft = draft_description("x", facts, decision.choices, decision.findings)
     assert draft.description.normalisation == BAKED["torchvision RGB"]

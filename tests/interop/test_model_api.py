@@ -19,6 +19,7 @@ from signs import held_out, network_images
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
+from ov_mobilenet.cli.main import main
 from ov_mobilenet.conversion.converter import WeightPrecision
 from ov_mobilenet.images.decode import read_image
 from ov_mobilenet.images.geometry import apply_geometry
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(__file__).with_name("model_api_program.py")
+BAKE = Path(__file__).with_name("model_api_bake.py")
 TOLERANCE = 1e-5
 REAL = (
     "mobilenet-v2-pytorch-real",
@@ -150,3 +152,24 @@ def test_a_binary_and_a_multi_label_network(classes: int, model_api: Path, tmp_p
             assert abs(found[1] - row[0]) < 1e-4 and abs(found[0] + row[0] - 1) < 1e-4
         else:
             assert set(found) == set(np.flatnonzero(row >= 0.5).tolist())
+
+
+@pytest.mark.parametrize(("mean", "scale", "code"), [(127.5, 127.5, 0), (127.5, 255, 3), (0, 255, 3)])
+def test_diagnose_reads_what_model_api_baked(
+    mean: float, scale: float, code: int, model_api: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its IRs have a resize in the graph, and take frames of any size."""
+    (tmp_path / "images").mkdir()
+    for number, (frame, _) in enumerate(held_out(2, 60)):
+        Image.fromarray(frame[:, :, ::-1]).save(tmp_path / "images" / f"{number:02}.png")
+    network = ovm.find_config(SAMPLE).folder / "road-signs.onnx"
+    configuration = {"mean_values": [mean] * 3, "scale_values": [scale] * 3, "reverse_input_channels": True}
+    command = [str(model_api), "-I", str(BAKE), str(network), json.dumps(configuration), str(tmp_path / "x.xml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    arguments = ["diagnose", str(tmp_path / "x.xml"), "--images", str(tmp_path / "images"), "--format", "json", "-q"]
+    assert main([*arguments, "--geometry", "crop 0.875, resize 128"]) == code
+    found = json.loads(capsys.readouterr().out)
+    assert (found["best"]["normalisation"], found["best"]["channel_order"]) == ("tensorflow", "RGB")
+    assert found["baked"]["channel_order"] == "RGB"
+    assert (found["baked"]["mean_values"] or [0.0])[0] == mean and found["baked"]["scale_values"][0] == scale

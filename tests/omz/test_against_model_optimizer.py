@@ -189,3 +189,34 @@ def test_an_ir_of_the_program_alone_gives_the_same_answers(
     facts = json.loads(capsys.readouterr().out)
     assert facts["model_optimizer"]["mean_values"] == "input[127.5,127.5,127.5]"
     assert facts["model_optimizer"]["reverse_input_channels"] is True
+
+
+def test_diagnose_reads_what_the_model_optimizer_baked(mo: Path, tmp_path: Path, capsys: Captured) -> None:
+    """It moves mean, scale and reversal into the weights: only its record tells them."""
+    source = ovm.find_config("mobilenet-v1-0.25-128-signs").folder / "road-signs.onnx"
+    for number, (frame, _) in enumerate(held_out(2, 60)):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        Image.fromarray(frame[..., ::-1]).save(tmp_path / "images" / f"{number:02}.png")
+    for name, options, code in (
+        ("right", ["--mean_values", "[127.5]", "--scale_values", "[127.5]", "--reverse_input_channels"], 0),
+        ("swapped", ["--mean_values", "[127.5]", "--scale_values", "[127.5]"], 3),
+        ("other", ["--mean_values", "[123.675,116.28,103.53]", "--scale", "58", "--reverse_input_channels"], 3),
+    ):
+        shape = ["--input_shape", "[1,3,128,128]", "--input", "input"]
+        command = [str(mo), "--input_model", str(source), "-n", name, "-o", str(tmp_path), *shape, *options]
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        capsys.readouterr()
+        arguments = [
+            "diagnose",
+            str(tmp_path / f"{name}.xml"),
+            "--images",
+            str(tmp_path / "images"),
+            "--format",
+            "json",
+        ]
+        assert main([*arguments, "--geometry", "crop 0.875, resize 128", "-q"]) == code
+        found = json.loads(capsys.readouterr().out)
+        assert (found["best"]["normalisation"], found["best"]["channel_order"]) == ("tensorflow", "RGB")
+        assert found["baked"]["channel_order"] == ("BGR" if name == "swapped" else "RGB")
+        if code:
+            assert "--source road-signs.onnx" in found["command"]
