@@ -67,10 +67,15 @@ class Ranking:
 
     @property
     def baked_is_wrong(self) -> bool:
-        """Whether the best candidate is better than the baked one beyond doubt: surely the best of all, or `BETTER`."""
-        if self.better_than_baked is None or self.verdict == "undecided":
+        """Whether the best candidate is better than the baked one beyond doubt.
+
+        That is the case if it is surely the best of all, if it is likely and better than the baked one in a share
+        `BETTER` of the resamples, or if it is undecided, but better than the baked one in each resample.
+        """
+        if self.better_than_baked is None or self.note is not None:
             return False
-        return self.verdict == "sure" or self.better_than_baked >= BETTER
+        least = {"sure": 0.0, "likely": BETTER, "undecided": 1.0}[self.verdict]
+        return self.better_than_baked >= least
 
 
 def rank(

@@ -90,7 +90,7 @@ def test_a_wrong_normalisation_is_found_and_the_command_given_makes_it_right(
     assert facts["baked"].startswith("baked BGR (mean 123.675, 116.28, 103.53; scale") and "wrong" in facts["baked"]
     assert facts["images"].startswith(f"{DRAWINGS};")
     (command,) = [line for line in of_wrong_ir.out.splitlines() if "convert --source" in line]
-    words = shlex.split(command.replace("FILE", str(source_network())).replace("NAME", "right"))
+    words = shlex.split(command.replace(source_network().name, str(source_network())))
     made = run(*words[1:], "-o", tmp_path, "--precisions", "FP32")
     assert made.code == 0, made.err
     again = run("diagnose", made.out.strip(), "--images", drawings / "*.png", "--format", "json")

@@ -136,9 +136,7 @@ def test_a_wrong_bake_by_hand(
     assert code == 3 and found["is_wrong"]
     assert names_of(found["best"]) == ("tensorflow", "RGB")
     assert names_of(found["baked"]) == (name, order)
-    assert found["command"] == (
-        "ov-mobilenet convert --source NETWORK --name mine --preset tensorflow --reverse-input-channels"
-    )
+    assert found["command"] == ("ov-mobilenet convert --source NETWORK --name mine --preset tensorflow")
 
 
 @pytest.mark.parametrize(("layout", "input_type"), [("NHWC", "u8"), ("NCHW", "f32")])
@@ -184,7 +182,7 @@ def test_a_graph_that_cannot_be_told(drawings: Path, tmp_path: Path, capsys: Cap
     assert main(["diagnose", str(tmp_path / "bent.xml"), "--images", str(drawings), "--geometry", GEOMETRY]) == 3
     out, _ = capsys.readouterr()
     assert "raw BGR pixels 0..255 count as baked" in out
-    assert "--name bent --preset tensorflow --reverse-input-channels" in out
+    assert "--name bent --preset tensorflow" in out
 
 
 def test_an_int8_ir_is_not_limited_to_the_values_it_was_calibrated_with(tmp_path: Path) -> None:

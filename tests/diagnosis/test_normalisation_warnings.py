@@ -23,7 +23,7 @@ Capture = pytest.CaptureFixture[str]
 Bake = Callable[..., Path]
 
 # What the network was trained with, from its description: -1..1, RGB.
-RIGHT = "--mean-values 127.5 --scale-values 127.5 --reverse-input-channels"
+RIGHT = "--preset tensorflow"
 WRONG = {
     "tensorflow BGR": ("--mean-values", "127.5", "--scale-values", "127.5", "--no-reverse-input-channels"),
     "half RGB": ("--mean-values", "127.5", "--scale-values", "255", "--reverse-input-channels"),

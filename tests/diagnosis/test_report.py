@@ -87,7 +87,7 @@ def test_extreme_scores_are_drawn(found: Diagnosis, score: float) -> None:
 def test_what_is_baked_is_judged_in_words_with_the_command_that_corrects_it() -> None:
     wrong = Page(diagnosis_page(WRONG_IR)).all_text()
     assert "What is baked is wrong" in wrong
-    assert "--mean-values 127.5 --scale-values 127.5 --reverse-input-channels" in wrong
+    assert "--preset tensorflow" in wrong
     right = replace(WRONG_IR, is_wrong=False, baked=ALIKE)
     text = Page(diagnosis_page(right)).all_text()
     assert "wrong" not in text and "--mean-values" not in text
@@ -105,7 +105,7 @@ def test_advice_for_a_source_network_is_the_conversion() -> None:
     more, convert = summary.advice(BY_STATISTICS)
     assert "60 images" in more.text
     assert convert.command is not None
-    assert convert.command.startswith("ov-mobilenet convert --source mine.pth --name NAME --mean-values 127.5 ")
+    assert convert.command.startswith("ov-mobilenet convert --source mine.pth --name NAME --preset tensorflow")
     assert summary.advice(replace(BY_STATISTICS, verdict="undecided", images_needed=None))[0].command is None
     assert len(summary.advice(replace(BY_STATISTICS, verdict="undecided"))) == 1, "nothing is decided"
     spaced = summary.advice(replace(BY_STATISTICS, model="my net.pth"))[1].command
