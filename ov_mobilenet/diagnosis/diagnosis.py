@@ -7,6 +7,7 @@ from typing import Any
 
 from ov_mobilenet.diagnosis.candidates import Candidate
 from ov_mobilenet.diagnosis.evidence import EvidenceKind
+from ov_mobilenet.diagnosis.layer_diagnosis import LayerDiagnosis
 from ov_mobilenet.diagnosis.ranking import RankedCandidate, Verdict
 from ov_mobilenet.runtime.results import Failure
 
@@ -31,6 +32,8 @@ class Diagnosis:
         baked: the normalisation that is baked into an IR, as far as it is known; None for a source network.
         is_wrong: whether the best candidate is better than what is baked, beyond doubt. For an IR without a known
             normalisation, raw BGR pixels count as baked.
+        layers: activation, padding and epsilon of PyTorch weights; None for other networks and for weights without
+            recorded batch-norm statistics.
     """
 
     model: str
@@ -44,6 +47,7 @@ class Diagnosis:
     images_needed: int | None
     baked: Candidate | None
     is_wrong: bool
+    layers: LayerDiagnosis | None = None
 
     @property
     def best(self) -> Candidate:
@@ -69,11 +73,12 @@ class Diagnosis:
                 {**_as_dict(row.candidate), "score": row.score, "share": row.share, "same_as_best": row.same_as_best}
                 for row in self.candidates
             ],
-            "best": _as_dict(self.best),
+            "best": _as_dict(self.best) | (self.layers.best_as_dict() if self.layers is not None else {}),
             "baked": _as_dict(self.baked) if self.baked is not None else None,
             "verdict": self.verdict,
             "images_needed": self.images_needed,
             "is_wrong": self.is_wrong,
+            "layers": self.layers.to_dict() if self.layers is not None else None,
         }
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import openvino as ov
     from numpy.typing import NDArray
 
+    from ov_mobilenet.diagnosis.layer_diagnosis import LayerDiagnosis
+    from ov_mobilenet.inputs.image_subset import OnProgress
+
     Values = NDArray[np.float32]
     """float32 (N, H, W, 3): normalised pixels in the channel order of the network."""
 
@@ -49,6 +52,8 @@ class NetworkUnderTest:
         baked: the normalisation in the graph of an IR; None if it is not known. The network is fed as if it were not
             there.
         batch_norm: None if the network has none, or none with recorded statistics.
+        layers: the settings of the layers from frames, normalisation and seed, see `diagnose_layers`; None unless the
+            network is PyTorch weights.
     """
 
     path: Path
@@ -58,6 +63,7 @@ class NetworkUnderTest:
     is_ir: bool = False
     baked: Candidate | None = None
     batch_norm: FirstBatchNorm | None = None
+    layers: Callable[[NDArray[np.uint8], Candidate, int, OnProgress | None], LayerDiagnosis | None] | None = None
 
 
 def compiled(network: ov.Model, layout: str) -> Callable[[Values], list[NDArray[np.float32]]]:

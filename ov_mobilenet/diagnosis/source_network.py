@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,12 @@ from ov_mobilenet.zoo.model import InputInfo
 
 if TYPE_CHECKING:
     import openvino as ov
+    from numpy.typing import NDArray
 
+    from ov_mobilenet.diagnosis.candidates import Candidate
+    from ov_mobilenet.diagnosis.layer_diagnosis import LayerDiagnosis
     from ov_mobilenet.diagnosis.network import Values
+    from ov_mobilenet.inputs.image_subset import OnProgress
 
 _GRAPH_READERS = ("onnx", "tf")  # OpenVINO's readers keep the batch norms of these
 
@@ -69,7 +74,23 @@ def network_of_source(
         kind,
         lambda values: run(values)[0],
         batch_norm=_first_batch_norm(path, facts, plan, layout),
+        layers=_layers(path, plan) if facts.framework == "pytorch" else None,
     )
+
+
+def _layers(
+    path: Path, plan: ConversionPlan
+) -> Callable[[NDArray[np.uint8], Candidate, int, OnProgress | None], LayerDiagnosis | None]:
+    from ov_mobilenet.conversion.sources.pytorch import match_plan
+    from ov_mobilenet.diagnosis.layer_diagnosis import diagnose_layers
+
+    def layers(
+        frames: NDArray[np.uint8], normalisation: Candidate, seed: int, on_progress: OnProgress | None
+    ) -> LayerDiagnosis | None:
+        matched = match_plan(plan, path)
+        return diagnose_layers(matched, path, frames, normalisation, seed=seed, on_progress=on_progress)
+
+    return layers
 
 
 def _first_batch_norm(path: Path, facts: SourceFacts, plan: ConversionPlan, layout: str) -> FirstBatchNorm | None:
