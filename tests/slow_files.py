@@ -42,6 +42,7 @@ SLOW_FILES = (
     "demos/test_edge_demo.py",
     "demos/test_overlay.py",
     "demos/test_quickstart.py",
+    "diagnosis/test_layer_settings.py",
     "downloads/test_archive.py",
     "images/test_damaged_jpegs.py",
     "images/test_load_image.py",

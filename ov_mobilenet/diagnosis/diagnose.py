@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from ov_mobilenet.diagnosis.candidates import RAW_PIXELS, Candidate, both_orders
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
 from ov_mobilenet.diagnosis.evidence import Answers, Evidence, EvidenceKind, LayerStatistics
 from ov_mobilenet.diagnosis.ir_network import network_of_ir
+from ov_mobilenet.diagnosis.layer_diagnosis import LayerDiagnosis
 from ov_mobilenet.diagnosis.network import NetworkUnderTest
 from ov_mobilenet.diagnosis.ranking import Ranking, rank
 from ov_mobilenet.diagnosis.stages import OnStage, steps_of
@@ -96,12 +98,20 @@ def diagnose_network(
     """
     baked = network.baked or (RAW_PIXELS if network.is_ir else None)
     candidates = candidates_with(*both_orders(given, "given") if given is not None else (), baked)
-    evidence, ranking = _strongest(network, candidates, images.pixels, baked, seed, on_progress)
+
+    @functools.cache
+    def layers(normalisation: Candidate) -> LayerDiagnosis | None:
+        if network.layers is None or network.batch_norm is None:
+            return None
+        return network.layers(images.pixels, normalisation, seed, steps_of(on_progress, "settings of the layers"))
+
+    evidence, ranking = _strongest(network, candidates, images.pixels, baked, layers, seed, on_progress)
     return Diagnosis(
         model=name, images=len(images.pixels), failures=images.failures, evidence=evidence,
         candidates=ranking.candidates, verdict=ranking.verdict, images_needed=ranking.images_needed,
         baked=network.baked, is_ir=network.is_ir, geometry=str(network.geometry),
         is_wrong=ranking.better_than_baked is not None and ranking.better_than_baked >= 0.95,
+        layers=layers(ranking.candidates[0].candidate),
     )  # fmt: skip
 
 
@@ -110,6 +120,7 @@ def _strongest(
     candidates: tuple[Candidate, ...],
     frames: NDArray[np.uint8],
     baked: Candidate | None,
+    layers: Callable[[Candidate], LayerDiagnosis | None],
     seed: int,
     on_progress: OnStage | None,
 ) -> tuple[EvidenceKind, Ranking]:
@@ -129,6 +140,9 @@ def _strongest(
         )
         if by_statistics.verdict == "sure" or network.output_kind == "features":
             return "batch_norm", by_statistics
+        settings = layers(by_statistics.candidates[0].candidate)
+        if settings is not None and not settings.is_published:
+            return "batch_norm", by_statistics  # the network's answers are those of another network
     if network.output_kind == "features":
         raise UsageError(
             "nothing in the network tells its normalisation", where=network.path,

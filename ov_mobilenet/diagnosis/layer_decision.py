@@ -44,7 +44,7 @@ def _evidence(diagnosis: LayerDiagnosis) -> str:
         facts.append("an activation that cannot be converted")
     elif diagnosis.verdict != "sure":
         other = next((row for row in diagnosis.candidates if not row.same_as_best), None)
-        rival = f", next {_words(other.combination)} with {other.divergence:.3f}" if other is not None else ""
+        rival = f", or {_words(other.combination)}" if other is not None else ""
         facts.append(f"{diagnosis.verdict}, not sure{rival}")
     return ", ".join(facts)
 
@@ -54,7 +54,7 @@ def _fix(diagnosis: LayerDiagnosis, architecture: str) -> str:
         return "Export the network to ONNX and convert that"
     best = diagnosis.settings
     return (
-        "Use about 100 images like those of the training, at the size of the training, or export the network to ONNX "
+        "Use 100 to 200 images like those of the training, at the size of the training, or export the network to ONNX "
         f"and convert that. To insist, give all settings: --architecture {architecture} --activation {best.activation} "
         f"--padding {best.padding} --batch-norm-epsilon {best.batch_norm_epsilon:g}"
     )

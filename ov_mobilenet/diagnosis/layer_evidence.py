@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from ov_mobilenet.diagnosis.network import Values
-
-BATCH = 10
+BATCH = 20
 RESAMPLES = 200
 # A channel that was always 0 in training has no variance, and under another activation its divergence is beyond 1e9.
 # Without a limit one such channel would outweigh the rest of the network.
@@ -46,15 +44,21 @@ def stored_statistics(module: torch.nn.Module) -> tuple[StoredStatistics, ...]:
     return tuple(found) if all(layer.is_recorded for layer in found) else ()
 
 
-def observe(module: torch.nn.Module, values: Values) -> LayerFlow:
-    """Run a module in evaluation mode.
+def observe(module: torch.nn.Module, values: NDArray[np.float32], *, batch_statistics: bool = False) -> LayerFlow:
+    """Run a module and record what flows into its batch norms.
 
     Args:
-        values: normalised pixels.
+        values: float32 (N, H, W, 3), normalised pixels in the channel order of the network.
+        batch_statistics: normalise with the statistics of the images themselves, as in training, instead of the
+            recorded ones. What one layer makes of images unlike those of the training is then not passed on to the
+            next. The outputs mean nothing. The recorded statistics are not changed.
     """
     import torch
 
     layers = _batch_norms(module)
+    for layer in layers if batch_statistics else ():
+        layer.train()
+        layer.momentum = 0.0  # so that the recorded statistics stay
     means: list[list[NDArray[np.float64]]] = [[] for _ in layers]
     squares: list[list[NDArray[np.float64]]] = [[] for _ in layers]
 
@@ -76,6 +80,7 @@ def observe(module: torch.nn.Module, values: Values) -> LayerFlow:
     finally:
         for handle in handles:
             handle.remove()
+        module.eval()
     moments = (Moments(np.concatenate(m), np.concatenate(s)) for m, s in zip(means, squares, strict=True))
     return LayerFlow(tuple(moments), np.concatenate(outputs))
 
@@ -135,8 +140,9 @@ def _batch_norms(module: torch.nn.Module) -> list[torch.nn.BatchNorm2d]:
     return [layer for layer in module.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
 
 
-def _batches(values: Values) -> list[Values]:
-    return [values[start : start + BATCH] for start in range(0, len(values), BATCH)]
+def _batches(values: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Parts of nearly equal size: statistics of one or two images would be none."""
+    return np.array_split(values, -(-len(values) // BATCH))
 
 
 def _weighted(moments: Moments, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
