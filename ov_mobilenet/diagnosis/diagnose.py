@@ -11,6 +11,7 @@ one of 146 and the whole image are best in 57, 23 and 19 % of the resamples.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from ov_mobilenet.diagnosis.conversion_command import conversion_command
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
 from ov_mobilenet.diagnosis.evidence import Answers, Evidence, EvidenceKind, LayerStatistics
 from ov_mobilenet.diagnosis.ir_network import network_of_ir
+from ov_mobilenet.diagnosis.layer_diagnosis import LayerDiagnosis
 from ov_mobilenet.diagnosis.network import NetworkUnderTest
 from ov_mobilenet.diagnosis.ranking import Ranking, rank
 from ov_mobilenet.diagnosis.stages import OnStage, steps_of
@@ -138,13 +140,21 @@ def _diagnose_reading(
     on_progress: OnStage,
 ) -> Diagnosis:
     baked = _baked(network)
-    evidence, ranking = _strongest(network, candidates, images.pixels, baked, seed, on_progress)
+
+    @functools.cache
+    def layers(normalisation: Candidate) -> LayerDiagnosis | None:
+        if network.layers is None or network.batch_norm is None:
+            return None
+        return network.layers(images.pixels, normalisation, seed, steps_of(on_progress, "settings of the layers"))
+
+    evidence, ranking = _strongest(network, candidates, images.pixels, baked, layers, seed, on_progress)
     best = ranking.candidates[0].candidate
     return Diagnosis(
         model=name, images=len(images.pixels), failures=images.failures, evidence=evidence,
         candidates=ranking.candidates, verdict=ranking.verdict, images_needed=ranking.images_needed,
         baked=network.baked, is_ir=network.is_ir, geometry=str(network.geometry), is_wrong=ranking.baked_is_wrong,
         note=ranking.note, command=conversion_command(network.origin, best) if ranking.baked_is_wrong else None,
+        layers=layers(best),
     )  # fmt: skip
 
 
@@ -153,6 +163,7 @@ def _strongest(
     candidates: tuple[Candidate, ...],
     frames: NDArray[np.uint8],
     baked: Candidate | None,
+    layers: Callable[[Candidate], LayerDiagnosis | None],
     seed: int,
     on_progress: OnStage | None,
 ) -> tuple[EvidenceKind, Ranking]:
@@ -172,6 +183,9 @@ def _strongest(
         )
         if by_statistics.verdict == "sure" or network.output_kind == "features":
             return "batch_norm", by_statistics
+        settings = layers(by_statistics.candidates[0].candidate)
+        if settings is not None and not settings.is_published:
+            return "batch_norm", by_statistics  # the network's answers are those of another network
     if network.output_kind == "features":
         raise UsageError(
             "nothing in the network tells its normalisation", where=network.path,

@@ -7,6 +7,7 @@ from typing import Any
 
 from ov_mobilenet.diagnosis.candidates import Candidate
 from ov_mobilenet.diagnosis.evidence import EvidenceKind
+from ov_mobilenet.diagnosis.layer_diagnosis import LayerDiagnosis
 from ov_mobilenet.diagnosis.ranking import RankedCandidate, Verdict
 from ov_mobilenet.runtime.results import Failure
 
@@ -35,6 +36,8 @@ class Diagnosis:
             None without such a reason.
         command: the command that converts the source network again, with the best candidate, if `is_wrong`. Where the
             IR does not tell them, it has NETWORK and NAME for the source network and the name.
+        layers: activation, padding and epsilon of PyTorch weights; None for other networks and for weights without
+            recorded batch-norm statistics.
     """
 
     model: str
@@ -50,6 +53,7 @@ class Diagnosis:
     is_wrong: bool
     note: str | None = None
     command: str | None = None
+    layers: LayerDiagnosis | None = None
 
     @property
     def best(self) -> Candidate:
@@ -75,13 +79,14 @@ class Diagnosis:
                 {**_as_dict(row.candidate), "score": row.score, "share": row.share, "same_as_best": row.same_as_best}
                 for row in self.candidates
             ],
-            "best": _as_dict(self.best),
+            "best": _as_dict(self.best) | (self.layers.best_as_dict() if self.layers is not None else {}),
             "baked": _as_dict(self.baked) if self.baked is not None else None,
             "verdict": self.verdict,
             "images_needed": self.images_needed,
             "is_wrong": self.is_wrong,
             "note": self.note,
             "command": self.command,
+            "layers": self.layers.to_dict() if self.layers is not None else None,
         }
 
 

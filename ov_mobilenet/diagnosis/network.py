@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import openvino as ov
     from numpy.typing import NDArray
 
+    from ov_mobilenet.diagnosis.layer_diagnosis import LayerDiagnosis
+    from ov_mobilenet.inputs.image_subset import OnProgress
+
     Values = NDArray[np.float32]
     """float32 (N, H, W, 3): normalised pixels in the channel order of the network."""
 
@@ -52,6 +55,8 @@ class NetworkUnderTest:
         batch_norm: None if the network has none, or none with recorded statistics.
         other_readings: the same network with other normalisations that may be baked, if the IR does not tell which.
         origin: where an IR comes from.
+        layers: the settings of the layers from frames, normalisation and seed, see `diagnose_layers`; None unless the
+            network is PyTorch weights.
     """
 
     path: Path
@@ -63,6 +68,7 @@ class NetworkUnderTest:
     batch_norm: FirstBatchNorm | None = None
     other_readings: tuple[NetworkUnderTest, ...] = ()
     origin: NetworkOrigin = field(default_factory=NetworkOrigin)
+    layers: Callable[[NDArray[np.uint8], Candidate, int, OnProgress | None], LayerDiagnosis | None] | None = None
 
 
 def compiled(network: ov.Model, layout: str) -> Callable[[Values], list[NDArray[np.float32]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,12 @@ from ov_mobilenet.zoo.normalisation import Normalisation
 
 if TYPE_CHECKING:
     import openvino as ov
+    from numpy.typing import NDArray
 
+    from ov_mobilenet.diagnosis.candidates import Candidate
+    from ov_mobilenet.diagnosis.layer_diagnosis import LayerDiagnosis
     from ov_mobilenet.diagnosis.network import Values
+    from ov_mobilenet.inputs.image_subset import OnProgress
 
 _GRAPH_READERS = ("onnx", "tf")  # OpenVINO's readers keep the batch norms of these
 
@@ -94,6 +99,7 @@ def network_of_facts(facts: SourceFacts, choices: UserChoices) -> NetworkUnderTe
         kind,
         lambda values: run(values)[0],
         batch_norm=_first_batch_norm(path, facts, plan, layout),
+        layers=_layers(path, facts, choices) if facts.framework == "pytorch" else None,
     )
 
 
@@ -102,6 +108,24 @@ def _settings(facts: SourceFacts, choices: UserChoices) -> LayerSettings:
     if facts.framework != "pytorch" or facts.architecture is None:
         return LayerSettings()
     return complete_settings(facts.architecture, choices.settings)
+
+
+def _layers(
+    path: Path, facts: SourceFacts, choices: UserChoices
+) -> Callable[[NDArray[np.uint8], Candidate, int, OnProgress | None], LayerDiagnosis | None]:
+    from ov_mobilenet.conversion.sources.pytorch import match_weights
+    from ov_mobilenet.diagnosis.layer_diagnosis import diagnose_layers
+
+    def layers(
+        frames: NDArray[np.uint8], normalisation: Candidate, seed: int, on_progress: OnProgress | None
+    ) -> LayerDiagnosis | None:
+        matched = match_weights(
+            path, architecture=facts.architecture, weights_key=choices.weights_key, head=choices.head,
+            settings=choices.settings,
+        )  # fmt: skip
+        return diagnose_layers(matched, path, frames, normalisation, seed=seed, on_progress=on_progress)
+
+    return layers
 
 
 def _first_batch_norm(path: Path, facts: SourceFacts, plan: ConversionPlan, layout: str) -> FirstBatchNorm | None:
