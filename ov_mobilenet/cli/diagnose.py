@@ -13,7 +13,7 @@ from ov_mobilenet.cli.progress import stage_progress
 from ov_mobilenet.cli.report_formats import check_report_file
 from ov_mobilenet.cli.tables import print_facts, print_table
 from ov_mobilenet.conversion.architectures import ARCHITECTURES
-from ov_mobilenet.diagnosis import summary
+from ov_mobilenet.diagnosis import layer_summary, summary
 from ov_mobilenet.diagnosis.diagnose import DEFAULT_IMAGES, diagnose
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
 from ov_mobilenet.inputs.image_subset import MIN_IMAGES
@@ -136,6 +136,7 @@ def _given(mean_values: str | None, scale_values: str | None) -> Normalisation |
 
 def _print(found: Diagnosis) -> None:
     words = summary.EVIDENCE[found.evidence]
+    layers = {} if found.layers is None else {"layers": layer_summary.layers_in_words(found.layers)}
     print_facts(
         {
             "model": found.model,
@@ -144,6 +145,7 @@ def _print(found: Diagnosis) -> None:
             "baked": summary.baked_in_words(found),
             "evidence": f"{words.name}, {words.better}",
             "images": f"{found.images}; {found.geometry}",
+            **layers,
         }
     )
     click.echo()
@@ -153,5 +155,10 @@ def _print(found: Diagnosis) -> None:
     )
     print_table(("normalisation", "order", words.title, "best in"), rows, numbers_from=2)
     click.echo(f"\n{summary.SHARE_EXPLANATION}")
+    if found.layers is not None:
+        click.echo()
+        rows_of_layers = layer_summary.layer_rows(found.layers)
+        print_table(layer_summary.LAYER_HEADS, rows_of_layers, numbers_from=layer_summary.NUMBERS_FROM)
+        click.echo(f"\n{layer_summary.LAYERS_EXPLANATION}")
     for line in summary.advice(found):
         click.echo(line.text if line.command is None else f"{line.text}\n  {line.command}")

@@ -24,6 +24,7 @@ from ov_mobilenet.diagnosis import decision_words as words
 from ov_mobilenet.diagnosis.candidates import CHANNEL_ORDERS, Candidate, ChannelOrder, candidate_of, candidates_with
 from ov_mobilenet.diagnosis.diagnose import DEFAULT_IMAGES, diagnose_network
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
+from ov_mobilenet.diagnosis.layer_decision import decide_layers
 from ov_mobilenet.diagnosis.source_network import network_of_facts
 from ov_mobilenet.diagnosis.stages import OnStage, steps_of
 from ov_mobilenet.inputs.image_subset import read_subset
@@ -122,6 +123,10 @@ def decide(facts: SourceFacts, choices: UserChoices, diagnose_among: DiagnoseAmo
         else:
             findings, more = _undecided(facts, certain, deciding)
         warnings += more
+    choices, guesses = decide_layers(
+        facts, choices, deciding.layers, is_normalisation_known=certain.is_complete or deciding.verdict == "sure"
+    )
+    findings = replace(findings, guesses=(*findings.guesses, *guesses))
     return ImageDecision(choices, findings, tuple(warnings), overall)
 
 

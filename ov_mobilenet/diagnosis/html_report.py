@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ov_mobilenet.diagnosis import summary
+from ov_mobilenet.diagnosis import layer_summary, summary
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
 from ov_mobilenet.diagnosis.score_plot import score_plot
 from ov_mobilenet.html.environment import page_environment
@@ -36,6 +36,7 @@ def diagnosis_page(found: Diagnosis) -> str:
         share_explanation=summary.SHARE_EXPLANATION,
         plot=score_plot(found),
         rows=_rows(found),
+        layers=layer_summary,
         versions=f"ov_mobilenet {versions.ov_mobilenet}, openvino {versions.openvino}",
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from ov_mobilenet.diagnosis.candidates import NAMED, RAW_PIXELS, Candidate
 from ov_mobilenet.diagnosis.conversion_command import conversion_options
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
 from ov_mobilenet.diagnosis.evidence import RESAMPLES, EvidenceKind
+from ov_mobilenet.diagnosis.layer_summary import layer_options
 from ov_mobilenet.diagnosis.ranking import LIKELY, SURE, RankedCandidate, Verdict
 from ov_mobilenet.html.formatting import NONE, figure
 
@@ -153,7 +154,7 @@ def advice(found: Diagnosis) -> list[Advice]:
         )
     if found.is_wrong:
         lines.append(Advice("What is baked is wrong. Convert the source network again:", _conversion(found)))
-    elif not found.is_ir and found.verdict != "undecided":
+    elif not found.is_ir and found.verdict != "undecided" and (found.layers is None or found.layers.agrees):
         lines.append(Advice("To convert the network with the best candidate:", _conversion(found)))
     return lines
 
@@ -162,5 +163,6 @@ def _conversion(found: Diagnosis) -> str:
     """The command that converts the source network with the best candidate."""
     if found.command is not None:
         return found.command
-    options = conversion_options(found.best)
-    return f"ov-mobilenet convert --source {shlex.quote(found.model)} --name NAME {options}"
+    layers = layer_options(found.layers) if found.layers is not None else []
+    words = ["ov-mobilenet convert --source", shlex.quote(found.model), "--name NAME", conversion_options(found.best)]
+    return " ".join([*words, *layers])
