@@ -228,17 +228,20 @@ def count_progress(context: click.Context) -> Iterator[Callable[[int, int], None
 def stage_progress(context: click.Context) -> Iterator[Callable[[str, int, int], None]]:
     """A function to call with the name of a stage, how many of its steps are done, and how many it has.
 
-    Each stage has its own bar, so the bar never moves backwards; called from one thread.
+    Each stage has its own bar, also one that begins again, so the bar never moves backwards; called from one thread.
     """
     with open_progress(context) as progress:
-        stages: dict[str, ProgressTask] = {}
+        task: ProgressTask | None = None
+        last = ("", 0)
 
         def update(stage: str, done: int, total: int) -> None:
-            if stage not in stages:
-                for earlier in stages.values():
-                    earlier.end()
-                stages[stage] = progress.task()
-            stages[stage].update(done, total, lambda seconds: _describe_stage(stage, done, total, seconds))
+            nonlocal task, last
+            if task is None or stage != last[0] or done < last[1]:
+                if task is not None:
+                    task.end()
+                task = progress.task()
+            last = stage, done
+            task.update(done, total, lambda seconds: _describe_stage(stage, done, total, seconds))
 
         yield update
 

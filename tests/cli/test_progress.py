@@ -25,6 +25,7 @@ from ov_mobilenet.cli.progress import (
     count_progress,
     download_progress,
     open_progress,
+    stage_progress,
 )
 from ov_mobilenet.downloads import events
 
@@ -168,6 +169,16 @@ def test_images_are_counted(shown: list[str]) -> None:
         on_progress(1, 2)
         on_progress(2, 2)
     assert shown == ["1/2 1 of 2 images", "2/2 2 of 2 images"]
+
+
+def test_a_stage_that_begins_again_is_a_new_task(shown: list[str]) -> None:
+    with stage_progress(click.Context(cli)) as on_progress:
+        for stage, done in (("images", 2), ("statistics", 1), ("statistics", 2), ("statistics", 1), ("images", 1)):
+            on_progress(stage, done, 2)
+    assert shown == [
+        "2/2 images: 2 of 2", "end", "1/2 statistics: 1 of 2", "2/2 statistics: 2 of 2", "end",
+        "1/2 statistics: 1 of 2", "end", "1/2 images: 1 of 2",
+    ]  # fmt: skip
 
 
 def test_each_file_of_a_download_is_a_task(shown: list[str]) -> None:
