@@ -142,6 +142,6 @@ def equal_weights(images: int) -> NDArray[np.float64]:
     return np.full((1, images), 1 / images)
 
 
-def bootstrap_weights(images: int, seed: int = 0) -> NDArray[np.float64]:
-    """Weightings of images that are drawn with replacement, (`RESAMPLES`, images)."""
-    return np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), RESAMPLES) / images
+def bootstrap_weights(images: int, seed: int = 0, resamples: int = RESAMPLES) -> NDArray[np.float64]:
+    """Weightings of images that are drawn with replacement, (resamples, images)."""
+    return np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), resamples) / images

@@ -11,13 +11,12 @@ from ov_mobilenet.conversion.architectures import LayerSettings
 from ov_mobilenet.conversion.input_choice import Guess
 from ov_mobilenet.conversion.inspection import SourceFacts
 from ov_mobilenet.conversion.own_network import UserChoices
-from ov_mobilenet.diagnosis.layer_combinations import Combination
+from ov_mobilenet.conversion.unknown_layers import EXPORT
 from ov_mobilenet.diagnosis.layer_diagnosis import AGREEMENT, LayerDiagnosis
+from ov_mobilenet.diagnosis.layer_summary import SETTING_OPTIONS, combination_in_words
 from ov_mobilenet.errors import ConversionError
 
-_OPTIONS = {
-    "activation": "--activation", "padding": "--padding", "batch_norm_epsilon": "--batch-norm-epsilon",
-}  # fmt: skip
+_NAMES = {"activation": "activation", "padding": "padding", "batch_norm_epsilon": "batch-norm epsilon"}
 
 
 def decide_layers(
@@ -45,7 +44,7 @@ def decide_layers(
                 expected="recorded batch-norm statistics, and images that decide the normalisation",
                 got="no recorded statistics" if diagnosis is None else "images that do not decide the normalisation",
                 fix=f"Insist with --architecture {facts.architecture} --activation NAME, with --padding and "
-                "--batch-norm-epsilon, or export the network to ONNX and convert that",
+                f"--batch-norm-epsilon, {EXPORT}",
             )  # fmt: skip
         return choices, ()
     found = decide_settings(
@@ -54,7 +53,7 @@ def decide_layers(
     decided = msgspec.structs.asdict(diagnosis.settings if facts.matched_by_order else found)
     decided = {name: value for name, value in decided.items() if given[name] is None and value is not None}
     guesses = tuple(
-        Guess(name.replace("_", " "), f"{value}, {_against(diagnosis, name)}", _OPTIONS[name], changes_answers=True)
+        Guess(_NAMES[name], f"{value}, {_against(diagnosis, name)}", SETTING_OPTIONS[name], changes_answers=True)
         for name, value in decided.items()
     )
     return replace(choices, **decided), guesses
@@ -62,10 +61,11 @@ def decide_layers(
 
 def _against(diagnosis: LayerDiagnosis, name: str) -> str:
     """The evidence for one setting, such as `batch-norm statistics 0.002 against 0.108 of relu6`."""
-    best = diagnosis.candidates[0]
-    text = f"batch-norm statistics {best.divergence:.3f}"
-    chosen = getattr(diagnosis.settings, name)
-    rival = next((row for row in diagnosis.candidates if getattr(row.combination, name) != chosen), None)
+    chosen = next(row for row in diagnosis.candidates if row.combination.settings == diagnosis.settings)
+    text = f"batch-norm statistics {chosen.divergence:.3f}"
+    value = getattr(diagnosis.settings, name)
+    others = (row for row in diagnosis.candidates if not row.same_as_best)
+    rival = next((row for row in others if getattr(row.combination, name) != value), None)
     if rival is None:
         return text
     return f"{text} against {rival.divergence:.3f} of {getattr(rival.combination, name)}"
@@ -92,20 +92,20 @@ def decide_settings(
     raise ConversionError(
         "the batch-norm statistics do not tell activation, padding and batch-norm epsilon", where=where,
         expected=f"one combination that is surely the best, with a divergence below {AGREEMENT:g}",
-        got=f"{_words(diagnosis.best)}: {_evidence(diagnosis)}", fix=_fix(diagnosis, architecture),
+        got=f"{combination_in_words(diagnosis.best)}: {_evidence(diagnosis)}", fix=_fix(diagnosis, architecture),
     )  # fmt: skip
 
 
 def _evidence(diagnosis: LayerDiagnosis) -> str:
     facts = [
-        f"divergence {diagnosis.excess:.3f} (median over the layers {diagnosis.divergence:.3f}, "
-        f"mean {diagnosis.mean_divergence:.3f}, less sampling noise {diagnosis.mean_noise:.3f})"
+        f"divergence {diagnosis.excess:.3f} without sampling noise (with it, median over the layers "
+        f"{diagnosis.divergence:.3f}, mean {diagnosis.mean_divergence:.3f})"
     ]
     if not diagnosis.best.is_supported:
         facts.append("an activation that cannot be converted")
     elif diagnosis.verdict != "sure":
         other = next((row for row in diagnosis.candidates if not row.same_as_best), None)
-        rival = f", or {_words(other.combination)}" if other is not None else ""
+        rival = f", or {combination_in_words(other.combination)}" if other is not None else ""
         facts.append(f"{diagnosis.verdict}, not sure{rival}")
     return ", ".join(facts)
 
@@ -115,11 +115,7 @@ def _fix(diagnosis: LayerDiagnosis, architecture: str) -> str:
         return "Export the network to ONNX and convert that"
     best = diagnosis.settings
     return (
-        "Use 100 to 200 images like those of the training, at the size of the training, or export the network to ONNX "
-        f"and convert that. To insist, give all settings: --architecture {architecture} --activation {best.activation} "
+        f"Use 100 images like those of the training, at the size of the training, {EXPORT}. "
+        f"To insist, give all settings: --architecture {architecture} --activation {best.activation} "
         f"--padding {best.padding} --batch-norm-epsilon {best.batch_norm_epsilon:g}"
     )
-
-
-def _words(combination: Combination) -> str:
-    return f"{combination.activation}, padding {combination.padding}, epsilon {combination.batch_norm_epsilon:g}"

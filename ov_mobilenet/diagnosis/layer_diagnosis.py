@@ -23,7 +23,7 @@ import numpy as np
 
 from ov_mobilenet.conversion.architectures import LayerSettings
 from ov_mobilenet.diagnosis.candidates import Candidate
-from ov_mobilenet.diagnosis.evidence import StoredStatistics, equal_weights
+from ov_mobilenet.diagnosis.evidence import StoredStatistics, bootstrap_weights, equal_weights
 from ov_mobilenet.diagnosis.layer_combinations import (
     Combination,
     activations_to_try,
@@ -32,7 +32,6 @@ from ov_mobilenet.diagnosis.layer_combinations import (
     variants,
 )
 from ov_mobilenet.diagnosis.layer_evidence import (
-    RESAMPLES,
     LayerFlow,
     joined,
     layer_divergences,
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
 SCREENING_IMAGES = 10
 MAX_ACTIVATIONS, MAX_FINALISTS = 4, 6
 COMPARED_IMAGES = 20
+RESAMPLES = 200
 # Combinations whose outputs differ by less are one answer: epsilon 1e-3 and 1e-5 in V1 0.25 differ by 0.004, with the
 # same top-1 on 99 % of the photographs; ReLU and LeakyReLU 0.01 in a V1 for 2 classes by 0.06, with 99 %.
 SAME_OUTPUTS = 0.02
@@ -95,6 +95,7 @@ class LayerDiagnosis:
         divergence, mean_divergence: of `settings`, median and mean over the layers, in nats, with the recorded
             statistics.
         noise, mean_noise: the part of them that comes from the number of images.
+        is_activation_required: whether `convert` requires the activation, because the keys match by shape and order.
     """
 
     settings: LayerSettings
@@ -105,6 +106,7 @@ class LayerDiagnosis:
     mean_divergence: float
     noise: float
     mean_noise: float
+    is_activation_required: bool = False
 
     @property
     def best(self) -> Combination:
@@ -135,7 +137,7 @@ class LayerDiagnosis:
 
     def best_as_dict(self) -> dict[str, Any]:
         """The settings for the JSON form."""
-        return msgspec.structs.asdict(self.best if not self.best.is_supported else self.settings)
+        return msgspec.structs.asdict(self.settings if self.best.is_supported else self.best)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -145,6 +147,7 @@ class LayerDiagnosis:
             "median_divergence": self.divergence,
             "mean_divergence": self.mean_divergence,
             "sampling_noise": self.noise,
+            "mean_sampling_noise": self.mean_noise,
             "limit": AGREEMENT,
             "candidates": [
                 {
@@ -217,12 +220,13 @@ def diagnose_layers(
     if on_progress is not None:
         on_progress(done, done)
     point = _point(final, stored)
-    noise = sampling_noise(final, _resamples(len(values), seed))
+    noise = sampling_noise(final, bootstrap_weights(len(values), seed, RESAMPLES))
     return LayerDiagnosis(
         settings=chosen.settings, published=published_combination(network).settings,
         candidates=(*ranked, *_dropped(screened, flows, stored)), verdict=verdict,
         divergence=float(np.median(point)), mean_divergence=float(point.mean()),
         noise=float(np.median(noise)), mean_noise=float(noise.mean()),
+        is_activation_required=not matched.has_torchvision_keys and matched.network.settings.activation is None,
     )  # fmt: skip
 
 
@@ -261,7 +265,7 @@ def _ranked(
     # Images of another kind than those of the training shift all layers, which resamples of the images alone do not
     # show. So the layers are drawn as well.
     draws = np.random.default_rng(seed).integers(0, layers, (RESAMPLES, layers))
-    weights = _resamples(images, seed)
+    weights = bootstrap_weights(images, seed, RESAMPLES)
     samples = np.stack(
         [np.take_along_axis(layer_divergences(flows[one], stored, weights), draws, 1).mean(1) for one in order]
     )
@@ -273,12 +277,6 @@ def _ranked(
     ]
     rows.sort(key=lambda row: (not row.same_as_best, row.divergence))
     return rows, "sure" if share >= SURE else "likely" if share >= LIKELY else "undecided"
-
-
-def _resamples(images: int, seed: int) -> NDArray[np.float64]:
-    generator = np.random.default_rng(seed)
-    weights: NDArray[np.float64] = generator.multinomial(images, np.full(images, 1 / images), RESAMPLES) / images
-    return weights
 
 
 def _dropped(

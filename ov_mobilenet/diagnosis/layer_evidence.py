@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 # Of V2 at 224 x 224 one image takes 18 ms in batches of 1, 20 ms of 2, 35 ms of 10 and 50 ms of 20 (torch 2.13, one
 # thread); the statistics of a batch need several images.
 BATCH, BATCH_FOR_STATISTICS = 2, 10
-RESAMPLES = 200
 # A channel that was always 0 in training has no variance, and under another activation its divergence is beyond 1e9.
 # Without a limit one such channel would outweigh the rest of the network.
 MAX_CHANNEL_DIVERGENCE = 1.0

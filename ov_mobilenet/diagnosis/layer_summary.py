@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from ov_mobilenet.conversion.architectures import LayerSettings
 from ov_mobilenet.diagnosis.layer_combinations import Combination
-from ov_mobilenet.diagnosis.layer_diagnosis import AGREEMENT, LayerDiagnosis, RankedCombination
+from ov_mobilenet.diagnosis.layer_diagnosis import AGREEMENT, RESAMPLES, LayerDiagnosis, RankedCombination
 from ov_mobilenet.html.formatting import figure
 
+SETTING_OPTIONS = {
+    "activation": "--activation", "padding": "--padding", "batch_norm_epsilon": "--batch-norm-epsilon",
+}  # fmt: skip
 LAYER_HEADS = ("activation", "padding", "epsilon", "divergence", "best in", "images")
 NUMBERS_FROM = 2
 SHOWN = 8
 LAYERS_EXPLANATION = (
     "Divergence: mean over all batch norms, in nats, of what flows into them from what they recorded in training; "
-    "smaller is better. Combinations that are far behind on a few images are not tried on all."
+    f"smaller is better. Best in: the share of {RESAMPLES} random resamples of images and layers in which it is the "
+    "smallest. Combinations that are far behind on a few images are not tried on all."
 )
 
 
@@ -23,28 +27,31 @@ def layer_rows(found: LayerDiagnosis) -> list[tuple[str, ...]]:
 
 def layers_in_words(found: LayerDiagnosis) -> str:
     """The best combination, how sure it is, and whether the statistics are those of such a network."""
-    settings = _combination_in_words(found.best)
+    settings = combination_in_words(found.best)
     if not found.best.is_supported:
         return f"{settings}: an activation that cannot be converted"
     if not found.agrees:
         return f"{settings}: the statistics do not agree (divergence {figure(found.excess)}, at most {AGREEMENT:g})"
     same = [row.combination for row in found.candidates[1:SHOWN] if row.same_as_best]
-    alike = f"; the answers are nearly the same with {', '.join(map(_combination_in_words, same))}" if same else ""
+    alike = f"; the answers are nearly the same with {', '.join(map(combination_in_words, same))}" if same else ""
     return f"{settings}: {found.verdict}{alike}"
 
 
 def layer_options(found: LayerDiagnosis) -> list[str]:
-    """The options of `convert --source` for the settings; only those that are not published."""
+    """The options of `convert --source` for the settings: those that are not published, or that it requires."""
+    required = ("activation",) if found.is_activation_required else ()
     return [
         word
-        for option, name in (
-            ("--activation", "activation"),
-            ("--padding", "padding"),
-            ("--batch-norm-epsilon", "batch_norm_epsilon"),
-        )
-        if (value := _value(found.settings, name)) != _value(found.published, name) and value is not None
+        for name, option in SETTING_OPTIONS.items()
+        if (value := _value(found.settings, name)) is not None
+        and (name in required or value != _value(found.published, name))
         for word in (option, value)
     ]
+
+
+def combination_in_words(one: Combination) -> str:
+    """All settings, such as `relu6, padding same, epsilon 0.001`."""
+    return f"{one.activation}, padding {one.padding}, epsilon {one.batch_norm_epsilon:g}"
 
 
 def _cells(row: RankedCombination) -> tuple[str, ...]:
@@ -57,10 +64,6 @@ def _cells(row: RankedCombination) -> tuple[str, ...]:
         f"{row.share:.1%}",
         str(row.images),
     )
-
-
-def _combination_in_words(one: Combination) -> str:
-    return f"{one.activation}, padding {one.padding}, epsilon {one.batch_norm_epsilon:g}"
 
 
 def _value(settings: LayerSettings, name: str) -> str | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from ov_mobilenet.conversion.architectures import complete_settings
@@ -30,10 +33,13 @@ if TYPE_CHECKING:
     import openvino as ov
     from numpy.typing import NDArray
 
+    from ov_mobilenet.conversion.sources.weight_matching import MatchedWeights
     from ov_mobilenet.diagnosis.candidates import Candidate
     from ov_mobilenet.diagnosis.layer_diagnosis import LayerDiagnosis
     from ov_mobilenet.diagnosis.network import Values
     from ov_mobilenet.inputs.image_subset import OnProgress
+
+log = logging.getLogger(__name__)
 
 _GRAPH_READERS = ("onnx", "tf")  # OpenVINO's readers keep the batch norms of these
 
@@ -51,6 +57,8 @@ def network_of_source(
         UsageError, ConversionError, MissingDependencyError: see `inspect_source`.
     """
     facts = inspect_source(path, architecture=architecture, weights_key=weights_key)
+    for warning in facts.warnings:
+        log.warning("%s: %s", path, warning)
     shape = _shape_for(facts, geometry) if geometry is not None else None
     return network_of_facts(facts, UserChoices(shape=shape, geometry=geometry, weights_key=weights_key))
 
@@ -66,7 +74,7 @@ def _shape_for(facts: SourceFacts, geometry: Geometry) -> tuple[int, ...] | None
 
 
 def network_of_facts(facts: SourceFacts, choices: UserChoices) -> NetworkUnderTest:
-    """Prepare a source network that was inspected.
+    """Prepare a source network that was inspected. What was noticed while it was read is not logged again.
 
     Args:
         choices: those for the input's shape, layout and geometry, and for PyTorch weights.
@@ -82,7 +90,8 @@ def network_of_facts(facts: SourceFacts, choices: UserChoices) -> NetworkUnderTe
         input=InputInfo(facts.input_name, shape, layout), output=facts.output, model_name=facts.architecture,
         weights_key=choices.weights_key, head=choices.head, settings=_settings(facts, choices),
     )  # fmt: skip
-    model = read_network(facts.framework, plan, path)
+    weights = _matched_weights(facts, plan, path)
+    model = read_network(facts.framework, plan, path) if weights is None else _traced(weights, plan, path)
     port = single_input(model, "", path)
     if facts.integer_input is not None:
         accept_pixels(model, facts.integer_input, Normalisation(), path)
@@ -98,8 +107,8 @@ def network_of_facts(facts: SourceFacts, choices: UserChoices) -> NetworkUnderTe
         choices.geometry or resize_whole_image(shape[layout.index("H")], shape[layout.index("W")]),
         kind,
         lambda values: run(values)[0],
-        batch_norm=_first_batch_norm(path, facts, plan, layout),
-        layers=_layers(path, facts, choices) if facts.framework == "pytorch" else None,
+        batch_norm=_first_batch_norm(path, facts, plan, layout, weights),
+        layers=_layers(path, weights, choices.settings) if weights is not None else None,
     )
 
 
@@ -110,39 +119,53 @@ def _settings(facts: SourceFacts, choices: UserChoices) -> LayerSettings:
     return complete_settings(facts.architecture, choices.settings)
 
 
+def _matched_weights(facts: SourceFacts, plan: ConversionPlan, path: Path) -> MatchedWeights | None:
+    """The weights of a PyTorch checkpoint; None for other networks."""
+    if facts.framework != "pytorch":
+        return None
+    from ov_mobilenet.conversion.sources.pytorch import match_plan
+
+    return match_plan(plan, path)
+
+
+def _traced(weights: MatchedWeights, plan: ConversionPlan, path: Path) -> ov.Model:
+    from ov_mobilenet.conversion.sources.pytorch import trace_weights
+
+    return trace_weights(weights, plan, path)
+
+
 def _layers(
-    path: Path, facts: SourceFacts, choices: UserChoices
+    path: Path, weights: MatchedWeights, given: LayerSettings
 ) -> Callable[[NDArray[np.uint8], Candidate, int, OnProgress | None], LayerDiagnosis | None]:
-    from ov_mobilenet.conversion.sources.pytorch import match_weights
     from ov_mobilenet.diagnosis.layer_diagnosis import diagnose_layers
+
+    open_weights = replace(weights, network=msgspec.structs.replace(weights.network, settings=given))
 
     def layers(
         frames: NDArray[np.uint8], normalisation: Candidate, seed: int, on_progress: OnProgress | None
     ) -> LayerDiagnosis | None:
-        matched = match_weights(
-            path, architecture=facts.architecture, weights_key=choices.weights_key, head=choices.head,
-            settings=choices.settings,
-        )  # fmt: skip
-        return diagnose_layers(matched, path, frames, normalisation, seed=seed, on_progress=on_progress)
+        return diagnose_layers(open_weights, path, frames, normalisation, seed=seed, on_progress=on_progress)
 
     return layers
 
 
-def _first_batch_norm(path: Path, facts: SourceFacts, plan: ConversionPlan, layout: str) -> FirstBatchNorm | None:
+def _first_batch_norm(
+    path: Path, facts: SourceFacts, plan: ConversionPlan, layout: str, weights: MatchedWeights | None
+) -> FirstBatchNorm | None:
     found = None
-    if facts.framework == "pytorch":
-        found = _in_module(path, plan)
+    if weights is not None:
+        found = _in_module(path, weights)
     elif facts.framework in _GRAPH_READERS and not path.is_dir():
         found = _in_graph(path, plan, layout)
     return found if found is not None and found.stored.is_recorded else None
 
 
-def _in_module(path: Path, plan: ConversionPlan) -> FirstBatchNorm | None:
+def _in_module(path: Path, weights: MatchedWeights) -> FirstBatchNorm | None:
     import torch
 
-    from ov_mobilenet.conversion.sources.pytorch import load_module, match_plan
+    from ov_mobilenet.conversion.sources.pytorch import load_module
 
-    module = load_module(match_plan(plan, path), path)
+    module = load_module(weights, path)
     first = next((layer for layer in module.modules() if isinstance(layer, torch.nn.BatchNorm2d)), None)
     convolution = next((layer for layer in module.modules() if isinstance(layer, torch.nn.Conv2d)), None)
     if first is None or convolution is None or first.running_mean is None or first.running_var is None:

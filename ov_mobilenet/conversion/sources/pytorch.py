@@ -40,6 +40,15 @@ def read_pytorch(plan: ConversionPlan, path: Path) -> ov.Model:
     matched = match_plan(plan, path)
     for remark in matched.remarks():
         log.warning("%s: %s", path, remark)
+    return trace_weights(matched, plan, path)
+
+
+def trace_weights(matched: MatchedWeights, plan: ConversionPlan, path: Path) -> ov.Model:
+    """Trace the module of weights that were matched for a conversion plan.
+
+    Raises:
+        ConversionError: see `load_module`; or OpenVINO cannot read the module.
+    """
     module = load_module(matched, path)
     import torch
 
