@@ -88,7 +88,7 @@ def decide_by_images(
     Raises:
         UsageError: a choice contradicts the network, there are no images, or nothing tells the normalisation.
         ImageError: fewer than 10 images can be read.
-        ConversionError: the network cannot be read.
+        ConversionError: the network cannot be read, or the images do not tell the settings of its layers.
     """
     network = network_of_facts(facts, choices)
     prepared = read_subset(images, network.geometry, DEFAULT_IMAGES, 0, steps_of(on_progress, "images"))
@@ -104,6 +104,10 @@ def decide(facts: SourceFacts, choices: UserChoices, diagnose_among: DiagnoseAmo
 
     Args:
         diagnose_among: called once, and again if what is certain excludes candidates that the images do not.
+
+    Raises:
+        UsageError: nothing tells the normalisation.
+        ConversionError: the images do not tell the settings of the layers, see `decide_layers`.
     """
     certain = _what_is_certain(facts, choices)
     everything = candidates_with(*(certain.candidates or ()))
@@ -123,6 +127,8 @@ def decide(facts: SourceFacts, choices: UserChoices, diagnose_among: DiagnoseAmo
         else:
             findings, more = _undecided(facts, certain, deciding)
         warnings += more
+    elif overall.layers is not None and overall.verdict != "sure" and not any(map(certain.allows, _winners(overall))):
+        deciding = diagnose_among(tuple(filter(certain.allows, everything)))  # the layers under what is certain
     choices, guesses = decide_layers(
         facts, choices, deciding.layers, is_normalisation_known=certain.is_complete or deciding.verdict == "sure"
     )

@@ -28,6 +28,7 @@ MIN_CLASSES = 10
 # with crops of one image, 0.03 with noise, up to 0.41 with coloured gradients. With this limit and `MIN_CLASSES`, the
 # simulation above was sure of a wrong candidate in 4 of 8100 trials instead of 8.
 MIN_INFORMATION = 0.4
+SAME_ANSWERS = 1e-3  # nats
 # The right candidate had 0.014 to 0.115 in two networks with 20 to 200 images like those of the training; the best one
 # had 0.11 to 0.20 with noise, 0.20 to 0.28 with coloured gradients, 0.5 to 2.3 with images ten times too dark.
 MAX_DIVERGENCE = 0.15
@@ -52,10 +53,14 @@ def doubt_about(evidence: Evidence, score: float, frames: NDArray[np.uint8]) -> 
                 f"mutual information does not decide for a network with {classes} classes, at least {MIN_CLASSES} are "
                 "needed"
             )
+    if not np.isfinite(score):
+        return "under no candidate does the network give finite numbers for all images"
     if variety(frames) < MIN_VARIETY:
         return "the images are too much alike, images of many scenes are needed"
-    if isinstance(evidence, Answers) and not evidence.multilabel:
+    if isinstance(evidence, Answers):
         most = np.log(min(images, classes))
+        if evidence.multilabel:  # there is no measured limit, but the same answers to all images tell nothing
+            return None if score > SAME_ANSWERS else "under no candidate do the answers to the images differ"
         if score < MIN_INFORMATION * most:
             return (
                 f"under no candidate does the network tell the images apart (mutual information {score:.2f}, expected "

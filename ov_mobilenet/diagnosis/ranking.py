@@ -97,9 +97,9 @@ def rank(
     """
     order = list(evidence)
     images = len(frames)
-    points = np.array([evidence[one].scores(equal_weights(images))[0] for one in order])
+    points = np.array([_comparable(evidence[one].scores(equal_weights(images)))[0] for one in order])
     weights = bootstrap_weights(images, seed)
-    samples = np.stack([evidence[one].scores(weights) for one in order])
+    samples = np.stack([_comparable(evidence[one].scores(weights)) for one in order])
     best = int(points.argmax())
     same = np.array([is_same_input(order[best], one, frames) for one in order])
     first = samples.argmax(0)
@@ -115,6 +115,11 @@ def rank(
         better = float((samples[same].max(0) > samples[order.index(baked)]).mean())
     needed = None if verdict == "sure" or note else images_needed(samples, points, same, images)
     return Ranking(rows, verdict, needed, better, note)
+
+
+def _comparable(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores of a network that gives no numbers are the lowest; numpy would take NaN for the highest."""
+    return np.where(np.isnan(scores), -np.inf, scores)
 
 
 def is_same_input(one: Candidate, other: Candidate, frames: NDArray[np.uint8]) -> bool:
@@ -145,10 +150,11 @@ def images_needed(
         None if it is above 10 000, or if a candidate is not behind at all.
     """
     best = int(points.argmax())
-    if same.all():
+    rivals = ~same & np.isfinite(points)
+    if not rivals.any():
         return None
-    behind = points[best] - points[~same]
-    spread = (samples[best] - samples[~same]).std(1)
+    behind = points[best] - points[rivals]
+    spread = (samples[best] - samples[rivals]).std(1)
     if behind.min() <= 0:
         return None
     needed = max(images + 1.0, float((images * (2.927 * spread / behind) ** 2).max()))

@@ -156,7 +156,12 @@ def _first_batch_norm(
     if weights is not None:
         found = _in_module(path, weights)
     elif facts.framework in _GRAPH_READERS and not path.is_dir():
-        found = _in_graph(path, plan, layout)
+        try:
+            found = _in_graph(path, plan, layout)
+        except (
+            RuntimeError
+        ):  # OpenVINO cannot read or cut this graph; the conversion itself reports what it cannot read
+            found = None
     return found if found is not None and found.stored.is_recorded else None
 
 
@@ -182,14 +187,15 @@ def _in_module(path: Path, weights: MatchedWeights) -> FirstBatchNorm | None:
 
 
 def _in_graph(path: Path, plan: ConversionPlan, layout: str) -> FirstBatchNorm | None:
-    """The first BatchNormInference of the graph as OpenVINO reads it, before it is folded."""
+    """The first BatchNormInference of the graph as OpenVINO reads it, before it is folded.
+
+    Raises:
+        RuntimeError: OpenVINO cannot read the graph, or run its part before the batch norm.
+    """
     import openvino as ov
     import openvino.opset13 as ops
 
-    try:
-        model = ov.Core().read_model(path)
-    except RuntimeError:
-        return None  # the conversion itself reports what cannot be read
+    model = ov.Core().read_model(path)
     node = next((node for node in model.get_ordered_ops() if node.get_type_name() == "BatchNormInference"), None)
     if node is None or any(_constant(node.input_value(i)) is None for i in (3, 4)):
         return None

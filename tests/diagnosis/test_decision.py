@@ -6,13 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import batch_norm_networks as networks
+import numpy as np
 import pytest
 import small_networks as small
+from diagnosis.test_layer_summary import LAYERS, RELU6
+from diagnosis.test_report import BY_STATISTICS
 
+import ov_mobilenet as ovm
 from ov_mobilenet.conversion.inspection import inspect_source
 from ov_mobilenet.conversion.naming_schemes import torchvision_scheme
 from ov_mobilenet.conversion.own_network import UserChoices, draft_description
-from ov_mobilenet.diagnosis.decision import decide_by_images
+from ov_mobilenet.diagnosis.candidates import Candidate
+from ov_mobilenet.diagnosis.decision import decide, decide_by_images
+from ov_mobilenet.diagnosis.diagnosis import Diagnosis
+from ov_mobilenet.diagnosis.ranking import RankedCandidate, Verdict
 from ov_mobilenet.zoo.normalisation import Normalisation
 
 pytest.importorskip("onnx")
@@ -59,3 +66,56 @@ def test_names_decide_if_the_images_do_not(images: Path, tmp_path: Path) -> None
     assert warning.startswith("the images do not decide the normalisation and channel order: 20 images do not decide: ")
     draft = draft_description("x", facts, decision.choices, decision.findings)
     assert draft.description.normalisation == BAKED["torchvision RGB"]
+
+
+@pytest.mark.parametrize("verdict", ["likely", "sure"])
+def test_layers_are_told_under_the_given_normalisation_unless_the_images_are_sure_of_another(
+    verdict: Verdict, tmp_path: Path
+) -> None:
+    """The fake diagnosis prefers another normalisation than the given one, and ReLU6 under it, otherwise LeakyReLU."""
+    facts = replace(
+        inspect_source(small.write_onnx(tmp_path / "net").with_name("small.onnx")),
+        framework="pytorch", architecture="mobilenet_v2", other_keys=(("features.0.0.weight", "a"),),
+    )  # fmt: skip
+    other = replace(LAYERS, settings=RELU6.settings, candidates=LAYERS.candidates[::-1], divergence=0.002)
+
+    def diagnose_among(candidates: tuple[Candidate, ...]) -> Diagnosis:
+        ranked = sorted(candidates, key=lambda one: (one.name, one.channel_order) != ("tensorflow", "BGR"))
+        rows = tuple(RankedCandidate(one, -float(place), 1.0 - place, place == 0) for place, one in enumerate(ranked))
+        layers = LAYERS if len(candidates) == 1 else other
+        return replace(
+            BY_STATISTICS, candidates=rows, verdict=verdict if len(candidates) > 1 else "sure", layers=layers
+        )
+
+    decision = decide(facts, UserChoices(preset="tensorflow"), diagnose_among)
+    assert decision.choices.activation == ("leaky-relu-0.1" if verdict == "likely" else "relu6")
+    assert bool(decision.warnings) == (verdict == "sure")
+
+
+def test_a_batch_norm_of_vectors_is_not_the_first_one(images: Path, tmp_path: Path) -> None:
+    """After the pooling there is no height and no width to take the mean of."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+    constants = {
+        "filters": rng.normal(0, 1, (8, 3, 3, 3)), "gamma": np.ones(8), "beta": np.zeros(8),
+        "mean": rng.normal(0, 1, 8), "variance": np.full(8, 2.0), "dense": rng.normal(0, 1, (12, 8)),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["data", "filters"], ["filtered"]),
+        helper.make_node("GlobalAveragePool", ["filtered"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("BatchNormalization", ["flat", "gamma", "beta", "mean", "variance"], ["normal"]),
+        helper.make_node("Gemm", ["normal", "dense"], ["scores"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [helper.make_tensor_value_info("data", TensorProto.FLOAT, ["n", 3, 32, 32])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 12])],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()],
+    )
+    path = tmp_path / "vectors.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    assert ovm.diagnose(path, images).evidence == "mutual_information"

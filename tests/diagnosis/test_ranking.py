@@ -143,6 +143,22 @@ def test_answers_that_hardly_differ_are_undecided() -> None:
     assert_undecided(rank(weak, photographs(40), baked=OTHER), "tell the images apart")
 
 
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_answers_that_are_all_the_same_are_undecided(multilabel: bool) -> None:
+    same = Answers(np.full((40, CLASSES), 1 / CLASSES), multilabel)
+    assert_undecided(rank({RIGHT: same, OTHER: same}, photographs(40), baked=OTHER), "under no candidate")
+
+
+def test_a_candidate_without_numbers_is_the_last_one() -> None:
+    nothing = Answers(np.full((40, CLASSES), np.nan))
+    ranking = rank({WORST: nothing, **clear(40), OTHER: nothing}, photographs(40), baked=OTHER)
+    assert ranking.candidates[0].candidate == RIGHT
+    assert ranking.verdict == "sure"
+    close = {OTHER: answers(40, 3.2, seed=1), RIGHT: answers(40, 3.0, seed=2)}
+    assert rank({WORST: nothing, **close}, photographs(40)).images_needed == rank(close, photographs(40)).images_needed
+    assert_undecided(rank({RIGHT: nothing, OTHER: nothing}, photographs(40), baked=OTHER), "finite numbers")
+
+
 def statistics(images: int, shift: float) -> dict[Candidate, Evidence]:
     """Batch-norm evidence whose best candidate has the divergence shift^2 / 2."""
     stored = StoredStatistics(np.zeros(4), np.ones(4))
