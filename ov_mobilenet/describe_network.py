@@ -73,14 +73,16 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
             tensor. `output_kind`, `labels`, `geometry` (in words, or as `Geometry`), `architecture`, `width`,
             `classes`, `weights_key`, `head`. `activation`, `padding` (torch or same), `batch_norm_epsilon`: of the
             layers of PyTorch weights, if they are not the published ones. `diagnose_images`: images like those of the
-            training, without labels, which decide on the normalisation and the channel order that are not given; as for
-            `open_inputs`, except live sources. At most 100 of them are used.
+            training, without labels, which decide on the normalisation and the channel order that are not given, and on
+            the layers of PyTorch weights with recorded batch-norm statistics; as for `open_inputs`, except live
+            sources. At most 100 of them are used.
 
     Raises:
         UsageError: an option is unknown, or contradicts the network or another option; the normalisation is not known;
-            the keys of PyTorch weights match by shape and order only and `activation` is not given; there is no such
-            file.
-        ConversionError: the network cannot be read, or is not a classifier.
+            the keys of PyTorch weights match by shape and order only, and neither `activation` nor `diagnose_images` is
+            given; there is no such file.
+        ConversionError: the network cannot be read, or is not a classifier; the images do not tell the settings of the
+            layers.
         ConfigError: the labels cannot be read.
         MissingDependencyError: the framework's package is not installed.
         ImageError: fewer than 10 images can be read.

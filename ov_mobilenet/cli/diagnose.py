@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,6 +20,7 @@ from ov_mobilenet.diagnosis.diagnosis import Diagnosis
 from ov_mobilenet.inputs.image_subset import MIN_IMAGES
 from ov_mobilenet.outputs.output_files import write_atomically
 from ov_mobilenet.resolve import Lookup
+from ov_mobilenet.zoo.model import HEAD_ACTIVATIONS
 from ov_mobilenet.zoo.normalisation import Normalisation
 
 
@@ -55,6 +57,11 @@ from ov_mobilenet.zoo.normalisation import Normalisation
 @click.option(
     "--weights-key", metavar="KEY", help="Entry to use of a checkpoint that holds several sets of weights."
 )  # fmt: skip
+@click.option(
+    "--head", type=click.Choice(HEAD_ACTIVATIONS),
+    help="Activation between the linear layers of a classifier of your own, for PyTorch weights.",
+)  # fmt: skip
+@click.option("--output", metavar="NAME", help="Output tensor of a source network, if it has several.")
 @options.format_option("table", "json")
 @click.option(
     "--report", metavar="FILE.html", type=click.Path(path_type=Path, dir_okay=False),
@@ -73,11 +80,14 @@ def diagnose_command(
     scale_values: str | None,
     architecture: str | None,
     weights_key: str | None,
+    head: Any,
+    output: str | None,
     output_format: str,
     report: Path | None,
     lookup: Lookup,
 ) -> int:
-    """Tell which normalisation and channel order a network was trained with, from images without labels.
+    """Tell which normalisation and channel order a network was trained with, from images without labels. Of PyTorch
+    weights, activation, padding and batch-norm epsilon are told too.
 
     MODEL is a zoo name, a model.yml, an IR .xml of any tool, or a source network: .onnx, .pb, .tflite, .h5, .keras,
     .pth, .pt, .ckpt, .safetensors, or the folder of a SavedModel.
@@ -109,6 +119,8 @@ def diagnose_command(
             given=_given(mean_values, scale_values),
             architecture=architecture,
             weights_key=weights_key,
+            head=head,
+            output=output,
             on_progress=on_progress,
             **lookup.as_options(),
         )

@@ -131,7 +131,7 @@ def source_options(function: F) -> F:
         click.option(
             "--activation", type=click.Choice(ACTIVATIONS),
             help="Activation in place of ReLU and ReLU6, for PyTorch weights; weights cannot tell it. Needed if their "
-            "keys are not torchvision's.",
+            "keys are not torchvision's and --diagnose-images does not tell it.",
         ),
         click.option(
             "--padding", type=click.Choice(PADDINGS),
@@ -145,7 +145,8 @@ def source_options(function: F) -> F:
         click.option(
             "--diagnose-images", metavar="DIR",
             help="Images like those that the network was trained on, without labels, decide on the normalisation and "
-            "the channel order that no option gives: a folder (recursive), a file, a wildcard, @LIST.txt, - for stdin, "
+            "the channel order that no option gives, and on activation, padding and batch-norm epsilon of PyTorch "
+            "weights: a folder (recursive), a file, a wildcard, @LIST.txt, - for stdin, "
             "a tar shard or a video. At most 100 images are used, and 20 usually decide.",
         ),
     )):  # fmt: skip

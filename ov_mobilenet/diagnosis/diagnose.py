@@ -12,9 +12,10 @@ one of 146 and the whole image are best in 57, 23 and 19 % of the resamples.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,10 +29,11 @@ from ov_mobilenet.diagnosis.layer_diagnosis import LayerDiagnosis
 from ov_mobilenet.diagnosis.network import NetworkUnderTest
 from ov_mobilenet.diagnosis.ranking import Ranking, rank
 from ov_mobilenet.diagnosis.stages import OnStage, steps_of
-from ov_mobilenet.errors import UsageError
+from ov_mobilenet.errors import IrError, UsageError
 from ov_mobilenet.inputs.image_subset import MIN_IMAGES, OnProgress, PreparedImages, read_subset
 from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
 from ov_mobilenet.zoo.geometry import Geometry, parse_geometry
+from ov_mobilenet.zoo.model import HEAD_ACTIVATIONS, HeadActivation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,10 +56,12 @@ def diagnose(
     given: Normalisation | None = None,
     architecture: str | None = None,
     weights_key: str | None = None,
+    head: HeadActivation | None = None,
+    output: str | None = None,
     on_progress: OnStage | None = None,
     **options: Unpack[LookupOptions],
 ) -> Diagnosis:
-    """Tell the normalisation of a network from unlabelled images.
+    """Tell the normalisation of a network from unlabelled images; of PyTorch weights, the settings of the layers too.
 
         found = ovm.diagnose("mine.onnx", "photos/")
         print(found.verdict, found.best.name, found.best.channel_order)  # sure torchvision RGB
@@ -74,21 +78,27 @@ def diagnose(
         geometry: crop and resize in words, instead of those that the IR records or, for a source network, a resize of
             the whole image.
         given: a further candidate, tried in both channel orders.
-        architecture, weights_key: of PyTorch weights, see `convert`.
+        architecture, weights_key, head, output: of a source network, see `describe`.
         on_progress: called with the name of the stage, the number of its steps that are done and of all its steps.
         options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `ir_dir`).
 
     Raises:
         UsageError: the model has crop, resize or colour conversion in its graph, or nothing tells its normalisation.
         ImageError: fewer than 10 images can be read.
+        MissingDependencyError: the framework's package is not installed.
         UnknownModelError, DownloadError, ConversionError, IrError: the model cannot be found or read.
     """
     if limit < MIN_IMAGES:
         raise UsageError("invalid limit", expected=f"at least {MIN_IMAGES} images", got=limit)
     chosen = parse_geometry(geometry) if isinstance(geometry, str) else geometry
-    network = _open(model, chosen, architecture, weights_key, Lookup.of(options))
+    if head not in (None, *HEAD_ACTIVATIONS):
+        raise UsageError("invalid head", expected=" or ".join(HEAD_ACTIVATIONS), got=repr(head))
+    inspected = {"architecture": architecture, "weights_key": weights_key, "head": head, "output": output}
+    network = _open(model, chosen, inspected, Lookup.of(options))
     prepared = read_subset(images, network.geometry, limit, seed, steps_of(on_progress, "images"))
-    return diagnose_network(str(model), network, prepared, given=given, seed=seed, on_progress=on_progress)
+    found = diagnose_network(str(model), network, prepared, given=given, seed=seed, on_progress=on_progress)
+    said = {**inspected, "geometry": chosen}
+    return replace(found, options={name: str(value) for name, value in said.items() if value is not None})
 
 
 def diagnose_network(
@@ -217,12 +227,17 @@ def _collect(
 
 
 def _open(
-    model: str | Path, geometry: Geometry | None, architecture: str | None, weights_key: str | None, lookup: Lookup
+    model: str | Path, geometry: Geometry | None, inspected: Mapping[str, Any], lookup: Lookup
 ) -> NetworkUnderTest:
     from ov_mobilenet.conversion.inspection import is_network
 
     if is_network(Path(model)):
         from ov_mobilenet.diagnosis.source_network import network_of_source
 
-        return network_of_source(Path(model), geometry, architecture=architecture, weights_key=weights_key)
-    return network_of_ir(open_model(model, lookup), geometry)
+        return network_of_source(Path(model), geometry, **inspected)
+    ir = open_model(model, lookup)
+    try:
+        return network_of_ir(ir, geometry)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1][:200]
+        raise IrError(f"the IR cannot be run with values other than its own pixels ({reason})", where=ir.xml) from error

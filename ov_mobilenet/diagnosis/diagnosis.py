@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ov_mobilenet.diagnosis.candidates import Candidate
@@ -38,6 +39,7 @@ class Diagnosis:
             IR does not tell them, it has NETWORK and NAME for the source network and the name.
         layers: activation, padding and epsilon of PyTorch weights; None for other networks and for weights without
             recorded batch-norm statistics.
+        options: what was said of the network, by the names of the options of `convert --source`.
     """
 
     model: str
@@ -54,6 +56,7 @@ class Diagnosis:
     note: str | None = None
     command: str | None = None
     layers: LayerDiagnosis | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def best(self) -> Candidate:

@@ -26,7 +26,7 @@ from ov_mobilenet.ir.probabilities import finish_output
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
 from ov_mobilenet.zoo.geometry import Geometry, resize_whole_image
 from ov_mobilenet.zoo.layer_settings import LayerSettings
-from ov_mobilenet.zoo.model import InputInfo
+from ov_mobilenet.zoo.model import HeadActivation, InputInfo
 from ov_mobilenet.zoo.normalisation import Normalisation
 
 if TYPE_CHECKING:
@@ -45,22 +45,29 @@ _GRAPH_READERS = ("onnx", "tf")  # OpenVINO's readers keep the batch norms of th
 
 
 def network_of_source(
-    path: Path, geometry: Geometry | None = None, *, architecture: str | None = None, weights_key: str | None = None
+    path: Path,
+    geometry: Geometry | None = None,
+    *,
+    architecture: str | None = None,
+    weights_key: str | None = None,
+    head: HeadActivation | None = None,
+    output: str | None = None,
 ) -> NetworkUnderTest:
     """Prepare a source network of any framework.
 
     Args:
+        architecture, weights_key, head, output: see `inspect_source`.
         geometry: crop and resize; they set the input size of a network that does not fix it itself. None to resize the
             whole image.
 
     Raises:
         UsageError, ConversionError, MissingDependencyError: see `inspect_source`.
     """
-    facts = inspect_source(path, architecture=architecture, weights_key=weights_key)
+    facts = inspect_source(path, architecture=architecture, weights_key=weights_key, head=head, output=output)
     for warning in facts.warnings:
         log.warning("%s: %s", path, warning)
     shape = _shape_for(facts, geometry) if geometry is not None else None
-    return network_of_facts(facts, UserChoices(shape=shape, geometry=geometry, weights_key=weights_key))
+    return network_of_facts(facts, UserChoices(shape=shape, geometry=geometry, weights_key=weights_key, head=head))
 
 
 def _shape_for(facts: SourceFacts, geometry: Geometry) -> tuple[int, ...] | None:

@@ -165,4 +165,7 @@ def _conversion(found: Diagnosis) -> str:
         return found.command
     layers = layer_options(found.layers) if found.layers is not None else []
     words = ["ov-mobilenet convert --source", shlex.quote(found.model), "--name NAME", conversion_options(found.best)]
-    return " ".join([*words, *layers])
+    said = [
+        word for name, value in found.options.items() for word in (f"--{name.replace('_', '-')}", shlex.quote(value))
+    ]
+    return " ".join([*words, *layers, *said])

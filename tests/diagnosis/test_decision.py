@@ -16,6 +16,7 @@ import ov_mobilenet as ovm
 from ov_mobilenet.conversion.inspection import inspect_source
 from ov_mobilenet.conversion.naming_schemes import torchvision_scheme
 from ov_mobilenet.conversion.own_network import UserChoices, draft_description
+from ov_mobilenet.diagnosis import summary
 from ov_mobilenet.diagnosis.candidates import Candidate
 from ov_mobilenet.diagnosis.decision import decide, decide_by_images
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
@@ -119,3 +120,19 @@ def test_a_batch_norm_of_vectors_is_not_the_first_one(images: Path, tmp_path: Pa
     path = tmp_path / "vectors.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
     assert ovm.diagnose(path, images).evidence == "mutual_information"
+
+
+def test_one_of_several_outputs(images: Path, tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    path = networks.write_network(tmp_path / "net.onnx", networks.TRAINED["tensorflow RGB"], FRAMES)
+    model = onnx.load(path)
+    model.graph.output.append(helper.make_tensor_value_info("flat", TensorProto.FLOAT, ["n", 8]))
+    onnx.save(model, path)
+    with pytest.raises(ovm.OvMobilenetError, match="output"):
+        ovm.diagnose(path, images)
+    found = ovm.diagnose(path, images, output="scores", geometry="resize 32")
+    assert (found.best.name, found.best.channel_order) == ("tensorflow", "RGB")
+    command = str(summary.advice(found)[-1].command)
+    assert command.endswith("--preset tensorflow --output scores --geometry 'resize 32'")

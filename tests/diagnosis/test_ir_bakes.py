@@ -242,6 +242,18 @@ def test_networks_without_evidence(tmp_path: Path, capsys: Capture) -> None:
     assert "several outputs" in message and "2 outputs" in message
 
 
+def test_an_ir_that_takes_bytes_only(tmp_path: Path, capsys: Capture) -> None:
+    """Neither can its input part be told, nor does the graph take other values than bytes."""
+    parameter = ops.parameter(ov.PartialShape([1, 3, 32, 32]), ov.Type.u8)
+    values = ops.convert(ops.bitwise_and(parameter, ops.constant(np.array(128, np.uint8))), "f32")
+    flow = ops.convolution(values, ops.constant(small.weights()["conv"]), [2, 2], [1, 1], [1, 1], [1, 1])
+    pooled = ops.reduce_mean(ops.relu(flow), np.array([2, 3]), False)
+    scores = ops.softmax(ops.matmul(pooled, ops.constant(small.weights()["dense"]), False, True), 1)
+    xml = save([scores], parameter, tmp_path / "bytes.xml")
+    assert main(["diagnose", str(xml), "--images", str(noise(tmp_path / "images"))]) == 1
+    assert "cannot be run with values other than its own pixels" in capsys.readouterr().err
+
+
 def test_an_input_of_any_size_needs_a_geometry(tmp_path: Path, capsys: Capture) -> None:
     images = noise(tmp_path / "images")
     parameter, pooled = convolved([1, 3, -1, -1])
