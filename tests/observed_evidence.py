@@ -12,6 +12,14 @@ from ov_mobilenet.diagnosis.network import NetworkUnderTest
 from ov_mobilenet.diagnosis.ranking import Ranking, rank
 
 
+def mutual_information(probabilities: np.ndarray) -> float:
+    """By the definition: the sum of p(image, class) log(p(image, class) / (p(image) p(class)))."""
+    joint = np.asarray(probabilities, np.float64) / len(probabilities)
+    independent = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+    there = joint > 0
+    return float((joint[there] * np.log(joint[there] / independent[there])).sum())
+
+
 def observed_answers(network: NetworkUnderTest, frames: np.ndarray) -> dict[Candidate, Evidence]:
     return {one: Answers(network.answers(one.apply(frames)).astype(np.float64)) for one in named_candidates()}
 

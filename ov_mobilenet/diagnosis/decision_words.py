@@ -10,7 +10,7 @@ from ov_mobilenet.diagnosis.conversion_command import conversion_options
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
 from ov_mobilenet.diagnosis.evidence import EvidenceKind
 from ov_mobilenet.diagnosis.ranking import RankedCandidate
-from ov_mobilenet.diagnosis.summary import candidate_name
+from ov_mobilenet.diagnosis.summary import candidate_name, shown_value
 
 _EVIDENCE: dict[EvidenceKind, str] = {
     "batch_norm": "batch-norm statistics",
@@ -84,5 +84,4 @@ def _evidence(diagnosis: Diagnosis, chosen: Candidate) -> str:
 
 
 def _score(diagnosis: Diagnosis, row: RankedCandidate) -> str:
-    # The score of batch-norm statistics is a negative divergence.
-    return f"{-row.score if diagnosis.evidence == 'batch_norm' else row.score:.3f}"
+    return f"{shown_value(row, diagnosis.evidence):.3f}"

@@ -25,19 +25,6 @@ def entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     return result
 
 
-def mutual_information(probabilities: NDArray[np.floating]) -> float:
-    """The mutual information between image and predicted class, in nats: H(mean of p) - mean of H(p).
-
-    It is high if each prediction is confident and the predictions of different images differ. Its maximum is the
-    logarithm of the smaller of the number of images and the number of classes. Source: Bridle, Heading and MacKay,
-    "Unsupervised Classifiers, Mutual Information and 'Phantom Targets'", NIPS 1991.
-
-    Args:
-        probabilities: (images, classes), each row sums to 1.
-    """
-    return float(entropy(probabilities.mean(0)) - entropy(probabilities).mean())
-
-
 def binary_entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """The entropy of independent labels, summed over the last axis, in nats: -sum p log p + (1 - p) log(1 - p)."""
     p = np.asarray(probabilities, np.float64)
@@ -112,7 +99,12 @@ class Answers:
     multilabel: bool = False
 
     def scores(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Mutual information, in nats."""
+        """The mutual information between image and predicted class, in nats: H(mean of p) - mean of H(p).
+
+        It is high if each prediction is confident and the predictions of different images differ. Its maximum is the
+        logarithm of the smaller of the number of images and the number of classes. Source: Bridle, Heading and MacKay,
+        "Unsupervised Classifiers, Mutual Information and 'Phantom Targets'", NIPS 1991.
+        """
         uncertainty = binary_entropy if self.multilabel else entropy
         result: NDArray[np.float64] = uncertainty(weights @ self.probabilities) - weights @ uncertainty(
             self.probabilities

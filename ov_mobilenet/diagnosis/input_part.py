@@ -54,7 +54,6 @@ class SplitNetwork:
         to_rest: what the input part makes of the pixels.
         to_quantisation: the same up to the quantisation in which the input of a quantised source network ends; equal to
             `to_rest` without one. What comes after is the source network's own.
-        is_quantised: whether there is such a quantisation.
         weights_reversed: whether the weights of the first convolution tell that their channels were reversed.
         weights_scaled: whether the weights may have been divided by the scale.
     """
@@ -62,7 +61,6 @@ class SplitNetwork:
     rest: ov.Model
     to_rest: ChannelMap
     to_quantisation: ChannelMap
-    is_quantised: bool
     weights_reversed: bool
     weights_scaled: bool
 
@@ -105,7 +103,7 @@ def split_network(model: ov.Model, layout: str, *, was_float: bool = False) -> S
         return None
     reads_input_directly = layout == "NCHW" and not maps[0].is_reversed and quantised is None
     return SplitNetwork(
-        rest, maps[0], maps[1], quantised is not None,
+        rest, maps[0], maps[1],
         weights_reversed=any(map(_REVERSED_WEIGHTS.fullmatch, weights)),
         weights_scaled=reads_input_directly
         and bool(np.allclose(maps[0].multiplier, 1, atol=1e-3))
@@ -148,7 +146,7 @@ def _remove_limits(model: ov.Model, end: ov.Node | None) -> ov.Output | None:
         replacement: ov.Output | None = None
         if kind == "Convert" and node.get_output_element_type(0) in (ov.Type.u8, ov.Type.i8):
             replacement = ops.convert(node.input_value(0), "f32").output(0)
-        elif kind == "FakeQuantize" and _constant(node.input_value(0)) is None:
+        elif kind == "FakeQuantize" and constant_values(node.input_value(0)) is None:
             value, low, high, new_low, new_high = node.input_values()
             factor = ops.divide(ops.subtract(new_high, new_low), ops.subtract(high, low))
             replacement = ops.add(ops.multiply(ops.subtract(value, low), factor), new_low).output(0)
@@ -173,13 +171,14 @@ def _names_before(port: ov.Output) -> set[str]:
 
 
 def _same(one: ov.Output, other: ov.Output) -> bool:
-    first, second = _constant(one), _constant(other)
+    first, second = constant_values(one), constant_values(other)
     if first is None or second is None:
         return bool(one == other)
     return bool(np.allclose(first, second, rtol=1e-3, atol=1e-6))
 
 
-def _constant(port: ov.Output) -> NDArray[np.float64] | None:
+def constant_values(port: ov.Output) -> NDArray[np.float64] | None:
+    """The values of a constant, of whatever type; None for anything else."""
     node = port.get_node()
     while node.get_type_name() == "Convert":
         node = node.input_value(0).get_node()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -19,6 +19,7 @@ from ov_mobilenet.conversion.own_network import UserChoices, choose_shape
 from ov_mobilenet.conversion.shapes import free_batch, set_shape
 from ov_mobilenet.conversion.sources import read_network
 from ov_mobilenet.diagnosis.evidence import Moments, StoredStatistics
+from ov_mobilenet.diagnosis.input_part import constant_values
 from ov_mobilenet.diagnosis.network import FirstBatchNorm, NetworkUnderTest, compiled
 from ov_mobilenet.ir.layout import framework_layout, guess_layout
 from ov_mobilenet.ir.ports import find_output, single_input
@@ -204,9 +205,12 @@ def _in_graph(path: Path, plan: ConversionPlan, layout: str) -> FirstBatchNorm |
 
     model = ov.Core().read_model(path)
     node = next((node for node in model.get_ordered_ops() if node.get_type_name() == "BatchNormInference"), None)
-    if node is None or any(_constant(node.input_value(i)) is None for i in (3, 4)):
+    if node is None:
         return None
-    stored = StoredStatistics(_constant(node.input_value(3)), _constant(node.input_value(4)))
+    mean_values, variances = (constant_values(node.input_value(number)) for number in (3, 4))
+    if mean_values is None or variances is None:
+        return None
+    stored = StoredStatistics(mean_values.reshape(-1), variances.reshape(-1))
     flow = node.input_value(0)
     # OpenVINO's batch norm has its channels on axis 1.
     mean = ops.reduce_mean(flow, np.array([2, 3]))
@@ -221,10 +225,3 @@ def _in_graph(path: Path, plan: ConversionPlan, layout: str) -> FirstBatchNorm |
         return Moments(first.astype(np.float64), second.astype(np.float64))
 
     return FirstBatchNorm(stored, moments)
-
-
-def _constant(port: ov.Output) -> Any:
-    node = port.get_node()
-    while node.get_type_name() == "Convert":
-        node = node.input_value(0).get_node()
-    return np.array(node.get_data(), np.float64).reshape(-1) if node.get_type_name() == "Constant" else None

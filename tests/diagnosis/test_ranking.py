@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from observed_evidence import mutual_information
 
 from ov_mobilenet.diagnosis.candidates import Candidate, named_candidates
 from ov_mobilenet.diagnosis.doubts import MAX_DIVERGENCE, MIN_CLASSES, MIN_INFORMATION, variety
@@ -15,7 +16,6 @@ from ov_mobilenet.diagnosis.evidence import (
     LayerStatistics,
     Moments,
     StoredStatistics,
-    mutual_information,
 )
 from ov_mobilenet.diagnosis.ranking import Ranking, images_needed, rank
 
