@@ -147,7 +147,7 @@ def source_options(function: F) -> F:
             help="Images like those that the network was trained on, without labels, decide on the normalisation and "
             "the channel order that no option gives, and on activation, padding and batch-norm epsilon of PyTorch "
             "weights: a folder (recursive), a file, a wildcard, @LIST.txt, - for stdin, "
-            "a tar shard or a video. At most 100 images are used, and 20 usually decide.",
+            "a tar shard or a video. At most 100 images are used, and 20 often decide.",
         ),
     )):  # fmt: skip
         function = option(function)

@@ -23,7 +23,7 @@ from ov_mobilenet.errors import UsageError
 from ov_mobilenet.zoo.normalisation import Normalisation
 
 NORMALISATION_OPTIONS = "--preset, --mean-values, --scale-values"
-_IMAGES = "20 images of your own, like those that the network was trained on, usually decide it: --diagnose-images DIR"
+_IMAGES = "20 images of your own, like those that the network was trained on, often decide it: --diagnose-images DIR"
 _DECIDE = (
     f"Choose --preset {', '.join(sorted(PRESETS))}, or --mean-values and --scale-values, or --assume none if the "
     "network takes pixels 0..255 as they are"
