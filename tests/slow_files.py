@@ -47,6 +47,7 @@ SLOW_FILES = (
     "diagnosis/test_bake_matrix.py",
     "diagnosis/test_deciding_images.py",
     "diagnosis/test_deciding_layers.py",
+    "diagnosis/test_foreign_keys.py",
     "diagnosis/test_ir_bakes.py",
     "diagnosis/test_layer_settings.py",
     "diagnosis/test_normalisation_warnings.py",

@@ -77,7 +77,7 @@ def decide_settings(
     """The settings to convert weights with; only those that differ from the published ones are set.
 
     They have to agree with the recorded statistics, and no other combination may be right as well. For weights with
-    torchvision's keys, which nearly always have the published settings, those may be only `likely`.
+    torchvision's keys, which nearly always have the published settings, it is enough if those are the best.
 
     Args:
         architecture: for the message.
@@ -86,8 +86,8 @@ def decide_settings(
     Raises:
         ConversionError: the images do not tell the settings.
     """
-    accepted = ("sure", "likely") if has_torchvision_keys and diagnosis.is_published else ("sure",)
-    if diagnosis.agrees and diagnosis.verdict in accepted:
+    is_told = diagnosis.verdict == "sure" or (has_torchvision_keys and diagnosis.is_published)
+    if diagnosis.agrees and is_told:
         return diagnosis.changes
     raise ConversionError(
         "the batch-norm statistics do not tell activation, padding and batch-norm epsilon", where=where,

@@ -13,7 +13,7 @@ Under the right settings, what flows into every batch norm is what it recorded i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from ov_mobilenet.diagnosis.layer_combinations import (
     activations_to_try,
     build_with,
     published_combination,
-    variants,
+    variants_of,
 )
 from ov_mobilenet.diagnosis.layer_evidence import (
     LayerFlow,
@@ -41,6 +41,7 @@ from ov_mobilenet.diagnosis.layer_evidence import (
     stored_statistics,
 )
 from ov_mobilenet.diagnosis.ranking import LIKELY, SURE, Verdict
+from ov_mobilenet.diagnosis.torch_threads import one_module_per_thread
 from ov_mobilenet.inputs.image_subset import OnProgress
 
 if TYPE_CHECKING:
@@ -193,30 +194,39 @@ def diagnose_layers(
     if not stored:
         return None
     values, state, network = normalisation.apply(frames), module.state_dict(), matched.network
-    done = 0
-
-    def flow(combination: Combination, part: NDArray[np.float32], *, batch_statistics: bool = True) -> LayerFlow:
-        nonlocal done
-        found = observe(build_with(network, combination, state), part, batch_statistics=batch_statistics)
-        done += 1
-        if on_progress is not None:
-            on_progress(done, max(done, len(first) + 3 * MAX_ACTIVATIONS + 2 * MAX_FINALISTS + 1))
-        return found
-
     few = _spread(len(values), SCREENING_IMAGES if len(values) >= 2 * SCREENING_IMAGES else len(values))
     first = activations_to_try(network)
-    screened = {one: flow(one, values[few]) for one in first}
-    for one in _nearest(screened, stored, MAX_ACTIVATIONS, 3.0):
-        for variant in variants(network, one.activation):
-            if variant not in screened:
-                screened[variant] = flow(variant, values[few])
-    finalists = _nearest(screened, stored, MAX_FINALISTS, 2.0)
-    flows = {one: screened[one] if few.all() else joined(screened[one], flow(one, values[~few])) for one in finalists}
-    compared = values[_spread(len(values), COMPARED_IMAGES)]
-    outputs = {one: flow(one, compared, batch_statistics=False).outputs for one in finalists}
-    ranked, verdict = _ranked(flows, outputs, stored, seed)
-    chosen = _nearest_to(published_combination(network), [row.combination for row in ranked if row.same_as_best])
-    final = flow(chosen, values, batch_statistics=False)
+    done = 0
+    with one_module_per_thread() as pool:
+
+        def observed(
+            combinations: Sequence[Combination], part: NDArray[np.float32], *, batch_statistics: bool = True
+        ) -> Iterator[LayerFlow]:
+            nonlocal done
+            for flow in pool.map(
+                lambda one: observe(build_with(network, one, state), part, batch_statistics=batch_statistics),
+                combinations,
+            ):
+                done += 1
+                if on_progress is not None:
+                    on_progress(done, max(done, len(first) + 3 * MAX_ACTIVATIONS + 2 * MAX_FINALISTS + 1))
+                yield flow
+
+        screened = dict(zip(first, observed(first, values[few]), strict=True))
+        nearest = _nearest(screened, stored, MAX_ACTIVATIONS, 3.0)
+        variants = [one for near in nearest for one in variants_of(network, near.activation) if one not in screened]
+        screened |= zip(variants, observed(variants, values[few]), strict=True)
+        finalists = _nearest(screened, stored, MAX_FINALISTS, 2.0)
+        flows = {one: screened[one] for one in finalists}
+        if not few.all():
+            for one, flow in zip(finalists, observed(finalists, values[~few]), strict=True):
+                flows[one] = joined(flows[one], flow)
+        compared = values[_spread(len(values), COMPARED_IMAGES)]
+        alone = observed(finalists, compared, batch_statistics=False)
+        outputs = {one: flow.outputs for one, flow in zip(finalists, alone, strict=True)}
+        ranked, verdict = _ranked(flows, outputs, stored, seed)
+        chosen = _nearest_to(published_combination(network), [row.combination for row in ranked if row.same_as_best])
+        (final,) = observed([chosen], values, batch_statistics=False)
     if on_progress is not None:
         on_progress(done, done)
     point = _point(final, stored)

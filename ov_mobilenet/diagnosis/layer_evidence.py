@@ -49,6 +49,7 @@ def observe(module: torch.nn.Module, values: NDArray[np.float32], *, batch_stati
     """Run a module and record what flows into its batch norms.
 
     Args:
+        module: in channels-last format, as the values are.
         values: float32 (N, H, W, 3), normalised pixels in the channel order of the network.
         batch_statistics: normalise with the statistics of the images themselves, as in training, instead of the
             recorded ones. What one layer makes of images unlike those of the training is then not passed on to the
@@ -77,9 +78,7 @@ def observe(module: torch.nn.Module, values: NDArray[np.float32], *, batch_stati
     handles = [hook(place) for place in range(len(layers))]
     try:
         with torch.no_grad():
-            planes = [
-                torch.from_numpy(np.ascontiguousarray(part.transpose(0, 3, 1, 2))) for part in _batches(values, size)
-            ]
+            planes = [torch.from_numpy(part).permute(0, 3, 1, 2) for part in _batches(values, size)]
             outputs = [module(part).double().numpy() for part in planes]
     finally:
         for handle in handles:

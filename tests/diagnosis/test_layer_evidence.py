@@ -11,7 +11,7 @@ from recorded_networks import SPECS, natural_images, recorded, values_of  # noqa
 
 from ov_mobilenet.conversion.architectures import LayerSettings  # noqa: E402
 from ov_mobilenet.diagnosis.evidence import Moments, StoredStatistics, equal_weights  # noqa: E402
-from ov_mobilenet.diagnosis.layer_combinations import activations_to_try, variants  # noqa: E402
+from ov_mobilenet.diagnosis.layer_combinations import activations_to_try, variants_of  # noqa: E402
 from ov_mobilenet.diagnosis.layer_evidence import (  # noqa: E402
     LayerFlow,
     joined,
@@ -91,5 +91,5 @@ def test_given_settings_are_kept() -> None:
     given = LayerSettings(activation="relu", batch_norm_epsilon=1e-4)
     network = type(SPECS["v2"])(architecture="mobilenet_v2", width=0.35, classes=20, settings=given)
     assert [one.activation for one in activations_to_try(network)] == ["relu"]
-    found = {(one.padding, one.batch_norm_epsilon) for one in variants(network, "relu")}
+    found = {(one.padding, one.batch_norm_epsilon) for one in variants_of(network, "relu")}
     assert found == {("torch", 1e-4), ("same", 1e-4)}

@@ -31,6 +31,8 @@ def test_settings_that_are_not_published_are_options_of_the_conversion() -> None
     )
     one = replace(LAYERS, settings=LayerSettings(activation="relu6", padding="same", batch_norm_epsilon=1e-5))
     assert layer_summary.layer_options(one) == ["--padding", "same"]
+    required = replace(LAYERS, settings=RELU6.settings, is_activation_required=True)
+    assert layer_summary.layer_options(required) == ["--activation", "relu6"]
     disagrees = replace(LAYERS, divergence=0.3)
     assert [line.command for line in summary.advice(replace(BY_STATISTICS, layers=disagrees))] == [None]
 

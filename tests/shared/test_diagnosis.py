@@ -50,7 +50,7 @@ def frames_of(files: list[Path], words: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "kind", ["tf", "quantised", *(pytest.param(kind, marks=pytest.mark.full) for kind in ("tflite", "onnx", "torch"))]
+    "kind", ["quantised", *(pytest.param(kind, marks=pytest.mark.full) for kind in NETWORKS if kind != "quantised")]
 )
 def test_the_hidden_normalisation_is_told(
     kind: str, shared: Path, images: tuple[list[Path], np.ndarray], tmp_path: Path
@@ -68,7 +68,8 @@ def test_the_hidden_normalisation_is_told(
         assert told(few)[2] != "sure" or told(few)[:2] == (right, "RGB"), few
 
 
-@pytest.mark.parametrize("kind", ["tf", *(pytest.param(kind, marks=pytest.mark.full) for kind in ("tflite", "onnx"))])
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["tf", "tflite", "onnx"])
 def test_images_that_tell_nothing_are_undecided(
     kind: str, shared: Path, images: tuple[list[Path], np.ndarray], tmp_path: Path
 ) -> None:
