@@ -220,9 +220,15 @@ def _open(
     model: str | Path, geometry: Geometry | None, architecture: str | None, weights_key: str | None, lookup: Lookup
 ) -> NetworkUnderTest:
     from ov_mobilenet.conversion.inspection import is_network
+    from ov_mobilenet.conversion.network_files import network_ending
 
     if is_network(Path(model)):
         from ov_mobilenet.diagnosis.source_network import network_of_source
 
         return network_of_source(Path(model), geometry, architecture=architecture, weights_key=weights_key)
+    if network_ending(Path(model)) is not None and not Path(model).exists():
+        raise UsageError("no such file or folder", where=model)
+    for name, value in (("architecture", architecture), ("weights_key", weights_key)):
+        if value is not None:
+            raise UsageError(f"{name} is for PyTorch weights only", where=model, got=value)
     return network_of_ir(open_model(model, lookup), geometry)
