@@ -39,12 +39,14 @@ def decide_layers(
     where = facts.folder / facts.network
     if diagnosis is None or not is_normalisation_known:
         if facts.matched_by_order and choices.activation is None:
+            better = "Use 100 images like those of the training, at the size of the training (--input-shape). "
             raise ConversionError(
                 "the images do not tell activation, padding and batch-norm epsilon of weights that were matched by "
                 "shape and order", where=where,
                 expected="recorded batch-norm statistics, and images that decide the normalisation",
                 got="no recorded statistics" if diagnosis is None else "images that do not decide the normalisation",
-                fix=f"Insist with --architecture {facts.architecture} --activation NAME, with --padding and "
+                fix=f"{better if diagnosis is not None else ''}Insist with --architecture {facts.architecture} "
+                "--activation NAME, with --padding and "
                 "--batch-norm-epsilon, or export the network to ONNX and convert that",
             )  # fmt: skip
         return choices, ()
@@ -115,9 +117,10 @@ def _fix(diagnosis: LayerDiagnosis, architecture: str) -> str:
         return "Export the network to ONNX and convert that"
     best = diagnosis.settings
     return (
-        "Use 100 to 200 images like those of the training, at the size of the training, or export the network to ONNX "
-        f"and convert that. To insist, give all settings: --architecture {architecture} --activation {best.activation} "
-        f"--padding {best.padding} --batch-norm-epsilon {best.batch_norm_epsilon:g}"
+        "Use 100 images like those of the training, at the size of the training (--input-shape), or export the network "
+        "to ONNX and convert that. To insist, give all settings: "
+        f"--architecture {architecture} --activation {best.activation} --padding {best.padding} "
+        f"--batch-norm-epsilon {best.batch_norm_epsilon:g}"
     )
 
 
