@@ -189,7 +189,7 @@ def _from_evidence(facts: SourceFacts, where: Path, found: ImageFindings | None)
             "the graph normalises its input, but the normalisation does not look complete", where=where,
             expected=expected, got=f"{got}; {shown}" if shown is not None else got,
             fix="Add --assume none if the network takes pixels 0..255; otherwise give the part before it with "
-            f"--mean-values and --scale-values. {advice}",
+            f"--mean-values and --scale-values. {advice}".rstrip(". "),
         )  # fmt: skip
     if inner.unknown is not None and inner.real_range is None:
         expected = "an input that goes to the first convolution, or a normalisation that can be read from the graph"
@@ -199,7 +199,7 @@ def _from_evidence(facts: SourceFacts, where: Path, found: ImageFindings | None)
         got = "a layer inside the network that rescales, but not its input" if facts.has_rescaling_layer else ""
     raise UsageError(
         "the normalisation of the network is not known", where=where, expected=expected,
-        got="; ".join(filter(None, (got, shown))) or "none", fix=f"{_DECIDE}. {advice}",
+        got="; ".join(filter(None, (got, shown))) or "none", fix=f"{_DECIDE}. {advice}".rstrip(". "),
     )  # fmt: skip
 
 

@@ -146,12 +146,14 @@ def normalisation_warnings(
     command = f"ov-mobilenet diagnose {shlex.quote(str(model))} --images {shlex.quote(str(images))}"
     counts = f"{better.top1} instead of {now.top1} are right, and " if truths is not None else ""
     rivals = " and ".join(_name(one.candidate) for one in trials if _is_rival(one, better))
+    correction = ""
+    if not rivals:
+        correction = f". To correct it, convert the source network again with {conversion_options(better.candidate)}"
     return (
         f"{what} is probably not what the network was trained with. {_name(better.candidate)} is better on "
         f"{len(frames)} of the images: {counts}the mutual information between image and class is {better.score:.2f} "
         f"instead of {now.score:.2f} (higher in {better.share_above(now):.1%} of {RESAMPLES} bootstrap resamples)"
-        f"{f'. {rivals} cannot be ruled out' if rivals else ''}. For evidence from more images: {command}. To correct "
-        f"it, convert the source network again with {conversion_options(better.candidate)}",
+        f"{f'. {rivals} cannot be ruled out' if rivals else ''}. For evidence from more images: {command}{correction}",
     )
 
 

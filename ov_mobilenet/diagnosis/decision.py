@@ -213,4 +213,4 @@ def _undecided(facts: SourceFacts, certain: _Certain, diagnosis: Diagnosis) -> t
         )
         if is_open
     )
-    return ImageFindings(), [f"the images do not decide the {what}: {shown}. {advice}"]
+    return ImageFindings(), [f"the images do not decide the {what}: {shown}. {advice}".rstrip(". ")]

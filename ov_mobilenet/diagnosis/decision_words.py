@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ov_mobilenet.conversion.naming_schemes import NamingScheme
 from ov_mobilenet.diagnosis.candidates import Candidate
 from ov_mobilenet.diagnosis.conversion_command import conversion_options
+from ov_mobilenet.diagnosis.diagnose import DEFAULT_IMAGES
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
 from ov_mobilenet.diagnosis.evidence import EvidenceKind
 from ov_mobilenet.diagnosis.ranking import RankedCandidate
@@ -36,16 +37,21 @@ def for_order(diagnosis: Diagnosis, chosen: Candidate) -> str:
 
 def undecided(diagnosis: Diagnosis) -> tuple[str, str]:
     """What images that are not sure showed, as a part of a sentence, and what to do, as a sentence."""
-    insist = f"To insist on what the images show: {conversion_options(diagnosis.best)}"
     if diagnosis.note is not None:
-        return f"{diagnosis.images} images do not decide: {diagnosis.note}", insist
+        return f"{diagnosis.images} images do not decide: {diagnosis.note}", ""
     share = diagnosis.candidates[0].share
     verdict = {"likely": "likely, not sure"}.get(diagnosis.verdict, diagnosis.verdict)
     best = candidate_name(diagnosis.best)
     shown = f"{diagnosis.images} images show {best}, best in {share:.0%} of the resamples: {verdict}"
     needed = diagnosis.images_needed
-    enough = f"About {needed} images would be enough. " if needed is not None else ""
-    return shown, f"{enough}{insist}"
+    advice = []
+    if needed is not None and needed <= DEFAULT_IMAGES:
+        advice.append(f"About {needed} images would be enough")
+    elif needed is not None:  # more than a conversion looks at
+        advice.append(f"About {needed:,} images would be enough: see `ov-mobilenet diagnose` with --limit {needed}")
+    if diagnosis.verdict == "likely":
+        advice.append(f"To insist on what the images show: {conversion_options(diagnosis.best)}")
+    return shown, ". ".join(advice)
 
 
 def contradiction(diagnosis: Diagnosis, possible: RankedCandidate, in_file: str | None) -> str:

@@ -230,11 +230,17 @@ def _open(
     model: str | Path, geometry: Geometry | None, inspected: Mapping[str, Any], lookup: Lookup
 ) -> NetworkUnderTest:
     from ov_mobilenet.conversion.inspection import is_network
+    from ov_mobilenet.conversion.network_files import network_ending
 
     if is_network(Path(model)):
         from ov_mobilenet.diagnosis.source_network import network_of_source
 
         return network_of_source(Path(model), geometry, **inspected)
+    if network_ending(Path(model)) is not None and not Path(model).exists():
+        raise UsageError("no such file or folder", where=model)
+    for name, value in inspected.items():
+        if value is not None:
+            raise UsageError(f"{name} is for source networks only", where=model, got=value)
     ir = open_model(model, lookup)
     try:
         return network_of_ir(ir, geometry)

@@ -38,13 +38,14 @@ def decide_layers(
     where = facts.folder / facts.network
     if diagnosis is None or not is_normalisation_known:
         if facts.matched_by_order and choices.activation is None:
+            better = "Use 100 images like those of the training, at the size of the training (--input-shape). "
             raise ConversionError(
                 "the images do not tell activation, padding and batch-norm epsilon of weights that were matched by "
                 "shape and order", where=where,
                 expected="recorded batch-norm statistics, and images that decide the normalisation",
                 got="no recorded statistics" if diagnosis is None else "images that do not decide the normalisation",
-                fix=f"Insist with --architecture {facts.architecture} --activation NAME, with --padding and "
-                f"--batch-norm-epsilon, {EXPORT}",
+                fix=f"{better if diagnosis is not None else ''}Insist with --architecture {facts.architecture} "
+                f"--activation NAME, with --padding and --batch-norm-epsilon, {EXPORT}",
             )  # fmt: skip
         return choices, ()
     found = decide_settings(
@@ -92,7 +93,7 @@ def decide_settings(
     raise ConversionError(
         "the batch-norm statistics do not tell activation, padding and batch-norm epsilon", where=where,
         expected=f"one combination that is surely the best, with a divergence below {AGREEMENT:g}",
-        got=f"{combination_in_words(diagnosis.best)}: {_evidence(diagnosis)}", fix=_fix(diagnosis, architecture),
+        got=f"{combination_in_words(diagnosis.best)}: {_evidence(diagnosis)}", fix=_fix(diagnosis, architecture, has_torchvision_keys),
     )  # fmt: skip
 
 
@@ -110,12 +111,17 @@ def _evidence(diagnosis: LayerDiagnosis) -> str:
     return ", ".join(facts)
 
 
-def _fix(diagnosis: LayerDiagnosis, architecture: str) -> str:
+def _fix(diagnosis: LayerDiagnosis, architecture: str, has_torchvision_keys: bool) -> str:
+    names = (
+        ". Without --diagnose-images the published settings are used, which the key names suggest"
+        if has_torchvision_keys
+        else ""
+    )
     if not diagnosis.best.is_supported:
-        return "Export the network to ONNX and convert that"
+        return f"Export the network to ONNX and convert that{names}"
     best = diagnosis.settings
     return (
-        f"Use 100 images like those of the training, at the size of the training, {EXPORT}. "
+        f"Use 100 images like those of the training, at the size of the training (--input-shape), {EXPORT}. "
         f"To insist, give all settings: --architecture {architecture} --activation {best.activation} "
-        f"--padding {best.padding} --batch-norm-epsilon {best.batch_norm_epsilon:g}"
+        f"--padding {best.padding} --batch-norm-epsilon {best.batch_norm_epsilon:g}{names}"
     )

@@ -96,7 +96,8 @@ class LayerDiagnosis:
         divergence, mean_divergence: of `settings`, median and mean over the layers, in nats, with the recorded
             statistics.
         noise, mean_noise: the part of them that comes from the number of images.
-        is_activation_required: whether `convert` requires the activation, because the keys match by shape and order.
+        matched_by_order: whether the keys of the weights match the architecture only by shape and order, so that
+            nothing but the images tells the settings.
     """
 
     settings: LayerSettings
@@ -107,7 +108,7 @@ class LayerDiagnosis:
     mean_divergence: float
     noise: float
     mean_noise: float
-    is_activation_required: bool = False
+    matched_by_order: bool = False
 
     @property
     def best(self) -> Combination:
@@ -123,6 +124,12 @@ class LayerDiagnosis:
     def agrees(self) -> bool:
         """Whether the statistics are those of a network with these settings."""
         return self.best.is_supported and self.excess < AGREEMENT
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether weights may be converted with the settings; published ones of known keys may be only `likely`."""
+        accepted = ("sure", "likely") if not self.matched_by_order and self.is_published else ("sure",)
+        return self.agrees and self.verdict in accepted
 
     @property
     def is_published(self) -> bool:
@@ -236,7 +243,7 @@ def diagnose_layers(
         candidates=(*ranked, *_dropped(screened, flows, stored)), verdict=verdict,
         divergence=float(np.median(point)), mean_divergence=float(point.mean()),
         noise=float(np.median(noise)), mean_noise=float(noise.mean()),
-        is_activation_required=not matched.has_torchvision_keys and matched.network.settings.activation is None,
+        matched_by_order=not matched.has_torchvision_keys,
     )  # fmt: skip
 
 

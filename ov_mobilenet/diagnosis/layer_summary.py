@@ -18,6 +18,11 @@ LAYERS_EXPLANATION = (
     f"smaller is better. Best in: the share of {RESAMPLES} random resamples of images and layers in which it is the "
     "smallest. Combinations that are far behind on a few images are not tried on all."
 )
+NOT_TOLD = "The settings of the layers are not sure; --limit 200 may tell them. To convert with the best ones:"
+WEIGHTS_AND_SIZE = (
+    "The statistics of the layers do not agree. Weights do not hold the size of the images in training: if it is not "
+    "the one above, give it, such as --geometry 'resize 128'."
+)
 
 
 def layer_rows(found: LayerDiagnosis) -> list[tuple[str, ...]]:
@@ -31,20 +36,20 @@ def layers_in_words(found: LayerDiagnosis) -> str:
     if not found.best.is_supported:
         return f"{settings}: an activation that cannot be converted"
     if not found.agrees:
-        return f"{settings}: the statistics do not agree (divergence {figure(found.excess)}, at most {AGREEMENT:g})"
+        reached = f"divergence of the converted network {figure(found.excess)}, at most {AGREEMENT:g}"
+        return f"{settings}: the statistics do not agree ({reached})"
     same = [row.combination for row in found.candidates[1:SHOWN] if row.same_as_best]
     alike = f"; the answers are nearly the same with {', '.join(map(combination_in_words, same))}" if same else ""
     return f"{settings}: {found.verdict}{alike}"
 
 
 def layer_options(found: LayerDiagnosis) -> list[str]:
-    """The options of `convert --source` for the settings: those that are not published, or that it requires."""
-    required = ("activation",) if found.is_activation_required else ()
+    """The options of `convert --source` for the settings: those that are not published, or all that are needed."""
     return [
         word
         for name, option in SETTING_OPTIONS.items()
         if (value := _value(found.settings, name)) is not None
-        and (name in required or value != _value(found.published, name))
+        and (found.matched_by_order or value != _value(found.published, name))
         for word in (option, value)
     ]
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from ov_mobilenet.diagnosis.candidates import NAMED, RAW_PIXELS, Candidate
 from ov_mobilenet.diagnosis.conversion_command import conversion_options
+from ov_mobilenet.diagnosis.diagnose import DEFAULT_IMAGES
 from ov_mobilenet.diagnosis.diagnosis import Diagnosis
 from ov_mobilenet.diagnosis.evidence import RESAMPLES, EvidenceKind
-from ov_mobilenet.diagnosis.layer_summary import layer_options
+from ov_mobilenet.diagnosis.layer_summary import NOT_TOLD, WEIGHTS_AND_SIZE, layer_options
 from ov_mobilenet.diagnosis.ranking import LIKELY, SURE, RankedCandidate, Verdict
 from ov_mobilenet.html.formatting import NONE, figure
 
@@ -137,6 +138,8 @@ def baked_in_words(found: Diagnosis) -> str:
         return "nothing: a source network"
     baked = found.baked or RAW_PIXELS
     name = candidate_in_words(baked) if found.baked is not None else f"not known, so {candidate_name(baked)}"
+    if found.baked == RAW_PIXELS:
+        name = f"nothing, so {candidate_name(baked)}"
     if found.is_wrong:
         return f"{name}: wrong"
     return f"{name}: {'the best' if baked in (found.best, *found.same_as_best) else 'nothing is significantly better'}"
@@ -147,15 +150,19 @@ def advice(found: Diagnosis) -> list[Advice]:
     lines = []
     if found.verdict != "sure" and found.note is None:
         needed = found.images_needed
-        lines.append(
-            Advice("More images, or more varied ones, may be needed to be sure.")
-            if needed is None
-            else Advice(f"About {needed:,} images like these would be enough to be sure.")
-        )
+        if needed is None:
+            lines.append(Advice("More images, or more varied ones, may be needed to be sure."))
+        else:
+            limit = f", with --limit {needed}" if needed > DEFAULT_IMAGES else ""
+            lines.append(Advice(f"About {needed:,} images like these would be enough to be sure{limit}."))
     if found.is_wrong:
         lines.append(Advice("What is baked is wrong. Convert the source network again:", _conversion(found)))
-    elif not found.is_ir and found.verdict != "undecided" and (found.layers is None or found.layers.agrees):
-        lines.append(Advice("To convert the network with the best candidate:", _conversion(found)))
+    elif found.layers is not None and not found.layers.agrees:
+        lines.append(Advice(WEIGHTS_AND_SIZE))
+    elif not found.is_ir and found.verdict != "undecided":
+        is_told = found.layers is None or found.layers.is_accepted
+        text = "To convert the network with the best candidate:" if is_told else NOT_TOLD
+        lines.append(Advice(text, _conversion(found)))
     return lines
 
 

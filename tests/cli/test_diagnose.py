@@ -188,6 +188,8 @@ def test_each_stage_has_its_own_progress(drawings: Path, monkeypatch: pytest.Mon
     ("arguments", "code", "words"),
     [
         (["no-such-model"], 2, "no-such-model"),
+        (["no-such.onnx"], 2, "no-such.onnx: no such file or folder"),
+        ([SAMPLE, "--architecture", "mobilenet_v1"], 2, "architecture is for source networks only"),
         (["SOURCE", "--images", "no-such-folder"], 1, "no-such-folder"),
         (["SOURCE", "--mean-values", "1,2"], 2, "--mean-values"),
         (["SOURCE", "--scale-values", "0"], 2, "--scale-values"),

@@ -31,10 +31,23 @@ def test_settings_that_are_not_published_are_options_of_the_conversion() -> None
     )
     one = replace(LAYERS, settings=LayerSettings(activation="relu6", padding="same", batch_norm_epsilon=1e-5))
     assert layer_summary.layer_options(one) == ["--padding", "same"]
-    required = replace(LAYERS, settings=RELU6.settings, is_activation_required=True)
-    assert layer_summary.layer_options(required) == ["--activation", "relu6"]
+    required = replace(LAYERS, settings=RELU6.settings, matched_by_order=True)
+    assert layer_summary.layer_options(required)[:2] == ["--activation", "relu6"]
     disagrees = replace(LAYERS, divergence=0.3)
-    assert [line.command for line in summary.advice(replace(BY_STATISTICS, layers=disagrees))] == [None]
+    advice = summary.advice(replace(BY_STATISTICS, layers=disagrees))
+    assert [line.command for line in advice] == [None, None]
+    assert "--geometry" in advice[1].text
+
+
+def test_settings_of_weights_that_match_by_shape_and_order_are_all_said() -> None:
+    found = replace(LAYERS, published=LEAKY.settings, matched_by_order=True)
+    assert layer_summary.layer_options(replace(found, matched_by_order=False)) == []
+    assert layer_summary.layer_options(found) == [
+        "--activation", "leaky-relu-0.1", "--padding", "same", "--batch-norm-epsilon", "0.001",
+    ]  # fmt: skip
+    advice = summary.advice(replace(BY_STATISTICS, layers=replace(found, verdict="likely")))[-1]
+    assert advice.text.startswith("The settings of the layers are not sure")
+    assert "--activation leaky-relu-0.1" in str(advice.command), "without it, convert refuses these weights"
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,8 @@ def test_what_is_baked_is_judged_in_words_with_the_command_that_corrects_it() ->
     text = Page(diagnosis_page(right)).all_text()
     assert "wrong" not in text and "--mean-values" not in text
     assert summary.baked_in_words(right) == "given RGB (mean 127, 128, 127.25; scale 127.5): the best"
+    pixels = Candidate(name="0..255", channel_order="BGR")
+    assert summary.baked_in_words(replace(WRONG_IR, baked=pixels)) == "nothing, so 0..255 BGR: wrong"
     raw = replace(WRONG_IR, is_wrong=False, baked=None)
     assert summary.baked_in_words(raw) == "not known, so 0..255 BGR: nothing is significantly better"
 
@@ -104,6 +106,8 @@ def test_a_verdict_that_is_not_sure_names_what_else_is_possible() -> None:
 def test_advice_for_a_source_network_is_the_conversion() -> None:
     more, convert = summary.advice(BY_STATISTICS)
     assert "60 images" in more.text
+    assert "--limit" not in more.text
+    assert summary.advice(replace(BY_STATISTICS, images_needed=300))[0].text.endswith(", with --limit 300.")
     assert convert.command is not None
     assert convert.command.startswith("ov-mobilenet convert --source mine.pth --name NAME --preset tensorflow")
     assert summary.advice(replace(BY_STATISTICS, verdict="undecided", images_needed=None))[0].command is None
