@@ -93,7 +93,8 @@ def decide_settings(
     raise ConversionError(
         "the batch-norm statistics do not tell activation, padding and batch-norm epsilon", where=where,
         expected=f"one combination that is surely the best, with a divergence below {AGREEMENT:g}",
-        got=f"{combination_in_words(diagnosis.best)}: {_evidence(diagnosis)}", fix=_fix(diagnosis, architecture, has_torchvision_keys),
+        got=f"{combination_in_words(diagnosis.best)}: {_evidence(diagnosis)}",
+        fix=_fix(diagnosis, architecture, has_torchvision_keys),
     )  # fmt: skip
 
 

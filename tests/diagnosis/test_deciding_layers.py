@@ -111,6 +111,7 @@ def test_weights_with_an_unknown_activation_are_refused(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.full
 def test_what_is_said_of_all_settings_is_not_questioned(
     network: Recorded, images: Path, convert: Convert, tmp_path: Path
 ) -> None:

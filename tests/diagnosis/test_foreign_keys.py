@@ -39,6 +39,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.full
 def test_images_decide_the_layers_and_each_remark_is_logged_once(
     weights: Path, images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -181,7 +181,7 @@ def test_a_graph_that_cannot_be_told(drawings: Path, tmp_path: Path, capsys: Cap
     ov.save_model(ov.Model(model.get_results(), [parameter], "bent"), tmp_path / "bent.xml")
     assert main(["diagnose", str(tmp_path / "bent.xml"), "--images", str(drawings), "--geometry", GEOMETRY]) == 3
     out, _ = capsys.readouterr()
-    assert "raw BGR pixels 0..255 count as baked" in out
+    assert "not known, so 0..255 BGR: wrong" in out
     assert "--name bent --preset tensorflow" in out
 
 

@@ -126,7 +126,7 @@ def test_known_settings_are_ranked_first(case: str) -> None:
             assert settings is None or is_the_same_network(network, settings, OTHERS)
 
 
-@pytest.mark.parametrize("case", marked(REFUSED, "v1-leaky-0.2", "v3-all-leaky"))
+@pytest.mark.parametrize("case", marked(REFUSED, "v1-leaky-0.2"))
 def test_unknown_activations_are_refused(case: str) -> None:
     """No settings of the toolkit are right, so none are chosen."""
     kind, truth = REFUSED[case]
@@ -179,6 +179,7 @@ def test_settings_with_the_same_outputs_are_one_answer() -> None:
     assert settings is None or is_the_same_network(network, settings, OTHERS)
 
 
+@pytest.mark.full
 def test_a_trained_network() -> None:
     """A network trained for some steps, with the moving averages of training instead of cumulative ones."""
     network = recorded("v1", TRAINING, activation=leaky(0.1))
@@ -240,6 +241,7 @@ def test_progress_ends_at_its_total() -> None:
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
 
 
+@pytest.mark.full
 def test_the_sample_model() -> None:
     """Its own settings agree with drawings like those of its training, and the JSON form has them."""
     from signs import held_out, network_images

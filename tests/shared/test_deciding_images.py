@@ -66,6 +66,7 @@ def test_images_decide(kind: str, shared: Path, tmp_path: Path, caplog: pytest.L
     assert "contradict" not in caplog.text
 
 
+@pytest.mark.full
 def test_a_quantised_input_tells_all_but_the_order(shared: Path, tmp_path: Path) -> None:
     source = shared / "zoo" / "mobilenet-v1-0.25-128-quant-tflite" / "mobilenet_v1_0.25_128_quant_coral.tflite"
     images = shared / "imagenet200" / "images"

@@ -49,9 +49,8 @@ def frames_of(files: list[Path], words: str) -> np.ndarray:
     return np.stack([apply_geometry(geometry, read_image(path, geometry.reader)) for path in files])
 
 
-@pytest.mark.parametrize(
-    "kind", ["quantised", *(pytest.param(kind, marks=pytest.mark.full) for kind in NETWORKS if kind != "quantised")]
-)
+@pytest.mark.full
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_the_hidden_normalisation_is_told(
     kind: str, shared: Path, images: tuple[list[Path], np.ndarray], tmp_path: Path
 ) -> None:
