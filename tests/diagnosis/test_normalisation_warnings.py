@@ -143,6 +143,7 @@ def quantized(xml: Path, calibration: Path, out: Path, capsys: Capture, *more: s
     return Path(made["xml"]), made["warnings"][-1]
 
 
+@pytest.mark.full
 def test_quantize_with_labels_and_accuracy_of_its_int8_ir_warn(
     bake: Bake, dataset: Path, tmp_path: Path, capsys: Capture
 ) -> None:
