@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_INSPECTED = ("output", "output_kind", "architecture", "weights_key", "head")
+INSPECTED = ("output", "output_kind", "architecture", "weights_key", "head")
 
 
 class DescribeOptions(TypedDict, total=False):
@@ -94,7 +94,7 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
         given["geometry"] = parse_geometry(given["geometry"])
     if "labels" in given:
         given["labels"] = str(given["labels"])
-    inspected = {key: given[key] for key in _INSPECTED if key in given}
+    inspected = {key: given[key] for key in INSPECTED if key in given}
     chosen = {key: value for key, value in given.items() if key not in ("output", "architecture", "diagnose_images")}
     network, failures = describe_by_choices(
         Path(source), name, UserChoices(**chosen), inspected, images=given.get("diagnose_images")

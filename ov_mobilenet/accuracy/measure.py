@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ov_mobilenet.accuracy.classes import class_mapping
+from ov_mobilenet.accuracy.classes import ClassMapping, class_mapping
 from ov_mobilenet.accuracy.dataset import Dataset, LabelledImage, Subset, SubsetOptions, read_dataset
 from ov_mobilenet.accuracy.metrics import TOP_K, AccuracyCounter, wilson_interval
 from ov_mobilenet.accuracy.predictions import PredictionsFile, check_existing, check_format
@@ -146,6 +146,7 @@ def measure_accuracy(
             "no image could be classified", where=found.folder,
             expected="at least one", got=f"{len(failures)} failures, the first: {failures[0].error}",
         )  # fmt: skip
+    diagnosed = _diagnosed(unchanged, classifier, classes, classified, str(model), found.folder)
     return AccuracyReport(
         model=str(model),
         device=classifier.device,
@@ -171,7 +172,7 @@ def measure_accuracy(
         per_class=counter.per_class(classes),
         worst_classes=counter.confusions(classes),
         failures=tuple(failures),
-        warnings=counter.warnings(classes) + _diagnosed(unchanged, classifier, classified, str(model), found.folder),
+        warnings=counter.warnings(classes) + diagnosed,
         versions=versions(),
     )
 
@@ -224,7 +225,12 @@ def _classify(
 
 
 def _diagnosed(
-    ir: OpenedIr, classifier: Classifier, images: Iterable[LabelledImage], model: str, folder: Path
+    ir: OpenedIr,
+    classifier: Classifier,
+    classes: ClassMapping,
+    images: Iterable[LabelledImage],
+    model: str,
+    folder: Path,
 ) -> tuple[str, ...]:
     """Warn if a normalisation other than the baked one is better on a few of the images; see `diagnosis.check`."""
     import numpy as np
@@ -241,7 +247,6 @@ def _diagnosed(
     readable = [frame for frame in frames if not isinstance(frame, Failure)]
     if len(readable) < len(drawn):  # an image was deleted or changed since it was classified
         return ()
-    classes = class_mapping(classifier)
     truths = np.array([classes.to_network(image.index) for image in drawn])
     return normalisation_warnings(
         ir, np.stack(readable), model=model, images=folder, truths=truths, geometry=classifier.geometry

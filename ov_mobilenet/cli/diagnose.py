@@ -28,8 +28,7 @@ from ov_mobilenet.zoo.normalisation import Normalisation
 @click.argument("model")
 @click.option(
     "--images", multiple=True, required=True, metavar="INPUT",
-    help="Images like those of the training, without labels: folders (recursive), files, wildcards, @LIST.txt, - for "
-    "stdin, tar shards, videos; repeatable.",
+    help=f"Images like those of the training, without labels: {options.INPUT_KINDS}.",
 )  # fmt: skip
 @click.option(
     "--limit", type=click.IntRange(min=MIN_IMAGES), default=DEFAULT_IMAGES, show_default=True, metavar="N",

@@ -19,6 +19,8 @@ from ov_mobilenet.zoo.model import ModelConfig
 F = TypeVar("F", bound=Callable[..., Any])
 
 CONFIG_DIR_VARIABLE = "OV_MOBILENET_CONFIG_DIR"
+# What options with several images accept.
+INPUT_KINDS = "folders (recursive), files, wildcards, @LIST.txt, - for stdin, tar shards, videos; repeatable"
 ALL_FORMATS = ("table", "json", "jsonl", "csv", "markdown", "parquet")
 
 

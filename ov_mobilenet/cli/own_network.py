@@ -16,7 +16,7 @@ from ov_mobilenet.cli.progress import stage_progress
 from ov_mobilenet.conversion.architectures import ARCHITECTURES
 from ov_mobilenet.conversion.own_network import DraftDescription, UserChoices
 from ov_mobilenet.conversion.presets import PRESETS
-from ov_mobilenet.describe_network import describe_by_choices
+from ov_mobilenet.describe_network import INSPECTED, describe_by_choices
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.form import Form
 from ov_mobilenet.zoo.arguments import plan_conversion
@@ -31,7 +31,6 @@ from ov_mobilenet.zoo.registry import find_folders
 
 log = logging.getLogger(__name__)
 
-_INSPECTED = ("output", "output_kind", "architecture", "weights_key", "head")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -197,7 +196,7 @@ def describe_source(
         choices = choices.with_defaults(plan_conversion(template).normalisation)
     if choices.geometry is None and template is not None and template.dataset is not None:
         choices = replace(choices, geometry=geometry_of_dataset(template.dataset))
-    inspected = {field: getattr(own, field) for field in _INSPECTED}
+    inspected = {field: getattr(own, field) for field in INSPECTED}
     with stage_progress(context) as on_progress:
         network, failures = describe_by_choices(
             own.source, name, choices, inspected, images=own.diagnose_images, on_progress=on_progress

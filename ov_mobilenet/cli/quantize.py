@@ -24,8 +24,7 @@ SCHEMA_VERSION = 1
 @click.argument("model")
 @click.option(
     "--calibration", multiple=True, required=True, metavar="INPUT",
-    help="Calibration images: folders (recursive), files, wildcards, @LIST.txt, - for stdin, tar shards, videos; "
-    "repeatable.",
+    help=f"Calibration images: {options.INPUT_KINDS}.",
 )  # fmt: skip
 @click.option(
     "--subset-size",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ov_mobilenet.conversion.architectures.layer_settings import check_input_size
+from ov_mobilenet.conversion.architectures import check_input_size
 from ov_mobilenet.conversion.integer_input import accept_pixels, read_integer_input
 from ov_mobilenet.conversion.isolated_reading import try_to_read
 from ov_mobilenet.conversion.prepared_network import PreparedNetwork, finished_network, name_input

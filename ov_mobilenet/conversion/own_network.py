@@ -9,8 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from ov_mobilenet.conversion.architectures import complete_settings
-from ov_mobilenet.conversion.architectures.layer_settings import check_input_size
+from ov_mobilenet.conversion.architectures import check_input_size, complete_settings
 from ov_mobilenet.conversion.input_choice import Guess, ImageFindings, InputChoice, choose_input
 from ov_mobilenet.conversion.inspection import SourceFacts
 from ov_mobilenet.conversion.unknown_layers import check_layers_known

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ov_mobilenet.conversion.architectures.layer_settings import ACTIVATIONS, LayerSettings, complete_settings
+from ov_mobilenet.conversion.architectures import complete_settings
 from ov_mobilenet.errors import OvMobilenetError
+from ov_mobilenet.zoo.layer_settings import ACTIVATIONS, LayerSettings
 
 EXPORT = "or export the network to ONNX and convert that"
 SHOWN = 2  # key pairs in the message

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from ov_mobilenet.conversion.architectures import ACTIVATIONS, PADDINGS, LayerSettings, MobileNetSpec, complete_settings
-from ov_mobilenet.conversion.architectures.layer_settings import Padding
+from ov_mobilenet.conversion.architectures import MobileNetSpec, complete_settings
+from ov_mobilenet.zoo.layer_settings import ACTIVATIONS, PADDINGS, LayerSettings, Padding
 
 if TYPE_CHECKING:
     import torch

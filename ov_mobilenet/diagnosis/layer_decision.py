@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from ov_mobilenet.conversion.architectures import LayerSettings
 from ov_mobilenet.conversion.input_choice import Guess
 from ov_mobilenet.conversion.inspection import SourceFacts
 from ov_mobilenet.conversion.own_network import UserChoices
@@ -15,6 +14,7 @@ from ov_mobilenet.conversion.unknown_layers import EXPORT
 from ov_mobilenet.diagnosis.layer_diagnosis import AGREEMENT, LayerDiagnosis
 from ov_mobilenet.diagnosis.layer_summary import SETTING_OPTIONS, combination_in_words
 from ov_mobilenet.errors import ConversionError
+from ov_mobilenet.zoo.layer_settings import LayerSettings
 
 _NAMES = {"activation": "activation", "padding": "padding", "batch_norm_epsilon": "batch-norm epsilon"}
 

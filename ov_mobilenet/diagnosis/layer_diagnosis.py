@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from ov_mobilenet.conversion.architectures import LayerSettings
 from ov_mobilenet.diagnosis.candidates import Candidate
 from ov_mobilenet.diagnosis.evidence import StoredStatistics, bootstrap_weights, equal_weights
 from ov_mobilenet.diagnosis.layer_combinations import (
@@ -43,6 +42,7 @@ from ov_mobilenet.diagnosis.layer_evidence import (
 from ov_mobilenet.diagnosis.ranking import LIKELY, SURE, Verdict
 from ov_mobilenet.diagnosis.torch_threads import one_module_per_thread
 from ov_mobilenet.inputs.image_subset import OnProgress
+from ov_mobilenet.zoo.layer_settings import LayerSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -37,12 +37,15 @@ class LayerFlow:
 
 def stored_statistics(module: torch.nn.Module) -> tuple[StoredStatistics, ...]:
     """The statistics of the batch norms; empty if one of them has the initial values, or none."""
-    found = []
-    for layer in _batch_norms(module):
-        if layer.running_mean is None or layer.running_var is None:
-            return ()
-        found.append(StoredStatistics(layer.running_mean.double().numpy(), layer.running_var.double().numpy()))
-    return tuple(found) if all(layer.is_recorded for layer in found) else ()
+    found = [recorded_statistics(layer) for layer in _batch_norms(module)]
+    return tuple(one for one in found if one is not None) if all(one and one.is_recorded for one in found) else ()
+
+
+def recorded_statistics(layer: torch.nn.BatchNorm2d) -> StoredStatistics | None:
+    """The statistics of a batch norm; None if it has none."""
+    if layer.running_mean is None or layer.running_var is None:
+        return None
+    return StoredStatistics(layer.running_mean.double().numpy(), layer.running_var.double().numpy())
 
 
 def observe(module: torch.nn.Module, values: NDArray[np.float32], *, batch_statistics: bool = False) -> LayerFlow:

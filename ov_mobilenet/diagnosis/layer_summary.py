@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ov_mobilenet.conversion.architectures import LayerSettings
 from ov_mobilenet.diagnosis.layer_combinations import Combination
 from ov_mobilenet.diagnosis.layer_diagnosis import AGREEMENT, RESAMPLES, LayerDiagnosis, RankedCombination
 from ov_mobilenet.html.formatting import figure
+from ov_mobilenet.zoo.layer_settings import LayerSettings
 
 SETTING_OPTIONS = {
     "activation": "--activation", "padding": "--padding", "batch_norm_epsilon": "--batch-norm-epsilon",

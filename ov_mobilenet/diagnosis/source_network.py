@@ -20,6 +20,7 @@ from ov_mobilenet.conversion.shapes import free_batch, set_shape
 from ov_mobilenet.conversion.sources import read_network
 from ov_mobilenet.diagnosis.evidence import Moments, StoredStatistics
 from ov_mobilenet.diagnosis.input_part import constant_values
+from ov_mobilenet.diagnosis.layer_evidence import recorded_statistics
 from ov_mobilenet.diagnosis.network import FirstBatchNorm, NetworkUnderTest, compiled
 from ov_mobilenet.ir.layout import framework_layout, guess_layout
 from ov_mobilenet.ir.ports import find_output, single_input
@@ -166,9 +167,7 @@ def _first_batch_norm(
     elif facts.framework in _GRAPH_READERS and not path.is_dir():
         try:
             found = _in_graph(path, plan, layout)
-        except (
-            RuntimeError
-        ):  # OpenVINO cannot read or cut this graph; the conversion itself reports what it cannot read
+        except RuntimeError:  # OpenVINO cannot cut this graph; the conversion itself reports what it cannot read
             found = None
     return found if found is not None and found.stored.is_recorded else None
 
@@ -181,7 +180,8 @@ def _in_module(path: Path, weights: MatchedWeights) -> FirstBatchNorm | None:
     module = load_module(weights, path)
     first = next((layer for layer in module.modules() if isinstance(layer, torch.nn.BatchNorm2d)), None)
     convolution = next((layer for layer in module.modules() if isinstance(layer, torch.nn.Conv2d)), None)
-    if first is None or convolution is None or first.running_mean is None or first.running_var is None:
+    stored = recorded_statistics(first) if first is not None else None
+    if stored is None or convolution is None:
         return None
 
     def moments(values: Values) -> Moments:
@@ -189,9 +189,7 @@ def _in_module(path: Path, weights: MatchedWeights) -> FirstBatchNorm | None:
             flow = convolution(torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))).double()
         return Moments(flow.mean((2, 3)).numpy(), (flow**2).mean((2, 3)).numpy())
 
-    return FirstBatchNorm(
-        StoredStatistics(first.running_mean.double().numpy(), first.running_var.double().numpy()), moments
-    )
+    return FirstBatchNorm(stored, moments)
 
 
 def _in_graph(path: Path, plan: ConversionPlan, layout: str) -> FirstBatchNorm | None:

@@ -86,6 +86,24 @@ def look(browser: str, page: str, folder: Path, *, scheme: Scheme, width: int) -
     return PageView(console, _requests(log.read_text("utf-8")), json.loads(html.unescape(match[1])))
 
 
+def check_readable(seen: PageView, scheme: Scheme) -> None:
+    """Assert that a page requests nothing, fits its width, has the colours of the scheme, and its texts are legible."""
+    assert seen.console == []
+    assert seen.requests == set()
+    probe = seen.probe
+    assert probe["content"] <= probe["width"], "the page scrolls sideways"
+    assert (contrast(probe["paper"], "rgb(0, 0, 0)") < 2) == (scheme == "dark")
+    for text in probe["texts"]:
+        assert contrast(text["colour"], text["behind"]) >= 4.5, text
+        assert text["pixels"] >= 10, text
+        if text["svg"]:
+            left, top, right, bottom = text["svg"]
+            inside = left - 2 <= text["left"] and text["right"] <= right + 2
+            assert inside and top - 2 <= text["top"] and text["bottom"] <= bottom + 2, text
+        elif not text["scrolls"]:
+            assert text["left"] >= 0 and text["right"] <= probe["width"] + 1, text
+
+
 def _requests(net_log: str) -> set[str]:
     """Addresses that the page requested; requests of the browser itself have no origin."""
     asked = [event.get("params", {}) for event in json.loads(net_log)["events"]]

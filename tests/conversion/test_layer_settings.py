@@ -218,7 +218,8 @@ def test_same_padding_at_stride_2_by_hand(kernel: int) -> None:
 
 def test_the_published_settings_give_the_same_module() -> None:
     """Values that are those of the architecture change nothing, so recording them keeps the bytes."""
-    from ov_mobilenet.conversion.architectures import LayerSettings, MobileNetSpec, build, complete_settings
+    from ov_mobilenet.conversion.architectures import MobileNetSpec, build, complete_settings
+    from ov_mobilenet.zoo.layer_settings import LayerSettings
 
     for architecture, hidden in (("mobilenet_v1", 0), ("mobilenet_v2", 0), ("mobilenet_v3_small", 512)):
         spec: dict[str, Any] = {"architecture": architecture, "width": 0.5, "classes": 5, "hidden": hidden}

@@ -9,7 +9,6 @@ torch = pytest.importorskip("torch")
 
 from recorded_networks import SPECS, natural_images, recorded, values_of  # noqa: E402
 
-from ov_mobilenet.conversion.architectures import LayerSettings  # noqa: E402
 from ov_mobilenet.diagnosis.evidence import Moments, StoredStatistics, equal_weights  # noqa: E402
 from ov_mobilenet.diagnosis.layer_combinations import activations_to_try, variants_of  # noqa: E402
 from ov_mobilenet.diagnosis.layer_evidence import (  # noqa: E402
@@ -21,6 +20,7 @@ from ov_mobilenet.diagnosis.layer_evidence import (  # noqa: E402
     sampling_noise,
     stored_statistics,
 )
+from ov_mobilenet.zoo.layer_settings import LayerSettings  # noqa: E402
 
 
 def test_moments_are_those_that_torch_records() -> None:

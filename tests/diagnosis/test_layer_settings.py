@@ -28,7 +28,6 @@ from recorded_networks import (  # noqa: E402
 )
 from torch import nn  # noqa: E402
 
-from ov_mobilenet.conversion.architectures import LayerSettings  # noqa: E402
 from ov_mobilenet.conversion.sources.pytorch import load_module  # noqa: E402
 from ov_mobilenet.diagnosis.diagnose import diagnose_network  # noqa: E402
 from ov_mobilenet.diagnosis.layer_decision import decide_settings  # noqa: E402
@@ -37,6 +36,7 @@ from ov_mobilenet.diagnosis.source_network import network_of_source  # noqa: E40
 from ov_mobilenet.errors import ConversionError  # noqa: E402
 from ov_mobilenet.inputs.image_subset import PreparedImages  # noqa: E402
 from ov_mobilenet.zoo.geometry import resize_whole_image  # noqa: E402
+from ov_mobilenet.zoo.layer_settings import LayerSettings  # noqa: E402
 
 WHERE = Path("weights.pth")
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "signs" / "road-signs.pth"

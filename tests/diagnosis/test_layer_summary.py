@@ -8,11 +8,11 @@ import pytest
 from diagnosis.test_report import BY_STATISTICS
 from parsed_page import Page
 
-from ov_mobilenet.conversion.architectures import LayerSettings
 from ov_mobilenet.diagnosis import layer_summary, summary
 from ov_mobilenet.diagnosis.html_report import diagnosis_page
 from ov_mobilenet.diagnosis.layer_combinations import Combination
 from ov_mobilenet.diagnosis.layer_diagnosis import LayerDiagnosis, RankedCombination
+from ov_mobilenet.zoo.layer_settings import LayerSettings
 
 LEAKY = Combination(activation="leaky-relu-0.1", padding="same", batch_norm_epsilon=1e-3)
 RELU6 = Combination(activation="relu6", padding="torch", batch_norm_epsilon=1e-5)

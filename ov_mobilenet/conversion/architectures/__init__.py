@@ -8,14 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.conversion.architectures.blocks import ARCHITECTURES, backbone
-from ov_mobilenet.conversion.architectures.layer_settings import (
-    ACTIVATIONS,
-    PADDINGS,
-    LayerSettings,
-    apply_settings,
-    check_input_size,
-    complete_settings,
-)
+from ov_mobilenet.conversion.architectures.layer_settings import apply_settings, check_input_size, complete_settings
 from ov_mobilenet.conversion.architectures.weights import (
     MobileNetSpec,
     identify,
@@ -28,10 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "ACTIVATIONS",
     "ARCHITECTURES",
-    "PADDINGS",
-    "LayerSettings",
     "MobileNetSpec",
     "build",
     "check_input_size",

@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ov_mobilenet.errors import OvMobilenetError
-from ov_mobilenet.zoo.layer_settings import ACTIVATIONS, PADDINGS, Activation, LayerSettings, Padding
+from ov_mobilenet.zoo.layer_settings import Activation, LayerSettings, Padding
 
 if TYPE_CHECKING:
     import torch
-
-__all__ = [
-    "ACTIVATIONS",
-    "PADDINGS",
-    "Activation",
-    "LayerSettings",
-    "Padding",
-    "apply_settings",
-    "check_input_size",
-    "complete_settings",
-]
 
 SAME_MULTIPLE = 32  # all architectures halve height and width five times
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from ov_mobilenet.conversion.architectures.blocks import Block, backbone
-from ov_mobilenet.conversion.architectures.layer_settings import LayerSettings
 from ov_mobilenet.conversion.architectures.replaced_head import ReplacedHead, linear_layers
 from ov_mobilenet.errors import ConversionError
+from ov_mobilenet.zoo.layer_settings import LayerSettings
 
 Shape = tuple[int, ...]
 Channels = tuple[int, int]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ov_mobilenet.conversion.architectures.layer_settings import check_input_size
+from ov_mobilenet.conversion.architectures import check_input_size
 from ov_mobilenet.conversion.sources.frontend import run_converter
 from ov_mobilenet.conversion.sources.key_matching import COUNTER
 from ov_mobilenet.conversion.unknown_layers import check_layers_known
