@@ -42,7 +42,9 @@ def not_covered(config: ModelConfig, plan: ConversionPlan, path: Path) -> str | 
     """
     from ov_mobilenet.conversion.sources.pytorch import match_plan
 
-    if config.framework != "pytorch" or not (plan.settings or match_plan(plan, path).key_mapping):
+    if config.framework != "pytorch" or plan.library_network is not None:
+        return None
+    if not (plan.settings or match_plan(plan, path).key_mapping):
         return None
     return "padding, activations and batch-norm epsilon: both networks take them from ov-mobilenet's own PyTorch module"
 

@@ -157,9 +157,9 @@ def _named(ports: Sequence[Any], name: str | None, path: Path) -> Any:
 def _pytorch(plan: ConversionPlan, path: Path) -> Oracle:
     import torch
 
-    from ov_mobilenet.conversion.sources.pytorch import load_module, match_plan
+    from ov_mobilenet.conversion.sources.pytorch import load_planned_module
 
-    module = load_module(match_plan(plan, path), path)
+    module = load_planned_module(plan, path)
 
     def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():

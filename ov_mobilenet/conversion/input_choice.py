@@ -1,9 +1,9 @@
 """Decide on the normalisation of a network of the user's own: chosen, known from evidence, or refused.
 
 A float network does not say which normalisation it was trained with, and a wrong one gives wrong answers without an
-error. So it is taken from the user, from a normalisation inside the graph, from images of the user's own
-(`diagnosis.decision`), or from the naming scheme of a library that published the architecture. Without any of these the
-network is refused.
+error. So it is taken from the user, from what the files of the network declare (`declared_input`), from a normalisation
+inside the graph, from images of the user's own (`diagnosis.decision`), or from the naming scheme of a library that
+published the architecture. Without any of these the network is refused.
 """
 
 from __future__ import annotations
@@ -110,10 +110,17 @@ def choose_input(
     guesses: list[Guess] = []
     known = PRESETS[preset] if preset is not None else None
     default = known.normalisation if known is not None else None
-    if known is None and assume is None and mean is None and scale is None:
+    declared = facts.declared
+    is_open = known is None and assume is None and mean is None and scale is None
+    if is_open and declared is not None and declared.normalisation is not None:
+        default = declared.normalisation
+        guesses.append(Guess("normalisation", f"{default} ({declared.by})", NORMALISATION_OPTIONS))
+    elif is_open:
         default, value = _from_evidence(facts, where, found)
         guesses.append(Guess("normalisation", value, NORMALISATION_OPTIONS, changes_answers=True))
     guesses += found.guesses if found is not None else ()
+    if reverse_input_channels is None and is_open and declared is not None and declared.normalisation is not None:
+        reverse_input_channels = declared.normalisation.reverse_input_channels
     if reverse_input_channels is None and default is not None and default.reverse_input_channels:
         reverse_input_channels = True
     if reverse_input_channels is None:

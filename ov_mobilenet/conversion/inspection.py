@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.conversion.declared_input import DeclaredInput
 from ov_mobilenet.conversion.graph_facts import GraphFacts, graph_facts
 from ov_mobilenet.conversion.inner_normalisation import NO_NORMALISATION, InnerNormalisation
 from ov_mobilenet.conversion.integer_input import IntegerInput
@@ -14,6 +15,7 @@ from ov_mobilenet.conversion.network_files import FRAMEWORKS, network_ending
 from ov_mobilenet.conversion.sources.onnx_data import data_files
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
+from ov_mobilenet.zoo.library_network import LibraryNetwork
 from ov_mobilenet.zoo.model import InputInfo
 from ov_mobilenet.zoo.output_kind import OutputContent
 
@@ -50,6 +52,8 @@ class SourceFacts:
         scheme: the library that published networks with these names and this architecture; None if unknown.
         has_rescaling_layer: whether the network contains a layer that rescales pixels.
         warnings: choices made while reading the network, as sentences.
+        library_network: the network of timm or transformers that the weights belong to; None for others.
+        declared: what the files say about the input and the classes; None if they say nothing.
         other_keys: pairs of a key of the architecture and the checkpoint's key, if they were matched by shape and
             order only.
     """
@@ -71,6 +75,8 @@ class SourceFacts:
     scheme: NamingScheme | None = None
     has_rescaling_layer: bool = False
     warnings: tuple[str, ...] = ()
+    library_network: LibraryNetwork | None = None
+    declared: DeclaredInput | None = None
     other_keys: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -118,19 +118,22 @@ def draft_description(
     _check_choices(facts, choices)
     _check_file_names(facts)
     guesses: list[Guess] = []
-    if facts.architecture is not None:
+    if facts.library_network is not None:
+        by = facts.declared.by if facts.declared is not None else "its files"
+        guesses.append(Guess("architecture", f"{facts.library_network.name} ({by})", "--architecture"))
+    elif facts.architecture is not None:
         guesses.append(Guess("architecture", f"{facts.architecture}, width {facts.width:g}", "--architecture, --width"))
         _guess_settings(facts, facts.architecture, choices.settings, guesses)
     if facts.output is not None and facts.framework != "pytorch":
         guesses.append(Guess("output", facts.output, "--output"))
     layout, shape = choose_shape(facts, choices, guesses)
-    if facts.framework == "pytorch" and facts.architecture is not None:
+    if facts.framework == "pytorch" and facts.architecture is not None and facts.library_network is None:
         check_input_size(facts.architecture, choices.settings, shape, UsageError, facts.folder / facts.network)
     if choices.output_kind is None:
         content = describe_content(facts.output_kind, facts.classes, facts.map_size)
         guesses.append(Guess("output kind", content, "--output-kind", True))
     is_classifier = kind_of(facts.output_kind) != "features"
-    labels, labels_file = _labels(facts, choices, guesses) if is_classifier else (None, None)
+    labels, labels_text = _labels(facts, choices, guesses) if is_classifier else (None, None)
     height, width = shape[layout.index("H")], shape[layout.index("W")]
     chosen = choose_input(
         facts,
@@ -142,14 +145,14 @@ def draft_description(
         found=found,
     )
     guesses += chosen.guesses
-    geometry = choices.geometry or _default_geometry(chosen, height, width, guesses)
+    geometry = choices.geometry or _default_geometry(facts, chosen, height, width, guesses)
     description = Description(
         name=name,
         framework=facts.framework,
         files=tuple(_model_file(file, facts.folder) for file in facts.files),
         network=facts.network,
         saved_model=facts.is_saved_model,
-        architecture=facts.architecture,
+        architecture=facts.architecture if facts.library_network is None else facts.library_network.name,
         input=InputInfo(facts.input_name, shape, layout),
         output=facts.output,
         normalisation=chosen.normalisation,
@@ -163,12 +166,12 @@ def draft_description(
             activation=choices.activation,
             padding=choices.padding,
             batch_norm_epsilon=choices.batch_norm_epsilon,
-            background_class=0 if labels == IMAGENET_SETS[1001] else None,
+            architecture_arguments=facts.library_network.arguments if facts.library_network is not None else {},
+            background_class=_background_class(facts, choices, labels),
         ),
         comments=tuple(f"Guessed: {guess}" for guess in guesses),
     )
-    text = labels_file.read_text("utf-8-sig") if labels_file is not None else None
-    return DraftDescription(description, tuple(guesses), facts.warnings, text)
+    return DraftDescription(description, tuple(guesses), facts.warnings, labels_text)
 
 
 def choose_shape(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> tuple[str, tuple[int, ...]]:
@@ -263,14 +266,24 @@ def _shape(facts: SourceFacts, choices: UserChoices, layout: str, guesses: list[
         return choices.shape
     default = {"N": 1, "C": 3, "H": DEFAULT_SIDE, "W": DEFAULT_SIDE}
     known = dict(zip(layout, facts.shape, strict=True)) if len(facts.shape) == 4 else dict.fromkeys(layout, -1)
+    if facts.declared is not None and facts.declared.size is not None:
+        default["H"], default["W"] = facts.declared.size
     shape = tuple(known[letter] if known[letter] > 0 else default[letter] for letter in layout)
-    if known["H"] < 1 or known["W"] < 1:
+    if (known["H"] < 1 or known["W"] < 1) and (facts.declared is None or facts.declared.size is None):
         guesses.append(Guess("input shape", ",".join(map(str, shape)), "--input-shape"))
     return shape
 
 
-def _default_geometry(chosen: InputChoice, height: int, width: int, guesses: list[Guess]) -> Geometry:
-    """The geometry of the preset; without one the whole image is resized."""
+def _default_geometry(
+    facts: SourceFacts, chosen: InputChoice, height: int, width: int, guesses: list[Guess]
+) -> Geometry:
+    """The declared geometry, if it has the input's size, or that of the preset; otherwise the image is resized."""
+    declared = facts.declared
+    if declared is not None and declared.geometry is not None and not chosen.preset_is_chosen:
+        last = declared.geometry.steps[-1]
+        if (last.height, last.width) == (height, width):
+            guesses.append(Guess("geometry", f"{declared.geometry} ({declared.by})", "--geometry"))
+            return declared.geometry
     if chosen.preset is None:
         geometry, reason = resize_whole_image(height, width), "the whole image, "
     else:
@@ -281,9 +294,16 @@ def _default_geometry(chosen: InputChoice, height: int, width: int, guesses: lis
     return geometry
 
 
-def _labels(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> tuple[str | None, Path | None]:
-    """The value of `labels` in the description, and the file to copy; both may be None."""
-    labels = choices.labels
+def _labels(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> tuple[str | None, str | None]:
+    """The value of `labels` in the description, and the text of the labels file; both may be None."""
+    labels, declared = choices.labels, facts.declared
+    if labels is None and declared is not None and declared.labels is not None:
+        count = len(declared.labels) if isinstance(declared.labels, tuple) else declared.labels
+        guesses.append(Guess("labels", f"{count}{' names' * isinstance(count, int)} ({declared.by})", "--labels"))
+        if isinstance(declared.labels, tuple):
+            _check_label_count(declared.by, len(declared.labels), facts.classes)
+            return LABELS_FILE, "".join(f"{name}\n" for name in declared.labels)
+        labels = declared.labels
     if labels is None:
         labels = IMAGENET_SETS.get(facts.classes, "none")
         value = f"{labels}, because there are {facts.classes} classes" if labels != "none" else "none"
@@ -291,17 +311,26 @@ def _labels(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> t
     if labels == "none":
         return None, None
     if labels in BACKGROUND_SETS:
-        count, file = {name: n for n, name in IMAGENET_SETS.items()}[labels], None
-    else:
-        file = Path(labels)
-        if file.exists() and not file.is_file():
-            raise UsageError("--labels is not a file", where=file, expected="a text file with one name per line")
-        count = len(read_labels(file))
-    if count != facts.classes:
+        _check_label_count(labels, {name: n for n, name in IMAGENET_SETS.items()}[labels], facts.classes)
+        return labels, None
+    file = Path(labels)
+    if file.exists() and not file.is_file():
+        raise UsageError("--labels is not a file", where=file, expected="a text file with one name per line")
+    _check_label_count(labels, len(read_labels(file)), facts.classes)
+    return LABELS_FILE, file.read_text("utf-8-sig")
+
+
+def _check_label_count(where: str, count: int, classes: int) -> None:
+    if count != classes:
         raise UsageError(
-            "the number of labels does not match the number of classes", where=labels, expected=facts.classes, got=count
+            "the number of labels does not match the number of classes", where=where, expected=classes, got=count
         )
-    return (labels, None) if file is None else (LABELS_FILE, file)
+
+
+def _background_class(facts: SourceFacts, choices: UserChoices, labels: str | None) -> int | None:
+    if labels == IMAGENET_SETS[1001]:
+        return 0
+    return facts.declared.background_class if facts.declared is not None and choices.labels is None else None
 
 
 def _model_file(name: str, folder: Path) -> ModelFile:

@@ -98,6 +98,7 @@ def network_of_facts(facts: SourceFacts, choices: UserChoices) -> NetworkUnderTe
         source=SourceNetwork(root="dl_dir", path=facts.network, folder=facts.is_saved_model),
         input=InputInfo(facts.input_name, shape, layout), output=facts.output, model_name=facts.architecture,
         weights_key=choices.weights_key, head=choices.head, settings=_settings(facts, choices),
+        library_network=facts.library_network,
     )  # fmt: skip
     weights = _matched_weights(facts, plan, path)
     model = read_network(facts.framework, plan, path) if weights is None else _traced(weights, plan, path)
@@ -129,8 +130,8 @@ def _settings(facts: SourceFacts, choices: UserChoices) -> LayerSettings:
 
 
 def _matched_weights(facts: SourceFacts, plan: ConversionPlan, path: Path) -> MatchedWeights | None:
-    """The weights of a PyTorch checkpoint; None for other networks."""
-    if facts.framework != "pytorch":
+    """The weights of a PyTorch checkpoint; None for other networks, and those of timm and transformers."""
+    if facts.framework != "pytorch" or facts.library_network is not None:
         return None
     from ov_mobilenet.conversion.sources.pytorch import match_plan
 

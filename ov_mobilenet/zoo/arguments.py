@@ -16,6 +16,7 @@ from msgspec import Struct
 from ov_mobilenet.errors import ConfigError, UsageError
 from ov_mobilenet.zoo.argument_list import ArgumentList
 from ov_mobilenet.zoo.layer_settings import LayerSettings
+from ov_mobilenet.zoo.library_network import LibraryNetwork, is_library_name, parse_library_name
 from ov_mobilenet.zoo.model import InputInfo, ModelConfig
 from ov_mobilenet.zoo.normalisation import Normalisation
 
@@ -51,6 +52,7 @@ class ConversionPlan(Struct, frozen=True, kw_only=True):
         weights_key: the entry of a PyTorch checkpoint that holds the weights; None to search for it.
         head: the activation between the linear layers of a replaced classifier; None for any other classifier.
         settings: of the layers of a PyTorch network.
+        library_network: the network, if `model_name` is that of a library, such as `timm/mobilenetv2_100`.
         compress_to_fp16: whether weights are stored as FP16; None if the arguments do not say so.
     """
 
@@ -63,6 +65,7 @@ class ConversionPlan(Struct, frozen=True, kw_only=True):
     weights_key: str | None = None
     head: str | None = None
     settings: LayerSettings = LayerSettings()
+    library_network: LibraryNetwork | None = None
     compress_to_fp16: bool | None = None
 
 
@@ -99,7 +102,25 @@ def plan_conversion(config: ModelConfig) -> ConversionPlan:
         weights_key=config.details.weights_key,
         head=config.details.head,
         settings=config.details.settings,
+        library_network=_library_network(config, onnx),
         compress_to_fp16=_compress(mo),
+    )
+
+
+def _library_network(config: ModelConfig, arguments: ArgumentList) -> LibraryNetwork | None:
+    name, details = arguments.get("model-name"), config.details
+    if name is None or not is_library_name(name):
+        return None
+    try:
+        library, architecture = parse_library_name(name)
+    except UsageError as error:
+        raise arguments.error("model-name", "unknown library:", error.expected) from error
+    if details.classes is None:
+        raise ConfigError(
+            "a network of a library needs its number of classes", where=config.path, expected="ov_mobilenet.classes"
+        )
+    return LibraryNetwork(
+        library=library, architecture=architecture, classes=details.classes, arguments=details.architecture_arguments
     )
 
 

@@ -25,8 +25,10 @@ from ov_mobilenet.zoo.model import (
     REFUSED_FRAMEWORKS,
     Checksum,
     Details,
+    DownloadSource,
     FileSource,
     HttpSource,
+    HubSource,
     InputInfo,
     ModelConfig,
     ModelFile,
@@ -52,7 +54,7 @@ class _RawChecksum(Struct, frozen=True, forbid_unknown_fields=True, rename={"alg
     value: str
 
 
-_RawSource = str | HttpSource | FileSource
+_RawSource = str | HttpSource | FileSource | HubSource
 
 
 class _RawFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -297,13 +299,13 @@ def _file(raw: _RawFile, document: Document, key: Key) -> ModelFile:
     )
 
 
-def _sources(raw: _RawSource | list[_RawSource], document: Document, key: Key) -> Iterator[HttpSource | FileSource]:
+def _sources(raw: _RawSource | list[_RawSource], document: Document, key: Key) -> Iterator[DownloadSource]:
     if isinstance(raw, list):
         for index, source in enumerate(raw):
             yield from _sources(source, document, (*key, index))
         return
     source = HttpSource(raw) if isinstance(raw, str) else raw
-    if isinstance(source, FileSource):
+    if isinstance(source, FileSource | HubSource):
         _relative(source.path, document, key if isinstance(raw, str) else (*key, "path"))
     elif not _is_url(source.url):
         raise document.error("invalid URL", key, expected="https://host/path", got=repr(source.url))

@@ -9,6 +9,7 @@ import yaml
 from msgspec import Struct
 
 from ov_mobilenet.zoo.geometry import Crop, Geometry, Resize
+from ov_mobilenet.zoo.labels import BACKGROUND_SETS
 from ov_mobilenet.zoo.model import Details, InputInfo, ModelFile
 from ov_mobilenet.zoo.normalisation import Normalisation
 
@@ -27,7 +28,7 @@ class Description(Struct, frozen=True, kw_only=True):
         name: name of the model.
         network: path of the network, relative to the download folder.
         saved_model: whether the network is a SavedModel folder.
-        architecture: architecture of a PyTorch state dict.
+        architecture: architecture of a PyTorch state dict, or `LibraryNetwork.name`.
         output: name of the output tensor; None for the network's only output.
         comments: comment lines at the top of the file.
     """
@@ -55,7 +56,10 @@ def model_yml(description: Description) -> str:
         "weights_key": description.details.weights_key,
         "head": description.details.head,
         **msgspec.structs.asdict(description.details.settings),
+        "architecture_arguments": description.details.architecture_arguments or None,
     }
+    if details["labels"] not in BACKGROUND_SETS:  # those sets tell it
+        details["background_class"] = description.details.background_class
     content: dict[str, Any] = {
         "description": f"{description.name}, a network of the user's own.",
         "task_type": "classification",
@@ -64,7 +68,9 @@ def model_yml(description: Description) -> str:
                 "name": file.name,
                 "size": file.size,
                 "checksum": file.checksum.value if file.checksum else None,
-                "source": {"$type": "file", "path": file.name},
+                "source": [{"$type": "file", "path": file.name}, *map(msgspec.to_builtins, file.sources)]
+                if file.sources
+                else {"$type": "file", "path": file.name},
             }
             for file in description.files
         ],

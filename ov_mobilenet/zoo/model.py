@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from ov_mobilenet.zoo.accuracy_check import AccuracyCheck, DatasetConfig
 from ov_mobilenet.zoo.layer_settings import Activation, LayerSettings, Padding
+from ov_mobilenet.zoo.library_network import Argument as LibraryArgument
 from ov_mobilenet.zoo.output_kind import OutputContent
 
 PositiveInt = Annotated[int, Meta(ge=1)]
@@ -48,7 +49,21 @@ class FileSource(Struct, frozen=True, tag_field="$type", tag="file", forbid_unkn
     path: str
 
 
-DownloadSource = HttpSource | FileSource
+class HubSource(Struct, frozen=True, kw_only=True, tag_field="$type", tag="hub", forbid_unknown_fields=True):
+    """Extension: a file of a Hugging Face repository.
+
+    Attributes:
+        repository: OWNER/NAME.
+        revision: a commit: 40 hexadecimal digits.
+        path: path in the repository, with `/`.
+    """
+
+    repository: str
+    revision: Annotated[str, Meta(pattern="^[0-9a-f]{40}$")]
+    path: str
+
+
+DownloadSource = HttpSource | FileSource | HubSource
 
 
 class ModelFile(Struct, frozen=True, kw_only=True):
@@ -131,6 +146,7 @@ class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         weights_key: the entry of a PyTorch checkpoint that holds the weights, if there are several.
         head: the activation between the linear layers of a replaced classifier of PyTorch weights.
         activation, padding, batch_norm_epsilon: of PyTorch weights, see `LayerSettings`.
+        architecture_arguments: of a network of timm or transformers, see `LibraryNetwork`.
     """
 
     classes: PositiveInt | None = None
@@ -147,6 +163,7 @@ class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     activation: Activation | None = None
     padding: Padding | None = None
     batch_norm_epsilon: Annotated[float, Meta(gt=0.0, lt=1.0)] | None = None
+    architecture_arguments: dict[str, LibraryArgument] = {}
 
     @property
     def settings(self) -> LayerSettings:

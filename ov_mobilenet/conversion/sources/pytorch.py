@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ov_mobilenet.conversion.architectures import check_input_size
 from ov_mobilenet.conversion.sources.frontend import run_converter
-from ov_mobilenet.conversion.sources.key_matching import COUNTER
+from ov_mobilenet.conversion.sources.module_state import load_state
 from ov_mobilenet.conversion.unknown_layers import check_layers_known
 from ov_mobilenet.errors import ConversionError, MissingDependencyError, install_extra
 from ov_mobilenet.zoo.arguments import ConversionPlan
@@ -37,6 +36,8 @@ def read_pytorch(plan: ConversionPlan, path: Path) -> ov.Model:
         ConversionError: unknown architecture, not a plain state dict, or keys or shapes that differ.
         MissingDependencyError: torch is not installed.
     """
+    if plan.library_network is not None:
+        return _trace_module(load_planned_module(plan, path), plan, path)
     matched = match_plan(plan, path)
     for remark in matched.remarks():
         log.warning("%s: %s", path, remark)
@@ -49,7 +50,10 @@ def trace_weights(matched: MatchedWeights, plan: ConversionPlan, path: Path) -> 
     Raises:
         ConversionError: see `load_module`; or OpenVINO cannot read the module.
     """
-    module = load_module(matched, path)
+    return _trace_module(load_module(matched, path), plan, path)
+
+
+def _trace_module(module: torch.nn.Module, plan: ConversionPlan, path: Path) -> ov.Model:
     import torch
 
     shape = tuple(max(size, 1) for size in plan.input.shape or DEFAULT_SHAPE)
@@ -85,21 +89,27 @@ def match_plan(plan: ConversionPlan, path: Path) -> MatchedWeights:
 def load_module(matched: MatchedWeights, path: Path) -> torch.nn.Module:
     """The module with its weights, in evaluation mode.
 
-    The counters of batch norm are not loaded: inference does not use them, and `half()` converts them to floats.
-
     Raises:
         ConversionError: keys, shapes or types differ from those of the module, or a value is not finite.
     """
     from ov_mobilenet.conversion.architectures import build
 
-    given = {key: tensor for key, tensor in matched.tensors.items() if not key.endswith(COUNTER)}
-    _check_tensors(given, path)
-    module = build(matched.network)
-    wanted = module.state_dict()
-    state = {**given, **{key: tensor for key, tensor in wanted.items() if key.endswith(COUNTER)}}
-    _check_state(state, wanted, path)
-    module.load_state_dict(state, strict=True)
-    return module.eval()
+    return load_state(lambda: build(matched.network), matched.tensors, path)
+
+
+def load_planned_module(plan: ConversionPlan, path: Path) -> torch.nn.Module:
+    """The module of a conversion plan with its weights, in evaluation mode.
+
+    Raises:
+        ConversionError, MissingDependencyError: see `match_plan`, `load_module`, `load_library_module`.
+    """
+    if plan.library_network is None:
+        return load_module(match_plan(plan, path), path)
+    from ov_mobilenet.conversion.sources.library_weights import load_library_module
+
+    _check_torch(path)
+    _, _, height, width = plan.input.shape or DEFAULT_SHAPE
+    return load_library_module(plan.library_network, (height, width), path)
 
 
 def match_weights(
@@ -119,63 +129,18 @@ def match_weights(
         ConversionError: no entry matches, or several do.
         MissingDependencyError: torch is not installed.
     """
-    try:
-        import torch  # noqa: F401 (report the missing package before anything is read)
-    except ImportError as error:
-        raise MissingDependencyError(
-            "PyTorch weights require torch", where=path, fix=install_extra("pytorch")
-        ) from error
+    _check_torch(path)
     from ov_mobilenet.conversion.sources.weight_matching import match_checkpoint
 
     matched = match_checkpoint(path, architecture=architecture, weights_key=weights_key, head=head)
     return replace(matched, network=msgspec.structs.replace(matched.network, settings=settings))
 
 
-def _check_tensors(state: Mapping[str, Any], path: Path) -> None:
-    """Refuse tensors that are not dense numbers in memory, before they are used."""
-    import torch
-
-    plain = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)
-    for key, tensor in state.items():
-        if not isinstance(tensor, torch.Tensor):
-            continue
-        kinds = (tensor.layout, tensor.device.type, tensor.dtype)
-        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.dtype not in plain:
-            raise ConversionError(
-                f"{key} is not a plain tensor", where=path,
-                expected="float16, bfloat16, float32 or float64 (int64 for counters), dense, on the CPU",
-                got=", ".join(map(str, kinds)),
-            )  # fmt: skip
-        if 0 in tensor.shape:
-            raise ConversionError(f"{key} is empty", where=path, got=list(tensor.shape))
-        # With stride 0 a few stored bytes can have any shape, and the network is built as large as the shapes.
-        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-            raise ConversionError(f"{key} is larger than its stored data", where=path, got=list(tensor.shape))
-
-
-def _check_state(state: Mapping[str, Any], wanted: Mapping[str, torch.Tensor], path: Path) -> None:
-    import torch
-
-    missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
-    if missing or extra:
-        raise ConversionError(
-            "the checkpoint does not match the architecture",
-            where=path,
-            got=f"missing {_some(missing)}; unexpected {_some(extra)}",
-        )
-    for key, tensor in wanted.items():
-        given = state[key]
-        if not isinstance(given, torch.Tensor):
-            raise ConversionError(f"{key} is not a tensor", where=path, got=type(given).__name__)
-        if given.shape != tensor.shape or given.is_floating_point() != tensor.is_floating_point():
-            raise ConversionError(
-                f"{key} does not match the architecture", where=path,
-                expected=f"{list(tensor.shape)} {tensor.dtype}", got=f"{list(given.shape)} {given.dtype}",
-            )  # fmt: skip
-        if given.is_floating_point() and not bool(torch.isfinite(given).all()):
-            raise ConversionError(f"{key} holds values that are not finite", where=path)
-
-
-def _some(keys: list[str]) -> str:
-    shown = ", ".join(keys[:5])
-    return (shown + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")) or "none"
+def _check_torch(path: Path) -> None:
+    """Report a missing torch before anything is read. Raises: MissingDependencyError."""
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError(
+            "PyTorch weights require torch", where=path, fix=install_extra("pytorch")
+        ) from error
