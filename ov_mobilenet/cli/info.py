@@ -23,11 +23,12 @@ from ov_mobilenet.cli.selection import (
     selected,
 )
 from ov_mobilenet.downloads import cache
+from ov_mobilenet.downloads.fetch import sources_of
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.geometry import geometry_of_dataset
-from ov_mobilenet.zoo.model import HttpSource, ModelConfig
+from ov_mobilenet.zoo.model import ModelConfig
 from ov_mobilenet.zoo.normalisation import Normalisation
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def config_facts(config: ModelConfig) -> dict[str, Any]:
                 "name": file.name,
                 "size": file.size,
                 "checksum": file.checksum and f"{file.checksum.algorithm}:{file.checksum.value}",
-                "sources": [s.url if isinstance(s, HttpSource) else str(config.folder / s.path) for s in file.sources],
+                "sources": [str(source) for source in sources_of(config, file, None)],
             }
             for file in config.files
         ],
