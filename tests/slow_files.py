@@ -10,6 +10,7 @@ SLOW_FILES = (
     "accuracy/test_sanity.py",
     "attacks/test_hostile_archives.py",
     "attacks/test_fuzz.py",
+    "attacks/test_hostile_hub.py",
     "attacks/test_hostile_irs.py",
     "attacks/test_hostile_networks.py",
     "attacks/test_network_attacks.py",

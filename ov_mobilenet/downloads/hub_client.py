@@ -202,7 +202,8 @@ def _matches(pattern: re.Pattern[str], value: object) -> bool:
 
 def _stated_licence(info: Any) -> str | None:
     stated = [getattr(info.card_data, "license", None)]
-    stated += [tag.removeprefix("license:") for tag in info.tags or () if str(tag).startswith("license:")]
+    tags = info.tags if isinstance(info.tags, list) else []
+    stated += [tag.removeprefix("license:") for tag in tags if isinstance(tag, str) and tag.startswith("license:")]
     return next((_licence(text) for text in stated if isinstance(text, str) and _licence(text)), None)
 
 

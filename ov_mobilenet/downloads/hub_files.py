@@ -126,6 +126,7 @@ def _transport(reference: HubReference, settings: HubSettings) -> Transport:
     # An http endpoint is the user's choice. The token is for the hub, not for the servers to which it redirects.
     return http_transport(
         allow_http=urlsplit(settings.endpoint).scheme == "http",
+        http_advice="Only an address in HF_ENDPOINT may begin with http",
         tokens={origin_of(settings.endpoint): settings.token} if settings.token else {},
         reason=hub_reasons(reference.repository, settings),
     )

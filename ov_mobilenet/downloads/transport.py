@@ -80,6 +80,7 @@ def _status_reason(status: int, _: Mapping[str, str]) -> Reason:
 class _Policy:
     allow_http: bool
     read_timeout_s: float
+    http_advice: str
     tokens: Mapping[str, str] = field(repr=False)
     reason: Callable[[int, Mapping[str, str]], Reason]
 
@@ -88,17 +89,19 @@ def http_transport(
     *,
     allow_http: bool = False,
     read_timeout_s: float = READ_TIMEOUT_S,
+    http_advice: str = "Use --allow-http to allow http; the hash is checked in any case",
     tokens: Mapping[str, str] | None = None,
     reason: Callable[[int, Mapping[str, str]], Reason] = _status_reason,
 ) -> Transport:
     """A transport for https, and for http if allowed.
 
     Args:
+        http_advice: what to do about a refused http URL.
         tokens: bearer tokens by origin, such as `https://example.org`; no other server receives one, also not after a
             redirect.
         reason: says why a server refuses, from the status and the headers.
     """
-    return partial(_open, policy=_Policy(allow_http, read_timeout_s, tokens or {}, reason))
+    return partial(_open, policy=_Policy(allow_http, read_timeout_s, http_advice, tokens or {}, reason))
 
 
 @contextmanager
@@ -162,7 +165,7 @@ def _chunks(response: requests.Response, url: str) -> Iterator[bytes]:
 def _get(session: requests.Session, url: str, policy: _Policy, wanted: tuple[int, ...]) -> requests.Response:
     timeout = (min(CONNECT_TIMEOUT_S, policy.read_timeout_s), policy.read_timeout_s)
     for _ in range(MAX_REDIRECTS):
-        _check_scheme(url, policy.allow_http)
+        _check_scheme(url, policy)
         token = policy.tokens.get(origin_of(url))
         headers = {"Authorization": f"Bearer {token}"} if token else None
         response = session.get(url, stream=True, allow_redirects=False, timeout=timeout, headers=headers)
@@ -207,12 +210,12 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _check_scheme(url: str, allow_http: bool) -> None:
+def _check_scheme(url: str, policy: _Policy) -> None:
     scheme = urlsplit(url).scheme
-    if scheme != "https" and not (allow_http and scheme == "http"):
+    if scheme != "https" and not (policy.allow_http and scheme == "http"):
         raise DownloadError(
             "URL scheme not allowed", where=url, expected="https", got=scheme or "no scheme",
-            fix="Use --allow-http to allow http; the hash is checked in any case" if scheme == "http" else None,
+            fix=policy.http_advice if scheme == "http" else None,
         )  # fmt: skip
 
 
