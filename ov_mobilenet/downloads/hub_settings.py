@@ -63,7 +63,7 @@ def import_hub() -> ModuleType:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of settings that it no longer knows
-            import huggingface_hub
+            import huggingface_hub.constants
 
             return huggingface_hub  # type: ignore[no-any-return]
     except ImportError as error:

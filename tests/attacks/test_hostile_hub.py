@@ -218,8 +218,14 @@ def test_ctrl_c_while_the_hub_stalls(hub: LoopbackHub, tmp_path: Path) -> None:
     assert leftovers(home()) == leftovers(tmp_path) == []
 
 
-def test_disk_full_while_a_file_of_the_hub_arrives(hub: LoopbackHub, tmp_path: Path) -> None:
+def test_disk_full_while_a_file_of_the_hub_arrives(
+    hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_HUB_DISABLE_TELEMETRY")
     target, arguments = described(hub, tmp_path, bytes(400_000))
     code, _, err = run(*arguments, file_limit=200_000)
     assert code == 1 and err.count("error") == 1 and "the cache of huggingface_hub cannot be written" in err
     assert not target.exists() and leftovers(home()) == []
+    # Neither the list of programs that huggingface_hub asks for, nor what is installed.
+    assert {request.path.split("/")[1] for request in hub.requests} == {"api", "owner"} and len(hub.sent("/api/")) == 1
+    assert {request.headers["user-agent"].split("/")[0] for request in hub.requests} == {"ov-mobilenet"}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import generate_cards
 import pytest
 from downloads.fake_transport import DescribeFiles, FakeTransport
 from loopback_hub import TOKEN, LoopbackHub
@@ -126,3 +127,10 @@ def test_wrong_bytes_end_with_3(
     hub.fault("net.onnx", server="cdn", wrong_bytes=True)
     assert main(["download", str(described.path), "-o", str(tmp_path), "--cache-dir", str(tmp_path / "cache")]) == 3
     assert not (tmp_path / "public" / "net" / "net.onnx").exists()
+
+
+def test_the_card_of_a_description_names_the_repository(described: ModelConfig, hub: LoopbackHub) -> None:
+    assert generate_cards.main(["--folder", str(described.folder.parent)]) == 0
+    card = (described.folder / "README.md").read_text("utf-8")
+    assert f"  - `hf:{NAME}@{hub.repositories[NAME].refs['main']}/net.onnx`\n" in card
+    assert "are not part of this toolkit" in card
