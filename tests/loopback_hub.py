@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -100,7 +101,8 @@ class LoopbackHub:
         released: set by a test to end all stalls.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
+        """Serve over https with a file of key and certificate; over http without one."""
         self.repositories: dict[str, Repository] = {}
         self.requests: list[HubRequest] = []
         self.faults: list[HubFault] = []
@@ -109,7 +111,7 @@ class LoopbackHub:
         self.granted: set[str] = set()
         self.listings: dict[str, Any] = {}
         self.stalled, self.released, self.lock = threading.Event(), threading.Event(), threading.Lock()
-        self._servers = [_Server(self, "hub"), _Server(self, "cdn")]
+        self._servers = [_Server(self, kind, certificate) for kind in ("hub", "cdn")]
 
     @property
     def endpoint(self) -> str:
@@ -163,10 +165,14 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 64
 
-    def __init__(self, hub: LoopbackHub, kind: str) -> None:
+    def __init__(self, hub: LoopbackHub, kind: str, certificate: Path | None) -> None:
         super().__init__(("127.0.0.1", 0), _Exchange)
         self.hub, self.kind = hub, kind
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.server_port}"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that a test ends close their connections."""

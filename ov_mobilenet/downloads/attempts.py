@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FIRST_DELAY_S = 0.5
+LONG_DELAY_S = 10.0  # a longer one is announced, or the command would seem to hang
 LONGEST_DELAY_S = 60.0
 LONGEST_RETRY_AFTER_S = 300.0
 
@@ -91,7 +92,8 @@ def retried(retry: Retry, act: Callable[[], T]) -> T:
             return act()
         except TransientError as error:
             delay_s = retry.delay_s(attempt, error.retry_after_s)
-            log.info("%s; attempt %d of %d in %.1f s", error, attempt + 2, retry.attempts, delay_s)
+            level = logging.WARNING if delay_s >= LONG_DELAY_S else logging.INFO
+            log.log(level, "%s; attempt %d of %d in %.1f s", error, attempt + 2, retry.attempts, delay_s)
             retry.sleep(delay_s)
     return act()
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from ov_mobilenet.downloads.attempts import Retry, discard, fetch_url
 from ov_mobilenet.downloads.cache import digest, is_valid
 from ov_mobilenet.downloads.hub_cache import RepositoryCache
-from ov_mobilenet.downloads.hub_reasons import hub_reasons
+from ov_mobilenet.downloads.hub_reasons import hub_advice, hub_reasons
 from ov_mobilenet.downloads.hub_settings import HubSettings
 from ov_mobilenet.downloads.transport import Transport, http_transport, origin_of
 from ov_mobilenet.errors import DownloadError, HashMismatchError, OfflineError
@@ -143,5 +143,5 @@ def _named(error: DownloadError, reference: HubReference) -> DownloadError:
         )  # fmt: skip
     return DownloadError(
         error.what + (f", from {host}" if host else ""), where=reference,
-        expected=error.expected, got=error.got, fix=error.fix,
+        expected=error.expected, got=error.got, fix=hub_advice(error.fix or "") or None,
     )  # fmt: skip

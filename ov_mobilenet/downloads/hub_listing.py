@@ -7,9 +7,8 @@ from typing import Any
 
 from ov_mobilenet._version import __version__
 from ov_mobilenet.downloads.attempts import Retry, retried
-from ov_mobilenet.downloads.hub_reasons import hub_reason
+from ov_mobilenet.downloads.hub_reasons import hub_connection_reason, hub_reason
 from ov_mobilenet.downloads.hub_settings import HubSettings, import_hub, quiet_hub
-from ov_mobilenet.downloads.reasons import connection_reason
 from ov_mobilenet.downloads.transport import READ_TIMEOUT_S, TRANSIENT_STATUS, TransientError, retry_after_s
 from ov_mobilenet.errors import DownloadError, OfflineError
 from ov_mobilenet.zoo.hub_reference import HubReference
@@ -62,7 +61,7 @@ def _request(api: Any, reference: HubReference, settings: HubSettings) -> Any:
         raise transient from error
     except (connection_error, OSError) as error:
         log.info("%s: %r", reference, error)
-        reason = connection_reason(error)
+        reason = hub_connection_reason(error)
         raise TransientError(
             f"{settings.endpoint} cannot be reached: {reason.words}", where=reference, fix=reason.advice
         ) from error

@@ -6,14 +6,30 @@ import re
 from collections.abc import Callable, Mapping
 
 from ov_mobilenet.downloads.hub_settings import HubSettings
-from ov_mobilenet.downloads.reasons import Reason, status_reason
+from ov_mobilenet.downloads.reasons import Reason, connection_reason, status_reason
 
 _LOG_IN = "set HF_TOKEN or run: hf auth login"
+_LATER = "Try again later, or use what is in the cache: --offline"
 
 
 def hub_reasons(repository: str, settings: HubSettings) -> Callable[[int, Mapping[str, str]], Reason]:
     """A function from status and headers to the reason, for requests to one repository."""
     return lambda status, headers: hub_reason(status, headers, repository, settings)
+
+
+def hub_connection_reason(error: BaseException) -> Reason:
+    """The reason of a failed connection of huggingface_hub, whose client is httpx."""
+    reason = connection_reason(error)
+    if type(error).__name__ == "RemoteProtocolError":
+        return Reason("the connection was closed early, or the answer is not HTTP", _LATER)
+    return Reason(reason.words, hub_advice(reason.advice))
+
+
+def hub_advice(advice: str) -> str:
+    """What to do about a failed connection to the hub: a repository needs no mirror, and httpx is a second client."""
+    if "--mirror" in advice:
+        return _LATER
+    return advice.replace("REQUESTS_CA_BUNDLE", "both REQUESTS_CA_BUNDLE and SSL_CERT_FILE")
 
 
 def hub_reason(status: int, headers: Mapping[str, str], repository: str, settings: HubSettings) -> Reason:
@@ -59,5 +75,5 @@ def _reason(status: int, headers: Mapping[str, str], url: str, *, has_token: boo
         more = "" if has_token else f". With an account the limit is higher: {_LOG_IN}"
         return Reason(f"the hub receives too many requests from this address (status {status})", f"Try {when}{more}")
     if status >= 500:
-        return Reason(f"the hub failed (status {status})", "Try again later, or use what is in the cache: --offline")
+        return Reason(f"the hub failed (status {status})", _LATER)
     return status_reason(status)

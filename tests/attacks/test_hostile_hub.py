@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from attacks.loopback_server import describe, finish, leftovers, run, says, serving, start
-from loopback_hub import LoopbackHub, git_blob
+from loopback_hub import TOKEN, LoopbackHub, git_blob
 
 from ov_mobilenet.downloads import hub_client
 from ov_mobilenet.downloads.attempts import Retry
@@ -165,6 +165,29 @@ def test_a_redirect_of_the_hub_to_http(certificate: Path, monkeypatch: pytest.Mo
         ):
             fetch_hub_file(repository, "config.json", retry=ONCE)
         assert len(hub.exchanges) == 1 and cdn.exchanges == []
+
+
+def test_a_hub_with_an_unknown_certificate(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    with LoopbackHub(certificate) as hub:
+        hub.add(NAME, {"config.json": CONFIG, "net.bin": b"network"})
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        advice = "set both REQUESTS_CA_BUNDLE and SSL_CERT_FILE to the file of its CA certificate"
+        with pytest.raises(DownloadError, match=f"its certificate is not accepted.*{advice}"):
+            read_repository(REFERENCE, retry=ONCE)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        huggingface_hub.close_session()  # it reads the variable when it begins
+        try:
+            repository = read_repository(REFERENCE, retry=ONCE)
+        finally:
+            huggingface_hub.close_session()
+        with pytest.raises(DownloadError, match=f"its certificate is not accepted.*{advice}"):
+            fetch_hub_file(repository, "net.bin", retry=ONCE)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        hub.private.add(NAME)
+        assert fetch_hub_file(repository, "net.bin", retry=ONCE).read_bytes() == b"network"
 
 
 def test_a_link_in_the_cache_that_leads_out(hub: LoopbackHub, tmp_path: Path) -> None:

@@ -382,6 +382,23 @@ def test_a_busy_hub_is_asked_again(
     assert caught.value.exit_code == 1 and "--offline" in str(caught.value)
 
 
+def test_a_long_wait_is_announced(
+    hub: LoopbackHub, retry: Retry, delays: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.fault("/api/", status=429, headers={"Retry-After": "55"}, times=1)
+    assert read(retry=retry).commit and delays == [55.0]
+    (record,) = (record for record in caplog.records if record.levelno == logging.WARNING)
+    assert "Try in 55 s" in record.getMessage() and "attempt 2 of 4 in 55.0 s" in record.getMessage()
+
+
+def test_a_listing_that_is_cut(hub: LoopbackHub, retry: Retry) -> None:
+    fault = hub.fault("/api/", cut_after=20, times=1)
+    assert read(retry=retry).commit
+    fault.times = None
+    with pytest.raises(DownloadError, match=r"the connection was closed early, or the answer is not HTTP\. Try again"):
+        read(retry=retry)
+
+
 def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, retry: Retry, hub: LoopbackHub) -> None:
     repository = read()
     with LoopbackHub() as other:
