@@ -19,7 +19,7 @@ from ov_mobilenet.downloads.hub_client import HubRepository
 from ov_mobilenet.downloads.hub_source import browser_url, fetch_hub_source
 from ov_mobilenet.downloads.postprocessing import original_of, postprocess
 from ov_mobilenet.downloads.transport import Transport, http_transport
-from ov_mobilenet.errors import DownloadError, HashMismatchError, OfflineError
+from ov_mobilenet.errors import DownloadError, HashMismatchError, MissingDependencyError, OfflineError
 from ov_mobilenet.zoo.model import FileSource, HttpSource, HubSource, ModelConfig, ModelFile, RegexReplace
 
 log = logging.getLogger(__name__)
@@ -225,6 +225,8 @@ def _fetch(context: _Context, file: ModelFile, target: Path) -> None:
         except (DownloadError, OSError) as error:
             log.info("%s: %s", context.config.name, error)
             failures.append(error)
+        except MissingDependencyError as error:  # of one kind of source; another may have the file
+            failures.append(DownloadError(error.what, where=source, got=error.got, fix=error.fix))
     raise _failure(context, file, target, failures)
 
 

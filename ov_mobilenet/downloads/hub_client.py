@@ -100,7 +100,7 @@ def read_repository(reference: HubReference, *, offline: bool = False, retry: Re
             raise
         raise type(error)(
             error.what, where=error.where, expected=error.expected, got=error.got,
-            fix=f"{error.fix}. The cache holds files of this revision: --offline uses them",
+            fix=". ".join(filter(None, (error.fix, "The cache holds files of this revision: --offline uses them"))),
         ) from error  # fmt: skip
     with suppress(OSError):  # a cache that cannot be written
         kept.remember(revision, repository.commit)

@@ -88,10 +88,11 @@ def test_a_size_without_end(hub: LoopbackHub, size: int) -> None:
     assert not hub.sent("net.bin")
 
 
-def test_a_listing_of_many_files(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub.listings[NAME] = answer(*(entry(f"{i}.bin") for i in range(100_000)))
+@pytest.mark.parametrize("count", [5_000, pytest.param(100_000, marks=pytest.mark.full)])
+def test_a_listing_of_many_files(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    hub.listings[NAME] = answer(*(entry(f"{i}.bin") for i in range(count)))
     repository = read_repository(REFERENCE)
-    assert len(repository.files) == 100_000
+    assert len(repository.files) == count
     with pytest.raises(DownloadError, match="no such file"):
         fetch_hub_file(repository, "absent.bin")
     monkeypatch.setattr(hub_client, "MAX_FILES", 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,15 @@ def test_the_digest_of_the_description_holds(hub: LoopbackHub, describe_files: D
     assert not list((tmp_path / "files").glob("*"))
 
 
-def test_other_sources_are_tried(hub: LoopbackHub, describe_files: DescribeFiles, tmp_path: Path) -> None:
+@pytest.mark.parametrize("why", ["gated", "huggingface_hub is missing"])
+def test_other_sources_are_tried(
+    hub: LoopbackHub, describe_files: DescribeFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
     hub.gated.add(NAME)
+    if why != "gated":
+        monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+        with pytest.raises(DownloadError, match=r"cannot download net\.onnx: .*fetched with huggingface_hub.* Run: .*\[hub\]"):
+            fetch(describe_files({"net.onnx": (WEIGHTS, source(hub, "net.onnx"))}), tmp_path)
     beside = {"$type": "file", "path": "copy.onnx"}
     config = describe_files({"net.onnx": (WEIGHTS, [source(hub, "net.onnx"), beside])})
     (config.folder / "copy.onnx").write_bytes(WEIGHTS)
