@@ -26,15 +26,13 @@ def library_tensor(key: str, shape: tuple[int, ...], gain: float) -> npt.NDArray
             first layer to the last differs between networks; the recorded answers name it.
     """
     # RandomState: numpy promises that its numbers never change, which it does not promise of default_rng.
-    random = np.random.RandomState(zlib.crc32(key.encode()))  # noqa: NPY002
+    random = np.random.RandomState(zlib.crc32(key.encode()))
     name = key.rpartition(".")[2]
     if name == "num_batches_tracked":
         return np.array(1000, np.int64)
     if name == "running_var":
         values = random.uniform(0.5, 1.5, shape)
-    elif name == "running_mean":
-        values = random.normal(0.0, 0.1, shape)
-    elif name == "bias":
+    elif name in ("running_mean", "bias"):
         values = random.normal(0.0, 0.1, shape)
     elif len(shape) < 2:  # the weights of norms and the factors of layer scale
         values = random.uniform(0.6, 1.1, shape)
@@ -50,7 +48,7 @@ def library_state(shapes: dict[str, tuple[int, ...]], gain: float) -> dict[str, 
 
 def library_input(height: int, width: int) -> Array:
     """A normalised image (1, 3, height, width): a gradient, a checkerboard and noise, different in each channel."""
-    random = np.random.RandomState(zlib.crc32(f"{height}x{width}".encode()))  # noqa: NPY002
+    random = np.random.RandomState(zlib.crc32(f"{height}x{width}".encode()))
     rows, columns = np.mgrid[0:height, 0:width]
     planes = [
         rows / height * 2 - columns / width,
