@@ -228,6 +228,8 @@ def _from_evidence(facts: SourceFacts, where: Path, found: ImageFindings | None)
     else:
         expected = "an option that says it, a normalisation inside the graph, or the tensor names of a known library"
         got = "a layer inside the network that rescales, but not its input" if facts.has_rescaling_layer else ""
+        if inner.real_range is not None:
+            got = "a quantisation of the input that holds {:.4g}..{:.4g}".format(*inner.real_range)
     raise UsageError(
         "the normalisation of the network is not known", where=where, expected=expected,
         got="; ".join(filter(None, (got, shown))) or "none", fix=f"{_DECIDE}. {advice}".rstrip(". "),
