@@ -124,6 +124,7 @@ def choose_input(
     says_order = reverse_input_channels is not None
     if is_open and declared is not None and facts.declared is not None:
         check_declared(facts, where)
+        _warn_of_names(facts, declared, where)
         default = declared
         if not facts.declared.is_order_declared:
             default = msgspec.structs.replace(declared, reverse_input_channels=False)
@@ -233,6 +234,17 @@ def _from_evidence(facts: SourceFacts, where: Path, found: ImageFindings | None)
     raise UsageError(
         "the normalisation of the network is not known", where=where, expected=expected,
         got="; ".join(filter(None, (got, shown))) or "none", fix=f"{_DECIDE}. {advice}".rstrip(". "),
+    )  # fmt: skip
+
+
+def _warn_of_names(facts: SourceFacts, declared: Normalisation, where: Path) -> None:
+    """Warn if names suggest another normalisation than the files declare, which is used."""
+    scheme = scheme_of_input(facts) if facts.integer_input is None else None
+    if scheme is None or facts.declared is None or is_same_input(PRESETS[scheme.preset].normalisation, declared):
+        return
+    log.warning(
+        "%s: %s says: %s. This is used, though %s suggest %s: --preset %s insists on the names",
+        where, facts.declared.by, declared, scheme.evidence, scheme.preset, scheme.preset,
     )  # fmt: skip
 
 

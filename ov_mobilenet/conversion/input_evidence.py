@@ -59,9 +59,10 @@ def check_declared(facts: SourceFacts, where: Path) -> None:
         if overlap((low, high), inner.real_range) < LEAST_OVERLAP:
             expected = "0..255 become {:.4g}..{:.4g}".format(*inner.real_range)
             raise _contradiction(declared.by, "the quantisation of the input", expected, (low, high), where)
-    elif inner and has_numbers and not inner.suits(normalisation):
-        expected = f"no mean and no scale, because {inner} is inside the graph"
-        raise _contradiction(declared.by, "the normalisation inside the graph", expected, (low, high), where)
+    elif inner and not inner.suits(normalisation):
+        expected = f"values such as 0..1 or -1..1 behind {inner}"
+        ends = inner.values_of(normalisation)
+        raise _contradiction(declared.by, "the normalisation inside the graph", expected, ends, where)
 
 
 def _contradiction(by: str, other: str, expected: str, got: tuple[float, float], where: Path) -> UsageError:

@@ -143,6 +143,21 @@ def test_what_the_user_says_wins_with_a_warning_that_names_both(tmp_path: Path, 
         assert "is used, though" not in capsys.readouterr().err
 
 
+def test_names_that_suggest_another_normalisation_are_a_warning(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(tflite.with_metadata(NETWORK.read_bytes(), tflite.metadata(mean=(0.0,), std=(255.0,))))
+    assert convert(path, tmp_path / "out", "--dry-run") == 0
+    out, err = capsys.readouterr()
+    assert "TFLite Metadata says: reverse_input_channels, mean_values [0.0], scale_values [255.0]" in err
+    assert (
+        "tensor names of TensorFlow's slim networks and architecture mobilenet_v1 suggest tensorflow: --preset" in err
+    )
+    assert "--scale_values=[255" in out
+    path.write_bytes(tflite.with_metadata(NETWORK.read_bytes(), tflite.metadata()))
+    assert convert(path, tmp_path / "out", "--dry-run") == 0
+    assert "suggest" not in capsys.readouterr().err
+
+
 # --- metadata and the graph
 
 
@@ -193,7 +208,7 @@ def test_metadata_that_contradicts_the_graph_is_refused_with_both() -> None:
             facts(SIGNED, inner=ranged),
             r"the quantisation of the input: expected as in the graph: 0\.\.255 become 0\.\.1",
         ),
-        (facts(SIGNED, inner=inside), "no mean and no scale, because x/127.5 - 1 is inside the graph"),
+        (facts(SIGNED, inner=inside), r"values such as 0\.\.1 or -1\.\.1 behind x/127.5 - 1"),
     ):
         with pytest.raises(UsageError, match=f"TFLite Metadata contradicts .*{graph}") as caught:
             choice(given)
