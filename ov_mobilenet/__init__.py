@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
+    from ov_mobilenet.hub.known_repositories import KnownRepository, list_repositories
     from ov_mobilenet.inputs.open_inputs import Inputs, open_inputs
     from ov_mobilenet.ir.form import Form
     from ov_mobilenet.ir.record import IrRecord
@@ -112,6 +113,7 @@ _HOMES = {
     "IrModel": "conversion.converter",
     "IrRecord": "ir.record",
     "Item": "runtime.items",
+    "KnownRepository": "hub.known_repositories",
     "Measurement": "benchmarking.measurement",
     "MissingDependencyError": "errors",
     "ModelComparison": "accuracy.comparison",
@@ -146,6 +148,7 @@ _HOMES = {
     "download": "downloads.fetch",
     "find_config": "zoo.registry",
     "list_models": "zoo.registry",
+    "list_repositories": "hub.known_repositories",
     "load_classifier": "load",
     "load_config": "zoo.config",
     "load_feature_extractor": "load",
@@ -190,6 +193,7 @@ __all__ = [
     "IrModel",
     "IrRecord",
     "Item",
+    "KnownRepository",
     "Measurement",
     "MissingDependencyError",
     "ModelComparison",
@@ -225,6 +229,7 @@ __all__ = [
     "download",
     "find_config",
     "list_models",
+    "list_repositories",
     "load_classifier",
     "load_config",
     "load_feature_extractor",

@@ -161,8 +161,9 @@ def _check(name: str, given: dict[str, Any]) -> None:
     if not all(1 <= size <= MAX_SIDE for size in given.get("shape", ())):
         raise UsageError("invalid shape", expected=f"four numbers from 1 to {MAX_SIDE}", got=repr(given["shape"])[:200])
     for option in ("mean", "scale"):
-        numbers = given.get(option, ())
-        if not isinstance(numbers, tuple | list) or not all(abs(number) < 1e6 for number in numbers):
+        numbers = given.get(option, (0.0,))
+        # An empty tuple would decide that there is no normalisation, which `assume` says.
+        if not isinstance(numbers, tuple | list) or not numbers or not all(abs(number) < 1e6 for number in numbers):
             raise UsageError(
                 f"invalid {option}", expected="one number or three, below 1e6, as a tuple", got=repr(numbers)
             )

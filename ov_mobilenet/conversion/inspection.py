@@ -13,6 +13,7 @@ from ov_mobilenet.conversion.integer_input import IntegerInput
 from ov_mobilenet.conversion.naming_schemes import NamingScheme, keras_scheme, torchvision_scheme
 from ov_mobilenet.conversion.network_files import FRAMEWORKS, network_ending
 from ov_mobilenet.conversion.sources.onnx_data import data_files
+from ov_mobilenet.conversion.tflite_metadata import read_tflite_metadata
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
 from ov_mobilenet.zoo.library_network import LibraryNetwork
@@ -135,6 +136,9 @@ def inspect_source(
         source=SourceNetwork(root="dl_dir", path=network, folder=source.is_dir()), input=InputInfo(""), output=output
     )
     facts = _graph_facts(framework, plan, source, output_kind, keras)
+    declared = None
+    if framework == "tflite":
+        declared = read_tflite_metadata(source, has_integer_input=facts.integer_input is not None)
     return SourceFacts(
         framework=framework,
         folder=source.parent,
@@ -154,6 +158,7 @@ def inspect_source(
         inner=facts.inner,
         has_rescaling_layer=keras is not None and bool(keras.rescales),
         integer_input=facts.integer_input,
+        declared=declared,
     )
 
 

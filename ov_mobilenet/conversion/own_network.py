@@ -334,8 +334,9 @@ def _labels(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> t
 def _check_label_count(where: str, count: int, classes: int) -> None:
     if count != classes:
         raise UsageError(
-            "the number of labels does not match the number of classes", where=where, expected=classes, got=count
-        )
+            "the number of labels does not match the number of classes", where=where, expected=classes, got=count,
+            fix="Choose other --labels, or --labels none",
+        )  # fmt: skip
 
 
 def _background_class(facts: SourceFacts, choices: UserChoices, labels: str | None) -> int | None:

@@ -41,7 +41,15 @@ def read_labels(path: Path) -> tuple[str, ...]:
         ConfigError: the file is missing, not a regular file, too large, empty or not UTF-8 text, or it holds a control
             character, an empty line between names, or too many names.
     """
-    content = read_limited(path, MAX_LABELS_BYTES, name="labels file")
+    return parse_labels(read_limited(path, MAX_LABELS_BYTES, name="labels file"), str(path))
+
+
+def parse_labels(content: bytes, path: str) -> tuple[str, ...]:
+    """Class names from the content of a labels file, see `read_labels`; `path` is part of messages.
+
+    Raises:
+        ConfigError: see `read_labels`.
+    """
     try:
         # Not splitlines, which also splits at control characters: line numbers would differ from those of an editor.
         lines = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").rstrip(" \t\n").split("\n")
