@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.zoo.geometry import Geometry
     from ov_mobilenet.zoo.model import ModelConfig
     from ov_mobilenet.zoo.normalisation import Normalisation
-    from ov_mobilenet.zoo.registry import find_config, list_models
+    from ov_mobilenet.zoo.registry import list_models
 
 _HOMES = {
     "AccuracyError": "errors",
@@ -144,7 +144,7 @@ _HOMES = {
     "describe": "describe_network",
     "diagnose": "diagnosis.diagnose",
     "download": "downloads.fetch",
-    "find_config": "zoo.registry",
+    "find_config": "resolve",
     "list_models": "zoo.registry",
     "load_classifier": "load",
     "load_config": "zoo.config",

@@ -27,7 +27,8 @@ from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.geometry import geometry_of_dataset
-from ov_mobilenet.zoo.model import HttpSource, ModelConfig
+from ov_mobilenet.zoo.hub_reference import HubReference, is_hub_reference
+from ov_mobilenet.zoo.model import DownloadSource, HttpSource, HubSource, ModelConfig
 from ov_mobilenet.zoo.normalisation import Normalisation
 
 if TYPE_CHECKING:
@@ -41,8 +42,11 @@ log = logging.getLogger(__name__)
 @click.command("info")
 @model_selection
 @options.format_option("table", "json")
-def info_command(selection: Selection, output_format: str) -> int:
-    """Show the details of a MODEL: a zoo name, a model.yml, or an IR .xml.
+@options.cache_root
+@options.offline
+def info_command(selection: Selection, output_format: str, cache_dir: Path | None, offline: bool) -> int:
+    """Show the details of a MODEL: a zoo name, a model.yml, an IR .xml, or a Hugging Face repository hf:OWNER/NAME,
+    whose weights are not downloaded.
 
     For a model of the zoo, --format json includes all fields of the Open Model Zoo's omz_info_dumper. It prints one
     object for one MODEL, and a list with --name, --list, --all or several MODELs.
@@ -51,14 +55,17 @@ def info_command(selection: Selection, output_format: str) -> int:
     Examples:
       ov-mobilenet info mobilenet-v2-pytorch
       ov-mobilenet info public/mine/FP16/mine.xml --format json
+      ov-mobilenet info hf:timm/mobilenetv4_conv_small.e2400_r224_in1k
       ov-mobilenet info --all --format json
     """
     if selection.print_all:
         print_names(selection.config_dirs)
         return 0
-    irs = [model for model in selection.models if model.endswith(".xml")]
+    irs = [model for model in selection.models if model.endswith(".xml") and not is_hub_reference(model)]
     others = replace(selection, models=tuple(model for model in selection.models if model not in irs))
-    found = selected(others) if others.ways or not irs else SelectedConfigs([], {})
+    found = (
+        selected(others, cache_dir=cache_dir, offline=offline) if others.ways or not irs else SelectedConfigs([], {})
+    )
     described = [(config_facts(config), open_model_zoo_facts(config)) for config in found.configs]
     described += [(ir_facts(Path(xml)), {}) for xml in irs]
     if output_format == "json":
@@ -94,7 +101,7 @@ def config_facts(config: ModelConfig) -> dict[str, Any]:
                 "name": file.name,
                 "size": file.size,
                 "checksum": file.checksum and f"{file.checksum.algorithm}:{file.checksum.value}",
-                "sources": [s.url if isinstance(s, HttpSource) else str(config.folder / s.path) for s in file.sources],
+                "sources": [_source(config, source) for source in file.sources],
             }
             for file in config.files
         ],
@@ -109,6 +116,12 @@ def config_facts(config: ModelConfig) -> dict[str, Any]:
         "reference_top5": check.reference(5) if check is not None else None,
         "notes": list(config.details.notes),
     }
+
+
+def _source(config: ModelConfig, source: DownloadSource) -> str:
+    if isinstance(source, HubSource):
+        return str(HubReference(repository=source.repository, revision=source.revision, file=source.path))
+    return source.url if isinstance(source, HttpSource) else str(config.folder / source.path)
 
 
 def open_model_zoo_facts(config: ModelConfig) -> dict[str, Any]:

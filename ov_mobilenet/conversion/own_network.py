@@ -131,7 +131,7 @@ def draft_description(
         check_input_size(facts.architecture, choices.settings, shape, UsageError, facts.folder / facts.network)
     if choices.output_kind is None:
         content = describe_content(facts.output_kind, facts.classes, facts.map_size)
-        guesses.append(Guess("output kind", content, "--output-kind", True))
+        guesses.append(Guess("output kind", content, "--output-kind", facts.library_network is None))
     is_classifier = kind_of(facts.output_kind) != "features"
     labels, labels_text = _labels(facts, choices, guesses) if is_classifier else (None, None)
     height, width = shape[layout.index("H")], shape[layout.index("W")]
@@ -149,7 +149,7 @@ def draft_description(
     description = Description(
         name=name,
         framework=facts.framework,
-        files=tuple(_model_file(file, facts.folder) for file in facts.files),
+        files=facts.known_files or tuple(_model_file(file, facts.folder) for file in facts.files),
         network=facts.network,
         saved_model=facts.is_saved_model,
         architecture=facts.architecture if facts.library_network is None else facts.library_network.name,
@@ -169,6 +169,7 @@ def draft_description(
             architecture_arguments=facts.library_network.arguments if facts.library_network is not None else {},
             background_class=_background_class(facts, choices, labels),
         ),
+        licence=facts.licence,
         comments=tuple(f"Guessed: {guess}" for guess in guesses),
     )
     return DraftDescription(description, tuple(guesses), facts.warnings, labels_text)
@@ -200,8 +201,13 @@ def _check_choices(facts: SourceFacts, choices: UserChoices) -> None:
         if not abs(chosen - actual) <= 1e-6:  # true for NaN too
             raise UsageError(f"--{option} does not match the network", expected=f"{chosen:g}", got=f"{actual:g}")
     given = {name: value for name, value in msgspec.structs.asdict(choices.settings).items() if value is not None}
+    option = next(iter(given), "").replace("_", "-")
+    if given and facts.library_network is not None:
+        raise UsageError(
+            f"--{option} can only be used with checkpoints of an unknown library", where=facts.folder / facts.network,
+            expected=f"the layers of {facts.library_network.name}",
+        )  # fmt: skip
     if given and facts.framework != "pytorch":
-        option = next(iter(given)).replace("_", "-")
         raise UsageError(f"--{option} can only be used with PyTorch checkpoints", where=facts.folder / facts.network)
     if choices.labels not in (None, "none") and kind_of(facts.output_kind) == "features":
         raise UsageError("a network without a classifier has no labels", expected="no --labels", got=choices.labels)
