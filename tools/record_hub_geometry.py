@@ -22,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from hub_drawings import SHAPES, drawing  # noqa: E402
+from hub_drawings import SHAPES, drawing
 
 TIMM: tuple[dict[str, Any], ...] = (
     {"input_size": [3, 224, 224], "crop_pct": 0.875, "interpolation": "bicubic", "crop_mode": "center"},

@@ -23,6 +23,7 @@ from ov_mobilenet.conversion.network_files import network_ending
 from ov_mobilenet.conversion.own_network import DraftDescription, UserChoices, draft_description
 from ov_mobilenet.conversion.own_network_files import save_described_network, write_description
 from ov_mobilenet.downloads.cache import locked
+from ov_mobilenet.downloads.hub_client import read_repository
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.hub.repository import find_hub_network, inspect_hub_network, pinned_commit
 from ov_mobilenet.hub.snapshot import inspect_snapshot
@@ -79,11 +80,12 @@ def describe_reference(
     commit = pinned_commit(reference)
     if commit is not None and (known := _known(parent / f"{commit}-{key}" / name)) is not None:
         return known  # without asking the hub
-    network = find_hub_network(reference, offline=offline)
-    entry = parent / f"{network.repository.commit}-{key}"
+    repository = read_repository(reference, offline=offline)
+    entry = parent / f"{repository.commit}-{key}"
     with locked(root, entry):
         if (known := _known(entry / name)) is not None:
-            return known
+            return known  # offline, the repository may list fewer files
+        network = find_hub_network(reference, repository, offline=offline)
         draft = _draft(name, reference, inspect_hub_network(network, size=size))
         return _write(entry / name, lambda folder: write_description(draft, folder))
 

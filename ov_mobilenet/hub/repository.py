@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from ov_mobilenet.conversion.inspection import SourceFacts
 from ov_mobilenet.downloads import cache
 from ov_mobilenet.downloads.events import OnEvent, ignore
-from ov_mobilenet.downloads.hub_client import HubRepository, fetch_hub_file, read_repository
+from ov_mobilenet.downloads.hub_client import HubRepository, fetch_hub_file
 from ov_mobilenet.errors import printable
 from ov_mobilenet.hub import preprocessor
 from ov_mobilenet.hub.declaration import NOTHING_SETTLED, SettledByUser
@@ -49,14 +49,10 @@ class HubNetwork:
         return fetch_hub_file(self.repository, path, offline=self.offline, on_event=self.on_event)
 
 
-def find_hub_network(reference: HubReference, *, offline: bool = False, on_event: OnEvent = ignore) -> HubNetwork:
-    """The network of a reference, without downloading it.
-
-    Raises:
-        DownloadError, OfflineError, MissingDependencyError: see `read_repository`.
-        UsageError: the repository has no network, or several.
-    """
-    repository = read_repository(reference, offline=offline)
+def find_hub_network(
+    reference: HubReference, repository: HubRepository, *, offline: bool = False, on_event: OnEvent = ignore
+) -> HubNetwork:
+    """The network of a reference, without downloading it. Raises: UsageError, if there is none, or several."""
     path = choose_network_file(repository.files, reference.file, reference)
     return HubNetwork(repository, path, offline, on_event)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ov_mobilenet.conversion.inspection import SourceFacts, inspect_source
 from ov_mobilenet.downloads.events import OnEvent, ignore
+from ov_mobilenet.downloads.hub_client import read_repository
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.hub.declaration import NOTHING_SETTLED, SettledByUser
 from ov_mobilenet.hub.repository import find_hub_network, inspect_hub_network
@@ -53,5 +54,7 @@ def inspect_any_source(
     output = inspected.get("output")
     if not is_hub_reference(source):
         return inspect_snapshot(Path(source), size=size, settled=settled, output=output)
-    network = find_hub_network(parse_hub_reference(str(source)), offline=offline, on_event=on_event)
+    reference = parse_hub_reference(str(source))
+    repository = read_repository(reference, offline=offline)
+    network = find_hub_network(reference, repository, offline=offline, on_event=on_event)
     return inspect_hub_network(network, size=size, settled=settled, output=output, fetch_all=True)
