@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.load import load_classifier, load_feature_extractor
     from ov_mobilenet.quantization.quantizer import Quantized, QuantizeSettings, quantize
     from ov_mobilenet.quantization.validation import Int8Accuracy
+    from ov_mobilenet.resolve import find_config
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.feature_extractor import FeatureExtractor
     from ov_mobilenet.runtime.infer_queue import InferQueue

@@ -1,4 +1,4 @@
-"""Generated drawings of several shapes; also the input of tools/record_hub_geometry.py, which runs without this package."""
+"""Generated drawings of several shapes, for the tests and for tools/record_hub_geometry.py."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ transformers it also holds the largest difference, in grey levels, of the defaul
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.metadata
 import json
 import sys
@@ -56,18 +57,18 @@ def _digest(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
 
 def _timm(config: dict[str, Any], *, use_test_size: bool) -> list[str]:
     from PIL import Image
-    from timm.data import create_transform, resolve_data_config
 
-    data = resolve_data_config(pretrained_cfg=config, use_test_size=use_test_size)
-    transform = create_transform(**data, is_training=False, normalize=False)
+    timm = importlib.import_module("timm.data")
+    data = timm.resolve_data_config(pretrained_cfg=config, use_test_size=use_test_size)
+    transform = timm.create_transform(**data, is_training=False, normalize=False)
     pixels = [transform(Image.fromarray(drawing(number))).numpy().transpose(1, 2, 0) for number in range(len(SHAPES))]
     return [_digest(one) for one in pixels]
 
 
 def _transformers(name: str, config: dict[str, Any]) -> tuple[list[str], int]:
-    import transformers
     from PIL import Image
 
+    transformers = importlib.import_module("transformers")
     found = []
     for suffix in ("Pil", ""):
         processor = getattr(transformers, name + suffix)(**config, do_rescale=False, do_normalize=False)

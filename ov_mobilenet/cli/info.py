@@ -17,18 +17,19 @@ from ov_mobilenet.cli.options import print_json
 from ov_mobilenet.cli.selection import (
     SelectedConfigs,
     Selection,
+    is_ir,
     model_selection,
     print_names,
     report_broken,
     selected,
 )
 from ov_mobilenet.downloads import cache
+from ov_mobilenet.downloads.fetch import sources_of
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.geometry import geometry_of_dataset
-from ov_mobilenet.zoo.hub_reference import HubReference, is_hub_reference
-from ov_mobilenet.zoo.model import DownloadSource, HttpSource, HubSource, ModelConfig
+from ov_mobilenet.zoo.model import ModelConfig
 from ov_mobilenet.zoo.normalisation import Normalisation
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def info_command(selection: Selection, output_format: str, cache_dir: Path | Non
     if selection.print_all:
         print_names(selection.config_dirs)
         return 0
-    irs = [model for model in selection.models if model.endswith(".xml") and not is_hub_reference(model)]
+    irs = [model for model in selection.models if is_ir(model)]
     others = replace(selection, models=tuple(model for model in selection.models if model not in irs))
     found = (
         selected(others, cache_dir=cache_dir, offline=offline) if others.ways or not irs else SelectedConfigs([], {})
@@ -101,7 +102,7 @@ def config_facts(config: ModelConfig) -> dict[str, Any]:
                 "name": file.name,
                 "size": file.size,
                 "checksum": file.checksum and f"{file.checksum.algorithm}:{file.checksum.value}",
-                "sources": [_source(config, source) for source in file.sources],
+                "sources": [str(source) for source in sources_of(config, file, None)],
             }
             for file in config.files
         ],
@@ -116,12 +117,6 @@ def config_facts(config: ModelConfig) -> dict[str, Any]:
         "reference_top5": check.reference(5) if check is not None else None,
         "notes": list(config.details.notes),
     }
-
-
-def _source(config: ModelConfig, source: DownloadSource) -> str:
-    if isinstance(source, HubSource):
-        return str(HubReference(repository=source.repository, revision=source.revision, file=source.path))
-    return source.url if isinstance(source, HttpSource) else str(config.folder / source.path)
 
 
 def open_model_zoo_facts(config: ModelConfig) -> dict[str, Any]:

@@ -78,6 +78,11 @@ def model_selection(function: F) -> F:
     return function
 
 
+def is_ir(model: str) -> bool:
+    """Whether a MODEL is the path of an IR."""
+    return model.endswith(".xml") and not is_hub_reference(model)
+
+
 def selected(wanted: Selection, *, cache_dir: Path | None = None, offline: bool = False) -> SelectedConfigs:
     """Load the selected descriptions. An invalid description, or an unreadable repository, does not stop the others.
 

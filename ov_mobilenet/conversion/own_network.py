@@ -201,13 +201,8 @@ def _check_choices(facts: SourceFacts, choices: UserChoices) -> None:
         if not abs(chosen - actual) <= 1e-6:  # true for NaN too
             raise UsageError(f"--{option} does not match the network", expected=f"{chosen:g}", got=f"{actual:g}")
     given = {name: value for name, value in msgspec.structs.asdict(choices.settings).items() if value is not None}
-    option = next(iter(given), "").replace("_", "-")
-    if given and facts.library_network is not None:
-        raise UsageError(
-            f"--{option} can only be used with checkpoints of an unknown library", where=facts.folder / facts.network,
-            expected=f"the layers of {facts.library_network.name}",
-        )  # fmt: skip
     if given and facts.framework != "pytorch":
+        option = next(iter(given)).replace("_", "-")
         raise UsageError(f"--{option} can only be used with PyTorch checkpoints", where=facts.folder / facts.network)
     if choices.labels not in (None, "none") and kind_of(facts.output_kind) == "features":
         raise UsageError("a network without a classifier has no labels", expected="no --labels", got=choices.labels)

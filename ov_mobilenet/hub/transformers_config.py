@@ -25,9 +25,9 @@ from ov_mobilenet.zoo.output_kind import OutputContent
 MODEL_TYPES = ("mobilenet_v1", "mobilenet_v2")
 _DEFAULT_CLASSES = 2  # transformers writes neither num_labels nor id2label for its default
 # The keys that change the network. Their defaults belong to the architecture.
-_ARGUMENTS = (
-    "depth_multiplier", "depth_divisible_by", "min_depth", "expand_ratio", "output_stride", "first_layer_is_expansion",
-    "finegrained_output", "hidden_act", "tf_padding", "layer_norm_eps",
+_OF_BOTH = ("depth_multiplier", "min_depth", "hidden_act", "tf_padding", "layer_norm_eps")
+_OF_V2 = (
+    "depth_divisible_by", "expand_ratio", "output_stride", "first_layer_is_expansion", "finegrained_output",
 )  # fmt: skip
 _OUTPUTS: dict[str | None, OutputContent] = {
     None: "logits",
@@ -73,7 +73,7 @@ def read_transformers_config(
     declared = declared_input(document, preprocessor, settled)
     network = LibraryNetwork(
         library="transformers", architecture=config.model_type, classes=_class_count(document, config),
-        arguments=_arguments(document),
+        arguments=_arguments(document, (*_OF_BOTH, *_OF_V2) if config.model_type == MODEL_TYPES[1] else _OF_BOTH),
     )  # fmt: skip
     return RepositoryDeclaration(network, _output_kind(document, config, settled), declared)
 
@@ -141,9 +141,9 @@ def _output_kind(document: JsonDocument, config: _TransformersConfig, settled: S
     return _OUTPUTS[config.problem_type]
 
 
-def _arguments(document: JsonDocument) -> dict[str, Argument]:
+def _arguments(document: JsonDocument, keys: tuple[str, ...]) -> dict[str, Argument]:
     found: dict[str, Argument] = {}
-    for key in _ARGUMENTS:
+    for key in keys:
         value = document.data.get(key)
         if value is None:
             continue

@@ -157,7 +157,7 @@ REFUSED_TIMM: list[tuple[dict[str, Any], str]] = [
     ({"num_classes": 10**9}, "num_classes"),
     ({"num_classes": "5"}, "num_classes"),
     ({"num_classes": None, "model_args": {}}, "num_classes: missing key"),
-    ({"num_classes": 5, "model_args": {"num_classes": 6}}, "model_args.num_classes: the number of classes is not clear"),
+    ({"num_classes": 5, "model_args": {"num_classes": 6}}, "model_args.num_classes: the number of classes is not"),
     ({"model_args": {"in_chans": 1}}, "model_args.in_chans: the network does not take colour images"),
     ({"model_args": {"features_only": True}}, "model_args.features_only: the network has no classifier"),
     ({"model_args": {"block_args": [1]}}, "model_args.block_args: unknown argument of the network"),
@@ -194,6 +194,8 @@ def test_options_of_the_user_settle_what_is_refused() -> None:
 def test_transformers_as_published() -> None:
     found = transformers({})
     arguments = {key: V2[key] for key in list(V2)[4:12]} | {"tf_padding": True, "layer_norm_eps": 0.001}
+    v1 = transformers({"model_type": "mobilenet_v1"}).network.arguments
+    assert v1.keys() == {"depth_multiplier", "min_depth", "hidden_act", "tf_padding", "layer_norm_eps"}
     network = LibraryNetwork(library="transformers", architecture="mobilenet_v2", classes=3, arguments=arguments)
     assert found.network == network
     assert found.declared.normalisation == HALF and found.declared.size == (224, 224)
@@ -217,7 +219,7 @@ def test_a_processor_without_keys_has_the_defaults_of_its_class() -> None:
         ({"size": 256, "crop_size": 224}, None, HALF),
         ({"size": {"height": 250, "width": 240}}, "resize 250x240 pillow, crop 224 opencv", HALF),
         ({"size": {"height": 192, "width": 224}, "do_center_crop": False}, "resize 192x224 pillow", HALF),
-        ({"size": 224, "do_center_crop": False, "image_processor_type": "ViTImageProcessor"}, "resize 224 pillow", HALF),
+        ({"size": 99, "do_center_crop": False, "image_processor_type": "ViTImageProcessor"}, "resize 99 pillow", HALF),
         ({"resample": 3}, "resize 256 greater bicubic pillow, crop 224 opencv", HALF),
         ({"do_reduce_labels": True, "do_flip_channel_order": False}, None, HALF),
         ({"do_normalize": False}, None, Normalisation(scale=(255.0,), reverse_input_channels=True)),
