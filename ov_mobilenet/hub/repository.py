@@ -10,7 +10,7 @@ from ov_mobilenet.conversion.inspection import SourceFacts
 from ov_mobilenet.downloads import cache
 from ov_mobilenet.downloads.events import OnEvent, ignore
 from ov_mobilenet.downloads.hub_client import HubRepository, fetch_hub_file
-from ov_mobilenet.errors import printable
+from ov_mobilenet.errors import OfflineError, UsageError, printable
 from ov_mobilenet.hub import preprocessor
 from ov_mobilenet.hub.declaration import NOTHING_SETTLED, SettledByUser
 from ov_mobilenet.hub.network_file import CONFIG, choose_network_file, is_weights
@@ -52,8 +52,21 @@ class HubNetwork:
 def find_hub_network(
     reference: HubReference, repository: HubRepository, *, offline: bool = False, on_event: OnEvent = ignore
 ) -> HubNetwork:
-    """The network of a reference, without downloading it. Raises: UsageError, if there is none, or several."""
-    path = choose_network_file(repository.files, reference.file, reference)
+    """The network of a reference, without downloading it.
+
+    Raises:
+        UsageError: there is none, or there are several.
+        OfflineError: it is not in the cache.
+    """
+    try:
+        path = choose_network_file(repository.files, reference.file, reference)
+    except UsageError as error:
+        if not offline:
+            raise
+        raise OfflineError(
+            "the network is not in the cache, and cannot be downloaded in offline mode", where=reference,
+            got=f"{error.what}: {error.got}",
+        ) from error  # fmt: skip
     return HubNetwork(repository, path, offline, on_event)
 
 
