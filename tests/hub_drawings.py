@@ -13,12 +13,12 @@ SHAPES = ((480, 640), (640, 427), (333, 500), (224, 224), (257, 259), (61, 97), 
 def drawing(number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Drawing NUMBER of `SHAPES`, uint8 (H, W, 3) RGB: coarse colours with fine noise and a few rectangles."""
     height, width = SHAPES[number]
-    generator = np.random.default_rng(number)
-    coarse = generator.integers(0, 256, (height // 16 + 1, width // 16 + 1, 3))
+    generator = np.random.RandomState(number)  # numpy promises that its numbers never change
+    coarse = generator.randint(0, 256, (height // 16 + 1, width // 16 + 1, 3))
     pixels = coarse.repeat(16, axis=0).repeat(16, axis=1)[:height, :width]
-    pixels = pixels + generator.integers(-20, 21, pixels.shape)
+    pixels = pixels + generator.randint(-20, 21, pixels.shape)
     for _ in range(6):
-        top, left = generator.integers(0, height), generator.integers(0, width)
-        bottom, right = top + generator.integers(1, height), left + generator.integers(1, width)
-        pixels[top:bottom, left:right] = generator.integers(0, 256, 3)
+        top, left = generator.randint(0, height), generator.randint(0, width)
+        bottom, right = top + generator.randint(1, height), left + generator.randint(1, width)
+        pixels[top:bottom, left:right] = generator.randint(0, 256, 3)
     return pixels.clip(0, 255).astype(np.uint8)
