@@ -57,8 +57,8 @@ class DescribeOptions(TypedDict, total=False):
     padding: Padding | None
     batch_norm_epsilon: float | None
     diagnose_images: str | Path | Iterable[str | Path] | None
-    size: SizeProtocol
-    offline: bool
+    size: SizeProtocol | None
+    offline: bool | None
 
 
 @checked

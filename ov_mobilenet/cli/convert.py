@@ -137,6 +137,8 @@ def convert_command(
             if dry_run:
                 show_draft(draft, folder)
                 return 0
+            if draft.description.licence is not None:
+                options.print_licence(context, network.config)
             form = replace(form, geometry=None, input_shape=None)  # both are in the description
             job = ConversionJob(network, folder, weight_precisions, form, verify, images, quiet, optimizer)
             return _convert_own(job, draft, output_format)
