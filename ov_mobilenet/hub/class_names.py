@@ -26,7 +26,7 @@ def numbered_names(value: object, classes: int, document: JsonDocument, key: str
     Raises:
         ConfigError: the names do not match the number of classes, or a name is not a text or a number.
     """
-    if value is None:
+    if value is None or value == [] or value == {}:
         return None
     if isinstance(value, Mapping):
         names = [f"class {index}" for index in range(classes)]

@@ -30,8 +30,9 @@ _CUSTOM_CODE = ("auto_map", "custom_pipelines")
 
 
 def is_snapshot(folder: Path) -> bool:
-    """Whether a folder holds the files of a repository, and no description of ours."""
-    return folder.is_dir() and (folder / CONFIG).is_file() and not (folder / "model.yml").is_file()
+    """Whether a folder holds the files of a repository; one with a description of ours, or a SavedModel, does not."""
+    others = (folder / name for name in ("model.yml", "saved_model.pb"))
+    return folder.is_dir() and (folder / CONFIG).is_file() and not any(path.is_file() for path in others)
 
 
 def inspect_snapshot(

@@ -93,6 +93,7 @@ def test_the_options_of_the_user_win(snapshot: Path, tmp_path: Path, capfd: pyte
     assert "config.json" not in err
     record = open_ir(tmp_path / "out" / "public" / "mine" / "FP32" / "mine.xml").record
     assert record is not None and record.origin is None
+    assert "<origin" not in (tmp_path / "out" / "public" / "mine" / "FP32" / "mine.xml").read_text()
     assert record.normalisation == ovm.Normalisation(scale=(255.0,), reverse_input_channels=True)
     assert (str(record.geometry), record.labels) == ("resize 32", ("1", "2", "3", "4", "5"))
     assert main(["convert", *arguments]) == 0
