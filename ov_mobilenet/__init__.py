@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.load import load_classifier, load_feature_extractor
     from ov_mobilenet.quantization.quantizer import Quantized, QuantizeSettings, quantize
     from ov_mobilenet.quantization.validation import Int8Accuracy
+    from ov_mobilenet.resolve import find_config
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.feature_extractor import FeatureExtractor
     from ov_mobilenet.runtime.infer_queue import InferQueue
@@ -78,7 +79,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.zoo.geometry import Geometry
     from ov_mobilenet.zoo.model import ModelConfig
     from ov_mobilenet.zoo.normalisation import Normalisation
-    from ov_mobilenet.zoo.registry import find_config, list_models
+    from ov_mobilenet.zoo.registry import list_models
 
 _HOMES = {
     "AccuracyError": "errors",
@@ -146,7 +147,7 @@ _HOMES = {
     "describe": "describe_network",
     "diagnose": "diagnosis.diagnose",
     "download": "downloads.fetch",
-    "find_config": "zoo.registry",
+    "find_config": "resolve",
     "list_models": "zoo.registry",
     "list_repositories": "hub.known_repositories",
     "load_classifier": "load",

@@ -14,8 +14,8 @@ from ov_mobilenet.conversion.own_network_files import check_overwritable, descri
 from ov_mobilenet.downloads.fetch import SourceFiles
 from ov_mobilenet.errors import AlreadyNormalisedError, UsageError
 from ov_mobilenet.ir.form import DESCRIBED_FORM, Form
-from ov_mobilenet.resolve import Lookup, LookupOptions, source_files
-from ov_mobilenet.zoo.registry import find_config
+from ov_mobilenet.resolve import Lookup, LookupOptions, find_description, source_files
+from ov_mobilenet.zoo.hub_reference import is_hub_reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,14 +41,14 @@ def convert(
     The same sources, options and versions give the same bytes.
 
     Args:
-        model: a zoo name or the path of a `model.yml`, whose files are downloaded to the cache; the result of
-            `download`; or the result of `describe`, which is written to `folder` as well.
+        model: a zoo name, the path of a `model.yml`, or `hf:OWNER/NAME`, whose files are downloaded to the cache; the
+            result of `download`; or the result of `describe`, which is written to `folder` as well.
         folder: output folder of the model, `OUT/public/NAME` in the Open Model Zoo's layout.
         precisions: weight precisions; by default the one in the description, or FP16 and FP32 if it has none.
         form: batch size, layout, element type, colour format, crop and resize of the input; by default as described
             in `model.yml`.
         optimizer: the classic Model Optimizer, to use it instead of this OpenVINO.
-        options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`); not with source files.
+        options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `size`); not with source files.
 
     Returns:
         One IR per precision.
@@ -75,7 +75,7 @@ def convert(
         lookup = Lookup.of(options)
         if lookup.ir_dir is not None:
             raise UsageError("ir_dir is for functions that run a MODEL", expected="no ir_dir", got=lookup.ir_dir)
-        sources = source_files(find_config(model, config_dirs=lookup.config_dirs), lookup)
+        sources = source_files(find_description(model, lookup), lookup)
     return converter.convert_sources(sources, Path(folder), precisions=precisions, form=form, optimizer=optimizer)
 
 
@@ -102,6 +102,8 @@ def check_convertible(model: str | Path) -> None:
         UsageError: it is a source network.
     """
     path = Path(model)
+    if is_hub_reference(model):
+        return
     if path.suffix == ".xml":
         from ov_mobilenet.ir.files import read_ir
         from ov_mobilenet.ir.normalisation import baked_normalisation
@@ -114,6 +116,6 @@ def check_convertible(model: str | Path) -> None:
         )
     if is_network(path):
         raise UsageError(
-            "a source network without a description", where=path, expected="a zoo name or a model.yml",
+            "a source network without a description", where=path, expected="a zoo name, a model.yml or hf:OWNER/NAME",
             fix=f"Convert it: ov-mobilenet convert --source {shlex.quote(str(path))} --name NAME",
         )  # fmt: skip

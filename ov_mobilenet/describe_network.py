@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.conversion.described_network import DescribedNetwork
-from ov_mobilenet.conversion.inspection import inspect_source
 from ov_mobilenet.conversion.own_network import UserChoices, draft_description
 from ov_mobilenet.conversion.presets import PRESETS
+from ov_mobilenet.downloads.events import OnEvent, ignore
 from ov_mobilenet.errors import UsageError
+from ov_mobilenet.hub.declaration import settled_by
+from ov_mobilenet.hub.source_inspection import inspect_any_source
 from ov_mobilenet.resolve import check_option_names
 from ov_mobilenet.zoo.config import NAME
 from ov_mobilenet.zoo.geometry import MAX_SIDE, Geometry, parse_geometry
+from ov_mobilenet.zoo.hub_reference import SIZE_PROTOCOLS, SizeProtocol
 from ov_mobilenet.zoo.layer_settings import ACTIVATIONS, PADDINGS, Activation, LayerSettings, Padding
 from ov_mobilenet.zoo.model import HEAD_ACTIVATIONS, HeadActivation
 from ov_mobilenet.zoo.output_kind import OUTPUT_CONTENTS, OutputContent
@@ -54,6 +57,8 @@ class DescribeOptions(TypedDict, total=False):
     padding: Padding | None
     batch_norm_epsilon: float | None
     diagnose_images: str | Path | Iterable[str | Path] | None
+    size: SizeProtocol | None
+    offline: bool | None
 
 
 @checked
@@ -64,7 +69,8 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
         ovm.convert(network, "public/mine")
 
     Args:
-        source: the network's file, or the folder of a SavedModel.
+        source: the network's file, the folder of a SavedModel, a Hugging Face repository `hf:OWNER/NAME`, or a folder
+            with the files of one, whose config.json says what the options do not.
         name: name of the model.
         options: what is known of the network, with the meaning of the options of `convert --source`; the rest is taken
             from the network, or guessed. `preset`: torchvision, tensorflow or keras-v3. `assume="none"`: it takes
@@ -75,7 +81,8 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
             layers of PyTorch weights, if they are not the published ones. `diagnose_images`: images like those of the
             training, without labels, which decide on the normalisation and the channel order that are not given, and on
             the layers of PyTorch weights with recorded batch-norm statistics; as for `open_inputs`, except live
-            sources. At most 100 of them are used.
+            sources. At most 100 of them are used. `size`: `train` or `test`, the input size that timm trained or
+            tested with, for a repository in timm's format. `offline`: do not use the network.
 
     Raises:
         UsageError: an option is unknown, or contradicts the network or another option; the normalisation is not known;
@@ -83,13 +90,15 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
             given; there is no such file.
         ConversionError: the network cannot be read, or is not a classifier; the images do not tell the settings of the
             layers.
-        ConfigError: the labels cannot be read.
-        MissingDependencyError: the framework's package is not installed.
+        ConfigError: the labels, or the configuration in a repository, cannot be read.
+        DownloadError: a repository cannot be read.
+        MissingDependencyError: the framework's package, or huggingface_hub, is not installed.
         ImageError: fewer than 10 images can be read.
         OSError: a file of the network cannot be read.
     """
     given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
     _check(name, given)
+    size, offline = given.pop("size", "train"), given.pop("offline", False)
     if isinstance(given.get("geometry"), str):
         given["geometry"] = parse_geometry(given["geometry"])
     if "labels" in given:
@@ -97,7 +106,7 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
     inspected = {key: given[key] for key in INSPECTED if key in given}
     chosen = {key: value for key, value in given.items() if key not in ("output", "architecture", "diagnose_images")}
     network, failures = describe_by_choices(
-        Path(source), name, UserChoices(**chosen), inspected, images=given.get("diagnose_images")
+        source, name, UserChoices(**chosen), inspected, images=given.get("diagnose_images"), size=size, offline=offline
     )
     for failure in failures:
         log.warning("%s: %s", failure.source, failure.error)
@@ -105,28 +114,36 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
 
 
 def describe_by_choices(
-    source: Path,
+    source: str | Path,
     name: str,
     choices: UserChoices,
     inspected: Mapping[str, Any],
     *,
     images: str | Path | Iterable[str | Path] | None = None,
+    size: SizeProtocol = "train",
+    offline: bool = False,
     on_progress: OnStage | None = None,
+    on_event: OnEvent = ignore,
 ) -> tuple[DescribedNetwork, tuple[Failure, ...]]:
     """Inspect a network and describe it; images decide what is not chosen.
 
     Args:
         inspected: arguments of `inspect_source`.
         images: as for `open_inputs`, except live sources; None to decide nothing by images.
+        size, offline: see `describe`.
         on_progress: as for `diagnose`.
+        on_event: called with the events of a download.
 
     Returns:
         The network, and the images that could not be read.
 
     Raises:
-        UsageError, ConversionError, ConfigError, MissingDependencyError, ImageError, OSError: see `describe`.
+        UsageError, ConversionError, ConfigError, DownloadError, MissingDependencyError, ImageError, OSError: see
+            `describe`.
     """
-    facts = inspect_source(source, **inspected)
+    facts = inspect_any_source(
+        source, size=size, settled=settled_by(choices), offline=offline, on_event=on_event, **inspected
+    )
     if images is None:
         return DescribedNetwork(draft_description(name, facts, choices), facts.folder), ()
     from ov_mobilenet.diagnosis.decision import decide_by_images
@@ -153,6 +170,7 @@ def _check(name: str, given: dict[str, Any]) -> None:
         "head": HEAD_ACTIVATIONS,
         "activation": ACTIVATIONS,
         "padding": PADDINGS,
+        "size": SIZE_PROTOCOLS,
     }
     for option, values in allowed.items():
         if option in given and given[option] not in values:

@@ -52,7 +52,7 @@ def load_classifier(
     `stream` and `InferQueue` run with the throughput hint.
 
     Args:
-        model: a zoo name, the path of a `model.yml`, or the path of an IR `.xml`.
+        model: a zoo name, the path of a `model.yml` or of an IR `.xml`, or `hf:OWNER/NAME`.
         settings: device settings, instead of the same fields as keyword arguments.
         profile: the profile that `tune` returned, or the path of its file, instead of device settings and batch size.
         geometry: crop and resize in words, instead of the geometry that the IR records.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import logging
 import shutil
@@ -12,11 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from ov_mobilenet._version import __version__
-from ov_mobilenet.argument_types import check_types
+from ov_mobilenet.argument_types import check_types, checked
 from ov_mobilenet.errors import IrError, UnknownModelError, UsageError
 from ov_mobilenet.ir.files import OpenedIr, open_ir
+from ov_mobilenet.zoo.hub_reference import SIZE_PROTOCOLS, SizeProtocol, is_hub_reference, parse_hub_reference
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ov_mobilenet.downloads.fetch import SourceFiles
     from ov_mobilenet.zoo.model import ModelConfig
 
@@ -34,6 +38,7 @@ class LookupOptions(TypedDict, total=False):
     offline: bool
     ir_dir: Path | None
     mirror: str | Iterable[str] | None
+    size: SizeProtocol
 
 
 def lookup_options(options: Mapping[str, Any]) -> LookupOptions:
@@ -66,6 +71,8 @@ class Lookup:
         cache_dir: cache of downloads and converted models; None for the user's cache folder.
         offline: do not use the network.
         mirror: folders or https URLs with the source files as NAME/FILE, tried before all other sources.
+        size: `train` or `test`: the input size, and the share of the crop, that timm trained or tested with, for a
+            network of a Hugging Face repository in timm's format.
         ir_dir: run the IR that `convert` or `quantize` wrote below this folder, `public/NAME/PRECISION/NAME.xml`, for
             a MODEL that is not the path of an IR; None to convert into the cache. See `find_irs`.
     """
@@ -75,19 +82,23 @@ class Lookup:
     offline: bool = False
     ir_dir: Path | None = None
     mirror: tuple[str, ...] = ()
+    size: SizeProtocol = "train"
 
     @classmethod
     def of(cls, options: LookupOptions) -> Lookup:
         """The lookup that keyword arguments describe.
 
         Raises:
-            UsageError: a keyword argument is not a field of `Lookup`.
+            UsageError: a keyword argument is not a field of `Lookup`, or its value is invalid.
         """
         check_option_names(options, LookupOptions)
+        if options.get("size", "train") not in SIZE_PROTOCOLS:
+            raise UsageError("invalid size", expected=" or ".join(SIZE_PROTOCOLS), got=repr(options["size"]))
         mirror = options.get("mirror") or ()
         return cls(
             tuple(options.get("config_dirs", ())), options.get("cache_dir"), options.get("offline", False),
             options.get("ir_dir"), (mirror,) if isinstance(mirror, str) else tuple(mirror),
+            options.get("size", "train"),
         )  # fmt: skip
 
     def as_options(self) -> LookupOptions:
@@ -98,7 +109,52 @@ class Lookup:
             offline=self.offline,
             ir_dir=self.ir_dir,
             mirror=self.mirror,
+            size=self.size,
         )
+
+
+@checked
+def find_config(model: str | Path, **options: Unpack[LookupOptions]) -> ModelConfig:
+    """The description of a MODEL: a zoo name, a `model.yml` or its folder, or a network of a Hugging Face repository.
+
+    The description of a repository, `hf:OWNER/NAME[@REVISION][/FILE]`, or of a folder with its files, is written to the
+    cache. Its weights are not downloaded, unless they are in a file that must be read to describe it.
+
+    Args:
+        options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `size`).
+
+    Raises:
+        UnknownModelError: there is no such name and no such file.
+        ConfigError: the description, or the configuration in the repository, is invalid, or two models have this name.
+        UsageError: the repository has no network, or several; its normalisation is not known.
+        ConversionError: the repository holds a network that is not supported.
+        DownloadError: the repository cannot be read.
+        MissingDependencyError: huggingface_hub is not installed.
+    """
+    return find_description(model, Lookup.of(options))
+
+
+def find_description(model: str | Path, lookup: Lookup) -> ModelConfig:
+    """`find_config` with a `Lookup`."""
+    from ov_mobilenet.zoo import registry
+
+    folder = Path(model)
+    is_reference = is_hub_reference(model)
+    if not is_reference:
+        # A zoo name comes before a folder of the same name.
+        named = registry.find_folders(glob.escape(str(model)), config_dirs=lookup.config_dirs)
+        if named or not (folder / "config.json").is_file():
+            return registry.find_config(model, config_dirs=lookup.config_dirs)
+    from ov_mobilenet.downloads.cache import default_root
+    from ov_mobilenet.hub.description import describe_folder, describe_reference
+    from ov_mobilenet.hub.snapshot import is_snapshot
+
+    root = lookup.cache_dir or default_root()
+    if is_reference:
+        return describe_reference(parse_hub_reference(str(model)), root, size=lookup.size, offline=lookup.offline)
+    if is_snapshot(folder):
+        return describe_folder(folder, root, size=lookup.size)
+    return registry.find_config(model, config_dirs=lookup.config_dirs)
 
 
 @dataclass(frozen=True)
@@ -129,23 +185,27 @@ def open_model(model: str | Path, lookup: Lookup = Lookup()) -> OpenedIr:
         IrError: the IR cannot be read.
     """
     path = Path(model)
-    if path.suffix == ".xml":
+    is_reference = is_hub_reference(model)
+    if path.suffix == ".xml" and not is_reference:
         return open_ir(path)
     from ov_mobilenet.conversion.network_files import network_ending
-    from ov_mobilenet.zoo.registry import find_config
 
-    ending = network_ending(path)
+    ending = None if is_reference else network_ending(path)
     if ending is not None:
         raise UnknownModelError(
             "a source network must be converted before it can run", where=path,
-            expected="an IR, a model.yml or a zoo name",
+            expected="an IR, a model.yml, a zoo name or hf:OWNER/NAME",
             fix=f"Convert it: ov-mobilenet convert --source {path} --name {path.name[: -len(ending)]}",
         )  # fmt: skip
     if lookup.ir_dir is None:
-        return _open_converted(find_config(model, config_dirs=lookup.config_dirs), lookup)
+        return _open_converted(find_description(model, lookup), lookup)
     name = str(model)
-    if not find_irs(lookup.ir_dir, name):  # an IR found by its name needs no description
-        name = find_config(model, config_dirs=lookup.config_dirs).name
+    if is_reference:
+        from ov_mobilenet.hub.description import reference_name
+
+        name = reference_name(parse_hub_reference(name))
+    elif not find_irs(lookup.ir_dir, name):  # an IR found by its name needs no description
+        name = find_description(model, lookup).name
     return _open_found(name, lookup.ir_dir)
 
 

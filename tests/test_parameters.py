@@ -74,13 +74,14 @@ PARAMETERS = {
     "reverse_input_channels": "flag", "output_kind": "choice?", "name": "text", "assume": "choice?", "shape": "texts?",
     "output": "text?", "architecture": "choice?", "width": "number?", "classes": "count?", "weights_key": "text?",
     "head": "choice?", "activation": "choice?", "padding": "choice?", "batch_norm_epsilon": "number?",
-    "diagnose_images": "inputs?",
+    "diagnose_images": "inputs?", "size": "choice",
 }  # fmt: skip
 # Where a parameter of the same name means something else.
 SPECIAL = {
     "load_classifier.profile": "path or text?", "load_feature_extractor.profile": "path or text?",
     "compare.geometry": "value?", "compare.time_s": "number", "quantize.settings": "value", "Form.geometry": "value?",
     "Workload.batch": "count?", "Form.batch": "free", "verify.images": "iterable?", "download.folder": "path",
+    "describe.size": "choice?", "describe.offline": "flag?",
     "describe.source": "path or text", "describe.preset": "choice?", "describe.mean": "texts?",
     "describe.scale": "texts?", "describe.reverse_input_channels": "flag?", "describe.layout": "choice?",
     "describe.labels": "path or text?", "diagnose.images": "inputs", "diagnose.limit": "count",
@@ -183,6 +184,7 @@ def calls(
         "benchmark": (ovm.benchmark, {"model": known.xml}),
         "describe": (ovm.describe, {"source": source, "name": "mine", "assume": "none"}),
         "diagnose": (ovm.diagnose, {"model": source, "images": images, "limit": 10}),
+        "find_config": (ovm.find_config, {"model": known.yml}),
         "convert": (ovm.convert, {"model": known.yml, "folder": folder}),
         "quantize": (ovm.quantize, {"model": known.xml, "calibration": images}),
         "tune": (ovm.tune, {"model": known.xml}),

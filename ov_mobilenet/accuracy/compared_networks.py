@@ -18,7 +18,7 @@ from ov_mobilenet.accuracy.protocol import GeometryOrigin, compile_for_accuracy,
 from ov_mobilenet.conversion.network_files import network_ending
 from ov_mobilenet.devices.settings import INFERENCE_PRECISIONS, DeviceSettings, InferencePrecision
 from ov_mobilenet.errors import UnknownModelError, UsageError
-from ov_mobilenet.resolve import Lookup, source_files
+from ov_mobilenet.resolve import Lookup, find_description, source_files
 from ov_mobilenet.zoo.geometry import (
     Geometry,
     Library,
@@ -27,6 +27,7 @@ from ov_mobilenet.zoo.geometry import (
     parse_geometry,
     resize_whole_image,
 )
+from ov_mobilenet.zoo.hub_reference import is_hub_reference
 from ov_mobilenet.zoo.output_kind import OutputContent, kind_of
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def parse_spec(text: str) -> ModelSpec:
         return ModelSpec(text, model, is_source=True)
     if at and suffix in INFERENCE_PRECISIONS:
         return ModelSpec(text, model, suffix)
-    return ModelSpec(text, text, is_source=network_ending(Path(text)) is not None)
+    return ModelSpec(text, text, is_source=network_ending(Path(text)) is not None and not is_hub_reference(text))
 
 
 @dataclass(frozen=True)
@@ -212,8 +213,9 @@ def source_network(spec: ModelSpec, geometry: str | Geometry | None, lookup: Loo
 def _source_description(spec: ModelSpec, lookup: Lookup) -> ModelConfig:
     """Return the description of a source network."""
     from ov_mobilenet.zoo.config import load_config
-    from ov_mobilenet.zoo.registry import find_config
 
+    if is_hub_reference(spec.model):
+        return find_description(spec.model, lookup)
     path = Path(spec.model)
     if path.suffix == ".xml":
         raise UsageError(
@@ -221,7 +223,7 @@ def _source_description(spec: ModelSpec, lookup: Lookup) -> ModelConfig:
             fix=f"Give MODEL@source for the model that {path.name} was converted from",
         )  # fmt: skip
     if network_ending(path) is None:
-        return find_config(spec.model, config_dirs=lookup.config_dirs)
+        return find_description(spec.model, lookup)
     beside = path.with_name("model.yml")
     config = load_config(beside) if beside.is_file() else None
     if config is None or path.name not in (file.name for file in config.files):

@@ -84,7 +84,7 @@ def measure_accuracy(
     wrong, and the remaining images are measured.
 
     Args:
-        model: a zoo name, the path of a `model.yml`, or the path of an IR `.xml`.
+        model: a zoo name, the path of a `model.yml` or of an IR `.xml`, or `hf:OWNER/NAME`.
         dataset: a folder with images; without annotations (and without a `val.txt` in it), one folder per class.
         annotations: ImageNet's `val.txt`, or a CSV file; see the module `annotations`.
         settings: device settings, instead of the same fields as keyword arguments.
@@ -205,7 +205,7 @@ def _check_predictions(file: Path | None, *, resume: bool, overwrite: bool) -> N
 
 def _published(model: str | Path, record: IrRecord | None, lookup: Lookup, *, required: bool) -> ReferenceAccuracy:
     find = required_published_accuracy if required else published_accuracy
-    return find(model, record, lookup.config_dirs)
+    return find(model, record, lookup)
 
 
 def _classify(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,11 +11,14 @@ from msgspec import Struct
 from ov_mobilenet.accuracy.metrics import TOP_K
 from ov_mobilenet.accuracy.report import AccuracyReport
 from ov_mobilenet.errors import AccuracyError, DatasetError, UsageError
+from ov_mobilenet.resolve import Lookup, find_description
+from ov_mobilenet.zoo.hub_reference import is_hub_reference
 
 if TYPE_CHECKING:
     from ov_mobilenet.ir.record import IrRecord
     from ov_mobilenet.zoo.model import ModelConfig
 
+NO_OPTIONS = Lookup()
 PUBLISHED = "published"
 # Fractions of images differ by at least 1 / images, so 1e-9 allows for rounding errors only.
 ROUNDING = 1e-9
@@ -51,9 +53,7 @@ def read_reference(path: Path) -> ReferenceAccuracy:
     return ReferenceAccuracy(found.top1, found.top5)
 
 
-def published_accuracy(
-    model: str | Path, record: IrRecord | None, config_dirs: Iterable[Path] = ()
-) -> ReferenceAccuracy:
+def published_accuracy(model: str | Path, record: IrRecord | None, lookup: Lookup = NO_OPTIONS) -> ReferenceAccuracy:
     """Return the accuracy that the model's description publishes.
 
     The accuracy-check.yml takes precedence over the model.yml, because its figures were measured by the same protocol.
@@ -65,7 +65,7 @@ def published_accuracy(
     Raises:
         OvMobilenetError: the description cannot be read.
     """
-    config = description_of(model, record, config_dirs)
+    config = description_of(model, record, lookup)
     if config is None:
         return ReferenceAccuracy(None, None)
     check, details = config.accuracy_check, config.details.accuracy
@@ -76,7 +76,7 @@ def published_accuracy(
     return ReferenceAccuracy(None, None) if details is None else ReferenceAccuracy(details.top1, details.top5)
 
 
-def description_of(model: str | Path, record: IrRecord | None, config_dirs: Iterable[Path] = ()) -> ModelConfig | None:
+def description_of(model: str | Path, record: IrRecord | None, lookup: Lookup = NO_OPTIONS) -> ModelConfig | None:
     """Return the description of a MODEL; None for an IR whose description is not in the zoo, or has changed since.
 
     Args:
@@ -87,20 +87,19 @@ def description_of(model: str | Path, record: IrRecord | None, config_dirs: Iter
     """
     from ov_mobilenet.zoo.registry import find_config, find_folders
 
-    config_dirs = tuple(config_dirs)
-    if Path(model).suffix != ".xml":
-        return find_config(model, config_dirs=config_dirs)
-    if record is None or record.config_name not in find_folders(config_dirs=config_dirs):
+    if Path(model).suffix != ".xml" or is_hub_reference(model):
+        return find_description(model, lookup)
+    if record is None or record.config_name not in find_folders(config_dirs=lookup.config_dirs):
         return None
-    config = find_config(record.config_name, config_dirs=config_dirs)
+    config = find_config(record.config_name, config_dirs=lookup.config_dirs)
     return config if config.digest == record.config_digest else None
 
 
 def required_published_accuracy(
-    model: str | Path, record: IrRecord | None, config_dirs: Iterable[Path] = ()
+    model: str | Path, record: IrRecord | None, lookup: Lookup = NO_OPTIONS
 ) -> ReferenceAccuracy:
     """Return the published accuracy. Raises: UsageError, if none is known; otherwise as `published_accuracy`."""
-    found = published_accuracy(model, record, config_dirs)
+    found = published_accuracy(model, record, lookup)
     if found.top1 is None:
         raise UsageError(
             "no published accuracy is known", where=model,

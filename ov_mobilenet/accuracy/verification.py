@@ -215,7 +215,7 @@ def _open_pair(
         opened = open_model(model, lookup)
     if isinstance(model, SourceFiles):
         return model, opened
-    config = description_of(model, opened.record, lookup.config_dirs)
+    config = description_of(model, opened.record, lookup)
     if config is None:
         raise UsageError(
             "the description of this IR is unknown or has changed", where=model,

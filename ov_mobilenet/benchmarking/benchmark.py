@@ -32,7 +32,7 @@ def benchmark(
     post-processed. Mode `end-to-end` runs `Classifier.stream` from image files to classes, as `classify` does.
 
     Args:
-        model: a zoo name, the path of a `model.yml`, or the path of an IR `.xml`.
+        model: a zoo name, the path of a `model.yml` or of an IR `.xml`, or `hf:OWNER/NAME`.
         settings: device settings, instead of their fields as keyword arguments. Without a hint and a number of streams,
             the throughput hint is used.
         workload: the workload to run, instead of its fields as keyword arguments.

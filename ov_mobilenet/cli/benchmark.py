@@ -71,7 +71,7 @@ def benchmark_command(
 ) -> int:
     """Measure throughput and latency of models.
 
-    MODEL is a zoo name, the path of a model.yml, or the path of an IR .xml.
+    MODEL is a zoo name, the path of a model.yml or of an IR .xml, or a Hugging Face repository hf:OWNER/NAME.
 
     Several values, separated by commas, are measured in all combinations. Mode inference measures the same as
     OpenVINO's benchmark_app: inputs are prepared once, and results are not post-processed. Mode end-to-end measures all

@@ -71,8 +71,8 @@ def classify_command(
 ) -> int:
     """Classify images, videos, camera frames and streams.
 
-    MODEL is a zoo name, a model.yml or an IR .xml. A name or a model.yml is converted once, to FP32, into the cache;
-    --ir-dir runs your own IR instead.
+    MODEL is a zoo name, a model.yml, hf:OWNER/NAME or an IR .xml. A name or a model.yml is converted once, to FP32,
+    into the cache; --ir-dir runs your own IR instead.
 
     INPUT is an image; a folder, searched recursively; a wildcard; @LIST.txt with one path per line, relative to the
     working directory, where empty lines and lines starting with # are skipped; - for paths on stdin; a tar shard; a

@@ -52,10 +52,10 @@ def compare_command(
 ) -> int:
     """Compare IRs and source networks on the same images: accuracy, agreement, size, speed.
 
-    MODEL is a zoo name, a model.yml or an IR .xml, run in OpenVINO at f32 (or --inference-precision); MODEL@f32,
-    MODEL@bf16 and MODEL@f16 set the precision. MODEL@source is the source network of a description, run in its own
-    framework (onnxruntime, PyTorch, LiteRT, TensorFlow). The path of the network file, such as NET.onnx, means the same
-    if its model.yml is beside it.
+    MODEL is a zoo name, a model.yml, hf:OWNER/NAME or an IR .xml, run in OpenVINO at f32 (or --inference-precision);
+    MODEL@f32, MODEL@bf16 and MODEL@f16 set the precision. MODEL@source is the source network of a description, run in
+    its own framework (onnxruntime, PyTorch, LiteRT, TensorFlow). The path of the network file, such as NET.onnx, means
+    the same if its model.yml is beside it.
 
     Agreement (same top-1) and the largest difference of a probability are measured against the first model. FPS and p50
     are measured on frames in memory: OpenVINO runs them through an infer queue, other frameworks one after another.

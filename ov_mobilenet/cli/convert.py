@@ -35,6 +35,8 @@ from ov_mobilenet.conversion.own_network_files import check_overwritable, descri
 from ov_mobilenet.convert_model import check_convertible
 from ov_mobilenet.downloads.fetch import download
 from ov_mobilenet.errors import OvMobilenetError, UsageError
+from ov_mobilenet.resolve import Lookup, find_description
+from ov_mobilenet.zoo.hub_reference import is_hub_reference
 from ov_mobilenet.zoo.model import ModelConfig
 
 log = logging.getLogger(__name__)
@@ -97,7 +99,8 @@ def convert_command(
 ) -> int:
     """Convert models to OpenVINO IRs that take raw BGR pixels and return probabilities.
 
-    MODEL is a zoo name, a wildcard or the path of a model.yml. Use --source to convert your own network.
+    MODEL is a zoo name, a wildcard, the path of a model.yml, or a Hugging Face repository hf:OWNER/NAME. Use --source
+    to convert your own network, or a repository with other settings than its config.json has.
 
     \b
     Examples:
@@ -106,6 +109,7 @@ def convert_command(
       ov-mobilenet convert mobilenet-v1-0.25-128 --input-type u8 --layout NHWC --batch -1
       ov-mobilenet convert mobilenet-v2-pytorch --bake-geometry --color-format nv12
       ov-mobilenet convert --all -j 2 --dry-run
+      ov-mobilenet convert hf:timm/mobilenetv4_conv_small.e2400_r224_in1k --size test
       ov-mobilenet convert --source mine.pth --name mine --preset torchvision --labels labels.txt
     """
     if selection.print_all:
@@ -121,22 +125,25 @@ def convert_command(
     output_dir = output_dir or download_dir
     quiet = options.quiet(context)
     if own.source is not None:
-        if own.source.suffix == ".xml":
+        if own.source.suffix == ".xml" and not is_hub_reference(own.source):
             check_convertible(own.source)
         folder = output_dir / "public" / (selection.names or "")
-        template = _template(selection)
-        draft, source_folder = describe_source(context, own, selection.names, form, template)
+        lookup = Lookup(config_dirs=selection.config_dirs, cache_dir=cache_dir, offline=offline, size=selection.size)
+        template = _template(selection, lookup)
+        draft, source_folder = describe_source(context, own, selection.names, form, template, lookup)
         check_name(draft.description.name, folder, selection.config_dirs)
         check_overwritable(folder)
         with described_network(draft, source_folder, folder) as network:
             if dry_run:
                 show_draft(draft, folder)
                 return 0
+            if draft.description.licence is not None:
+                options.print_licence(context, network.config)
             form = replace(form, geometry=None, input_shape=None)  # both are in the description
             job = ConversionJob(network, folder, weight_precisions, form, verify, images, quiet, optimizer)
             return _convert_own(job, draft, output_format)
     refuse_source_options(own)
-    found = selected(selection)
+    found = selected(selection, cache_dir=cache_dir, offline=offline)
     rows = [row for name, error in found.broken.items() for row in failed(name, error).rows]
     if dry_run:
         plan = partial(show_plan, download_dir, output_dir, weight_precisions, cache_dir, output_format, rows)
@@ -203,13 +210,11 @@ def _print_rows(rows: list[dict[str, Any]], output_format: str) -> None:
         options.print_json([{"schema_version": SCHEMA_VERSION, **row} for row in ordered])
 
 
-def _template(selection: Selection) -> ModelConfig | None:
+def _template(selection: Selection, lookup: Lookup) -> ModelConfig | None:
     """The MODEL given with `--source`, whose normalisation and geometry are the defaults. Raises: UsageError."""
     if selection.all_models or selection.list_file or len(selection.models) > 1:
         raise UsageError("--source converts one network", expected="--name and at most one MODEL")
-    from ov_mobilenet.zoo.registry import find_config
-
-    return find_config(selection.models[0], config_dirs=selection.config_dirs) if selection.models else None
+    return find_description(selection.models[0], lookup) if selection.models else None
 
 
 def _find_images(folder: Path | None) -> list[Path] | None:

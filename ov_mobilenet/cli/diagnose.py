@@ -88,8 +88,8 @@ def diagnose_command(
     """Tell which normalisation and channel order a network was trained with, from images without labels. Of PyTorch
     weights, activation, padding and batch-norm epsilon are told too.
 
-    MODEL is a zoo name, a model.yml, an IR .xml of any tool, or a source network: .onnx, .pb, .tflite, .h5, .keras,
-    .pth, .pt, .ckpt, .safetensors, or the folder of a SavedModel.
+    MODEL is a zoo name, a model.yml, hf:OWNER/NAME, an IR .xml of any tool, or a source network: .onnx, .pb, .tflite,
+    .h5, .keras, .pth, .pt, .ckpt, .safetensors, or the folder of a SavedModel.
 
     Every candidate is applied to the images. With batch-norm statistics in the network, the right one is the one under
     which the images look to the first batch norm as the training images did. Without, it is the one under which the

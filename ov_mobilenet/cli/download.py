@@ -64,7 +64,7 @@ def download_command(
 ) -> int:
     """Download the source files of models and verify their size and digest.
 
-    MODEL is a zoo name, a wildcard or the path of a model.yml.
+    MODEL is a zoo name, a wildcard, the path of a model.yml, or a Hugging Face repository hf:OWNER/NAME.
 
     Interrupted downloads are resumed. An attempt fails if the server sends nothing for 30 s, or less than 500 bytes per
     second for 60 s. Use -j to download several models in parallel.
@@ -77,7 +77,7 @@ def download_command(
     if selection.print_all:
         print_names(selection.config_dirs)
         return 0
-    found = selected(selection)
+    found = selected(selection, cache_dir=cache_dir, offline=offline)
     if dry_run:
 
         def print_plan(config: ModelConfig) -> None:

@@ -17,6 +17,7 @@ from ov_mobilenet.cli.options import print_json
 from ov_mobilenet.cli.selection import (
     SelectedConfigs,
     Selection,
+    is_ir,
     model_selection,
     print_names,
     report_broken,
@@ -42,8 +43,11 @@ log = logging.getLogger(__name__)
 @click.command("info")
 @model_selection
 @options.format_option("table", "json")
-def info_command(selection: Selection, output_format: str) -> int:
-    """Show the details of a MODEL: a zoo name, a model.yml, or an IR .xml.
+@options.cache_root
+@options.offline
+def info_command(selection: Selection, output_format: str, cache_dir: Path | None, offline: bool) -> int:
+    """Show the details of a MODEL: a zoo name, a model.yml, an IR .xml, or a Hugging Face repository hf:OWNER/NAME,
+    whose weights are not downloaded.
 
     For a model of the zoo, --format json includes all fields of the Open Model Zoo's omz_info_dumper. It prints one
     object for one MODEL, and a list with --name, --list, --all or several MODELs.
@@ -52,14 +56,17 @@ def info_command(selection: Selection, output_format: str) -> int:
     Examples:
       ov-mobilenet info mobilenet-v2-pytorch
       ov-mobilenet info public/mine/FP16/mine.xml --format json
+      ov-mobilenet info hf:timm/mobilenetv4_conv_small.e2400_r224_in1k
       ov-mobilenet info --all --format json
     """
     if selection.print_all:
         print_names(selection.config_dirs)
         return 0
-    irs = [model for model in selection.models if model.endswith(".xml")]
+    irs = [model for model in selection.models if is_ir(model)]
     others = replace(selection, models=tuple(model for model in selection.models if model not in irs))
-    found = selected(others) if others.ways or not irs else SelectedConfigs([], {})
+    found = (
+        selected(others, cache_dir=cache_dir, offline=offline) if others.ways or not irs else SelectedConfigs([], {})
+    )
     described = [(config_facts(config), open_model_zoo_facts(config)) for config in found.configs]
     described += [(ir_facts(Path(xml)), {}) for xml in irs]
     if output_format == "json":

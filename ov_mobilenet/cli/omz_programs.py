@@ -128,7 +128,7 @@ def omz_quantizer_command(
 ) -> int:  # fmt: skip
     """Run `ov-mobilenet quantize` for each selected model.
 
-    MODEL is a zoo name, a wildcard or the path of a model.yml.
+    MODEL is a zoo name, a wildcard, the path of a model.yml, or a Hugging Face repository hf:OWNER/NAME.
     """
     if selection.print_all:
         print_names(selection.config_dirs)
@@ -148,7 +148,7 @@ def omz_quantizer_command(
     common += ["--offline"] if offline else []
     common += [word for source in mirror for word in ("--mirror", source)]
     common += ["-q"] if options.quiet(context) else []
-    found = selected(selection)
+    found = selected(selection, cache_dir=cache_dir, offline=offline)
     codes = [report_broken(found)]
     for config in found.configs:
         words = ["quantize", str(config.path) if _is_path(config.name, selection) else config.name, *common]

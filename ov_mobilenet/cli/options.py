@@ -14,6 +14,7 @@ from ov_mobilenet.cli import verbosity
 from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.resolve import PRECISION_ORDER, Lookup
+from ov_mobilenet.zoo.hub_reference import SIZE_PROTOCOLS
 from ov_mobilenet.zoo.model import ModelConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,7 +76,15 @@ def lookup(function: F) -> F:
         help="If MODEL is not an IR, use the one that `convert -o DIR` wrote to DIR/public/NAME/PRECISION/NAME.xml; of "
         f"several, the first of {', '.join(PRECISION_ORDER)}.",
     )(function)  # fmt: skip
-    return config_dirs(cache_dir(function))
+    return size_protocol(config_dirs(cache_dir(function)))
+
+
+def size_protocol(function: F) -> F:
+    """`--size`."""
+    return click.option(
+        "--size", type=click.Choice(SIZE_PROTOCOLS), default="train", show_default=True,
+        help="Input size and crop that timm trained or tested with, for hf: repositories in timm's format.",
+    )(function)  # fmt: skip
 
 
 class JobCount(_IntParameter):
@@ -106,7 +115,12 @@ def cache_dir(function: F) -> F:
         "--mirror", multiple=True, metavar="DIR|URL", help="Folder or URL that is tried first; it holds NAME/FILE; "
         "repeatable.",
     )(function)  # fmt: skip
-    return cache_root(click.option("--offline/--no-offline", default=False, help="Do not use the network.")(function))
+    return cache_root(offline(function))
+
+
+def offline(function: F) -> F:
+    """`--offline`."""
+    return click.option("--offline/--no-offline", default=False, help="Do not use the network.")(function)
 
 
 def config_dirs(function: F) -> F:

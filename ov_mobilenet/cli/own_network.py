@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 import click
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.cli.progress import stage_progress
+from ov_mobilenet.cli.progress import download_progress, stage_progress
 from ov_mobilenet.conversion.architectures import ARCHITECTURES
 from ov_mobilenet.conversion.own_network import DraftDescription, UserChoices
 from ov_mobilenet.conversion.presets import PRESETS
 from ov_mobilenet.describe_network import INSPECTED, describe_by_choices
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.form import Form
+from ov_mobilenet.resolve import Lookup
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.config import NAME
 from ov_mobilenet.zoo.description import accuracy_check_yml, model_yml
@@ -72,9 +73,10 @@ def source_options(function: F) -> F:
     function = options.collect_into(SourceOptions, "own")(function)
     for option in reversed((
         click.option(
-            "--source", type=_NonEmptyPath(path_type=Path), metavar="FILE|FOLDER",
+            "--source", type=_NonEmptyPath(path_type=Path), metavar="FILE|FOLDER|hf:…",
             help="Convert your own network (.onnx, .pb, .tflite, .h5, .keras, .pth, .pt, .ckpt, .safetensors, or the "
-            "folder of a SavedModel); --name gives it a name. If a MODEL is given too, its normalisation and geometry "
+            "folder of a SavedModel), a Hugging Face repository (hf:OWNER/NAME[@REVISION][/FILE]) or a folder with its "
+            "files; --name gives it a name. If a MODEL is given too, its normalisation and geometry "
             "are the defaults.",
         ),
         click.option(
@@ -170,12 +172,14 @@ def describe_source(
     name: str | None,
     form: Form,
     template: ModelConfig | None,
+    lookup: Lookup,
 ) -> tuple[DraftDescription, Path]:
     """Inspect the network, describe it, and report on stderr what was guessed.
 
     Args:
         form: its geometry and input shape become part of the description.
         template: a model whose normalisation and geometry are the defaults.
+        lookup: for a repository.
 
     Returns:
         The description, and the folder of the network's files.
@@ -197,10 +201,11 @@ def describe_source(
     if choices.geometry is None and template is not None and template.dataset is not None:
         choices = replace(choices, geometry=geometry_of_dataset(template.dataset))
     inspected = {field: getattr(own, field) for field in INSPECTED}
-    with stage_progress(context) as on_progress:
+    with stage_progress(context) as on_progress, download_progress(context) as on_event:
         network, failures = describe_by_choices(
-            own.source, name, choices, inspected, images=own.diagnose_images, on_progress=on_progress
-        )
+            own.source, name, choices, inspected, images=own.diagnose_images, size=lookup.size, offline=lookup.offline,
+            on_progress=on_progress, on_event=on_event,
+        )  # fmt: skip
     for failure in failures:
         click.echo(f"{failure.source}: {failure.error}", err=True)
     for guess in network.guesses:

@@ -95,8 +95,8 @@ def quantize_command(
 ) -> None:
     """Quantise a MODEL to INT8. Calibration images go through the model's own crop and resize.
 
-    MODEL is a zoo name, a model.yml, or an IR .xml written by `convert`. A warning is printed if another normalisation
-    or channel order than the one in the model is significantly better on 20 of the images (see diagnose).
+    MODEL is a zoo name, a model.yml, hf:OWNER/NAME, or an IR .xml written by `convert`. A warning is printed if another
+    normalisation or channel order than the one in the model is significantly better on 20 of the images (see diagnose).
 
     Needs NNCF: pip install "ov-mobilenet[quantize]".
 

@@ -17,9 +17,11 @@ import click
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.interruption import Gate
 from ov_mobilenet.errors import ConfigError, OvMobilenetError, UnknownModelError, UsageError
+from ov_mobilenet.resolve import Lookup, find_description
 from ov_mobilenet.zoo.config import load_config
+from ov_mobilenet.zoo.hub_reference import SizeProtocol, is_hub_reference
 from ov_mobilenet.zoo.model import ModelConfig
-from ov_mobilenet.zoo.registry import find_config, matching_folders, model_names
+from ov_mobilenet.zoo.registry import matching_folders, model_names
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class Selection:
     list_file: Path | None
     print_all: bool
     config_dirs: tuple[Path, ...]
+    size: SizeProtocol = "train"
 
     @property
     def ways(self) -> int:
@@ -53,11 +56,11 @@ class SelectedConfigs:
     """
 
     configs: list[ModelConfig]
-    broken: dict[str, ConfigError]
+    broken: dict[str, OvMobilenetError]
 
 
 def model_selection(function: F) -> F:
-    """Add `MODEL…`, `--name`, `--all`, `--list`, `--print_all`, `--config-dir`, passed on as one value `selection`."""
+    """Add `MODEL…`, `--name`, `--all`, `--list`, `--print_all`, `--config-dir`, `--size` as one value `selection`."""
     function = options.collect_into(Selection, "selection")(function)
     for option in (
         click.option("--print_all", "--print-all", is_flag=True, help="Print the names of all models and exit."),
@@ -68,14 +71,23 @@ def model_selection(function: F) -> F:
         click.option("--all", "all_models", is_flag=True, help="Select all models of the zoo."),
         click.option("--name", "names", metavar="PAT[,PAT]", help="Names or wildcards of models."),
         options.config_dirs,
+        options.size_protocol,
         click.argument("models", nargs=-1, metavar="[MODEL]…"),
     ):  # fmt: skip
         function = option(function)
     return function
 
 
-def selected(wanted: Selection) -> SelectedConfigs:
-    """Load the selected descriptions. An invalid description does not stop the others.
+def is_ir(model: str) -> bool:
+    """Whether a MODEL is the path of an IR."""
+    return model.endswith(".xml") and not is_hub_reference(model)
+
+
+def selected(wanted: Selection, *, cache_dir: Path | None = None, offline: bool = False) -> SelectedConfigs:
+    """Load the selected descriptions. An invalid description, or an unreadable repository, does not stop the others.
+
+    Args:
+        cache_dir, offline: for repositories, see `Lookup`.
 
     Raises:
         UsageError: models are selected in no way or in several ways, or two models have the same name.
@@ -94,11 +106,14 @@ def selected(wanted: Selection) -> SelectedConfigs:
     elif wanted.list_file is not None:
         models = _known_entries(wanted.list_file, wanted.config_dirs)
     found: dict[str, ModelConfig] = {}
-    broken: dict[str, ConfigError] = {}
+    broken: dict[str, OvMobilenetError] = {}
+    lookup = Lookup(config_dirs=wanted.config_dirs, cache_dir=cache_dir, offline=offline, size=wanted.size)
     for model in _expanded(models, wanted.config_dirs):
         try:
-            config = find_config(model, config_dirs=wanted.config_dirs)
-        except ConfigError as error:
+            config = find_description(model, lookup)
+        except UsageError:
+            raise
+        except OvMobilenetError as error:
             broken[model] = error
             continue
         other = found.setdefault(config.name, config)
@@ -110,7 +125,7 @@ def selected(wanted: Selection) -> SelectedConfigs:
 def load_folders(folders: Iterable[Path]) -> SelectedConfigs:
     """Load the descriptions in these folders."""
     configs: list[ModelConfig] = []
-    broken: dict[str, ConfigError] = {}
+    broken: dict[str, OvMobilenetError] = {}
     for folder in folders:
         try:
             configs.append(load_config(folder))
@@ -151,7 +166,9 @@ def _known_entries(path: Path, config_dirs: tuple[Path, ...]) -> list[str]:
     known = [
         entry
         for entry in entries
-        if model_names(entry, config_dirs=config_dirs) or Path(entry).is_file() or Path(entry, "model.yml").is_file()
+        if is_hub_reference(entry)
+        or model_names(entry, config_dirs=config_dirs)
+        or any(path.is_file() for path in (Path(entry), Path(entry, "model.yml"), Path(entry, "config.json")))
     ]
     unknown = [entry for entry in entries if entry not in known]
     if unknown and not known:

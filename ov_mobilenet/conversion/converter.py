@@ -24,6 +24,7 @@ from ov_mobilenet.ir.saving import save_ir
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.arguments import ConversionPlan
 from ov_mobilenet.zoo.geometry import Geometry, channel_order, check_size, geometry_of_dataset, resize_whole_image
+from ov_mobilenet.zoo.hub_origin import origin_of
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -198,6 +199,7 @@ def _record(
         background_class=labels.background_class(config),
         labels=labels.config_labels(config),
         output_kind=prepared.output_kind,
+        origin=origin_of(config),
         precision=precision,
         versions={"openvino": ov.get_version(), "ov_mobilenet": __version__, **prepared.backend_versions},
     )

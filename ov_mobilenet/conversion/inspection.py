@@ -17,7 +17,7 @@ from ov_mobilenet.conversion.tflite_metadata import read_tflite_metadata
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
 from ov_mobilenet.zoo.library_network import LibraryNetwork
-from ov_mobilenet.zoo.model import InputInfo
+from ov_mobilenet.zoo.model import InputInfo, ModelFile
 from ov_mobilenet.zoo.output_kind import OutputContent
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ class SourceFacts:
         warnings: choices made while reading the network, as sentences.
         library_network: the network of timm or transformers that the weights belong to; None for others.
         declared: what the files say about the input and the classes; None if they say nothing.
+        known_files: `files` with digest and sources, if both are known; empty to take them from `folder`, where PyTorch
+            weights with a `library_network` need not be if their digest is known.
+        licence: the licence of the weights, as their configuration or repository states it.
         other_keys: pairs of a key of the architecture and the checkpoint's key, if they were matched by shape and
             order only.
     """
@@ -78,6 +81,8 @@ class SourceFacts:
     warnings: tuple[str, ...] = ()
     library_network: LibraryNetwork | None = None
     declared: DeclaredInput | None = None
+    known_files: tuple[ModelFile, ...] = ()
+    licence: str | None = None
     other_keys: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import PurePath
 
 FRAMEWORKS = {
     ".onnx": "onnx",
@@ -18,6 +18,6 @@ FRAMEWORKS = {
 }
 
 
-def network_ending(path: Path) -> str | None:
+def network_ending(path: PurePath) -> str | None:
     """The key of FRAMEWORKS that the file name ends with, ignoring case; None if it ends with none of them."""
     return next((ending for ending in FRAMEWORKS if path.name.lower().endswith(ending)), None)

@@ -132,7 +132,7 @@ def draft_description(
         check_input_size(facts.architecture, choices.settings, shape, UsageError, facts.folder / facts.network)
     if choices.output_kind is None:
         content = describe_content(facts.output_kind, facts.classes, facts.map_size)
-        guesses.append(Guess("output kind", content, "--output-kind", True))
+        guesses.append(Guess("output kind", content, "--output-kind", facts.library_network is None))
     is_classifier = kind_of(facts.output_kind) != "features"
     labels, labels_text = _labels(facts, choices, guesses) if is_classifier else (None, None)
     height, width = shape[layout.index("H")], shape[layout.index("W")]
@@ -150,7 +150,7 @@ def draft_description(
     description = Description(
         name=name,
         framework=facts.framework,
-        files=tuple(_model_file(file, facts.folder) for file in facts.files),
+        files=facts.known_files or tuple(_model_file(file, facts.folder) for file in facts.files),
         network=facts.network,
         saved_model=facts.is_saved_model,
         architecture=facts.architecture if facts.library_network is None else facts.library_network.name,
@@ -170,6 +170,7 @@ def draft_description(
             architecture_arguments=facts.library_network.arguments if facts.library_network is not None else {},
             background_class=_background_class(facts, choices, labels),
         ),
+        licence=facts.licence,
         comments=tuple(f"Guessed: {guess}" for guess in guesses),
     )
     return DraftDescription(description, tuple(guesses), facts.warnings, labels_text)

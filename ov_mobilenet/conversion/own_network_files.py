@@ -46,7 +46,7 @@ def described_network(draft: DraftDescription, source_folder: Path, folder: Path
     with tempfile.TemporaryDirectory(prefix="ov-mobilenet-") as temporary:
         copy = Path(temporary) / draft.description.name
         copy.mkdir()
-        _write_description(draft, copy)
+        write_description(draft, copy)
         try:
             config = load_config(copy)
             digests = {
@@ -92,10 +92,11 @@ def save_described_network(draft: DraftDescription, source_folder: Path, folder:
         target = folder / file.name
         if not cache.is_valid(target, file):
             cache.write_verified(cache.read_chunks(source_folder / file.name), target, file)
-    return _write_description(draft, folder)
+    return write_description(draft, folder)
 
 
-def _write_description(draft: DraftDescription, folder: Path) -> Path:
+def write_description(draft: DraftDescription, folder: Path) -> Path:
+    """Write the description alone. Returns: the `model.yml`, which is written last. Raises: OSError."""
     if draft.labels_text is not None:
         _write_text(folder / LABELS_FILE, draft.labels_text)
     _write_text(folder / "accuracy-check.yml", accuracy_check_yml(draft.description))

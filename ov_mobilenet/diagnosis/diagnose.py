@@ -33,6 +33,7 @@ from ov_mobilenet.errors import IrError, UsageError
 from ov_mobilenet.inputs.image_subset import MIN_IMAGES, OnProgress, PreparedImages, read_subset
 from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
 from ov_mobilenet.zoo.geometry import Geometry, parse_geometry
+from ov_mobilenet.zoo.hub_reference import is_hub_reference
 from ov_mobilenet.zoo.model import HEAD_ACTIVATIONS, HeadActivation
 
 if TYPE_CHECKING:
@@ -231,12 +232,15 @@ def _open(
 ) -> NetworkUnderTest:
     from ov_mobilenet.conversion.inspection import is_network
     from ov_mobilenet.conversion.network_files import network_ending
+    from ov_mobilenet.hub.source_inspection import is_repository
 
     if is_network(Path(model)):
         from ov_mobilenet.diagnosis.source_network import network_of_source
 
         return network_of_source(Path(model), geometry, **inspected)
-    if network_ending(Path(model)) is not None and not Path(model).exists():
+    if is_repository(model) and (network := _open_repository(model, geometry, inspected, lookup)) is not None:
+        return network
+    if network_ending(Path(model)) is not None and not Path(model).exists() and not is_hub_reference(model):
         raise UsageError("no such file or folder", where=model)
     for name, value in inspected.items():
         if value is not None:
@@ -247,3 +251,18 @@ def _open(
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1][:200]
         raise IrError(f"the IR cannot be run with values other than its own pixels ({reason})", where=ir.xml) from error
+
+
+def _open_repository(
+    model: str | Path, geometry: Geometry | None, inspected: Mapping[str, Any], lookup: Lookup
+) -> NetworkUnderTest | None:
+    """A network of a repository that does not say its normalisation; None if it does, and its IR is diagnosed."""
+    from ov_mobilenet.diagnosis.source_network import network_of_inspected
+    from ov_mobilenet.hub.declaration import SettledByUser
+    from ov_mobilenet.hub.source_inspection import inspect_any_source
+
+    settled = SettledByUser(geometry=geometry is not None)
+    facts = inspect_any_source(model, size=lookup.size, settled=settled, offline=lookup.offline, **inspected)
+    if facts.declared is not None and facts.declared.normalisation is not None:
+        return None
+    return network_of_inspected(facts, geometry)

@@ -68,6 +68,17 @@ def network_of_source(
     facts = inspect_source(path, architecture=architecture, weights_key=weights_key, head=head, output=output)
     for warning in facts.warnings:
         log.warning("%s: %s", path, warning)
+    return network_of_inspected(facts, geometry, weights_key=weights_key, head=head)
+
+
+def network_of_inspected(
+    facts: SourceFacts,
+    geometry: Geometry | None,
+    *,
+    weights_key: str | None = None,
+    head: HeadActivation | None = None,
+) -> NetworkUnderTest:
+    """Prepare a source network that was inspected; see `network_of_source`. Raises: UsageError, ConversionError."""
     shape = _shape_for(facts, geometry) if geometry is not None else None
     return network_of_facts(facts, UserChoices(shape=shape, geometry=geometry, weights_key=weights_key, head=head))
 

@@ -3,6 +3,7 @@
     ROOT/files/sha384/ab/abcdef…            a verified file
     ROOT/files/sha384/ab/abcdef….part       an unfinished file, with its metadata in `.part.json`
     ROOT/ir/…                               the folder of a converted model
+    ROOT/hub/OWNER--NAME/COMMIT-…/          the description of a network of a Hugging Face repository
     ROOT/locks/…                            one lock per file or folder, held while it is written; holds its path
 
 Only verified files are added, and a file is verified again when it is used: a corrupt file is fetched again.
@@ -64,7 +65,7 @@ class CacheEntry:
     """An entry of the cache: a source file, an unfinished file, or the folder of a converted model.
 
     Attributes:
-        kind: `file`, `unfinished` or `ir`.
+        kind: `file`, `unfinished`, `ir` or `hub`.
         size: size in bytes.
         age_days: days since the last write.
     """
@@ -85,10 +86,12 @@ def entries(root: Path) -> list[CacheEntry]:
                 stat = path.stat()
                 kind = "unfinished" if path.name.endswith(".part") else "file"
                 found.append(CacheEntry(kind, path, stat.st_size, (now - stat.st_mtime) / 86_400))
-    for folder in (root / "ir").glob("*"):
+    folders = [("ir", folder) for folder in (root / "ir").glob("*")]
+    folders += [("hub", folder) for folder in (root / "hub").glob("*/*")]
+    for kind, folder in folders:
         files = [path.stat() for path in folder.rglob("*") if path.is_file()]
         size, latest = sum(stat.st_size for stat in files), max((stat.st_mtime for stat in files), default=now)
-        found.append(CacheEntry("ir", folder, size, (now - latest) / 86_400))
+        found.append(CacheEntry(kind, folder, size, (now - latest) / 86_400))
     return sorted(found, key=lambda entry: (-entry.age_days, str(entry.path)))
 
 
@@ -102,8 +105,11 @@ def remove(root: Path, entry: CacheEntry) -> bool:
     except filelock.Timeout:
         return False
     try:
-        if entry.kind == "ir":
+        if entry.kind in ("ir", "hub"):
             shutil.rmtree(entry.path)
+            with suppress(OSError):  # other commits of the repository are there
+                if entry.kind == "hub":
+                    entry.path.parent.rmdir()
         else:
             entry.path.unlink(missing_ok=True)
             entry.path.with_name(entry.path.name + ".json").unlink(missing_ok=True)

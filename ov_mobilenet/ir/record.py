@@ -27,6 +27,8 @@ and booleans as YES and NO:
     color_format      bgr, rgb, nv12 or i420: colour format of the input
     background_class  JSON number or null
     labels            JSON list of the exact class names, or null
+    origin            JSON {repository, revision, license}: the Hugging Face repository of the weights, its commit and
+                      the licence that it states, or null; absent for other sources
     output_kind       multilabel or features, see `zoo.output_kind`; absent for classes
     precision         FP32, FP16 or FP16-INT8: weight precision
     calibration       JSON or null: how the model was quantised
@@ -48,6 +50,7 @@ from msgspec import Struct
 from ov_mobilenet.errors import IrError, UsageError
 from ov_mobilenet.ir.form import YUV, ColorFormat, Planes
 from ov_mobilenet.zoo.geometry import Geometry, Resize
+from ov_mobilenet.zoo.hub_origin import HubOrigin
 from ov_mobilenet.zoo.normalisation import Normalisation
 from ov_mobilenet.zoo.output_kind import MULTILABEL_THRESHOLD, OutputKind
 
@@ -76,6 +79,7 @@ class IrRecord(Struct, frozen=True, kw_only=True):
     geometry_baked: bool = False
     color_format: ColorFormat = "bgr"
     output_kind: OutputKind = "classes"
+    origin: HubOrigin | None = None
 
     @property
     def planes(self) -> Planes | None:
@@ -101,6 +105,8 @@ def write_record(model: ov.Model, record: IrRecord) -> None:
     facts = msgspec.to_builtins(record)
     if record.output_kind == "classes":
         del facts["output_kind"]
+    if record.origin is None:
+        del facts["origin"]
     model.set_rt_info("1" if record.output_kind == "classes" else "2", [SECTION, "format_version"])
     for name, value in facts.items():
         text = value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode()

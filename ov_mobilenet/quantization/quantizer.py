@@ -32,6 +32,7 @@ from ov_mobilenet.quantization.preparation import (
 from ov_mobilenet.quantization.topology import QuantisationScheme
 from ov_mobilenet.quantization.validation import Int8Accuracy, ValidationSet, read_validation, top1_drop, write_report
 from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
+from ov_mobilenet.zoo.hub_reference import is_hub_reference
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -221,7 +222,7 @@ def _normalisation_warnings(
 
 
 def _default_target(model: str | Path, xml: Path, output_dir: Path | None) -> Path:
-    if output_dir is None and Path(model).suffix == ".xml":
+    if output_dir is None and Path(model).suffix == ".xml" and not is_hub_reference(model):
         return xml.parent.parent / INT8_PRECISION / xml.name
     return (output_dir or Path()) / "public" / xml.stem / INT8_PRECISION / xml.name
 

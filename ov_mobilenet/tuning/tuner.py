@@ -96,7 +96,7 @@ def tune(
     """Find the best precision, batch size, streams, infer requests and threads for a model on a device.
 
     Args:
-        model: a zoo name, the path of a `model.yml`, or the path of an IR `.xml`.
+        model: a zoo name, the path of a `model.yml` or of an IR `.xml`, or `hf:OWNER/NAME`.
         device: name of the device in OpenVINO; with AUTO, the device that AUTO selects is tuned.
         objective: `throughput`; `latency`: the lowest 95th percentile with one infer request; `efficiency`: images per
             joule if the machine reports energy, otherwise images per second of CPU time.

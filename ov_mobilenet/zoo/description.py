@@ -9,8 +9,9 @@ import yaml
 from msgspec import Struct
 
 from ov_mobilenet.zoo.geometry import Crop, Geometry, Resize
+from ov_mobilenet.zoo.hub_origin import UNSTATED_LICENCE
 from ov_mobilenet.zoo.labels import BACKGROUND_SETS
-from ov_mobilenet.zoo.model import Details, InputInfo, ModelFile
+from ov_mobilenet.zoo.model import Details, HubSource, InputInfo, ModelFile
 from ov_mobilenet.zoo.normalisation import Normalisation
 
 MARKER = "# Written by `ov-mobilenet convert --source`, which overwrites it: remove this line to keep your changes."
@@ -30,6 +31,7 @@ class Description(Struct, frozen=True, kw_only=True):
         saved_model: whether the network is a SavedModel folder.
         architecture: architecture of a PyTorch state dict, or `LibraryNetwork.name`.
         output: name of the output tensor; None for the network's only output.
+        licence: of the weights; None if it is not stated.
         comments: comment lines at the top of the file.
     """
 
@@ -44,6 +46,7 @@ class Description(Struct, frozen=True, kw_only=True):
     normalisation: Normalisation
     geometry: Geometry
     details: Details
+    licence: str | None = None
     comments: tuple[str, ...] = ()
 
 
@@ -61,16 +64,15 @@ def model_yml(description: Description) -> str:
     if details["labels"] not in BACKGROUND_SETS:  # those sets tell it
         details["background_class"] = description.details.background_class
     content: dict[str, Any] = {
-        "description": f"{description.name}, a network of the user's own.",
+        "description": _summary(description),
         "task_type": "classification",
         "files": [
             {
                 "name": file.name,
                 "size": file.size,
-                "checksum": file.checksum.value if file.checksum else None,
-                "source": [{"$type": "file", "path": file.name}, *map(msgspec.to_builtins, file.sources)]
-                if file.sources
-                else {"$type": "file", "path": file.name},
+                "checksum": _checksum(file),
+                "source": [msgspec.to_builtins(source) for source in file.sources]
+                or {"$type": "file", "path": file.name},
             }
             for file in description.files
         ],
@@ -88,9 +90,22 @@ def model_yml(description: Description) -> str:
         {"name": description.input.name, "shape": list(description.input.shape), "layout": description.input.layout}
     ]
     content["model_optimizer_args"] = _arguments(description)
-    content["license"] = "a licence that is not stated"
+    content["license"] = description.licence or UNSTATED_LICENCE
     content["ov_mobilenet"] = {key: value for key, value in details.items() if value is not None}
     return _text(content, description.comments)
+
+
+def _summary(description: Description) -> str:
+    found = [source for file in description.files for source in file.sources if isinstance(source, HubSource)]
+    if not found:
+        return f"{description.name}, a network of the user's own."
+    return f"{description.name}, a network of the Hugging Face repository {found[0].repository}."
+
+
+def _checksum(file: ModelFile) -> str | dict[str, str] | None:
+    if file.checksum is None or file.checksum.algorithm == "sha384":
+        return None if file.checksum is None else file.checksum.value
+    return {"$type": file.checksum.algorithm, "value": file.checksum.value}
 
 
 def _arguments(description: Description) -> list[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Literal, get_args
 
 from msgspec import Struct
 
 from ov_mobilenet.errors import UsageError
 
 PREFIX = "hf:"
+SizeProtocol = Literal["train", "test"]
+SIZE_PROTOCOLS: tuple[SizeProtocol, ...] = get_args(SizeProtocol)
 # Names as the hub allows them. A revision is a branch, a tag or a commit; one with a slash, such as refs/pr/1, has
 # %2F in its place, because the rest is a file.
 _REFERENCE = re.compile(

@@ -108,6 +108,6 @@ def _unknown(name: str, config_dirs: Iterable[Path]) -> UnknownModelError:
     hint = f"Did you mean {' or '.join(close)}? " if close else ""
     return UnknownModelError(
         f"unknown model {name!r}",
-        expected="a zoo name, or the path of a model.yml or an IR .xml",
+        expected="a zoo name, the path of a model.yml or an IR .xml, or hf:OWNER/NAME",
         fix=f"{hint}Run `ov-mobilenet list` to see all models",
     )

@@ -112,7 +112,7 @@ def test_every_choice_of_the_command_is_an_option() -> None:
     from ov_mobilenet.describe_network import DescribeOptions
 
     choices = {*UserChoices.__dataclass_fields__, *inspect.signature(inspect_source).parameters} - {"source"}
-    choices |= {"diagnose_images"}
+    choices |= {"diagnose_images", "size", "offline"}
     assert set(DescribeOptions.__annotations__) == choices
     assert all(f"`{name}`" in (ovm.describe.__doc__ or "") or name == "assume" for name in choices)
 
