@@ -112,12 +112,6 @@ def test_arguments_of_v2_are_refused_for_v1() -> None:
         build_transformers_network(network("mobilenet_v1", expand_ratio=6), (32, 32))
 
 
-@pytest.mark.parametrize("architecture", ["mobilenet_v3", "mobilevit"])
-def test_an_unknown_architecture_is_named(architecture: str) -> None:
-    with pytest.raises(ConversionError, match=f"mobilenet_v1, mobilenet_v2, got {architecture}"):
-        build_transformers_network(network(architecture), (32, 32))
-
-
 @pytest.mark.parametrize("classes", [0, 10**9])
 def test_a_number_of_classes_is_limited(classes: int) -> None:
     with pytest.raises(ConversionError, match="number of classes"):

@@ -18,7 +18,9 @@ _OF_BOTH = frozenset({"depth_multiplier", "min_depth", "hidden_act", "tf_padding
 _OF_V2 = frozenset(
     {"depth_divisible_by", "expand_ratio", "output_stride", "first_layer_is_expansion", "finegrained_output"}
 )
+# By `model_type`.
 _KNOWN = {"mobilenet_v1": _OF_BOTH, "mobilenet_v2": _OF_BOTH | _OF_V2}
+TRANSFORMERS_ARCHITECTURES = tuple(_KNOWN)
 # Published networks use 0.35 to 1.4 and 6. The limits keep a configuration from asking for more memory than there is.
 _LARGEST_MULTIPLIER = 4.0
 _LARGEST_EXPANSION = 16.0
@@ -74,15 +76,11 @@ class TransformersSettings:
 
 
 def read_transformers_settings(network: LibraryNetwork) -> TransformersSettings:
-    """The settings that the arguments of a network give.
+    """The settings that the arguments of a network, one of `TRANSFORMERS_ARCHITECTURES`, give.
 
     Raises:
-        ConversionError: the architecture or an argument is unknown, or a value is not supported; the message names it.
+        ConversionError: an argument is unknown, or its value is not supported; the message names it.
     """
-    if network.architecture not in _KNOWN:
-        raise ConversionError(
-            "unknown architecture of transformers", expected=", ".join(_KNOWN), got=network.architecture
-        )
     arguments, known = network.arguments, _KNOWN[network.architecture]
     unknown = sorted(arguments.keys() - known - _WITHOUT_EFFECT)
     if unknown:
