@@ -111,7 +111,8 @@ def save_timm(request: dict[str, Any], folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     if request["flat"]:  # as the first versions of timm wrote it
         config = {**config.pop("pretrained_cfg"), **config}
-        config.pop("model_args", None)
+        for key in ("model_args", "global_pool"):
+            config.pop(key, None)
         if "label_names" in config:
             config["labels"] = config.pop("label_names")
     config.update(request["config"])
