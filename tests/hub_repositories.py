@@ -191,15 +191,16 @@ def compare(answered: Answered, classifier: ovm.Classifier) -> None:
     assert frames.shape == theirs.shape
     furthest = int(np.abs(frames.astype(np.int16) - theirs).max())
     if request.backend == "torchvision":
-        assert furthest <= 2
+        assert furthest <= 2, f"pixels differ by {furthest}"
         ours = classifier.probabilities(theirs)
     else:
-        assert furthest == 0
+        assert furthest == 0, f"pixels differ by {furthest}"
         ours = np.zeros_like(answered.probabilities)
         for row, path in zip(ours, answered.images, strict=True):
             for prediction in classifier.classify(path, top_k=len(row)).predictions:
                 row[prediction.class_id] = prediction.probability
-    assert np.abs(ours - answered.probabilities).max() <= TOLERANCE
+    difference = float(np.abs(ours - answered.probabilities).max())
+    assert difference <= TOLERANCE, f"probabilities differ by {difference:.2g}"
     if request.labels:
         record = classifier.record
         assert isinstance(record, ovm.IrRecord) and record.labels == request.labels

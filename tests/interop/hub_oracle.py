@@ -39,8 +39,8 @@ def randomise(network: nn.Module, pixels: torch.Tensor, classifier: nn.Linear) -
     """Give a network random weights with which every layer matters.
 
     Batch norms record the images and are then disturbed: with statistics that do not fit, activations would fade or
-    grow, and a wrong epsilon, padding or channel order would change nothing. The classifier is scaled until the answers
-    are clear, and centred, because otherwise most images would have the same class.
+    grow, and a wrong epsilon, padding or channel order would change nothing. The classifier looks only at what differs
+    between the images, so that answers are clear without magnifying the rounding of float32, which is in all features.
     """
     generator = torch.Generator().manual_seed(0)
 
@@ -61,13 +61,17 @@ def randomise(network: nn.Module, pixels: torch.Tensor, classifier: nn.Linear) -
             norm.momentum = None  # the mean of all batches
             norm.train()
         small = nn.functional.interpolate(pixels, size=(CALIBRATION_SIDE, CALIBRATION_SIDE), mode="bilinear")
-        logits_of(network, small)
+        network(small)
         network.eval()
         for norm in norms:
             norm.running_mean += noise(norm.running_mean, -0.2, 0.2) * norm.running_var.sqrt()
             norm.running_var *= noise(norm.running_var, 0.8, 1.25)
-        classifier.bias.zero_()
-        logits = torch.cat([logits_of(network, batch) for batch in pixels.split(BATCH)])
+        features = features_of(network, pixels, classifier)
+        differences = features - features.mean(0)
+        mixture = torch.randn((classifier.out_features, len(pixels)), generator=generator) / 5
+        mixture.diagonal().add_(1.0)  # as far as there are classes, each image has one of its own
+        classifier.weight.copy_(mixture @ nn.functional.normalize(differences))
+        logits = features @ classifier.weight.T
         centre = logits.mean(0)
         low, high = 0.0, 1e4
         for _ in range(60):
@@ -76,6 +80,16 @@ def randomise(network: nn.Module, pixels: torch.Tensor, classifier: nn.Linear) -
             low, high = (low, scale) if confidence > FIRST_CONFIDENCE else (scale, high)
         classifier.weight *= scale
         classifier.bias.copy_(-centre * scale + noise(centre, -0.1, 0.1))
+
+
+def features_of(network: nn.Module, pixels: torch.Tensor, classifier: nn.Linear) -> torch.Tensor:
+    """What the classifier gets, (N, features)."""
+    seen: list[torch.Tensor] = []
+    hook = classifier.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    for batch in pixels.split(BATCH):
+        network(batch)
+    hook.remove()
+    return torch.cat(seen)
 
 
 def logits_of(network: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
