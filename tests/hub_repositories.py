@@ -145,7 +145,7 @@ def answer(requests: Sequence[Request], folder: Path) -> dict[str, Answered]:
     done = subprocess.run(
         [python, "-I", PROGRAM, document], capture_output=True, text=True, timeout=600, env=environment
     )
-    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.returncode == 0, done.stderr[-1000:]
     found = {}
     for request in requests:
         with np.load(folder / f"{request.name}.npz") as stored:

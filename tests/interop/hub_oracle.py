@@ -217,6 +217,7 @@ def save_wrapped(request: dict[str, Any], folder: Path) -> None:
     save_for_hf(network, source, safe_serialization=True)
     names = request["labels"]
     config = transformers.TimmWrapperConfig.from_pretrained(source, id2label=dict(enumerate(names)))
+    config.model_args = None  # timm 1.0.31 records the number of classes there too, which this class does not accept
     wrapped = transformers.TimmWrapperForImageClassification(config).eval()
     randomise(wrapped, pixels, wrapped.timm_model.get_classifier())
     wrapped.save_pretrained(folder)
