@@ -11,6 +11,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.conversion.library_networks.timm_tables import TIMM_ARCHITECTURES
+from ov_mobilenet.conversion.library_networks.transformers_networks import (
+    TRANSFORMERS_ARCHITECTURES,
+    build_transformers_network,
+)
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo.library_network import Library, LibraryNetwork
 
@@ -29,7 +33,7 @@ def _build_timm(network: LibraryNetwork, size: tuple[int, int]) -> torch.nn.Modu
 # The builders import torch only when they are called.
 _BUILDERS: dict[Library, dict[str, Builder]] = {
     "timm": dict.fromkeys(TIMM_ARCHITECTURES, _build_timm),
-    "transformers": {},
+    "transformers": dict.fromkeys(TRANSFORMERS_ARCHITECTURES, build_transformers_network),
 }
 
 
