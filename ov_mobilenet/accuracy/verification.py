@@ -72,8 +72,8 @@ def verify(
     config = sources.config
     network = find_network(sources)
     plan, path = network.plan, network.path
+    content, quantised = graph_facts(config, plan, path)  # before the oracle: its errors say more of the file
     oracle = isolated_oracle(config, plan, path)
-    content, quantised = graph_facts(config, plan, path)
     precision = _weight_precision(opened)
     classifier, geometry, (height, width) = _plain_classifier(opened)
     paths = None if images is None else [Path(image) for image in images]

@@ -39,7 +39,7 @@ def read_onnx(plan: ConversionPlan, path: Path) -> ov.Model:
         if opset and int(opset[1]) < _PER_CHANNEL_OPSET and is_quantised_per_channel(path):
             raise ConversionError(
                 f"the network is quantised per channel, which ONNX's operators (opset) have since version "
-                f"{_PER_CHANNEL_OPSET}; onnxruntime writes and runs such files, OpenVINO cannot read them",
+                f"{_PER_CHANNEL_OPSET}; onnxruntime's quantiser writes such files, OpenVINO cannot read them",
                 where=path, expected=f"opset {_PER_CHANNEL_OPSET} or newer", got=f"opset {opset[1]}",
                 fix="Export and quantise the network again with that opset, or raise the opset of this file: "
                 f"onnx.version_converter.convert_version(model, {_PER_CHANNEL_OPSET})",
