@@ -75,6 +75,15 @@ def test_a_right_conversion_holds_and_is_a_classifier(
     assert len(set(top.tolist())) > 2
 
 
+@pytest.mark.parametrize("kind", READABLE)
+def test_dynamic_quantisation_is_reported(
+    kind: str, networks: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    converted(networks[kind], tmp_path)
+    found = [message for message in caplog.messages if "2 layers are quantised dynamically" in message]
+    assert len(found) == (kind == "dynamic")
+
+
 @pytest.mark.parametrize("kind", ["qdq", "qdq per channel"])
 def test_the_ir_of_a_qdq_network_runs_in_int8(kind: str, networks: dict[str, Path], tmp_path: Path) -> None:
     core = ov.Core()
