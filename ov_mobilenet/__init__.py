@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.accuracy.comparison import ComparedModel, ModelComparison
     from ov_mobilenet.accuracy.measure import measure_accuracy
     from ov_mobilenet.accuracy.report import AccuracyReport
-    from ov_mobilenet.accuracy.verification import Verification, verify
+    from ov_mobilenet.accuracy.verification import verify
+    from ov_mobilenet.accuracy.verification_result import Verification
     from ov_mobilenet.benchmarking.benchmark import benchmark
     from ov_mobilenet.benchmarking.measurement import Measurement
     from ov_mobilenet.benchmarking.options import Workload
@@ -138,7 +139,7 @@ _HOMES = {
     "Tuned": "tuning.tuner",
     "UnknownModelError": "errors",
     "UsageError": "errors",
-    "Verification": "accuracy.verification",
+    "Verification": "accuracy.verification_result",
     "VerificationError": "errors",
     "Workload": "benchmarking.options",
     "benchmark": "benchmarking.benchmark",

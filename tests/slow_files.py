@@ -7,6 +7,7 @@ test files that are not listed here; `test_architecture.py` checks that.
 from __future__ import annotations
 
 SLOW_FILES = (
+    "accuracy/test_quantised_verification.py",
     "accuracy/test_sanity.py",
     "attacks/test_hostile_archives.py",
     "attacks/test_fuzz.py",

@@ -177,10 +177,10 @@ def _pytorch(plan: ConversionPlan, path: Path) -> Oracle:
 
 def _tflite(plan: ConversionPlan, path: Path) -> Oracle:
     import numpy as np
-    from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(path))
-    interpreter.allocate_tensors()
+    from ov_mobilenet.accuracy.litert_interpreter import open_interpreter
+
+    interpreter = open_interpreter(path)
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     step, zero = source["quantization"]
     kind = np.dtype(source["dtype"])
