@@ -17,7 +17,7 @@ from ov_mobilenet.zoo.labels import MAX_LABELS_BYTES
 LABELS_FILE = "labels.txt"
 SAVED_MODEL_FILE = "saved_model.pb"
 ARCHIVE_ENDING = ".zip"
-MAX_ARCHIVE_BYTES = 1 << 30  # packed or unpacked; exports of MobileNets have 2 to 20 MB
+MAX_ARCHIVE_BYTES = 512 << 20  # packed or unpacked; exports of MobileNets have 2 to 60 MB
 _NOT_EXPORTED = "__MACOSX"  # attributes of files, which macOS adds to archives
 
 

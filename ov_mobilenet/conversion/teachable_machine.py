@@ -39,7 +39,7 @@ def is_teachable_machine(model: ov.Model, classes: int) -> bool:
         layers == [sorted((_FEATURES, _HIDDEN)), sorted((_HIDDEN, classes))]
         and len(convolutions) == _CONVOLUTIONS
         and has_backbone("mobilenet_v2", convolutions, (_WIDTH,))
-        and _sizes(model) == (TEACHABLE_SIDE, TEACHABLE_SIDE)
+        and _sizes(model) == [3, TEACHABLE_SIDE, TEACHABLE_SIDE]
     )
 
 
@@ -53,10 +53,10 @@ def _dense_shapes(model: ov.Model) -> list[tuple[int, ...]]:
     return found
 
 
-def _sizes(model: ov.Model) -> tuple[int, ...]:
-    """Height and width of the input; empty if they are not fixed."""
+def _sizes(model: ov.Model) -> list[int]:
+    """The fixed sizes of the input without the batch, in ascending order."""
     shape = list(model.inputs[0].get_partial_shape()) if len(model.inputs) == 1 else []
-    return tuple(size.get_length() for size in shape[1:3] if size.is_static)
+    return sorted(size.get_length() for size in shape[1:] if size.is_static)
 
 
 def teachable_machine_input(labels: Path) -> DeclaredInput:
