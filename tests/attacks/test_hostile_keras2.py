@@ -107,7 +107,7 @@ def test_a_keras_2_model_that_calls_itself_without_end(tmp_path: Path) -> None:
 
     def chained(inner: dict[str, Any]) -> dict[str, Any]:
         """Ten calls of a layer, one after the other: ten to the power of the depth in all."""
-        nodes = [[["given" if index == 0 else "x", max(index - 1, 0), 0, {}]] for index in range(10)]
+        nodes: list[Any] = [[["given" if index == 0 else "x", max(index - 1, 0), 0, {}]] for index in range(10)]
         return model({**inner, "name": "x", "inbound_nodes": nodes}, output_layers=[["x", 9, 0]])
 
     config = layer("Activation", activation="relu")
@@ -115,11 +115,12 @@ def test_a_keras_2_model_that_calls_itself_without_end(tmp_path: Path) -> None:
         config = chained(config)
     with pytest.raises(ConversionError, match="too many calls of layers"):
         build_legacy(read_legacy_network(json.dumps(config), WHERE), {}, WHERE)
-    for nodes, message in (
+    cases: tuple[tuple[list[Any], str], ...] = (
         ([[["x", 0, 0, {}]]], "not connected: got x"),
         ([[["elsewhere", 0, 0, {}]]], "not connected: got x"),
         ([], "output is not connected"),
-    ):
+    )
+    for nodes, message in cases:
         loose = model({**layer("Activation", activation="relu"), "inbound_nodes": nodes})
         with pytest.raises(ConversionError, match=message):
             build_legacy(read_legacy_network(json.dumps(loose), WHERE), {}, WHERE)
