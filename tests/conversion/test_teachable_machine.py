@@ -34,6 +34,9 @@ def network() -> Any:
     for norm in features.layers[0].layers:
         if type(norm).__name__ == "BatchNormalization":
             norm.momentum = 0.0
+            gamma, beta, *statistics = norm.get_weights()
+            # Mostly above zero, as in keras_networks: around zero each ReLU makes rounding errors larger.
+            norm.set_weights([rng.uniform(0.5, 0.8, gamma.shape), rng.normal(0.9, 0.3, beta.shape), *statistics])
     features(images, training=True)
     hidden.set_weights([rng.normal(0, 0.05, (1280, 100)), rng.normal(0, 0.1, 100)])
     hidden_values = np.asarray(hidden(features(images, training=False)))
@@ -74,11 +77,23 @@ def export(network: Any, kind: str, folder: Path) -> Path:
     return folder / "any_name.tflite"
 
 
+def plain_answers(path: Path, frames: np.ndarray) -> np.ndarray:
+    """The answers of a quantised network as OpenVINO reads it; its input represents -1..1 by 0..255.
+
+    At random weights LiteRT's integers differ from that by 0.16, and from the float network by 0.27.
+    """
+    import openvino as ov
+
+    compiled = ov.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    answers = [compiled(np.ascontiguousarray(frame[None, ..., ::-1]))[0][0] for frame in frames]
+    return np.stack(answers).astype(np.float32) / 256
+
+
 @pytest.mark.parametrize(
     ("kind", "given"),
     [
-        ("keras 2020", "archive"), ("keras 2021", "file"), ("saved", "file"), ("saved", "folder"), ("saved", "archive"),
-        ("float", "file"), ("float", "archive"), ("quantised", "folder"),
+        ("keras 2020", "archive"), ("keras 2021", "file"), ("saved", "folder"), ("saved", "archive"), ("float", "file"),
+        ("quantised", "archive"),
     ],
 )  # fmt: skip
 def test_every_export_is_fed_as_teachable_machine_documents(
@@ -94,8 +109,11 @@ def test_every_export_is_fed_as_teachable_machine_documents(
     assert classifier.labels == NAMES
     expected = network.predict(as_input(frames), verbose=0)
     assert np.ptp(expected, axis=0).max() > 0.2
-    limit = 0.1 if kind == "quantised" else 3e-5
-    assert np.abs(classifier.probabilities(frames) - expected).max() < limit
+    answers = classifier.probabilities(frames)
+    if kind == "quantised":
+        assert np.abs(answers - plain_answers(path, frames)).max() < 1 / 256
+    else:
+        assert np.abs(answers - expected).max() < 3e-5
     swapped = network.predict(as_input(frames[..., ::-1]), verbose=0)
     assert np.abs(swapped - expected).max() > 0.1  # or channel order would not be tested
 
