@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.conversion.declared_input import DeclaredInput
+from ov_mobilenet.conversion.exported_files import find_exported, is_archive
 from ov_mobilenet.conversion.graph_facts import GraphFacts, graph_facts
 from ov_mobilenet.conversion.inner_normalisation import NO_NORMALISATION, InnerNormalisation
 from ov_mobilenet.conversion.integer_input import IntegerInput
 from ov_mobilenet.conversion.naming_schemes import NamingScheme, keras_scheme, torchvision_scheme
 from ov_mobilenet.conversion.network_files import FRAMEWORKS, network_ending
 from ov_mobilenet.conversion.sources.onnx_data import data_files
+from ov_mobilenet.conversion.teachable_machine import teachable_machine_input
 from ov_mobilenet.conversion.tflite_metadata import read_tflite_metadata
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
@@ -115,11 +117,15 @@ def inspect_source(
         head: the activation between the linear layers of a replaced classifier of PyTorch weights.
 
     Raises:
-        UsageError: there is no such file, its type is unknown, or an argument contradicts the network.
+        UsageError: there is no such file, its type is unknown, a folder or an archive does not hold one network, or an
+            argument contradicts the network.
+        ArchiveError: the archive is broken or too large, or a name in it leads outside of it.
         ConversionError: the network cannot be read, or is not a classifier.
+        ConfigError: labels of Teachable Machine cannot be read.
         MissingDependencyError: the framework's package is not installed.
     """
-    source = source.absolute()  # so that "." has a name
+    exported = find_exported(source.absolute())  # so that "." has a name
+    source = exported.network
     framework, network, files = _identify(source)
     keras = _describe_keras(source) if framework == "keras" else None
     keras_architecture = KERAS_NAMES.get(keras.architecture or "") if keras is not None else None
@@ -144,6 +150,8 @@ def inspect_source(
     declared = None
     if framework == "tflite":
         declared = read_tflite_metadata(source, has_integer_input=facts.integer_input is not None)
+    if declared is None and facts.is_teachable_machine and exported.labels is not None:
+        declared = teachable_machine_input(exported.labels)
     return SourceFacts(
         framework=framework,
         folder=source.parent,
@@ -197,7 +205,7 @@ def is_network(path: Path) -> bool:
     """Whether a path is a source network, by its name."""
     if path.is_dir():
         return (path / "saved_model.pb").is_file() and not (path / "model.yml").is_file()
-    return path.is_file() and network_ending(path) is not None
+    return path.is_file() and (network_ending(path) is not None or is_archive(path))
 
 
 def _identify(source: Path) -> tuple[str, str, tuple[str, ...]]:

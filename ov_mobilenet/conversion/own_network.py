@@ -18,7 +18,7 @@ from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.layout import framework_layout, guess_layout
 from ov_mobilenet.zoo.description import Description
 from ov_mobilenet.zoo.geometry import Geometry, check_size, resize_whole_image
-from ov_mobilenet.zoo.labels import BACKGROUND_SETS, read_labels
+from ov_mobilenet.zoo.labels import BACKGROUND_SETS, labels_text, read_labels
 from ov_mobilenet.zoo.layer_settings import Activation, LayerSettings, Padding
 from ov_mobilenet.zoo.library_network import LibraryNetwork
 from ov_mobilenet.zoo.model import Checksum, Details, HeadActivation, InputInfo, ModelFile
@@ -314,7 +314,7 @@ def _labels(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> t
         guesses.append(Guess("labels", f"{count}{' names' * isinstance(count, int)} ({declared.by})", "--labels"))
         if isinstance(declared.labels, tuple):
             _check_label_count(declared.by, len(declared.labels), facts.classes)
-            return LABELS_FILE, "".join(f"{name}\n" for name in declared.labels)
+            return LABELS_FILE, labels_text(declared.labels)
         labels = declared.labels
     if labels is None:
         labels = IMAGENET_SETS.get(facts.classes, "none")
