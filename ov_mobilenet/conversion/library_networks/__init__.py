@@ -6,13 +6,48 @@ activation and head are written out for each family. No code of a repository is 
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.conversion.library_networks.timm_tables import TIMM_ARCHITECTURES
 from ov_mobilenet.errors import ConversionError
-from ov_mobilenet.zoo.library_network import LibraryNetwork
+from ov_mobilenet.zoo.library_network import Library, LibraryNetwork
 
 if TYPE_CHECKING:
     import torch
+
+    Builder = Callable[[LibraryNetwork, tuple[int, int]], torch.nn.Module]
+
+
+def _build_timm(network: LibraryNetwork, size: tuple[int, int]) -> torch.nn.Module:
+    from ov_mobilenet.conversion.library_networks.timm_networks import build_timm_network
+
+    return build_timm_network(network, size)
+
+
+# The builders import torch only when they are called.
+_BUILDERS: dict[Library, dict[str, Builder]] = {
+    "timm": dict.fromkeys(TIMM_ARCHITECTURES, _build_timm),
+    "transformers": {},
+}
+
+
+def architectures(library: Library) -> tuple[str, ...]:
+    """The names of the architectures of a library that `build_library_network` knows, in the order of the alphabet."""
+    return tuple(sorted(_BUILDERS[library]))
+
+
+def check_architecture(network: LibraryNetwork) -> None:
+    """Check that the architecture is known; torch is not needed. Raises: ConversionError."""
+    known = architectures(network.library)
+    if network.architecture in known:
+        return
+    close = difflib.get_close_matches(network.architecture, known, n=3, cutoff=0.6)
+    raise ConversionError(
+        f"unknown architecture of {network.library}", expected=", ".join(close or known) or "none",
+        got=network.architecture, fix="Export the network to ONNX, and convert the ONNX file",
+    )  # fmt: skip
 
 
 def build_library_network(network: LibraryNetwork, size: tuple[int, int]) -> torch.nn.Module:
@@ -24,4 +59,5 @@ def build_library_network(network: LibraryNetwork, size: tuple[int, int]) -> tor
     Raises:
         ConversionError: the architecture, or an argument, is unknown; the message names it.
     """
-    raise ConversionError("unknown architecture", got=network.name)
+    check_architecture(network)
+    return _BUILDERS[network.library][network.architecture](network, size)
