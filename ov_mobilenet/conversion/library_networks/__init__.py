@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.conversion.library_networks.timm_tables import TIMM_ARCHITECTURES
+from ov_mobilenet.conversion.library_networks.v4_tables import V4_ARCHITECTURES
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo.library_network import Library, LibraryNetwork
 
@@ -26,9 +27,15 @@ def _build_timm(network: LibraryNetwork, size: tuple[int, int]) -> torch.nn.Modu
     return build_timm_network(network, size)
 
 
+def _build_v4(network: LibraryNetwork, size: tuple[int, int]) -> torch.nn.Module:
+    from ov_mobilenet.conversion.library_networks.v4_network import build_v4_network
+
+    return build_v4_network(network, size)
+
+
 # The builders import torch only when they are called.
 _BUILDERS: dict[Library, dict[str, Builder]] = {
-    "timm": dict.fromkeys(TIMM_ARCHITECTURES, _build_timm),
+    "timm": dict.fromkeys(TIMM_ARCHITECTURES, _build_timm) | dict.fromkeys(V4_ARCHITECTURES, _build_v4),
     "transformers": {},
 }
 

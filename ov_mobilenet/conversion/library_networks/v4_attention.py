@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ov_mobilenet.conversion.library_networks.v4_tables import V4Attention
+from ov_mobilenet.conversion.library_networks.v4_layers import v4_batch_norm, v4_convolution
+from ov_mobilenet.conversion.library_networks.v4_structure import V4Attention
 
 
 class V4Projection(nn.Sequential):
@@ -24,9 +25,9 @@ class V4Projection(nn.Sequential):
     def __init__(self, inputs: int, outputs: int, reduction: int = 1) -> None:
         super().__init__()
         if reduction > 1:
-            self.down_conv = nn.Conv2d(inputs, inputs, 3, reduction, 1, groups=inputs, bias=False)
-            self.norm = nn.BatchNorm2d(inputs, eps=1e-5)
-        self.proj = nn.Conv2d(inputs, outputs, 1, bias=False)
+            self.down_conv = v4_convolution(inputs, inputs, 3, reduction, inputs)
+            self.norm = v4_batch_norm(inputs)
+        self.proj = v4_convolution(inputs, outputs, 1)
 
     def after_norm(self, x: torch.Tensor, norm: nn.BatchNorm2d, scale: float = 1.0) -> torch.Tensor:
         """The projection of `norm(x)` times `scale`, with both as part of the weights; only without a reduction.

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from ov_mobilenet.conversion.library_networks.timm_arguments import check_timm_arguments
-from ov_mobilenet.conversion.library_networks.v4_blocks import v4_activation, v4_batch_norm, v4_block, v4_convolution
-from ov_mobilenet.conversion.library_networks.v4_tables import V4Structure, v4_structure
+from ov_mobilenet.conversion.library_networks.v4_blocks import v4_block
+from ov_mobilenet.conversion.library_networks.v4_layers import v4_activation, v4_batch_norm, v4_convolution
+from ov_mobilenet.conversion.library_networks.v4_structure import V4Structure, v4_structure
 from ov_mobilenet.zoo.library_network import LibraryNetwork
 
 
