@@ -14,6 +14,7 @@ import sys
 import types
 import zlib
 from fnmatch import fnmatch
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def main() -> None:
     arguments = parser.parse_args()
     # timm needs torchvision for data sets only, and torchvision may have been built for another torch.
     sys.modules.setdefault("torchvision._meta_registrations", types.ModuleType("torchvision._meta_registrations"))
-    import timm
+    timm = import_module("timm")  # no stubs: it is not in the environment of the type checker
 
     sizes = [tuple(map(int, size.split("x"))) for size in arguments.sizes] if arguments.sizes else SIZES
     names = [name for name in timm.list_models() if any(fnmatch(name, pattern) for pattern in arguments.match)]

@@ -67,4 +67,9 @@ def build_library_network(network: LibraryNetwork, size: tuple[int, int]) -> tor
         ConversionError: the architecture, or an argument, is unknown; the message names it.
     """
     check_architecture(network)
+    if min(size) < 1:
+        raise ConversionError(
+            f"a network of {network.library} needs an input of a fixed size", where=network.name,
+            expected="height and width above 0", got=f"{size[0]}x{size[1]}",
+        )  # fmt: skip
     return _BUILDERS[network.library][network.architecture](network, size)

@@ -22,7 +22,7 @@ class TimmMobileNet(nn.Module):
     """A MobileNet of timm: float RGB images (N, 3, H, W), normalised as in training, to logits (N, classes).
 
     Args:
-        size: height and width of the input in pixels; the network is exact for this size only if it pads as TensorFlow.
+        size: height and width of the input in pixels; the network is right for this size only.
     """
 
     def __init__(self, structure: TimmStructure, classes: int, size: tuple[int, int]) -> None:
@@ -35,6 +35,7 @@ class TimmMobileNet(nn.Module):
         )
         self.activation = timm_activation(structure.activation)
         self.head = structure.head
+        self.pool = layers.global_pool()
         features = structure.stages[-1][-1].outputs
         if structure.head == "before-pooling":
             self.conv_head = layers.convolution(features, structure.features)
@@ -48,7 +49,7 @@ class TimmMobileNet(nn.Module):
         out = self.blocks(self.activation(self.bn1(self.conv_stem(x))))
         if self.head == "before-pooling":
             out = self.activation(self.bn2(self.conv_head(out)))
-        out = out.mean(dim=(2, 3), keepdim=True)
+        out = self.pool(out)
         if self.head == "after-pooling":
             out = self.activation(self.conv_head(out))
         logits: torch.Tensor = self.classifier(out.flatten(1))
