@@ -50,7 +50,7 @@ def prepare_with_openvino(network: LocalNetwork, form: Form, precisions: Sequenc
         normalisation = accept_pixels(model, integers, normalisation, path)
     classifier, kind = finished_network(network, source_input, find_output(model, plan.output, path))
     shape = form.input_shape or plan.input.shape or _own_shape(classifier, path)
-    if network.framework == "pytorch" and plan.model_name is not None:
+    if network.framework == "pytorch" and plan.model_name is not None and plan.library_network is None:
         check_input_size(plan.model_name, plan.settings, shape, UsageError, path)
     if form.batch is not None:
         shape = (form.batch, *shape[1:])
