@@ -139,9 +139,10 @@ def check_answers(run: ov.CompiledModel, name: str, size: tuple[int, int]) -> No
     """Compare the probabilities of a batch of two images with those of timm."""
     image = library_input(*size)
     swapped, answer = run(np.concatenate([image[:, ::-1], image]))[0]
-    wanted = softmax(np.array(RECORDED[name]["logits"][f"{size[0]}x{size[1]}"]))
-    assert np.abs(softmax(answer) - wanted).max() < 5e-5
-    assert np.abs(softmax(swapped) - wanted).max() > 1e-3  # or the comparison would prove nothing
+    logits = RECORDED[name]["logits"][f"{size[0]}x{size[1]}"]
+    assert np.abs(softmax(answer) - softmax(np.array(logits))).max() < 5e-5
+    assert distance(answer, logits) < 1e-4  # some networks are sure of one class, whatever the image
+    assert distance(swapped, logits) > 1e-2  # or the comparison would prove nothing
 
 
 def test_the_ir_gives_the_probabilities_of_timm(tensorflow_ir: ov.CompiledModel) -> None:
