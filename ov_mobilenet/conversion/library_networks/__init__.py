@@ -50,7 +50,7 @@ def check_architecture(network: LibraryNetwork) -> None:
     known = architectures(network.library)
     if network.architecture in known:
         return
-    close = difflib.get_close_matches(network.architecture, known, n=3, cutoff=0.6)
+    close = difflib.get_close_matches(network.architecture, known, n=3, cutoff=0.8)
     raise ConversionError(
         f"unknown architecture of {network.library}", expected=", ".join(close or known) or "none",
         got=network.architecture, fix="Export the network to ONNX, and convert the ONNX file",
