@@ -75,7 +75,7 @@ def torch_rate(module: torch.nn.Module, images: np.ndarray, precision: Inference
     dtype = torch.float32 if precision == "f32" else torch.bfloat16
     given = torch.from_numpy(images).to(dtype, memory_format=torch.channels_last)
     # A copy, because freezing takes the weights of the module away.
-    own = copy.deepcopy(module).to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    own = copy.deepcopy(module).to(dtype, memory_format=torch.channels_last)
     compiled = torch.compile(own, options={"freezing": True})
 
     def call() -> None:
