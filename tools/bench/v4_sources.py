@@ -82,7 +82,7 @@ def exported(module: torch.nn.Module, side: int, folder: Path) -> tuple[Path, Pa
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Noise(CalibrationDataReader):
+    class Noise(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             random = np.random.default_rng(0)
             self.left = [random.normal(size=(1, 3, side, side)).astype(np.float32) for _ in range(16)]
