@@ -43,6 +43,7 @@ SLOW_FILES = (
     "conversion/test_pytorch_source.py",
     "conversion/test_timm_networks.py",
     "conversion/test_transformers_networks.py",
+    "conversion/test_timm_v4_networks.py",
     "demos/test_benchmark_demo.py",
     "demos/test_classification_demo.py",
     "demos/test_edge_demo.py",

@@ -15,6 +15,7 @@ from ov_mobilenet.conversion.library_networks.transformers_networks import (
     TRANSFORMERS_ARCHITECTURES,
     build_transformers_network,
 )
+from ov_mobilenet.conversion.library_networks.v4_tables import V4_ARCHITECTURES
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo.library_network import Library, LibraryNetwork
 
@@ -30,9 +31,15 @@ def _build_timm(network: LibraryNetwork, size: tuple[int, int]) -> torch.nn.Modu
     return build_timm_network(network, size)
 
 
+def _build_v4(network: LibraryNetwork, size: tuple[int, int]) -> torch.nn.Module:
+    from ov_mobilenet.conversion.library_networks.v4_network import build_v4_network
+
+    return build_v4_network(network, size)
+
+
 # The builders import torch only when they are called.
 _BUILDERS: dict[Library, dict[str, Builder]] = {
-    "timm": dict.fromkeys(TIMM_ARCHITECTURES, _build_timm),
+    "timm": dict.fromkeys(TIMM_ARCHITECTURES, _build_timm) | dict.fromkeys(V4_ARCHITECTURES, _build_v4),
     "transformers": dict.fromkeys(TRANSFORMERS_ARCHITECTURES, build_transformers_network),
 }
 
