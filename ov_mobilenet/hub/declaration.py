@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ov_mobilenet.conversion.declared_input import DeclaredInput
 from ov_mobilenet.conversion.own_network import UserChoices
+from ov_mobilenet.errors import ConfigError, ConversionError
 from ov_mobilenet.zoo.library_network import LibraryNetwork
 from ov_mobilenet.zoo.normalisation import Normalisation
 from ov_mobilenet.zoo.output_kind import OutputContent
+
+_Read = TypeVar("_Read")
 
 CHOOSE_NORMALISATION = "With convert --source, --preset or --mean-values and --scale-values say it"
 EXPORT = "Export it to ONNX, and use convert --source FILE.onnx"
@@ -17,7 +22,7 @@ CHOOSE_GEOMETRY = "With convert --source, --geometry says how images are cropped
 
 @dataclass(frozen=True)
 class SettledByUser:
-    """What options of the user's say; a configuration is not asked for it.
+    """What options of the user's say; a configuration may then leave it out, or say what is not supported.
 
     Attributes:
         geometry: whether crop and resize are given.
@@ -40,6 +45,20 @@ def settled_by(choices: UserChoices) -> SettledByUser:
         normalisation=any(value is not None for value in (choices.preset, choices.assume, choices.mean, choices.scale)),
         output_kind=choices.output_kind,
     )
+
+
+def read_unless_settled(read: Callable[[], _Read], is_settled: bool) -> _Read | None:
+    """What a configuration says; None if it cannot be used and the user settles it.
+
+    Raises:
+        ConfigError, ConversionError: it cannot be used, and the user does not settle it.
+    """
+    try:
+        return read()
+    except (ConfigError, ConversionError):
+        if not is_settled:
+            raise
+        return None
 
 
 @dataclass(frozen=True)

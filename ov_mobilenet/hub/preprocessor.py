@@ -18,6 +18,7 @@ from ov_mobilenet.hub.declaration import (
     NOTHING_SETTLED,
     SettledByUser,
     pixel_normalisation,
+    read_unless_settled,
 )
 from ov_mobilenet.hub.documents import JsonDocument
 from ov_mobilenet.zoo.geometry import MAX_SIDE, Crop, Geometry, Resize
@@ -63,7 +64,7 @@ class _Preprocessor(Struct, frozen=True):
 def read_preprocessor(
     document: JsonDocument, settled: SettledByUser = NOTHING_SETTLED
 ) -> tuple[Normalisation | None, Geometry | None, tuple[int, int] | None]:
-    """Normalisation, geometry, and height and width of the input; None for what the user settles.
+    """Normalisation, geometry, and height and width of the input; None for what the user settles if it cannot be used.
 
     Raises:
         ConfigError: a value has the wrong type or is out of range.
@@ -71,10 +72,8 @@ def read_preprocessor(
     """
     config = document.convert(_Preprocessor)
     is_mobilenet = _check_kind(document, config)
-    if not settled.geometry:
-        _check_steps(document)
-    geometry = None if settled.geometry else _geometry(document, config, is_mobilenet)
-    normalisation = None if settled.normalisation else _normalisation(document, config, is_mobilenet)
+    geometry = read_unless_settled(lambda: _geometry(document, config, is_mobilenet), settled.geometry)
+    normalisation = read_unless_settled(lambda: _normalisation(document, config, is_mobilenet), settled.normalisation)
     if geometry is None:
         return normalisation, None, None
     last = geometry.steps[-1]
@@ -112,6 +111,7 @@ def _given(document: JsonDocument, key: str, value: Any, default: Any, is_mobile
 
 
 def _geometry(document: JsonDocument, config: _Preprocessor, is_mobilenet: bool) -> Geometry:
+    _check_steps(document)
     if not _given(document, "do_resize", config.do_resize, True, is_mobilenet):
         raise _unsupported_step(document, "do_resize", "true", "false: images of any size are not resized")
     resample = _given(document, "resample", config.resample, 2, is_mobilenet)

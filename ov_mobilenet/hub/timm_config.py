@@ -25,6 +25,7 @@ from ov_mobilenet.hub.declaration import (
     RepositoryDeclaration,
     SettledByUser,
     pixel_normalisation,
+    read_unless_settled,
 )
 from ov_mobilenet.hub.documents import JsonDocument
 from ov_mobilenet.zoo.geometry import MAX_SIDE, Crop, Geometry, Resize
@@ -141,8 +142,8 @@ def declared_timm_input(
         return prefix + name
 
     input_size = _input_size(document, pretrained, size, key)
-    geometry = None if settled.geometry else _geometry(document, pretrained, size, input_size, key)
-    normalisation = None if settled.normalisation else _normalisation(document, pretrained, key)
+    geometry = read_unless_settled(lambda: _geometry(document, pretrained, size, input_size, key), settled.geometry)
+    normalisation = read_unless_settled(lambda: _normalisation(document, pretrained, key), settled.normalisation)
     labels = _labels(document, config, pretrained, classes)
     return DeclaredInput(document.name, normalisation, geometry, input_size, labels, background_of(labels))
 

@@ -15,6 +15,7 @@ from ov_mobilenet.hub.declaration import (
     NOTHING_SETTLED,
     RepositoryDeclaration,
     SettledByUser,
+    read_unless_settled,
 )
 from ov_mobilenet.hub.documents import JsonDocument
 from ov_mobilenet.hub.preprocessor import FILE, read_preprocessor
@@ -88,13 +89,16 @@ def declared_input(
     """
     normalisation = geometry = size = None
     if preprocessor is not None:
-        normalisation, geometry, size = read_preprocessor(preprocessor, settled)
+        found = read_unless_settled(
+            lambda: read_preprocessor(preprocessor, settled), settled.normalisation and settled.geometry
+        )
+        normalisation, geometry, size = found or (None, None, None)
     labels = None
     named = document.convert(_Labelled).id2label if document is not None else None
     if document is not None and named is not None:
         names = numbered_names(named, len(named), document, "id2label")
         labels = None if names is None else labels_of(names, document, "id2label")
-    by = ", ".join(found.name for found in (document, preprocessor) if found is not None)
+    by = ", ".join(file.name for file in (document, preprocessor) if file is not None)
     return DeclaredInput(by, normalisation, geometry, size, labels, background_of(labels))
 
 

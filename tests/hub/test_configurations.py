@@ -186,6 +186,7 @@ def test_timm_refused(changes: dict[str, Any], message: str) -> None:
 def test_options_of_the_user_settle_what_is_refused() -> None:
     assert timm({".crop_mode": "border"}, geometry=True).declared.geometry is None
     assert timm({".std": [0.0] * 3}, normalisation=True).declared.normalisation is None
+    assert timm({}, geometry=True, normalisation=True).declared == timm({}).declared, "so that differences are reported"
     several = {"problem_type": "multi_label_classification"}
     assert timm(several, output_kind="multilabel-logits").output_kind == "multilabel-logits"
     assert timm({**several, "model_type": "timm_wrapper"}).output_kind == "multilabel-logits"  # transformers' own key
@@ -301,6 +302,20 @@ def test_a_missing_processor_is_refused_unless_the_user_says_the_normalisation()
         transformers({}, None)
     found = transformers({}, None, normalisation=True, geometry=True)
     assert found.declared.normalisation is None and found.declared.labels == ("cat", "dog", "owl")
+
+
+def test_the_size_of_the_crop_remains_when_the_user_says_everything_else() -> None:
+    small = {**PROCESSOR, "crop_size": {"height": 192, "width": 192}}
+    found = transformers({}, small, normalisation=True, geometry=True).declared
+    assert found.size == (192, 192) and found.normalisation == HALF
+
+
+@pytest.mark.parametrize("change", [{"image_processor_type": "OtherProcessor"}, {"resample": "cubic"}])
+def test_a_processor_that_is_not_read_does_not_matter_when_the_user_says_everything(change: dict[str, Any]) -> None:
+    with pytest.raises((ConfigError, ConversionError)):
+        transformers({}, {**PROCESSOR, **change}, normalisation=True)
+    found = transformers({}, {**PROCESSOR, **change}, normalisation=True, geometry=True).declared
+    assert (found.size, found.geometry, found.normalisation) == (None, None, None)
 
 
 @pytest.mark.parametrize(
