@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ov_mobilenet.conversion.declared_input import DeclaredInput
 from ov_mobilenet.conversion.inspection import PYTORCH_INPUT, PYTORCH_OUTPUT, SourceFacts, inspect_source
+from ov_mobilenet.conversion.library_networks import check_architecture
 from ov_mobilenet.conversion.network_files import network_ending
 from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.hub import preprocessor
@@ -121,6 +122,7 @@ def _library_facts(
             fix="If the repository has an ONNX file, give it as /FILE",
         )  # fmt: skip
     _check_output_kind(found.output_kind, where)
+    check_architecture(found.network, config.path)  # before the weights are downloaded
     path = folder / network
     return SourceFacts(
         framework="pytorch",

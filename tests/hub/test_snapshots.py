@@ -90,7 +90,9 @@ def test_the_options_of_the_user_win(snapshot: Path, tmp_path: Path, capfd: pyte
     given = ["--scale-values", "255", "--geometry", "resize 32", "--labels", str(tmp_path / "names.txt")]
     assert main(["convert", *arguments, *given]) == 0
     err = capfd.readouterr().err
-    assert "config.json" not in err
+    warning = next(line for line in err.splitlines() if line.startswith("warning: "))
+    assert "scale_values [255.0]) is used, though config.json, preprocessor_config.json says: " in warning
+    assert err.count("config.json") == warning.count("config.json"), "nothing else comes from the files"
     record = open_ir(tmp_path / "out" / "public" / "mine" / "FP32" / "mine.xml").record
     assert record is not None and record.origin is None
     assert "<origin" not in (tmp_path / "out" / "public" / "mine" / "FP32" / "mine.xml").read_text()
@@ -205,3 +207,10 @@ def test_a_description_by_hand_in_the_folder_comes_first(snapshot: Path, tmp_pat
 def test_wrong_options_of_the_lookup(snapshot: Path) -> None:
     with pytest.raises(ovm.UsageError, match="invalid size: expected train or test, got 'huge'"):
         ovm.find_config(snapshot, size="huge")  # type: ignore[arg-type]
+
+
+def test_an_architecture_that_is_not_ours_is_refused_before_its_weights_are_read(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**TIMM, "architecture": "resnet50"}))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ovm.ConversionError, match=r"config.json: unknown architecture of timm: .*got resnet50"):
+        ovm.find_config(tmp_path)

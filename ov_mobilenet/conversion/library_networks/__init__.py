@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.conversion.library_networks.timm_tables import TIMM_ARCHITECTURES
@@ -49,14 +50,21 @@ def architectures(library: Library) -> tuple[str, ...]:
     return tuple(sorted(_BUILDERS[library]))
 
 
-def check_architecture(network: LibraryNetwork) -> None:
-    """Check that the architecture is known; torch is not needed. Raises: ConversionError."""
+def check_architecture(network: LibraryNetwork, where: Path | None = None) -> None:
+    """Check that the architecture is known; torch is not needed.
+
+    Args:
+        where: the file that names it.
+
+    Raises:
+        ConversionError: it is not known.
+    """
     known = architectures(network.library)
     if network.architecture in known:
         return
     close = difflib.get_close_matches(network.architecture, known, n=3, cutoff=0.8)
     raise ConversionError(
-        f"unknown architecture of {network.library}", expected=", ".join(close or known) or "none",
+        f"unknown architecture of {network.library}", where=where, expected=", ".join(close or known),
         got=network.architecture, fix="Export the network to ONNX, and convert the ONNX file",
     )  # fmt: skip
 
