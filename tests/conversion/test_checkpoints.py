@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import pickle
 import types
 import zipfile
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from ov_mobilenet.conversion.architectures import MobileNetSpec, build
+from ov_mobilenet.conversion.sources.checkpoint import read_state_dicts
 from ov_mobilenet.conversion.sources.pytorch import load_module, match_plan, match_weights
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
@@ -302,3 +304,11 @@ def test_weights_of_another_network_are_refused_with_the_known_architectures(tmp
         match_weights(path)
     with pytest.raises(ConversionError, match=r"not a state dict.*entries 'epoch', 'lr'"):
         match_weights(saved({"epoch": 3, "lr": 0.1}, path))
+
+
+def test_the_advice_of_torch_to_load_unsafely_is_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "weights.bin"
+    path.write_bytes(pickle.dumps({"weight": (1, object())}, protocol=4))
+    with pytest.raises(ConversionError, match=r"cannot be loaded \(as weights only: ") as caught:
+        read_state_dicts(path)
+    assert "Re-running" not in str(caught.value)

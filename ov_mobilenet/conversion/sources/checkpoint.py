@@ -69,6 +69,9 @@ def _unloadable(path: Path, error: Exception) -> ConversionError:
         reason = f"loading it would run code of {match[1]}"
     elif "TorchScript" in text:
         reason = "it is a TorchScript program, not a state dict"
+    elif "weights_only" in text:  # torch advises to load it unsafely; the cause follows below
+        cause = re.search(r"WeightsUnpickler error:\s*(.+)", text)
+        reason = f"as weights only: {cause[1][:200]}" if cause else "not as weights only"
     else:
         reason = text.splitlines()[0][:200] if text else type(error).__name__
     return ConversionError(
