@@ -142,7 +142,7 @@ def convert_command(
             form = replace(form, geometry=None, input_shape=None)  # both are in the description
             job = ConversionJob(network, folder, weight_precisions, form, verify, images, quiet, optimizer)
             return _convert_own(job, draft, output_format)
-    refuse_source_options(own)
+    refuse_source_options(own, selection.models)
     found = selected(selection, cache_dir=cache_dir, offline=offline)
     rows = [row for name, error in found.broken.items() for row in failed(name, error).rows]
     if dry_run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from ov_mobilenet.conversion.own_network import DraftDescription, UserChoices
 from ov_mobilenet.conversion.presets import PRESETS
 from ov_mobilenet.describe_network import INSPECTED, describe_by_choices
 from ov_mobilenet.errors import UsageError
+from ov_mobilenet.hub.source_inspection import is_repository
 from ov_mobilenet.ir.form import Form
 from ov_mobilenet.resolve import Lookup
 from ov_mobilenet.zoo.arguments import plan_conversion
@@ -155,14 +156,17 @@ def source_options(function: F) -> F:
     return function
 
 
-def refuse_source_options(own: SourceOptions) -> None:
+def refuse_source_options(own: SourceOptions, models: Sequence[str]) -> None:
     """Check that no option of `--source` is given without it. Raises: UsageError."""
     given = [field.name for field in fields(own) if getattr(own, field.name) is not None]
     if given:
         no = "no-" if getattr(own, given[0]) is False else ""
+        repository = next(filter(is_repository, models), None)
         raise UsageError(
             f"--{no}{given[0].replace('_', '-')} requires --source",
-            fix="A zoo name or a model.yml has its own description: omit the option",
+            fix=f"For a repository: --source {repository} --name NAME, without MODEL"
+            if repository is not None
+            else "A zoo name or a model.yml has its own description: omit the option",
         )
 
 

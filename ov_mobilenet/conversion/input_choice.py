@@ -41,7 +41,7 @@ _DECIDE = (
 
 @dataclass(frozen=True)
 class Guess:
-    """A guessed property of the network: its name, its value, and the option that sets it.
+    """A guessed property of the network: its name, its value, and the option that sets it; empty if none does.
 
     Attributes:
         changes_answers: whether a wrong guess gives wrong answers rather than an error or other words; such a guess is
@@ -54,7 +54,7 @@ class Guess:
     changes_answers: bool = False
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.value} ({self.option})"
+        return f"{self.name}: {self.value}" + (f" ({self.option})" if self.option else "")
 
 
 @dataclass(frozen=True)

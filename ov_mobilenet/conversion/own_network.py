@@ -121,7 +121,7 @@ def draft_description(
     guesses: list[Guess] = []
     if facts.library_network is not None:
         by = facts.declared.by if facts.declared is not None else "its files"
-        guesses.append(Guess("architecture", f"{facts.library_network.name} ({by})", "--architecture"))
+        guesses.append(Guess("architecture", f"{facts.library_network.name} ({by})", ""))
     elif facts.architecture is not None:
         guesses.append(Guess("architecture", f"{facts.architecture}, width {facts.width:g}", "--architecture, --width"))
         _guess_settings(facts, facts.architecture, choices.settings, guesses)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import glob
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from ov_mobilenet.errors import ConfigError, UnknownModelError
 from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.model import ModelConfig
 
+# As copied from a page of the hub.
+_REPOSITORY = re.compile(r"(?:https?://huggingface\.co/|HF:)?([\w.-]+/[\w.-]+?)/?", re.ASCII)
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -106,6 +109,8 @@ def _unknown(name: str, config_dirs: Iterable[Path]) -> UnknownModelError:
         return UnknownModelError(f"no model matches {name!r}", fix="Run `ov-mobilenet list` to see all models")
     close = difflib.get_close_matches(name, model_names(config_dirs=config_dirs), n=2, cutoff=0.5)
     hint = f"Did you mean {' or '.join(close)}? " if close else ""
+    if (repository := _REPOSITORY.fullmatch(name)) is not None and not name.endswith((".yml", ".xml")):
+        hint = f"For the Hugging Face repository: hf:{repository[1]}. "
     return UnknownModelError(
         f"unknown model {name!r}",
         expected="a zoo name, the path of a model.yml or an IR .xml, or hf:OWNER/NAME",

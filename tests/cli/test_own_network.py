@@ -188,7 +188,7 @@ def test_contradictions_are_usage_errors_and_nothing_is_written(
     [
         (lambda path: path.with_name("no.onnx"), "no such file or folder"),
         (lambda path: shutil.copy(path, path.with_suffix(".weights")), "unknown type of network"),
-        (lambda path: path.parent, "the folder is not a SavedModel"),
+        (lambda path: path.rename(path.with_suffix(".txt")).parent, "there is no network in the folder"),
         (lambda path: shutil.copy(path, path.with_name("saved_model.pb")), "the file is part of a SavedModel"),
     ],
 )
@@ -204,6 +204,11 @@ def test_a_path_that_is_not_a_network_is_refused(
 def test_source_options_without_source_are_refused(option: list[str], capsys: Capture) -> None:
     assert main(["convert", SAMPLE, *option]) == 2
     assert f"{option[0]} requires --source" in capsys.readouterr().err
+
+
+def test_a_repository_with_source_options_is_refused_with_the_right_command(capsys: Capture) -> None:
+    assert main(["convert", "hf:owner/name", "--assume", "none"]) == 2
+    assert "--assume requires --source. For a repository: --source hf:owner/name --name" in capsys.readouterr().err
 
 
 def test_a_network_given_as_model_is_refused_with_the_right_command(

@@ -136,3 +136,15 @@ def test_the_command_line_finds_the_users_descriptions(
     assert json.loads(capsys.readouterr().out)["model_yml"] == str(folder / "mine" / "model.yml")
     assert main(["convert", "--print_all", *flag]) == 0
     assert {"mine", V1} <= set(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("name", ["me/flowers", "https://huggingface.co/me/flowers/", "HF:me/flowers"])
+def test_the_name_of_a_repository_in_another_form_gives_ours(name: str) -> None:
+    with pytest.raises(UnknownModelError, match=r"For the Hugging Face repository: hf:me/flowers\."):
+        find_config(name)
+
+
+def test_the_path_of_a_missing_description_is_not_a_repository() -> None:
+    with pytest.raises(UnknownModelError) as caught:
+        find_config("mine/model.yml")
+    assert "hf:mine" not in str(caught.value)
