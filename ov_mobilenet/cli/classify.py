@@ -85,6 +85,7 @@ def classify_command(
     \b
     Examples:
       ov-mobilenet classify mobilenet-v2-pytorch cat.jpg
+      ov-mobilenet classify hf:timm/mobilenetv4_conv_small.e2400_r224_in1k cat.jpg
       ov-mobilenet classify mobilenet-v2-pytorch images/ --ir-dir models
       ov-mobilenet classify public/mine/FP16/mine.xml images/ --format jsonl > results.jsonl
       ov-mobilenet classify mobilenet-v2-pytorch images/ -o results.parquet --resume

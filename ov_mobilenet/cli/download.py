@@ -72,6 +72,7 @@ def download_command(
     \b
     Examples:
       ov-mobilenet download mobilenet-v2-pytorch -o models
+      ov-mobilenet download hf:timm/mobilenetv4_conv_small.e2400_r224_in1k
       ov-mobilenet download --all -j 4 --mirror https://models.example.org/zoo
     """
     if selection.print_all:
