@@ -11,10 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.conversion.library_networks.timm_tables import TIMM_ARCHITECTURES
-from ov_mobilenet.conversion.library_networks.transformers_networks import (
-    TRANSFORMERS_ARCHITECTURES,
-    build_transformers_network,
-)
+from ov_mobilenet.conversion.library_networks.transformers_arguments import TRANSFORMERS_ARCHITECTURES
+from ov_mobilenet.conversion.library_networks.transformers_networks import build_transformers_network
 from ov_mobilenet.conversion.library_networks.v4_tables import V4_ARCHITECTURES
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo.library_network import Library, LibraryNetwork
