@@ -28,6 +28,7 @@ from ov_mobilenet.hub.declaration import (
 )
 from ov_mobilenet.hub.documents import JsonDocument
 from ov_mobilenet.zoo.geometry import MAX_SIDE, Crop, Geometry, Resize
+from ov_mobilenet.zoo.hub_origin import clean_licence
 from ov_mobilenet.zoo.hub_reference import SizeProtocol
 from ov_mobilenet.zoo.labels import MAX_LABELS
 from ov_mobilenet.zoo.library_network import Argument, LibraryNetwork
@@ -122,8 +123,8 @@ def read_timm_config(
 
 
 def stated_licence(document: JsonDocument) -> str | None:
-    """The licence that the configuration states; None if it states none."""
-    return _pretrained(document)[0].license
+    """The licence that the configuration states, as one line; None if it states none."""
+    return clean_licence(_pretrained(document)[0].license)
 
 
 def declared_timm_input(
@@ -172,6 +173,8 @@ def _classes(document: JsonDocument, config: _TimmConfig, pretrained: _Pretraine
     key, classes = list(found.items())[-1]
     if isinstance(classes, bool) or not isinstance(classes, int) or len(set(found.values())) > 1:
         raise document.invalid("the number of classes is not clear", key, got=list(found.values()))
+    if classes > MAX_LABELS:
+        raise document.invalid("too many classes", key, f"at most {MAX_LABELS}", classes)
     if classes < 2:
         raise document.unsupported(
             "the network has no classifier" if classes == 0 else "a network with one output is not supported", key,

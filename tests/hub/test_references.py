@@ -118,6 +118,34 @@ def test_offline_a_network_that_was_only_described_is_missing(hub: LoopbackHub, 
         ovm.find_config(MODEL, cache_dir=tmp_path, offline=True, size="test")
 
 
+def test_what_some_files_say_offline_is_not_kept_for_the_commit(hub: LoopbackHub, tmp_path: Path) -> None:
+    """Another tool has fetched the network, but not the file with the class names."""
+    commit = hub.add(NAME, onnx_files(tmp_path))
+    found = ovm.find_config(MODEL, cache_dir=tmp_path / "first")
+    (pointer,) = Path(os.environ["HF_HOME"]).glob(f"**/{commit}/config.json")
+    pointer.unlink()
+    assert ovm.find_config(MODEL, cache_dir=tmp_path / "second", offline=True).details.labels is None
+    for folder, offline in (("second", False), ("second", True), ("first", True)):
+        config = ovm.find_config(MODEL, cache_dir=tmp_path / folder, offline=offline)
+        assert config.details.labels == "labels.txt" and config.files == found.files
+
+
+def test_the_test_size_is_for_networks_in_timms_format(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.add(NAME, onnx_files(tmp_path))
+    for model in (MODEL, "mobilenet-v2-pytorch"):
+        with pytest.raises(ovm.UsageError, match="--size test is for Hugging Face repositories in timm's format"):
+            ovm.find_config(model, cache_dir=tmp_path, size="test")
+    with pytest.raises(ovm.UsageError, match="--size test is for"):
+        ovm.describe(tmp_path / "net" / "small.onnx", name="mine", preset="torchvision", size="test")
+
+
+def test_an_unknown_architecture_is_refused_before_its_weights_are_downloaded(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.add(NAME, weights_of({**TIMM, "architecture": "resnet50"}))
+    with pytest.raises(ovm.ConversionError, match=r"config.json: unknown architecture of timm: .*got resnet50"):
+        ovm.find_config(MODEL, cache_dir=tmp_path)
+    assert not hub.sent("model.safetensors")
+
+
 def test_every_command_takes_a_reference(hub: LoopbackHub, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     commit = hub.add(NAME, onnx_files(tmp_path), licence="mit")
     image, cache = tmp_path / "image.png", ["--cache-dir", str(tmp_path / "cache")]

@@ -28,7 +28,7 @@ def load_library_module(network: LibraryNetwork, size: tuple[int, int], path: Pa
     """
     from ov_mobilenet.conversion.library_networks import build_library_network, check_architecture
 
-    check_architecture(network)
+    check_architecture(network, path)
     entries = read_state_dicts(path)
     if len(entries) != 1:
         raise ConversionError(
