@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -149,13 +148,17 @@ def _known(folder: Path) -> ModelConfig | None:
 
 def _write(folder: Path, write: Callable[[Path], Path]) -> ModelConfig:
     """Write a description beside its folder, and rename it: readers see all of it or nothing. Raises: OSError."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as temporary:
-        copy = Path(temporary) / folder.name
-        copy.mkdir()
+    # One name, because the writer holds the lock: the remains of a killed run do not stay.
+    part = folder.parent / ".part"
+    shutil.rmtree(part, ignore_errors=True)
+    copy = part / folder.name
+    copy.mkdir(parents=True)
+    try:
         write(copy)
         load_config(copy)
         with suppress(FileNotFoundError):
             shutil.rmtree(folder)
         copy.replace(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return load_config(folder)

@@ -16,7 +16,8 @@ from ov_mobilenet.hub import preprocessor
 from ov_mobilenet.hub.declaration import NOTHING_SETTLED, SettledByUser
 from ov_mobilenet.hub.documents import JsonDocument, read_document
 from ov_mobilenet.hub.network_file import CONFIG, choose_network_file, is_weights
-from ov_mobilenet.hub.timm_config import declared_timm_input, is_timm_config, read_timm_config, stated_licence
+from ov_mobilenet.hub.timm_config import is_timm_config, read_timm_config
+from ov_mobilenet.hub.timm_input import declared_timm_input, stated_licence
 from ov_mobilenet.hub.transformers_config import (
     declared_input,
     is_transformers_config,
