@@ -28,17 +28,27 @@ OMZ_PYTHON = $(firstword $(foreach p,$(PYTHON) python3.12 python3.11 python3.10,
   $(p) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11), (3, 12)))' \
   >/dev/null 2>&1 && echo $(p))))
 
+# The environment of `test-hub`: timm and transformers, which save networks and compute what they answer. It has neither
+# this package nor OpenVINO.
+HUB := $(VENV)-hub
+HUB_STAMP := $(HUB)/.installed
+
 # Tests compare conversions with torch. On Linux the CPU build is requested, because a plain "torch" may install
 # gigabytes of CUDA libraries. If the package index has no CPU build, the tests that need torch are skipped; to install
 # the plain package: make TORCH=torch.
 TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
+# The torchvision for this torch, which timm imports. Installed without its dependencies, so that it does not replace
+# torch; the programs of `test-hub` work without its compiled operators.
+TORCHVISION ?= torchvision==0.28.0
 
 .DEFAULT_GOAL := test
-.PHONY: venv venv-full venv-omz omz-python demo test test-fast test-full test-omz fuzz check format bench clean
+.PHONY: venv venv-full venv-omz venv-hub omz-python demo test test-fast test-full test-omz test-hub fuzz check format \
+  bench clean
 
 venv: $(STAMP)
 venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded $(MAPI_STAMP)
 venv-omz: $(OMZ_STAMP)
+venv-hub: $(HUB_STAMP)
 
 # $(call new_environment,FOLDER): create an empty environment.
 define new_environment
@@ -95,6 +105,15 @@ $(OMZ_STAMP): tools/omz-requirements.txt
 	$(OMZ)/bin/python -m pip --disable-pip-version-check install --quiet -r tools/omz-requirements.txt
 	@touch $@
 
+$(HUB_STAMP): tools/hub-requirements.txt
+	rm -rf $(HUB)
+	$(call environment,$(HUB))
+	@$(HUB)/bin/python -c 'import importlib.util as u; exit(u.find_spec("torch") is None)' \
+	  || { echo "test-hub needs $(TORCH), which could not be installed" >&2; exit 1; }
+	$(HUB)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps "$(TORCHVISION)"
+	$(HUB)/bin/python -m pip --disable-pip-version-check install --quiet -r $<
+	@touch $@
+
 # Print the Python that test-omz uses; an empty line if there is none.
 omz-python:
 	@echo $(OMZ_PYTHON)
@@ -108,21 +127,25 @@ demo: $(DEMO_STAMP)
 	@$(DEMO)/bin/ov-mobilenet demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ONE_MORE) -m "not full and not omz" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(ONE_MORE) -m "not full and not omz and not hub" $(PYTEST_ARGS)
 
 # Every room in under a minute on two cores, for use while editing; leaves out the files in tests/slow_files.py.
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest $(PARALLEL) -m "not full and not omz and not shared and not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not full and not omz and not hub and not shared and not slow" $(PYTEST_ARGS)
 
 # Only the tests marked `full`. Anything else they need becomes another prerequisite of `venv-full`.
 test-full: venv-full
-	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest $(PARALLEL) -m "full and not omz" $(PYTEST_ARGS)
+	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest $(PARALLEL) -m "full and not omz and not hub" $(PYTEST_ARGS)
 
 # Only the tests marked `omz`: they compare conversions with the classic Model Optimizer, and our programs and their
 # options with those of openvino-dev.
 test-omz: $(STAMP) $(OMZ_STAMP)
 	OV_MOBILENET_TEST_MO=$(abspath $(OMZ)/bin/mo) OMZ_INFO_DUMPER=$(abspath $(OMZ)/bin/omz_info_dumper) \
 	  $(BIN)/python -m pytest -m omz $(PYTEST_ARGS)
+
+# Only the tests marked `hub`: networks that timm and transformers save, converted, against what these libraries answer.
+test-hub: $(STAMP) $(HUB_STAMP)
+	HUB_ORACLE_PYTHON=$(abspath $(HUB))/bin/python $(BIN)/python -m pytest $(PARALLEL) -m hub $(PYTEST_ARGS)
 
 # Random attacks of tests/attacks/generators. N: cases of each kind (default: each kind's own number); SEED: default 0.
 N ?= all
@@ -145,5 +168,5 @@ bench: $(STAMP)
 	$(BIN)/python tools/bench/start_up.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(FULL) $(MAPI) $(OMZ) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(DEMO) $(FULL) $(MAPI) $(OMZ) $(HUB) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.accuracy.comparison import ComparedModel, ModelComparison
     from ov_mobilenet.accuracy.measure import measure_accuracy
     from ov_mobilenet.accuracy.report import AccuracyReport
-    from ov_mobilenet.accuracy.verification import Verification, verify
+    from ov_mobilenet.accuracy.verification import verify
+    from ov_mobilenet.accuracy.verification_result import Verification
     from ov_mobilenet.benchmarking.benchmark import benchmark
     from ov_mobilenet.benchmarking.measurement import Measurement
     from ov_mobilenet.benchmarking.options import Workload
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
+    from ov_mobilenet.hub.known_repositories import KnownRepository, list_repositories
     from ov_mobilenet.inputs.open_inputs import Inputs, open_inputs
     from ov_mobilenet.ir.form import Form
     from ov_mobilenet.ir.record import IrRecord
@@ -113,6 +115,7 @@ _HOMES = {
     "IrModel": "conversion.converter",
     "IrRecord": "ir.record",
     "Item": "runtime.items",
+    "KnownRepository": "hub.known_repositories",
     "Measurement": "benchmarking.measurement",
     "MissingDependencyError": "errors",
     "ModelComparison": "accuracy.comparison",
@@ -136,7 +139,7 @@ _HOMES = {
     "Tuned": "tuning.tuner",
     "UnknownModelError": "errors",
     "UsageError": "errors",
-    "Verification": "accuracy.verification",
+    "Verification": "accuracy.verification_result",
     "VerificationError": "errors",
     "Workload": "benchmarking.options",
     "benchmark": "benchmarking.benchmark",
@@ -147,6 +150,7 @@ _HOMES = {
     "download": "downloads.fetch",
     "find_config": "resolve",
     "list_models": "zoo.registry",
+    "list_repositories": "hub.known_repositories",
     "load_classifier": "load",
     "load_config": "zoo.config",
     "load_feature_extractor": "load",
@@ -191,6 +195,7 @@ __all__ = [
     "IrModel",
     "IrRecord",
     "Item",
+    "KnownRepository",
     "Measurement",
     "MissingDependencyError",
     "ModelComparison",
@@ -226,6 +231,7 @@ __all__ = [
     "download",
     "find_config",
     "list_models",
+    "list_repositories",
     "load_classifier",
     "load_config",
     "load_feature_extractor",

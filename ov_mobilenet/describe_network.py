@@ -69,8 +69,9 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
         ovm.convert(network, "public/mine")
 
     Args:
-        source: the network's file, the folder of a SavedModel, a Hugging Face repository `hf:OWNER/NAME`, or a folder
-            with the files of one, whose config.json says what the options do not.
+        source: the network's file, the folder of a SavedModel, or a folder or zip archive with one of these; a Hugging
+            Face repository `hf:OWNER/NAME`, or a folder with the files of one, whose config.json says what the options
+            do not. An archive is unpacked to a temporary folder, which is removed when the process ends.
         name: name of the model.
         options: what is known of the network, with the meaning of the options of `convert --source`; the rest is taken
             from the network, or guessed. `preset`: torchvision, tensorflow or keras-v3. `assume="none"`: it takes
@@ -90,6 +91,7 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
             given; there is no such file.
         ConversionError: the network cannot be read, or is not a classifier; the images do not tell the settings of the
             layers.
+        ArchiveError: the archive is broken or too large, or a name in it leads outside of it.
         ConfigError: the labels, or the configuration in a repository, cannot be read.
         DownloadError: a repository cannot be read.
         MissingDependencyError: the framework's package, or huggingface_hub, is not installed.
@@ -179,8 +181,9 @@ def _check(name: str, given: dict[str, Any]) -> None:
     if not all(1 <= size <= MAX_SIDE for size in given.get("shape", ())):
         raise UsageError("invalid shape", expected=f"four numbers from 1 to {MAX_SIDE}", got=repr(given["shape"])[:200])
     for option in ("mean", "scale"):
-        numbers = given.get(option, ())
-        if not isinstance(numbers, tuple | list) or not all(abs(number) < 1e6 for number in numbers):
+        numbers = given.get(option, (0.0,))
+        # An empty tuple would decide that there is no normalisation, which `assume` says.
+        if not isinstance(numbers, tuple | list) or not numbers or not all(abs(number) < 1e6 for number in numbers):
             raise UsageError(
                 f"invalid {option}", expected="one number or three, below 1e6, as a tuple", got=repr(numbers)
             )

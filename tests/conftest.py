@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from small_networks import by_hand, frames, write_onnx
 
 # With this variable OpenVINO sends no telemetry. Otherwise it would fork a process for each message.
 os.environ.setdefault("CI", "true")
+# huggingface_hub reads this when it is imported: no telemetry, and no request for its list of programs.
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 # With one worker per core, more threads in each would wait for each other: torch took ten times as long.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -24,6 +27,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 TESTS = Path(__file__).resolve().parent
 SHARED = TESTS.parents[1] / "shared"
+_TEST_NUMBERS = itertools.count()
+_HUB_VARIABLES = (
+    "HF_ENDPOINT", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE",
+    "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,6 +55,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """Redirect the user's cache and configuration folders, so that no test reads or changes them."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "user-cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "user-config"))
+
+
+@pytest.fixture(autouse=True)
+def own_hub_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty cache of huggingface_hub for each test, and neither the user's token nor endpoint."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path_factory.getbasetemp() / "user-hub" / str(next(_TEST_NUMBERS))))
+    for name in _HUB_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

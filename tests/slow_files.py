@@ -7,9 +7,11 @@ test files that are not listed here; `test_architecture.py` checks that.
 from __future__ import annotations
 
 SLOW_FILES = (
+    "accuracy/test_quantised_verification.py",
     "accuracy/test_sanity.py",
     "attacks/test_hostile_archives.py",
     "attacks/test_fuzz.py",
+    "attacks/test_hostile_hub.py",
     "attacks/test_hostile_irs.py",
     "attacks/test_hostile_networks.py",
     "attacks/test_network_attacks.py",
@@ -39,6 +41,9 @@ SLOW_FILES = (
     "conversion/test_layer_settings.py",
     "conversion/test_output_kinds.py",
     "conversion/test_pytorch_source.py",
+    "conversion/test_timm_networks.py",
+    "conversion/test_transformers_networks.py",
+    "conversion/test_timm_v4_networks.py",
     "demos/test_benchmark_demo.py",
     "demos/test_classification_demo.py",
     "demos/test_edge_demo.py",

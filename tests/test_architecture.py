@@ -125,6 +125,10 @@ def test_modules_import_only_what_a_plain_installation_has() -> None:
     architectures = PACKAGE / "conversion" / "architectures"
     torch_modules = [*sorted(architectures.glob("mobilenet_v?.py")), architectures / "same_convolution.py"]
     assert len(torch_modules) == 4
+    library_networks = PACKAGE / "conversion" / "library_networks"
+    torch_modules += [library_networks / f"timm_{name}.py" for name in ("blocks", "networks")]
+    torch_modules += [library_networks / f"transformers_{name}.py" for name in ("layers", "v1", "v2")]
+    torch_modules += [library_networks / f"v4_{name}.py" for name in ("attention", "blocks", "layers", "network")]
     sources = [path for path in SOURCES if path not in torch_modules]  # imported when PyTorch weights are read
     found = {relative(path): top_level_imports(parse(path)) - allowed for path in sources}
     assert {name: unknown for name, unknown in found.items() if unknown} == {}

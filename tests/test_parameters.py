@@ -94,8 +94,9 @@ SPECIAL = {
 RESULTS = {
     "AccuracyReport", "Candidate", "Classification", "ComparedModel", "DatasetConfig", "DescribedNetwork", "Diagnosis",
     "Failure", "FeatureExtractor", "Features", "Geometry", "Guess", "Inputs", "Int8Accuracy", "IrModel", "IrRecord",
-    "Item", "Measurement", "ModelComparison", "ModelConfig", "Prediction", "Prepared", "Profile", "Quantized",
-    "RankedCandidate", "SourceFiles", "Step", "Timings", "Transport", "Tuned", "Verification", "Classifier",
+    "Item", "KnownRepository", "Measurement", "ModelComparison", "ModelConfig", "Prediction", "Prepared", "Profile",
+    "Quantized", "RankedCandidate", "SourceFiles", "Step", "Timings", "Transport", "Tuned", "Verification",
+    "Classifier",
 }  # fmt: skip
 METHODS = {
     "Classifier": ("classify", "classify_batch", "prepare", "probabilities", "stream"),

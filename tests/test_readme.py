@@ -16,6 +16,8 @@ import pytest
 
 from ov_mobilenet.accuracy.compared_networks import parse_spec
 from ov_mobilenet.cli.main import COMMANDS, cli, main
+from ov_mobilenet.hub.known_repositories import list_repositories
+from ov_mobilenet.zoo.hub_reference import is_hub_reference
 from ov_mobilenet.zoo.registry import model_names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,6 +64,9 @@ def test_commands_parse_and_name_models_of_the_zoo(line: str, tmp_path: Path, mo
         if path.suffix == ".xml":
             assert path.match(f"public/{path.stem}/FP??/{path.stem}.xml"), line
             model = path.stem
+        if given.get("hub") or is_hub_reference(model):
+            assert list_repositories(model), line
+            continue
         if model in ("mine", "mine.onnx"):  # the README's example names for the user's own network
             continue
         assert path.suffix == ".yml" or model_names(model), line
@@ -109,7 +114,7 @@ def test_the_readme_begins_with_the_installation_and_says_what_the_extras_take()
     assert "pip install torch --index-url https://download.pytorch.org/whl/cpu" in lines[1], (
         "before anything needs torch"
     )
-    for extra in ("pytorch", "tensorflow", "quantize", "parquet", "report", "all"):
+    for extra in ("pytorch", "tensorflow", "quantize", "parquet", "report", "hub", "all"):
         (line,) = [line for line in lines if re.search(rf'"\.\[.*\b{extra}\b.*\]"', line)]
         assert re.search(r"# [\d.]+ GB", line), line
 

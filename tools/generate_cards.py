@@ -14,7 +14,7 @@ from ov_mobilenet.zoo.arguments import ConversionPlan, plan_conversion
 from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.geometry import Crop, Geometry, Resize, channel_order, geometry_of_dataset
 from ov_mobilenet.zoo.labels import background_class, config_labels
-from ov_mobilenet.zoo.model import HttpSource, ModelConfig
+from ov_mobilenet.zoo.model import FileSource, HttpSource, HubSource, ModelConfig
 
 FOLDER = Path(__file__).resolve().parent.parent / "model_configs"
 FRAMEWORKS = {"onnx": "ONNX", "tf": "TensorFlow", "pytorch": "PyTorch", "tflite": "TensorFlow Lite", "keras": "Keras"}
@@ -39,7 +39,7 @@ def card(config: ModelConfig) -> str:
     ]
     if config.details.notes:
         parts.append("## Notes\n\n" + "\n".join(f"- {note.strip()}" for note in config.details.notes))
-    fetched = any(isinstance(source, HttpSource) for file in config.files for source in file.sources)
+    fetched = any(not isinstance(source, FileSource) for file in config.files for source in file.sources)
     owner = "are not part of this toolkit. Their licence" if fetched else "come with this toolkit. Their licence"
     parts.append(f"## Licence\n\nThe weights {owner}: <{config.license}>.")
     return "\n\n".join(parts) + "\n"
@@ -170,7 +170,10 @@ def _files(config: ModelConfig) -> str:
         else:
             lines.append(f"  - {file.checksum.algorithm.upper()} `{file.checksum.value}`")
         for source in file.sources:
-            lines.append(f"  - <{source.url}>" if isinstance(source, HttpSource) else f"  - `{source.path}`")
+            if isinstance(source, HttpSource):
+                lines.append(f"  - <{source.url}>")
+            else:
+                lines.append(f"  - `{source}`" if isinstance(source, HubSource) else f"  - `{source.path}`")
     return "\n".join(lines) + "\n\nThe sources are tried from top to bottom."
 
 

@@ -50,13 +50,22 @@ def not_covered(config: ModelConfig, plan: ConversionPlan, path: Path) -> str | 
 
 
 def _is_quantised(network: ov.Model) -> bool:
-    """Whether activations or weights are quantised; with quantised weights alone, LiteRT quantises activations too."""
+    """Whether activations or weights are quantised; with quantised weights alone, LiteRT quantises activations too.
+
+    ONNX's dynamic quantisation computes the range of each activation and converts it to integers.
+    """
     import openvino as ov
 
     small = (ov.Type.i8, ov.Type.u8, ov.Type.i4, ov.Type.u4)
     for operation in network.get_ops():
         kind = operation.get_type_name()
         if kind == "FakeQuantize":
+            return True
+        if (
+            kind == "Convert"
+            and operation.get_element_type() in small
+            and operation.input(0).get_element_type().is_real()
+        ):
             return True
         if kind == "Constant" and operation.get_element_type() in small and len(operation.get_output_shape(0)) > 1:
             return True

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from ov_mobilenet.conversion.sources import network_framework
 from ov_mobilenet.conversion.sources.onnx_data import data_files
 from ov_mobilenet.errors import ConversionError, MissingDependencyError, install_command
@@ -159,21 +161,26 @@ def _pytorch(plan: ConversionPlan, path: Path) -> Oracle:
 
     from ov_mobilenet.conversion.sources.pytorch import load_planned_module
 
-    module = load_planned_module(plan, path)
+    modules = {plan.input.shape[2:]: load_planned_module(plan, path)}
 
     def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        batch = _batch(frame, plan, "NCHW")
+        size = batch.shape[2:] if plan.library_network is not None else plan.input.shape[2:]
+        if size not in modules:  # a network of a library is built for one size, and the IR may have another
+            sized = replace(plan, input=replace(plan.input, shape=batch.shape))
+            modules[size] = load_planned_module(sized, path)
         with torch.inference_mode():
-            return _flat(module(torch.from_numpy(_batch(frame, plan, "NCHW"))).numpy())
+            return _flat(modules[size](torch.from_numpy(batch)).numpy())
 
     return run
 
 
 def _tflite(plan: ConversionPlan, path: Path) -> Oracle:
     import numpy as np
-    from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(path))
-    interpreter.allocate_tensors()
+    from ov_mobilenet.accuracy.litert_interpreter import open_interpreter
+
+    interpreter = open_interpreter(path)
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     step, zero = source["quantization"]
     kind = np.dtype(source["dtype"])

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
+from ov_mobilenet.accuracy.answer_difference import AnswerDifference, answer_difference
 from ov_mobilenet.accuracy.protocol import OnProgress, ignore_progress
 from ov_mobilenet.accuracy.reference import description_of
-from ov_mobilenet.accuracy.sanity import LIKELY_CAUSE, are_constant, image_spread, unlabelled_warnings
+from ov_mobilenet.accuracy.sanity import are_constant, image_spread, unlabelled_warnings
 from ov_mobilenet.accuracy.source_graph import as_probabilities, graph_facts, not_covered, pooled
+from ov_mobilenet.accuracy.verification_limits import NOISE_WARNING, TOLERANCE, verification_limits
+from ov_mobilenet.accuracy.verification_result import Verification
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import ImageError, UsageError, VerificationError
 from ov_mobilenet.ir.files import OpenedIr, open_ir
 from ov_mobilenet.resolve import Lookup, LookupOptions, open_model, source_files
-from ov_mobilenet.runtime.results import as_json_object
 from ov_mobilenet.zoo.geometry import Geometry
 from ov_mobilenet.zoo.output_kind import kind_of
 
@@ -30,59 +29,9 @@ if TYPE_CHECKING:
     from ov_mobilenet.downloads.fetch import SourceFiles
     from ov_mobilenet.runtime.classifier import Classifier
 
-# Promised in the README, by weight precision of a converted model: the largest difference of any probability, and the
-# smallest fraction of images with the same top-1.
-TOLERANCE = {"FP32": (3e-5, 1.0), "FP16": (4e-2, 0.98)}
-# A quantised network: its own framework computes in integers, OpenVINO in floats; LiteRT may round the output to 1/256.
-QUANTISED_TOLERANCE = (0.1, 0.93)
 NOISE_IMAGES = 16
 # Enough images to judge the answers by themselves, see `sanity`.
 JUDGED_IMAGES = 200
-
-
-class Verification(Struct, frozen=True, kw_only=True):
-    """Result of `verify`.
-
-    Attributes:
-        precision: weight precision of the IR.
-        images: number of images compared.
-        skipped: number of images that could not be read.
-        max_difference: the largest difference of a probability, or of a feature relative to the largest of its vector
-            (at least 1); NaN if either network gave a NaN.
-        top1_agreement: fraction of images with the same top-1, in [0, 1].
-        tolerance: the largest allowed `max_difference`.
-        least_agreement: the smallest allowed `top1_agreement`.
-        not_covered: properties that both networks take from the same code, so that errors in them are not detected;
-            None if there are none.
-        constant_answers: whether the answers are nearly the same for all images, although these differ: both networks
-            are fed wrongly. Never for noise.
-        warnings: what else is suspicious about the answers, as sentences.
-    """
-
-    precision: str
-    images: int
-    skipped: int
-    max_difference: float
-    top1_agreement: float
-    tolerance: float
-    least_agreement: float
-    not_covered: str | None = None
-    constant_answers: bool = False
-    warnings: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON object `verification` of `convert --verify --format json`."""
-        return as_json_object(self)
-
-    @property
-    def holds(self) -> bool:
-        """Whether both figures are within tolerance, and the answers are not the same for all images."""
-        return self.is_within_tolerance and not self.constant_answers
-
-    @property
-    def is_within_tolerance(self) -> bool:
-        """Whether both figures are within tolerance."""
-        return self.max_difference <= self.tolerance and self.top1_agreement >= self.least_agreement
 
 
 @checked
@@ -123,22 +72,20 @@ def verify(
     config = sources.config
     network = find_network(sources)
     plan, path = network.plan, network.path
+    content, quantised = graph_facts(config, plan, path)  # before the oracle: its errors say more of the file
     oracle = isolated_oracle(config, plan, path)
-    content, quantised = graph_facts(config, plan, path)
     precision = _weight_precision(opened)
-    tolerance, agreement = QUANTISED_TOLERANCE if quantised else TOLERANCE[precision]
-    if kind_of(content) != "classes":
-        agreement = 0.0  # several classes may be equally probable, and features have none
     classifier, geometry, (height, width) = _plain_classifier(opened)
     paths = None if images is None else [Path(image) for image in images]
     total = NOISE_IMAGES if paths is None else len(paths)
-    difference, same, count, skipped = 0.0, 0, 0, 0
+    differences: list[AnswerDifference] = []
+    skipped = 0
     answers: list[NDArray[np.float32]] = []
     samples: list[NDArray[np.uint8]] = []
     for frame in draw_noise(height, width) if paths is None else _read_frames(paths, geometry):
         if frame is None:
             skipped += 1
-            on_progress(count + skipped, total)
+            on_progress(len(differences) + skipped, total)
             continue
         # First the source network: it runs in a child process with a time limit.
         expected = as_probabilities(oracle(frame), content)
@@ -150,51 +97,37 @@ def verify(
                 "the IR differs from its source network", where=opened.xml,
                 expected=f"{expected.size} values", got=f"{actual.size}",
             )  # fmt: skip
-        # np.maximum keeps a NaN; Python's max would drop it.
-        unit = max(1.0, float(np.abs(expected).max())) if content == "features" else 1.0
-        difference = float(np.maximum(difference, np.abs(actual - expected).max() / unit))
-        same += int(actual.argmax() == expected.argmax())
-        if paths is not None and content != "features" and count < JUDGED_IMAGES:
+        if paths is not None and content != "features" and len(differences) < JUDGED_IMAGES:
             answers.append(actual)
             samples.append(frame[::8, ::8])
-        count += 1
-        on_progress(count + skipped, total)
+        differences.append(answer_difference(expected, actual, are_features=content == "features"))
+        on_progress(len(differences) + skipped, total)
+    count = len(differences)
     if not count:
         raise VerificationError("no image could be read", expected="at least one", got=f"{skipped} unreadable images")
     judged = np.stack(answers) if answers else np.zeros((0, 2), np.float32)
     spread = image_spread(np.stack(samples)) if samples else 0.0
     is_constant = are_constant(judged, spread)
+    on_noise = paths is None
+    limits = verification_limits(precision, kind_of(content), count, quantised=quantised, on_noise=on_noise)
+    warnings = () if is_constant else unlabelled_warnings(judged, spread)
     return Verification(
         precision=precision,
         images=count,
         skipped=skipped,
-        max_difference=difference,
-        top1_agreement=same / count,
-        tolerance=tolerance,
-        least_agreement=agreement,
+        max_difference=float(np.max([each.largest for each in differences])),  # keeps a NaN; Python's max drops it
+        top1_agreement=sum(each.same_top1 for each in differences) / count,
+        tolerance=limits.tolerance,
+        least_agreement=limits.least_agreement,
+        quantised=quantised,
+        mean_difference=sum(each.typical for each in differences) / count,
+        near_agreement=sum(each.near_top1 for each in differences) / count,
+        mean_tolerance=limits.mean_tolerance,
+        least_near_agreement=limits.least_near_agreement,
         not_covered=not_covered(config, plan, path),
         constant_answers=is_constant,
-        warnings=() if is_constant else unlabelled_warnings(judged, spread),
+        warnings=(*warnings, NOISE_WARNING) if quantised and on_noise else warnings,
     )
-
-
-def check(result: Verification, xml: Path) -> None:
-    """Check a verification. Raises: VerificationError, if it does not hold."""
-    if not result.is_within_tolerance:
-        difference = "NaN" if math.isnan(result.max_difference) else f"{result.max_difference:.3g}"
-        raise VerificationError(
-            "the IR differs from its source network", where=xml,
-            expected=f"values within {result.tolerance:g} and the same top-1 on at least "
-            f"{result.least_agreement:.0%} of the images",
-            got=f"a largest difference of {difference} and the same top-1 on {result.top1_agreement:.1%} of "
-            f"{result.images} images",
-        )  # fmt: skip
-    if result.constant_answers:
-        raise VerificationError(
-            "the network gives nearly the same answer for all images, although they differ", where=xml,
-            expected="answers that depend on the image", got=f"the same on {result.images} images",
-            fix=f"{LIKELY_CAUSE}: convert again with another --preset, or --mean-values and --scale-values",
-        )  # fmt: skip
 
 
 def _open_pair(

@@ -86,17 +86,16 @@ def _verify(job: ConversionJob, model: IrModel, row: dict[str, Any]) -> OvMobile
     """Verify one IR and add the result to its row; an error is returned, so that the other IRs are verified too."""
     import msgspec
 
-    from ov_mobilenet.accuracy.verification import check, verify
+    from ov_mobilenet.accuracy.verification import verify
+    from ov_mobilenet.accuracy.verification_result import check, judged_figures
 
     try:
         result = verify(job.network.sources, model, job.verify_images)
         row["verification"] = msgspec.to_builtins(result)
         if not job.quiet:
+            images = "images" if job.verify_images else "noise images"
             click.echo(
-                f"verified {row['model']} {model.precision} on {result.images} "
-                f"{'images' if job.verify_images else 'noise images'}: largest difference {result.max_difference:.2g} "
-                f"(tolerance {result.tolerance:g}), top-1 agreement {result.top1_agreement:.1%} "
-                f"(minimum {result.least_agreement:.0%})"
+                f"verified {row['model']} {model.precision} on {result.images} {images}: {judged_figures(result)}"
                 + (f", {result.skipped} unreadable" if result.skipped else "")
                 + (f"; not covered: {result.not_covered}" if result.not_covered else ""),
                 err=True,

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from ov_mobilenet.accuracy.verification import TOLERANCE, draw_noise
+from ov_mobilenet.accuracy.verification import draw_noise
+from ov_mobilenet.accuracy.verification_limits import TOLERANCE
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.invocation import program_words, short_path
 from ov_mobilenet.conversion.converter import convert_sources

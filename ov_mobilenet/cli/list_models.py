@@ -1,17 +1,15 @@
-"""`list`: the models of the zoo."""
+"""`list`: the models of the zoo, or the known Hugging Face repositories."""
 
 from __future__ import annotations
 
-import csv
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from ov_mobilenet.cli import options
-from ov_mobilenet.cli.options import human_size, print_json
+from ov_mobilenet.cli.options import human_size
+from ov_mobilenet.cli.row_formats import print_rows
 from ov_mobilenet.cli.selection import load_folders, report_broken
 from ov_mobilenet.zoo.model import ModelConfig
 from ov_mobilenet.zoo.registry import matching_folders
@@ -23,34 +21,35 @@ SCHEMA_VERSION = 1
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]…")
 @options.format_option("table", "json", "jsonl", "csv")
 @options.config_dirs
-def list_command(patterns: tuple[str, ...], output_format: str, config_dirs: tuple[Path, ...]) -> int:
+@click.option(
+    "--hub", is_flag=True, help="List the MobileNets of timm and Google on Hugging Face instead; needs no network."
+)
+def list_command(patterns: tuple[str, ...], output_format: str, config_dirs: tuple[Path, ...], hub: bool) -> int:
     """List the models of the zoo, or those whose name matches a PATTERN.
+
+    With --hub, a repository of the list is a MODEL of the other commands. Sizes and accuracies before the arrow are
+    those of the training, those after it of the publisher's tests, which --size test takes.
 
     \b
     Examples:
       ov-mobilenet list
       ov-mobilenet list 'mobilenet-v2*' --format json
+      ov-mobilenet list --hub 'mobilenetv4_conv*'
     """
+    if hub:
+        from ov_mobilenet.cli.list_hub import print_repositories
+        from ov_mobilenet.hub.known_repositories import list_repositories
+
+        print_repositories(list_repositories(*patterns), output_format)
+        return 0
     found = load_folders(matching_folders(*patterns, config_dirs=config_dirs))
     _print(found.configs, output_format)
     return report_broken(found)
 
 
 def _print(configs: list[ModelConfig], output_format: str) -> None:
-    if output_format == "json":
-        print_json({"schema_version": SCHEMA_VERSION, "models": [summary(config) for config in configs]})
-        return
-    if output_format == "jsonl":
-        for config in configs:
-            click.echo(msgspec.json.encode(summary(config)).decode())
-        return
-    if output_format == "csv":
-        rows_of_values = [summary(config) for config in configs]
-        writer = csv.DictWriter(sys.stdout, list(rows_of_values[0]) if rows_of_values else [], lineterminator="\n")
-        writer.writeheader()
-        for row in rows_of_values:
-            shape = "x".join(map(str, row["input_shape"] or ()))
-            writer.writerow({**row, "input_shape": shape})
+    if output_format != "table":
+        print_rows([summary(config) for config in configs], output_format, "models", SCHEMA_VERSION)
         return
     from ov_mobilenet.cli.tables import print_table
 

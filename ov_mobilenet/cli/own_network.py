@@ -74,10 +74,10 @@ def source_options(function: F) -> F:
     for option in reversed((
         click.option(
             "--source", type=_NonEmptyPath(path_type=Path), metavar="FILE|FOLDER|hf:…",
-            help="Convert your own network (.onnx, .pb, .tflite, .h5, .keras, .pth, .pt, .ckpt, .safetensors, or the "
-            "folder of a SavedModel), a Hugging Face repository (hf:OWNER/NAME[@REVISION][/FILE]) or a folder with its "
-            "files; --name gives it a name. If a MODEL is given too, its normalisation and geometry "
-            "are the defaults.",
+            help="Convert your own network (.onnx, .pb, .tflite, .h5, .keras, .pth, .pt, .ckpt, .safetensors, the "
+            "folder of a SavedModel, or a folder or .zip archive with one of these), or a Hugging Face repository "
+            "(hf:OWNER/NAME[@REVISION][/FILE], or a folder with its files); --name gives it a name. If a MODEL is "
+            "given too, its normalisation and geometry are the defaults.",
         ),
         click.option(
             "--preset", type=click.Choice(sorted(PRESETS)),

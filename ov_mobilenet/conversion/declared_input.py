@@ -21,6 +21,7 @@ class DeclaredInput:
         size: height and width of the input in pixels; only for networks whose graph does not fix them.
         labels: one name per class, or the name of a shipped set, such as `imagenet_1000_classes`.
         background_class: index of the class that stands for none of the others.
+        is_order_declared: whether the channel order of the normalisation is said; otherwise it is usual.
     """
 
     by: str
@@ -29,3 +30,4 @@ class DeclaredInput:
     size: tuple[int, int] | None = None
     labels: tuple[str, ...] | str | None = None
     background_class: int | None = None
+    is_order_declared: bool = True

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ov_mobilenet.conversion.inner_normalisation import InnerNormalisation, find_inner_normalisation
 from ov_mobilenet.conversion.integer_input import IntegerInput, read_integer_input
 from ov_mobilenet.conversion.naming_schemes import NamingScheme, convolution_shapes, find_scheme
+from ov_mobilenet.conversion.teachable_machine import is_teachable_machine
 from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.zoo.output_kind import OutputContent
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GraphFacts:
-    """The properties of a graph; see `SourceFacts` for their meaning."""
+    """The properties of a graph; see `SourceFacts` for their meaning.
+
+    Attributes:
+        is_teachable_machine: whether it has the structure of Teachable Machine's image networks.
+    """
 
     input_name: str
     shape: tuple[int, ...]
@@ -32,6 +37,7 @@ class GraphFacts:
     integer_input: IntegerInput | None
     inner: InnerNormalisation
     scheme: NamingScheme | None
+    is_teachable_machine: bool = False
 
 
 def graph_facts(
@@ -76,6 +82,7 @@ def graph_facts(
         integer_input=read_integer_input(model, framework, source),
         inner=find_inner_normalisation(unoptimised),
         scheme=find_scheme(names, convolution_shapes(unoptimised)),
+        is_teachable_machine=is_teachable_machine(unoptimised, facts.classes),
     )
 
 

@@ -8,6 +8,7 @@ published the architecture. Without any of these the network is refused.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,12 +16,20 @@ from typing import Literal
 import msgspec
 
 from ov_mobilenet.conversion.inner_normalisation import NO_NORMALISATION, InnerNormalisation
+from ov_mobilenet.conversion.input_evidence import (
+    against_declared,
+    check_declared,
+    is_same_input,
+    normalisation_of_range,
+)
 from ov_mobilenet.conversion.inspection import SourceFacts
 from ov_mobilenet.conversion.integer_input import LEAST_OVERLAP, overlap, remaining_normalisation
 from ov_mobilenet.conversion.naming_schemes import NamingScheme
 from ov_mobilenet.conversion.presets import PRESETS, Preset
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.zoo.normalisation import Normalisation
+
+log = logging.getLogger(__name__)
 
 NORMALISATION_OPTIONS = "--preset, --mean-values, --scale-values"
 _IMAGES = "20 images of your own, like those that the network was trained on, often decide it: --diagnose-images DIR"
@@ -110,17 +119,23 @@ def choose_input(
     guesses: list[Guess] = []
     known = PRESETS[preset] if preset is not None else None
     default = known.normalisation if known is not None else None
-    declared = facts.declared
+    declared = facts.declared.normalisation if facts.declared is not None else None
     is_open = known is None and assume is None and mean is None and scale is None
-    if is_open and declared is not None and declared.normalisation is not None:
-        default = declared.normalisation
-        guesses.append(Guess("normalisation", f"{default} ({declared.by})", NORMALISATION_OPTIONS))
+    says_order = reverse_input_channels is not None
+    if is_open and declared is not None and facts.declared is not None:
+        check_declared(facts, where)
+        _warn_of_names(facts, declared, where)
+        default = declared
+        if not facts.declared.is_order_declared:
+            default = msgspec.structs.replace(declared, reverse_input_channels=False)
+        elif reverse_input_channels is None:
+            reverse_input_channels = declared.reverse_input_channels
+        value = f"{default}" if default else "none, the network takes 0..255"
+        guesses.append(Guess("normalisation", f"{value} ({facts.declared.by})", NORMALISATION_OPTIONS))
     elif is_open:
         default, value = _from_evidence(facts, where, found)
         guesses.append(Guess("normalisation", value, NORMALISATION_OPTIONS, changes_answers=True))
     guesses += found.guesses if found is not None else ()
-    if reverse_input_channels is None and is_open and declared is not None and declared.normalisation is not None:
-        reverse_input_channels = declared.normalisation.reverse_input_channels
     if reverse_input_channels is None and default is not None and default.reverse_input_channels:
         reverse_input_channels = True
     if reverse_input_channels is None:
@@ -132,6 +147,9 @@ def choose_input(
         scale=scale if scale is not None else default.scale if default else (),
         reverse_input_channels=reverse_input_channels,
     )
+    contradicted = against_declared(facts, chosen) if says_order or not is_open else None
+    if contradicted is not None:
+        log.warning("%s: %s", where, contradicted)
     _check_not_normalised_twice(facts, chosen, where)
     if facts.integer_input is None:
         _check_quantised_range(facts.inner, chosen, where)
@@ -185,6 +203,13 @@ def _from_evidence(facts: SourceFacts, where: Path, found: ImageFindings | None)
     why, scheme, inner = why_pixels(facts), scheme_of_input(facts), facts.inner
     if why is not None:
         return None, f"none, the network takes 0..255: {why}"
+    by_range = normalisation_of_range(facts)
+    if by_range is not None:
+        normalisation, how = by_range
+        if scheme is None or not is_same_input(PRESETS[scheme.preset].normalisation, normalisation):
+            against = f"; {scheme.evidence} suggest {scheme.preset}" if scheme is not None else ""
+            return normalisation, f"{normalisation}, {how}{against}"
+        return PRESETS[scheme.preset].normalisation, f"{scheme.preset}, {scheme.evidence}, and {how}"
     if scheme is not None:
         return PRESETS[scheme.preset].normalisation, f"{scheme.preset}, {scheme.evidence}"
     shown = found.shown if found is not None else None
@@ -204,9 +229,22 @@ def _from_evidence(facts: SourceFacts, where: Path, found: ImageFindings | None)
     else:
         expected = "an option that says it, a normalisation inside the graph, or the tensor names of a known library"
         got = "a layer inside the network that rescales, but not its input" if facts.has_rescaling_layer else ""
+        if inner.real_range is not None:
+            got = "a quantisation of the input that holds {:.4g}..{:.4g}".format(*inner.real_range)
     raise UsageError(
         "the normalisation of the network is not known", where=where, expected=expected,
         got="; ".join(filter(None, (got, shown))) or "none", fix=f"{_DECIDE}. {advice}".rstrip(". "),
+    )  # fmt: skip
+
+
+def _warn_of_names(facts: SourceFacts, declared: Normalisation, where: Path) -> None:
+    """Warn if names suggest another normalisation than the files declare, which is used."""
+    scheme = scheme_of_input(facts) if facts.integer_input is None else None
+    if scheme is None or facts.declared is None or is_same_input(PRESETS[scheme.preset].normalisation, declared):
+        return
+    log.warning(
+        "%s: %s says: %s. This is used, though %s suggest %s: --preset %s insists on the names",
+        where, facts.declared.by, declared, scheme.evidence, scheme.preset, scheme.preset,
     )  # fmt: skip
 
 

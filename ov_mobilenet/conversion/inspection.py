@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.conversion.declared_input import DeclaredInput
+from ov_mobilenet.conversion.exported_files import find_exported, is_archive
 from ov_mobilenet.conversion.graph_facts import GraphFacts, graph_facts
 from ov_mobilenet.conversion.inner_normalisation import NO_NORMALISATION, InnerNormalisation
 from ov_mobilenet.conversion.integer_input import IntegerInput
 from ov_mobilenet.conversion.naming_schemes import NamingScheme, keras_scheme, torchvision_scheme
 from ov_mobilenet.conversion.network_files import FRAMEWORKS, network_ending
 from ov_mobilenet.conversion.sources.onnx_data import data_files
+from ov_mobilenet.conversion.teachable_machine import teachable_machine_input
+from ov_mobilenet.conversion.tflite_metadata import read_tflite_metadata
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.zoo.arguments import ConversionPlan, SourceNetwork
 from ov_mobilenet.zoo.library_network import LibraryNetwork
@@ -114,11 +117,15 @@ def inspect_source(
         head: the activation between the linear layers of a replaced classifier of PyTorch weights.
 
     Raises:
-        UsageError: there is no such file, its type is unknown, or an argument contradicts the network.
+        UsageError: there is no such file, its type is unknown, a folder or an archive does not hold one network, or an
+            argument contradicts the network.
+        ArchiveError: the archive is broken or too large, or a name in it leads outside of it.
         ConversionError: the network cannot be read, or is not a classifier.
+        ConfigError: labels of Teachable Machine cannot be read.
         MissingDependencyError: the framework's package is not installed.
     """
-    source = source.absolute()  # so that "." has a name
+    exported = find_exported(source.absolute())  # so that "." has a name
+    source = exported.network
     framework, network, files = _identify(source)
     keras = _describe_keras(source) if framework == "keras" else None
     keras_architecture = KERAS_NAMES.get(keras.architecture or "") if keras is not None else None
@@ -140,6 +147,11 @@ def inspect_source(
         source=SourceNetwork(root="dl_dir", path=network, folder=source.is_dir()), input=InputInfo(""), output=output
     )
     facts = _graph_facts(framework, plan, source, output_kind, keras)
+    declared = None
+    if framework == "tflite":
+        declared = read_tflite_metadata(source, has_integer_input=facts.integer_input is not None)
+    if declared is None and facts.is_teachable_machine and exported.labels is not None:
+        declared = teachable_machine_input(exported.labels)
     return SourceFacts(
         framework=framework,
         folder=source.parent,
@@ -159,6 +171,7 @@ def inspect_source(
         inner=facts.inner,
         has_rescaling_layer=keras is not None and bool(keras.rescales),
         integer_input=facts.integer_input,
+        declared=declared,
     )
 
 
@@ -192,7 +205,7 @@ def is_network(path: Path) -> bool:
     """Whether a path is a source network, by its name."""
     if path.is_dir():
         return (path / "saved_model.pb").is_file() and not (path / "model.yml").is_file()
-    return path.is_file() and network_ending(path) is not None
+    return path.is_file() and (network_ending(path) is not None or is_archive(path))
 
 
 def _identify(source: Path) -> tuple[str, str, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ def prepare_with_openvino(network: LocalNetwork, form: Form, precisions: Sequenc
         UsageError: the requested input size is smaller than the description allows, or not one that the padding of
             PyTorch weights is exact for.
     """
+    network = _built_for(network, form.input_shape)
     plan, path = network.plan, network.path
     if any(file.checksum is None for file in network.config.files):  # anyone may have written it
         try_to_read(network.framework, plan, path)
@@ -50,7 +52,7 @@ def prepare_with_openvino(network: LocalNetwork, form: Form, precisions: Sequenc
         normalisation = accept_pixels(model, integers, normalisation, path)
     classifier, kind = finished_network(network, source_input, find_output(model, plan.output, path))
     shape = form.input_shape or plan.input.shape or _own_shape(classifier, path)
-    if network.framework == "pytorch" and plan.model_name is not None:
+    if network.framework == "pytorch" and plan.model_name is not None and plan.library_network is None:
         check_input_size(plan.model_name, plan.settings, shape, UsageError, path)
     if form.batch is not None:
         shape = (form.batch, *shape[1:])
@@ -60,6 +62,15 @@ def prepare_with_openvino(network: LocalNetwork, form: Form, precisions: Sequenc
     if form.color_format == "rgb":
         normalisation = _for_rgb_input(network.config, normalisation)
     return PreparedNetwork(classifier, network.layout, normalisation, left_to_bake=normalisation, output_kind=kind)
+
+
+def _built_for(network: LocalNetwork, shape: tuple[int, ...] | None) -> LocalNetwork:
+    """The network to read for an input of this shape: the paddings in a module of a library are those of one size."""
+    plan = network.plan
+    if plan.library_network is None or shape is None or len(shape) != 4 or shape[1] != 3:
+        return network
+    documented = msgspec.structs.replace(plan.input, shape=shape)
+    return replace(network, plan=msgspec.structs.replace(plan, input=documented))
 
 
 def _own_shape(model: ov.Model, path: Path) -> tuple[int, ...]:

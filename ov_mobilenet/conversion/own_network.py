@@ -18,8 +18,9 @@ from ov_mobilenet.errors import UsageError
 from ov_mobilenet.ir.layout import framework_layout, guess_layout
 from ov_mobilenet.zoo.description import Description
 from ov_mobilenet.zoo.geometry import Geometry, check_size, resize_whole_image
-from ov_mobilenet.zoo.labels import BACKGROUND_SETS, read_labels
+from ov_mobilenet.zoo.labels import BACKGROUND_SETS, labels_text, read_labels
 from ov_mobilenet.zoo.layer_settings import Activation, LayerSettings, Padding
+from ov_mobilenet.zoo.library_network import LibraryNetwork
 from ov_mobilenet.zoo.model import Checksum, Details, HeadActivation, InputInfo, ModelFile
 from ov_mobilenet.zoo.normalisation import Normalisation
 from ov_mobilenet.zoo.output_kind import OutputContent, describe_content, kind_of
@@ -196,16 +197,26 @@ def _check_choices(facts: SourceFacts, choices: UserChoices) -> None:
     ):
         if chosen is None:
             continue
+        if actual is None and facts.library_network is not None:
+            raise _fixed_by_library(facts.library_network, option)
         if actual is None:
             raise UsageError(f"--{option} can only be used with weights without a graph", got="a network with a graph")
         if not abs(chosen - actual) <= 1e-6:  # true for NaN too
             raise UsageError(f"--{option} does not match the network", expected=f"{chosen:g}", got=f"{actual:g}")
     given = {name: value for name, value in msgspec.structs.asdict(choices.settings).items() if value is not None}
-    if given and facts.framework != "pytorch":
+    if given and (facts.framework != "pytorch" or facts.library_network is not None):
         option = next(iter(given)).replace("_", "-")
+        if facts.library_network is not None:
+            raise _fixed_by_library(facts.library_network, option)
         raise UsageError(f"--{option} can only be used with PyTorch checkpoints", where=facts.folder / facts.network)
     if choices.labels not in (None, "none") and kind_of(facts.output_kind) == "features":
         raise UsageError("a network without a classifier has no labels", expected="no --labels", got=choices.labels)
+
+
+def _fixed_by_library(network: LibraryNetwork, option: str) -> UsageError:
+    return UsageError(
+        f"--{option} cannot be used with a network of {network.library}: its configuration fixes it", got=network.name
+    )
 
 
 def _guess_settings(facts: SourceFacts, architecture: str, settings: LayerSettings, guesses: list[Guess]) -> None:
@@ -303,7 +314,7 @@ def _labels(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> t
         guesses.append(Guess("labels", f"{count}{' names' * isinstance(count, int)} ({declared.by})", "--labels"))
         if isinstance(declared.labels, tuple):
             _check_label_count(declared.by, len(declared.labels), facts.classes)
-            return LABELS_FILE, "".join(f"{name}\n" for name in declared.labels)
+            return LABELS_FILE, labels_text(declared.labels)
         labels = declared.labels
     if labels is None:
         labels = IMAGENET_SETS.get(facts.classes, "none")
@@ -324,8 +335,9 @@ def _labels(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> t
 def _check_label_count(where: str, count: int, classes: int) -> None:
     if count != classes:
         raise UsageError(
-            "the number of labels does not match the number of classes", where=where, expected=classes, got=count
-        )
+            "the number of labels does not match the number of classes", where=where, expected=classes, got=count,
+            fix="Choose other --labels, or --labels none",
+        )  # fmt: skip
 
 
 def _background_class(facts: SourceFacts, choices: UserChoices, labels: str | None) -> int | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.conversion.dynamic_quantisation import warn_of_dynamic_quantisation
 from ov_mobilenet.conversion.loops import check_loops
 from ov_mobilenet.conversion.shapes import free_batch
 from ov_mobilenet.ir.ports import plain_name
@@ -55,6 +56,7 @@ def finished_network(network: LocalNetwork, source_input: ov.Output, output: ov.
     model, kind = finish_output(output, source_input.get_node(), declared, network.layout, network.path)
     free_batch(model)
     check_loops(model, network.path)
+    warn_of_dynamic_quantisation(model, network.path)
     return model, kind
 
 

@@ -17,6 +17,7 @@ from ov_mobilenet.conversion.input_choice import (
     scheme_of_input,
     why_pixels,
 )
+from ov_mobilenet.conversion.input_evidence import normalisation_of_range
 from ov_mobilenet.conversion.inspection import SourceFacts
 from ov_mobilenet.conversion.own_network import UserChoices
 from ov_mobilenet.conversion.presets import PRESETS
@@ -56,7 +57,7 @@ class _Certain:
     Attributes:
         candidates: the certain normalisation in each order that is possible; None if the normalisation is open.
         order: None if it is open.
-        in_file: why, if the network's file tells the normalisation; None if the user says it.
+        in_file: what the network takes and why, if its files tell it; None if the user says it.
     """
 
     candidates: tuple[Candidate, ...] | None
@@ -147,19 +148,27 @@ def _what_is_certain(facts: SourceFacts, choices: UserChoices) -> _Certain:
     if reverse is None and preset is not None:
         reverse = preset.reverse_input_channels
     order: ChannelOrder | None = None if reverse is None else "RGB" if reverse else "BGR"
+    declared = facts.declared if facts.declared is not None and facts.declared.normalisation is not None else None
+    if order is None and declared is not None and declared.normalisation is not None and declared.is_order_declared:
+        order = "RGB" if declared.normalisation.reverse_input_channels else "BGR"
     why = why_pixels(facts)
+    in_file = f"0..255 ({why})" if why is not None else None
     normalisation = None
     is_said = preset is not None or any(one is not None for one in (choices.assume, choices.mean, choices.scale))
     if is_said and facts.integer_input is None:
         normalisation = preset or Normalisation(mean=choices.mean or (), scale=choices.scale or ())
     elif why is not None:  # mean and scale that are given for an integer input are omitted
         normalisation = Normalisation()
+    elif declared is not None:
+        normalisation, in_file = declared.normalisation, f"{declared.normalisation} ({declared.by})"
+    elif (by_range := normalisation_of_range(facts)) is not None:
+        normalisation, in_file = by_range[0], f"{by_range[0]} ({by_range[1]})"
     if normalisation is None:
         return _Certain(None, order, None)
     return _Certain(
         tuple(candidate_of(_in_order(normalisation, one), "given") for one in CHANNEL_ORDERS if order in (None, one)),
         order,
-        None if is_said else why,
+        None if is_said else in_file,
     )
 
 

@@ -59,7 +59,7 @@ def contradiction(diagnosis: Diagnosis, possible: RankedCandidate, in_file: str 
 
     Args:
         possible: the best candidate that agrees with what is certain.
-        in_file: why it is certain, if the network's file tells it; None if the user says it.
+        in_file: what the network takes and why, if its files tell it; None if the user says it.
     """
     best = diagnosis.best
     shown = (
@@ -67,7 +67,7 @@ def contradiction(diagnosis: Diagnosis, possible: RankedCandidate, in_file: str 
         f"{_score(diagnosis, possible)} of {candidate_name(possible.candidate)}"
     )
     if in_file is not None:
-        return f"the images contradict the network, which takes 0..255 ({in_file}): {shown}"
+        return f"the images contradict the network, which takes {in_file}: {shown}"
     return f"the images contradict the given normalisation or channel order: {shown}. Try {conversion_options(best)}"
 
 

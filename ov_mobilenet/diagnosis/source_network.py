@@ -174,8 +174,8 @@ def _first_batch_norm(
     path: Path, facts: SourceFacts, plan: ConversionPlan, layout: str, weights: MatchedWeights | None
 ) -> FirstBatchNorm | None:
     found = None
-    if weights is not None:
-        found = _in_module(path, weights)
+    if facts.framework == "pytorch":
+        found = _in_module(path, plan, weights)
     elif facts.framework in _GRAPH_READERS and not path.is_dir():
         try:
             found = _in_graph(path, plan, layout)
@@ -184,12 +184,12 @@ def _first_batch_norm(
     return found if found is not None and found.stored.is_recorded else None
 
 
-def _in_module(path: Path, weights: MatchedWeights) -> FirstBatchNorm | None:
+def _in_module(path: Path, plan: ConversionPlan, weights: MatchedWeights | None) -> FirstBatchNorm | None:
     import torch
 
-    from ov_mobilenet.conversion.sources.pytorch import load_module
+    from ov_mobilenet.conversion.sources.pytorch import load_module, load_planned_module
 
-    module = load_module(weights, path)
+    module = load_module(weights, path) if weights is not None else load_planned_module(plan, path)
     first = next((layer for layer in module.modules() if isinstance(layer, torch.nn.BatchNorm2d)), None)
     convolution = next((layer for layer in module.modules() if isinstance(layer, torch.nn.Conv2d)), None)
     stored = recorded_statistics(first) if first is not None else None

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.downloads.cache import CHUNK_BYTES, check_bytes, new_hasher
@@ -22,8 +23,10 @@ from ov_mobilenet.errors import HashMismatchError
 from ov_mobilenet.zoo.model import ModelFile
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 FIRST_DELAY_S = 0.5
+LONG_DELAY_S = 10.0  # a longer one is announced, or the command would seem to hang
 LONGEST_DELAY_S = 60.0
 LONGEST_RETRY_AFTER_S = 300.0
 
@@ -76,19 +79,23 @@ def fetch_url(
         OSError: the disk is full, or the folder is read-only.
     """
     part = target.with_name(f"{target.name}.part")
-    for attempt in range(retry.attempts):
+    retried(retry, lambda: _attempt(url, part, file, transport, on_size))
+    # The metadata first: a process killed in between leaves a part that the next run overwrites.
+    _metadata(part).unlink(missing_ok=True)
+    part.replace(target)
+
+
+def retried(retry: Retry, act: Callable[[], T]) -> T:
+    """The result of the first attempt that succeeds. Raises: what the last one raises, or any that is not transient."""
+    for attempt in range(retry.attempts - 1):
         try:
-            _attempt(url, part, file, transport, on_size)
-            # The metadata first: a process killed in between leaves a part that the next run overwrites.
-            _metadata(part).unlink(missing_ok=True)
-            part.replace(target)
-            return
+            return act()
         except TransientError as error:
-            if attempt + 1 == retry.attempts:
-                raise
             delay_s = retry.delay_s(attempt, error.retry_after_s)
-            log.info("%s; attempt %d of %d in %.1f s", error, attempt + 2, retry.attempts, delay_s)
+            level = logging.WARNING if delay_s >= LONG_DELAY_S else logging.INFO
+            log.log(level, "%s; attempt %d of %d in %.1f s", error, attempt + 2, retry.attempts, delay_s)
             retry.sleep(delay_s)
+    return act()
 
 
 def _attempt(url: str, part: Path, file: ModelFile, transport: Transport, on_size: Callable[[int], None]) -> None:

@@ -128,7 +128,7 @@ def _lock(root: Path, path: Path) -> filelock.BaseFileLock:
 
 def digest(path: Path, algorithm: str) -> str:
     """The hexadecimal digest of a file. Raises: OSError."""
-    hasher = hashlib.new(algorithm)
+    hasher = _hasher(algorithm, path.stat().st_size)
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK_BYTES):
             hasher.update(chunk)
@@ -201,7 +201,13 @@ def write_verified(
 
 def new_hasher(file: ModelFile) -> hashlib._Hash:
     """A hasher for the digest algorithm of the file; SHA-384 if the description has no digest."""
-    return hashlib.new(file.checksum.algorithm if file.checksum is not None else "sha384")
+    return _hasher(file.checksum.algorithm if file.checksum is not None else "sha384", file.size)
+
+
+def _hasher(algorithm: str, size: int) -> hashlib._Hash:
+    if algorithm == "git-sha1":  # git's name for a file of this size
+        return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    return hashlib.new(algorithm)
 
 
 def check_bytes(file: ModelFile, size: int, found: str) -> None:

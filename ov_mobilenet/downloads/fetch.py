@@ -6,7 +6,7 @@ import logging
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urlsplit
@@ -15,10 +15,12 @@ from ov_mobilenet.argument_types import checked
 from ov_mobilenet.downloads import cache, events
 from ov_mobilenet.downloads.attempts import DEFAULT_RETRY, Retry, discard, fetch_url
 from ov_mobilenet.downloads.events import OnEvent
+from ov_mobilenet.downloads.hub_client import HubRepository
+from ov_mobilenet.downloads.hub_source import browser_url, fetch_hub_source
 from ov_mobilenet.downloads.postprocessing import original_of, postprocess
 from ov_mobilenet.downloads.transport import Transport, http_transport
-from ov_mobilenet.errors import DownloadError, HashMismatchError, OfflineError
-from ov_mobilenet.zoo.model import HttpSource, ModelConfig, ModelFile, RegexReplace
+from ov_mobilenet.errors import DownloadError, HashMismatchError, MissingDependencyError, OfflineError
+from ov_mobilenet.zoo.model import FileSource, HttpSource, HubSource, ModelConfig, ModelFile, RegexReplace
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,8 @@ def download(
     """Download all files of a description into `folder`, verify them, and apply the postprocessing.
 
     Valid files in the folder are kept. Other files are copied from the cache, or fetched from the sources in order. An
-    existing file is replaced only once the new one is verified. Interrupted downloads are resumed.
+    existing file is replaced only once the new one is verified. Interrupted downloads are resumed. Files of the hub are
+    kept in the cache of `huggingface_hub` instead.
 
     Args:
         config: the description.
@@ -63,7 +66,7 @@ def download(
         offline: whether downloads are forbidden; files are then only copied from the cache and from local sources.
         mirror: a folder or an https URL that holds the files as NAME/FILE, or several; tried before all other sources.
         retry: attempts for each URL, and the delays between them.
-        transport: opens URLs; None for https.
+        transport: opens URLs; None for https. Files of the hub come through its own client in any case.
         allow_unverified: whether to accept files without a digest in the description.
         on_event: called with every event.
 
@@ -151,6 +154,7 @@ class _Context:
     retry: Retry
     transport: Transport
     on_event: OnEvent
+    repositories: dict[HubSource, HubRepository] = field(default_factory=dict)
 
 
 def _obtain(context: _Context, file: ModelFile, *, patched: bool) -> None:
@@ -185,16 +189,23 @@ def _copy(source: Path, target: Path, file: ModelFile, on_size: Callable[[int], 
     cache.write_verified(cache.read_chunks(source), target, file, on_size=on_size)
 
 
-def sources_of(config: ModelConfig, file: ModelFile, mirror: str | Sequence[str] | None) -> list[Path | str]:
-    """The sources of a file, paths and URLs, in the order in which they are tried."""
-    found: list[Path | str] = []
+def sources_of(
+    config: ModelConfig, file: ModelFile, mirror: str | Sequence[str] | None
+) -> list[Path | str | HubSource]:
+    """The sources of a file, paths, URLs and files of the hub, in the order in which they are tried."""
+    found: list[Path | str | HubSource] = []
     for one in [mirror] if isinstance(mirror, str) else mirror or ():
         if "://" in one:
             found.append(f"{one.rstrip('/')}/{config.name}/{quote(file.name)}")
         else:
             found.append(Path(one) / config.name / file.name)
-    found += [s.url if isinstance(s, HttpSource) else config.folder / s.path for s in file.sources]
+    for source in file.sources:
+        found.append(config.folder / source.path if isinstance(source, FileSource) else _address(source))
     return found
+
+
+def _address(source: HttpSource | HubSource) -> str | HubSource:
+    return source.url if isinstance(source, HttpSource) else source
 
 
 def _fetch(context: _Context, file: ModelFile, target: Path) -> None:
@@ -203,6 +214,8 @@ def _fetch(context: _Context, file: ModelFile, target: Path) -> None:
         try:
             if isinstance(source, Path):
                 _copy(source, target, file, _progress(context, file))
+            elif isinstance(source, HubSource):
+                _fetch_from_hub(context, source, file, target)
             elif not context.offline:
                 _fetch_url(context, source, file, target)
             else:
@@ -212,7 +225,18 @@ def _fetch(context: _Context, file: ModelFile, target: Path) -> None:
         except (DownloadError, OSError) as error:
             log.info("%s: %s", context.config.name, error)
             failures.append(error)
+        except MissingDependencyError as error:  # of one kind of source; another may have the file
+            failures.append(DownloadError(error.what, where=source, got=error.got, fix=error.fix))
     raise _failure(context, file, target, failures)
+
+
+def _fetch_from_hub(context: _Context, source: HubSource, file: ModelFile, target: Path) -> None:
+    """Copy from the cache of huggingface_hub; a copy in our own would be a third one."""
+    found = fetch_hub_source(
+        source, file, context.repositories,
+        offline=context.offline, retry=context.retry, on_size=_progress(context, file),
+    )  # fmt: skip
+    _copy(found, target, file)
 
 
 def _fetch_url(context: _Context, url: str, file: ModelFile, target: Path) -> None:
@@ -253,7 +277,8 @@ def _cached(context: _Context, file: ModelFile, stored: Path, fetch: Callable[[P
 def _failure(
     context: _Context, file: ModelFile, target: Path, failures: list[DownloadError | OSError]
 ) -> DownloadError:
-    urls = [source.url for source in file.sources if isinstance(source, HttpSource)]
+    remote = [source for source in file.sources if not isinstance(source, FileSource)]
+    urls = [source.url if isinstance(source, HttpSource) else browser_url(source) for source in remote]
     expected = f"{file.size} bytes with {_wanted(file)} at {target}"
     manually = f"To download it manually: {_curl(target, urls[-1])}" if urls else "Copy the file there"
     kind: type[DownloadError] = HashMismatchError
@@ -262,7 +287,8 @@ def _failure(
         if not (context.offline and urls):
             return _not_fetched(context, file, failures, expected, manually)
         kind = OfflineError
-        what = f"{file.name} is not on disk and cannot be downloaded in offline mode ({', '.join(urls)})"
+        where = ", ".join(str(_address(source)) for source in remote)
+        what = f"{file.name} is not on disk and cannot be downloaded in offline mode ({where})"
     tried = "; ".join(_words(failure) for failure in failures)
     return kind(what, where=context.config.name, expected=expected, got=tried or "no file", fix=manually)
 

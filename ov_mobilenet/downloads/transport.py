@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from ov_mobilenet._version import __version__
-from ov_mobilenet.downloads.reasons import connection_reason, status_reason
+from ov_mobilenet.downloads.reasons import Reason, connection_reason, status_reason
 from ov_mobilenet.downloads.speed import limit_speed
 from ov_mobilenet.errors import DownloadError
 
@@ -72,15 +72,40 @@ class Transport(Protocol):
         ...
 
 
-def http_transport(*, allow_http: bool = False, read_timeout_s: float = READ_TIMEOUT_S) -> Transport:
-    """A transport for https, and for http if allowed."""
-    return partial(_open, allow_http=allow_http, read_timeout_s=read_timeout_s)
+def _status_reason(status: int, _: Mapping[str, str]) -> Reason:
+    return status_reason(status)
+
+
+@dataclass(frozen=True)
+class _Policy:
+    allow_http: bool
+    read_timeout_s: float
+    http_advice: str
+    tokens: Mapping[str, str] = field(repr=False)
+    reason: Callable[[int, Mapping[str, str]], Reason]
+
+
+def http_transport(
+    *,
+    allow_http: bool = False,
+    read_timeout_s: float = READ_TIMEOUT_S,
+    http_advice: str = "Use --allow-http to allow http; the hash is checked in any case",
+    tokens: Mapping[str, str] | None = None,
+    reason: Callable[[int, Mapping[str, str]], Reason] = _status_reason,
+) -> Transport:
+    """A transport for https, and for http if allowed.
+
+    Args:
+        http_advice: what to do about a refused http URL.
+        tokens: bearer tokens by origin, such as `https://example.org`; no other server receives one, also not after a
+            redirect.
+        reason: says why a server refuses, from the status and the headers.
+    """
+    return partial(_open, policy=_Policy(allow_http, read_timeout_s, http_advice, tokens or {}, reason))
 
 
 @contextmanager
-def _open(
-    url: str, *, start: int = 0, validator: str | None = None, allow_http: bool, read_timeout_s: float
-) -> Iterator[ResponseStream]:
+def _open(url: str, *, start: int = 0, validator: str | None = None, policy: _Policy) -> Iterator[ResponseStream]:
     """Open a URL.
 
     Raises:
@@ -97,7 +122,7 @@ def _open(
         limit_speed(session)
         session.auth = _no_credentials  # otherwise requests sends those in the user's .netrc
         try:
-            response = _get(session, url, allow_http, read_timeout_s, (200, 206) if start and validator else (200,))
+            response = _get(session, url, policy, (200, 206) if start and validator else (200,))
         except (requests.RequestException, OSError, ValueError) as error:  # ValueError: "https://[x"
             raise _failed(url, error) from error
         with response:
@@ -137,53 +162,60 @@ def _chunks(response: requests.Response, url: str) -> Iterator[bytes]:
         raise _failed(url, error) from error
 
 
-def _get(
-    session: requests.Session, url: str, allow_http: bool, read_timeout_s: float, wanted: tuple[int, ...]
-) -> requests.Response:
+def _get(session: requests.Session, url: str, policy: _Policy, wanted: tuple[int, ...]) -> requests.Response:
+    timeout = (min(CONNECT_TIMEOUT_S, policy.read_timeout_s), policy.read_timeout_s)
     for _ in range(MAX_REDIRECTS):
-        _check_scheme(url, allow_http)
-        timeout = (min(CONNECT_TIMEOUT_S, read_timeout_s), read_timeout_s)
-        response = session.get(url, stream=True, allow_redirects=False, timeout=timeout)
+        _check_scheme(url, policy)
+        token = policy.tokens.get(origin_of(url))
+        headers = {"Authorization": f"Bearer {token}"} if token else None
+        response = session.get(url, stream=True, allow_redirects=False, timeout=timeout, headers=headers)
         if response.is_redirect:
             target = urljoin(url, response.headers["location"])
             response.close()
             url = target
             continue
         if response.status_code not in wanted:
-            raise _refused(response, url)
+            raise _refused(response, url, policy)
         return response
     raise DownloadError("too many redirects", where=url, expected=f"at most {MAX_REDIRECTS}")
 
 
-def _refused(response: requests.Response, url: str) -> DownloadError:
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL, as browsers compare them. Raises: ValueError."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    return f"{parts.scheme}://{parts.hostname}:{port}"
+
+
+def _refused(response: requests.Response, url: str, policy: _Policy) -> DownloadError:
     response.close()
     transient = response.status_code in TRANSIENT_STATUS or response.status_code == 416
     kind = TransientError if transient else DownloadError
-    reason = status_reason(response.status_code)
+    reason = policy.reason(response.status_code, response.headers)
     error = kind(reason.words, where=url, fix=reason.advice)
     if isinstance(error, TransientError):
-        error.retry_after_s = _retry_after(response)
+        error.retry_after_s = retry_after_s(response.headers)
         error.restart = response.status_code == 416
     return error
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds from `Retry-After`, a number or a date; a date is compared with the server's own clock."""
-    text = response.headers.get("Retry-After", "")
+    text = headers.get("Retry-After", "")
     if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
     try:
-        return (parsedate_to_datetime(text) - parsedate_to_datetime(response.headers["Date"])).total_seconds()
+        return (parsedate_to_datetime(text) - parsedate_to_datetime(headers["Date"])).total_seconds()
     except (TypeError, ValueError, KeyError):
         return None
 
 
-def _check_scheme(url: str, allow_http: bool) -> None:
+def _check_scheme(url: str, policy: _Policy) -> None:
     scheme = urlsplit(url).scheme
-    if scheme != "https" and not (allow_http and scheme == "http"):
+    if scheme != "https" and not (policy.allow_http and scheme == "http"):
         raise DownloadError(
             "URL scheme not allowed", where=url, expected="https", got=scheme or "no scheme",
-            fix="Use --allow-http to allow http; the hash is checked in any case" if scheme == "http" else None,
+            fix=policy.http_advice if scheme == "http" else None,
         )  # fmt: skip
 
 

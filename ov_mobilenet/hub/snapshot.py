@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ov_mobilenet.conversion.declared_input import DeclaredInput
 from ov_mobilenet.conversion.inspection import PYTORCH_INPUT, PYTORCH_OUTPUT, SourceFacts, inspect_source
+from ov_mobilenet.conversion.library_networks import check_architecture
 from ov_mobilenet.conversion.network_files import network_ending
 from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.hub import preprocessor
@@ -120,6 +121,7 @@ def _library_facts(
             got=config.data.get("model_type", "no such key"),
             fix="If the repository has an ONNX file, give it as /FILE",
         )  # fmt: skip
+    check_architecture(found.network)  # before the weights are downloaded
     _check_output_kind(found.output_kind, where)
     path = folder / network
     return SourceFacts(

@@ -23,6 +23,7 @@ _CLASS_SELECTION = ("TopK", "OneHot")
 _POOLING = ("AvgPool", "MaxPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "ReduceMean", "ReduceMax", "NormalizeL2")
 _ACTIVATIONS = ("Relu", "PRelu", "Clamp", "Elu", "Gelu", "HSigmoid", "HSwish", "Mish", "Selu", "SoftPlus", "Swish")
 _ARITHMETIC = ("Add", "Subtract", "Multiply", "Divide")
+_INTEGER_LAYERS = ("MatMul", "Convolution")
 # What can be declared for a graph. A linear layer may give scores or features; the graph does not show which.
 _POSSIBLE: dict[OutputContent, tuple[OutputContent, ...]] = {
     "logits": ("logits", "multilabel-logits", "features"),
@@ -150,9 +151,19 @@ def _ends_in_features(output: ov.Output) -> bool:
             return kind in _POOLING + _ACTIVATIONS
         computed = [value for value in node.input_values() if not _is_constant(value)]
         if len(computed) != 1:
+            products = [value for value in computed if _is_integer_product(value)]
+            if kind == "Multiply" and products:
+                port = products[0].get_node().input_value(0)
+                continue
             # x * gate(x) and x / norm(x); exp(x) / sum(exp(x)) is a softmax in parts.
             return kind in ("Multiply", "Divide") and node.input_value(0).get_node().get_type_name() != "Exp"
         port = computed[0]
+
+
+def _is_integer_product(value: ov.Output) -> bool:
+    """Whether a value comes from a layer of dynamic quantisation: an integer product, which a computed step scales."""
+    node = value.get_node()
+    return node.get_type_name() == "Convert" and node.input_value(0).get_node().get_type_name() in _INTEGER_LAYERS
 
 
 def _is_constant(value: ov.Output) -> bool:

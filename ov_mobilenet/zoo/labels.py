@@ -17,6 +17,7 @@ BACKGROUND_SETS = {"imagenet_1000_classes": False, "imagenet_1001_classes": True
 MAX_LABELS_BYTES = 4 << 20
 MAX_LABELS = 100_000
 # C0, DEL, C1, and the line and paragraph separators. Names are printed and written to rt_info and CSV files.
+_NUMBERED = re.compile(r"[ \t]*([0-9]{1,6})(?:[ \t]*:[ \t]*|[ \t]+)([^ \t:].*)")
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 
 
@@ -35,13 +36,22 @@ def read_labels(path: Path) -> tuple[str, ...]:
     """Read class names from a UTF-8 text file, one per line; empty lines at the end are ignored.
 
     If every line begins with a WordNet ID (`n01440764 tench, Tinca tinca`), the ID is removed and the first of several
-    names is used, as in the Open Model Zoo's demos.
+    names is used, as in the Open Model Zoo's demos. If every line begins with its own number, from 0 (`0 Cat` or
+    `0:Cat`), the numbers are removed.
 
     Raises:
         ConfigError: the file is missing, not a regular file, too large, empty or not UTF-8 text, or it holds a control
             character, an empty line between names, or too many names.
     """
-    content = read_limited(path, MAX_LABELS_BYTES, name="labels file")
+    return parse_labels(read_limited(path, MAX_LABELS_BYTES, name="labels file"), str(path))
+
+
+def parse_labels(content: bytes, path: str) -> tuple[str, ...]:
+    """Class names from the content of a labels file, see `read_labels`; `path` is part of messages.
+
+    Raises:
+        ConfigError: see `read_labels`.
+    """
     try:
         # Not splitlines, which also splits at control characters: line numbers would differ from those of an editor.
         lines = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").rstrip(" \t\n").split("\n")
@@ -56,10 +66,26 @@ def read_labels(path: Path) -> tuple[str, ...]:
             raise ConfigError("control character in a label", where=f"{path}:{number}", got=ascii(found[0]))
     if all(_has_synset(line) for line in lines):
         lines = [line.split(" ", 1)[1].split(",")[0] for line in lines]
+    else:
+        lines = _without_numbers(lines)
     for number, line in enumerate(lines, 1):
         if not line.strip():
             raise ConfigError("empty line between labels", where=f"{path}:{number}", expected="one name per line")
     return tuple(line.strip() for line in lines)
+
+
+def labels_text(names: Sequence[str]) -> str:
+    """The text of a labels file from which `read_labels` reads these names."""
+    changes = all(_has_synset(name) for name in names) or _without_numbers(list(names)) != list(names)
+    return "".join(f"{number} {name}\n" if changes else f"{name}\n" for number, name in enumerate(names))
+
+
+def _without_numbers(lines: list[str]) -> list[str]:
+    """The lines without their own number, if every line has it in front: names may begin with any other number."""
+    matches = [_NUMBERED.fullmatch(line) for line in lines]
+    if all(match is not None and match[1] == str(number) for number, match in enumerate(matches)):
+        return [match[2] for match in matches if match is not None]
+    return lines
 
 
 def _has_synset(line: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, get_args
 from msgspec import Meta, Struct
 
 from ov_mobilenet.zoo.accuracy_check import AccuracyCheck, DatasetConfig
+from ov_mobilenet.zoo.hub_reference import HubReference
 from ov_mobilenet.zoo.layer_settings import Activation, LayerSettings, Padding
 from ov_mobilenet.zoo.library_network import Argument as LibraryArgument
 from ov_mobilenet.zoo.output_kind import OutputContent
@@ -31,9 +32,9 @@ REFUSED_FRAMEWORKS = {
 
 
 class Checksum(Struct, frozen=True):
-    """A digest in lower-case hexadecimal."""
+    """A digest in lower-case hexadecimal; `git-sha1` is git's name of a file, and not allowed in a `model.yml`."""
 
-    algorithm: Literal["sha384", "sha256"]
+    algorithm: Literal["sha384", "sha256", "git-sha1"]
     value: str
 
 
@@ -61,6 +62,15 @@ class HubSource(Struct, frozen=True, kw_only=True, tag_field="$type", tag="hub",
     repository: str
     revision: Annotated[str, Meta(pattern="^[0-9a-f]{40}$")]
     path: str
+
+    def __str__(self) -> str:
+        """As a reference: `hf:OWNER/NAME@COMMIT/FILE`."""
+        return str(self.reference)
+
+    @property
+    def reference(self) -> HubReference:
+        """The file as a reference."""
+        return HubReference(repository=self.repository, revision=self.revision, file=self.path)
 
 
 DownloadSource = HttpSource | FileSource | HubSource

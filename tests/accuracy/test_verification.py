@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import ov_mobilenet as ovm
 from ov_mobilenet.accuracy import source_graph, verification
 from ov_mobilenet.accuracy.source_networks import source_oracle
+from ov_mobilenet.accuracy.verification_result import check
 from ov_mobilenet.errors import ConversionError, UsageError, VerificationError
 from ov_mobilenet.resolve import LookupOptions
 from ov_mobilenet.zoo.arguments import plan_conversion
@@ -134,7 +135,7 @@ def test_a_nan_of_the_source_network_fails_the_verification(tmp_path: Path, monk
     result = ovm.verify(sources, model)
     assert np.isnan(result.max_difference)
     with pytest.raises(VerificationError, match=r"a largest difference of NaN"):
-        verification.check(result, model.xml)
+        check(result, model.xml)
 
 
 def test_a_model_is_verified_by_its_model_yml_alone_or_with_an_ir(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_verify_sees_a_wrong_ir(checkpoint: Path, tmp_path: Path) -> None:
 
 
 def test_a_failed_verification_names_both_figures(tmp_path: Path) -> None:
-    from ov_mobilenet.accuracy.verification import Verification, check
+    from ov_mobilenet.accuracy.verification_result import Verification, check
 
     result = Verification(
         precision="FP32",

@@ -13,6 +13,7 @@ from diagnosis.test_layer_summary import LAYERS, RELU6
 from diagnosis.test_report import BY_STATISTICS
 
 import ov_mobilenet as ovm
+from ov_mobilenet.conversion.declared_input import DeclaredInput
 from ov_mobilenet.conversion.inspection import inspect_source
 from ov_mobilenet.conversion.naming_schemes import torchvision_scheme
 from ov_mobilenet.conversion.own_network import UserChoices, draft_description
@@ -67,6 +68,22 @@ def test_names_decide_if_the_images_do_not(images: Path, tmp_path: Path) -> None
     assert warning.startswith("the images do not decide the normalisation and channel order: 20 images do not decide: ")
     draft = draft_description("x", facts, decision.choices, decision.findings)
     assert draft.description.normalisation == BAKED["torchvision RGB"]
+
+
+@pytest.mark.parametrize("trained", ["torchvision RGB", "tensorflow RGB"])
+def test_what_a_file_declares_wins_over_images_with_a_warning(trained: str, images: Path, tmp_path: Path) -> None:
+    facts = inspect_source(networks.write_network(tmp_path / "net.onnx", networks.TRAINED[trained], FRAMES))
+    facts = replace(facts, declared=DeclaredInput("config.json", BAKED["torchvision RGB"]))
+    decision = decide_by_images(facts, UserChoices(), images)
+    draft = draft_description("x", facts, decision.choices, decision.findings)
+    assert draft.description.normalisation == BAKED["torchvision RGB"]
+    assert any("(config.json)" in guess.value for guess in draft.guesses if guess.name == "normalisation")
+    if trained == "torchvision RGB":
+        assert decision.warnings == ()
+    else:
+        (warning,) = decision.warnings
+        assert "the images contradict the network, which takes reverse_input_channels, mean_values [123.675" in warning
+        assert "(config.json): 20 images are sure of tensorflow RGB" in warning
 
 
 @pytest.mark.parametrize("verdict", ["likely", "sure"])

@@ -61,8 +61,8 @@ def test_imagenet_only_if_the_names_say_so() -> None:
 
 def test_names_by_index() -> None:
     assert numbered_names({"0": "a", "2": 7}, 3, DOCUMENT, "label_names") == ("a", "class 1", "7")
-    empty: tuple[object, ...] = (None, [], {}, ["LABEL_0", "LABEL_1"])
-    for nothing in empty:
+    unnamed: tuple[list[str] | dict[str, str] | None, ...] = (None, [], {}, ["LABEL_0", "LABEL_1"])
+    for nothing in unnamed:
         assert numbered_names(nothing, 2, DOCUMENT, "label_names") is None
     assert numbered_names(["LABEL_1", "LABEL_0"], 2, DOCUMENT, "label_names") == ("LABEL_1", "LABEL_0")
     for wrong in ({"-1": "a"}, {"x": "a"}, {"1e0": "a"}, {"99999999999": "a"}, ["a"], "ab", 5):

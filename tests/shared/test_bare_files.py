@@ -67,10 +67,7 @@ def test_a_bare_file_has_the_accuracy_of_its_network(
 @pytest.mark.parametrize(
     ("file", "why"),
     [
-        # MobileNet V3 with slim's names that takes 0..1: its own quantisation says so.
-        ("v3-small-atu/Mobilenet_v3_small_quant.tflite", "Try --mean-values 0 --scale-values 255"),
         ("vww/vww_96_float.tflite", "the normalisation of the network is not known"),
-        ("st/mobilenet_v2_128_0.5.onnx", "the normalisation of the network is not known"),
     ],
 )
 def test_a_network_that_does_not_tell_is_refused(

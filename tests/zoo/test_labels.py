@@ -39,11 +39,30 @@ def test_the_background_shifts_every_class_by_one() -> None:
         (b"n01440764 tench, Tinca tinca\nn01484850 great white shark, man-eater\n", ("tench", "great white shark")),
         # Only a whole file of synsets is one: names may begin like a synset.
         (b"n01440764 tench, Tinca tinca\ncat, dog\n", ("n01440764 tench, Tinca tinca", "cat, dog")),
+        (b"0 Cat\n1 Great dane\n", ("Cat", "Great dane")),
+        (b"0:Cat\n1: Dog\n", ("Cat", "Dog")),
+        (b"0  Cat\n1  Dog\n", ("Cat", "Dog")),
+        (b"0 0 to 5 years\n1 6 to 9 years\n", ("0 to 5 years", "6 to 9 years")),
+        # The numbers of all lines must be their own.
+        (b"0 to 5 years\n6 to 9 years\n", ("0 to 5 years", "6 to 9 years")),
+        (b"1 Cat\n2 Dog\n", ("1 Cat", "2 Dog")),
+        (b"0 Cat\nDog\n", ("0 Cat", "Dog")),
+        (b"0 Cat\n1st prize\n", ("0 Cat", "1st prize")),
+        (b"0 Cat\n1:\n", ("0 Cat", "1:")),
+        (b"00 Cat\n01 Dog\n", ("00 Cat", "01 Dog")),
     ],
 )
 def test_a_labels_file(content: bytes, expected: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_bytes(content)
     assert read_labels(tmp_path / "names.txt") == expected
+
+
+@pytest.mark.parametrize(
+    "names", [("Cat", "Dog"), ("0 stars", "1 star"), ("0 0 x", "1 1 y"), ("n01440764 tench", "n01484850 shark, white")]
+)
+def test_the_text_of_labels_is_read_as_the_same_labels(names: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text(labels.labels_text(names))
+    assert read_labels(tmp_path / "names.txt") == names
 
 
 @pytest.mark.parametrize(

@@ -156,16 +156,17 @@ def replaced_head(
     return (spec, modules) if max(sizes) <= MAX_CLASSES and max((*head.hidden, 0)) <= MAX_HIDDEN else None
 
 
-def has_backbone(architecture: str, convolutions: Iterable[Channels]) -> bool:
+def has_backbone(architecture: str, convolutions: Iterable[Channels], widths: Iterable[float] | None = None) -> bool:
     """Whether the convolutions of an architecture, at one of its widths, are among given ones.
 
     Args:
         architecture: one of `ARCHITECTURES`.
         convolutions: output channels and input channels per group, of the classifier and other layers as well.
+        widths: the widths to look for; None for all that are known.
     """
     given = Counter(convolutions)
     stems = {outputs for outputs, inputs in given if inputs == 3}
-    for width in _WIDTHS:
+    for width in widths or _WIDTHS:
         structure = backbone(architecture, width)
         if structure.stem not in stems:
             continue

@@ -108,7 +108,7 @@ def _check_object(value: dict[str, Any], where: Path) -> None:
     """Check an object for which Keras would look up a class."""
     name, module, registered = (value.get(key) for key in ("class_name", "module", "registered_name"))
     if not isinstance(name, str) or not isinstance(module, str | None) or registered not in (None, name):
-        raise _foreign(where, name if registered in (None, name) else registered, module)
+        raise foreign(where, name if registered in (None, name) else registered, module)
     known = name in _MARKS if module is None else name in _PARTS.get(module, ())
     if module in (None, "keras.layers") and name in _LAYERS:
         known = True
@@ -119,10 +119,11 @@ def _check_object(value: dict[str, Any], where: Path) -> None:
     if module is None and any(name in names for names in _PARTS.values()):
         known = True
     if not known:
-        raise _foreign(where, name, module)
+        raise foreign(where, name, module)
 
 
-def _foreign(where: Path, name: object, module: object) -> ConversionError:
+def foreign(where: Path, name: object, module: object) -> ConversionError:
+    """The error for a class or a function that is not in the tables."""
     got = f"{module}.{name}" if module else str(name)
     return ConversionError(
         "the model's configuration refers to code that is not allowed", where=where,
@@ -132,7 +133,7 @@ def _foreign(where: Path, name: object, module: object) -> ConversionError:
 
 def _check_word(key: str, value: str, where: Path) -> None:
     if key == "activation" and value not in _ACTIVATIONS:
-        raise _foreign(where, f"activation {value!r}", None)
+        raise foreign(where, f"activation {value!r}", None)
     if key == "data_format" and value != "channels_last":
         raise ConversionError("unsupported data format", where=where, expected="channels_last", got=value)
     if "float16" in value and key in ("dtype", "name"):

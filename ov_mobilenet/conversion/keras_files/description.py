@@ -16,6 +16,7 @@ from ov_mobilenet.conversion.keras_files.architectures import (
 )
 from ov_mobilenet.conversion.keras_files.config import checked_config, classes, input_shape, layer_names, rescales
 from ov_mobilenet.conversion.keras_files.hdf5 import MAX_BYTES, Hdf5Contents, Variable, read_hdf5
+from ov_mobilenet.conversion.keras_files.legacy_network import LegacyModel, read_legacy_network
 from ov_mobilenet.errors import ConversionError
 
 SUFFIXES = (".h5", ".hdf5", ".keras")
@@ -29,14 +30,16 @@ class KerasFile:
     Attributes:
         layers: the layers of a weights file by canonical name; empty for a full model.
         architecture: the network of a weights file; None for a full model.
-        config: the configuration of a full model; None for a weights file.
+        config: the configuration of a full model of Keras 3; None for other files.
         contents: all tensors.
+        legacy: the network of a full model of Keras 1 or 2; None for other files.
     """
 
     layers: dict[str, tuple[Variable, ...]]
     architecture: KerasArchitecture | None
     config: dict[str, Any] | None
     contents: Hdf5Contents
+    legacy: LegacyModel | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,10 @@ def describe_keras(path: Path) -> KerasDescription:
     found = file.architecture
     if found is not None:
         return KerasDescription(found.name, found.width, found.classes, None, found.name.startswith("MobileNetV3"))
+    if file.legacy is not None:
+        inner = tuple(layer.name for layer in file.legacy.leaves())
+        shape = (-1, *file.legacy.shape) if file.legacy.shape is not None else None
+        return KerasDescription(None, None, file.legacy.classes, shape, file.legacy.rescales or None, inner)
     config = file.config or {}
     names = tuple(layer_names(config))
     return KerasDescription(None, None, classes(config), input_shape(config), rescales(config) or None, names)
@@ -92,6 +99,8 @@ def read_keras_file(path: Path) -> KerasFile:
     if not name.endswith((".h5", ".hdf5")):
         raise ConversionError("not a Keras file", where=path, expected="a name that ends in .keras, .h5 or .weights.h5")
     contents = read_hdf5(path, path)
+    if contents.model_config is not None and contents.is_legacy:
+        return KerasFile({}, None, None, contents, read_legacy_network(contents.model_config, path))
     if contents.model_config is not None:
         return KerasFile({}, None, checked_config(contents.model_config, path), contents)
     layers = canonical_layers(contents.layers, path)

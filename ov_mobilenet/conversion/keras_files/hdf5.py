@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,11 +46,21 @@ class Hdf5Contents:
         layers: the layers with weights, by name, in the order of the file; empty for a full model.
         tensors: all tensors of the file by path.
         model_config: the JSON configuration of a full model; None for a weights file.
+        keras_version: the version that saved a full model, such as `2.2.4-tf`; None if the file does not say it.
+        groups: the tensors of each outermost layer of a full model of Keras 1 or 2, with their whole names, in the
+            order of the file.
     """
 
     layers: Mapping[str, tuple[Variable, ...]]
     tensors: Mapping[str, NDArray[np.generic]]
     model_config: str | None
+    keras_version: str | None = None
+    groups: Mapping[str, tuple[Variable, ...]] = field(default_factory=dict)
+
+    @property
+    def is_legacy(self) -> bool:
+        """Whether the file holds a full model of Keras 1 or 2."""
+        return self.model_config is not None and (self.keras_version or "")[:2] in ("", "1.", "2.")
 
 
 def read_hdf5(source: Path | bytes, where: Path) -> Hdf5Contents:
@@ -72,8 +82,11 @@ def read_hdf5(source: Path | bytes, where: Path) -> Hdf5Contents:
         with h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r") as file:
             tensors = dict(_tensors(file, where))
             config = file.attrs.get("model_config")
-            layers = {} if config is not None else _layers(file, tensors, where)
-            return Hdf5Contents(layers, tensors, None if config is None else _text(config))
+            if config is None:
+                return Hdf5Contents(_layers(file, tensors, where), tensors, None)
+            version = file.attrs.get("keras_version")
+            contents = Hdf5Contents({}, tensors, _text(config), None if version is None else _text(version))
+            return replace(contents, groups=dict(_groups(file, tensors))) if contents.is_legacy else contents
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise ConversionError(
@@ -151,6 +164,15 @@ def _layers(file: Any, tensors: Mapping[str, NDArray[np.generic]], where: Path) 
     if stored != used:
         raise ConversionError("there are tensors that belong to no layer", where=where, expected=used, got=stored)
     return layers
+
+
+def _groups(file: Any, tensors: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[str, tuple[Variable, ...]]]:
+    """The tensors of each outermost layer of a full model."""
+    if "model_weights" not in file:
+        return
+    for layer in _names(file["model_weights"], "layer_names"):
+        names = _names(file["model_weights"][layer], "weight_names")
+        yield layer, tuple(Variable(name, tensors[f"model_weights/{layer}/{name}"]) for name in names)
 
 
 def _legacy_variables(file: Any, layer: str, tensors: Mapping[str, NDArray[np.generic]]) -> Iterator[Variable]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ov_mobilenet.conversion.keras_files.architectures import KerasArchitecture, canonical
 from ov_mobilenet.conversion.keras_files.description import KerasFile, read_keras_file
 from ov_mobilenet.conversion.keras_files.hdf5 import INSTALL, WHOLE_MODEL, Variable
+from ov_mobilenet.conversion.keras_files.legacy_building import build_legacy
 from ov_mobilenet.errors import ConversionError, MissingDependencyError
 from ov_mobilenet.zoo.arguments import ConversionPlan
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT_SIDE = 224
+_MOST_OF_A_MESSAGE = 300
 _RENAMED = {"depthwise_kernel": "kernel"}  # the name in the published files, and that of Keras 3
 # The exceptions of Keras and TensorFlow for a network that they cannot build.
 _FAILURES = (
@@ -192,6 +194,8 @@ def _full_model(file: KerasFile, path: Path) -> Any:
     import keras
 
     try:
+        if file.legacy is not None:
+            return build_legacy(file.legacy, file.contents.groups, path)
         with _lower_case_ending(path) as plain:
             network = keras.models.load_model(plain, compile=False, safe_mode=True)
     except _FAILURES as error:
@@ -231,8 +235,15 @@ def _check_finite(file: KerasFile, path: Path) -> None:
 
 
 def _unbuildable(path: Path, error: BaseException) -> ConversionError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    reason = end_of_message(error)
     return ConversionError(f"Keras cannot build the network ({reason})", where=path, fix=WHOLE_MODEL)
+
+
+def end_of_message(error: BaseException) -> str:
+    """The cause in one line: Keras wraps it in messages that begin with the whole configuration."""
+    text = str(error).split("\n\nArguments received by")[0].strip()
+    line = (text.splitlines() or [type(error).__name__])[-1].strip()
+    return line if len(line) <= _MOST_OF_A_MESSAGE else f"…{line[-_MOST_OF_A_MESSAGE:]}"
 
 
 def _some(names: list[str]) -> str:

@@ -6,13 +6,59 @@ activation and head are written out for each family. No code of a repository is 
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.conversion.library_networks.timm_tables import TIMM_ARCHITECTURES
+from ov_mobilenet.conversion.library_networks.transformers_networks import (
+    TRANSFORMERS_ARCHITECTURES,
+    build_transformers_network,
+)
+from ov_mobilenet.conversion.library_networks.v4_tables import V4_ARCHITECTURES
 from ov_mobilenet.errors import ConversionError
-from ov_mobilenet.zoo.library_network import LibraryNetwork
+from ov_mobilenet.zoo.library_network import Library, LibraryNetwork
 
 if TYPE_CHECKING:
     import torch
+
+    Builder = Callable[[LibraryNetwork, tuple[int, int]], torch.nn.Module]
+
+
+def _build_timm(network: LibraryNetwork, size: tuple[int, int]) -> torch.nn.Module:
+    from ov_mobilenet.conversion.library_networks.timm_networks import build_timm_network
+
+    return build_timm_network(network, size)
+
+
+def _build_v4(network: LibraryNetwork, size: tuple[int, int]) -> torch.nn.Module:
+    from ov_mobilenet.conversion.library_networks.v4_network import build_v4_network
+
+    return build_v4_network(network, size)
+
+
+# The builders import torch only when they are called.
+_BUILDERS: dict[Library, dict[str, Builder]] = {
+    "timm": dict.fromkeys(TIMM_ARCHITECTURES, _build_timm) | dict.fromkeys(V4_ARCHITECTURES, _build_v4),
+    "transformers": dict.fromkeys(TRANSFORMERS_ARCHITECTURES, build_transformers_network),
+}
+
+
+def architectures(library: Library) -> tuple[str, ...]:
+    """The names of the architectures of a library that `build_library_network` knows, in the order of the alphabet."""
+    return tuple(sorted(_BUILDERS[library]))
+
+
+def check_architecture(network: LibraryNetwork) -> None:
+    """Check that the architecture is known; torch is not needed. Raises: ConversionError."""
+    known = architectures(network.library)
+    if network.architecture in known:
+        return
+    close = difflib.get_close_matches(network.architecture, known, n=3, cutoff=0.8)
+    raise ConversionError(
+        f"unknown architecture of {network.library}", expected=", ".join(close or known) or "none",
+        got=network.architecture, fix="Export the network to ONNX, and convert the ONNX file",
+    )  # fmt: skip
 
 
 def build_library_network(network: LibraryNetwork, size: tuple[int, int]) -> torch.nn.Module:
@@ -24,4 +70,10 @@ def build_library_network(network: LibraryNetwork, size: tuple[int, int]) -> tor
     Raises:
         ConversionError: the architecture, or an argument, is unknown; the message names it.
     """
-    raise ConversionError("unknown architecture", got=network.name)
+    check_architecture(network)
+    if min(size) < 1:
+        raise ConversionError(
+            f"a network of {network.library} needs an input of a fixed size", where=network.name,
+            expected="height and width above 0", got=f"{size[0]}x{size[1]}",
+        )  # fmt: skip
+    return _BUILDERS[network.library][network.architecture](network, size)

@@ -99,13 +99,14 @@ def _frozen(network: Any, path: Path) -> bytes:
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+    from ov_mobilenet.conversion.keras_files.loading import end_of_message
+
     signature = tf.TensorSpec(_input_shape(network, path), tf.float32, name="input")
     function = tf.function(lambda pixels: network(pixels, training=False), autograph=False)
     try:
         frozen = convert_variables_to_constants_v2(function.get_concrete_function(signature), lower_control_flow=False)
     except (ValueError, TypeError, RuntimeError, AttributeError, KeyError, tf.errors.OpError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise ConversionError(f"Keras cannot run the network ({reason})", where=path) from error
+        raise ConversionError(f"Keras cannot run the network ({end_of_message(error)})", where=path) from error
     graph: bytes = frozen.graph.as_graph_def().SerializeToString(deterministic=True)
     return graph
 

@@ -22,15 +22,24 @@ def load_library_module(network: LibraryNetwork, size: tuple[int, int], path: Pa
         path: a safetensors file, or a pickle that holds only tensors.
 
     Raises:
-        ConversionError: the architecture or an argument is unknown; or the keys, shapes or types of the weights differ.
+        ConversionError: the architecture or an argument is unknown; or the keys, shapes or types of the weights differ,
+            or the number of classes does.
         MissingDependencyError: torch or safetensors is not installed.
     """
-    from ov_mobilenet.conversion.library_networks import build_library_network
+    from ov_mobilenet.conversion.library_networks import build_library_network, check_architecture
 
+    check_architecture(network)
     entries = read_state_dicts(path)
     if len(entries) != 1:
         raise ConversionError(
             "several entries of the checkpoint hold weights", where=path, expected="one state dict",
             got=", ".join(repr(entry.where) for entry in entries),
         )  # fmt: skip
-    return load_state(lambda: build_library_network(network, size), entries[0].tensors, path)
+    tensors = entries[0].tensors
+    rows = getattr(tensors.get("classifier.weight"), "shape", ())[:1]
+    if rows and rows[0] != network.classes:
+        raise ConversionError(
+            "the classifier has another number of classes than the configuration", where=path,
+            expected=network.classes, got=rows[0],
+        )  # fmt: skip
+    return load_state(lambda: build_library_network(network, size), tensors, path, network.name)

@@ -13,10 +13,18 @@ if TYPE_CHECKING:
     import torch
 
 
-def load_state(build: Callable[[], torch.nn.Module], tensors: Mapping[str, Any], path: Path) -> torch.nn.Module:
+def load_state(
+    build: Callable[[], torch.nn.Module],
+    tensors: Mapping[str, Any],
+    path: Path,
+    architecture: str = "the architecture",
+) -> torch.nn.Module:
     """Check the tensors, build a module, and load them into it. The module is in evaluation mode.
 
     The counters of batch norm are not loaded: inference does not use them, and `half()` converts them to floats.
+
+    Args:
+        architecture: what the module is, for messages.
 
     Raises:
         ConversionError: keys, shapes or types differ from those of the module, or a value is not finite.
@@ -26,7 +34,7 @@ def load_state(build: Callable[[], torch.nn.Module], tensors: Mapping[str, Any],
     module = build()
     wanted = module.state_dict()
     state = {**given, **{key: tensor for key, tensor in wanted.items() if key.endswith(COUNTER)}}
-    _check_state(state, wanted, path)
+    _check_state(state, wanted, path, architecture)
     module.load_state_dict(state, strict=True)
     return module.eval()
 
@@ -53,13 +61,13 @@ def _check_tensors(state: Mapping[str, Any], path: Path) -> None:
             raise ConversionError(f"{key} is larger than its stored data", where=path, got=list(tensor.shape))
 
 
-def _check_state(state: Mapping[str, Any], wanted: Mapping[str, torch.Tensor], path: Path) -> None:
+def _check_state(state: Mapping[str, Any], wanted: Mapping[str, torch.Tensor], path: Path, architecture: str) -> None:
     import torch
 
     missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     if missing or extra:
         raise ConversionError(
-            "the checkpoint does not match the architecture",
+            f"the checkpoint does not match {architecture}",
             where=path,
             got=f"missing {_some(missing)}; unexpected {_some(extra)}",
         )
@@ -69,7 +77,7 @@ def _check_state(state: Mapping[str, Any], wanted: Mapping[str, torch.Tensor], p
             raise ConversionError(f"{key} is not a tensor", where=path, got=type(given).__name__)
         if given.shape != tensor.shape or given.is_floating_point() != tensor.is_floating_point():
             raise ConversionError(
-                f"{key} does not match the architecture", where=path,
+                f"{key} does not match {architecture}", where=path,
                 expected=f"{list(tensor.shape)} {tensor.dtype}", got=f"{list(given.shape)} {given.dtype}",
             )  # fmt: skip
         if given.is_floating_point() and not bool(torch.isfinite(given).all()):
