@@ -216,7 +216,10 @@ def answer_transformers(request: dict[str, Any], folder: Path) -> dict[str, Any]
 
 
 def save_wrapped(request: dict[str, Any], folder: Path) -> None:
-    """A network of timm that transformers' TimmWrapper saved, after a fine-tuning for other classes."""
+    """A network of timm that transformers' TimmWrapper saved.
+
+    Its keys are timm's if it was loaded from a repository of timm, and begin with `timm_model.` otherwise.
+    """
     source = folder.with_name(f"{folder.name}-before")
     network = timm.create_model(request["architecture"], pretrained=False, **request["create"]).eval()
     pixels, _ = timm_pixels(network, opened(request), use_test_size=False)
@@ -224,7 +227,9 @@ def save_wrapped(request: dict[str, Any], folder: Path) -> None:
     names = request["labels"]
     config = transformers.TimmWrapperConfig.from_pretrained(source, id2label=dict(enumerate(names)))
     config.model_args = None  # timm 1.0.31 records the number of classes there too, which this class does not accept
-    wrapped = transformers.TimmWrapperForImageClassification(config).eval()
+    wrapper = transformers.TimmWrapperForImageClassification
+    wrapped = wrapper(config) if request["from_config"] else wrapper.from_pretrained(source, config=config)
+    wrapped.eval()
     randomise(wrapped, pixels, wrapped.timm_model.get_classifier())
     wrapped.save_pretrained(folder)
     shutil.rmtree(source)
