@@ -121,7 +121,9 @@ def draft_description(
     guesses: list[Guess] = []
     if facts.library_network is not None:
         by = facts.declared.by if facts.declared is not None else "its files"
-        guesses.append(Guess("architecture", f"{facts.library_network.name} ({by})", "--architecture"))
+        guesses.append(
+            Guess("architecture", f"{facts.library_network.name} ({by})", "--architecture", is_declared=True)
+        )
     elif facts.architecture is not None:
         guesses.append(Guess("architecture", f"{facts.architecture}, width {facts.width:g}", "--architecture, --width"))
         _guess_settings(facts, facts.architecture, choices.settings, guesses)
@@ -171,7 +173,7 @@ def draft_description(
             background_class=_background_class(facts, choices, labels),
         ),
         licence=facts.licence,
-        comments=tuple(f"Guessed: {guess}" for guess in guesses),
+        comments=tuple(f"{guess.origin.capitalize()}: {guess}" for guess in guesses),
     )
     return DraftDescription(description, tuple(guesses), facts.warnings, labels_text)
 
@@ -299,7 +301,7 @@ def _default_geometry(
     if declared is not None and declared.geometry is not None and not chosen.preset_is_chosen:
         last = declared.geometry.steps[-1]
         if (last.height, last.width) == (height, width):
-            guesses.append(Guess("geometry", f"{declared.geometry} ({declared.by})", "--geometry"))
+            guesses.append(Guess("geometry", f"{declared.geometry} ({declared.by})", "--geometry", is_declared=True))
             return declared.geometry
         unused = f"; that of {declared.by} is for another input size: {declared.geometry}"
     if chosen.preset is None:
@@ -317,7 +319,9 @@ def _labels(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> t
     labels, declared = choices.labels, facts.declared
     if labels is None and declared is not None and declared.labels is not None:
         count = len(declared.labels) if isinstance(declared.labels, tuple) else declared.labels
-        guesses.append(Guess("labels", f"{count}{' names' * isinstance(count, int)} ({declared.by})", "--labels"))
+        guesses.append(
+            Guess("labels", f"{count}{' names' * isinstance(count, int)} ({declared.by})", "--labels", is_declared=True)
+        )
         if isinstance(declared.labels, tuple):
             _check_label_count(declared.by, len(declared.labels), facts.classes)
             return LABELS_FILE, labels_text(declared.labels)

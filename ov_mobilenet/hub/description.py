@@ -137,7 +137,7 @@ def _draft(name: str, source: object, facts: SourceFacts) -> DraftDescription:
         fix = f"{options}. {error.fix}" if error.fix else options
         raise type(error)(error.what, where=error.where, expected=error.expected, got=error.got, fix=fix) from error
     for guess in draft.guesses:
-        log.log(logging.WARNING if guess.changes_answers else logging.INFO, "%s: guess: %s", name, guess)
+        log.log(logging.WARNING if guess.changes_answers else logging.INFO, "%s: %s: %s", name, guess.origin, guess)
     return draft
 
 

@@ -10,9 +10,10 @@ from ov_mobilenet.downloads import cache
 from ov_mobilenet.downloads.events import OnEvent, ignore
 from ov_mobilenet.downloads.hub_cache import is_commit
 from ov_mobilenet.downloads.hub_client import HubRepository, fetch_hub_file
-from ov_mobilenet.errors import OfflineError, UsageError
+from ov_mobilenet.errors import ConfigError, OfflineError, UsageError
 from ov_mobilenet.hub import preprocessor
 from ov_mobilenet.hub.declaration import NOTHING_SETTLED, SettledByUser
+from ov_mobilenet.hub.documents import MAX_DOCUMENT_BYTES
 from ov_mobilenet.hub.network_file import CONFIG, choose_network_file, is_weights
 from ov_mobilenet.hub.snapshot import inspect_repository_file
 from ov_mobilenet.zoo.hub_reference import HubReference, SizeProtocol
@@ -91,7 +92,7 @@ def inspect_hub_network(
         UsageError, ConfigError, ConversionError: see `inspect_snapshot`.
     """
     files, repository = network.files, network.repository
-    fetched = {path: network.fetch(path) for path in (CONFIG, preprocessor.FILE) if path in repository.files}
+    fetched = {path: _fetch_document(network, path) for path in (CONFIG, preprocessor.FILE) if path in repository.files}
     is_described = is_weights(network.path) and CONFIG in fetched
     for path in files:
         if fetch_all or not is_described or repository.files[path].sha256 is None:
@@ -103,6 +104,15 @@ def inspect_hub_network(
         known_files=tuple(_model_file(network, path, fetched.get(path), beside=fetch_all) for path in files),
         licence=repository.licence or facts.licence,
     )
+
+
+def _fetch_document(network: HubNetwork, path: str) -> Path:
+    """A JSON file, if it is not larger than one that is read. Raises: ConfigError, DownloadError."""
+    size = network.repository.files[path].size
+    if size > MAX_DOCUMENT_BYTES:
+        where = f"hf:{network.repository.name}/{path}"
+        raise ConfigError("file too large", where=where, expected=f"at most {MAX_DOCUMENT_BYTES} bytes", got=size)
+    return network.fetch(path)
 
 
 def _snapshot_folder(fetched: dict[str, Path]) -> Path:

@@ -16,8 +16,7 @@ from ov_mobilenet.hub import preprocessor
 from ov_mobilenet.hub.declaration import NOTHING_SETTLED, SettledByUser
 from ov_mobilenet.hub.documents import JsonDocument, read_document
 from ov_mobilenet.hub.network_file import CONFIG, choose_network_file, is_weights
-from ov_mobilenet.hub.timm_config import is_timm_config, read_timm_config
-from ov_mobilenet.hub.timm_input import declared_timm_input, stated_licence
+from ov_mobilenet.hub.timm_config import declared_timm_input, is_timm_config, read_timm_config, stated_licence
 from ov_mobilenet.hub.transformers_config import (
     declared_input,
     is_transformers_config,
@@ -125,7 +124,7 @@ def _library_facts(
             got=config.data.get("model_type", "no such key"),
             fix="If the repository has an ONNX file, give it as /FILE",
         )  # fmt: skip
-    check_architecture(found.network, config.path)  # before large weights are downloaded
+    check_architecture(found.network, config.path)  # before the weights are downloaded
     _check_output_kind(found.output_kind, where)
     path = folder / network
     return SourceFacts(

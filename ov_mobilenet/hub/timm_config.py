@@ -1,4 +1,7 @@
-"""The `config.json` of timm: one object, or, before 2023, a flat one; also that of transformers' TimmWrapper."""
+"""The `config.json` of timm: one object, or, before 2023, a flat one; also that of transformers' TimmWrapper.
+
+The network, its classes and their names; `timm_input` reads what it says of the input.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,17 @@ from typing import Any
 
 from msgspec import Struct
 
-from ov_mobilenet.hub.declaration import EXPORT, NOTHING_SETTLED, RepositoryDeclaration, SettledByUser
-from ov_mobilenet.hub.documents import JsonDocument
-from ov_mobilenet.hub.timm_input import (
-    TimmClasses,
-    TimmPretrained,
-    declared_timm_input,
-    read_pretrained,
-    stated_licence,
+from ov_mobilenet.conversion.declared_input import DeclaredInput
+from ov_mobilenet.hub.class_names import background_of, described_names, labels_of, numbered_names
+from ov_mobilenet.hub.declaration import (
+    EXPORT,
+    NOTHING_SETTLED,
+    RepositoryDeclaration,
+    SettledByUser,
 )
+from ov_mobilenet.hub.documents import JsonDocument
+from ov_mobilenet.hub.timm_input import Classes, TimmPretrained, read_pretrained, read_timm_input
+from ov_mobilenet.zoo.hub_origin import clean_licence
 from ov_mobilenet.zoo.hub_reference import SizeProtocol
 from ov_mobilenet.zoo.labels import MAX_LABELS
 from ov_mobilenet.zoo.library_network import Argument, LibraryNetwork
@@ -30,8 +35,12 @@ _HARMLESS = {
 
 class _TimmConfig(Struct, frozen=True):
     architecture: str
-    num_classes: TimmClasses | None = None
+    num_classes: Classes | None = None
     global_pool: str | None = None
+    label_names: Any = None
+    labels: Any = None
+    label_descriptions: dict[str, Any] | None = None
+    id2label: Any = None
     model_args: dict[str, Any] | None = None
     features_only: bool | None = None
     model_type: str | None = None
@@ -72,6 +81,26 @@ def read_timm_config(
     return RepositoryDeclaration(
         network, kind, declared_timm_input(document, classes, size, settled), stated_licence(document)
     )
+
+
+def stated_licence(document: JsonDocument) -> str | None:
+    """The licence that the configuration states, as one line; None if it states none."""
+    return clean_licence(read_pretrained(document)[0].license)
+
+
+def declared_timm_input(
+    document: JsonDocument, classes: int, size: SizeProtocol = "train", settled: SettledByUser = NOTHING_SETTLED
+) -> DeclaredInput:
+    """Input and labels, also of a network whose graph has `classes` classes.
+
+    Raises:
+        ConfigError, ConversionError: see `read_timm_config`.
+    """
+    config = document.convert(_TimmConfig)
+    pretrained, _ = read_pretrained(document)
+    normalisation, geometry, input_size = read_timm_input(document, size, settled)
+    labels = _labels(document, config, pretrained, classes)
+    return DeclaredInput(document.name, normalisation, geometry, input_size, labels, background_of(labels))
 
 
 def _architecture(document: JsonDocument, config: _TimmConfig) -> str:
@@ -128,6 +157,24 @@ def _arguments(document: JsonDocument, config: _TimmConfig) -> dict[str, Argumen
             raise document.unsupported("unknown argument of the network", f"model_args.{name}", got=value)
         found[name] = value
     return found
+
+
+def _labels(
+    document: JsonDocument, config: _TimmConfig, pretrained: TimmPretrained, classes: int
+) -> tuple[str, ...] | str | None:
+    for key, value in (
+        ("label_names", config.label_names),
+        ("labels", config.labels),
+        ("pretrained_cfg.label_names", pretrained.label_names),
+        ("id2label", config.id2label),
+    ):
+        if value is not None and (names := numbered_names(value, classes, document, key)) is not None:
+            shipped = labels_of(names, document, key)
+            if isinstance(shipped, str):
+                return shipped
+            described = described_names(names, config.label_descriptions or pretrained.label_descriptions or {})
+            return labels_of(described, document, key)
+    return None
 
 
 def _output_kind(document: JsonDocument, config: _TimmConfig, settled: SettledByUser) -> OutputContent:

@@ -1,6 +1,6 @@
-"""What the `config.json` of timm says of input and labels.
+"""The input in a `config.json` of timm: size, crop, resize and normalisation.
 
-Its evaluation transform resizes the shorter side to floor(size / crop_pct) with Pillow and crops the centre
+The evaluation transform resizes the shorter side to floor(size / crop_pct) with Pillow and crops the centre
 (`crop_mode` center), or resizes the whole image (squash). Values are those for training size, or with the test
 protocol `test_input_size` and `test_crop_pct`, with which timm's published figures were measured.
 """
@@ -13,19 +13,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from ov_mobilenet.conversion.declared_input import DeclaredInput
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.hub.class_names import background_of, described_names, labels_of, numbered_names
-from ov_mobilenet.hub.declaration import (
-    CHOOSE_GEOMETRY,
-    CHOOSE_NORMALISATION,
-    NOTHING_SETTLED,
-    SettledByUser,
-    pixel_normalisation,
-)
+from ov_mobilenet.hub.declaration import CHOOSE_GEOMETRY, CHOOSE_NORMALISATION, SettledByUser, pixel_normalisation
 from ov_mobilenet.hub.documents import JsonDocument
 from ov_mobilenet.zoo.geometry import MAX_SIDE, Crop, Geometry, Resize
-from ov_mobilenet.zoo.hub_origin import clean_licence
 from ov_mobilenet.zoo.hub_reference import SizeProtocol
 from ov_mobilenet.zoo.labels import MAX_LABELS
 from ov_mobilenet.zoo.normalisation import Normalisation
@@ -39,7 +30,7 @@ _Size = tuple[Annotated[int, Meta(ge=1, le=64)], _Side, _Side]
 _Share = Annotated[float, Meta(gt=0.0, le=1.0)]
 _Value = Annotated[float, Meta(ge=-1000.0, le=1000.0)]
 _Values = Annotated[tuple[_Value, ...], Meta(min_length=1, max_length=3)]
-TimmClasses = Annotated[int, Meta(ge=0, le=MAX_LABELS)]
+Classes = Annotated[int, Meta(ge=0, le=MAX_LABELS)]
 
 
 class TimmPretrained(Struct, frozen=True):
@@ -54,7 +45,7 @@ class TimmPretrained(Struct, frozen=True):
     crop_mode: str | None = None
     mean: _Values | None = None
     std: _Values | None = None
-    num_classes: TimmClasses | None = None
+    num_classes: Classes | None = None
     label_offset: int | None = None
     label_names: Any = None
     label_descriptions: dict[str, Any] | None = None
@@ -62,24 +53,21 @@ class TimmPretrained(Struct, frozen=True):
     license: str | None = None
 
 
-class _TimmLabels(Struct, frozen=True):
-    """The keys of a configuration, outside of `pretrained_cfg`, that name classes."""
-
-    label_names: Any = None
-    labels: Any = None
-    label_descriptions: dict[str, Any] | None = None
-    id2label: Any = None
+def read_pretrained(document: JsonDocument) -> tuple[TimmPretrained, str]:
+    """The block of a configuration, or the flat one, and what comes before its keys in messages."""
+    is_flat = document.data.get("pretrained_cfg") is None
+    return document.convert(TimmPretrained, None if is_flat else "pretrained_cfg"), "" if is_flat else "pretrained_cfg."
 
 
-def declared_timm_input(
-    document: JsonDocument, classes: int, size: SizeProtocol = "train", settled: SettledByUser = NOTHING_SETTLED
-) -> DeclaredInput:
-    """Input and labels, also of a network whose graph has `classes` classes.
+def read_timm_input(
+    document: JsonDocument, size: SizeProtocol, settled: SettledByUser
+) -> tuple[Normalisation | None, Geometry | None, tuple[int, int]]:
+    """Normalisation, geometry, and height and width of the input; None for what the user settles.
 
     Raises:
-        ConfigError, ConversionError: see `read_timm_config`.
+        ConfigError: a value has the wrong type or is out of range.
+        ConversionError: the preprocessing is not supported; the message names the key.
     """
-    config = document.convert(_TimmLabels)
     pretrained, prefix = read_pretrained(document)
 
     def key(name: str) -> str:
@@ -88,19 +76,7 @@ def declared_timm_input(
     input_size = _input_size(document, pretrained, size, key)
     geometry = None if settled.geometry else _geometry(document, pretrained, size, input_size, key)
     normalisation = None if settled.normalisation else _normalisation(document, pretrained, key)
-    labels = _labels(document, config, pretrained, classes)
-    return DeclaredInput(document.name, normalisation, geometry, input_size, labels, background_of(labels))
-
-
-def stated_licence(document: JsonDocument) -> str | None:
-    """The licence that the configuration states, as one line; None if it states none."""
-    return clean_licence(read_pretrained(document)[0].license)
-
-
-def read_pretrained(document: JsonDocument) -> tuple[TimmPretrained, str]:
-    """The block of a configuration, or the flat one, and what comes before its keys in messages."""
-    is_flat = document.data.get("pretrained_cfg") is None
-    return document.convert(TimmPretrained, None if is_flat else "pretrained_cfg"), "" if is_flat else "pretrained_cfg."
+    return normalisation, geometry, input_size
 
 
 def _input_size(
@@ -165,21 +141,3 @@ def _normalisation(document: JsonDocument, pretrained: TimmPretrained, key: Call
             error.what, key("mean" if "mean" in error.what else "std"), expected=error.expected, got=error.got,
             fix=CHOOSE_NORMALISATION,
         ) from error  # fmt: skip
-
-
-def _labels(
-    document: JsonDocument, config: _TimmLabels, pretrained: TimmPretrained, classes: int
-) -> tuple[str, ...] | str | None:
-    for key, value in (
-        ("label_names", config.label_names),
-        ("labels", config.labels),
-        ("pretrained_cfg.label_names", pretrained.label_names),
-        ("id2label", config.id2label),
-    ):
-        if value is not None and (names := numbered_names(value, classes, document, key)) is not None:
-            shipped = labels_of(names, document, key)
-            if isinstance(shipped, str):
-                return shipped
-            described = described_names(names, config.label_descriptions or pretrained.label_descriptions or {})
-            return labels_of(described, document, key)
-    return None

@@ -18,7 +18,7 @@ from PIL import Image
 
 from ov_mobilenet.hub.documents import JsonDocument
 from ov_mobilenet.hub.preprocessor import read_preprocessor
-from ov_mobilenet.hub.timm_input import declared_timm_input
+from ov_mobilenet.hub.timm_config import declared_timm_input
 from ov_mobilenet.images.geometry import apply_geometry
 from ov_mobilenet.zoo.geometry import Geometry, check_size
 

@@ -196,6 +196,22 @@ def test_source_with_options_copies_the_files(hub: LoopbackHub, tmp_path: Path) 
     assert not hub.requests and again[0].record.origin == record.origin  # the file beside the description comes first
 
 
+def test_hostile_repositories(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.add("a/large", {"config.json": b" " * (9 << 20), "model.safetensors": b"x"})
+    with pytest.raises(ovm.ConfigError, match="hf:a/large/config.json: file too large"):
+        ovm.find_config("hf:a/large", cache_dir=tmp_path)
+    assert not hub.sent("config.json")
+    hub.add("a/licence", weights_of(TIMM), licence="x\n\x1b[31m" + "y" * 1000)
+    shown = ovm.find_config("hf:a/licence", cache_dir=tmp_path).license
+    assert len(shown) <= 200 and shown.isprintable()
+    hub.add("a/pickle", {"config.json": json.dumps({**TIMM, "auto_map": {"x": "y.z"}}).encode(), "y.py": b"1/0",
+                         "pytorch_model.bin": b"not read"})  # fmt: skip
+    with pytest.raises(ovm.ConversionError, match=r"auto_map: .* never run"):
+        ovm.find_config("hf:a/pickle", cache_dir=tmp_path)
+    assert not hub.sent("y.py") and not hub.sent("pytorch_model.bin")
+    assert not list((tmp_path / "hub").glob("a--large/*")) and not list((tmp_path / "hub").rglob("a--pickle/*/*"))
+
+
 def test_describe_and_the_ambiguous(hub: LoopbackHub, tmp_path: Path) -> None:
     hub.add(NAME, {name: b"\x08\x07" for name in ("a.onnx", "b.onnx")})
     with pytest.raises(ovm.UsageError, match=f"{MODEL}: several networks.*a.onnx, b.onnx"):

@@ -162,6 +162,7 @@ def test_weights_that_are_refused(tmp_path: Path) -> None:
         ({**CONFIG, "auto_map": code}, "auto_map"),
         ({"model_type": "resnet"}, "config.json: model_type: not a network of timm.*got resnet"),
         ({}, "model_type.*no such key"),
+        ({**TIMM, "architecture": "resnet50"}, "unknown architecture of timm: .*got resnet50"),
         (CONFIG, "no preprocessor_config.json"),
     ]
     for number, (config, message) in enumerate(refused):

@@ -73,6 +73,10 @@ REQUESTS = (
         name="wrapped", kind="timm_wrapper", architecture="mobilenetv3_small_050.lamb_in1k", create={"num_classes": 5},
         labels=PLANTS,
     ),
+    Request(
+        name="wrapped-from-config", kind="timm_wrapper", architecture="mobilenetv3_small_050.lamb_in1k",
+        create={"num_classes": 5}, labels=PLANTS, from_config=True,
+    ),
 )  # fmt: skip
 
 
