@@ -188,7 +188,7 @@ def test_contradictions_are_usage_errors_and_nothing_is_written(
     [
         (lambda path: path.with_name("no.onnx"), "no such file or folder"),
         (lambda path: shutil.copy(path, path.with_suffix(".weights")), "unknown type of network"),
-        (lambda path: path.parent, "the folder is not a SavedModel"),
+        (lambda path: path.rename(path.with_suffix(".txt")).parent, "there is no network in the folder"),
         (lambda path: shutil.copy(path, path.with_name("saved_model.pb")), "the file is part of a SavedModel"),
     ],
 )

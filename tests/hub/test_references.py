@@ -135,6 +135,9 @@ def test_the_test_size_is_for_networks_in_timms_format(hub: LoopbackHub, tmp_pat
     for model in (MODEL, "mobilenet-v2-pytorch"):
         with pytest.raises(ovm.UsageError, match="--size test is for Hugging Face repositories in timm's format"):
             ovm.find_config(model, cache_dir=tmp_path, size="test")
+    assert main(["info", "--all", "--size", "test"]) == 2
+    with pytest.raises(ovm.UsageError, match="--size test is for"):
+        ovm.load_classifier(tmp_path / "net.xml", size="test")
     with pytest.raises(ovm.UsageError, match="--size test is for"):
         ovm.describe(tmp_path / "net" / "small.onnx", name="mine", preset="torchvision", size="test")
 
