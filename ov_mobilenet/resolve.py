@@ -16,7 +16,13 @@ from ov_mobilenet._version import __version__
 from ov_mobilenet.argument_types import check_types, checked
 from ov_mobilenet.errors import IrError, UnknownModelError, UsageError
 from ov_mobilenet.ir.files import OpenedIr, open_ir
-from ov_mobilenet.zoo.hub_reference import SIZE_PROTOCOLS, SizeProtocol, is_hub_reference, parse_hub_reference
+from ov_mobilenet.zoo.hub_reference import (
+    SIZE_PROTOCOLS,
+    SizeProtocol,
+    check_size_protocol,
+    is_hub_reference,
+    parse_hub_reference,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -144,6 +150,7 @@ def find_description(model: str | Path, lookup: Lookup) -> ModelConfig:
         # A zoo name comes before a folder of the same name.
         named = registry.find_folders(glob.escape(str(model)), config_dirs=lookup.config_dirs)
         if named or not (folder / "config.json").is_file():
+            check_size_protocol(lookup.size, model)
             return registry.find_config(model, config_dirs=lookup.config_dirs)
     from ov_mobilenet.downloads.cache import default_root
     from ov_mobilenet.hub.description import describe_folder, describe_reference
@@ -154,6 +161,7 @@ def find_description(model: str | Path, lookup: Lookup) -> ModelConfig:
         return describe_reference(parse_hub_reference(str(model)), root, size=lookup.size, offline=lookup.offline)
     if is_snapshot(folder):
         return describe_folder(folder, root, size=lookup.size)
+    check_size_protocol(lookup.size, model)
     return registry.find_config(model, config_dirs=lookup.config_dirs)
 
 
@@ -187,6 +195,7 @@ def open_model(model: str | Path, lookup: Lookup = Lookup()) -> OpenedIr:
     path = Path(model)
     is_reference = is_hub_reference(model)
     if path.suffix == ".xml" and not is_reference:
+        check_size_protocol(lookup.size, path)
         return open_ir(path)
     from ov_mobilenet.conversion.network_files import network_ending
 

@@ -59,6 +59,8 @@ SLOW_FILES = (
     "diagnosis/test_report_in_browser.py",
     "diagnosis/test_sample_exports.py",
     "downloads/test_archive.py",
+    "hub/test_references.py",
+    "hub/test_snapshots.py",
     "images/test_damaged_jpegs.py",
     "images/test_load_image.py",
     "inputs/test_folders.py",

@@ -214,7 +214,7 @@ def describe_source(
         click.echo(f"{failure.source}: {failure.error}", err=True)
     for guess in network.guesses:
         if guess.changes_answers or not options.quiet(context):
-            click.echo(f"guess: {guess}", err=True)
+            click.echo(f"{guess.origin if guess.is_declared else 'guess'}: {guess}", err=True)
     return network.draft, network.source_folder
 
 

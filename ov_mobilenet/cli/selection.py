@@ -19,7 +19,7 @@ from ov_mobilenet.cli.interruption import Gate
 from ov_mobilenet.errors import ConfigError, OvMobilenetError, UnknownModelError, UsageError
 from ov_mobilenet.resolve import Lookup, find_description
 from ov_mobilenet.zoo.config import load_config
-from ov_mobilenet.zoo.hub_reference import SizeProtocol, is_hub_reference
+from ov_mobilenet.zoo.hub_reference import SizeProtocol, check_size_protocol, is_hub_reference
 from ov_mobilenet.zoo.model import ModelConfig
 from ov_mobilenet.zoo.registry import matching_folders, model_names
 
@@ -99,6 +99,7 @@ def selected(wanted: Selection, *, cache_dir: Path | None = None, offline: bool 
             expected="one of MODEL…, --name, --all, --list", got=f"{wanted.ways} of them" if wanted.ways else None,
         )  # fmt: skip
     if wanted.all_models:
+        check_size_protocol(wanted.size, "--all")
         return load_folders(matching_folders(config_dirs=wanted.config_dirs))
     models: Iterable[str] = wanted.models
     if wanted.names is not None:

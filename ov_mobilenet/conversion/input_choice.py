@@ -41,17 +41,24 @@ _DECIDE = (
 
 @dataclass(frozen=True)
 class Guess:
-    """A guessed property of the network: its name, its value, and the option that sets it; empty if none does.
+    """A property of the network that no option gives: its name, its value, and the option that sets it, if any.
 
     Attributes:
         changes_answers: whether a wrong guess gives wrong answers rather than an error or other words; such a guess is
             reported with `-q` as well.
+        is_declared: whether the files of the network say it; otherwise it is guessed.
     """
 
     name: str
     value: str
     option: str
     changes_answers: bool = False
+    is_declared: bool = False
+
+    @property
+    def origin(self) -> str:
+        """`declared` or `guessed`."""
+        return "declared" if self.is_declared else "guessed"
 
     def __str__(self) -> str:
         return f"{self.name}: {self.value}" + (f" ({self.option})" if self.option else "")
@@ -131,7 +138,9 @@ def choose_input(
         elif reverse_input_channels is None:
             reverse_input_channels = declared.reverse_input_channels
         value = f"{default}" if default else "none, the network takes 0..255"
-        guesses.append(Guess("normalisation", f"{value} ({facts.declared.by})", NORMALISATION_OPTIONS))
+        guesses.append(
+            Guess("normalisation", f"{value} ({facts.declared.by})", NORMALISATION_OPTIONS, is_declared=True)
+        )
     elif is_open:
         default, value = _from_evidence(facts, where, found)
         guesses.append(Guess("normalisation", value, NORMALISATION_OPTIONS, changes_answers=True))

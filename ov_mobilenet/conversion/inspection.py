@@ -211,8 +211,6 @@ def is_network(path: Path) -> bool:
 def _identify(source: Path) -> tuple[str, str, tuple[str, ...]]:
     """Framework, network and files of a source, as in `SourceFacts`. Raises: UsageError, ConversionError."""
     if source.is_dir():
-        if not (source / "saved_model.pb").is_file():
-            raise UsageError("the folder is not a SavedModel", where=source, expected="a file saved_model.pb in it")
         inside = sorted(path.relative_to(source.parent).as_posix() for path in source.rglob("*") if path.is_file())
         return "tf", source.name, tuple(inside)
     if not source.is_file():

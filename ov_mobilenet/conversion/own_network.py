@@ -121,7 +121,7 @@ def draft_description(
     guesses: list[Guess] = []
     if facts.library_network is not None:
         by = facts.declared.by if facts.declared is not None else "its files"
-        guesses.append(Guess("architecture", f"{facts.library_network.name} ({by})", ""))
+        guesses.append(Guess("architecture", f"{facts.library_network.name} ({by})", "", is_declared=True))
     elif facts.architecture is not None:
         guesses.append(Guess("architecture", f"{facts.architecture}, width {facts.width:g}", "--architecture, --width"))
         _guess_settings(facts, facts.architecture, choices.settings, guesses)
@@ -171,7 +171,7 @@ def draft_description(
             background_class=_background_class(facts, choices, labels),
         ),
         licence=facts.licence,
-        comments=tuple(f"Guessed: {guess}" for guess in guesses),
+        comments=tuple(f"{guess.origin.capitalize()}: {guess}" for guess in guesses),
     )
     return DraftDescription(description, tuple(guesses), facts.warnings, labels_text)
 
@@ -182,6 +182,11 @@ def choose_shape(facts: SourceFacts, choices: UserChoices, guesses: list[Guess])
     Raises:
         UsageError: the network does not take colour images, or the shape or the geometry do not match it.
     """
+    if facts.framework == "pytorch" and choices.layout not in (None, "NCHW"):
+        raise UsageError(
+            "--source-layout does not match the network", where=facts.folder / facts.network,
+            expected="NCHW, as for all PyTorch weights", got=choices.layout,
+        )  # fmt: skip
     layout = choices.layout or _guess_layout(facts, guesses)
     _check_channels(facts, layout)
     shape = _shape(facts, choices, layout, guesses)
@@ -290,19 +295,20 @@ def _default_geometry(
     facts: SourceFacts, chosen: InputChoice, height: int, width: int, guesses: list[Guess]
 ) -> Geometry:
     """The declared geometry, if it has the input's size, or that of the preset; otherwise the image is resized."""
-    declared = facts.declared
+    declared, unused = facts.declared, ""
     if declared is not None and declared.geometry is not None and not chosen.preset_is_chosen:
         last = declared.geometry.steps[-1]
         if (last.height, last.width) == (height, width):
-            guesses.append(Guess("geometry", f"{declared.geometry} ({declared.by})", "--geometry"))
+            guesses.append(Guess("geometry", f"{declared.geometry} ({declared.by})", "--geometry", is_declared=True))
             return declared.geometry
+        unused = f"; that of {declared.by} is for another input size: {declared.geometry}"
     if chosen.preset is None:
         geometry, reason = resize_whole_image(height, width), "the whole image, "
     else:
         geometry, reason = chosen.preset.geometry(height, width), ""
     if not chosen.preset_is_chosen:
         evidence = f", {chosen.preset_evidence}" if chosen.preset_evidence is not None else ""
-        guesses.append(Guess("geometry", f"{reason}{geometry}{evidence}", "--geometry", changes_answers=True))
+        guesses.append(Guess("geometry", f"{reason}{geometry}{evidence}{unused}", "--geometry", changes_answers=True))
     return geometry
 
 
@@ -311,7 +317,9 @@ def _labels(facts: SourceFacts, choices: UserChoices, guesses: list[Guess]) -> t
     labels, declared = choices.labels, facts.declared
     if labels is None and declared is not None and declared.labels is not None:
         count = len(declared.labels) if isinstance(declared.labels, tuple) else declared.labels
-        guesses.append(Guess("labels", f"{count}{' names' * isinstance(count, int)} ({declared.by})", "--labels"))
+        guesses.append(
+            Guess("labels", f"{count}{' names' * isinstance(count, int)} ({declared.by})", "--labels", is_declared=True)
+        )
         if isinstance(declared.labels, tuple):
             _check_label_count(declared.by, len(declared.labels), facts.classes)
             return LABELS_FILE, labels_text(declared.labels)

@@ -23,6 +23,7 @@ from ov_mobilenet.downloads.hub_files import obtain
 from ov_mobilenet.downloads.hub_listing import DEFAULT_REVISION, request_listing
 from ov_mobilenet.downloads.hub_settings import hub_settings
 from ov_mobilenet.errors import DownloadError, OfflineError
+from ov_mobilenet.zoo.hub_origin import clean_licence
 from ov_mobilenet.zoo.hub_reference import HubReference
 from ov_mobilenet.zoo.model import Checksum, ModelFile
 
@@ -60,12 +61,14 @@ class HubRepository:
         commit: 40 hexadecimal digits.
         files: by path.
         licence: the licence that its card states; None if it states none.
+        is_complete: whether `files` are all files of the commit; offline, they are those that the cache holds.
     """
 
     name: str
     commit: str
     files: Mapping[str, HubFile]
     licence: str | None
+    is_complete: bool = True
 
 
 def read_repository(reference: HubReference, *, offline: bool = False, retry: Retry = DEFAULT_RETRY) -> HubRepository:
@@ -174,7 +177,7 @@ def _listed(info: Any, reference: HubReference, revision: str) -> HubRepository:
     commit, siblings = info.sha, info.siblings
     if not is_commit(commit) or not isinstance(siblings, list):
         raise DownloadError("the answer of the hub names no commit or no files", where=reference, got=repr(commit))
-    if re.fullmatch("[0-9a-f]{40}", revision) and revision != commit:
+    if is_commit(revision) and revision != commit:
         raise DownloadError("the hub answers with another commit", where=reference, expected=revision, got=commit)
     if len(siblings) > MAX_FILES:
         raise DownloadError(
@@ -204,12 +207,7 @@ def _stated_licence(info: Any) -> str | None:
     stated = [getattr(info.card_data, "license", None)]
     tags = info.tags if isinstance(info.tags, list) else []
     stated += [tag.removeprefix("license:") for tag in tags if isinstance(tag, str) and tag.startswith("license:")]
-    return next((_licence(text) for text in stated if isinstance(text, str) and _licence(text)), None)
-
-
-def _licence(text: str) -> str | None:
-    text = text.strip().strip("'\"")
-    return text if text.isprintable() and 0 < len(text) <= 100 else None
+    return next(filter(None, map(clean_licence, stated)), None)
 
 
 def _cached_repository(reference: HubReference, revision: str, kept: RepositoryCache) -> HubRepository:
@@ -221,7 +219,7 @@ def _cached_repository(reference: HubReference, revision: str, kept: RepositoryC
             "the cache of huggingface_hub does not hold this revision", where=reference, expected=kept.folder,
             fix="Run the command once without --offline and HF_HUB_OFFLINE",
         )  # fmt: skip
-    return HubRepository(reference.repository, commit, files, _card_licence(kept.snapshot(commit) / _CARD))
+    return HubRepository(reference.repository, commit, files, _card_licence(kept.snapshot(commit) / _CARD), False)
 
 
 def _cached_files(kept: RepositoryCache, commit: str) -> Iterator[tuple[str, HubFile]]:
@@ -240,7 +238,7 @@ def _card_licence(card: Path) -> str | None:
         return None
     found = re.match(r"---\s*\n(.*?)\n---", header, re.DOTALL)
     line = re.search(r"^license:[ \t]*([^\n#]+)", found[1], re.MULTILINE) if found else None
-    return _licence(line[1]) if line else None
+    return clean_licence(line[1]) if line else None
 
 
 def _is_kept(kept: RepositoryCache, revision: str) -> bool:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.hub.documents import JsonDocument
-from ov_mobilenet.zoo.labels import BACKGROUND_SETS, imagenet_classes, imagenet_synsets, read_labels
+from ov_mobilenet.zoo.labels import BACKGROUND_SETS, imagenet_classes, imagenet_synsets, parse_labels
 
 _SYNSET = re.compile("n[0-9]{8}")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
@@ -99,16 +97,13 @@ def _line(name: str) -> str:
 
 
 def _as_read(names: tuple[str, ...], document: JsonDocument, key: str) -> tuple[str, ...]:
-    """The names after writing and reading, which removes WordNet IDs, until reading changes nothing any more."""
-    with tempfile.TemporaryDirectory(prefix="ov-mobilenet-") as folder:
-        file = Path(folder) / "labels.txt"
-        for _ in range(_MAX_READS):
-            file.write_text("".join(f"{name}\n" for name in names), "utf-8", newline="\n")
-            try:
-                read = read_labels(file)
-            except ConfigError as error:
-                raise document.invalid(error.what, key, error.expected, error.got) from error
-            if read == names:
-                return names
-            names = read
+    """The names as a labels file gives them, without WordNet IDs and numbers. Raises: ConfigError."""
+    for _ in range(_MAX_READS):
+        try:
+            read = parse_labels("".join(f"{name}\n" for name in names).encode(), str(document.path))
+        except ConfigError as error:
+            raise document.invalid(error.what, key, error.expected, error.got) from error
+        if read == names:
+            return names
+        names = read
     raise document.invalid("the names cannot be written to a labels file", key)

@@ -3,8 +3,8 @@
     ROOT/hub/OWNER--NAME/COMMIT-KEY/MODEL/      of a repository; the description names its files, which are not here
     ROOT/hub/NAME/DIGEST/MODEL/                 of a snapshot folder, with a copy of the network
 
-KEY depends on what else decides the content: the file, the size protocol and the version of ov-mobilenet. A description
-is written once and never changes: another commit has another folder.
+KEY depends on what else decides the content: the file, the size protocol, the version of ov-mobilenet and, offline, the
+files that the cache holds. A description is written once and never changes: another commit has another folder.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -75,19 +74,28 @@ def describe_reference(
         ConfigError, ConversionError: see `inspect_snapshot`.
     """
     name = reference_name(reference)
-    key = hashlib.sha256("\0".join((__version__, size, reference.file or "")).encode()).hexdigest()[:12]
+    key = _key(reference, size)
     parent = root / "hub" / reference.repository.replace("/", "--")
     commit = pinned_commit(reference)
     if commit is not None and (known := _known(parent / f"{commit}-{key}" / name)) is not None:
         return known  # without asking the hub
     repository = read_repository(reference, offline=offline)
+    if not repository.is_complete:
+        if (known := _known(parent / f"{repository.commit}-{key}" / name)) is not None:
+            return known
+        # What some of the files say must not be taken for the description of the commit when all of them are there.
+        key = _key(reference, size, *sorted(repository.files))
     entry = parent / f"{repository.commit}-{key}"
     with locked(root, entry):
         if (known := _known(entry / name)) is not None:
-            return known  # offline, the repository may list fewer files
+            return known
         network = find_hub_network(reference, repository, offline=offline)
         draft = _draft(name, reference, inspect_hub_network(network, size=size))
         return _write(entry / name, lambda folder: write_description(draft, folder))
+
+
+def _key(reference: HubReference, size: SizeProtocol, *listed: str) -> str:
+    return hashlib.sha256("\0".join((__version__, size, reference.file or "", *listed)).encode()).hexdigest()[:12]
 
 
 def describe_folder(folder: Path, root: Path, *, size: SizeProtocol = "train") -> ModelConfig:
@@ -129,7 +137,7 @@ def _draft(name: str, source: object, facts: SourceFacts) -> DraftDescription:
         fix = f"{options}. {error.fix}" if error.fix else options
         raise type(error)(error.what, where=error.where, expected=error.expected, got=error.got, fix=fix) from error
     for guess in draft.guesses:
-        log.log(logging.WARNING if guess.changes_answers else logging.INFO, "%s: guess: %s", name, guess)
+        log.log(logging.WARNING if guess.changes_answers else logging.INFO, "%s: %s: %s", name, guess.origin, guess)
     return draft
 
 
@@ -140,13 +148,17 @@ def _known(folder: Path) -> ModelConfig | None:
 
 def _write(folder: Path, write: Callable[[Path], Path]) -> ModelConfig:
     """Write a description beside its folder, and rename it: readers see all of it or nothing. Raises: OSError."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as temporary:
-        copy = Path(temporary) / folder.name
-        copy.mkdir()
+    # One name, because the writer holds the lock: the remains of a killed run do not stay.
+    part = folder.parent / ".part"
+    shutil.rmtree(part, ignore_errors=True)
+    copy = part / folder.name
+    copy.mkdir(parents=True)
+    try:
         write(copy)
         load_config(copy)
         with suppress(FileNotFoundError):
             shutil.rmtree(folder)
         copy.replace(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return load_config(folder)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ov_mobilenet.conversion.inspection import SourceFacts
 from ov_mobilenet.downloads import cache
 from ov_mobilenet.downloads.events import OnEvent, ignore
+from ov_mobilenet.downloads.hub_cache import is_commit
 from ov_mobilenet.downloads.hub_client import HubRepository, fetch_hub_file
-from ov_mobilenet.errors import OfflineError, UsageError, printable
+from ov_mobilenet.errors import ConfigError, OfflineError, UsageError
 from ov_mobilenet.hub import preprocessor
 from ov_mobilenet.hub.declaration import NOTHING_SETTLED, SettledByUser
+from ov_mobilenet.hub.documents import MAX_DOCUMENT_BYTES
 from ov_mobilenet.hub.network_file import CONFIG, choose_network_file, is_weights
 from ov_mobilenet.hub.snapshot import inspect_repository_file
 from ov_mobilenet.zoo.hub_reference import HubReference, SizeProtocol
 from ov_mobilenet.zoo.model import Checksum, DownloadSource, FileSource, HubSource, ModelFile
-
-_COMMIT = re.compile("[0-9a-f]{40}")
-_MAX_LICENCE = 200
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def find_hub_network(
     try:
         path = choose_network_file(repository.files, reference.file, reference)
     except UsageError as error:
-        if not offline:
+        if repository.is_complete:
             raise
         raise OfflineError(
             "the network is not in the cache, and cannot be downloaded in offline mode", where=reference,
@@ -72,7 +70,7 @@ def find_hub_network(
 
 def pinned_commit(reference: HubReference) -> str | None:
     """The commit that the reference itself gives; None for a branch or a tag."""
-    return reference.revision if reference.revision and _COMMIT.fullmatch(reference.revision) else None
+    return reference.revision if is_commit(reference.revision) else None
 
 
 def inspect_hub_network(
@@ -94,19 +92,27 @@ def inspect_hub_network(
         UsageError, ConfigError, ConversionError: see `inspect_snapshot`.
     """
     files, repository = network.files, network.repository
-    fetched = {path: network.fetch(path) for path in (CONFIG, preprocessor.FILE) if path in repository.files}
+    fetched = {path: _fetch_document(network, path) for path in (CONFIG, preprocessor.FILE) if path in repository.files}
     is_described = is_weights(network.path) and CONFIG in fetched
     for path in files:
         if fetch_all or not is_described or repository.files[path].sha256 is None:
             fetched[path] = network.fetch(path)
     folder = _snapshot_folder(fetched)
     facts = inspect_repository_file(folder, network.path, size=size, settled=settled, output=output)
-    licence = repository.licence or facts.licence
     return replace(
         facts,
         known_files=tuple(_model_file(network, path, fetched.get(path), beside=fetch_all) for path in files),
-        licence=" ".join(printable(licence).split())[:_MAX_LICENCE] if licence else None,
+        licence=repository.licence or facts.licence,
     )
+
+
+def _fetch_document(network: HubNetwork, path: str) -> Path:
+    """A JSON file, if it is not larger than one that is read. Raises: ConfigError, DownloadError."""
+    size = network.repository.files[path].size
+    if size > MAX_DOCUMENT_BYTES:
+        where = f"hf:{network.repository.name}/{path}"
+        raise ConfigError("file too large", where=where, expected=f"at most {MAX_DOCUMENT_BYTES} bytes", got=size)
+    return network.fetch(path)
 
 
 def _snapshot_folder(fetched: dict[str, Path]) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ov_mobilenet.conversion.declared_input import DeclaredInput
 from ov_mobilenet.conversion.inspection import PYTORCH_INPUT, PYTORCH_OUTPUT, SourceFacts, inspect_source
 from ov_mobilenet.conversion.library_networks import check_architecture
+from ov_mobilenet.conversion.library_networks.transformers_arguments import TRANSFORMERS_ARCHITECTURES
 from ov_mobilenet.conversion.network_files import network_ending
 from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.hub import preprocessor
@@ -17,12 +18,11 @@ from ov_mobilenet.hub.documents import JsonDocument, read_document
 from ov_mobilenet.hub.network_file import CONFIG, choose_network_file, is_weights
 from ov_mobilenet.hub.timm_config import declared_timm_input, is_timm_config, read_timm_config, stated_licence
 from ov_mobilenet.hub.transformers_config import (
-    MODEL_TYPES,
     declared_input,
     is_transformers_config,
     read_transformers_config,
 )
-from ov_mobilenet.zoo.hub_reference import SizeProtocol
+from ov_mobilenet.zoo.hub_reference import SizeProtocol, check_size_protocol
 from ov_mobilenet.zoo.output_kind import OutputContent
 
 _MAX_FILES = 10_000
@@ -74,6 +74,8 @@ def inspect_repository_file(
         UsageError, ConfigError, ConversionError, MissingDependencyError: see `inspect_snapshot`.
     """
     config = read_document(folder / CONFIG) if (folder / CONFIG).is_file() else None
+    if config is None or not is_timm_config(config):
+        check_size_protocol(size, folder / network)
     other = folder / preprocessor.FILE
     if is_weights(network):
         if config is None and network_ending(Path(network)) is not None:
@@ -117,12 +119,13 @@ def _library_facts(
     else:
         raise config.unsupported(
             "not a network of timm, and not a MobileNet of transformers", "model_type",
-            expected=f"the key architecture, as timm writes it, or model_type {' or '.join(MODEL_TYPES)}",
+            expected="the key architecture, as timm writes it, or "
+            f"model_type {' or '.join(TRANSFORMERS_ARCHITECTURES)}",
             got=config.data.get("model_type", "no such key"),
             fix="If the repository has an ONNX file, give it as /FILE",
         )  # fmt: skip
-    _check_output_kind(found.output_kind, where)
     check_architecture(found.network, config.path)  # before the weights are downloaded
+    _check_output_kind(found.output_kind, where)
     path = folder / network
     return SourceFacts(
         framework="pytorch",

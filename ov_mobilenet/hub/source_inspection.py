@@ -12,7 +12,7 @@ from ov_mobilenet.errors import UsageError
 from ov_mobilenet.hub.declaration import NOTHING_SETTLED, SettledByUser
 from ov_mobilenet.hub.repository import find_hub_network, inspect_hub_network
 from ov_mobilenet.hub.snapshot import inspect_snapshot, is_snapshot
-from ov_mobilenet.zoo.hub_reference import SizeProtocol, is_hub_reference, parse_hub_reference
+from ov_mobilenet.zoo.hub_reference import SizeProtocol, check_size_protocol, is_hub_reference, parse_hub_reference
 
 _FOR_BARE_WEIGHTS = ("architecture", "weights_key", "head")
 
@@ -44,6 +44,7 @@ def inspect_any_source(
         DownloadError, OfflineError: as `read_repository`.
     """
     if not is_repository(source):
+        check_size_protocol(size, source)
         return inspect_source(Path(source), **inspected)
     for name in _FOR_BARE_WEIGHTS:
         if inspected.get(name) is not None:

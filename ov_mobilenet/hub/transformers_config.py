@@ -7,6 +7,10 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from ov_mobilenet.conversion.declared_input import DeclaredInput
+from ov_mobilenet.conversion.library_networks.transformers_arguments import (
+    TRANSFORMERS_ARCHITECTURES,
+    TRANSFORMERS_ARGUMENTS,
+)
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.hub.class_names import background_of, labels_of, numbered_names
 from ov_mobilenet.hub.declaration import (
@@ -23,13 +27,7 @@ from ov_mobilenet.zoo.labels import MAX_LABELS
 from ov_mobilenet.zoo.library_network import Argument, LibraryNetwork
 from ov_mobilenet.zoo.output_kind import OutputContent
 
-MODEL_TYPES = ("mobilenet_v1", "mobilenet_v2")
 _DEFAULT_CLASSES = 2  # transformers writes neither num_labels nor id2label for its default
-# The keys that change the network. Their defaults belong to the architecture.
-_OF_BOTH = ("depth_multiplier", "min_depth", "hidden_act", "tf_padding", "layer_norm_eps")
-_OF_V2 = (
-    "depth_divisible_by", "expand_ratio", "output_stride", "first_layer_is_expansion", "finegrained_output",
-)  # fmt: skip
 _OUTPUTS: dict[str | None, OutputContent] = {
     None: "logits",
     "single_label_classification": "logits",
@@ -49,7 +47,7 @@ class _TransformersConfig(Struct, frozen=True):
 
 def is_transformers_config(document: JsonDocument) -> bool:
     """Whether it is that of a MobileNet of transformers."""
-    return document.data.get("model_type") in MODEL_TYPES
+    return document.data.get("model_type") in TRANSFORMERS_ARCHITECTURES
 
 
 def read_transformers_config(
@@ -74,7 +72,7 @@ def read_transformers_config(
     declared = declared_input(document, preprocessor, settled)
     network = LibraryNetwork(
         library="transformers", architecture=config.model_type, classes=_class_count(document, config),
-        arguments=_arguments(document, (*_OF_BOTH, *_OF_V2) if config.model_type == MODEL_TYPES[1] else _OF_BOTH),
+        arguments=_arguments(document, TRANSFORMERS_ARGUMENTS[config.model_type]),
     )  # fmt: skip
     return RepositoryDeclaration(network, _output_kind(document, config, settled), declared)
 

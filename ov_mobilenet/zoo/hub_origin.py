@@ -7,6 +7,7 @@ from msgspec import Struct
 from ov_mobilenet.zoo.model import HubSource, ModelConfig
 
 UNSTATED_LICENCE = "a licence that is not stated"
+_MAX_LICENCE = 100
 
 
 class HubOrigin(Struct, frozen=True, kw_only=True):
@@ -21,6 +22,12 @@ class HubOrigin(Struct, frozen=True, kw_only=True):
     repository: str
     revision: str
     license: str | None = None
+
+
+def clean_licence(text: object) -> str | None:
+    """A licence from a file of somebody else's; None if it is not a short line of printable text."""
+    stated = text.strip().strip("'\"") if isinstance(text, str) else ""
+    return stated if stated.isprintable() and 0 < len(stated) <= _MAX_LICENCE else None
 
 
 def origin_of(config: ModelConfig) -> HubOrigin | None:

@@ -20,6 +20,15 @@ _REFERENCE = re.compile(
 )
 
 
+def check_size_protocol(size: SizeProtocol, where: object) -> None:
+    """Refuse the test protocol for what is not in timm's format, which alone states one. Raises: UsageError."""
+    if size != "train":
+        raise UsageError(
+            f"--size {size} is for Hugging Face repositories in timm's format", where=where,
+            fix="Leave --size out. The size of a network of your own is given with convert --source and --input-shape",
+        )  # fmt: skip
+
+
 class HubReference(Struct, frozen=True, kw_only=True):
     """A repository, or one file of it.
 

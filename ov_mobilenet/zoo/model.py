@@ -59,8 +59,8 @@ class HubSource(Struct, frozen=True, kw_only=True, tag_field="$type", tag="hub",
         path: path in the repository, with `/`.
     """
 
-    repository: str
-    revision: Annotated[str, Meta(pattern="^[0-9a-f]{40}$")]
+    repository: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,96}/[A-Za-z0-9_.-]{1,96}\Z")]
+    revision: Annotated[str, Meta(pattern=r"^[0-9a-f]{40}\Z")]
     path: str
 
     def __str__(self) -> str:

@@ -32,7 +32,7 @@ def test_names_as_a_labels_file_holds_them(names: tuple[str, ...], expected: tup
     assert labels_of(names, DOCUMENT, "id2label") == expected
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=6))
 def test_any_names_are_read_back_the_same(names: list[str]) -> None:
     import tempfile

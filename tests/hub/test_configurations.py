@@ -155,6 +155,7 @@ REFUSED_TIMM: list[tuple[dict[str, Any], str]] = [
     ({"num_classes": 1}, "num_classes: a network with one output"),
     ({"num_classes": -1}, "num_classes"),
     ({"num_classes": 10**9}, "num_classes"),
+    ({"num_classes": None, "model_args": {"num_classes": 10**9}, "label_names": {"0": "a"}}, "too many classes"),
     ({"num_classes": "5"}, "num_classes"),
     ({"num_classes": None, "model_args": {}}, "num_classes: missing key"),
     ({"num_classes": 5, "model_args": {"num_classes": 6}}, "model_args.num_classes: the number of classes is not"),

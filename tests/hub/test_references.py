@@ -118,6 +118,37 @@ def test_offline_a_network_that_was_only_described_is_missing(hub: LoopbackHub, 
         ovm.find_config(MODEL, cache_dir=tmp_path, offline=True, size="test")
 
 
+def test_what_some_files_say_offline_is_not_kept_for_the_commit(hub: LoopbackHub, tmp_path: Path) -> None:
+    """Another tool has fetched the network, but not the file with the class names."""
+    commit = hub.add(NAME, onnx_files(tmp_path))
+    found = ovm.find_config(MODEL, cache_dir=tmp_path / "first")
+    (pointer,) = Path(os.environ["HF_HOME"]).glob(f"**/{commit}/config.json")
+    pointer.unlink()
+    assert ovm.find_config(MODEL, cache_dir=tmp_path / "second", offline=True).details.labels is None
+    for folder, offline in (("second", False), ("second", True), ("first", True)):
+        config = ovm.find_config(MODEL, cache_dir=tmp_path / folder, offline=offline)
+        assert config.details.labels == "labels.txt" and config.files == found.files
+
+
+def test_the_test_size_is_for_networks_in_timms_format(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.add(NAME, onnx_files(tmp_path))
+    for model in (MODEL, "mobilenet-v2-pytorch"):
+        with pytest.raises(ovm.UsageError, match="--size test is for Hugging Face repositories in timm's format"):
+            ovm.find_config(model, cache_dir=tmp_path, size="test")
+    assert main(["info", "--all", "--size", "test"]) == 2
+    with pytest.raises(ovm.UsageError, match="--size test is for"):
+        ovm.load_classifier(tmp_path / "net.xml", size="test")
+    with pytest.raises(ovm.UsageError, match="--size test is for"):
+        ovm.describe(tmp_path / "net" / "small.onnx", name="mine", preset="torchvision", size="test")
+
+
+def test_an_unknown_architecture_is_refused_before_its_weights_are_downloaded(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.add(NAME, weights_of({**TIMM, "architecture": "resnet50"}))
+    with pytest.raises(ovm.ConversionError, match=r"config.json: unknown architecture of timm: .*got resnet50"):
+        ovm.find_config(MODEL, cache_dir=tmp_path)
+    assert not hub.sent("model.safetensors")
+
+
 def test_every_command_takes_a_reference(hub: LoopbackHub, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     commit = hub.add(NAME, onnx_files(tmp_path), licence="mit")
     image, cache = tmp_path / "image.png", ["--cache-dir", str(tmp_path / "cache")]
@@ -166,6 +197,22 @@ def test_source_with_options_copies_the_files(hub: LoopbackHub, tmp_path: Path) 
     hub.requests.clear()
     again = ovm.convert(folder / "model.yml", tmp_path / "again", precisions=["FP32"], cache_dir=tmp_path / "cache")
     assert not hub.requests and again[0].record.origin == record.origin  # the file beside the description comes first
+
+
+def test_hostile_repositories(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.add("a/large", {"config.json": b" " * (9 << 20), "model.safetensors": b"x"})
+    with pytest.raises(ovm.ConfigError, match="hf:a/large/config.json: file too large"):
+        ovm.find_config("hf:a/large", cache_dir=tmp_path)
+    assert not hub.sent("config.json")
+    hub.add("a/licence", weights_of(TIMM), licence="x\n\x1b[31m" + "y" * 1000)
+    shown = ovm.find_config("hf:a/licence", cache_dir=tmp_path).license
+    assert len(shown) <= 200 and shown.isprintable()
+    hub.add("a/pickle", {"config.json": json.dumps({**TIMM, "auto_map": {"x": "y.z"}}).encode(), "y.py": b"1/0",
+                         "pytorch_model.bin": b"not read"})  # fmt: skip
+    with pytest.raises(ovm.ConversionError, match=r"auto_map: .* never run"):
+        ovm.find_config("hf:a/pickle", cache_dir=tmp_path)
+    assert not hub.sent("y.py") and not hub.sent("pytorch_model.bin")
+    assert not list((tmp_path / "hub").glob("a--large/*")) and not list((tmp_path / "hub").rglob("a--pickle/*/*"))
 
 
 def test_describe_and_the_ambiguous(hub: LoopbackHub, tmp_path: Path) -> None:

@@ -164,6 +164,7 @@ def test_weights_that_are_refused(tmp_path: Path) -> None:
         ({**CONFIG, "auto_map": code}, "auto_map"),
         ({"model_type": "resnet"}, "config.json: model_type: not a network of timm.*got resnet"),
         ({}, "model_type.*no such key"),
+        ({**TIMM, "architecture": "resnet50"}, "unknown architecture of timm: .*got resnet50"),
         (CONFIG, "no preprocessor_config.json"),
     ]
     for number, (config, message) in enumerate(refused):
@@ -202,6 +203,25 @@ def test_a_description_by_hand_in_the_folder_comes_first(snapshot: Path, tmp_pat
     yml = small.write_onnx(tmp_path / "mine")
     (yml.parent / "config.json").write_text("{}")
     assert ovm.find_config(yml.parent).path == yml
+
+
+def test_weights_take_one_layout_and_another_size_is_said(tmp_path: Path) -> None:
+    weights(tmp_path / "net", {**TIMM, "architecture": "mobilenetv3_small_100"})
+    with pytest.raises(ovm.UsageError, match="--source-layout does not match.*NCHW.*got NHWC"):
+        ovm.describe(tmp_path / "net", name="net", shape=(1, 64, 64, 3), layout="NHWC")
+    guesses = ovm.describe(tmp_path / "net", name="net", shape=(1, 3, 64, 64)).guesses
+    (geometry,) = [guess for guess in guesses if guess.name == "geometry"]
+    assert geometry.changes_answers and "config.json is for another input size" in geometry.value
+
+
+def test_the_remains_of_a_killed_run_are_removed(snapshot: Path, tmp_path: Path) -> None:
+    config = ovm.find_config(snapshot, cache_dir=tmp_path / "cache")
+    remains = config.folder.parent / ".part" / config.name
+    config.folder.rename(tmp_path / "gone")
+    remains.mkdir(parents=True)
+    (remains / "half.onnx").write_bytes(b"half")
+    assert ovm.find_config(snapshot, cache_dir=tmp_path / "cache").path == config.path
+    assert [path.name for path in config.folder.parent.iterdir()] == [config.name]
 
 
 def test_wrong_options_of_the_lookup(snapshot: Path) -> None:

@@ -33,6 +33,9 @@ from torch import nn  # noqa: E402
 CALIBRATION_SIDE = 128
 BATCH = 5
 FIRST_CONFIDENCE = 0.6
+# Of queries and keys. At 1 the softmax of an attention picks one position, and the network magnifies rounding: timm's
+# probabilities in float32 and float64 then differ by 4e-4.
+ATTENTION_GAIN = 0.1
 
 
 def randomise(network: nn.Module, pixels: torch.Tensor, classifier: nn.Linear) -> None:
@@ -51,7 +54,9 @@ def randomise(network: nn.Module, pixels: torch.Tensor, classifier: nn.Linear) -
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if parameter.ndim > 1:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * (2 / parameter[0].numel()) ** 0.5)
+                gain = ATTENTION_GAIN if "attn.query" in name or "attn.key" in name else 1.0
+                deviation = gain * (2 / parameter[0].numel()) ** 0.5
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * deviation)
             elif name.endswith("gamma"):  # layer scale, 1e-5 at first
                 parameter.copy_(noise(parameter, 0.3, 0.9))
         for norm in norms:
@@ -69,7 +74,8 @@ def randomise(network: nn.Module, pixels: torch.Tensor, classifier: nn.Linear) -
         features = features_of(network, pixels, classifier)
         differences = features - features.mean(0)
         mixture = torch.randn((classifier.out_features, len(pixels)), generator=generator) / 5
-        mixture.diagonal().add_(1.0)  # as far as there are classes, each image has one of its own
+        for index in range(len(pixels)):  # as far as there are classes, each image has one of its own
+            mixture[index % classifier.out_features, index] += 1.0
         classifier.weight.copy_(mixture @ nn.functional.normalize(differences))
         logits = features @ classifier.weight.T
         centre = logits.mean(0)
@@ -210,7 +216,10 @@ def answer_transformers(request: dict[str, Any], folder: Path) -> dict[str, Any]
 
 
 def save_wrapped(request: dict[str, Any], folder: Path) -> None:
-    """A network of timm that transformers' TimmWrapper saved, after a fine-tuning for other classes."""
+    """A network of timm that transformers' TimmWrapper saved.
+
+    Its keys are timm's if it was loaded from a repository of timm, and begin with `timm_model.` otherwise.
+    """
     source = folder.with_name(f"{folder.name}-before")
     network = timm.create_model(request["architecture"], pretrained=False, **request["create"]).eval()
     pixels, _ = timm_pixels(network, opened(request), use_test_size=False)
@@ -218,7 +227,9 @@ def save_wrapped(request: dict[str, Any], folder: Path) -> None:
     names = request["labels"]
     config = transformers.TimmWrapperConfig.from_pretrained(source, id2label=dict(enumerate(names)))
     config.model_args = None  # timm 1.0.31 records the number of classes there too, which this class does not accept
-    wrapped = transformers.TimmWrapperForImageClassification(config).eval()
+    wrapper = transformers.TimmWrapperForImageClassification
+    wrapped = wrapper(config) if request["from_config"] else wrapper.from_pretrained(source, config=config)
+    wrapped.eval()
     randomise(wrapped, pixels, wrapped.timm_model.get_classifier())
     wrapped.save_pretrained(folder)
     shutil.rmtree(source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hub_repositories import Answered, Request, answer, check_oracle, check_whole_path
+from hub_repositories import Answered, Request, check_oracle, check_whole_path
 
 pytestmark = pytest.mark.hub
 
@@ -73,14 +73,11 @@ REQUESTS = (
         name="wrapped", kind="timm_wrapper", architecture="mobilenetv3_small_050.lamb_in1k", create={"num_classes": 5},
         labels=PLANTS,
     ),
+    Request(
+        name="wrapped-from-config", kind="timm_wrapper", architecture="mobilenetv3_small_050.lamb_in1k",
+        create={"num_classes": 5}, labels=PLANTS, from_config=True,
+    ),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answered]:
-    pytest.importorskip("torch")
-    pytest.importorskip("huggingface_hub")
-    return answer(REQUESTS, tmp_path_factory.mktemp("repositories"))
 
 
 @pytest.mark.parametrize("name", [request.name for request in REQUESTS])

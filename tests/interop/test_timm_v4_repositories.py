@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hub_repositories import Answered, Request, answer, check_oracle, check_whole_path
+from hub_repositories import Answered, Request, check_oracle, check_whole_path
 
 pytestmark = pytest.mark.hub
 
@@ -37,13 +37,6 @@ REQUESTS = (
         save={"model_config": {"label_names": BREADS}}, labels=BREADS,
     ),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answered]:
-    pytest.importorskip("torch")
-    pytest.importorskip("huggingface_hub")
-    return answer(REQUESTS, tmp_path_factory.mktemp("repositories"))
 
 
 @pytest.mark.parametrize("name", [request.name for request in REQUESTS])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_repositories import Answered, Request, answer, check_oracle, check_whole_path
+from hub_repositories import Answered, Request, check_oracle, check_whole_path
 
 pytestmark = pytest.mark.hub
 
@@ -70,13 +70,6 @@ REQUESTS = (
     ),
     fine_tuned("old-name", "mobilenet_v1", legacy_processor={"image_processor_type": "ImageFeatureExtractor"}),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answered]:
-    pytest.importorskip("torch")
-    pytest.importorskip("huggingface_hub")
-    return answer(REQUESTS, tmp_path_factory.mktemp("repositories"))
 
 
 @pytest.mark.parametrize("name", [request.name for request in REQUESTS])

@@ -20,6 +20,7 @@ MAX_CHARACTERS = 16 << 20
 MAX_DEPTH = 60
 MAX_NUMBER = 1 << 20  # for any size or count, so that a small file cannot allocate gigabytes
 
+MODEL_CLASSES = ("Functional", "Model", "Sequential")  # Functional was called Model until TensorFlow 2.4
 _LAYERS = {
     "Functional", "Sequential", "InputLayer", "Activation", "Add", "Average", "AveragePooling2D",
     "BatchNormalization", "CenterCrop", "Concatenate", "Conv2D", "Dense", "DepthwiseConv2D", "Dropout", "Flatten",
@@ -67,6 +68,20 @@ def checked_config(text: str, where: Path, *, archive: bool = False) -> dict[str
     Raises:
         ConversionError: not JSON, too large, or it names anything but Keras's own layers, initialisers and the like.
     """
+    config = parse_model(text, where)
+    kept = {key: value for key, value in config.items() if not (archive and key == "compile_config")}
+    if kept["class_name"] == "Model":
+        kept = {**kept, "class_name": "Functional"}
+    _check(kept, where, "", 0)
+    return kept
+
+
+def parse_model(text: str, where: Path) -> dict[str, Any]:
+    """The JSON object of a model, whose layers have not been checked.
+
+    Raises:
+        ConversionError: not JSON, too large, or not the configuration of a network.
+    """
     if len(text) > MAX_CHARACTERS:
         raise ConversionError("the model's configuration is too long", where=where, got=f"{len(text):,} characters")
     try:
@@ -75,16 +90,12 @@ def checked_config(text: str, where: Path, *, archive: bool = False) -> dict[str
         raise ConversionError(
             "the model's configuration is not valid JSON", where=where, got=str(error)[:200]
         ) from error
-    if not isinstance(config, dict) or config.get("class_name") not in ("Functional", "Sequential", "Model"):
+    if not isinstance(config, dict) or config.get("class_name") not in MODEL_CLASSES:
         got = repr(config.get("class_name")) if isinstance(config, dict) else type(config).__name__
         raise ConversionError(
             "the model is not a plain Keras network", where=where, expected="Functional or Sequential", got=got, fix=FIX
         )
-    kept = {key: value for key, value in config.items() if not (archive and key == "compile_config")}
-    if kept["class_name"] == "Model":  # the name of Functional until TensorFlow 2.4
-        kept = {**kept, "class_name": "Functional"}
-    _check(kept, where, "", 0)
-    return kept
+    return config
 
 
 def _check(value: Any, where: Path, key: str, depth: int) -> None:

@@ -6,21 +6,19 @@ passed to Keras: `legacy_building` makes each layer from the values that are rea
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ov_mobilenet.conversion.keras_files.config import FIX, MAX_CHARACTERS, MAX_NUMBER, foreign
+from ov_mobilenet.conversion.keras_files.config import FIX, MAX_NUMBER, MODEL_CLASSES, foreign, parse_model
 from ov_mobilenet.conversion.keras_files.legacy_layers import OPERATIONS, check_type, checked_value, layer_arguments
 from ov_mobilenet.errors import ConversionError
 
 MODEL, INPUT, OPERATION = "Model", "InputLayer", "Operation"
 MAX_LAYERS = 2000
 _MAX_DEPTH = 12
-_MODELS = ("Functional", "Model", "Sequential")  # Functional was called Model until TensorFlow 2.4
 _MODULES = ("keras", "tensorflow.keras", "tf_keras")
 
 
@@ -100,19 +98,7 @@ def read_legacy_network(text: str, where: Path) -> LegacyModel:
     Raises:
         ConversionError: not JSON, too large, or it names a class or a value that is not known here.
     """
-    if len(text) > MAX_CHARACTERS:
-        raise ConversionError("the model's configuration is too long", where=where, got=f"{len(text):,} characters")
-    try:
-        config = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConversionError(
-            "the model's configuration is not valid JSON", where=where, got=str(error)[:200]
-        ) from error
-    if not isinstance(config, dict) or config.get("class_name") not in _MODELS:
-        got = repr(config.get("class_name")) if isinstance(config, dict) else type(config).__name__
-        raise ConversionError(
-            "the model is not a plain Keras network", where=where, expected="Functional or Sequential", got=got, fix=FIX
-        )
+    config = parse_model(text, where)
     _check_origin(config, where)
     try:
         model = _model(config, where, 0)
@@ -162,7 +148,7 @@ def _layer(entry: dict[str, Any], where: Path, depth: int) -> LegacyLayer:
     _check_origin(entry, where)
     kind, config = entry["class_name"], entry["config"]
     calls = tuple(_call(node, kind, where) for node in entry.get("inbound_nodes") or ())
-    if kind in _MODELS:
+    if kind in MODEL_CLASSES:
         model = _model(entry, where, depth + 1)
         shape = _shape(config, where) if isinstance(config, dict) else None
         return LegacyLayer(str(entry.get("name") or model.name), MODEL, {}, calls, shape, model)

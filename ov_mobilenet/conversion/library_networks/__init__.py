@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.conversion.library_networks.timm_tables import TIMM_ARCHITECTURES
-from ov_mobilenet.conversion.library_networks.transformers_networks import (
-    TRANSFORMERS_ARCHITECTURES,
-    build_transformers_network,
-)
+from ov_mobilenet.conversion.library_networks.transformers_arguments import TRANSFORMERS_ARCHITECTURES
+from ov_mobilenet.conversion.library_networks.transformers_networks import build_transformers_network
 from ov_mobilenet.conversion.library_networks.v4_tables import V4_ARCHITECTURES
 from ov_mobilenet.errors import ConversionError
 from ov_mobilenet.zoo.library_network import Library, LibraryNetwork
@@ -50,21 +47,21 @@ def architectures(library: Library) -> tuple[str, ...]:
     return tuple(sorted(_BUILDERS[library]))
 
 
-def check_architecture(network: LibraryNetwork, where: Path | None = None) -> None:
+def check_architecture(network: LibraryNetwork, where: object) -> None:
     """Check that the architecture is known; torch is not needed.
 
     Args:
-        where: the file that names it.
+        where: the file that names the architecture, or the weights.
 
     Raises:
-        ConversionError: it is not known.
+        ConversionError: it is not.
     """
     known = architectures(network.library)
     if network.architecture in known:
         return
     close = difflib.get_close_matches(network.architecture, known, n=3, cutoff=0.8)
     raise ConversionError(
-        f"unknown architecture of {network.library}", where=where, expected=", ".join(close or known),
+        f"unknown architecture of {network.library}", where=where, expected=", ".join(close or known) or "none",
         got=network.architecture, fix="Export the network to ONNX, and convert the ONNX file",
     )  # fmt: skip
 
@@ -78,7 +75,7 @@ def build_library_network(network: LibraryNetwork, size: tuple[int, int]) -> tor
     Raises:
         ConversionError: the architecture, or an argument, is unknown; the message names it.
     """
-    check_architecture(network)
+    check_architecture(network, network.name)
     if min(size) < 1:
         raise ConversionError(
             f"a network of {network.library} needs an input of a fixed size", where=network.name,

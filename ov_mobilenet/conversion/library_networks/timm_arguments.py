@@ -8,12 +8,11 @@ import msgspec
 
 from ov_mobilenet.conversion.library_networks.timm_structure import TimmStructure
 from ov_mobilenet.errors import ConversionError
+from ov_mobilenet.zoo.labels import MAX_LABELS
 from ov_mobilenet.zoo.library_network import Argument, LibraryNetwork
 
 # They act in training only.
 _WITHOUT_EFFECT = frozenset({"drop_rate", "drop_path_rate", "bn_momentum"})
-# More than any published network has; a configuration must not ask for more memory than there is.
-_MOST_CLASSES = 100_000
 _PADDINGS = {"": "symmetric", "same": "same"}
 _SAME_FOR_ALL = frozenset({"in_chans", "num_classes", "global_pool"})
 
@@ -52,10 +51,10 @@ def check_timm_arguments(network: LibraryNetwork, supported: Iterable[str] = ())
         ConversionError: the network has no classes, is not for RGB, pools otherwise than by the mean, or an argument
             is unknown.
     """
-    if not 1 <= network.classes <= _MOST_CLASSES:
+    if not 1 <= network.classes <= MAX_LABELS:
         raise ConversionError(
             "the network has no classifier" if network.classes == 0 else "invalid number of classes",
-            where=network.name, expected=f"1 to {_MOST_CLASSES} classes", got=network.classes,
+            where=network.name, expected=f"1 to {MAX_LABELS} classes", got=network.classes,
         )  # fmt: skip
     for name, value in network.arguments.items():
         expected: Argument

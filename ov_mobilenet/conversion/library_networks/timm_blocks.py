@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ov_mobilenet.conversion.library_networks.same_padding import same_padding
 from ov_mobilenet.conversion.library_networks.timm_structure import TimmBlock
 from ov_mobilenet.conversion.library_networks.timm_tables import TimmActivation, TimmPadding
 
@@ -34,11 +35,10 @@ class TimmLayers:
         self.size = (-(-height // stride), -(-width // stride))
         if self.padding == "symmetric":
             return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
-        rows, columns = _same_padding(height, kernel, stride), _same_padding(width, kernel, stride)
-        if rows % 2 == columns % 2 == 0:
-            return nn.Conv2d(inputs, outputs, kernel, stride, (rows // 2, columns // 2), groups=groups, bias=False)
-        sides = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
-        return PaddedConv2d(inputs, outputs, kernel, stride, groups=groups, sides=sides)
+        (top, bottom), (left, right) = same_padding(height, kernel, stride), same_padding(width, kernel, stride)
+        if (top, left) == (bottom, right):
+            return nn.Conv2d(inputs, outputs, kernel, stride, (top, left), groups=groups, bias=False)
+        return PaddedConv2d(inputs, outputs, kernel, stride, groups=groups, sides=(left, right, top, bottom))
 
     def global_pool(self) -> nn.AvgPool2d:
         """The mean of each channel, (N, C, 1, 1).
@@ -56,11 +56,6 @@ class TimmLayers:
 def timm_activation(name: TimmActivation) -> nn.Module:
     """The module of an activation."""
     return _ACTIVATIONS[name](inplace=True)
-
-
-def _same_padding(size: int, kernel: int, stride: int) -> int:
-    """Zeros before and after one dimension together, so that the output has ceil(size / stride) elements."""
-    return max((-(-size // stride) - 1) * stride + kernel - size, 0)
 
 
 class PaddedConv2d(nn.Conv2d):

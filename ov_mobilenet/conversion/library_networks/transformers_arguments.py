@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ov_mobilenet.errors import ConversionError
+from ov_mobilenet.zoo.labels import MAX_LABELS
 from ov_mobilenet.zoo.library_network import Argument, LibraryNetwork
 
 _ACTIVATIONS = ("relu6", "relu", "leaky_relu", "hardswish", "silu", "swish", "gelu", "mish")
@@ -14,18 +15,20 @@ _ACTIVATIONS = ("relu6", "relu", "leaky_relu", "hardswish", "silu", "swish", "ge
 _WITHOUT_EFFECT = frozenset(
     {"classifier_dropout_prob", "image_size", "initializer_range", "semantic_loss_ignore_index"}
 )
-_OF_BOTH = frozenset({"depth_multiplier", "min_depth", "hidden_act", "tf_padding", "layer_norm_eps", "num_channels"})
-_OF_V2 = frozenset(
-    {"depth_divisible_by", "expand_ratio", "output_stride", "first_layer_is_expansion", "finegrained_output"}
-)
-# By `model_type`.
-_KNOWN = {"mobilenet_v1": _OF_BOTH, "mobilenet_v2": _OF_BOTH | _OF_V2}
-TRANSFORMERS_ARCHITECTURES = tuple(_KNOWN)
+_OF_BOTH = ("depth_multiplier", "min_depth", "hidden_act", "tf_padding", "layer_norm_eps")
+# The keys of a configuration that change the network, by `model_type`.
+TRANSFORMERS_ARGUMENTS = {
+    "mobilenet_v1": _OF_BOTH,
+    "mobilenet_v2": (
+        *_OF_BOTH, "depth_divisible_by", "expand_ratio", "output_stride", "first_layer_is_expansion",
+        "finegrained_output",
+    ),
+}  # fmt: skip
+TRANSFORMERS_ARCHITECTURES = tuple(TRANSFORMERS_ARGUMENTS)
 # Published networks use 0.35 to 1.4 and 6. The limits keep a configuration from asking for more memory than there is.
 _LARGEST_MULTIPLIER = 4.0
 _LARGEST_EXPANSION = 16.0
 _LARGEST_WIDTH = 256
-_LARGEST_CLASSES = 100_000
 
 
 @dataclass(frozen=True)
@@ -81,15 +84,15 @@ def read_transformers_settings(network: LibraryNetwork) -> TransformersSettings:
     Raises:
         ConversionError: an argument is unknown, or its value is not supported; the message names it.
     """
-    arguments, known = network.arguments, _KNOWN[network.architecture]
+    arguments, known = network.arguments, {*TRANSFORMERS_ARGUMENTS[network.architecture], "num_channels"}
     unknown = sorted(arguments.keys() - known - _WITHOUT_EFFECT)
     if unknown:
         raise ConversionError(
             f"unknown arguments of {network.name}", expected=", ".join(sorted(known)), got=", ".join(unknown)
         )
-    if not 1 <= network.classes <= _LARGEST_CLASSES:
+    if not 1 <= network.classes <= MAX_LABELS:
         raise ConversionError(
-            f"number of classes of {network.name}", expected=f"1 to {_LARGEST_CLASSES}", got=network.classes
+            f"number of classes of {network.name}", expected=f"1 to {MAX_LABELS}", got=network.classes
         )
     if arguments.get("num_channels", 3) != 3:
         raise _unsupported("num_channels", "3, for RGB", arguments["num_channels"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ov_mobilenet.conversion.library_networks.same_padding import same_padding
 from ov_mobilenet.conversion.library_networks.transformers_arguments import TransformersSettings
 
 
@@ -35,15 +36,15 @@ class TransformersConvLayer(nn.Module):
         activates: bool = True,
     ) -> None:
         super().__init__()
-        # left, right, top, bottom: the order of functional.pad
         height, width = size
         if settings.tf_padding:
-            pads = (*_same(width, kernel, stride, dilation), *_same(height, kernel, stride, dilation))
+            # transformers multiplies the padding of the kernel without dilation, and dilates only at stride 1
+            same = (*same_padding(width, kernel, stride), *same_padding(height, kernel, stride))
+            left, right, top, bottom = (dilation * zeros for zeros in same)
         else:
-            pads = (dilation * (kernel // 2),) * 4
-        left, right, top, bottom = pads
+            left = right = top = bottom = dilation * (kernel // 2)
         symmetric = left == right and top == bottom
-        self._pads = None if symmetric else pads
+        self._pads = None if symmetric else (left, right, top, bottom)
         self.convolution = nn.Conv2d(
             inputs, outputs, kernel, stride, (top, left) if symmetric else 0, dilation, groups, bias=False
         )
@@ -61,12 +62,6 @@ class TransformersConvLayer(nn.Module):
             features = functional.pad(features, self._pads)
         features = self.normalization(self.convolution(features))
         return features if self.activation is None else self.activation(features)
-
-
-def _same(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """Padding before and after, by TensorFlow's SAME; transformers uses dilation only at stride 1."""
-    total = max(kernel - (size % stride or stride), 0)
-    return total // 2 * dilation, (total - total // 2) * dilation
 
 
 def _activation(name: str) -> nn.Module:

@@ -10,8 +10,6 @@ from ov_mobilenet.zoo.library_network import LibraryNetwork
 if TYPE_CHECKING:
     import torch
 
-TRANSFORMERS_ARCHITECTURES = ("mobilenet_v1", "mobilenet_v2")
-
 
 def build_transformers_network(network: LibraryNetwork, size: tuple[int, int]) -> torch.nn.Module:
     """Build `transformers/mobilenet_v1` or `transformers/mobilenet_v2`; see `build_library_network`.

@@ -13,6 +13,8 @@ from ov_mobilenet.zoo.library_network import LibraryNetwork
 if TYPE_CHECKING:
     import torch
 
+_WRAPPER = "timm_model."
+
 
 def load_library_module(network: LibraryNetwork, size: tuple[int, int], path: Path) -> torch.nn.Module:
     """The module with its weights, in evaluation mode.
@@ -28,7 +30,7 @@ def load_library_module(network: LibraryNetwork, size: tuple[int, int], path: Pa
     """
     from ov_mobilenet.conversion.library_networks import build_library_network, check_architecture
 
-    check_architecture(network)
+    check_architecture(network, path)
     entries = read_state_dicts(path)
     if len(entries) != 1:
         raise ConversionError(
@@ -36,6 +38,9 @@ def load_library_module(network: LibraryNetwork, size: tuple[int, int], path: Pa
             got=", ".join(repr(entry.where) for entry in entries),
         )  # fmt: skip
     tensors = entries[0].tensors
+    # transformers' wrapper of timm's networks writes timm's keys with its own name in front, or without.
+    if network.library == "timm" and all(key.startswith(_WRAPPER) for key in tensors):
+        tensors = {key.removeprefix(_WRAPPER): tensor for key, tensor in tensors.items()}
     rows = getattr(tensors.get("classifier.weight"), "shape", ())[:1]
     if rows and rows[0] != network.classes:
         raise ConversionError(
