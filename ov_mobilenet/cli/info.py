@@ -108,6 +108,7 @@ def config_facts(config: ModelConfig) -> dict[str, Any]:
         ],
         "input": {"name": plan.input.name, "shape": list(plan.input.shape), "layout": plan.input.layout},
         "output": plan.output,
+        "architecture": plan.model_name,
         **_normalisation_facts(plan.normalisation),
         "geometry": str(geometry) if geometry is not None else None,
         "classes": config.details.classes or (len(names) if names else None),

@@ -112,9 +112,9 @@ def selected(wanted: Selection, *, cache_dir: Path | None = None, offline: bool 
     for model in _expanded(models, wanted.config_dirs):
         try:
             config = find_description(model, lookup)
-        except UsageError:
-            raise
         except OvMobilenetError as error:
+            if isinstance(error, UsageError) and not is_hub_reference(model):
+                raise  # a wrong name; of a repository it may mean that its normalisation is not known
             broken[model] = error
             continue
         other = found.setdefault(config.name, config)

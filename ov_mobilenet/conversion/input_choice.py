@@ -252,7 +252,7 @@ def _warn_of_names(facts: SourceFacts, declared: Normalisation, where: Path) -> 
     if scheme is None or facts.declared is None or is_same_input(PRESETS[scheme.preset].normalisation, declared):
         return
     log.warning(
-        "%s: %s says: %s. This is used, though %s suggest %s: --preset %s insists on the names",
+        "%s: %s: %s. This is used, though %s suggest %s: --preset %s insists on the names",
         where, facts.declared.by, declared, scheme.evidence, scheme.preset, scheme.preset,
     )  # fmt: skip
 

@@ -87,7 +87,7 @@ def against_declared(facts: SourceFacts, chosen: Normalisation) -> str | None:
         different.append("channel order")
     if not different:
         return None
-    return f"the given {' and '.join(different)} ({chosen}) is used, though {declared.by} says: {theirs}"
+    return f"the given {' and '.join(different)} ({chosen}) is used, which differs from {declared.by}: {theirs}"
 
 
 def is_same_input(one: Normalisation, other: Normalisation) -> bool:

@@ -167,7 +167,7 @@ def _joined(own: DeclaredInput | None, beside: DeclaredInput | None) -> Declared
         return own or beside
     return replace(
         beside,
-        by=f"{own.by}, {beside.by}",
+        by=f"{own.by} and {beside.by}",
         **{name: value for name, value in vars(own).items() if name != "by" and value is not None},
     )
 

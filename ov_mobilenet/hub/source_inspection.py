@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ov_mobilenet.conversion.inspection import SourceFacts, inspect_source
 from ov_mobilenet.downloads.events import OnEvent, ignore
 from ov_mobilenet.downloads.hub_client import read_repository
-from ov_mobilenet.errors import UsageError
+from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.hub.declaration import NOTHING_SETTLED, SettledByUser
 from ov_mobilenet.hub.repository import find_hub_network, inspect_hub_network
 from ov_mobilenet.hub.snapshot import inspect_snapshot, is_snapshot
@@ -45,7 +46,7 @@ def inspect_any_source(
     """
     if not is_repository(source):
         check_size_protocol(size, source)
-        return inspect_source(Path(source), **inspected)
+        return _inspect_file(Path(source), inspected)
     for name in _FOR_BARE_WEIGHTS:
         if inspected.get(name) is not None:
             raise UsageError(
@@ -59,3 +60,14 @@ def inspect_any_source(
     repository = read_repository(reference, offline=offline)
     network = find_hub_network(reference, repository, offline=offline, on_event=on_event)
     return inspect_hub_network(network, size=size, settled=settled, output=output, fetch_all=True)
+
+
+def _inspect_file(source: Path, inspected: Mapping[str, Any]) -> SourceFacts:
+    """As `inspect_source`; an error of weights that lie beside a config.json names the folder."""
+    try:
+        return inspect_source(source, **inspected)
+    except ConversionError as error:
+        if not source.is_file() or not is_snapshot(source.parent):
+            raise
+        fix = f"The config.json beside the file describes the network: give the folder, {source.parent}"
+        raise ConversionError(error.what, where=error.where, expected=error.expected, got=error.got, fix=fix) from error

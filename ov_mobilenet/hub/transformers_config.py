@@ -96,7 +96,7 @@ def declared_input(
     if document is not None and named is not None:
         names = numbered_names(named, len(named), document, "id2label")
         labels = None if names is None else labels_of(names, document, "id2label")
-    by = ", ".join(file.name for file in (document, preprocessor) if file is not None)
+    by = " and ".join(file.name for file in (document, preprocessor) if file is not None)
     return DeclaredInput(by, normalisation, geometry, size, labels, background_of(labels))
 
 

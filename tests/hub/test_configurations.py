@@ -203,7 +203,7 @@ def test_transformers_as_published() -> None:
     assert found.declared.normalisation == HALF and found.declared.size == (224, 224)
     assert str(found.declared.geometry) == "resize 256 greater pillow, crop 224 opencv"
     assert found.declared.labels == ("cat", "dog", "owl")
-    assert found.declared.by == "config.json, preprocessor_config.json"
+    assert found.declared.by == "config.json and preprocessor_config.json"
 
 
 def test_a_processor_without_keys_has_the_defaults_of_its_class() -> None:

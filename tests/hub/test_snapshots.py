@@ -91,7 +91,7 @@ def test_the_options_of_the_user_win(snapshot: Path, tmp_path: Path, capfd: pyte
     assert main(["convert", *arguments, *given]) == 0
     err = capfd.readouterr().err
     warning = next(line for line in err.splitlines() if line.startswith("warning: "))
-    assert "scale_values [255.0]) is used, though config.json, preprocessor_config.json says: " in warning
+    assert "scale_values [255.0]) is used, which differs from config.json and preprocessor_config.json: " in warning
     assert err.count("config.json") == warning.count("config.json"), "nothing else comes from the files"
     record = open_ir(tmp_path / "out" / "public" / "mine" / "FP32" / "mine.xml").record
     assert record is not None and record.origin is None
@@ -99,7 +99,7 @@ def test_the_options_of_the_user_win(snapshot: Path, tmp_path: Path, capfd: pyte
     assert record.normalisation == ovm.Normalisation(scale=(255.0,), reverse_input_channels=True)
     assert (str(record.geometry), record.labels) == ("resize 32", ("1", "2", "3", "4", "5"))
     assert main(["convert", *arguments]) == 0
-    assert "(config.json, preprocessor_config.json)" in capfd.readouterr().err
+    assert "(config.json and preprocessor_config.json)" in capfd.readouterr().err
     described = ovm.describe(snapshot, name="mine")
     assert "labels.txt" in described.model_yml and described.draft.labels_text == "ant\nbee\ncat\ndog\neel\n"
 
@@ -234,3 +234,12 @@ def test_an_architecture_that_is_not_ours_is_refused_before_its_weights_are_read
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ovm.ConversionError, match=r"config.json: unknown architecture of timm: .*got resnet50"):
         ovm.find_config(tmp_path)
+
+
+def test_weights_without_their_folder_name_the_folder(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    weights(tmp_path / "net", TIMM)
+    with pytest.raises(
+        ovm.ConversionError, match=rf"config.json beside the file .* give the folder, {tmp_path / 'net'}"
+    ):
+        ovm.describe(tmp_path / "net" / "model.safetensors", name="net")
