@@ -119,7 +119,7 @@ omz-python:
 	@echo $(OMZ_PYTHON)
 
 # Each worker runs whole test files, so that a module's fixtures are created once. Many tests of `test` wait for other
-# processes, so it has one worker more than CPUs (7:24 on two CPUs). The full tests draw windows, which needs an idle CPU.
+# processes, so it has one worker more than CPUs (8 minutes at most on two CPUs). The full tests draw windows, which needs an idle CPU.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 ONE_MORE := -n $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))') --dist loadfile
 

@@ -58,7 +58,7 @@ def converted(name: str, folder: Path) -> ov.Model:
     return model
 
 
-@pytest.fixture(scope="module", params=[CONVOLUTIONAL, HYBRID])
+@pytest.fixture(scope="module", params=[CONVOLUTIONAL, pytest.param(HYBRID, marks=pytest.mark.full)])
 def network_and_ir(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return request.param, converted(request.param, tmp_path_factory.mktemp("v4"))
 

@@ -12,7 +12,7 @@ import small_networks as small
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 
-pytestmark = pytest.mark.shared
+pytestmark = [pytest.mark.shared, pytest.mark.full]
 pytest.importorskip("ai_edge_litert")
 
 ATU = "outside/v3-small-atu/Mobilenet_v3_small_quant.tflite"
@@ -69,7 +69,6 @@ def test_swapped_channels_of_a_real_network_are_refused(
     assert not result.is_within_tolerance
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("per_channel", [False, True])
 def test_a_real_network_quantised_by_onnxruntime(
     per_channel: bool, shared: Path, some_images: Path, images: tuple[list[Path], np.ndarray], tmp_path: Path,
