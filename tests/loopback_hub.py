@@ -13,9 +13,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -134,6 +136,7 @@ class LoopbackHub:
         for server in self._servers:
             server.shutdown()
             server.server_close()
+            server.end_connections()
 
     def add(self, name: str, files: Mapping[str, bytes], *, branch: str = "main", licence: str | None = None) -> str:
         """Commit these files to a branch, which then points to them. Returns the commit."""
@@ -168,11 +171,23 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, hub: LoopbackHub, kind: str, certificate: Path | None) -> None:
         super().__init__(("127.0.0.1", 0), _Exchange)
         self.hub, self.kind = hub, kind
+        self.connections: list[socket.socket] = []
         self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.server_port}"
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
             self.socket = context.wrap_socket(self.socket, server_side=True)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread; clients keep connections open, and their threads would outlive the test."""
+        self.connections.append(request)
+        super().process_request(request, client_address)
+
+    def end_connections(self) -> None:
+        """End the connections that clients keep open, and so the threads that serve them."""
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that a test ends close their connections."""
