@@ -142,25 +142,24 @@ def find_config(model: str | Path, **options: Unpack[LookupOptions]) -> ModelCon
 
 def find_description(model: str | Path, lookup: Lookup) -> ModelConfig:
     """`find_config` with a `Lookup`."""
+    from ov_mobilenet.downloads.cache import default_root
     from ov_mobilenet.zoo import registry
 
-    folder = Path(model)
-    is_reference = is_hub_reference(model)
-    if not is_reference:
-        # A zoo name comes before a folder of the same name.
-        named = registry.find_folders(glob.escape(str(model)), config_dirs=lookup.config_dirs)
-        if named or not (folder / "config.json").is_file():
-            check_size_protocol(lookup.size, model)
-            return registry.find_config(model, config_dirs=lookup.config_dirs)
-    from ov_mobilenet.downloads.cache import default_root
-    from ov_mobilenet.hub.description import describe_folder, describe_reference
-    from ov_mobilenet.hub.snapshot import is_snapshot
-
     root = lookup.cache_dir or default_root()
-    if is_reference:
+    if is_hub_reference(model):
+        from ov_mobilenet.hub.description import describe_reference
+
         return describe_reference(parse_hub_reference(str(model)), root, size=lookup.size, offline=lookup.offline)
-    if is_snapshot(folder):
-        return describe_folder(folder, root, size=lookup.size)
+    folder = Path(model)
+    # A zoo name comes before a folder of the same name.
+    if (folder / "config.json").is_file() and not registry.find_folders(
+        glob.escape(str(model)), config_dirs=lookup.config_dirs
+    ):
+        from ov_mobilenet.hub.description import describe_folder
+        from ov_mobilenet.hub.snapshot import is_snapshot
+
+        if is_snapshot(folder):
+            return describe_folder(folder, root, size=lookup.size)
     check_size_protocol(lookup.size, model)
     return registry.find_config(model, config_dirs=lookup.config_dirs)
 

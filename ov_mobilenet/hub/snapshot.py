@@ -126,12 +126,11 @@ def _library_facts(
         )  # fmt: skip
     check_architecture(found.network, config.path)  # before the weights are downloaded
     _check_output_kind(found.output_kind, where)
-    path = folder / network
     return SourceFacts(
         framework="pytorch",
-        folder=path.parent,
-        files=(path.name,),
-        network=path.name,
+        folder=where.parent,
+        files=(where.name,),
+        network=where.name,
         input_name=PYTORCH_INPUT,
         shape=(),
         output=PYTORCH_OUTPUT,

@@ -11,6 +11,7 @@ from ov_mobilenet.downloads.events import OnEvent, ignore
 from ov_mobilenet.downloads.hub_client import read_repository
 from ov_mobilenet.errors import ConversionError, UsageError
 from ov_mobilenet.hub.declaration import NOTHING_SETTLED, SettledByUser
+from ov_mobilenet.hub.network_file import is_weights
 from ov_mobilenet.hub.repository import find_hub_network, inspect_hub_network
 from ov_mobilenet.hub.snapshot import inspect_snapshot, is_snapshot
 from ov_mobilenet.zoo.hub_reference import SizeProtocol, check_size_protocol, is_hub_reference, parse_hub_reference
@@ -67,7 +68,7 @@ def _inspect_file(source: Path, inspected: Mapping[str, Any]) -> SourceFacts:
     try:
         return inspect_source(source, **inspected)
     except ConversionError as error:
-        if not source.is_file() or not is_snapshot(source.parent):
+        if not is_weights(source.name) or not is_snapshot(source.parent):
             raise
         fix = f"The config.json beside the file describes the network: give the folder, {source.parent}"
         raise ConversionError(error.what, where=error.where, expected=error.expected, got=error.got, fix=fix) from error

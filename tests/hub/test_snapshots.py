@@ -243,3 +243,8 @@ def test_weights_without_their_folder_name_the_folder(tmp_path: Path) -> None:
         ovm.ConversionError, match=rf"config.json beside the file .* give the folder, {tmp_path / 'net'}"
     ):
         ovm.describe(tmp_path / "net" / "model.safetensors", name="net")
+    broken = tmp_path / "net" / "broken.onnx"
+    broken.write_bytes(b"not a network")
+    with pytest.raises(ovm.ConversionError) as error:
+        ovm.describe(broken, name="net")
+    assert "config.json" not in str(error.value), "a graph is read without it"
