@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         ConfigError,
         ConversionError,
         DatasetError,
+        DeadlineError,
         DeviceError,
         DownloadError,
         HashMismatchError,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         OfflineError,
         OutputError,
         OvMobilenetError,
+        QueueFullError,
         UnknownModelError,
         UsageError,
         VerificationError,
@@ -73,6 +75,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.runtime.items import Item, Prepared
     from ov_mobilenet.runtime.profile import Profile, load_profile
     from ov_mobilenet.runtime.results import Classification, Failure, Features, Prediction, Timings
+    from ov_mobilenet.serving.server import Server
+    from ov_mobilenet.serving.settings import ServerSettings
     from ov_mobilenet.tuning.measurement_log import Step
     from ov_mobilenet.tuning.tuner import Tuned, tune
     from ov_mobilenet.zoo.accuracy_check import DatasetConfig
@@ -95,6 +99,7 @@ _HOMES = {
     "ConversionError": "errors",
     "DatasetConfig": "zoo.accuracy_check",
     "DatasetError": "errors",
+    "DeadlineError": "errors",
     "DescribedNetwork": "conversion.described_network",
     "DeviceError": "errors",
     "DeviceSettings": "devices.settings",
@@ -130,8 +135,11 @@ _HOMES = {
     "Profile": "runtime.profile",
     "QuantizeSettings": "quantization.quantizer",
     "Quantized": "quantization.quantizer",
+    "QueueFullError": "errors",
     "RankedCandidate": "diagnosis.ranking",
     "Retry": "downloads.attempts",
+    "Server": "serving.server",
+    "ServerSettings": "serving.settings",
     "SourceFiles": "downloads.fetch",
     "Step": "tuning.measurement_log",
     "Timings": "runtime.results",
@@ -175,6 +183,7 @@ __all__ = [
     "ConversionError",
     "DatasetConfig",
     "DatasetError",
+    "DeadlineError",
     "DescribedNetwork",
     "DeviceError",
     "DeviceSettings",
@@ -210,8 +219,11 @@ __all__ = [
     "Profile",
     "QuantizeSettings",
     "Quantized",
+    "QueueFullError",
     "RankedCandidate",
     "Retry",
+    "Server",
+    "ServerSettings",
     "SourceFiles",
     "Step",
     "Timings",

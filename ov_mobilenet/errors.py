@@ -17,6 +17,8 @@ OvMobilenetError               1   base class
  ├─ IrError                    1   an IR is broken or unsupported, or was written by a newer version
  ├─ DeviceError                1   a device or a device setting is not available
  ├─ ImageError                 1   an image cannot be read
+ ├─ QueueFullError             1   a queue has no room for another image
+ ├─ DeadlineError              1   an image was not classified in time
  └─ OutputError                1   results cannot be written
 """
 
@@ -180,6 +182,14 @@ class DeviceError(OvMobilenetError):
 
 class ImageError(OvMobilenetError):
     """An image cannot be read, or its shape or type does not match the network's input."""
+
+
+class QueueFullError(OvMobilenetError):
+    """A queue has no room for another image; try again later."""
+
+
+class DeadlineError(OvMobilenetError):
+    """An image was not classified within its time limit."""
 
 
 class OutputError(OvMobilenetError):
