@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 import ov_mobilenet as ovm
 from ov_mobilenet.errors import DeadlineError, DeviceError, ImageError, IrError, QueueFullError, UsageError
+from ov_mobilenet.runtime import scheduler
 from ov_mobilenet.runtime.async_queue import AsyncQueue, InferredImage
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.items import Item, Prepared
@@ -133,6 +134,30 @@ def test_images_that_arrive_while_all_requests_run_share_full_batches_and_the_re
         answers = await asyncio.gather(*calls)
         assert device.ran == [[0], [1, 2, 3, 4], [5, 6, 7, 8], [9], [10]]
         assert [answer.batch for answer in answers] == [1, 4, 4, 4, 4, 4, 4, 4, 4, 1, 1]
+        await queue.close()
+
+    run(test)
+
+
+def test_a_single_image_is_answered_before_a_batch_that_takes_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "WAIT_SLICE_MS", 60_000)
+
+    async def test() -> None:
+        hanging: set[int] = set()
+        model = classifier(Behaviour(hangs=hanging, service_s=0.01), stream_batch=4)
+        queue = AsyncQueue(model, requests=2, max_wait_ms=60_000.0)
+        await queue.infer(frame(0))
+        hanging.add(0)  # the first batch
+        decoder = Decoder(model, monkeypatch)
+        single = asyncio.create_task(queue.infer(frame(1)))
+        await until(lambda: decoder.begun == [1])
+        batch = [asyncio.create_task(queue.infer(frame(mark), has_input_size=True)) for mark in range(2, 6)]
+        await until(lambda: queue.pending == 5)
+        decoder.gate.set()
+        assert best(await single) == 1
+        assert not any(call.done() for call in batch)
+        hanging.clear()
+        assert [best(await call) for call in batch] == [2, 3, 4, 5]
         await queue.close()
 
     run(test)
