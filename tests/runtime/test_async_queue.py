@@ -570,6 +570,54 @@ def test_invalid_numbers_are_usage_errors(options: dict[str, Any]) -> None:
         AsyncQueue(classifier(), **options)
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_every_call_ends_once_whatever_happens_to_the_others(seed: int) -> None:
+    """Unreadable images, deadlines, cancellations, failing requests and a full queue, at random, on two event loops."""
+    fails = {5, 17} if seed == 1 else set()
+    model = classifier(Behaviour(real_time=True, service_s=0.001, fails=fails), stream_batch=3)
+    # An image that is expected and never comes would hold up the others.
+    queue = AsyncQueue(model, max_queue=40, max_wait_ms=60_000.0, decode_workers=3)
+    ends: dict[int, list[str]] = {0: [], 1: []}
+
+    async def one(loop: int, mark: int, rng: np.random.Generator) -> None:
+        image = b"not an image" if rng.random() < 0.1 else frame(mark)
+        sized = bool(rng.random() < 0.5) and isinstance(image, np.ndarray)
+        timeout_s = float(rng.choice([0.0005, 0.005, 60.0]))
+        call = asyncio.ensure_future(queue.infer(image, has_input_size=sized, timeout_s=timeout_s))
+        if rng.random() < 0.3:
+            await asyncio.sleep(float(rng.choice([0.0, 0.002])))
+            call.cancel()
+        (end,) = await asyncio.gather(call, return_exceptions=True)
+        if isinstance(end, InferredImage):
+            assert best(end) == mark % CLASSES
+        ends[loop].append(type(end).__name__)
+
+    async def many(loop: int) -> None:
+        rng = np.random.default_rng([seed, loop])
+        tasks = []
+        for mark in range(300):
+            tasks.append(asyncio.ensure_future(one(loop, mark, rng)))
+            if rng.random() < 0.2:
+                await asyncio.sleep(0.001)
+        await asyncio.gather(*tasks)
+
+    other = threading.Thread(target=lambda: asyncio.run(many(1)))
+    other.start()
+    asyncio.run(many(0))
+    other.join()
+    fails.clear()
+    assert queue.pending == 0
+    assert len(ends[0]) == len(ends[1]) == 300
+    expected = {"InferredImage", "ImageError", "CancelledError", "DeadlineError"}
+    assert expected <= set(ends[0] + ends[1]) <= expected | {"DeviceError", "QueueFullError"}
+
+    async def test() -> None:
+        assert best(await queue.infer(frame(6), has_input_size=True)) == 6
+        await queue.close()
+
+    run(test)
+
+
 # classify_async
 
 
