@@ -93,7 +93,7 @@ class HttpConnection(asyncio.Protocol):
         """The connection is closed, by either side."""
         self._pool.open -= 1
         self._pool.waiting.pop(self, None)
-        self._state.connections.discard(self)  # type: ignore[arg-type]
+        self._state.connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
         self._is_deaf = True
@@ -361,7 +361,7 @@ class HttpConnection(asyncio.Protocol):
             raise HttpRefusal(413, "the chunks have too much beside their content")
 
     def _refuse(self, refusal: HttpRefusal) -> None:
-        """Receive nothing more, and say why: in the response to the request whose body arrives, or in one of its own."""
+        """Receive nothing more, and say why: in the response to the request that arrives, or in one of its own."""
         self._is_deaf = True
         incoming, self._incoming = self._incoming, None
         if incoming is not None and not incoming.is_answered:
