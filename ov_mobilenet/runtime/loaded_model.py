@@ -9,9 +9,10 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -71,7 +72,10 @@ class LoadedModel:
         output_kind: classes, multilabel or features, see `zoo.output_kind`.
         reader: the library that decodes image files.
         stream_batch: the batch size for streams of many images; None for the model's own.
+        model_info: the section `model_info` of the IR, as text by name; empty if it has none.
     """
+
+    model_info: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -204,8 +208,9 @@ class LoadedModel:
         if isinstance(item.image, ImageError):
             raise item.image
         loaded = load_image(
-            item.image, self.geometry, self._decode, reader=self.reader, exif_orientation=self._exif_orientation
-        )
+            item.image, self.geometry, self._decode, reader=self.reader, exif_orientation=self._exif_orientation,
+            max_pixels=item.max_pixels,
+        )  # fmt: skip
         for flaw in loaded.flaws:
             log.warning("%s: %s", printable(item.source), flaw)
         frame = loaded.frame

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from ov_mobilenet.runtime.async_queue import AsyncQueue
 from ov_mobilenet.serving.request_errors import RequestError
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
     from ov_mobilenet.serving.settings import ServerSettings
 
 Loader = Callable[[], "Classifier"]
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """Whether a model can answer.
+
+    Attributes:
+        reason: why it is not ready; "" if it is.
+    """
+
+    name: str
+    version: str
+    state: Literal["READY", "LOADING", "UNAVAILABLE"]
+    reason: str
 
 
 class ModelRepository:
@@ -55,16 +70,38 @@ class ModelRepository:
 
     async def load_all(self) -> None:
         """Load every model and warm it up."""
-        for name, load in self._loaders.items():
-            classifier = await asyncio.to_thread(load)
-            compiled = classifier.compiled().model
-            queue = AsyncQueue(
-                classifier, max_wait_ms=self._settings.max_wait_ms, max_queue=self._settings.max_queue,
-                decode_workers=self._settings.decode_workers,
-            )  # fmt: skip
-            self._ready[name] = ServedModel(
-                name, classifier, queue, compiled.inputs[0].get_any_name(), compiled.outputs[0].get_any_name()
-            )
+        for name in self._loaders:
+            await self.load(name)
+
+    async def load(self, name: str) -> None:
+        """Load a model; the one that runs answers until then."""
+        classifier = await asyncio.to_thread(self._loaders[name])
+        compiled = classifier.compiled().model
+        queue = AsyncQueue(
+            classifier, max_wait_ms=self._settings.max_wait_ms, max_queue=self._settings.max_queue,
+            decode_workers=self._settings.decode_workers,
+        )  # fmt: skip
+        before = self._ready.get(name)
+        self._ready[name] = ServedModel(
+            name, classifier, queue, compiled.inputs[0].get_any_name(), compiled.outputs[0].get_any_name()
+        )
+        if before is not None:
+            await before.queue.close()
+
+    async def unload(self, name: str) -> None:
+        """Finish the requests of a model and free it."""
+        model = self._ready.pop(name, None)
+        if model is not None:
+            await model.queue.close()
+
+    def index(self) -> list[ModelState]:
+        """The states of all models."""
+        return [
+            ModelState(name, VERSION, "READY", "")
+            if name in self._ready
+            else ModelState(name, VERSION, "UNAVAILABLE", "unloaded")
+            for name in self._loaders
+        ]
 
     async def close(self) -> None:
         """Finish all images and end the threads."""
