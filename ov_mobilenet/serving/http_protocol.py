@@ -392,8 +392,8 @@ class HttpConnection(asyncio.Protocol):
         transport = self._transport
         if transport.is_closing():
             return
-        unsent = transport.get_write_buffer_size()
-        self._limit(self._pool.settings.body_timeout_s if unsent else limits.LINGER_S)
+        settings, unsent = self._pool.settings, transport.get_write_buffer_size()
+        self._limit(settings.body_timeout_s if unsent else min(limits.LINGER_S, settings.header_timeout_s))
         if not linger:
             transport.close()
             return
