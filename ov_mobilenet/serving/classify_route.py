@@ -57,7 +57,7 @@ def classify_route(repository: ModelRepository, settings: ServerSettings) -> Rou
             raise RequestError("the body is empty", expected="an image file")
         if media_type != "multipart/form-data":
             source = file_name(request.headers.get("content-disposition")) or UNNAMED
-            inferred = await _infer(model, Item(body, source))
+            inferred = await _infer(model, Item(body, source, max_pixels=settings.max_pixels))
             call.inferred = (inferred,)
             return json_response(_result(model, inferred, source, top_k))
         limit = min(settings.max_images, model.queue.max_queue)
@@ -65,7 +65,9 @@ def classify_route(repository: ModelRepository, settings: ServerSettings) -> Rou
             files = await asyncio.to_thread(multipart_files, body, content_type, limit)
         else:
             files = multipart_files(body, content_type, limit)
-        results = await _infer_all(model, [Item(data, name or UNNAMED) for name, data in files], top_k)
+        results = await _infer_all(
+            model, [Item(data, name or UNNAMED, max_pixels=settings.max_pixels) for name, data in files], top_k
+        )
         call.inferred = tuple(inferred for _, inferred in results if inferred is not None)
         document = {"schema_version": 1, "results": [result for result, _ in results]}
         if call.inferred:

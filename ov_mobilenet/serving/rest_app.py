@@ -25,7 +25,7 @@ from ov_mobilenet.serving.observation import RequestRecord
 from ov_mobilenet.serving.request_errors import RequestError, as_request_error
 from ov_mobilenet.serving.request_ids import REQUEST_ID, TRACE_PARENT, request_id_of, trace_id_of
 from ov_mobilenet.serving.rest_call import CLIENT_GONE, RestCall, call_of, error_response, json_response, shortened
-from ov_mobilenet.serving.rest_messages import HEADER_LENGTH, read_infer_message, write_infer_answer
+from ov_mobilenet.serving.rest_messages import HEADER_LENGTH, receive_infer_message, send_infer_answer
 from ov_mobilenet.serving.route_table import RouteTable
 from ov_mobilenet.serving.served_model import VERSION
 from ov_mobilenet.serving.statistics import Statistics
@@ -93,15 +93,13 @@ def inference_routes(repository: ModelRepository, settings: ServerSettings) -> l
         return json_response({"name": name, "ready": True})
 
     async def infer(request: Request) -> Response:
-        length = request.headers.get(HEADER_LENGTH)
-        if length is not None and not (length.isascii() and length.isdecimal() and len(length) < 12):
-            raise RequestError(f"invalid header {HEADER_LENGTH}", expected="a number of bytes", got=shortened(length))
-        message = read_infer_message(
-            *_model_of(request), await request.body(), None if length is None else int(length)
+        message = await receive_infer_message(
+            *_model_of(request), await request.body(), request.headers.get(HEADER_LENGTH),
+            max_images=settings.max_images,
         )  # fmt: skip
         answer = await answer_inference(message, repository, settings)
         call_of(request).inferred = answer.inferred
-        body, header_length = write_infer_answer(answer)
+        body, header_length = await send_infer_answer(answer)
         if header_length is None:
             return Response(body, media_type="application/json")
         return Response(body, media_type="application/octet-stream", headers={HEADER_LENGTH: str(header_length)})
