@@ -23,6 +23,8 @@ from ov_mobilenet.runtime.items import Item, Prepared, as_item
 from ov_mobilenet.zoo.geometry import Geometry, Library
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ov_mobilenet.devices.compile import Compiled
     from ov_mobilenet.ir.identity import NetworkIdentity
     from ov_mobilenet.ir.record import IrRecord
@@ -70,7 +72,10 @@ class LoadedModel:
         output_kind: classes, multilabel or features, see `zoo.output_kind`.
         reader: the library that decodes image files.
         stream_batch: the batch size for streams of many images; None for the model's own.
+        xml: the file that it was loaded from; None if it was not loaded by `load_classifier`.
     """
+
+    xml: Path | None = None
 
     def __init__(
         self,

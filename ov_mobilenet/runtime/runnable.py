@@ -121,13 +121,15 @@ class Runnable:
         takes_any_batch = self.record is not None and self.geometry is not None
         sets_batch = batch_size is not None or (own_batch.is_static and own_batch.get_length() > 1)
         chooses_batch = takes_any_batch and not sets_batch and not settings.requests_latency
-        return Classifier(
+        classifier = Classifier(
             compiled, geometry=self.geometry, labels=self.labels, record=self.record, compile_batch=compile_batch,
             stream_batch=CPU_BATCH if chooses_batch and compiled.device == "CPU" else None,
             share_with_queues=queue_settings == settings, decode=decode, exif_orientation=exif_orientation,
             output_kind=self.output_kind,
             identity=self.identity,
         )  # fmt: skip
+        classifier.xml = self.xml
+        return classifier
 
 
 def make_runnable(

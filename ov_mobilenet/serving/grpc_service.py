@@ -13,6 +13,7 @@ from ov_mobilenet.serving.request_errors import RequestError
 
 if TYPE_CHECKING:
     from ov_mobilenet.serving.model_repository import ModelRepository
+    from ov_mobilenet.serving.observation import Observe
     from ov_mobilenet.serving.settings import ServerSettings
 
 
@@ -40,11 +41,13 @@ class InferenceService(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: 
         return write_infer_response(answer)
 
 
-async def start_grpc(repository: ModelRepository, settings: ServerSettings) -> tuple[Any, int]:
+async def start_grpc(repository: ModelRepository, settings: ServerSettings, observe: Observe) -> tuple[Any, int]:
     """A running gRPC server and its port."""
     import grpc.aio
 
-    server = grpc.aio.server(options=[("grpc.max_receive_message_length", settings.max_body_bytes)])
+    server = grpc.aio.server(
+        options=[("grpc.max_receive_message_length", settings.max_body_bytes), ("grpc.so_reuseport", 0)]
+    )
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(InferenceService(repository, settings), server)
     port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
     await server.start()
