@@ -21,8 +21,13 @@ _EXPECTED = "1 to 128 letters, digits, _, - or ., not beginning with - or ."
 _FIX = "Choose one with --name NAME=MODEL, or a mapping in Python"
 
 
-def models_by_name(models: Mapping[str, Model] | Sequence[Model]) -> dict[str, Model]:
+def models_by_name(
+    models: Mapping[str, Model] | Sequence[Model], named: Sequence[tuple[str, Model]] = ()
+) -> dict[str, Model]:
     """The models by name. One without a given name has its own: see `name_of`.
+
+    Args:
+        named: more models, with their names.
 
     Raises:
         UsageError: there are no models, one is not a MODEL or a classifier, or a name is invalid or used twice.
@@ -35,17 +40,18 @@ def models_by_name(models: Mapping[str, Model] | Sequence[Model]) -> dict[str, M
         if not isinstance(models, Sequence) or isinstance(models, bytes):
             raise UsageError("invalid models", expected="a mapping of names, or a list", got=type(models).__name__)
         pairs = [(name_of(model), model) for model in models]
+    pairs += named
     if not pairs:
         raise UsageError("no models to serve", expected="at least one MODEL")
-    named: dict[str, Model] = {}
+    by_name: dict[str, Model] = {}
     for name, model in pairs:
         _check_model(model)
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise UsageError("invalid name of one of the models", expected=_EXPECTED, got=repr(name)[:200], fix=_FIX)
-        if name in named:
+        if name in by_name:
             raise UsageError("two models have the same name", got=name, fix=_FIX)
-        named[name] = model
-    return named
+        by_name[name] = model
+    return by_name
 
 
 def name_of(model: Model) -> str:

@@ -157,6 +157,7 @@ class Server:
             await asyncio.wait([stopping, loading, transports.http_task], return_when=asyncio.FIRST_COMPLETED)
             if loading.done():
                 loading.result()
+                log.info("serving %s on %s, gRPC on %s", ", ".join(self.repository.names), self.url, self.grpc_address)
                 on_ready()
                 await asyncio.wait([stopping, upkeep, transports.http_task], return_when=asyncio.FIRST_COMPLETED)
                 if upkeep.done():
