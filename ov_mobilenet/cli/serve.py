@@ -95,7 +95,7 @@ def serve_command(
         decode, device = exact_settings(context, decode, device, profile)
     settings = server_flags.settings()
     # gRPC writes notes about forks and its name resolver on stderr.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from ov_mobilenet.serving.model_names import models_by_name
     from ov_mobilenet.serving.server import Server
 
