@@ -194,7 +194,7 @@ class DeadlineError(OvMobilenetError):
 
 
 class ServerError(OvMobilenetError):
-    """A server cannot listen on its address, or its certificate cannot be used."""
+    """A server cannot listen on its address."""
 
 
 class OutputError(OvMobilenetError):

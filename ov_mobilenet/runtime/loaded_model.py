@@ -9,9 +9,10 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -72,9 +73,11 @@ class LoadedModel:
         output_kind: classes, multilabel or features, see `zoo.output_kind`.
         reader: the library that decodes image files.
         stream_batch: the batch size for streams of many images; None for the model's own.
+        model_info: the section `model_info` of the IR, as text by name; empty if it has none.
         xml: the file that it was loaded from; None if it was not loaded by `load_classifier`.
     """
 
+    model_info: Mapping[str, str] = MappingProxyType({})
     xml: Path | None = None
 
     def __init__(

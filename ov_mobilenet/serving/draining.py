@@ -4,9 +4,9 @@ A connection that the system has accepted is answered, also one that the server 
 
 1. New connections are dropped before they are established. Their clients try again a second later and are refused,
    because the port is closed by then.
-2. The connections that wait in the system's queue are accepted.
-3. Every response closes its connection. A connection without a request stays open for `IDLE_S`, because a request
-   may be on its way; then it is closed.
+2. The connections that wait in the system's queue are accepted, and the port is closed.
+3. Every response closes its connection. A connection without a request stays open for a moment, because one may be on
+   its way; then it is closed (`HttpConnection.shutdown`).
 4. What runs when the time is over is cancelled and answered with 503.
 """
 
@@ -18,10 +18,8 @@ import select
 import socket
 import struct
 import sys
-from collections.abc import Callable
 from typing import Any
 
-IDLE_S = 1.0
 # How long the handshake of a connection may take that began before new ones are dropped.
 HANDSHAKE_S = 0.1
 _POLL_S = 0.02
@@ -29,72 +27,38 @@ _AFTER_CANCEL_S = 2.0
 _SO_ATTACH_FILTER = 26  # from <asm-generic/socket.h>
 # Classic BPF: load the flags of TCP, keep SYN and ACK, drop the packet if only SYN is set.
 _DROP_SYN = ((0x30, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
-_STOPPING = b'{"error":"the server is stopping"}'
-
-App = Callable[[Any, Any, Any], Any]
-
-
-def closing_app(app: App, is_draining: Callable[[], bool]) -> App:
-    """An ASGI application whose responses close the connection while the server ends.
-
-    A request that is cancelled then, because the time is over, gets status 503.
-    """
-
-    async def run(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
-        started = False
-
-        async def send_and_close(message: Any) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                if is_draining():
-                    others = [pair for pair in message.get("headers", ()) if pair[0].lower() != b"connection"]
-                    message = {**message, "headers": [*others, (b"connection", b"close")]}
-            await send(message)
-
-        try:
-            await app(scope, receive, send_and_close)
-        except asyncio.CancelledError:
-            if started or not is_draining():
-                raise
-            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(_STOPPING))]
-            await send_and_close({"type": "http.response.start", "status": 503, "headers": headers})
-            await send({"type": "http.response.body", "body": _STOPPING})
-
-    return run
 
 
 async def drain_http(http: Any, listener: socket.socket, *, timeout_s: float) -> None:
     """Answer every request of every connection that was accepted, and close the connections.
 
     Args:
-        http: a running `uvicorn.Server` whose application is a `closing_app`.
+        http: a running `HttpServer`.
         listener: a duplicate of its listening socket; it is closed.
         timeout_s: until the requests that still run are cancelled, in seconds.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + timeout_s
+    state = http.server_state
+    told: set[Any] = set()
     drop_new_connections(listener)
-    for server in http.servers:
-        server.close()
-    await _accept_waiting(http, listener)
-    await asyncio.sleep(min(HANDSHAKE_S, timeout_s))
-    await _accept_waiting(http, listener)
-    listener.close()
-    idle_since: dict[Any, float] = {}
-    while http.server_state.connections and loop.time() < end:
-        _close_idle(http.server_state.connections, idle_since, loop.time())
+    closes_at = min(end, loop.time() + HANDSHAKE_S)
+    is_listening = True
+    while is_listening or (state.connections and loop.time() < end):
+        for connection in state.connections - told:
+            connection.shutdown()
+        told = set(state.connections)
+        if is_listening and loop.time() >= closes_at and not _is_readable(listener):
+            for server in http.servers:
+                server.close()
+            listener.close()
+            is_listening = False
         await asyncio.sleep(_POLL_S)
-    for task in list(http.server_state.tasks):
+    for task in list(state.tasks):
         task.cancel()
     end = loop.time() + _AFTER_CANCEL_S
-    while http.server_state.tasks and loop.time() < end:
+    while state.connections and loop.time() < end:
         await asyncio.sleep(_POLL_S)
-    for connection in list(http.server_state.connections):
-        connection.transport.close()
 
 
 def drop_new_connections(listener: socket.socket) -> None:
@@ -109,48 +73,6 @@ def drop_new_connections(listener: socket.socket) -> None:
         return
 
 
-async def _accept_waiting(http: Any, listener: socket.socket) -> None:
-    """Accept the connections that wait in the system's queue."""
-    loop, config = asyncio.get_running_loop(), http.config
-    listener.setblocking(False)
-    accepted = []
-    while True:
-        try:
-            accepted.append(listener.accept()[0])
-        except OSError:  # none is left
-            break
-
-    def protocol() -> Any:
-        return config.http_protocol_class(
-            config=config, server_state=http.server_state, app_state=http.lifespan.state, _loop=loop
-        )
-
-    # A handshake of TLS that fails concerns only its own connection.
-    await asyncio.gather(
-        *(loop.connect_accepted_socket(protocol, one, ssl=config.ssl) for one in accepted), return_exceptions=True
-    )
-
-
-def _close_idle(connections: set[Any], idle_since: dict[Any, float], now: float) -> None:
-    """Close the connections that have had no request for `IDLE_S`; `idle_since` is updated."""
-    for connection in list(connections):
-        if not _is_idle(connection) or _has_unread(connection.transport):
-            idle_since.pop(connection, None)
-        elif now - idle_since.setdefault(connection, now) >= IDLE_S:
-            connection.transport.close()
-
-
-def _is_idle(connection: Any) -> bool:
-    """Whether no byte of an unanswered request has been read from a connection of uvicorn."""
-    cycle, scope = connection.cycle, connection.scope
-    return scope is None or (cycle is not None and cycle.scope is scope and cycle.response_complete)
-
-
-def _has_unread(transport: Any) -> bool:
-    """Whether bytes have arrived that the event loop has not read yet."""
-    sock = transport.get_extra_info("socket")
-    if sock is None or sock.fileno() < 0 or not hasattr(select, "poll"):
-        return False
-    waiting = select.poll()
-    waiting.register(sock.fileno(), select.POLLIN)
-    return bool(waiting.poll(0))
+def _is_readable(listener: socket.socket) -> bool:
+    """Whether connections wait to be accepted."""
+    return bool(select.select([listener], [], [], 0)[0])

@@ -125,7 +125,8 @@ class Server:
             on_ready: called in the event loop as soon as all models are ready.
 
         Raises:
-            ServerError: a port cannot be used, or the certificate cannot be read.
+            ServerError: a port cannot be used.
+            ConfigError: the certificate or its key cannot be used.
             MissingDependencyError: the packages of the extra `serve` are not installed.
             OvMobilenetError: a model cannot be loaded; see `load_classifier`.
         """

@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.errors import ServerError
-from ov_mobilenet.serving.draining import closing_app, drain_http
+from ov_mobilenet.serving.draining import drain_http
 from ov_mobilenet.serving.grpc_service import start_grpc
 from ov_mobilenet.serving.http_server import listen, start_http
 from ov_mobilenet.serving.rest_app import rest_app
@@ -58,25 +57,22 @@ async def start_transports(repository: ModelRepository, settings: ServerSettings
     """Listen on both ports.
 
     Raises:
-        ServerError: a port or an address cannot be used, or the certificate or its key cannot be read.
+        ServerError: a port or an address cannot be used.
+        ConfigError: the certificate or its key cannot be used.
     """
-    _check_certificate(settings)
     try:
         sock = listen(settings)
     except OSError as error:
-        raise _cannot_listen(settings.host, settings.port, "--port", error.strerror or str(error)) from error
+        raise ServerError(
+            f"cannot listen ({error.strerror or error})", where=f"{settings.host} port {settings.port}",
+            fix="Stop the program that uses the port, or choose another one with --port; 0 takes a free one",
+        ) from error  # fmt: skip
     port, listener = sock.getsockname()[1], sock.dup()
     try:
         grpc_server, grpc_port = None, None
         if settings.grpc_port is not None:
-            try:
-                grpc_server, grpc_port = await start_grpc(repository, settings, observe)
-            except (RuntimeError, OSError) as error:
-                raise _cannot_listen(
-                    settings.host, settings.grpc_port, "--grpc-port", "it is in use, or not an address of this machine"
-                ) from error
-        app = closing_app(rest_app(repository, settings, observe), lambda: repository.draining)
-        http, task = await start_http(app, sock, settings)
+            grpc_server, grpc_port = await start_grpc(repository, settings, observe=observe)
+        http, task = await start_http(rest_app(repository, settings, observe), sock, settings, observe)
         while not http.started:  # uvicorn tells it by this attribute only
             if task.done():
                 task.result()
@@ -90,23 +86,3 @@ async def start_transports(repository: ModelRepository, settings: ServerSettings
                 await grpc_server.stop(None)
         raise
     return Transports(port, grpc_port, http, task, grpc_server, listener)
-
-
-def _cannot_listen(host: str, port: int, option: str, why: str) -> ServerError:
-    return ServerError(
-        f"cannot listen ({why})", where=f"{host} port {port}",
-        fix=f"Stop the program that uses the port, or choose another one with {option}; 0 takes a free one",
-    )  # fmt: skip
-
-
-def _check_certificate(settings: ServerSettings) -> None:
-    if settings.tls_cert is None:
-        return
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, lambda: "")
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise ServerError(
-            f"the certificate or its key cannot be used ({error.args[-1] if error.args else error})",
-            where=f"{settings.tls_cert}, {settings.tls_key}",
-            expected="a PEM certificate and its PEM key without a password",
-        ) from error  # fmt: skip
