@@ -7,7 +7,6 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from serving.drain_clients import ANSWERED, LOST, REFUSED, WRONG, Outcomes, send_until_refused
@@ -109,10 +108,12 @@ def test_the_server_is_not_ready_while_it_drains() -> None:
             assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"ready": False}
 
 
-def test_requests_that_take_longer_than_the_time_to_drain_are_cancelled(tmp_path: Path) -> None:
-    with served(f"--name=signs={SAMPLE}", "--drain-timeout", "0.3") as server:
-        with socket.create_connection(("127.0.0.1", server.port), 60) as endless:
-            endless.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nbegin")
-            code, stderr = server.end()
-            assert code == 0, stderr
-            assert receive_all(endless).startswith(b"HTTP/1.1 503")
+def test_requests_that_take_longer_than_the_time_to_drain_are_cancelled() -> None:
+    with (
+        served(f"--name=signs={SAMPLE}", "--drain-timeout", "0.3") as server,
+        socket.create_connection(("127.0.0.1", server.port), 60) as endless,
+    ):
+        endless.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nbegin")
+        code, stderr = server.end()
+        assert code == 0, stderr
+        assert receive_all(endless).startswith(b"HTTP/1.1 503")
