@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 INTERNAL_ERROR = HttpRefusal(500, "internal error")
+STOPPING = HttpRefusal(503, "the server is stopping")
 
 
 class Wire(Protocol):
@@ -102,8 +103,8 @@ class Exchange:
         try:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
-            if not self._is_disconnected:
-                self._abandon()
+            if not self._is_disconnected:  # the time to drain is over
+                self._abandon(STOPPING)
         except Exception:
             LOGGER.exception("a request ended with an unexpected error")
             self._abandon()
@@ -189,7 +190,7 @@ class Exchange:
         parts.append(b"\r\n")
         return b"".join(parts)
 
-    def _abandon(self) -> None:
+    def _abandon(self, reason: HttpRefusal = INTERNAL_ERROR) -> None:
         """End a response that the application did not complete."""
         if self._is_disconnected or self.is_answered:
             return
@@ -198,7 +199,7 @@ class Exchange:
             return
         self.keep_alive = False
         self.is_answered = True
-        self._wire.write(refusal_response(INTERNAL_ERROR))
+        self._wire.write(refusal_response(reason))
         self._wire.finished(self)
 
     def _wake(self) -> None:
