@@ -77,7 +77,8 @@ async def main() -> None:
         called = request.get("model", model)
         if request.get("rest", True):
             answered["rest"][name] = await outcome_of(rest.infer(url, request_of(request, model), model_name=called))
-        answered["grpc"][name] = await outcome_of(rpc.infer(request_of(request, model)))
+        if request.get("grpc", True):
+            answered["grpc"][name] = await outcome_of(rpc.infer(request_of(request, model)))
     await rest.close()
     await rpc.close()
     print(json.dumps(answered))
