@@ -11,6 +11,7 @@ from serving.sample_server import SAMPLE
 from ov_mobilenet.serving.server import Server
 from ov_mobilenet.serving.settings import ServerSettings
 
+INFER = b'{"inputs": [{"name": "input", "datatype": "UINT8", "shape": [1, 1, 1, 3], "data": [1, 2, 3]}]}'
 NAMES = ("ready", "V1-0.25_x")
 
 
@@ -93,7 +94,8 @@ def test_a_wrong_method(server: Server, method: str, path: str, allowed: str) ->
     "path",
     [
         "/nowhere", "/v2/", "/v2/health", "/v2/health/live/", "/V2", "//v2", "/v2/models", "/v2/models/",
-        "/v2/models/signs/", "/v2/models/signs/nothing", "/v2/models/a%2Fready", "/v2/models/signs%2Fready", "/v2/models/other", "/v2/models/signs/versions/2",
+        "/v2/models/signs/", "/v2/models/signs/nothing", "/v2/models/a%2Fready", "/v2/models/signs%2Fready",
+        "/v2/models/other", "/v2/models/signs/versions/2",
         "/v2/models/signs/versions/1/nothing", "/v2/models/%00", "/v2/models/%ff%fe", "/v2/models/" + "x" * 5000,
         "/v2/models/../models/signs/x", "/%76%32", "/v2/models/%1b[31m", "/../../etc/passwd", "/..%2f..%2fetc/passwd",
     ],
@@ -145,7 +147,7 @@ def test_a_model_that_is_not_ready(serving_cache: None) -> None:
     with Server({"one": SAMPLE, "two": SAMPLE}, settings, device="CPU", inference_precision="f32") as server:
         assert exchange(server.port, request("POST", "/v2/repository/models/one/unload", body=b"")).status == 200
         for data in (
-            request("POST", "/v2/models/one/infer", body=b'{"inputs": []}'),
+            request("POST", "/v2/models/one/infer", body=INFER),
             request("POST", "/v1/classify?model=one", body=b"junk"),
             request("GET", "/v2/models/one"),
         ):
