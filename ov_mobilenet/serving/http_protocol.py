@@ -74,8 +74,10 @@ class HttpConnection(asyncio.Protocol):
         has_room = pool.has_room()
         pool.open += 1
         self._state.connections.add(self)  # type: ignore[arg-type]
+        # A connection that its client has reset already has no addresses.
+        server, client = (transport.get_extra_info(name) or ("", 0) for name in ("sockname", "peername"))
         self._addresses = {
-            "server": transport.get_extra_info("sockname")[:2], "client": transport.get_extra_info("peername")[:2],
+            "server": server[:2], "client": client[:2],
             "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
         }  # fmt: skip
         pool.waiting[self] = None
@@ -248,8 +250,8 @@ class HttpConnection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Receive bytes again."""
-        if not self._reading and not self._transport.is_closing():
+        """Receive bytes again, unless other requests of this client wait."""
+        if not self._reading and len(self._exchanges) < 2 and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
 
@@ -268,8 +270,7 @@ class HttpConnection(asyncio.Protocol):
         else:
             self._pool.waiting[self] = None
             self._limit_phase()
-        if len(self._exchanges) < 2:
-            self.resume_reading()
+        self.resume_reading()
 
     def broken(self) -> None:
         """A response cannot be completed."""
