@@ -10,7 +10,6 @@ import socket
 from collections.abc import Mapping
 from time import monotonic_ns
 
-
 _TIMEOUT_S = 1.0  # to wait for room in the manager's queue
 
 

@@ -16,7 +16,6 @@ import pytest
 
 import ov_mobilenet as ovm
 from ov_mobilenet import Server, ServerSettings
-from ov_mobilenet.serving import server as server_module
 
 SAMPLE = "mobilenet-v1-0.25-128-signs"
 SIGN = ovm.find_config(SAMPLE).folder / "samples" / "stop_red_01.jpg"
@@ -111,13 +110,13 @@ def test_missing_packages_are_one_message_with_the_command(monkeypatch: pytest.M
 
 
 def test_live_at_once_and_ready_when_the_models_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    may_load, load = threading.Event(), server_module.load_classifier
+    may_load, load = threading.Event(), ovm.load_classifier
 
     def wait_and_load(*arguments: Any, **options: Any) -> Any:
         assert may_load.wait(60)
         return load(*arguments, **options)
 
-    monkeypatch.setattr(server_module, "load_classifier", wait_and_load)
+    monkeypatch.setattr("ov_mobilenet.serving.server.load_classifier", wait_and_load)
     server = Server([SAMPLE], FREE, **ON_CPU)
     starting = threading.Thread(target=server.__enter__)
     starting.start()
@@ -143,7 +142,7 @@ def test_a_stop_while_a_model_is_loaded_does_not_wait_for_it(monkeypatch: pytest
         ended.set()
         raise OSError("too late")
 
-    monkeypatch.setattr(server_module, "load_classifier", hang)
+    monkeypatch.setattr("ov_mobilenet.serving.server.load_classifier", hang)
 
     async def start_and_cancel() -> None:
         server = Server([SAMPLE], FREE, **ON_CPU)
@@ -187,7 +186,8 @@ def test_settings_of_the_device_reach_the_model() -> None:
     ("options", "message"),
     [
         ({"batch_size": 0}, "batch_size"), ({"decode": "slow"}, "decode"), ({"oflline": True}, "unknown option"),
-        ({"settings": ovm.DeviceSettings(), "device": "CPU"}, "twice"), ({"device": "AUTO:"}, "device"), ({"geometry": "squeeze 3"}, "squeeze"),
+        ({"settings": ovm.DeviceSettings(), "device": "CPU"}, "twice"), ({"device": "AUTO:"}, "device"),
+        ({"geometry": "squeeze 3"}, "squeeze"),
         ({"profile": "tuned.yml", "device": "CPU"}, "twice"), ({"profile": "tuned.yml", "batch_size": 2}, "twice"),
     ],
 )  # fmt: skip
