@@ -14,7 +14,7 @@ from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Classification, top_pred
 from ov_mobilenet.serving.inference import answer_inference
 from ov_mobilenet.serving.model_documents import model_metadata, server_metadata
 from ov_mobilenet.serving.request_errors import RequestError, as_request_error
-from ov_mobilenet.serving.rest_messages import HEADER_LENGTH, read_infer_message, write_infer_answer
+from ov_mobilenet.serving.rest_messages import HEADER_LENGTH, receive_infer_message, send_infer_answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -46,11 +46,11 @@ def rest_app(repository: ModelRepository, settings: ServerSettings) -> Starlette
 
     async def infer(request: Request) -> Response:
         parameters = request.path_params
-        length = request.headers.get(HEADER_LENGTH)
-        message = read_infer_message(
-            parameters["model"], parameters.get("version", ""), await request.body(), int(length) if length else None
-        )
-        body, header_length = write_infer_answer(await answer_inference(message, repository, settings))
+        message = await receive_infer_message(
+            parameters["model"], parameters.get("version", ""), await request.body(),
+            request.headers.get(HEADER_LENGTH), max_images=settings.max_images,
+        )  # fmt: skip
+        body, header_length = await send_infer_answer(await answer_inference(message, repository, settings))
         if header_length is None:
             return Response(body, media_type="application/json")
         return Response(body, media_type="application/octet-stream", headers={HEADER_LENGTH: str(header_length)})
