@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
-from ov_mobilenet.errors import UsageError
+from ov_mobilenet.errors import ConfigError, UsageError
 from ov_mobilenet.serving.grpc_calls import SERVICE, InferenceCalls
 from ov_mobilenet.serving.grpc_health import HEALTH_SERVICE, Health
 from ov_mobilenet.serving.grpc_receiving import MessageReceiver
@@ -62,7 +62,8 @@ async def start_grpc(
         observe: called at the end of each call of the inference service.
 
     Raises:
-        UsageError: the server cannot listen on the port, or a TLS file cannot be read.
+        UsageError: the server cannot listen on the port.
+        ConfigError: the certificate or its key cannot be used.
     """
     reserve_open_files((1 + CONNECTIONS_FACTOR) * settings.max_connections)
     receiver = MessageReceiver(settings)
@@ -142,14 +143,16 @@ def _no_port(address: str) -> UsageError:
 
 
 def _credentials(settings: ServerSettings) -> grpc.ServerCredentials:
-    """The TLS credentials. Raises: UsageError."""
+    """The TLS credentials. Raises: ConfigError."""
     assert settings.tls_cert is not None and settings.tls_key is not None
     try:
-        # gRPC reports a bad file by a failing handshake only.
+        # gRPC reports a bad file by failing handshakes only. Without the function, OpenSSL would ask for the passphrase
+        # of an encrypted key on the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, password=str)
         return grpc.ssl_server_credentials([(settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())])
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"the TLS certificate or its key cannot be used ({error})", where=settings.tls_cert,
-            expected="a certificate and its key without a password, as PEM files",
+        raise ConfigError(
+            "the certificate and its key cannot be used", where=f"{settings.tls_cert}, {settings.tls_key}",
+            expected="a certificate and its key without a passphrase, as PEM files",
+            got=getattr(error, "reason", None) or getattr(error, "strerror", None) or "files that are not PEM",
         ) from error  # fmt: skip

@@ -78,14 +78,18 @@ def infer(channel: grpc.Channel) -> Any:
 def test_raw_frame_gives_the_probabilities_of_the_classifier(
     grpc_server: RunningGrpc, classifier: Classifier, frame: Any
 ) -> None:
-    given = InferInput("input", frame.shape, "UINT8")
-    given.set_data_from_numpy(frame)
-    with triton_client(grpc_server) as client:
-        result = client.infer(MODEL, [given], request_id="abc")
-    response = result.get_response()
-    assert (response.id, response.model_name, response.model_version) == ("abc", MODEL, "1")
-    assert len(response.raw_output_contents) == 1
-    np.testing.assert_array_equal(result.as_numpy(response.outputs[0].name), expected_probabilities(classifier, frame))
+    own_size = np.random.default_rng(3).integers(0, 256, (1, 128, 128, 3), np.uint8)
+    for sent, expected in (
+        (frame, expected_probabilities(classifier, frame)), (own_size, classifier.probabilities(own_size)),
+    ):  # fmt: skip
+        given = InferInput("input", sent.shape, "UINT8")
+        given.set_data_from_numpy(sent)
+        with triton_client(grpc_server) as client:
+            result = client.infer(MODEL, [given], request_id="abc")
+        response = result.get_response()
+        assert (response.id, response.model_name, response.model_version) == ("abc", MODEL, "1")
+        assert len(response.raw_output_contents) == 1
+        np.testing.assert_array_equal(result.as_numpy("logits"), expected)
 
 
 @pytest.mark.parametrize(("datatype", "field"), [("UINT8", "uint_contents"), ("FP32", "fp32_contents")])
@@ -169,8 +173,8 @@ def text_timeout(request: Any) -> None:
     request.parameters["timeout"].string_param = "soon"
 
 
-def no_classes(request: Any) -> None:
-    request.outputs.add(name="logits").parameters["classification"].int64_param = 0
+def negative_classes(request: Any) -> None:
+    request.outputs.add(name="logits").parameters["classification"].int64_param = -1
 
 
 def true_classes(request: Any) -> None:
@@ -184,7 +188,7 @@ def true_classes(request: Any) -> None:
         (fewer_raw_inputs, "expected 2, got 1"), (no_data, "no data"), (wrong_contents, "uint_contents for UINT8"),
         (two_contents, "uint_contents for UINT8"), (unknown_datatype, "INT7"), (shared_memory, "shared memory"),
         (shared_memory_output, "shared memory"), (negative_timeout, "timeout"), (text_timeout, "timeout"),
-        (no_classes, "classification"), (true_classes, "classification"),
+        (negative_classes, "classification"), (true_classes, "classification"),
     ],
 )  # fmt: skip
 def test_invalid_requests_say_what_is_wrong(channel: grpc.Channel, frame: Any, change: Any, word: str) -> None:
@@ -379,3 +383,16 @@ def test_requested_outputs_reach_the_model(
     assert [(one.name, one.classification) for one in message.outputs] == [("logits", 3)]
     assert (message.version, message.inputs[0].shape) == ("1", (1, 96, 100, 3))
     assert bytes(message.inputs[0].raw) == frame.tobytes()
+
+
+def test_classification_gives_the_answers_of_classify(
+    grpc_server: RunningGrpc, classifier: Classifier, frame: Any
+) -> None:
+    given = InferInput("input", frame.shape, "UINT8")
+    given.set_data_from_numpy(frame)
+    with triton_client(grpc_server) as client:
+        result = client.infer(MODEL, [given], outputs=[InferRequestedOutput("logits", class_count=3)])
+    found = [text.decode().split(":", 2) for text in result.as_numpy("logits")[0]]
+    expected = classifier.classify(frame[0], top_k=3).top_k
+    assert [(int(number), label) for _, number, label in found] == [(one.class_id, one.label) for one in expected]
+    assert [np.float32(probability) for probability, _, _ in found] == [np.float32(one.probability) for one in expected]
