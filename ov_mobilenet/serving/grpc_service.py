@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
-from ov_mobilenet.errors import ConfigError, UsageError
+from ov_mobilenet.errors import ConfigError, ServerError
 from ov_mobilenet.serving.grpc_calls import SERVICE, InferenceCalls
 from ov_mobilenet.serving.grpc_health import HEALTH_SERVICE, Health
 from ov_mobilenet.serving.grpc_receiving import MessageReceiver
@@ -64,7 +64,7 @@ async def start_grpc(
         observe: called at the end of each call of the inference service.
 
     Raises:
-        UsageError: the server cannot listen on the port.
+        ServerError: the server cannot listen on the port.
         ConfigError: the certificate or its key cannot be used.
     """
     reserve_open_files((1 + CONNECTIONS_FACTOR) * settings.max_connections)
@@ -117,7 +117,7 @@ def _ms(seconds: float) -> int:
 
 
 def _listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
-    """The port that the server listens on. Raises: UsageError."""
+    """The port that the server listens on. Raises: ServerError."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"{host}:{settings.grpc_port or 0}"
     credentials = None if settings.tls_cert is None else _credentials(settings)
@@ -133,8 +133,8 @@ def _listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
     return port
 
 
-def _no_port(address: str) -> UsageError:
-    return UsageError(
+def _no_port(address: str) -> ServerError:
+    return ServerError(
         "gRPC cannot listen", where=address, expected="a free port on an address of this machine",
         fix="Choose another --grpc-port or --host, or stop the program that uses the port",
     )  # fmt: skip

@@ -51,7 +51,7 @@ class _Input(msgspec.Struct):
 
 class _OutputParameters(msgspec.Struct):
     binary_data: bool | None = None
-    classification: _Count | None = None
+    classification: Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)] | None = None
     shared_memory_region: Any = None
 
 
