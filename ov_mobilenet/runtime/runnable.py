@@ -132,6 +132,7 @@ class Runnable:
             identity=self.identity,
         )  # fmt: skip
         classifier.model_info = self.model_info
+        classifier.xml = self.xml
         return classifier
 
 

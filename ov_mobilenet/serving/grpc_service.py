@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
-from ov_mobilenet.errors import UsageError
+from ov_mobilenet.errors import ConfigError, ServerError
 from ov_mobilenet.serving.grpc_calls import SERVICE, InferenceCalls
 from ov_mobilenet.serving.grpc_health import HEALTH_SERVICE, Health
 from ov_mobilenet.serving.grpc_receiving import MessageReceiver
 from ov_mobilenet.serving.grpc_reflection_service import REFLECTION_SERVICE, Reflection
+from ov_mobilenet.serving.open_files import reserve_open_files
 from ov_mobilenet.serving.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 MAX_STREAMS = 128  # calls at the same time on one connection; clients wait with further ones
 MAX_METADATA_BYTES = 16 << 10
 MIN_PING_INTERVAL_S = 10  # between pings of an idle client; a client that sends more often is disconnected
+# gRPC cannot close an idle connection when a new one arrives, as HTTP does; an idle one takes 17 KB.
+CONNECTIONS_FACTOR = 4
 KEEPALIVE_S = 60  # after which the server asks whether a silent client is still there
 _IDENTITY_ONLY = 1  # of the bits for compression algorithms
 
@@ -30,9 +33,10 @@ _IDENTITY_ONLY = 1  # of the bits for compression algorithms
 class GrpcServer:
     """A running gRPC server."""
 
-    def __init__(self, server: grpc.aio.Server, health: Health) -> None:
+    def __init__(self, server: grpc.aio.Server, health: Health, receiver: MessageReceiver) -> None:
         self._server = server
         self._health = health
+        self._receiver = receiver
 
     def set_serving(self, serving: bool) -> None:
         """Tell clients by the health service whether the server takes requests; False while it drains."""
@@ -42,6 +46,7 @@ class GrpcServer:
         """Accept no more calls, and cancel those that still run after `grace` seconds; None for at once."""
         self._health.set_serving(False)
         self._health.close()
+        self._receiver.stop()
         await self._server.stop(grace)
 
 
@@ -59,15 +64,18 @@ async def start_grpc(
         observe: called at the end of each call of the inference service.
 
     Raises:
-        UsageError: the server cannot listen on the port, or a TLS file cannot be read.
+        ServerError: the server cannot listen on the port.
+        ConfigError: the certificate or its key cannot be used.
     """
-    receiver = MessageReceiver(settings)
+    reserve_open_files((1 + CONNECTIONS_FACTOR) * settings.max_connections)
+    max_calls = 2 * settings.max_queue + MAX_STREAMS  # so that a full queue is the first limit that clients meet
+    receiver = MessageReceiver(settings, max_calls)
     health = Health(repository, receiver, SERVICE.full_name)
     calls = InferenceCalls(
         repository, settings, statistics or Statistics(repository.names), receiver, health, observe
     )  # fmt: skip
     reflection = Reflection((SERVICE.full_name, HEALTH_SERVICE, REFLECTION_SERVICE), receiver, calls.check_token)
-    server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=_max_calls(settings))
+    server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=max_calls)
     server.add_generic_rpc_handlers(
         [
             grpc.method_handlers_generic_handler(name, handlers)
@@ -80,12 +88,7 @@ async def start_grpc(
     )
     port = _listen(server, settings)
     await server.start()
-    return GrpcServer(server, health), port
-
-
-def _max_calls(settings: ServerSettings) -> int:
-    """Calls at the same time: so many that a full queue is the first limit that clients meet."""
-    return 2 * settings.max_queue + MAX_STREAMS
+    return GrpcServer(server, health, receiver), port
 
 
 def _options(settings: ServerSettings) -> list[tuple[str, Any]]:
@@ -96,7 +99,7 @@ def _options(settings: ServerSettings) -> list[tuple[str, Any]]:
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.max_concurrent_streams", MAX_STREAMS),
-        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.max_allowed_incoming_connections", CONNECTIONS_FACTOR * settings.max_connections),
         # A compressed message may be a bomb; clients are told which encodings there are.
         ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
         # Buffer at most 64 KiB of a message before it is received.
@@ -114,7 +117,7 @@ def _ms(seconds: float) -> int:
 
 
 def _listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
-    """The port that the server listens on. Raises: UsageError."""
+    """The port that the server listens on. Raises: ServerError."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"{host}:{settings.grpc_port or 0}"
     credentials = None if settings.tls_cert is None else _credentials(settings)
@@ -130,22 +133,24 @@ def _listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
     return port
 
 
-def _no_port(address: str) -> UsageError:
-    return UsageError(
+def _no_port(address: str) -> ServerError:
+    return ServerError(
         "gRPC cannot listen", where=address, expected="a free port on an address of this machine",
         fix="Choose another --grpc-port or --host, or stop the program that uses the port",
     )  # fmt: skip
 
 
 def _credentials(settings: ServerSettings) -> grpc.ServerCredentials:
-    """The TLS credentials. Raises: UsageError."""
+    """The TLS credentials. Raises: ConfigError."""
     assert settings.tls_cert is not None and settings.tls_key is not None
     try:
-        # gRPC reports a bad file by a failing handshake only.
+        # gRPC reports a bad file by failing handshakes only. Without the function, OpenSSL would ask for the passphrase
+        # of an encrypted key on the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, password=str)
         return grpc.ssl_server_credentials([(settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())])
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"the TLS certificate or its key cannot be used ({error})", where=settings.tls_cert,
-            expected="a certificate and its key without a password, as PEM files",
+        raise ConfigError(
+            "the certificate and its key cannot be used", where=f"{settings.tls_cert}, {settings.tls_key}",
+            expected="a certificate and its key without a passphrase, as PEM files",
+            got=getattr(error, "reason", None) or getattr(error, "strerror", None) or "files that are not PEM",
         ) from error  # fmt: skip

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 INTERNAL_ERROR = HttpRefusal(500, "internal error")
+CLIENT_GONE = "client_gone"  # key of the scope's state: why the application was cancelled
+STOPPING = HttpRefusal(503, "the server is stopping")
 
 
 class Wire(Protocol):
@@ -93,6 +95,7 @@ class Exchange:
     def disconnect(self) -> None:
         """The client is gone: end the application."""
         self._is_disconnected = True
+        self.scope["state"][CLIENT_GONE] = True
         self._wake()
         if self.task is not None and not self.is_answered:
             self.task.cancel()
@@ -102,8 +105,8 @@ class Exchange:
         try:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
-            if not self._is_disconnected:
-                self._abandon()
+            if not self._is_disconnected:  # the time to drain is over
+                self._abandon(STOPPING)
         except Exception:
             LOGGER.exception("a request ended with an unexpected error")
             self._abandon()
@@ -125,6 +128,7 @@ class Exchange:
                 raise self._error
             elif self.is_received:
                 self._is_handed_over = True
+                self._wire.resume_reading()  # to notice that the client is gone
                 body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
                 self._body.clear()
                 return {"type": "http.request", "body": body, "more_body": False}
@@ -189,7 +193,7 @@ class Exchange:
         parts.append(b"\r\n")
         return b"".join(parts)
 
-    def _abandon(self) -> None:
+    def _abandon(self, reason: HttpRefusal = INTERNAL_ERROR) -> None:
         """End a response that the application did not complete."""
         if self._is_disconnected or self.is_answered:
             return
@@ -198,7 +202,7 @@ class Exchange:
             return
         self.keep_alive = False
         self.is_answered = True
-        self._wire.write(refusal_response(INTERNAL_ERROR))
+        self._wire.write(refusal_response(reason))
         self._wire.finished(self)
 
     def _wake(self) -> None:

@@ -15,6 +15,7 @@ import uvicorn
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.serving.http_limits import ConnectionPool
 from ov_mobilenet.serving.http_protocol import HttpConnection
+from ov_mobilenet.serving.tls_listener import TlsListener
 
 if TYPE_CHECKING:
     from ov_mobilenet.serving.observation import Observe
@@ -33,6 +34,7 @@ class HttpServer(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, pool: ConnectionPool, tls: ssl.SSLContext | None) -> None:
         super().__init__(config)
+        self.servers: list[Any] = []
         self.pool = pool
         self.tls = tls
 
@@ -43,18 +45,20 @@ class HttpServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections."""
-        loop = asyncio.get_running_loop()
-        timeouts: dict[str, Any] = {}
-        if self.tls is not None:
-            timeouts["ssl_handshake_timeout"] = self.pool.settings.header_timeout_s
-        self.servers = [
-            await loop.create_server(self.new_connection, sock=sock, ssl=self.tls, backlog=BACKLOG, **timeouts)
-            for sock in sockets or ()
-        ]
+        for sock in sockets or ():
+            self.servers.append(await self._listen(sock))
         self.started = True
 
-    def new_connection(self) -> HttpConnection:
-        """The protocol of an accepted connection."""
+    async def _listen(self, sock: socket.socket) -> Any:
+        if self.tls is None:
+            return await asyncio.get_running_loop().create_server(self._new_connection, sock=sock, backlog=BACKLOG)
+        settings = self.pool.settings
+        return TlsListener(
+            sock, self.tls, self._new_connection, max_handshakes=settings.max_connections,
+            timeout_s=settings.header_timeout_s,
+        )  # fmt: skip
+
+    def _new_connection(self) -> HttpConnection:
         return HttpConnection(self.config.loaded_app, self.server_state, self.pool)
 
 
@@ -67,7 +71,7 @@ def listen(settings: ServerSettings) -> socket.socket:
     """
     tls_context(settings)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY only if told TCP
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((settings.host, settings.port))
@@ -112,7 +116,7 @@ async def start_http(
         observe: is told about requests that are refused before the application sees them.
     """
     config = uvicorn.Config(
-        app, http="httptools", loop="none", lifespan="off", log_config=None, access_log=False,
+        app, http="httptools", loop="none", lifespan="off", log_config=None, log_level="warning", access_log=False,
         date_header=False, server_header=False, timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s),
     )  # fmt: skip
     server = HttpServer(config, ConnectionPool(settings, observe), tls_context(settings))
