@@ -133,7 +133,7 @@ def test_modules_import_only_what_a_plain_installation_has() -> None:
     found = {relative(path): top_level_imports(parse(path)) - allowed for path in sources}
     # The packages of the extra `serve`, in modules that are imported when a server starts; see below.
     serving = {"starlette", "uvicorn", "httptools", "grpc", "grpc_health", "grpc_reflection", "tritonclient", "google",
-               "prometheus_client"}  # fmt: skip
+               "prometheus_client", "python_multipart"}  # fmt: skip
     for name in found:
         if name.startswith("ov_mobilenet/serving/"):
             found[name] -= serving
