@@ -11,6 +11,7 @@ SLOW_FILES = (
     "accuracy/test_sanity.py",
     "attacks/test_hostile_archives.py",
     "attacks/test_fuzz.py",
+    "attacks/test_hostile_clients.py",
     "attacks/test_hostile_hub.py",
     "attacks/test_hostile_irs.py",
     "attacks/test_hostile_networks.py",

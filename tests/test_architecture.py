@@ -141,7 +141,18 @@ def test_modules_import_only_what_a_plain_installation_has() -> None:
 
 
 def test_importing_the_server_and_its_command_imports_none_of_the_packages_of_the_extra() -> None:
-    heavy = {"starlette", "uvicorn", "grpc", "tritonclient", "prometheus_client", "google.protobuf", "openvino", "cv2"}
+    heavy = {
+        "starlette",
+        "uvicorn",
+        "httptools",
+        "python_multipart",
+        "grpc",
+        "tritonclient",
+        "prometheus_client",
+        "google.protobuf",
+        "openvino",
+        "cv2",
+    }
     script = (
         "import sys, ov_mobilenet.cli.serve, ov_mobilenet.serving.server, ov_mobilenet.serving.model_repository\n"
         f"print(sorted({heavy!r} & set(sys.modules)))"

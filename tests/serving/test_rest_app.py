@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from serving.raw_http import RawResponse, exchange, request
-from serving.sample_server import SAMPLE
 
+from ov_mobilenet import Classifier
 from ov_mobilenet.serving.server import Server
 from ov_mobilenet.serving.settings import ServerSettings
 
+INFER = b'{"inputs": [{"name": "input", "datatype": "UINT8", "shape": [1, 1, 1, 3], "data": [1, 2, 3]}]}'
 NAMES = ("ready", "V1-0.25_x")
 
 
@@ -19,10 +20,10 @@ def get(server: Server, path: str, method: str = "GET") -> RawResponse:
 
 
 @pytest.fixture(scope="module")
-def named(serving_cache: None) -> Iterator[Server]:
+def named(signs_classifier: Classifier) -> Iterator[Server]:
     """A server of models with names that look like a path, and of all characters."""
     settings = ServerSettings(port=0, grpc_port=None)
-    with Server(dict.fromkeys(NAMES, SAMPLE), settings, device="CPU", inference_precision="f32") as server:
+    with Server(dict.fromkeys(NAMES, signs_classifier), settings) as server:
         yield server
 
 
@@ -93,7 +94,8 @@ def test_a_wrong_method(server: Server, method: str, path: str, allowed: str) ->
     "path",
     [
         "/nowhere", "/v2/", "/v2/health", "/v2/health/live/", "/V2", "//v2", "/v2/models", "/v2/models/",
-        "/v2/models/signs/", "/v2/models/signs/nothing", "/v2/models/a%2Fready", "/v2/models/signs%2Fready", "/v2/models/other", "/v2/models/signs/versions/2",
+        "/v2/models/signs/", "/v2/models/signs/nothing", "/v2/models/a%2Fready", "/v2/models/signs%2Fready",
+        "/v2/models/other", "/v2/models/signs/versions/2",
         "/v2/models/signs/versions/1/nothing", "/v2/models/%00", "/v2/models/%ff%fe", "/v2/models/" + "x" * 5000,
         "/v2/models/../models/signs/x", "/%76%32", "/v2/models/%1b[31m", "/../../etc/passwd", "/..%2f..%2fetc/passwd",
     ],
@@ -140,12 +142,12 @@ def test_names_of_models(named: Server, name: str) -> None:
         assert answer.status == 422
 
 
-def test_a_model_that_is_not_ready(serving_cache: None) -> None:
+def test_a_model_that_is_not_ready(signs_classifier: Classifier) -> None:
     settings = ServerSettings(port=0, grpc_port=None, allow_model_control=True)
-    with Server({"one": SAMPLE, "two": SAMPLE}, settings, device="CPU", inference_precision="f32") as server:
+    with Server({"one": signs_classifier, "two": signs_classifier}, settings) as server:
         assert exchange(server.port, request("POST", "/v2/repository/models/one/unload", body=b"")).status == 200
         for data in (
-            request("POST", "/v2/models/one/infer", body=b'{"inputs": []}'),
+            request("POST", "/v2/models/one/infer", body=INFER),
             request("POST", "/v1/classify?model=one", body=b"junk"),
             request("GET", "/v2/models/one"),
         ):
