@@ -43,7 +43,7 @@ def drain_under_load(server: ServerProcess, signum: int) -> Outcomes:
     return outcomes
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.full)])
 def test_no_request_is_lost(signum: int) -> None:
     with served(f"--name=signs={SAMPLE}") as server:
         outcomes = drain_under_load(server, signum)
@@ -130,6 +130,7 @@ def test_the_server_is_not_ready_while_it_drains() -> None:
             assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"ready": False}
 
 
+@pytest.mark.full
 def test_requests_that_take_longer_than_the_time_to_drain_are_cancelled() -> None:
     with (
         served(f"--name=signs={SAMPLE}", "--drain-timeout", "0.3") as server,
