@@ -119,6 +119,8 @@ class InferenceCalls:
             else:
                 if name not in _OPEN_CALLS:
                     self.check_token(context)
+                if name in _OPERATIONS and self._repository.draining:
+                    raise RequestError("the server is stopping", reason="unavailable")
                 response = await self._receive_and_answer(method, call)
         except OvMobilenetError as failure:
             refusal = as_request_error(failure)
