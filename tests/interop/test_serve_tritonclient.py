@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from openvino import Core
 from served_images import ServedImages, drawn_images, real_images
 from served_process import CLIENTS, ServedProcess, answer_of, python_of, serving
 
@@ -337,5 +338,7 @@ def test_real_networks_and_images(shared: Path, tmp_path: Path) -> None:
             expected = {"files": images.hex_of(*files), "frame": images.hex_of(images.frames[3])}
             for client in NAMES:
                 for request in requests if client in HTTP else ("files", "frame", "json_frame"):
-                    (output,) = answers[client]["requests"][request]["outputs"].values()
+                    outcome = answers[client]["requests"][request]
+                    assert "outputs" in outcome, outcome
+                    (output,) = outcome["outputs"].values()
                     assert output["hex"] == expected[request.removeprefix("json_")], (name, client, request)
