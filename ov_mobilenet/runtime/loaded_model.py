@@ -9,20 +9,24 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ov_mobilenet.errors import ImageError, MissingDependencyError, UsageError, printable
+from ov_mobilenet.images.frame_checks import check_frames
 from ov_mobilenet.images.load_image import DecodeMode, load_image
 from ov_mobilenet.images.yuv_planes import frame_height, to_planes
 from ov_mobilenet.runtime.items import Item, Prepared, as_item
 from ov_mobilenet.zoo.geometry import Geometry, Library
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ov_mobilenet.devices.compile import Compiled
     from ov_mobilenet.ir.identity import NetworkIdentity
     from ov_mobilenet.ir.record import IrRecord
@@ -70,7 +74,12 @@ class LoadedModel:
         output_kind: classes, multilabel or features, see `zoo.output_kind`.
         reader: the library that decodes image files.
         stream_batch: the batch size for streams of many images; None for the model's own.
+        model_info: the section `model_info` of the IR, as text by name; empty if it has none.
+        xml: the file that it was loaded from; None if it was not loaded by `load_classifier`.
     """
+
+    model_info: Mapping[str, str] = MappingProxyType({})
+    xml: Path | None = None
 
     def __init__(
         self,
@@ -203,8 +212,9 @@ class LoadedModel:
         if isinstance(item.image, ImageError):
             raise item.image
         loaded = load_image(
-            item.image, self.geometry, self._decode, reader=self.reader, exif_orientation=self._exif_orientation
-        )
+            item.image, self.geometry, self._decode, reader=self.reader, exif_orientation=self._exif_orientation,
+            max_pixels=item.max_pixels,
+        )  # fmt: skip
         for flaw in loaded.flaws:
             log.warning("%s: %s", printable(item.source), flaw)
         frame = loaded.frame
@@ -217,6 +227,26 @@ class LoadedModel:
         if self._planes is not None:
             frame = to_planes(frame, self._planes)
         return Prepared(item, frame, started, loaded.decode_ms, loaded.geometry_ms)
+
+    def prepare_frame(self, item: Item) -> Prepared:
+        """Copy a frame of the network's input size, as `prepare` without crops and resizes.
+
+        Raises:
+            ImageError: the image is not such a frame.
+        """
+        import numpy as np
+
+        started = perf_counter()
+        frame = item.image
+        check_frames(frame, dimensions=3)  # type: ignore[arg-type]  # it refuses what is not an array
+        assert isinstance(frame, np.ndarray)
+        if self.input_size is not None and frame.shape[:2] != self.input_size:
+            raise ImageError(
+                "the frame does not have the network's input size", where=item.source,
+                expected="{}x{}".format(*self.input_size), got=f"{frame.shape[0]}x{frame.shape[1]}",
+            )  # fmt: skip
+        frame = np.array(frame, order="C") if self._planes is None else to_planes(frame, self._planes)
+        return Prepared(item, frame, started, 0.0, (perf_counter() - started) * 1e3)
 
     def prepare_or_fail(self, item: Item) -> Prepared | Failure:
         """Like `prepare`, but return a `Failure` if the image cannot be read, whichever exception a library raises.
