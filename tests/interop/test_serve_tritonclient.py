@@ -324,12 +324,12 @@ def test_real_networks_and_images(shared: Path, tmp_path: Path) -> None:
     with serving(networks, tmp_path) as server:
         for name, xml in networks.items():
             images = real_images(xml, tmp_path, files)
-            frame = {"datatype": "UINT8", "npy": images.array(name, images.frames[3][None])}
+            tensor = {"input": Core().read_model(xml).inputs[0].get_any_name()}
+            frame = {**tensor, "datatype": "UINT8", "npy": images.array(name, images.frames[3][None])}
+            texts = [images.base64_of(file) for file in files]
             requests = {
-                "files": {"datatype": "BYTES", "files": [str(file) for file in files]},
-                "json_files": {
-                    "datatype": "BYTES", "texts": [images.base64_of(file) for file in files], "binary_input": False,
-                },
+                "files": {**tensor, "datatype": "BYTES", "files": [str(file) for file in files]},
+                "json_files": {**tensor, "datatype": "BYTES", "texts": texts, "binary_input": False},
                 "frame": frame,
                 "json_frame": {**frame, "binary_input": False},
             }  # fmt: skip
