@@ -54,7 +54,7 @@ def call_of(request: dict[str, Any], default_model: str, module: Any) -> dict[st
     if "shape" in request:  # what does not fit the data; the client checks only before
         given.set_shape(request["shape"])
     call: dict[str, Any] = {"model_name": request.get("model", default_model), "inputs": [given]}
-    for name in ("model_version", "request_id", "timeout", "parameters"):
+    for name in ("model_version", "request_id", "timeout", "parameters", "headers"):
         if name in request:
             call[name] = request[name]
     for name in ("request_compression_algorithm", "response_compression_algorithm"):

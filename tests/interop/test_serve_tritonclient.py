@@ -309,6 +309,33 @@ def test_many_at_once(asked: Asked, name: str) -> None:
         assert outcome["outputs"][asked.output]["hex"] == expected
 
 
+def test_a_token(tmp_path: Path) -> None:
+    """Everything but the health of the server needs it, over both transports."""
+    python_of(CLIENTS)
+    token = "0123456789abcdef0123456789abcdef"
+    (tmp_path / "token").write_text(token + "\n")
+    (tmp_path / "token").chmod(0o600)
+    images = drawn_images(SAMPLE, tmp_path, 1)
+    files = {"datatype": "BYTES", "files": [str(images.files[0])]}
+    requests = {
+        "right": {**files, "headers": {"authorization": f"Bearer {token}"}},
+        "wrong": {**files, "headers": {"authorization": f"Bearer {token[:-1]}0"}},
+        "none": files,
+    }
+    with serving({"signs": SAMPLE}, tmp_path, "--token-file", tmp_path / "token") as server:
+        given = {"http": server.http, "grpc": server.grpc, "model": "signs", "requests": requests, "bulk": {}}
+        answers = answer_of(CLIENTS, "serve_tritonclient.py", given=given)
+    for name in NAMES:
+        refused = "401" if name in HTTP else "StatusCode.UNAUTHENTICATED"
+        told, outcomes = answers[name]["documents"], answers[name]["requests"]
+        assert told["live"] is told["ready"] is True
+        for key in ("server", "model", "config", "statistics", "index"):
+            assert told[key]["status"] == refused, (name, key, told[key])
+        assert outcomes["wrong"].get("status") == outcomes["none"].get("status") == refused
+        assert outcomes["right"]["outputs"]["logits"]["hex"] == images.hex_of(images.files[0])
+        assert token not in str(told) + str(outcomes)
+
+
 @pytest.mark.shared
 def test_real_networks_and_images(shared: Path, tmp_path: Path) -> None:
     """Files and frames of imagenet200, two networks in one server."""
