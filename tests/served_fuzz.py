@@ -5,6 +5,7 @@ Each is made from a number alone, so that a failure can be repeated.
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Callable
@@ -85,6 +86,10 @@ def http_request(path: str, body: bytes, headers: list[str], method: str = "POST
     return head.encode("utf-8", "surrogatepass") + body
 
 
+def a_value(rng: random.Random) -> Any:
+    return copy.deepcopy(rng.choice(VALUES))
+
+
 def with_changed_values(document: Any, rng: random.Random) -> Any:
     """A JSON document with one value changed, removed or added."""
     places: list[Callable[[], None]] = []
@@ -92,15 +97,13 @@ def with_changed_values(document: Any, rng: random.Random) -> Any:
     def collect(part: Any) -> None:
         if isinstance(part, dict):
             for key in list(part):
-                places.append(lambda part=part, key=key: part.update({key: rng.choice(VALUES)}))  # type: ignore[misc]
+                places.append(lambda part=part, key=key: part.update({key: a_value(rng)}))  # type: ignore[misc]
                 places.append(lambda part=part, key=key: part.pop(key, None))  # type: ignore[misc]
                 collect(part[key])
-            places.append(
-                lambda: part.update({rng.choice(("", "shape", "parameters", "data", "x")): rng.choice(VALUES)})
-            )
+            places.append(lambda: part.update({rng.choice(("", "shape", "parameters", "data", "x")): a_value(rng)}))
         elif isinstance(part, list):
-            places.append(lambda: part.append(rng.choice(VALUES)))
-            places.append(lambda: part.__setitem__(slice(0, 1), [rng.choice(VALUES)]))
+            places.append(lambda: part.append(a_value(rng)))
+            places.append(lambda: part.__setitem__(slice(0, 1), [a_value(rng)]))
             for element in part[:3]:
                 collect(element)
 

@@ -10,6 +10,7 @@ hexadecimal text of little-endian bytes, or the status and the message of its ex
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import json
 import queue
@@ -56,7 +57,7 @@ def call_of(request: dict[str, Any], default_model: str, module: Any) -> dict[st
     call: dict[str, Any] = {"model_name": request.get("model", default_model), "inputs": [given]}
     for name in ("model_version", "request_id", "timeout", "parameters", "headers"):
         if name in request:
-            call[name] = request[name]
+            call[name] = copy.copy(request[name])  # the HTTP clients add to the headers
     for name in ("request_compression_algorithm", "response_compression_algorithm"):
         if http and name in request:
             call[name] = request[name]
