@@ -40,6 +40,8 @@ HEADERS = (
     "Content-Type: multipart/form-data; boundary=x", "X: " + "y" * 9000, "Range: bytes=0-1", "Accept: text/html",
     "traceparent: 00-0-0-0", "X-Request-Id: \x01\x02", "Authorization: Bearer x",
 )  # fmt: skip
+CLOSE = "Connection: close"
+FORM = "Content-Type: multipart/form-data; boundary=x"
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,14 @@ class FuzzedRequest:
 
     Attributes:
         method: of gRPC.
+        whole: HTTP with the length that it says, so that the server must answer it.
     """
 
     kind: str
     transport: Transport
     data: bytes
     method: str = ""
+    whole: bool = False
 
 
 def mutated(data: bytes, rng: random.Random, times: int) -> bytes:
@@ -138,7 +142,7 @@ def json_http(rng: random.Random, image: bytes) -> FuzzedRequest:
         if isinstance(changed, (dict, list)):
             changed = with_changed_values(changed, rng)
     body = json.dumps(changed, ensure_ascii=True, allow_nan=True).encode()
-    return FuzzedRequest("json", "http", http_request("/v2/models/signs/infer", body, []))
+    return FuzzedRequest("json", "http", http_request("/v2/models/signs/infer", body, [CLOSE]), whole=True)
 
 
 def binary_http(rng: random.Random, image: bytes) -> FuzzedRequest:
@@ -154,9 +158,8 @@ def binary_http(rng: random.Random, image: bytes) -> FuzzedRequest:
     head = json.dumps(given).encode()
     length = rng.choice((len(head), len(head), len(head) - 1, len(head) + 1, 0, len(head) + 50, 2**62, -1))
     body = mutated(head + tensor, rng, rng.randrange(2))
-    return FuzzedRequest(
-        "binary", "http", http_request("/v2/models/signs/infer", body, [f"Inference-Header-Content-Length: {length}"])
-    )
+    headers = [CLOSE, f"Inference-Header-Content-Length: {length}"]
+    return FuzzedRequest("binary", "http", http_request("/v2/models/signs/infer", body, headers), whole=True)
 
 
 def image_http(rng: random.Random, image: bytes) -> FuzzedRequest:
@@ -166,11 +169,11 @@ def image_http(rng: random.Random, image: bytes) -> FuzzedRequest:
         ("", "?top_k=3", "?top_k=0", "?top_k=-1", "?top_k=x", "?model=", "?model=../x", "?%00")
     )
     if rng.random() < 0.6:
-        return FuzzedRequest("image", "http", http_request(path, damaged, []))
+        return FuzzedRequest("image", "http", http_request(path, damaged, [CLOSE]), whole=True)
     names = rng.choice(('name="file"; filename="x.jpg"', 'filename="../../x"', 'name=""', "", 'name="a'))
     form = b"--x\r\nContent-Disposition: form-data; " + names.encode() + b"\r\n\r\n" + damaged + b"\r\n--x--\r\n"
     form = mutated(form, rng, rng.randrange(3))
-    return FuzzedRequest("form", "http", http_request(path, form, ["Content-Type: multipart/form-data; boundary=x"]))
+    return FuzzedRequest("form", "http", http_request(path, form, [CLOSE, FORM]), whole=True)
 
 
 def grpc_message(rng: random.Random, image: bytes) -> FuzzedRequest:
