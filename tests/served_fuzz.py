@@ -5,6 +5,7 @@ Each is made from a number alone, so that a failure can be repeated.
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Callable
@@ -39,6 +40,8 @@ HEADERS = (
     "Content-Type: multipart/form-data; boundary=x", "X: " + "y" * 9000, "Range: bytes=0-1", "Accept: text/html",
     "traceparent: 00-0-0-0", "X-Request-Id: \x01\x02", "Authorization: Bearer x",
 )  # fmt: skip
+CLOSE = "Connection: close"
+FORM = "Content-Type: multipart/form-data; boundary=x"
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,14 @@ class FuzzedRequest:
 
     Attributes:
         method: of gRPC.
+        whole: HTTP with the length that it says, so that the server must answer it.
     """
 
     kind: str
     transport: Transport
     data: bytes
     method: str = ""
+    whole: bool = False
 
 
 def mutated(data: bytes, rng: random.Random, times: int) -> bytes:
@@ -85,6 +90,10 @@ def http_request(path: str, body: bytes, headers: list[str], method: str = "POST
     return head.encode("utf-8", "surrogatepass") + body
 
 
+def a_value(rng: random.Random) -> Any:
+    return copy.deepcopy(rng.choice(VALUES))
+
+
 def with_changed_values(document: Any, rng: random.Random) -> Any:
     """A JSON document with one value changed, removed or added."""
     places: list[Callable[[], None]] = []
@@ -92,15 +101,13 @@ def with_changed_values(document: Any, rng: random.Random) -> Any:
     def collect(part: Any) -> None:
         if isinstance(part, dict):
             for key in list(part):
-                places.append(lambda part=part, key=key: part.update({key: rng.choice(VALUES)}))  # type: ignore[misc]
+                places.append(lambda part=part, key=key: part.update({key: a_value(rng)}))  # type: ignore[misc]
                 places.append(lambda part=part, key=key: part.pop(key, None))  # type: ignore[misc]
                 collect(part[key])
-            places.append(
-                lambda: part.update({rng.choice(("", "shape", "parameters", "data", "x")): rng.choice(VALUES)})
-            )
+            places.append(lambda: part.update({rng.choice(("", "shape", "parameters", "data", "x")): a_value(rng)}))
         elif isinstance(part, list):
-            places.append(lambda: part.append(rng.choice(VALUES)))
-            places.append(lambda: part.__setitem__(slice(0, 1), [rng.choice(VALUES)]))
+            places.append(lambda: part.append(a_value(rng)))
+            places.append(lambda: part.__setitem__(slice(0, 1), [a_value(rng)]))
             for element in part[:3]:
                 collect(element)
 
@@ -135,7 +142,7 @@ def json_http(rng: random.Random, image: bytes) -> FuzzedRequest:
         if isinstance(changed, (dict, list)):
             changed = with_changed_values(changed, rng)
     body = json.dumps(changed, ensure_ascii=True, allow_nan=True).encode()
-    return FuzzedRequest("json", "http", http_request("/v2/models/signs/infer", body, []))
+    return FuzzedRequest("json", "http", http_request("/v2/models/signs/infer", body, [CLOSE]), whole=True)
 
 
 def binary_http(rng: random.Random, image: bytes) -> FuzzedRequest:
@@ -151,9 +158,8 @@ def binary_http(rng: random.Random, image: bytes) -> FuzzedRequest:
     head = json.dumps(given).encode()
     length = rng.choice((len(head), len(head), len(head) - 1, len(head) + 1, 0, len(head) + 50, 2**62, -1))
     body = mutated(head + tensor, rng, rng.randrange(2))
-    return FuzzedRequest(
-        "binary", "http", http_request("/v2/models/signs/infer", body, [f"Inference-Header-Content-Length: {length}"])
-    )
+    headers = [CLOSE, f"Inference-Header-Content-Length: {length}"]
+    return FuzzedRequest("binary", "http", http_request("/v2/models/signs/infer", body, headers), whole=True)
 
 
 def image_http(rng: random.Random, image: bytes) -> FuzzedRequest:
@@ -163,11 +169,11 @@ def image_http(rng: random.Random, image: bytes) -> FuzzedRequest:
         ("", "?top_k=3", "?top_k=0", "?top_k=-1", "?top_k=x", "?model=", "?model=../x", "?%00")
     )
     if rng.random() < 0.6:
-        return FuzzedRequest("image", "http", http_request(path, damaged, []))
+        return FuzzedRequest("image", "http", http_request(path, damaged, [CLOSE]), whole=True)
     names = rng.choice(('name="file"; filename="x.jpg"', 'filename="../../x"', 'name=""', "", 'name="a'))
     form = b"--x\r\nContent-Disposition: form-data; " + names.encode() + b"\r\n\r\n" + damaged + b"\r\n--x--\r\n"
     form = mutated(form, rng, rng.randrange(3))
-    return FuzzedRequest("form", "http", http_request(path, form, ["Content-Type: multipart/form-data; boundary=x"]))
+    return FuzzedRequest("form", "http", http_request(path, form, [CLOSE, FORM]), whole=True)
 
 
 def grpc_message(rng: random.Random, image: bytes) -> FuzzedRequest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -96,7 +97,8 @@ def serving(models: Mapping[str, str | Path], folder: Path, *options: object) ->
     ):
         assert process.stdout is not None
         try:
-            line = process.stdout.readline()
+            told_something, _, _ = select.select([process.stdout], [], [], ENDS_WITHIN_S)
+            line = process.stdout.readline() if told_something else ""
             assert line, f"the server did not start:\n{log.read_text()[-4000:]}"
             told = json.loads(line)
             yield ServedProcess(process, urlsplit(told["url"]).netloc, told["grpc"], log)

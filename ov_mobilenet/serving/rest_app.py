@@ -107,7 +107,9 @@ def inference_routes(repository: ModelRepository, settings: ServerSettings) -> l
 
     versions = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
     return [
-        Route("/v2", metadata), Route("/v2/health/live", live), Route("/v2/health/ready", ready),
+        # /v2/: as in the description of the protocol.
+        *(Route(path, metadata) for path in ("/v2", "/v2/")),
+        Route("/v2/health/live", live), Route("/v2/health/ready", ready),
         *(Route(f"{path}/infer", infer, methods=["POST"]) for path in versions),
         *(Route(f"{path}/ready", model_ready) for path in versions),
         *(Route(path, model) for path in versions),

@@ -79,6 +79,7 @@ def main() -> None:
             "--checks", ",".join(CHECKS), "--seed", str(given["seed"]), "--max-examples", str(given["examples"]),
             "--generation-database", "none", "--phases", "examples,coverage,fuzzing", "--no-color",
             "--exclude-path-regex", "(infer_stream|generate|generate_stream)$", "--suppress-health-check", "all",
+            "--warnings", "off",
             "--report", "ndjson", "--report-ndjson-path", str(cassette), "--request-timeout", "30",
         ],
         cwd=folder, capture_output=True, text=True, encoding="utf-8",

@@ -10,6 +10,7 @@ hexadecimal text of little-endian bytes, or the status and the message of its ex
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import json
 import queue
@@ -54,9 +55,9 @@ def call_of(request: dict[str, Any], default_model: str, module: Any) -> dict[st
     if "shape" in request:  # what does not fit the data; the client checks only before
         given.set_shape(request["shape"])
     call: dict[str, Any] = {"model_name": request.get("model", default_model), "inputs": [given]}
-    for name in ("model_version", "request_id", "timeout", "parameters"):
+    for name in ("model_version", "request_id", "timeout", "parameters", "headers"):
         if name in request:
-            call[name] = request[name]
+            call[name] = copy.copy(request[name])  # the HTTP clients add to the headers
     for name in ("request_compression_algorithm", "response_compression_algorithm"):
         if http and name in request:
             call[name] = request[name]

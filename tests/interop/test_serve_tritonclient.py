@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from openvino import Core
 from served_images import ServedImages, drawn_images, real_images
 from served_process import CLIENTS, ServedProcess, answer_of, python_of, serving
 
@@ -308,6 +309,33 @@ def test_many_at_once(asked: Asked, name: str) -> None:
         assert outcome["outputs"][asked.output]["hex"] == expected
 
 
+def test_a_token(tmp_path: Path) -> None:
+    """Everything but the health of the server needs it, over both transports."""
+    python_of(CLIENTS)
+    token = "0123456789abcdef0123456789abcdef"
+    (tmp_path / "token").write_text(token + "\n")
+    (tmp_path / "token").chmod(0o600)
+    images = drawn_images(SAMPLE, tmp_path, 1)
+    files = {"datatype": "BYTES", "files": [str(images.files[0])]}
+    requests = {
+        "right": {**files, "headers": {"authorization": f"Bearer {token}"}},
+        "wrong": {**files, "headers": {"authorization": f"Bearer {token[:-1]}0"}},
+        "none": files,
+    }
+    with serving({"signs": SAMPLE}, tmp_path, "--token-file", tmp_path / "token") as server:
+        given = {"http": server.http, "grpc": server.grpc, "model": "signs", "requests": requests, "bulk": {}}
+        answers = answer_of(CLIENTS, "serve_tritonclient.py", given=given)
+    for name in NAMES:
+        refused = "401" if name in HTTP else "StatusCode.UNAUTHENTICATED"
+        told, outcomes = answers[name]["documents"], answers[name]["requests"]
+        assert told["live"] is told["ready"] is True
+        for key in ("server", "model", "config", "statistics", "index"):
+            assert told[key]["status"] == refused, (name, key, told[key])
+        assert outcomes["wrong"].get("status") == outcomes["none"].get("status") == refused
+        assert outcomes["right"]["outputs"]["logits"]["hex"] == images.hex_of(images.files[0])
+        assert token not in str(told) + str(outcomes)
+
+
 @pytest.mark.shared
 def test_real_networks_and_images(shared: Path, tmp_path: Path) -> None:
     """Files and frames of imagenet200, two networks in one server."""
@@ -323,12 +351,12 @@ def test_real_networks_and_images(shared: Path, tmp_path: Path) -> None:
     with serving(networks, tmp_path) as server:
         for name, xml in networks.items():
             images = real_images(xml, tmp_path, files)
-            frame = {"datatype": "UINT8", "npy": images.array(name, images.frames[3][None])}
+            tensor = {"input": Core().read_model(xml).inputs[0].get_any_name()}
+            frame = {**tensor, "datatype": "UINT8", "npy": images.array(name, images.frames[3][None])}
+            texts = [images.base64_of(file) for file in files]
             requests = {
-                "files": {"datatype": "BYTES", "files": [str(file) for file in files]},
-                "json_files": {
-                    "datatype": "BYTES", "texts": [images.base64_of(file) for file in files], "binary_input": False,
-                },
+                "files": {**tensor, "datatype": "BYTES", "files": [str(file) for file in files]},
+                "json_files": {**tensor, "datatype": "BYTES", "texts": texts, "binary_input": False},
                 "frame": frame,
                 "json_frame": {**frame, "binary_input": False},
             }  # fmt: skip
@@ -337,5 +365,7 @@ def test_real_networks_and_images(shared: Path, tmp_path: Path) -> None:
             expected = {"files": images.hex_of(*files), "frame": images.hex_of(images.frames[3])}
             for client in NAMES:
                 for request in requests if client in HTTP else ("files", "frame", "json_frame"):
-                    (output,) = answers[client]["requests"][request]["outputs"].values()
+                    outcome = answers[client]["requests"][request]
+                    assert "outputs" in outcome, outcome
+                    (output,) = outcome["outputs"].values()
                     assert output["hex"] == expected[request.removeprefix("json_")], (name, client, request)
