@@ -93,7 +93,7 @@ def test_a_wrong_method(server: Server, method: str, path: str, allowed: str) ->
 @pytest.mark.parametrize(
     "path",
     [
-        "/nowhere", "/v2/", "/v2/health", "/v2/health/live/", "/V2", "//v2", "/v2/models", "/v2/models/",
+        "/nowhere", "/v2//", "/v2/health", "/v2/health/live/", "/V2", "//v2", "/v2/models", "/v2/models/",
         "/v2/models/signs/", "/v2/models/signs/nothing", "/v2/models/a%2Fready", "/v2/models/signs%2Fready",
         "/v2/models/other", "/v2/models/signs/versions/2",
         "/v2/models/signs/versions/1/nothing", "/v2/models/%00", "/v2/models/%ff%fe", "/v2/models/" + "x" * 5000,
