@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import os
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.devices.processors import usable_cpus
-from ov_mobilenet.errors import IrError, QueueFullError
+from ov_mobilenet.errors import (
+    DeadlineError,
+    DeviceError,
+    ImageError,
+    IrError,
+    OvMobilenetError,
+    QueueFullError,
+    UsageError,
+    printable,
+)
+from ov_mobilenet.runtime.async_scheduler import AsyncScheduler, Ticket
+from ov_mobilenet.runtime.in_flight import InferenceOutput
+from ov_mobilenet.runtime.infer_queue import check_at_least_1
 from ov_mobilenet.runtime.items import as_item
-from ov_mobilenet.runtime.results import NOT_FINITE, Timings
+from ov_mobilenet.runtime.results import NOT_FINITE, Failure, Timings
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.items import Image, Item, Prepared
+    from ov_mobilenet.runtime.loaded_model import LoadedModel
+
+# The threads end when no image came for this time.
+IDLE_S = 1.0
+JOIN_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +47,7 @@ class InferredImage:
 
     Attributes:
         values: float32 (classes,): probabilities in [0, 1].
-        timings: milliseconds per stage.
+        timings: milliseconds per stage; `queue` is all the waiting, for a thread that decodes and for an infer request.
         batch: number of images that its infer request ran.
     """
 
@@ -36,36 +56,128 @@ class InferredImage:
     batch: int = 1
 
 
+class _Call(Ticket):
+    """A call of `infer` that waits for its answer."""
+
+    __slots__ = ("accepted", "answer", "loop")
+
+    def __init__(self, accepted: float) -> None:
+        super().__init__()
+        self.accepted = accepted
+        self.loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[InferredImage] = self.loop.create_future()
+
+    def finish(self, outcome: InferredImage | BaseException) -> None:
+        """Answer, from the thread of the event loop."""
+        if self.given_up or self.answer.done():
+            return
+        if isinstance(outcome, BaseException):
+            self.answer.set_exception(outcome)
+        else:
+            self.answer.set_result(outcome)
+
+    def expire(self, timeout_s: float) -> None:
+        """Answer that the time is over."""
+        self.finish(_deadline(timeout_s))
+
+    def finish_soon(self, outcome: InferredImage | BaseException) -> None:
+        """Answer, from any thread."""
+        _call_soon(self.loop, self.finish, outcome)
+
+
 class AsyncQueue:
     """Runs the images of many asyncio tasks through one model.
 
+    Images that arrive while all infer requests run share a batch; an image that arrives alone runs at once. One queue
+    serves the event loops of any number of threads. Its own threads start with an image, and end after a second
+    without one.
+
     Attributes:
         max_queue: maximum number of images that are accepted and not answered yet.
-        pending: number of these images.
+        batch_size: images per request.
+        requests: number of infer requests that run at the same time.
     """
 
     def __init__(
         self,
-        classifier: Classifier,
+        classifier: LoadedModel,
         *,
         batch_size: int | None = None,
         requests: int | None = None,
         max_wait_ms: float = 2.0,
         max_queue: int = 256,
         decode_workers: int | None = None,
+        device_timeout_s: float = 60.0,
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
+        """Create a queue with infer requests of its own.
+
+        Args:
+            classifier: a model loaded with `load_classifier`.
+            batch_size: images per request; None for the fastest on this device. On the CPU, images that do not fill a
+                batch run one by one; other devices run an incomplete batch.
+            requests: number of infer requests; None for one per stream on the CPU, and for twice the optimum that the
+                device reports on others.
+            max_wait_ms: how long an image waits for images that are still being decoded, to fill its batch, in
+                milliseconds. Without such images it does not wait.
+            max_queue: see the class.
+            decode_workers: number of threads that decode, crop and resize; None for one per CPU that this process may
+                use.
+            device_timeout_s: the device counts as lost when a request takes longer, in seconds.
+            clock: seconds, for all timings.
+
+        Raises:
+            UsageError: a number is out of range.
+            DeviceError: the device cannot run batches of this size.
+        """
+        check_at_least_1(batch_size=batch_size, requests=requests, max_queue=max_queue, workers=decode_workers)
+        for name, number, least in (("max_wait_ms", max_wait_ms, 0.0), ("device_timeout_s", device_timeout_s, 1e-3)):
+            if not least <= number <= threading.TIMEOUT_MAX:
+                raise UsageError(f"invalid {name}", expected=f"at least {least:g}", got=number)
+        model = classifier.compiled(batch_size or classifier.stream_batch)
+        # `stream_batch` is set where the model may be compiled for any batch size, and the device is a CPU.
+        runs_single = classifier.stream_batch is not None and model.batch > 1
         self.max_queue = max_queue
-        self.pending = 0
+        self.batch_size = model.batch
+        is_cpu = classifier.device == "CPU"
+        self.requests = requests or model.nireq or (model.streams if is_cpu else model.requests)
         self._classifier = classifier
-        self._pool = ThreadPoolExecutor(decode_workers or usable_cpus(), "ov-mobilenet-decode")
+        self._device = classifier.device
+        self._clock = clock
+        self._workers = decode_workers or usable_cpus()
+        self._scheduler = AsyncScheduler(
+            classifier, model, classifier.compiled(1) if runs_single else None, self.requests,
+            max_wait_s=max_wait_ms / 1e3, timeout_s=device_timeout_s, clock=clock,
+        )  # fmt: skip
+        self._lock = threading.Lock()
+        self._calls: set[_Call] = set()
+        self._closed = False
+        self._closing: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        # Both are started with an image, and end together.
+        self._pool: ThreadPoolExecutor | None = None
+        self._thread: threading.Thread | None = None
+        self._process = os.getpid()
+
+    @property
+    def pending(self) -> int:
+        """Number of images that are accepted and not answered yet."""
+        return len(self._calls)
+
+    @property
+    def lost(self) -> DeviceError | None:
+        """Why the device is not used any more; None while it works. A new queue is needed then."""
+        return self._scheduler.lost
 
     async def infer(
         self, image: Image | Item, *, has_input_size: bool = False, timeout_s: float | None = None
     ) -> InferredImage:
         """Run one image through the network.
 
+        If the task is cancelled, the image leaves the queue; what runs already is finished and dropped.
+
         Args:
-            image: a path, the bytes of an image file, or a frame: uint8 (H, W, 3) BGR.
+            image: a path, the bytes of an image file, or a frame: uint8 (H, W, 3) BGR. A frame must not be overwritten
+                before this returns.
             has_input_size: the frame has the network's input size already: do not crop or resize it.
             timeout_s: seconds until the image is given up; None for no limit.
 
@@ -74,37 +186,178 @@ class AsyncQueue:
             DeadlineError: not answered within `timeout_s`; an image that waits is not run any more.
             ImageError: the image cannot be read, or is not a frame.
             IrError: the network returned NaN or infinity.
-            DeviceError: the device failed.
+            DeviceError: the device failed, or is lost.
+            UsageError: the queue is closed, or this process was forked after the model was loaded.
         """
-        if self.pending >= self.max_queue:
-            raise QueueFullError("too many images are waiting", expected=f"at most {self.max_queue}")
-        self.pending += 1
+        if timeout_s is not None and timeout_s <= 0.0:
+            raise _deadline(timeout_s)
+        item = as_item(image, "image 0")
+        prepared = self._classifier.prepare_frame(item) if has_input_size else None
+        call = _Call(self._clock())
+        self._accept(call, None if prepared is not None else item)
+        timer = None
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, image)
+            if timeout_s is not None:
+                timer = call.loop.call_later(timeout_s, call.expire, timeout_s)
+            if prepared is not None:
+                self._scheduler.submit(call, prepared)
+            return await call.answer
         finally:
-            self.pending -= 1
-
-    def _run(self, image: Image | Item) -> InferredImage:
-        import numpy as np
-
-        prepared: Prepared = self._classifier.prepare(as_item(image, "image"))
-        started = perf_counter()
-        values = self._classifier.run_prepared(prepared)
-        if not np.isfinite(values).all():
-            raise IrError(NOT_FINITE)
-        inference = (perf_counter() - started) * 1e3
-        return InferredImage(
-            values,
-            Timings(
-                decode=prepared.decode_ms, geometry=prepared.geometry_ms, inference=inference,
-                total=(perf_counter() - prepared.started) * 1e3,
-            ),
-        )  # fmt: skip
+            if timer is not None:
+                timer.cancel()
+            self._end(call)
+            # The traceback of an error holds this frame, and that in which the image was decoded, which holds the call.
+            del call.answer, call
 
     async def close(self, *, cancel: bool = False) -> None:
-        """Accept no more images, wait for the others and end the threads.
+        """Accept no more images, wait for the others and end the threads. Further calls do the same.
 
         Args:
-            cancel: give up the images that wait, instead.
+            cancel: give up the images that wait, instead: their calls of `infer` raise UsageError.
         """
-        self._pool.shutdown(wait=False, cancel_futures=cancel)
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+        with self._lock:
+            self._closed = True
+            calls, thread = tuple(self._calls), self._thread
+            if self._pool is None:
+                ended.set_result(None)
+            else:
+                self._closing.append((loop, ended))
+        if cancel:
+            for call in calls:
+                call.finish_soon(_closed("the queue was closed before the image was classified"))
+        if not calls:
+            self._scheduler.close()
+        await ended
+        if thread is not None:
+            thread.join()  # it has nothing left to do
+
+    def _accept(self, call: _Call, item: Item | None) -> None:
+        """Count a call, and have its image decoded."""
+        self._classifier.check_process()
+        with self._lock:
+            if self._closed:
+                raise _closed("the queue is closed")
+            if (lost := self._scheduler.lost) is not None:
+                raise lost
+            if len(self._calls) >= self.max_queue:
+                raise QueueFullError("too many images are waiting", expected=f"at most {self.max_queue}")
+            pool = self._pool or self._start_threads()
+            self._calls.add(call)
+            self._scheduler.expect(call)
+            if item is not None:
+                pool.submit(self._prepare, call, item)
+
+    def _end(self, call: _Call) -> None:
+        """The call returns: count it no longer, and take its image out of the queue."""
+        self._scheduler.give_up(call)
+        with self._lock:
+            self._calls.discard(call)
+            is_last = self._closed and not self._calls
+        if is_last:
+            self._scheduler.close()
+
+    def _prepare(self, call: _Call, item: Item) -> None:
+        """Decode, crop and resize an image and pass it on; in a thread of the pool."""
+        if call.given_up:
+            return
+        try:
+            self._scheduler.submit(call, self._classifier.prepare(item))
+        except OvMobilenetError as error:
+            call.finish_soon(error)
+        except Exception as error:  # noqa: BLE001 (whatever a library raises for this image)
+            call.finish_soon(
+                ImageError(printable(f"cannot be read or resized ({type(error).__name__}: {error})"), where=item.source)
+            )
+
+    # The thread that waits for the device.
+
+    def _start_threads(self) -> ThreadPoolExecutor:
+        pool = ThreadPoolExecutor(self._workers, "ov-mobilenet-decode")
+        self._thread = threading.Thread(target=self._work, args=(pool,), name="ov-mobilenet-results", daemon=True)
+        # As in `stream`: a daemon thread that is in OpenVINO while the interpreter ends would abort the process.
+        atexit.register(self._stop_at_exit)
+        self._thread.start()
+        self._pool = pool
+        return pool
+
+    def _stop_at_exit(self) -> None:
+        thread = self._thread
+        if thread is not None and os.getpid() == self._process:
+            self._scheduler.close(cancel=True)
+            thread.join(JOIN_TIMEOUT_S)
+
+    def _work(self, pool: ThreadPoolExecutor) -> None:
+        """Hand the results to their event loops, until there are no more images."""
+        while True:
+            done = self._scheduler.take_done(IDLE_S)
+            if done:
+                self._deliver(done)
+                continue
+            with self._lock:
+                if not self._calls or not self._scheduler.is_open:
+                    self._pool = None
+                    closing, self._closing = self._closing, []
+                    atexit.unregister(self._stop_at_exit)
+                    break
+        pool.shutdown()
+        for loop, ended in closing:
+            _call_soon(loop, _set_done, ended)
+
+    def _deliver(self, done: list[tuple[Ticket, InferenceOutput | Failure]]) -> None:
+        """Answer calls; each event loop is woken once."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Call, InferredImage | OvMobilenetError]]] = {}
+        for call, found in done:
+            assert isinstance(call, _Call)
+            by_loop.setdefault(call.loop, []).append((call, self._outcome(call, found)))
+        for loop, answers in by_loop.items():
+            _call_soon(loop, _finish_all, answers)
+
+    def _outcome(self, call: _Call, found: InferenceOutput | Failure) -> InferredImage | OvMobilenetError:
+        import numpy as np
+
+        if isinstance(found, Failure):
+            return self._scheduler.lost or DeviceError(
+                found.error, where=self._device, fix="Run again, or select another device with -d"
+            )
+        if not np.isfinite(found.probabilities).all():
+            return IrError(NOT_FINITE)
+        prepared: Prepared = found.image.prepared
+        total = (found.started - call.accepted) * 1e3 + found.inference_ms
+        waited = total - found.inference_ms - prepared.decode_ms - prepared.geometry_ms
+        return InferredImage(
+            found.probabilities,
+            Timings(
+                decode=prepared.decode_ms, geometry=prepared.geometry_ms, queue=max(0.0, waited),
+                inference=found.inference_ms, total=total,
+            ),
+            found.batch,
+        )  # fmt: skip
+
+
+def _deadline(timeout_s: float) -> DeadlineError:
+    return DeadlineError("the image was not classified in time", expected=f"within {timeout_s:g} s")
+
+
+def _closed(what: str) -> UsageError:
+    return UsageError(what, fix="Submit images before closing the queue")
+
+
+def _finish_all(answers: list[tuple[_Call, InferredImage | OvMobilenetError]]) -> None:
+    for call, outcome in answers:
+        call.finish(outcome)
+
+
+def _set_done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
+    """Call a function in the thread of an event loop; nothing if the loop has ended, with all that waits in it."""
+    try:
+        loop.call_soon_threadsafe(function, *arguments)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise

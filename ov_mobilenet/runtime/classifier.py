@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import queue
+import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from ov_mobilenet.argument_types import checked
-from ov_mobilenet.errors import DeviceError, ImageError, IrError
+from ov_mobilenet.errors import DeviceError, ImageError, IrError, UsageError
 from ov_mobilenet.images.frame_checks import check_frames
 from ov_mobilenet.images.yuv_planes import to_planes
 from ov_mobilenet.runtime.in_flight import make_result
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
 from ov_mobilenet.runtime.items import Item, Prepared, as_item
 from ov_mobilenet.runtime.loaded_model import LoadedModel
-from ov_mobilenet.runtime.results import DEFAULT_TOP_K, NOT_FINITE, Classification, Failure, Result
+from ov_mobilenet.runtime.results import DEFAULT_TOP_K, NOT_FINITE, Classification, Failure, Result, top_predictions
 from ov_mobilenet.runtime.scheduler import last_line
 from ov_mobilenet.runtime.stream import count_of, stream
 
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
     import openvino as ov
     from numpy.typing import NDArray
 
+    from ov_mobilenet.runtime.async_queue import AsyncQueue
     from ov_mobilenet.runtime.items import Image
+
+# Images that `classify_async` accepts at a time.
+ASYNC_MAX_QUEUE = 1024
 
 
 class Classifier(LoadedModel):
@@ -36,6 +42,8 @@ class Classifier(LoadedModel):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._requests: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
+        self._async_queue: AsyncQueue | None = None
+        self._making_queue = threading.Lock()
 
     @checked
     def classify(self, image: Image | Item, *, top_k: int = DEFAULT_TOP_K) -> Classification:
@@ -56,6 +64,49 @@ class Classifier(LoadedModel):
         if isinstance(result, Failure):
             raise IrError(NOT_FINITE)
         return result
+
+    @checked
+    async def classify_async(
+        self, image: Image | Item, *, top_k: int = DEFAULT_TOP_K, timeout_s: float | None = None
+    ) -> Classification:
+        """Classify one image without blocking the event loop.
+
+        Images of concurrent calls are decoded in one thread per CPU, and run in batches; at most 1024 are accepted at a
+        time. If the task is cancelled, its image is not classified any more, unless it runs already. Calls from several
+        event loops are fine. The threads behind this end after a second without an image.
+
+        Args:
+            image: a path, the bytes of an image file, or a frame: uint8 (H, W, 3) BGR. A frame must not be overwritten
+                before this returns.
+            top_k: number of classes to return, at least 1.
+            timeout_s: seconds until the image is given up; None for no limit.
+
+        Raises:
+            QueueFullError: 1024 images are waiting.
+            DeadlineError: not classified within `timeout_s`.
+            ImageError: the image cannot be read, or the array is not a frame.
+            IrError: the network returned NaN or infinity.
+            DeviceError: the device failed. After three failures in a row, or none of the requests ending for 60 s, the
+                model must be loaded again.
+            UsageError: `top_k` is below 1, or `timeout_s` below 0.
+        """
+        check_at_least_1(top_k=top_k)
+        if timeout_s is not None and timeout_s < 0:
+            raise UsageError("invalid timeout_s", expected="at least 0", got=timeout_s)
+        item = as_item(image, "image 0")
+        inferred = await self._shared_queue().infer(item, timeout_s=timeout_s)
+        predictions = top_predictions(inferred.values, self.labels, top_k)
+        return Classification(item.source, predictions, inferred.timings, item.frame, item.time_s)
+
+    def _shared_queue(self) -> AsyncQueue:
+        """The queue of `classify_async`, made at its first call."""
+        from ov_mobilenet.runtime.async_queue import AsyncQueue
+
+        with self._making_queue:
+            if self._async_queue is None:
+                # A proxy: the queue must not keep the classifier alive, which keeps the queue.
+                self._async_queue = AsyncQueue(weakref.proxy(self), max_queue=ASYNC_MAX_QUEUE)
+            return self._async_queue
 
     @checked
     def classify_batch(

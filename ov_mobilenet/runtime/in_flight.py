@@ -37,6 +37,7 @@ class RequestSlot:
 
     Attributes:
         request: an `ov.InferRequest`.
+        batch: number of images that it takes.
         images: in the order of their place in the batch.
         tensor: the input; a reference keeps its memory alive while the request reads it.
         started: in seconds of the scheduler's clock.
@@ -44,6 +45,7 @@ class RequestSlot:
     """
 
     request: Any
+    batch: int
     images: list[PendingImage] = field(default_factory=list)
     tensor: Any = None
     started: float = 0.0
@@ -58,12 +60,14 @@ class InferenceOutput:
         probabilities: float32 (classes,), in [0, 1]; or the values of a vector of features.
         started: when the request was started, in seconds of the scheduler's clock.
         inference_ms: latency of the request as OpenVINO reports it.
+        batch: number of images that the request ran.
     """
 
     image: PendingImage
     probabilities: NDArray[np.float32]
     started: float
     inference_ms: float
+    batch: int
 
     def result(self, labels: tuple[str, ...] | None, top_k: int | None) -> AnyResult:
         """As `make_result`."""

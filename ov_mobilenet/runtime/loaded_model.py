@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ov_mobilenet.errors import ImageError, MissingDependencyError, UsageError, printable
+from ov_mobilenet.images.frame_checks import check_frames
 from ov_mobilenet.images.load_image import DecodeMode, load_image
 from ov_mobilenet.images.yuv_planes import frame_height, to_planes
 from ov_mobilenet.runtime.items import Item, Prepared, as_item
@@ -217,6 +218,26 @@ class LoadedModel:
         if self._planes is not None:
             frame = to_planes(frame, self._planes)
         return Prepared(item, frame, started, loaded.decode_ms, loaded.geometry_ms)
+
+    def prepare_frame(self, item: Item) -> Prepared:
+        """Copy a frame of the network's input size, as `prepare` without crops and resizes.
+
+        Raises:
+            ImageError: the image is not such a frame.
+        """
+        import numpy as np
+
+        started = perf_counter()
+        frame = item.image
+        check_frames(frame, dimensions=3)  # type: ignore[arg-type]  # it refuses what is not an array
+        assert isinstance(frame, np.ndarray)
+        if self.input_size is not None and frame.shape[:2] != self.input_size:
+            raise ImageError(
+                "the frame does not have the network's input size", where=item.source,
+                expected="{}x{}".format(*self.input_size), got=f"{frame.shape[0]}x{frame.shape[1]}",
+            )  # fmt: skip
+        frame = np.array(frame, order="C") if self._planes is None else to_planes(frame, self._planes)
+        return Prepared(item, frame, started, 0.0, (perf_counter() - started) * 1e3)
 
     def prepare_or_fail(self, item: Item) -> Prepared | Failure:
         """Like `prepare`, but return a `Failure` if the image cannot be read, whichever exception a library raises.

@@ -82,7 +82,7 @@ class Scheduler:
         self._ordered = ordered
         self._timeout = timeout_s
         self._clock = clock
-        self._idle = [RequestSlot(model.model.create_infer_request()) for _ in range(requests)]
+        self._idle = create_slots(model, requests)
         self._busy: deque[RequestSlot] = deque()  # in the order of their start
         self._pending: list[PendingImage] = []
         self._done: dict[int, tuple[Hashable, AnyResult | InferenceOutput | BaseException]] = {}
@@ -226,10 +226,12 @@ class Scheduler:
         """Start a request with the next pending images; if all requests are running, wait for the oldest one first."""
         while not self._idle and self._busy:
             self._wait_for(self._busy[0])
-        if not self._pending or not self._idle:  # another thread started them, or the device is lost
-            return
-        slot = self._idle.pop()
-        slot.images, self._pending = self._pending[: self.batch_size], self._pending[self.batch_size :]
+        if self._pending and self._idle:  # otherwise another thread started them, or the device is lost
+            self._run(self._idle.pop())
+
+    def _run(self, slot: RequestSlot) -> None:
+        """Start this request with the next pending images."""
+        slot.images, self._pending = self._pending[: slot.batch], self._pending[slot.batch :]
         try:
             self._set_input(slot)
             slot.started = self._clock()
@@ -245,7 +247,7 @@ class Scheduler:
         import numpy as np
         import openvino as ov
 
-        if self.batch_size == 1:
+        if slot.batch == 1:
             slot.tensor = ov.Tensor(slot.images[0].prepared.frame[None], shared_memory=True)
             slot.request.set_input_tensor(slot.tensor)
             return
@@ -316,15 +318,18 @@ class Scheduler:
         rows = slot.request.get_output_tensor(0).data[: len(slot.images)].copy()
         latency = slot.request.latency
         for image, row in zip(slot.images, rows, strict=True):
-            self._finish(image.number, image.key, InferenceOutput(image, row, slot.started, latency))
+            self._finish(image.number, image.key, InferenceOutput(image, row, slot.started, latency, len(rows)))
         self._failures_in_row = 0
         slot.images = []
+        self._release(slot)
+
+    def _release(self, slot: RequestSlot) -> None:
         self._idle.append(slot)
 
     def _request_failed(self, slot: RequestSlot, error: Exception) -> None:
         reason = last_line(error)
         self._fail(slot.images, f"the device failed ({reason})")
-        self._idle.append(slot)
+        self._release(slot)
         self._failures_in_row += 1
         if self._failures_in_row >= MAX_CONSECUTIVE_FAILURES:
             self._lose_device(reason)
@@ -355,8 +360,13 @@ class Scheduler:
             if is_lost:
                 _leak(slot.request)
             else:
-                self._idle.append(slot)
+                self._release(slot)
         self._fail(self._pending, reason)
+
+
+def create_slots(model: BatchModel, requests: int) -> list[RequestSlot]:
+    """New infer requests of a model."""
+    return [RequestSlot(model.model.create_infer_request(), model.batch) for _ in range(requests)]
 
 
 def last_line(error: Exception) -> str:
