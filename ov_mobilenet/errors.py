@@ -19,6 +19,7 @@ OvMobilenetError               1   base class
  ├─ ImageError                 1   an image cannot be read
  ├─ QueueFullError             1   a queue has no room for another image
  ├─ DeadlineError              1   an image was not classified in time
+ ├─ ServerError                1   a server cannot listen
  └─ OutputError                1   results cannot be written
 """
 
@@ -190,6 +191,10 @@ class QueueFullError(OvMobilenetError):
 
 class DeadlineError(OvMobilenetError):
     """An image was not classified within its time limit."""
+
+
+class ServerError(OvMobilenetError):
+    """A server cannot listen on its address."""
 
 
 class OutputError(OvMobilenetError):

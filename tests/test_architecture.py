@@ -131,7 +131,23 @@ def test_modules_import_only_what_a_plain_installation_has() -> None:
     torch_modules += [library_networks / f"v4_{name}.py" for name in ("attention", "blocks", "layers", "network")]
     sources = [path for path in SOURCES if path not in torch_modules]  # imported when PyTorch weights are read
     found = {relative(path): top_level_imports(parse(path)) - allowed for path in sources}
+    # The packages of the extra `serve`, in modules that are imported when a server starts; see below.
+    serving = {"starlette", "uvicorn", "httptools", "grpc", "grpc_health", "grpc_reflection", "tritonclient", "google",
+               "prometheus_client"}  # fmt: skip
+    for name in found:
+        if name.startswith("ov_mobilenet/serving/"):
+            found[name] -= serving
     assert {name: unknown for name, unknown in found.items() if unknown} == {}
+
+
+def test_importing_the_server_and_its_command_imports_none_of_the_packages_of_the_extra() -> None:
+    heavy = {"starlette", "uvicorn", "grpc", "tritonclient", "prometheus_client", "google.protobuf", "openvino", "cv2"}
+    script = (
+        "import sys, ov_mobilenet.cli.serve, ov_mobilenet.serving.server, ov_mobilenet.serving.model_repository\n"
+        f"print(sorted({heavy!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_every_room_is_tested_by_make_test_fast() -> None:

@@ -2,46 +2,128 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.device import DeviceFlags, device_options
+from ov_mobilenet.cli.exactness import exact_option, exact_settings
+from ov_mobilenet.cli.serve_options import ServerFlags, server_options
+from ov_mobilenet.devices.settings import DeviceSettings
+from ov_mobilenet.images.load_image import DECODE_MODES, DecodeMode
 from ov_mobilenet.resolve import Lookup
+
+if TYPE_CHECKING:
+    from ov_mobilenet.serving.server import Server
+
+SCHEMA_VERSION = 1
+
+
+def _names_and_models(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for text in given:
+        name, _, model = text.partition("=")
+        if not (name and model):
+            raise click.BadParameter(f"{text!r} does not have the form NAME=MODEL", context, parameter)
+        pairs.append((name, model))
+    return tuple(pairs)
 
 
 @click.command("serve")
 @click.argument("models", nargs=-1, metavar="MODEL…")
-@click.option("--name", "named", multiple=True, metavar="NAME=MODEL", help="A model under another name; repeatable.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port of HTTP.")
-@click.option("--grpc-port", type=click.IntRange(0, 65535), default=8001, show_default=True, help="Port of gRPC.")
+@click.option(
+    "--name", "named", multiple=True, callback=_names_and_models, metavar="NAME=MODEL",
+    help="A model under another name; repeatable.",
+)  # fmt: skip
+@server_options
+@click.option(
+    "--batch-size", type=click.IntRange(1, 65536), metavar="N",
+    help="Largest number of images that run together (default: chosen for the model and device).",
+)  # fmt: skip
+@click.option(
+    "--profile", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Profile written by `tune`, instead of the device options and --batch-size; for a single model.",
+)  # fmt: skip
+@options.geometry_and_labels
+@click.option(
+    "--decode", type=click.Choice(DECODE_MODES), default="auto", show_default=True,
+    help="How image files are decoded, see `classify --help`.",
+)  # fmt: skip
+@exact_option
 @device_options
 @options.lookup
+@click.pass_context
 def serve_command(
+    context: click.Context,
     models: tuple[str, ...],
-    named: tuple[str, ...],
-    host: str,
-    port: int,
-    grpc_port: int,
+    named: tuple[tuple[str, str], ...],
+    server_flags: ServerFlags,
+    batch_size: int | None,
+    profile: Path | None,
+    geometry: str | None,
+    labels: Path | None,
+    decode: DecodeMode,
+    exact: bool,
     device_options: DeviceFlags,
     lookup: Lookup,
 ) -> int:
     """Serve models over the Open Inference Protocol (KServe v2), REST and gRPC.
 
+    MODEL is a zoo name, a model.yml, hf:OWNER/NAME or an IR .xml. Clients use the zoo name, the name of the file, or
+    NAME; --name gives another one.
+
+    POST /v1/classify takes image files. When all models are ready, one line of JSON with the addresses and the names
+    of the models is printed on stdout, unless that is a terminal. SIGHUP loads all models again without an
+    interruption. SIGTERM and Ctrl-C finish the running requests; the exit code is 0.
+
     \b
     Examples:
       ov-mobilenet serve mobilenet-v2-pytorch
-      ov-mobilenet serve --name signs=public/mine/FP16/mine.xml --port 8080
+      curl --data-binary @cat.jpg http://127.0.0.1:8000/v1/classify
+      ov-mobilenet serve --name signs=public/mine/FP16/mine.xml --port 8080 --reload
+      ov-mobilenet serve mobilenet-v2-pytorch --host 0.0.0.0 --token-file token --tls-cert cert.pem --tls-key key.pem
     """
+    device = device_options.settings()
+    if exact:
+        decode, device = exact_settings(context, decode, device, profile)
+    settings = server_flags.settings()
+    # gRPC writes notes about forks and its name resolver on stderr.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from ov_mobilenet.serving.model_names import models_by_name
     from ov_mobilenet.serving.server import Server
-    from ov_mobilenet.serving.settings import ServerSettings
 
-    chosen = {model: model for model in models} | dict(one.split("=", 1) for one in named)
     server = Server(
-        chosen, ServerSettings(host=host, port=port, grpc_port=grpc_port), settings=device_options.settings(),
-        **lookup.as_options(),
+        models_by_name(models, named), settings, profile=profile, batch_size=batch_size, geometry=geometry,
+        settings=None if profile is not None and device == DeviceSettings() else device,
+        labels=options.read_label_file(labels), decode=decode, **lookup.as_options(),
     )  # fmt: skip
-    asyncio.run(server.serve())
+    server.run(on_ready=lambda: _announce(server, quiet=options.quiet(context)))
     return 0
+
+
+def _announce(server: Server, *, quiet: bool) -> None:
+    """Tell a program on stdout and a person on stderr where the server is."""
+    if not sys.stdout.isatty():
+        import msgspec
+
+        line = {
+            "schema_version": SCHEMA_VERSION, "url": server.url, "grpc": server.grpc_address,
+            "models": server.repository.names,
+        }  # fmt: skip
+        with suppress(OSError):  # nobody reads it
+            click.echo(msgspec.json.encode(line).decode())
+    if quiet:
+        return
+    for name in server.repository.names:
+        classifier = server.repository.find(name).classifier
+        precision = classifier.inference_precision or "precision not reported"
+        click.echo(f"{name}: {classifier.device}, {precision}, {classifier.classes} classes", err=True)
+    grpc = "" if server.grpc_address is None else f", gRPC on {server.grpc_address}"
+    click.echo(f"Serving on {server.url}{grpc}. Ctrl-C stops the server.", err=True)

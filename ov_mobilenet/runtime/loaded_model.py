@@ -9,9 +9,10 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,6 +25,8 @@ from ov_mobilenet.runtime.items import Item, Prepared, as_item
 from ov_mobilenet.zoo.geometry import Geometry, Library
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ov_mobilenet.devices.compile import Compiled
     from ov_mobilenet.ir.identity import NetworkIdentity
     from ov_mobilenet.ir.record import IrRecord
@@ -71,7 +74,12 @@ class LoadedModel:
         output_kind: classes, multilabel or features, see `zoo.output_kind`.
         reader: the library that decodes image files.
         stream_batch: the batch size for streams of many images; None for the model's own.
+        model_info: the section `model_info` of the IR, as text by name; empty if it has none.
+        xml: the file that it was loaded from; None if it was not loaded by `load_classifier`.
     """
+
+    model_info: Mapping[str, str] = MappingProxyType({})
+    xml: Path | None = None
 
     def __init__(
         self,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from ov_mobilenet.ir.files import OpenedIr
 from ov_mobilenet.ir.identity import NetworkIdentity, later_identity
 from ov_mobilenet.ir.layout import guess_layout, input_layout, plain_layout, set_layout
 from ov_mobilenet.ir.mo_record import read_mo_record
+from ov_mobilenet.ir.model_info import read_model_info
 from ov_mobilenet.ir.normalisation import bake_normalisation, baked_normalisation
 from ov_mobilenet.ir.output_content import output_facts
 from ov_mobilenet.ir.ports import check_classifier, find_output, single_input, static_sizes
@@ -56,6 +57,7 @@ class Runnable:
         labels: class names, or None.
         identity: returns the identity of the network in the IR.
         output_kind: what the output holds.
+        model_info: the section `model_info` of the IR, as text by name; empty if it has none.
     """
 
     xml: Path
@@ -66,6 +68,7 @@ class Runnable:
     labels: tuple[str, ...] | None
     identity: Callable[[], NetworkIdentity]
     output_kind: OutputKind = "classes"
+    model_info: Mapping[str, str] = field(default_factory=dict)
 
     def compile(
         self,
@@ -121,13 +124,16 @@ class Runnable:
         takes_any_batch = self.record is not None and self.geometry is not None
         sets_batch = batch_size is not None or (own_batch.is_static and own_batch.get_length() > 1)
         chooses_batch = takes_any_batch and not sets_batch and not settings.requests_latency
-        return Classifier(
+        classifier = Classifier(
             compiled, geometry=self.geometry, labels=self.labels, record=self.record, compile_batch=compile_batch,
             stream_batch=CPU_BATCH if chooses_batch and compiled.device == "CPU" else None,
             share_with_queues=queue_settings == settings, decode=decode, exif_orientation=exif_orientation,
             output_kind=self.output_kind,
             identity=self.identity,
         )  # fmt: skip
+        classifier.model_info = self.model_info
+        classifier.xml = self.xml
+        return classifier
 
 
 def make_runnable(
@@ -146,6 +152,7 @@ def make_runnable(
     """
     xml, network, record = ir.xml, ir.network, ir.record
     identity = later_identity(ir)
+    model_info = read_model_info(network)
     input_shape = static_sizes(network.inputs[0])
     if normalisation and (found := baked_normalisation(network)):
         raise AlreadyNormalisedError(
@@ -183,7 +190,7 @@ def make_runnable(
             "the number of labels does not match the number of classes", where=xml, expected=classes, got=len(names)
         )
     network = _with_frame_input(network, record, xml, reverse=channel_order == "RGB")
-    return Runnable(xml, input_shape, network, record, chosen, names, identity, kind)
+    return Runnable(xml, input_shape, network, record, chosen, names, identity, kind, model_info)
 
 
 def _with_finished_output(

@@ -2,29 +2,147 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.message import DecodeError
 from tritonclient.grpc import service_pb2
 
-from ov_mobilenet.serving.messages import InferMessage, InputTensor
+from ov_mobilenet.serving.grpc_wire import bad_protobuf
+from ov_mobilenet.serving.messages import InferMessage, InputTensor, RequestedOutput
+from ov_mobilenet.serving.request_errors import RequestError
 
 if TYPE_CHECKING:
     from ov_mobilenet.serving.messages import InferAnswer
 
+# The field of `contents` for each data type.
+_CONTENTS = {"UINT8": "uint_contents", "FP32": "fp32_contents", "BYTES": "bytes_contents"}
+_SHARED_MEMORY = "shared_memory_region"
 
-def read_infer_request(request: Any) -> InferMessage:
-    """The request in a `ModelInferRequest`. Raises: RequestError."""
-    inputs = tuple(
-        InputTensor(one.name, one.datatype, tuple(one.shape), raw)
-        for one, raw in zip(request.inputs, request.raw_input_contents, strict=True)
+
+def parse(kind: Any, data: bytes) -> Any:
+    """A message of the given class. Raises: RequestError."""
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        raise bad_protobuf() from None
+
+
+def read_infer_request(request: Any, raw: Sequence[memoryview], time_left_s: float | None = None) -> InferMessage:
+    """The request in a `ModelInferRequest`.
+
+    Args:
+        raw: the elements of `raw_input_contents`, which are not in `request`.
+        time_left_s: until the deadline of the call; None for no deadline.
+
+    Raises:
+        RequestError: the message is invalid.
+    """
+    inputs = request.inputs
+    if raw and len(raw) != len(inputs):
+        raise RequestError(
+            "the number of raw_input_contents does not match the number of inputs", expected=len(inputs), got=len(raw)
+        )
+    tensors = tuple(
+        _read_raw(one, raw[index]) if raw else _read_contents(one) for index, one in enumerate(inputs)
+    )  # fmt: skip
+    outputs = tuple(_read_output(one) for one in request.outputs) or None
+    limits = [limit for limit in (_read_timeout(request.parameters), time_left_s) if limit is not None]
+    return InferMessage(
+        request.model_name, tensors, request.model_version, request.id, outputs, min(limits, default=None)
     )
-    return InferMessage(request.model_name, inputs, request.model_version, request.id)
 
 
-def write_infer_response(answer: InferAnswer) -> Any:
-    """The `ModelInferResponse` of an answer."""
+def write_infer_response(answer: InferAnswer) -> bytes:
+    """The serialised `ModelInferResponse` of an answer."""
     response = service_pb2.ModelInferResponse(model_name=answer.model, model_version=answer.version, id=answer.id)
     for one in answer.outputs:
         response.outputs.add(name=one.name, datatype=one.datatype, shape=one.values.shape)
-        response.raw_output_contents.append(one.values.tobytes())
-    return response
+        response.raw_output_contents.append(
+            b"".join(len(text).to_bytes(4, "little") + text for text in one.values.flat)
+            if one.datatype == "BYTES"
+            else one.values.tobytes()
+        )
+    serialised: bytes = response.SerializeToString()
+    return serialised
+
+
+def read_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of `InferParameter` or `ModelRepositoryParameter` messages by name; None for one without a value."""
+    return {name: _value(parameter) for name, parameter in parameters.items()}
+
+
+def _value(parameter: Any) -> Any:
+    chosen = parameter.WhichOneof("parameter_choice")
+    return None if chosen is None else getattr(parameter, chosen)
+
+
+def _read_raw(given: Any, raw: memoryview) -> InputTensor:
+    if given.HasField("contents"):
+        raise RequestError(
+            "the request has both contents and raw_input_contents", where=_name(given), expected="one of them"
+        )
+    return _tensor(given, raw, None)
+
+
+def _read_contents(given: Any) -> InputTensor:
+    field = _CONTENTS.get(given.datatype)
+    if field is None:
+        raise RequestError(
+            "unsupported datatype", where=_name(given), expected=", ".join(_CONTENTS), got=given.datatype[:40] or "none"
+        )
+    if _SHARED_MEMORY in given.parameters:
+        raise _no_shared_memory(given)
+    if not given.HasField("contents"):
+        raise RequestError("the input has no data", where=_name(given), expected="raw_input_contents or contents")
+    found = [one.name for one, _ in given.contents.ListFields()]
+    if found not in ([field], []):
+        raise RequestError(
+            "the field of contents does not match the datatype", where=_name(given),
+            expected=f"{field} for {given.datatype}", got=", ".join(found),
+        )  # fmt: skip
+    return _tensor(given, None, getattr(given.contents, field))
+
+
+def _tensor(given: Any, raw: memoryview | None, values: Any) -> InputTensor:
+    parameters = read_parameters(given.parameters) if given.parameters else {}
+    return InputTensor(given.name, given.datatype, tuple(given.shape), raw, values, parameters)
+
+
+def _read_output(given: Any) -> RequestedOutput:
+    if not given.parameters:
+        return RequestedOutput(given.name, binary=True)
+    if _SHARED_MEMORY in given.parameters:
+        raise _no_shared_memory(given)
+    classes = 0
+    if "classification" in given.parameters:
+        classes = _value(given.parameters["classification"])
+        if type(classes) is not int or classes < 1:
+            raise RequestError(
+                "invalid parameter classification", where=_name(given), expected="a number of classes, at least 1",
+                got=repr(classes)[:40],
+            )  # fmt: skip
+    return RequestedOutput(given.name, classes, binary=True)
+
+
+def _read_timeout(parameters: Mapping[str, Any]) -> float | None:
+    """The parameter `timeout`, which is in microseconds, in seconds; 0 is no limit, as for Triton."""
+    if "timeout" not in parameters:
+        return None
+    given = _value(parameters["timeout"])
+    if type(given) is not int or given < 0:
+        raise RequestError(
+            "invalid parameter timeout", expected="a number of microseconds, at least 0", got=repr(given)[:40]
+        )
+    return given / 1e6 if given else None
+
+
+def _no_shared_memory(given: Any) -> RequestError:
+    return RequestError(
+        "shared memory is not supported", where=_name(given), fix="Send and receive tensors in the messages"
+    )
+
+
+def _name(given: Any) -> str:
+    name: str = given.name[:100]
+    return name or "an input without a name"

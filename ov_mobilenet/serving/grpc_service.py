@@ -1,51 +1,152 @@
-"""The gRPC service `inference.GRPCInferenceService`."""
+"""The gRPC server: inference, health and reflection, with the limits of `ServerSettings`."""
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from tritonclient.grpc import service_pb2, service_pb2_grpc
+import grpc.aio
 
-from ov_mobilenet.serving.grpc_messages import read_infer_request, write_infer_response
-from ov_mobilenet.serving.inference import answer_inference
-from ov_mobilenet.serving.request_errors import RequestError
+from ov_mobilenet.errors import ServerError, UsageError
+from ov_mobilenet.serving.grpc_calls import SERVICE, InferenceCalls
+from ov_mobilenet.serving.grpc_health import HEALTH_SERVICE, Health
+from ov_mobilenet.serving.grpc_receiving import MessageReceiver
+from ov_mobilenet.serving.grpc_reflection_service import REFLECTION_SERVICE, Reflection
+from ov_mobilenet.serving.statistics import Statistics
 
 if TYPE_CHECKING:
     from ov_mobilenet.serving.model_repository import ModelRepository
+    from ov_mobilenet.serving.observation import Observe
     from ov_mobilenet.serving.settings import ServerSettings
 
-
-class InferenceService(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
-    """Answers the calls of the service."""
-
-    def __init__(self, repository: ModelRepository, settings: ServerSettings) -> None:
-        self._repository = repository
-        self._settings = settings
-
-    async def ServerLive(self, request: Any, context: Any) -> Any:
-        """Whether the process runs."""
-        return service_pb2.ServerLiveResponse(live=True)
-
-    async def ServerReady(self, request: Any, context: Any) -> Any:
-        """Whether all models are ready."""
-        return service_pb2.ServerReadyResponse(ready=self._repository.is_ready)
-
-    async def ModelInfer(self, request: Any, context: Any) -> Any:
-        """The outputs of a model."""
-        try:
-            answer = await answer_inference(read_infer_request(request), self._repository, self._settings)
-        except RequestError as error:
-            await context.abort(grpc.StatusCode[error.grpc_code], str(error))
-        return write_infer_response(answer)
+MAX_STREAMS = 128  # calls at the same time on one connection; clients wait with further ones
+MAX_METADATA_BYTES = 16 << 10
+MIN_PING_INTERVAL_S = 10  # between pings of an idle client; a client that sends more often is disconnected
+KEEPALIVE_S = 60  # after which the server asks whether a silent client is still there
+_IDENTITY_ONLY = 1  # of the bits for compression algorithms
 
 
-async def start_grpc(repository: ModelRepository, settings: ServerSettings) -> tuple[Any, int]:
-    """A running gRPC server and its port."""
-    import grpc.aio
+class GrpcServer:
+    """A running gRPC server."""
 
-    server = grpc.aio.server(options=[("grpc.max_receive_message_length", settings.max_body_bytes)])
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(InferenceService(repository, settings), server)
-    port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+    def __init__(self, server: grpc.aio.Server, health: Health) -> None:
+        self._server = server
+        self._health = health
+
+    def set_serving(self, serving: bool) -> None:
+        """Tell clients by the health service whether the server takes requests; False while it drains."""
+        self._health.set_serving(serving)
+
+    async def stop(self, grace: float | None) -> None:
+        """Accept no more calls, and cancel those that still run after `grace` seconds; None for at once."""
+        self._health.set_serving(False)
+        self._health.close()
+        await self._server.stop(grace)
+
+
+async def start_grpc(
+    repository: ModelRepository,
+    settings: ServerSettings,
+    *,
+    statistics: Statistics | None = None,
+    observe: Observe | None = None,
+) -> tuple[GrpcServer, int]:
+    """A running gRPC server and its port.
+
+    Args:
+        statistics: what ModelStatistics reports.
+        observe: called at the end of each call of the inference service.
+
+    Raises:
+        ServerError: the server cannot listen on the port.
+        UsageError: a TLS file cannot be read.
+    """
+    receiver = MessageReceiver(settings)
+    health = Health(repository, receiver, SERVICE.full_name)
+    calls = InferenceCalls(
+        repository, settings, statistics or Statistics(repository.names), receiver, health, observe
+    )  # fmt: skip
+    reflection = Reflection((SERVICE.full_name, HEALTH_SERVICE, REFLECTION_SERVICE), receiver, calls.check_token)
+    server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=_max_calls(settings))
+    server.add_generic_rpc_handlers(
+        [
+            grpc.method_handlers_generic_handler(name, handlers)
+            for name, handlers in (
+                (SERVICE.full_name, calls.handlers()),
+                (HEALTH_SERVICE, health.handlers()),
+                (REFLECTION_SERVICE, reflection.handlers()),
+            )
+        ]
+    )
+    port = _listen(server, settings)
     await server.start()
-    return server, port
+    return GrpcServer(server, health), port
+
+
+def _max_calls(settings: ServerSettings) -> int:
+    """Calls at the same time: so many that a full queue is the first limit that clients meet."""
+    return 2 * settings.max_queue + MAX_STREAMS
+
+
+def _options(settings: ServerSettings) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.so_reuseport", 0),  # otherwise two servers share a port silently
+        ("grpc.max_receive_message_length", settings.max_body_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.max_concurrent_streams", MAX_STREAMS),
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        # A compressed message may be a bomb; clients are told which encodings there are.
+        ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
+        # Buffer at most 64 KiB of a message before it is received.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.server_handshake_timeout_ms", _ms(settings.header_timeout_s)),
+        ("grpc.max_connection_idle_ms", _ms(settings.idle_timeout_s)),
+        ("grpc.keepalive_time_ms", _ms(KEEPALIVE_S)),
+        ("grpc.http2.min_ping_interval_without_data_ms", _ms(MIN_PING_INTERVAL_S)),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1e3))
+
+
+def _listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
+    """The port that the server listens on. Raises: ServerError."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"{host}:{settings.grpc_port or 0}"
+    credentials = None if settings.tls_cert is None else _credentials(settings)
+    try:
+        if credentials is None:
+            port: int = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise _no_port(address) from error
+    if port == 0:
+        raise _no_port(address)
+    return port
+
+
+def _no_port(address: str) -> ServerError:
+    return ServerError(
+        "gRPC cannot listen", where=address, expected="a free port on an address of this machine",
+        fix="Choose another --grpc-port or --host, or stop the program that uses the port",
+    )  # fmt: skip
+
+
+def _credentials(settings: ServerSettings) -> grpc.ServerCredentials:
+    """The TLS credentials. Raises: UsageError."""
+    assert settings.tls_cert is not None and settings.tls_key is not None
+    try:
+        # gRPC reports a bad file by a failing handshake only.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, password=str)
+        return grpc.ssl_server_credentials([(settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())])
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"the TLS certificate or its key cannot be used ({error})", where=settings.tls_cert,
+            expected="a certificate and its key without a password, as PEM files",
+        ) from error  # fmt: skip

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ov_mobilenet.serving.model_repository import ModelRepository
+    from ov_mobilenet.serving.observation import Observe
     from ov_mobilenet.serving.settings import ServerSettings
 
 
-def rest_app(repository: ModelRepository, settings: ServerSettings) -> Starlette:
+def rest_app(repository: ModelRepository, settings: ServerSettings, observe: Observe) -> Starlette:
     """The ASGI application of a server."""
 
     async def metadata(request: Request) -> Response:

@@ -1,18 +1,28 @@
-"""`ServedModel`: a model under the name that clients use."""
+"""`ServedModel`: a model under the name that clients use; compiled, warmed up and ready to answer."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from ov_mobilenet.runtime.async_queue import AsyncQueue
 
 if TYPE_CHECKING:
-    from ov_mobilenet.runtime.async_queue import AsyncQueue
     from ov_mobilenet.runtime.classifier import Classifier
+    from ov_mobilenet.serving.settings import ServerSettings
 
 VERSION = "1"
+# Side of the frames that warm up a model with dynamic input size, in pixels.
+_WARM_UP_SIDE = 224
+T = TypeVar("T")
+Loader = Callable[[], "Classifier"]
 
 
-@dataclass(frozen=True)
+# Compared by identity: a request keeps the one that it found, while the next request gets its successor.
+@dataclass(frozen=True, eq=False)
 class ServedModel:
     """A model that is ready to answer.
 
@@ -29,3 +39,87 @@ class ServedModel:
     input_name: str
     output_name: str
     version: str = VERSION
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """The state of a model.
+
+    Attributes:
+        reason: why it is UNAVAILABLE; otherwise empty.
+    """
+
+    name: str
+    version: str
+    state: Literal["LOADING", "READY", "UNAVAILABLE"]
+    reason: str = ""
+
+
+async def start_model(name: str, load: Loader, settings: ServerSettings, batch_size: int | None = None) -> ServedModel:
+    """Load a model in a thread, and run a full batch and a single image, so that no client waits for a first inference.
+
+    Args:
+        batch_size: images per request; None for the default of the model and its device.
+
+    Raises:
+        OvMobilenetError: the model cannot be loaded, or its device fails.
+    """
+
+    def load_and_compile() -> tuple[Classifier, Any]:
+        classifier = load()
+        return classifier, classifier.compiled(batch_size)
+
+    classifier, compiled = await in_daemon_thread(load_and_compile, name=f"ov-mobilenet-load-{name}")
+    queue = AsyncQueue(
+        classifier, batch_size=batch_size, max_wait_ms=settings.max_wait_ms, max_queue=settings.max_queue,
+        decode_workers=settings.decode_workers,
+    )  # fmt: skip
+    try:
+        await _warm_up(queue, classifier, min(compiled.batch, settings.max_queue))
+    except BaseException:
+        await queue.close(cancel=True)
+        raise
+    ports = compiled.model.inputs[0], compiled.model.outputs[0]
+    return ServedModel(name, classifier, queue, *(port.get_any_name() for port in ports))
+
+
+async def _warm_up(queue: AsyncQueue, classifier: Classifier, batch: int) -> None:
+    import numpy as np
+
+    frame = np.zeros((*(classifier.input_size or (_WARM_UP_SIDE, _WARM_UP_SIDE)), 3), np.uint8)
+    await asyncio.gather(*(queue.infer(frame) for _ in range(batch)))
+    if batch > 1:
+        await queue.infer(frame)
+
+
+async def in_daemon_thread(function: Callable[[], T], *, name: str) -> T:
+    """The result of a function that runs in a thread of its own.
+
+    A download or a compilation cannot be interrupted. Unlike a thread of asyncio's executor, a daemon thread does not
+    keep the process from ending.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def finish(result: T | None, error: BaseException | None) -> None:
+        if future.done():  # cancelled
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = function()
+        except BaseException as caught:  # noqa: BLE001 (raised again by the task that waits)
+            error = caught
+        if not loop.is_closed():
+            try:
+                loop.call_soon_threadsafe(finish, result, error)
+            except RuntimeError:  # closed at this moment: nobody waits
+                return
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return await future

@@ -1,101 +1,227 @@
-"""`Server`: models over REST and gRPC, in the foreground or in a thread."""
+"""`Server`: models over REST and gRPC, in the foreground, in a thread or in an event loop."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ov_mobilenet.load import load_classifier
+from ov_mobilenet.argument_types import checked
+from ov_mobilenet.errors import MissingDependencyError, UsageError, install_extra
+from ov_mobilenet.images.load_image import DecodeMode
+from ov_mobilenet.load import load_classifier, split_options
 from ov_mobilenet.runtime.classifier import Classifier
+from ov_mobilenet.runtime.infer_queue import check_at_least_1
+from ov_mobilenet.serving.model_names import models_by_name
 from ov_mobilenet.serving.model_repository import ModelRepository
+from ov_mobilenet.serving.observers import observe_all
+from ov_mobilenet.serving.server_signals import server_signals
 from ov_mobilenet.serving.settings import ServerSettings
+from ov_mobilenet.serving.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from ov_mobilenet.devices.settings import DeviceSettings
     from ov_mobilenet.load import RunOptions
+    from ov_mobilenet.runtime.profile import Profile
+    from ov_mobilenet.serving.model_names import Model
+    from ov_mobilenet.serving.transports import Transports
+    from ov_mobilenet.zoo.geometry import Geometry
+
+log = logging.getLogger(__name__)
+
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Server:
-    """Serves models over the Open Inference Protocol.
+    """Serves models over the Open Inference Protocol, REST and gRPC.
 
-        with Server({"signs": "mobilenet-v1-0.25-128-signs"}, ServerSettings(port=0)) as server:
-            requests.post(f"{server.url}/v1/classify", data=Path("sign.jpg").read_bytes()).json()
+        with Server(["mobilenet-v2-pytorch"], ServerSettings(port=0, grpc_port=0)) as server:
+            requests.post(f"{server.url}/v1/classify", data=Path("cat.jpg").read_bytes()).json()
+
+    In a `with` block it runs in a thread. `run` runs it in the foreground, `serve` in an event loop.
 
     Attributes:
-        port, grpc_port: the TCP ports, once the server runs.
+        settings: where it listens, and its limits.
+        repository: the models and their states.
+        port, grpc_port: the TCP ports, once it listens; `grpc_port` is None without gRPC.
     """
 
+    @checked
     def __init__(
         self,
-        models: Mapping[str, str | Path | Classifier],
+        models: Mapping[str, Model] | Sequence[Model],
         server_settings: ServerSettings | None = None,
         *,
         settings: DeviceSettings | None = None,
+        profile: Profile | Path | str | None = None,
         batch_size: int | None = None,
+        geometry: str | Geometry | None = None,
+        labels: tuple[str, ...] | Path | None = None,
+        decode: DecodeMode = "auto",
         **options: Unpack[RunOptions],
     ) -> None:
-        self.settings = server_settings or ServerSettings()
-        self.port = self.grpc_port = 0
-        self.repository = ModelRepository(
-            {
-                name: partial(_load, model, settings=settings, batch_size=batch_size, **options)
-                for name, model in models.items()
-            },
-            self.settings,
+        """Check the arguments; nothing is loaded and no port is opened yet.
+
+        Args:
+            models: MODELs or classifiers by the names that clients use. In a list, a MODEL has its own name: that of
+                the zoo, of the IR's file, or NAME of `hf:OWNER/NAME`.
+            server_settings: None for the defaults: 127.0.0.1, HTTP on port 8000, gRPC on 8001.
+            settings, profile, geometry, labels, decode, options: as for `load_classifier`, for all models that are not
+                classifiers already. `profile`, `geometry` and `labels` are for a single model.
+            batch_size: the largest number of images that run together; None for the default of the model and device.
+
+        Raises:
+            UsageError: an argument is invalid, there are no models, two have the same name, or an argument for a single
+                model is given with several.
+        """
+        named = models_by_name(models)
+        split_options(settings, options)  # a wrong option is an error here, not when the server starts
+        check_at_least_1(batch_size=batch_size)
+        single = {"profile": profile, "geometry": geometry, "labels": labels}
+        given = [name for name, value in single.items() if value is not None]
+        if given and len(named) > 1:
+            raise UsageError(
+                f"{given[0]} is for a single model", expected="one model",
+                got=f"{len(named)} models: {', '.join(named)}",
+            )  # fmt: skip
+        load = partial(
+            load_classifier, settings=settings, profile=profile, geometry=geometry, labels=labels, decode=decode,
+            batch_size=None if profile is not None else batch_size, **options,
         )  # fmt: skip
-        self._stop: asyncio.Event | None = None
+        self.settings = server_settings or ServerSettings()
+        self.port = 0
+        self.grpc_port: int | None = None
+        self.repository = ModelRepository(
+            {name: partial(_load, model, load) for name, model in named.items()}, self.settings, batch_size=batch_size
+        )
+        self._sources = {name: model for name, model in named.items() if isinstance(model, str | Path)}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+        self._upkeep: Upkeep | None = None
         self._thread: threading.Thread | None = None
-        self._ready = threading.Event()
 
     @property
     def url(self) -> str:
-        """The address of HTTP."""
-        return f"http://{self.settings.host}:{self.port}"
+        """The address of HTTP, such as `http://127.0.0.1:8000`."""
+        scheme = "http" if self.settings.tls_cert is None else "https"
+        return f"{scheme}://{_reachable(self.settings.host)}:{self.port}"
 
     @property
-    def grpc_address(self) -> str:
-        """The address of gRPC, as HOST:PORT."""
-        return f"{self.settings.host}:{self.grpc_port}"
+    def grpc_address(self) -> str | None:
+        """The address of gRPC, such as `127.0.0.1:8001`; None without gRPC."""
+        return None if self.grpc_port is None else f"{_reachable(self.settings.host)}:{self.grpc_port}"
 
-    async def serve(self) -> None:
-        """Serve until `stop` is called."""
-        from ov_mobilenet.serving.grpc_service import start_grpc
-        from ov_mobilenet.serving.http_server import listen, start_http
-        from ov_mobilenet.serving.rest_app import rest_app
+    async def serve(self, *, on_ready: Callable[[], object] = lambda: None) -> None:
+        """Serve until `stop` is called or the task is cancelled.
 
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        sock = listen(self.settings)
-        self.port = sock.getsockname()[1]
-        await self.repository.load_all()
-        http, http_task = await start_http(rest_app(self.repository, self.settings), sock, self.settings)
-        grpc_server = None
-        if self.settings.grpc_port is not None:
-            grpc_server, self.grpc_port = await start_grpc(self.repository, self.settings)
-        self._ready.set()
-        await self._stop.wait()
-        http.should_exit = True
-        if grpc_server is not None:
-            await grpc_server.stop(self.settings.drain_timeout_s)
-        await http_task
-        await self.repository.close()
+        Args:
+            on_ready: called in the event loop as soon as all models are ready.
+
+        Raises:
+            ServerError: a port cannot be used.
+            ConfigError: the certificate or its key cannot be used.
+            MissingDependencyError: the packages of the extra `serve` are not installed.
+            OvMobilenetError: a model cannot be loaded; see `load_classifier`.
+        """
+        if self._loop is not None:
+            raise UsageError("the server runs already", expected="one call of serve, run or a `with` block at a time")
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self.repository.draining = False
+        try:
+            with observe_all(self.repository, self.settings) as observe:
+                transports = await _import_transports()(self.repository, self.settings, observe)
+                try:
+                    await self._run(transports, on_ready)
+                finally:
+                    self.repository.draining = True
+                    await transports.stop(self.settings.drain_timeout_s)
+                    await self.repository.close(cancel=True)
+        finally:
+            self._loop = None
+
+    async def _run(self, transports: Transports, on_ready: Callable[[], object]) -> None:
+        """Load the models and serve until the stop."""
+        self.port, self.grpc_port = transports.port, transports.grpc_port
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        loading = asyncio.ensure_future(self.repository.load_all())
+        self._upkeep = Upkeep(self.repository, self._sources, watches_files=self.settings.reload)
+        upkeep = asyncio.ensure_future(self._upkeep.run(loading))
+        tasks = [stopping, loading, upkeep, transports.http_task]
+        try:
+            await asyncio.wait([stopping, loading, transports.http_task], return_when=asyncio.FIRST_COMPLETED)
+            if loading.done():
+                loading.result()
+                log.info("serving %s on %s, gRPC on %s", ", ".join(self.repository.names), self.url, self.grpc_address)
+                on_ready()
+                await asyncio.wait([stopping, upkeep, transports.http_task], return_when=asyncio.FIRST_COMPLETED)
+                if upkeep.done():
+                    upkeep.result()
+        finally:
+            self._upkeep.tell_stopping()
+            self._upkeep = None
+            for task in tasks[:-1]:
+                task.cancel()
+            await asyncio.gather(*tasks[:-1], return_exceptions=True)
+
+    def run(self, *, on_ready: Callable[[], object] = lambda: None) -> None:
+        """Serve in the foreground until SIGTERM or Ctrl-C, and finish the running requests. SIGHUP reloads the models.
+
+        A second Ctrl-C ends the process at once.
+
+        Args:
+            on_ready: called as soon as all models are ready.
+
+        Raises:
+            OvMobilenetError: as for `serve`.
+        """
+
+        async def with_signals() -> None:
+            with server_signals(stop=self.stop, reload=self.reload):
+                await self.serve(on_ready=on_ready)
+
+        run_event_loop(with_signals())
 
     def stop(self) -> None:
-        """Finish the running requests and end; may be called from any thread."""
-        if self._loop is not None and self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
+        """Finish the running requests and end; may be called from any thread, also if the server does not run."""
+        loop = self._loop
+        if loop is not None:
+            loop.call_soon_threadsafe(self._stopping.set)
+
+    def reload(self) -> None:
+        """Load all models again, beside those that answer; may be called from any thread and returns at once."""
+        loop, upkeep = self._loop, self._upkeep
+        if loop is not None and upkeep is not None:
+            loop.call_soon_threadsafe(upkeep.request_reload)
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=asyncio.run, args=(self.serve(),), name="ov-mobilenet-server")
+        ready = threading.Event()
+        errors: list[BaseException] = []
+
+        def serve_in_thread() -> None:
+            try:
+                run_event_loop(self.serve(on_ready=ready.set))
+            except BaseException as error:  # noqa: BLE001 (raised in the thread of the caller)
+                errors.append(error)
+            finally:
+                ready.set()
+
+        self._thread = threading.Thread(target=serve_in_thread, name="ov-mobilenet-server", daemon=True)
         self._thread.start()
-        self._ready.wait(60)
+        try:
+            ready.wait()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        if errors:
+            self._thread.join()
+            raise errors[0]
         return self
 
     def __exit__(
@@ -104,7 +230,38 @@ class Server:
         self.stop()
         if self._thread is not None:
             self._thread.join()
+            self._thread = None
 
 
-def _load(model: str | Path | Classifier, **options: Any) -> Classifier:
-    return model if isinstance(model, Classifier) else load_classifier(model, **options)
+def run_event_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in an event loop of its own: uvloop's, if that is installed."""
+    try:
+        import uvloop
+    except ImportError:  # not on Windows
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
+
+
+def _import_transports() -> Any:
+    """`transports.start_transports`. Raises: MissingDependencyError."""
+    try:
+        from ov_mobilenet.serving.transports import start_transports
+    except (ImportError, RuntimeError) as error:  # RuntimeError: tritonclient without grpc
+        if isinstance(error, ImportError) and (error.name or "").startswith("ov_mobilenet"):
+            raise
+        missing = getattr(error, "name", None) or str(error)
+        raise MissingDependencyError(
+            "a package that serves models is not installed", where=missing, fix=install_extra("serve")
+        ) from error
+    return start_transports
+
+
+def _reachable(host: str) -> str:
+    """The host as clients on this machine write it in an address."""
+    host = _EVERY_ADDRESS.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
+def _load(model: Model, load: Callable[[str | Path], Classifier]) -> Classifier:
+    return load(model) if isinstance(model, str | Path) else model

@@ -56,12 +56,12 @@ def ways_to_ask(
     grpc = [stack.enter_context(GrpcClient(server.grpc_port)) for _ in range(clients)]
     request, message = rest_binary(NAME, input_name, frame), grpc_infer(NAME, input_name, frame)
     np.testing.assert_allclose(grpc_values(grpc[0].ask(message)), expected, atol=0.05)
-    ways = {"gRPC": [partial(client.ask, message) for client in grpc]}
+    ways: dict[str, list[Callable[[], bytes]]] = {"gRPC": [partial(client.ask, message) for client in grpc]}
     status, body = rest[0].ask_any(request)
     if status == 200:
         np.testing.assert_allclose(np.frombuffer(body[-expected.nbytes :], np.float32), expected, atol=0.05)
-        ways = {"REST binary": [partial(client.ask, request) for client in rest], **ways}
-    return dict(ways)
+        ways["REST binary"] = [partial(client.ask, request) for client in rest]
+    return ways
 
 
 def measure(model: str, options: argparse.Namespace, folder: Path) -> None:

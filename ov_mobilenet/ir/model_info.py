@@ -1,0 +1,20 @@
+"""The section `model_info` of an IR, which Model API and OpenVINO Model Server read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+SECTION = "model_info"
+
+
+def read_model_info(model: ov.Model) -> dict[str, str]:
+    """The values of the section as text by name; empty if there is none. Nested sections are left out."""
+    if not model.has_rt_info([SECTION]):
+        return {}
+    section = model.rt_info[SECTION]
+    if not isinstance(section, dict):
+        return {}
+    return {str(name): value.astype(str) for name, value in section.items() if not isinstance(value, dict)}

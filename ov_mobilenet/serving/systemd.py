@@ -1,0 +1,38 @@
+"""Messages to systemd, for a unit with `Type=notify-reload` or `Type=notify`; see sd_notify(3).
+
+Without the variable NOTIFY_SOCKET, nothing is sent.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from time import monotonic_ns
+
+
+def notify(*lines: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Send lines such as `READY=1`. A manager that cannot be reached is ignored: the server runs without it."""
+    address = environment.get("NOTIFY_SOCKET", "")
+    if address[:1] not in ("/", "@"):
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.setblocking(False)
+        try:
+            channel.sendto("\n".join(lines).encode(), "\0" + address[1:] if address[0] == "@" else address)
+        except OSError:
+            return
+
+
+def notify_reloading() -> None:
+    """Tell that the models are loaded again; `READY=1` has to follow."""
+    notify("RELOADING=1", f"MONOTONIC_USEC={monotonic_ns() // 1000}")
+
+
+def watchdog_interval_s(environment: Mapping[str, str] = os.environ) -> float | None:
+    """How often to send `WATCHDOG=1`, in seconds: half of what the unit's `WatchdogSec` allows; None for never."""
+    text = environment.get("WATCHDOG_USEC", "")
+    owner = environment.get("WATCHDOG_PID", str(os.getpid()))
+    if not text.isdecimal() or not int(text) or owner != str(os.getpid()):
+        return None
+    return int(text) / 2e6

@@ -1,0 +1,88 @@
+"""`Transports`: the HTTP and the gRPC server of a `Server`, started and stopped together.
+
+The only module that imports starlette, uvicorn and grpc through others; it is imported when a server starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ov_mobilenet.errors import ServerError
+from ov_mobilenet.serving.draining import drain_http
+from ov_mobilenet.serving.grpc_service import start_grpc
+from ov_mobilenet.serving.http_server import listen, start_http
+from ov_mobilenet.serving.rest_app import rest_app
+
+if TYPE_CHECKING:
+    from ov_mobilenet.serving.model_repository import ModelRepository
+    from ov_mobilenet.serving.observation import Observe
+    from ov_mobilenet.serving.settings import ServerSettings
+
+
+@dataclass(frozen=True)
+class Transports:
+    """The running servers.
+
+    Attributes:
+        port, grpc_port: their TCP ports; `grpc_port` is None without gRPC.
+        listener: a duplicate of the listening socket of HTTP.
+    """
+
+    port: int
+    grpc_port: int | None
+    http: Any
+    http_task: asyncio.Task[None]
+    grpc: Any
+    listener: socket.socket
+
+    async def stop(self, drain_timeout_s: float) -> None:
+        """Answer what was accepted, then close all connections.
+
+        Args:
+            drain_timeout_s: until requests that still run are cancelled.
+        """
+        stops = [drain_http(self.http, self.listener, timeout_s=drain_timeout_s)]
+        if self.grpc is not None:
+            stops.append(self.grpc.stop(drain_timeout_s))
+        await asyncio.gather(*stops)
+        self.http.should_exit = self.http.force_exit = True
+        await self.http_task
+
+
+async def start_transports(repository: ModelRepository, settings: ServerSettings, observe: Observe) -> Transports:
+    """Listen on both ports.
+
+    Raises:
+        ServerError: a port or an address cannot be used.
+        ConfigError: the certificate or its key cannot be used.
+    """
+    try:
+        sock = listen(settings)
+    except OSError as error:
+        raise ServerError(
+            f"cannot listen ({error.strerror or error})", where=f"{settings.host} port {settings.port}",
+            fix="Stop the program that uses the port, or choose another one with --port; 0 takes a free one",
+        ) from error  # fmt: skip
+    port, listener = sock.getsockname()[1], sock.dup()
+    try:
+        grpc_server, grpc_port = None, None
+        if settings.grpc_port is not None:
+            grpc_server, grpc_port = await start_grpc(repository, settings, observe=observe)
+        http, task = await start_http(rest_app(repository, settings, observe), sock, settings, observe)
+        while not http.started:  # uvicorn tells it by this attribute only
+            if task.done():
+                task.result()
+                raise ServerError("the HTTP server ended at its start", where=f"port {port}")
+            await asyncio.sleep(0.001)
+    except BaseException:
+        for one in (sock, listener):
+            one.close()
+        if grpc_server is not None:
+            with contextlib.suppress(Exception):
+                await grpc_server.stop(None)
+        raise
+    return Transports(port, grpc_port, http, task, grpc_server, listener)

@@ -1,0 +1,102 @@
+"""`Upkeep`: what a server does once a second beside answering requests."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ov_mobilenet.serving import systemd
+from ov_mobilenet.serving.watched_files import WatchedFiles, description_files, ir_files
+
+if TYPE_CHECKING:
+    from ov_mobilenet.serving.model_repository import ModelRepository
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S = 1.0
+
+
+class Upkeep:
+    """Reloads models on request and when their files change, finds lost devices, and reports to systemd."""
+
+    def __init__(
+        self, repository: ModelRepository, sources: Mapping[str, str | Path], *, watches_files: bool,
+        interval_s: float = INTERVAL_S,
+    ) -> None:  # fmt: skip
+        """Remember the state of the files.
+
+        Args:
+            sources: MODELs by name, without those that are no files.
+            watches_files: load a model again when its files change.
+            interval_s: between two looks at the files and the devices, in seconds.
+        """
+        self._repository = repository
+        self._interval_s = interval_s
+        self._reload = asyncio.Event()
+        self._given = {name: description_files(model) for name, model in sources.items()} if watches_files else {}
+        self._watched = {name: WatchedFiles(paths) for name, paths in self._given.items()}
+
+    def request_reload(self) -> None:
+        """Have all models loaded again. Requests during a reload lead to one more."""
+        self._reload.set()
+
+    async def run(self, loading: asyncio.Future[Any]) -> None:
+        """Run until the task is cancelled.
+
+        Args:
+            loading: the task that loads the models for the first time.
+        """
+        watchdog_s = systemd.watchdog_interval_s()
+        watchdog = None if watchdog_s is None else asyncio.ensure_future(_keep_alive(watchdog_s))
+        try:
+            await asyncio.wait([loading])
+            if loading.cancelled() or loading.exception() is not None:
+                return  # the server ends
+            self._tell_ready()
+            while True:
+                self._watch_irs()
+                try:
+                    await asyncio.wait_for(self._reload.wait(), self._interval_s)
+                except asyncio.TimeoutError:
+                    self._repository.check_devices()
+                    changed = [name for name, files in self._watched.items() if files.poll()]
+                else:
+                    self._reload.clear()
+                    changed = list(self._repository.names)
+                if changed:
+                    await self._reload_models(changed)
+        finally:
+            if watchdog is not None:
+                watchdog.cancel()
+
+    def tell_stopping(self) -> None:
+        """Report the end of the server to systemd."""
+        systemd.notify("STOPPING=1", "STATUS=Finishing the running requests")
+
+    async def _reload_models(self, names: list[str]) -> None:
+        systemd.notify_reloading()
+        for name in names:
+            await self._repository.reload(name)
+        self._tell_ready()
+
+    def _tell_ready(self) -> None:
+        states = self._repository.index()
+        ready = sum(one.state == "READY" for one in states)
+        systemd.notify("READY=1", f"STATUS=Serving {ready} of {len(states)} models")
+
+    def _watch_irs(self) -> None:
+        """Watch the files that the models were loaded from; the IR of a description may have another name now."""
+        for name, files in self._watched.items():
+            xml = self._repository.xml_of(name)
+            if xml is not None:
+                files.watch({*self._given[name], *ir_files(xml)})
+
+
+async def _keep_alive(interval_s: float) -> None:
+    """Tell systemd's watchdog that the event loop runs."""
+    while True:
+        systemd.notify("WATCHDOG=1")
+        await asyncio.sleep(interval_s)
