@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -104,26 +105,20 @@ def serve_command(
         settings=None if profile is not None and device == DeviceSettings() else device,
         labels=options.read_label_file(labels), decode=decode, **lookup.as_options(),
     )  # fmt: skip
-    server.run(on_ready=lambda: _announce(server, quiet=options.quiet(context)))
+    level = logging.DEBUG if options.verbose(context) else logging.INFO
+    server.run(on_ready=lambda: _announce(server), log_level=logging.ERROR if options.quiet(context) else level)
     return 0
 
 
-def _announce(server: Server, *, quiet: bool) -> None:
-    """Tell a program on stdout and a person on stderr where the server is."""
-    if not sys.stdout.isatty():
-        import msgspec
-
-        line = {
-            "schema_version": SCHEMA_VERSION, "url": server.url, "grpc": server.grpc_address,
-            "models": server.repository.names,
-        }  # fmt: skip
-        with suppress(OSError):  # nobody reads it
-            click.echo(msgspec.json.encode(line).decode())
-    if quiet:
+def _announce(server: Server) -> None:
+    """Tell the program that started this one where the server is; a person reads it in the log."""
+    if sys.stdout.isatty():
         return
-    for name in server.repository.names:
-        classifier = server.repository.find(name).classifier
-        precision = classifier.inference_precision or "precision not reported"
-        click.echo(f"{name}: {classifier.device}, {precision}, {classifier.classes} classes", err=True)
-    grpc = "" if server.grpc_address is None else f", gRPC on {server.grpc_address}"
-    click.echo(f"Serving on {server.url}{grpc}. Ctrl-C stops the server.", err=True)
+    import msgspec
+
+    line = {
+        "schema_version": SCHEMA_VERSION, "url": server.url, "grpc": server.grpc_address,
+        "models": server.repository.names,
+    }  # fmt: skip
+    with suppress(OSError):  # nobody reads it
+        click.echo(msgspec.json.encode(line).decode())

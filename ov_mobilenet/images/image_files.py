@@ -75,8 +75,11 @@ def broken_image(error: Exception) -> ImageError:
     return ImageError(f"broken image ({error or type(error).__name__})")
 
 
-def open_image(data: bytes) -> tuple[Image, int]:
+def open_image(data: bytes, *, max_pixels: int | None = None) -> tuple[Image, int]:
     """Open an image without decoding it; returns the image and its EXIF orientation.
+
+    Args:
+        max_pixels: a lower limit than `MAX_PIXELS`.
 
     Raises:
         ImageError: the file is empty, in an unknown format, too large, or its header is damaged.
@@ -93,8 +96,9 @@ def open_image(data: bytes) -> tuple[Image, int]:
         raise ImageError("not an image in a known format", expected=", ".join(FORMATS)) from error
     except damage_errors() as error:
         raise broken_image(error) from error
-    if header.width * header.height > MAX_PIXELS:
-        raise _too_large(f"{header.width}x{header.height}")
+    limit = MAX_PIXELS if max_pixels is None else min(max_pixels, MAX_PIXELS)
+    if header.width * header.height > limit:
+        raise _too_large(f"{header.width}x{header.height}", limit)
     if header.format == "PNG":
         _check_png(data)
     return header, orientation
@@ -126,8 +130,8 @@ def orientation_of(header: Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _too_large(got: str) -> ImageError:
-    return ImageError("image too large to decode safely", expected=f"at most {MAX_PIXELS} pixels", got=got)
+def _too_large(got: str, limit: int = MAX_PIXELS) -> ImageError:
+    return ImageError("image too large to decode safely", expected=f"at most {limit} pixels", got=got)
 
 
 def _jpeg_is_complete(data: bytes) -> bool:

@@ -63,6 +63,7 @@ def load_image(
     *,
     reader: Library | None = None,
     exif_orientation: bool = True,
+    max_pixels: int | None = None,
 ) -> LoadedImage:
     """Read an image and bring it to the network's input size. Thread-safe.
 
@@ -72,6 +73,7 @@ def load_image(
         decode: `exact`, `auto` or `fast`, see the module docstring.
         reader: the library that decodes; None for the one in the geometry.
         exif_orientation: rotate image files by their EXIF orientation.
+        max_pixels: a file with more pixels is refused before it is decoded; None for `MAX_PIXELS`.
 
     Raises:
         ImageError: the image cannot be read or resized, or the array is not a frame.
@@ -81,7 +83,9 @@ def load_image(
     started = perf_counter()
     flaws: list[str] = []
     if isinstance(source, str | Path | bytes):
-        image, size, factor = _decode(source, geometry, decode, reader, use_orientation=exif_orientation, flaws=flaws)
+        image, size, factor = _decode(
+            source, geometry, decode, reader, use_orientation=exif_orientation, max_pixels=max_pixels, flaws=flaws
+        )
     else:
         check_frames(source, dimensions=3)
         image, size, factor = source, size_of(source), 1
@@ -99,6 +103,7 @@ def _decode(
     reader: Library | None,
     *,
     use_orientation: bool,
+    max_pixels: int | None,
     flaws: list[str],
 ) -> tuple[DecodedImage, tuple[int, int], int]:
     """The decoded image, height and width of the full image, and the factor by which its sides were divided.
@@ -106,7 +111,7 @@ def _decode(
     Flaws of the file are appended to `flaws`.
     """
     data = source if isinstance(source, bytes) else read_file(Path(source))
-    header, orientation = open_image(data)
+    header, orientation = open_image(data, max_pixels=max_pixels)
     orientation = orientation if use_orientation else 1
     swaps_sides = orientation in (5, 6, 7, 8)
     size = (header.width, header.height) if swaps_sides else (header.height, header.width)

@@ -25,6 +25,7 @@ class Item:
         frame: number of a video frame, from 0.
         time_s: position of the frame in the video, in seconds.
         captured: when the frame arrived from a live source, in seconds of `perf_counter`.
+        max_pixels: a file with more pixels is refused before it is decoded; None for the limit of all files.
     """
 
     image: Image | ImageError
@@ -32,6 +33,7 @@ class Item:
     frame: int | None = None
     time_s: float | None = None
     captured: float | None = None
+    max_pixels: int | None = None
 
     def failure(self, reason: str) -> Failure:
         """The result of an image that cannot be classified."""

@@ -212,8 +212,9 @@ class LoadedModel:
         if isinstance(item.image, ImageError):
             raise item.image
         loaded = load_image(
-            item.image, self.geometry, self._decode, reader=self.reader, exif_orientation=self._exif_orientation
-        )
+            item.image, self.geometry, self._decode, reader=self.reader, exif_orientation=self._exif_orientation,
+            max_pixels=item.max_pixels,
+        )  # fmt: skip
         for flaw in loaded.flaws:
             log.warning("%s: %s", printable(item.source), flaw)
         frame = loaded.frame

@@ -23,7 +23,7 @@ from typing import Any
 # How long the handshake of a connection may take that began before new ones are dropped.
 HANDSHAKE_S = 0.1
 _POLL_S = 0.02
-_AFTER_CANCEL_S = 2.0
+_AFTER_CANCEL_S = 1.0
 _SO_ATTACH_FILTER = 26  # from <asm-generic/socket.h>
 # Classic BPF: load the flags of TCP, keep SYN and ACK, drop the packet if only SYN is set.
 _DROP_SYN = ((0x30, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
@@ -59,6 +59,8 @@ async def drain_http(http: Any, listener: socket.socket, *, timeout_s: float) ->
     end = loop.time() + _AFTER_CANCEL_S
     while state.connections and loop.time() < end:
         await asyncio.sleep(_POLL_S)
+    for connection in list(state.connections):  # the client sends on, or does not read
+        connection.broken()
 
 
 def drop_new_connections(listener: socket.socket) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -33,7 +35,13 @@ SAFE_HEADERS = (
 
 
 class HttpRefusal(RequestError):
-    """A request that HTTP itself refuses, with any HTTP status."""
+    """A request that HTTP itself refuses, with any HTTP status.
+
+    Attributes:
+        headers: of the response, besides those that every refusal has.
+    """
+
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self, status: int, what: str, *, expected: object = None, got: object = None, fix: str | None = None

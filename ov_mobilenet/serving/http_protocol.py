@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
@@ -69,9 +69,8 @@ class HttpConnection(asyncio.Protocol):
     # asyncio.Protocol
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
-        assert isinstance(transport, asyncio.Transport)
         pool = self._pool
-        self._transport = transport
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
         has_room = pool.has_room()
         pool.open += 1
         self._state.connections.add(self)  # type: ignore[arg-type]
@@ -93,7 +92,7 @@ class HttpConnection(asyncio.Protocol):
         """The connection is closed, by either side."""
         self._pool.open -= 1
         self._pool.waiting.pop(self, None)
-        self._state.connections.discard(self)  # type: ignore[arg-type]
+        self._state.connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
         self._is_deaf = True
@@ -361,7 +360,7 @@ class HttpConnection(asyncio.Protocol):
             raise HttpRefusal(413, "the chunks have too much beside their content")
 
     def _refuse(self, refusal: HttpRefusal) -> None:
-        """Receive nothing more, and say why: in the response to the request whose body arrives, or in one of its own."""
+        """Receive nothing more, and say why: in the response to the request that arrives, or in one of its own."""
         self._is_deaf = True
         incoming, self._incoming = self._incoming, None
         if incoming is not None and not incoming.is_answered:
@@ -392,8 +391,8 @@ class HttpConnection(asyncio.Protocol):
         transport = self._transport
         if transport.is_closing():
             return
-        unsent = transport.get_write_buffer_size()
-        self._limit(self._pool.settings.body_timeout_s if unsent else limits.LINGER_S)
+        settings, unsent = self._pool.settings, transport.get_write_buffer_size()
+        self._limit(settings.body_timeout_s if unsent else min(limits.LINGER_S, settings.header_timeout_s))
         if not linger:
             transport.close()
             return

@@ -24,12 +24,17 @@ BACKLOG = 1024
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn with our connections, and without its signal handlers: the server's own stop both transports."""
+    """uvicorn with our connections, and without its signal handlers: the server's own stop both transports.
+
+    Attributes:
+        pool: what the connections share.
+        tls: None for plain HTTP.
+    """
 
     def __init__(self, config: uvicorn.Config, pool: ConnectionPool, tls: ssl.SSLContext | None) -> None:
         super().__init__(config)
         self.pool = pool
-        self._tls = tls
+        self.tls = tls
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -38,17 +43,19 @@ class HttpServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections."""
-        loop, app, pool = asyncio.get_running_loop(), self.config.loaded_app, self.pool
+        loop = asyncio.get_running_loop()
         timeouts: dict[str, Any] = {}
-        if self._tls is not None:
-            timeouts["ssl_handshake_timeout"] = pool.settings.header_timeout_s
+        if self.tls is not None:
+            timeouts["ssl_handshake_timeout"] = self.pool.settings.header_timeout_s
         self.servers = [
-            await loop.create_server(
-                lambda: HttpConnection(app, self.server_state, pool), sock=sock, ssl=self._tls, backlog=BACKLOG, **timeouts
-            )
+            await loop.create_server(self.new_connection, sock=sock, ssl=self.tls, backlog=BACKLOG, **timeouts)
             for sock in sockets or ()
-        ]  # fmt: skip
+        ]
         self.started = True
+
+    def new_connection(self) -> HttpConnection:
+        """The protocol of an accepted connection."""
+        return HttpConnection(self.config.loaded_app, self.server_state, self.pool)
 
 
 def listen(settings: ServerSettings) -> socket.socket:
@@ -60,8 +67,7 @@ def listen(settings: ServerSettings) -> socket.socket:
     """
     tls_context(settings)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # With the protocol given, asyncio sets TCP_NODELAY; otherwise a body waits for the acknowledgement of its head, 40 ms.
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY only if told TCP
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((settings.host, settings.port))
@@ -106,7 +112,7 @@ async def start_http(
         observe: is told about requests that are refused before the application sees them.
     """
     config = uvicorn.Config(
-        app, http="httptools", loop="none", lifespan="off", log_config=None, access_log=False,
+        app, http="httptools", loop="none", lifespan="off", log_config=None, log_level="warning", access_log=False,
         date_header=False, server_header=False, timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s),
     )  # fmt: skip
     server = HttpServer(config, ConnectionPool(settings, observe), tls_context(settings))

@@ -16,26 +16,25 @@ if TYPE_CHECKING:
 
     from ov_mobilenet.runtime.async_queue import InferredImage
 
-Parameters = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class InputTensor:
-    """An input as its client sent it; nothing in it is checked yet.
+    """An input as its client sent it; nothing in it is checked yet, `input_images.images_of` does that.
 
     Attributes:
+        name: None for the only input of the model.
         datatype: UINT8, FP32 or BYTES; as sent.
         raw: the elements as little-endian bytes, for BYTES each with its length in 4 bytes before it; None if the
             elements are in `values`.
-        values: the elements as numbers or, for BYTES, as bytes or text, flat or nested as `shape`.
+        values: the elements as numbers or, for BYTES, as bytes; flat, in row-major order.
     """
 
-    name: str
+    name: str | None
     datatype: str
     shape: tuple[int, ...]
     raw: bytes | memoryview | None = None
     values: Sequence[Any] | None = None
-    parameters: Parameters = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,8 @@ class RequestedOutput:
     """An output that a client asks for.
 
     Attributes:
-        classification: number of classes to return as text `probability:class_id:label`; 0 for the probabilities.
+        classification: number of classes to return as text `probability:class_id:label`; 0 for the probabilities; more
+            than there are for all.
         binary: whether to send it as bytes instead of JSON.
     """
 
@@ -61,6 +61,7 @@ class InferMessage:
         id: echoed in the response; "" for none.
         outputs: None for all.
         timeout_s: time limit, in seconds; None for none.
+        binary_output: whether to send outputs as bytes, where `outputs` does not tell.
     """
 
     model: str
@@ -69,6 +70,7 @@ class InferMessage:
     id: str = ""
     outputs: tuple[RequestedOutput, ...] | None = None
     timeout_s: float | None = None
+    binary_output: bool = False
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ class ModelRepository:
             old, entry.model, entry.reason = entry.model, None, UNLOADED
             if old is not None:
                 self._retire(old)
-                log.warning("%s: unloaded", name)
+                log.info("%s: unloaded", name)
 
     async def reload(self, name: str) -> bool:
         """Load a model again beside the one that answers, and replace that between two requests.
@@ -187,7 +187,7 @@ class ModelRepository:
                 stays = "the one that was loaded before stays" if entry.model is not None else "it stays unavailable"
                 log.error("%s: cannot be loaded again, %s: %s", name, stays, printable(str(error)))
                 return False
-        log.warning("%s: loaded again from %s", name, entry.model and entry.model.classifier.xml)
+        log.info("%s: loaded again from %s", name, entry.model and entry.model.classifier.xml)
         return True
 
     async def close(self, *, cancel: bool = False) -> None:
@@ -262,7 +262,7 @@ class ModelRepository:
                 except Exception as error:  # noqa: BLE001 (whatever a driver raises: try again)
                     log.error("%s: attempt %d to rebuild it failed: %s", entry.name, attempt, printable(str(error)))
                 else:
-                    log.warning("%s: ready again after %d attempts", entry.name, attempt)
+                    log.info("%s: ready again after %d attempts", entry.name, attempt)
                     return
 
 

@@ -1,33 +1,48 @@
-"""Who is told about each request that has ended."""
+"""`Observers`: who is told about each request that has ended."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from ov_mobilenet.serving.live_status import LiveStatus
+from ov_mobilenet.serving.metrics import Metrics
+from ov_mobilenet.serving.statistics import Statistics
 
 if TYPE_CHECKING:
     from ov_mobilenet.serving.model_repository import ModelRepository
-    from ov_mobilenet.serving.observation import Observe, RequestRecord
-    from ov_mobilenet.serving.settings import ServerSettings
+    from ov_mobilenet.serving.observation import RequestRecord
+    from ov_mobilenet.serving.request_log import RequestLog
 
 log = logging.getLogger(__name__)
 
 
-@contextmanager
-def observe_all(repository: ModelRepository, settings: ServerSettings) -> Iterator[Observe]:
-    """A function that tells all observers; they run in the `with` block.
+class Observers:
+    """What a server counts and writes about requests.
 
-    An observer that fails is logged: it must not change the answer of a request.
+    Attributes:
+        statistics: for the statistics extension of the protocol.
+        metrics: for Prometheus.
+        status: for the live page.
     """
-    observers: list[Observe] = []
 
-    def observe(record: RequestRecord) -> None:
-        for tell in observers:
+    def __init__(self, repository: ModelRepository, request_log: RequestLog | None = None) -> None:
+        """Begin to count.
+
+        Args:
+            request_log: writes a line for each request; None for none.
+        """
+        self.statistics = Statistics(repository.names)
+        self.metrics = Metrics(repository)
+        self.status = LiveStatus(repository)
+        self._observers = [self.statistics.observe, self.metrics.observe, self.status.observe]
+        if request_log is not None:
+            self._observers.append(request_log.observe)
+
+    def observe(self, record: RequestRecord) -> None:
+        """Tell all. One that fails is logged: it must not change the answer to a request."""
+        for observe in self._observers:
             try:
-                tell(record)
+                observe(record)
             except Exception:
-                log.exception("a request was answered and cannot be recorded")
-
-    yield observe
+                log.exception("a request that was answered cannot be recorded")

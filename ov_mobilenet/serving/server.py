@@ -19,7 +19,7 @@ from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
 from ov_mobilenet.serving.model_names import models_by_name
 from ov_mobilenet.serving.model_repository import ModelRepository
-from ov_mobilenet.serving.observers import observe_all
+from ov_mobilenet.serving.request_log import RequestLog, process_log
 from ov_mobilenet.serving.server_signals import server_signals
 from ov_mobilenet.serving.settings import ServerSettings
 from ov_mobilenet.serving.upkeep import Upkeep
@@ -118,11 +118,14 @@ class Server:
         """The address of gRPC, such as `127.0.0.1:8001`; None without gRPC."""
         return None if self.grpc_port is None else f"{_reachable(self.settings.host)}:{self.grpc_port}"
 
-    async def serve(self, *, on_ready: Callable[[], object] = lambda: None) -> None:
+    async def serve(
+        self, *, on_ready: Callable[[], object] = lambda: None, request_log: RequestLog | None = None
+    ) -> None:
         """Serve until `stop` is called or the task is cancelled.
 
         Args:
             on_ready: called in the event loop as soon as all models are ready.
+            request_log: writes a line for each request; None for none.
 
         Raises:
             ServerError: a port cannot be used.
@@ -135,14 +138,14 @@ class Server:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self.repository.draining = False
         try:
-            with observe_all(self.repository, self.settings) as observe:
-                transports = await _import_transports()(self.repository, self.settings, observe)
-                try:
-                    await self._run(transports, on_ready)
-                finally:
-                    self.repository.draining = True
-                    await transports.stop(self.settings.drain_timeout_s)
-                    await self.repository.close(cancel=True)
+            transports = await _import_transports()(self.repository, self.settings, request_log)
+            try:
+                await self._run(transports, on_ready)
+            finally:
+                self.repository.draining = True
+                log.info("stopping: running requests get %g s", self.settings.drain_timeout_s)
+                await transports.stop(self.settings.drain_timeout_s)
+                await self.repository.close(cancel=True)
         finally:
             self._loop = None
 
@@ -158,7 +161,7 @@ class Server:
             await asyncio.wait([stopping, loading, transports.http_task], return_when=asyncio.FIRST_COMPLETED)
             if loading.done():
                 loading.result()
-                log.info("serving %s on %s, gRPC on %s", ", ".join(self.repository.names), self.url, self.grpc_address)
+                self._log_ready()
                 on_ready()
                 await asyncio.wait([stopping, upkeep, transports.http_task], return_when=asyncio.FIRST_COMPLETED)
                 if upkeep.done():
@@ -170,23 +173,36 @@ class Server:
                 task.cancel()
             await asyncio.gather(*tasks[:-1], return_exceptions=True)
 
-    def run(self, *, on_ready: Callable[[], object] = lambda: None) -> None:
+    def _log_ready(self) -> None:
+        for name in self.repository.names:
+            loaded = self.repository.find(name).classifier
+            precision = loaded.inference_precision or "precision not reported"
+            log.info("%s: ready on %s, %s, %d classes", name, loaded.device, precision, loaded.classes)
+        log.info("serving on %s, gRPC on %s", self.url, self.grpc_address or "no port")
+
+    def run(self, *, on_ready: Callable[[], object] = lambda: None, log_level: int = logging.INFO) -> None:
         """Serve in the foreground until SIGTERM or Ctrl-C, and finish the running requests. SIGHUP reloads the models.
 
-        A second Ctrl-C ends the process at once.
+        A second Ctrl-C ends the process at once. Messages of this package, and a line for each request, go to stderr.
 
         Args:
             on_ready: called as soon as all models are ready.
+            log_level: of `logging`. Requests have level INFO, requests for health and metrics DEBUG.
 
         Raises:
             OvMobilenetError: as for `serve`.
         """
+        request_log = RequestLog(self.settings.log_format, level=log_level)
 
         async def with_signals() -> None:
             with server_signals(stop=self.stop, reload=self.reload):
-                await self.serve(on_ready=on_ready)
+                await self.serve(on_ready=on_ready, request_log=request_log)
 
-        run_event_loop(with_signals())
+        try:
+            with process_log(request_log, log_level):
+                run_event_loop(with_signals())
+        finally:
+            request_log.close()
 
     def stop(self) -> None:
         """Finish the running requests and end; may be called from any thread, also if the server does not run."""

@@ -15,11 +15,12 @@ from ov_mobilenet.errors import ServerError
 from ov_mobilenet.serving.draining import drain_http
 from ov_mobilenet.serving.grpc_service import start_grpc
 from ov_mobilenet.serving.http_server import listen, start_http
+from ov_mobilenet.serving.observers import Observers
 from ov_mobilenet.serving.rest_app import rest_app
 
 if TYPE_CHECKING:
     from ov_mobilenet.serving.model_repository import ModelRepository
-    from ov_mobilenet.serving.observation import Observe
+    from ov_mobilenet.serving.request_log import RequestLog
     from ov_mobilenet.serving.settings import ServerSettings
 
 
@@ -53,8 +54,13 @@ class Transports:
         await self.http_task
 
 
-async def start_transports(repository: ModelRepository, settings: ServerSettings, observe: Observe) -> Transports:
+async def start_transports(
+    repository: ModelRepository, settings: ServerSettings, request_log: RequestLog | None
+) -> Transports:
     """Listen on both ports.
+
+    Args:
+        request_log: writes a line for each request; None for none.
 
     Raises:
         ServerError: a port or an address cannot be used.
@@ -68,10 +74,14 @@ async def start_transports(repository: ModelRepository, settings: ServerSettings
             fix="Stop the program that uses the port, or choose another one with --port; 0 takes a free one",
         ) from error  # fmt: skip
     port, listener = sock.getsockname()[1], sock.dup()
+    observers = Observers(repository, request_log)
+    observe = observers.observe
     try:
         grpc_server, grpc_port = None, None
         if settings.grpc_port is not None:
-            grpc_server, grpc_port = await start_grpc(repository, settings, observe=observe)
+            grpc_server, grpc_port = await start_grpc(
+                repository, settings, statistics=observers.statistics, observe=observe
+            )
         http, task = await start_http(rest_app(repository, settings, observe), sock, settings, observe)
         while not http.started:  # uvicorn tells it by this attribute only
             if task.done():
