@@ -23,7 +23,7 @@ from ov_mobilenet.serving.grpc_messages import (
     write_infer_response,
 )
 from ov_mobilenet.serving.grpc_receiving import BufferedBytes
-from ov_mobilenet.serving.grpc_wire import split_request
+from ov_mobilenet.serving.grpc_wire import TYPED_GROWTH, split_request
 from ov_mobilenet.serving.inference import answer_inference
 from ov_mobilenet.serving.model_documents import model_config, model_metadata, server_metadata
 from ov_mobilenet.serving.observation import RequestRecord
@@ -155,10 +155,13 @@ class InferenceCalls:
 
     async def _model_infer(self, call: _Call, data: bytes) -> bytes:
         head, raw = split_request(data)
-        if len(head) > _LARGE:
+        if len(head) <= _LARGE:
+            return await self._infer(call, parse(service_pb2.ModelInferRequest, head), raw)
+        with self._buffered.holding(TYPED_GROWTH * len(head)):
             request = await asyncio.to_thread(parse, service_pb2.ModelInferRequest, head)
-        else:
-            request = parse(service_pb2.ModelInferRequest, head)
+            return await self._infer(call, request, raw)
+
+    async def _infer(self, call: _Call, request: Any, raw: list[memoryview]) -> bytes:
         self._note_model(call, request.model_name)
         message = read_infer_request(request, raw, _time_left_s(call.context))
         answer = await answer_inference(message, self._repository, self._settings)

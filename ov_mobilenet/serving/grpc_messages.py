@@ -10,6 +10,7 @@ from tritonclient.grpc import service_pb2
 
 from ov_mobilenet.serving.grpc_wire import bad_protobuf
 from ov_mobilenet.serving.messages import InferMessage, InputTensor, RequestedOutput
+from ov_mobilenet.serving.output_tensors import binary_elements
 from ov_mobilenet.serving.request_errors import RequestError
 
 if TYPE_CHECKING:
@@ -58,11 +59,7 @@ def write_infer_response(answer: InferAnswer) -> bytes:
     response = service_pb2.ModelInferResponse(model_name=answer.model, model_version=answer.version, id=answer.id)
     for one in answer.outputs:
         response.outputs.add(name=one.name, datatype=one.datatype, shape=one.values.shape)
-        response.raw_output_contents.append(
-            b"".join(len(text).to_bytes(4, "little") + text for text in one.values.flat)
-            if one.datatype == "BYTES"
-            else one.values.tobytes()
-        )
+        response.raw_output_contents.append(binary_elements(one))
     serialised: bytes = response.SerializeToString()
     return serialised
 
@@ -105,8 +102,7 @@ def _read_contents(given: Any) -> InputTensor:
 
 
 def _tensor(given: Any, raw: memoryview | None, values: Any) -> InputTensor:
-    parameters = read_parameters(given.parameters) if given.parameters else {}
-    return InputTensor(given.name, given.datatype, tuple(given.shape), raw, values, parameters)
+    return InputTensor(given.name, given.datatype, tuple(given.shape), raw, values)
 
 
 def _read_output(given: Any) -> RequestedOutput:
@@ -117,9 +113,9 @@ def _read_output(given: Any) -> RequestedOutput:
     classes = 0
     if "classification" in given.parameters:
         classes = _value(given.parameters["classification"])
-        if type(classes) is not int or classes < 1:
+        if type(classes) is not int or classes < 0:
             raise RequestError(
-                "invalid parameter classification", where=_name(given), expected="a number of classes, at least 1",
+                "invalid parameter classification", where=_name(given), expected="a number of classes",
                 got=repr(classes)[:40],
             )  # fmt: skip
     return RequestedOutput(given.name, classes, binary=True)

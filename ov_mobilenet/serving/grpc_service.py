@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
-from ov_mobilenet.errors import ServerError, UsageError
+from ov_mobilenet.errors import ConfigError, ServerError
 from ov_mobilenet.serving.grpc_calls import SERVICE, InferenceCalls
 from ov_mobilenet.serving.grpc_health import HEALTH_SERVICE, Health
 from ov_mobilenet.serving.grpc_receiving import MessageReceiver
 from ov_mobilenet.serving.grpc_reflection_service import REFLECTION_SERVICE, Reflection
+from ov_mobilenet.serving.open_files import reserve_open_files
 from ov_mobilenet.serving.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 MAX_STREAMS = 128  # calls at the same time on one connection; clients wait with further ones
 MAX_METADATA_BYTES = 16 << 10
 MIN_PING_INTERVAL_S = 10  # between pings of an idle client; a client that sends more often is disconnected
+# gRPC cannot close an idle connection when a new one arrives, as HTTP does; an idle one takes 17 KB.
+CONNECTIONS_FACTOR = 4
 KEEPALIVE_S = 60  # after which the server asks whether a silent client is still there
 _IDENTITY_ONLY = 1  # of the bits for compression algorithms
 
@@ -60,8 +63,9 @@ async def start_grpc(
 
     Raises:
         ServerError: the server cannot listen on the port.
-        UsageError: a TLS file cannot be read.
+        ConfigError: the certificate or its key cannot be used.
     """
+    reserve_open_files((1 + CONNECTIONS_FACTOR) * settings.max_connections)
     receiver = MessageReceiver(settings)
     health = Health(repository, receiver, SERVICE.full_name)
     calls = InferenceCalls(
@@ -97,7 +101,7 @@ def _options(settings: ServerSettings) -> list[tuple[str, Any]]:
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.max_concurrent_streams", MAX_STREAMS),
-        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.max_allowed_incoming_connections", CONNECTIONS_FACTOR * settings.max_connections),
         # A compressed message may be a bomb; clients are told which encodings there are.
         ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
         # Buffer at most 64 KiB of a message before it is received.
@@ -139,14 +143,16 @@ def _no_port(address: str) -> ServerError:
 
 
 def _credentials(settings: ServerSettings) -> grpc.ServerCredentials:
-    """The TLS credentials. Raises: UsageError."""
+    """The TLS credentials. Raises: ConfigError."""
     assert settings.tls_cert is not None and settings.tls_key is not None
     try:
-        # gRPC reports a bad file by a failing handshake only.
+        # gRPC reports a bad file by failing handshakes only. Without the function, OpenSSL would ask for the passphrase
+        # of an encrypted key on the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, password=str)
         return grpc.ssl_server_credentials([(settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())])
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"the TLS certificate or its key cannot be used ({error})", where=settings.tls_cert,
-            expected="a certificate and its key without a password, as PEM files",
+        raise ConfigError(
+            "the certificate and its key cannot be used", where=f"{settings.tls_cert}, {settings.tls_key}",
+            expected="a certificate and its key without a passphrase, as PEM files",
+            got=getattr(error, "reason", None) or getattr(error, "strerror", None) or "files that are not PEM",
         ) from error  # fmt: skip

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from ov_mobilenet.serving.request_errors import RequestError
 
 MAX_FIELDS = 4096
-MAX_TYPED_BYTES = 16 << 20  # protobuf needs some 40 ms for it, in which the server does nothing else
+MAX_TYPED_BYTES = 8 << 20  # protobuf needs some 50 ms for it, in which the server does nothing else
+TYPED_GROWTH = 16  # numbers of 64 bits in memory, against numbers below 128 in the message
 _SMALL = 64 << 10  # of this size, no message is dangerous
 
 _RAW_INPUT_CONTENTS = 7
