@@ -27,10 +27,15 @@ def fake(batch: int, behaviour: Behaviour, requests: int = 2) -> Compiled:
     return Compiled(compiled, "CPU", "f32", requests, requests, None, {})
 
 
-def classifier(behaviour: Behaviour = Behaviour(), batch: int = 1) -> Classifier:  # noqa: B008
+def classifier(
+    behaviour: Behaviour = Behaviour(),  # noqa: B008
+    batch: int = 1,
+    *,
+    stream_batch: int | None = None,
+) -> Classifier:
     return Classifier(
         fake(batch, behaviour), geometry=parse_geometry(f"resize {SIDE}"), labels=None, record=None,
-        compile_batch=lambda size: fake(size, behaviour),
+        compile_batch=lambda size: fake(size, behaviour), stream_batch=stream_batch,
     )  # fmt: skip
 
 

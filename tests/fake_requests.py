@@ -58,6 +58,7 @@ class Behaviour:
         hangs: requests that never end, unless they are cancelled.
         nan: requests that return NaN.
         fails: requests that fail; the device stays usable.
+        gate: requests end only while this is set.
         answer: (frames, classes) -> probabilities (len(frames), classes).
     """
 
@@ -70,6 +71,7 @@ class Behaviour:
     hangs: Container[int] = ()
     nan: Container[int] = ()
     fails: Container[int] = ()
+    gate: threading.Event | None = None
     answer: Callable[[NDArray[np.uint8], int], NDArray[np.float32]] = marked
 
 
@@ -180,6 +182,8 @@ class FakeRequest:
                 behaviour.clock.advance_to(behaviour.clock() + timeout)
             else:
                 self._ended.wait(timeout)
+            return
+        if behaviour.gate is not None and not behaviour.gate.wait(timeout):
             return
         if behaviour.real_time:
             left = max(0.0, self._ends_in_real_time - time.monotonic())

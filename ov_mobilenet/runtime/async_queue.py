@@ -9,12 +9,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.errors import (
-    DeadlineError,
     DeviceError,
     ImageError,
     IrError,
@@ -23,6 +23,7 @@ from ov_mobilenet.errors import (
     UsageError,
     printable,
 )
+from ov_mobilenet.runtime.async_calls import AsyncCall, call_soon, deadline_error, finish_all, set_event
 from ov_mobilenet.runtime.async_scheduler import AsyncScheduler, Ticket
 from ov_mobilenet.runtime.in_flight import InferenceOutput
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
@@ -56,33 +57,8 @@ class InferredImage:
     batch: int = 1
 
 
-class _Call(Ticket):
-    """A call of `infer` that waits for its answer."""
-
-    __slots__ = ("accepted", "answer", "loop")
-
-    def __init__(self, accepted: float) -> None:
-        super().__init__()
-        self.accepted = accepted
-        self.loop = asyncio.get_running_loop()
-        self.answer: asyncio.Future[InferredImage] = self.loop.create_future()
-
-    def finish(self, outcome: InferredImage | BaseException) -> None:
-        """Answer, from the thread of the event loop."""
-        if self.given_up or self.answer.done():
-            return
-        if isinstance(outcome, BaseException):
-            self.answer.set_exception(outcome)
-        else:
-            self.answer.set_result(outcome)
-
-    def expire(self, timeout_s: float) -> None:
-        """Answer that the time is over."""
-        self.finish(_deadline(timeout_s))
-
-    def finish_soon(self, outcome: InferredImage | BaseException) -> None:
-        """Answer, from any thread."""
-        _call_soon(self.loop, self.finish, outcome)
+_Call = AsyncCall[InferredImage]
+_Answer = InferredImage | OvMobilenetError
 
 
 class AsyncQueue:
@@ -104,7 +80,7 @@ class AsyncQueue:
         *,
         batch_size: int | None = None,
         requests: int | None = None,
-        max_wait_ms: float = 2.0,
+        max_wait_ms: float = 5.0,
         max_queue: int = 256,
         decode_workers: int | None = None,
         device_timeout_s: float = 60.0,
@@ -143,6 +119,9 @@ class AsyncQueue:
         self.requests = requests or model.nireq or (model.streams if is_cpu else model.requests)
         self._classifier = classifier
         self._device = classifier.device
+        # Converting to planes takes longer than copying a frame, and so does copying a frame of any size.
+        has_planes = classifier.record is not None and classifier.record.planes is not None
+        self._copies_quickly = classifier.input_size is not None and not has_planes
         self._clock = clock
         self._workers = decode_workers or usable_cpus()
         self._scheduler = AsyncScheduler(
@@ -152,7 +131,7 @@ class AsyncQueue:
         self._lock = threading.Lock()
         self._calls: set[_Call] = set()
         self._closed = False
-        self._closing: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._events: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []  # for which `close` waits
         # Both are started with an image, and end together.
         self._pool: ThreadPoolExecutor | None = None
         self._thread: threading.Thread | None = None
@@ -190,22 +169,23 @@ class AsyncQueue:
             UsageError: the queue is closed, or this process was forked after the model was loaded.
         """
         if timeout_s is not None and timeout_s <= 0.0:
-            raise _deadline(timeout_s)
+            raise deadline_error(timeout_s)
         item = as_item(image, "image 0")
-        prepared = self._classifier.prepare_frame(item) if has_input_size else None
-        call = _Call(self._clock())
-        self._accept(call, None if prepared is not None else item)
-        timer = None
+        prepare = partial(self._classifier.prepare_frame if has_input_size else self._classifier.prepare, item)
+        is_quick = has_input_size and self._copies_quickly
+        call, timer = _Call(self._clock(), prepare), None
         try:
+            self._accept(call, use_pool=not is_quick)
             if timeout_s is not None:
                 timer = call.loop.call_later(timeout_s, call.expire, timeout_s)
-            if prepared is not None:
-                self._scheduler.submit(call, prepared)
+            if is_quick:
+                self._scheduler.submit(call, prepare())
             return await call.answer
         finally:
             if timer is not None:
                 timer.cancel()
             self._end(call)
+            call.prepare = None  # an image that waits for a thread is freed now
             # The traceback of an error holds this frame, and that in which the image was decoded, which holds the call.
             del call.answer, call
 
@@ -215,26 +195,38 @@ class AsyncQueue:
         Args:
             cancel: give up the images that wait, instead: their calls of `infer` raise UsageError.
         """
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[None] = loop.create_future()
         with self._lock:
             self._closed = True
-            calls, thread = tuple(self._calls), self._thread
-            if self._pool is None:
-                ended.set_result(None)
-            else:
-                self._closing.append((loop, ended))
+            calls = tuple(self._calls)
         if cancel:
             for call in calls:
-                call.finish_soon(_closed("the queue was closed before the image was classified"))
-        if not calls:
-            self._scheduler.close()
-        await ended
+                call_soon(call.loop, call.finish, _closed("the queue was closed before the image was classified"))
+        while (event := self._event(lambda: not self._calls)) is not None:
+            await event
+        self._scheduler.close()
+        thread = self._thread
+        while (event := self._event(lambda: self._thread is None)) is not None:
+            await event
         if thread is not None:
             thread.join()  # it has nothing left to do
 
-    def _accept(self, call: _Call, item: Item | None) -> None:
-        """Count a call, and have its image decoded."""
+    def _event(self, has_happened: Callable[[], bool]) -> asyncio.Future[None] | None:
+        """Set when all calls are answered, and when the threads have ended; None if that has happened."""
+        with self._lock:
+            if has_happened():
+                return None
+            loop = asyncio.get_running_loop()
+            self._events.append((loop, loop.create_future()))
+            return self._events[-1][1]
+
+    def _set_events(self) -> None:
+        with self._lock:
+            events, self._events = self._events, []
+        for loop, event in events:
+            call_soon(loop, set_event, event)
+
+    def _accept(self, call: _Call, *, use_pool: bool) -> None:
+        """Count a call, and have its image prepared by a thread of the pool."""
         self._classifier.check_process()
         with self._lock:
             if self._closed:
@@ -246,8 +238,8 @@ class AsyncQueue:
             pool = self._pool or self._start_threads()
             self._calls.add(call)
             self._scheduler.expect(call)
-            if item is not None:
-                pool.submit(self._prepare, call, item)
+            if use_pool:
+                pool.submit(self._prepare, call)
 
     def _end(self, call: _Call) -> None:
         """The call returns: count it no longer, and take its image out of the queue."""
@@ -256,30 +248,39 @@ class AsyncQueue:
             self._calls.discard(call)
             is_last = self._closed and not self._calls
         if is_last:
-            self._scheduler.close()
+            self._set_events()
 
-    def _prepare(self, call: _Call, item: Item) -> None:
+    def _prepare(self, call: _Call) -> None:
         """Decode, crop and resize an image and pass it on; in a thread of the pool."""
-        if call.given_up:
+        prepare = call.prepare
+        if prepare is None:
             return
         try:
-            self._scheduler.submit(call, self._classifier.prepare(item))
+            self._scheduler.wait_to_submit(call, prepare())
         except OvMobilenetError as error:
-            call.finish_soon(error)
+            self._fail(call, error)
         except Exception as error:  # noqa: BLE001 (whatever a library raises for this image)
-            call.finish_soon(
-                ImageError(printable(f"cannot be read or resized ({type(error).__name__}: {error})"), where=item.source)
-            )
+            self._fail(call, ImageError(printable(f"cannot be read or resized ({type(error).__name__}: {error})")))
+
+    def _fail(self, call: _Call, error: OvMobilenetError) -> None:
+        self._scheduler.withdraw(call)
+        self._answer(call.loop, [(call, error)])
+
+    def _answer(self, loop: asyncio.AbstractEventLoop, answers: list[tuple[_Call, _Answer]]) -> None:
+        """Answer calls of an event loop, which is woken once; from any thread."""
+        if not call_soon(loop, finish_all, answers):
+            for call, _ in answers:  # their tasks will never run again
+                self._end(call)
 
     # The thread that waits for the device.
 
     def _start_threads(self) -> ThreadPoolExecutor:
         pool = ThreadPoolExecutor(self._workers, "ov-mobilenet-decode")
-        self._thread = threading.Thread(target=self._work, args=(pool,), name="ov-mobilenet-results", daemon=True)
+        thread = threading.Thread(target=self._work, args=(pool,), name="ov-mobilenet-results", daemon=True)
+        thread.start()
         # As in `stream`: a daemon thread that is in OpenVINO while the interpreter ends would abort the process.
         atexit.register(self._stop_at_exit)
-        self._thread.start()
-        self._pool = pool
+        self._pool, self._thread = pool, thread
         return pool
 
     def _stop_at_exit(self) -> None:
@@ -296,25 +297,26 @@ class AsyncQueue:
                 self._deliver(done)
                 continue
             with self._lock:
-                if not self._calls or not self._scheduler.is_open:
+                if not self._scheduler.is_busy or not self._scheduler.is_open:
                     self._pool = None
-                    closing, self._closing = self._closing, []
                     atexit.unregister(self._stop_at_exit)
                     break
         pool.shutdown()
-        for loop, ended in closing:
-            _call_soon(loop, _set_done, ended)
+        with self._lock:
+            if self._thread is threading.current_thread():  # otherwise another one was started for a new image
+                self._thread = None
+        self._set_events()
 
     def _deliver(self, done: list[tuple[Ticket, InferenceOutput | Failure]]) -> None:
         """Answer calls; each event loop is woken once."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Call, InferredImage | OvMobilenetError]]] = {}
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Call, _Answer]]] = {}
         for call, found in done:
-            assert isinstance(call, _Call)
+            assert isinstance(call, AsyncCall)
             by_loop.setdefault(call.loop, []).append((call, self._outcome(call, found)))
         for loop, answers in by_loop.items():
-            _call_soon(loop, _finish_all, answers)
+            self._answer(loop, answers)
 
-    def _outcome(self, call: _Call, found: InferenceOutput | Failure) -> InferredImage | OvMobilenetError:
+    def _outcome(self, call: _Call, found: InferenceOutput | Failure) -> _Answer:
         import numpy as np
 
         if isinstance(found, Failure):
@@ -336,28 +338,5 @@ class AsyncQueue:
         )  # fmt: skip
 
 
-def _deadline(timeout_s: float) -> DeadlineError:
-    return DeadlineError("the image was not classified in time", expected=f"within {timeout_s:g} s")
-
-
 def _closed(what: str) -> UsageError:
     return UsageError(what, fix="Submit images before closing the queue")
-
-
-def _finish_all(answers: list[tuple[_Call, InferredImage | OvMobilenetError]]) -> None:
-    for call, outcome in answers:
-        call.finish(outcome)
-
-
-def _set_done(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
-    """Call a function in the thread of an event loop; nothing if the loop has ended, with all that waits in it."""
-    try:
-        loop.call_soon_threadsafe(function, *arguments)
-    except RuntimeError:
-        if not loop.is_closed():
-            raise

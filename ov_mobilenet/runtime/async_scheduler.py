@@ -8,13 +8,13 @@ model compiled for batch size 1: an incomplete batch costs as much as a full one
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from copy import copy
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from ov_mobilenet.errors import DeviceError
 from ov_mobilenet.runtime.in_flight import InferenceOutput, PendingImage, RequestSlot
+from ov_mobilenet.runtime.infer_queue import default_capacity
 from ov_mobilenet.runtime.results import Failure
 from ov_mobilenet.runtime.scheduler import WAIT_SLICE_S, Pacing, Scheduler, create_slots
 
@@ -27,14 +27,15 @@ class Ticket:
     """One image on its way. Its fields are changed with the lock of the scheduler held.
 
     Attributes:
-        expected: counted as an image that will be submitted.
+        stage: expected, submitted, or done: its result is taken, or it was withdrawn.
         given_up: nobody waits for the result any more.
     """
 
-    __slots__ = ("expected", "given_up")
+    __slots__ = ("given_up", "stage")
 
     def __init__(self) -> None:
-        self.expected = self.given_up = False
+        self.stage: Literal["new", "expected", "submitted", "done"] = "new"
+        self.given_up = False
 
 
 class AsyncScheduler(Scheduler):
@@ -62,7 +63,7 @@ class AsyncScheduler(Scheduler):
             max_wait_s: how long an image waits for others that are expected, in seconds.
             timeout_s, clock: see `Scheduler`.
         """
-        pacing = Pacing(sys.maxsize, model.batch, max_wait_s)
+        pacing = Pacing(default_capacity(model.batch, requests), model.batch, max_wait_s)
         super().__init__(
             loaded, model, requests, pacing, top_k=None, ordered=False, timeout_s=timeout_s, clock=clock
         )  # fmt: skip
@@ -81,11 +82,24 @@ class AsyncScheduler(Scheduler):
         """Whether images are accepted: the scheduler is not closed, and the device works."""
         return self._is_open()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether images are expected, or submitted and their results not taken."""
+        with self._lock:
+            return self._expected > 0 or self._reserved > self._taken
+
     def expect(self, ticket: Ticket) -> None:
         """Announce an image: incomplete batches wait for it."""
         with self._lock:
-            ticket.expected = True
+            ticket.stage = "expected"
             self._expected += 1
+
+    def wait_to_submit(self, ticket: Ticket, image: Prepared) -> None:
+        """As `submit`, but wait while many images are prepared already, so that decoding does not run far ahead."""
+        with self._lock:
+            while not self._has_room() and self._is_open() and ticket.stage == "expected":
+                self._room.wait(WAIT_SLICE_S)
+        self.submit(ticket, image)
 
     def submit(self, ticket: Ticket, image: Prepared) -> None:
         """Run an image that was announced. Does not wait. An image that was given up is dropped.
@@ -94,31 +108,31 @@ class AsyncScheduler(Scheduler):
             DeviceError: the device is lost.
         """
         with self._lock:
-            if ticket.given_up:
+            if ticket.stage != "expected":
                 return
             if self._lost is not None:
                 raise copy(self._lost)  # raised by many callers, each with a traceback of its own
-            ticket.expected = False
+            ticket.stage = "submitted"
             self._expected -= 1
             self._reserved += 1
             self._pending.append(PendingImage(self._reserved, ticket, image, self._clock()))
             self._start_ready()
             self._changed.notify()  # the thread in `take_done` waits for the request, or until the image is due
 
+    def withdraw(self, ticket: Ticket) -> None:
+        """Do not expect an image any more: it cannot be prepared."""
+        with self._lock:
+            self._withdraw(ticket)
+
     def give_up(self, ticket: Ticket) -> None:
         """Take an image out of the queue. If it runs already, its result is dropped."""
         with self._lock:
             ticket.given_up = True
-            if ticket.expected:
-                ticket.expected = False
-                self._expected -= 1
-                self._start_ready()  # the others may have waited for this image
-                return
-            for place, image in enumerate(self._pending):
-                if image.key is ticket:
-                    del self._pending[place]
-                    self._taken += 1
-                    return
+            self._withdraw(ticket)
+            if ticket.stage == "submitted":
+                left = [image for image in self._pending if image.key is not ticket]
+                self._taken += len(self._pending) - len(left)
+                self._pending = left
 
     def take_done(self, idle_s: float) -> list[tuple[Ticket, InferenceOutput | Failure]]:
         """All results that are ready; waits for the first one.
@@ -137,11 +151,20 @@ class AsyncScheduler(Scheduler):
                     return []
                 self._advance()
             done = cast("list[tuple[Ticket, InferenceOutput | Failure]]", list(self._done.values()))
+            for ticket, _ in done:
+                ticket.stage = "done"
             self._done.clear()
             self._taken += len(done)
+            self._room.notify_all()
         return [(ticket, found) for ticket, found in done if not ticket.given_up]
 
     # With the lock held:
+
+    def _withdraw(self, ticket: Ticket) -> None:
+        if ticket.stage == "expected":
+            ticket.stage = "done"
+            self._expected -= 1
+            self._start_ready()  # the others may have waited for this image
 
     def _start_ready(self) -> None:
         """Start requests with pending images, while requests are idle and images are not better kept waiting."""
