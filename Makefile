@@ -33,6 +33,13 @@ OMZ_PYTHON = $(firstword $(foreach p,$(PYTHON) python3.12 python3.11 python3.10,
 HUB := $(VENV)-hub
 HUB_STAMP := $(HUB)/.installed
 
+# The environments of `test-serve`: clients of the Open Inference Protocol. kserve has messages of its own, which cannot
+# be loaded into one process with tritonclient's.
+SERVE_CLIENTS := $(VENV)-serve-clients
+SERVE_CLIENTS_STAMP := $(SERVE_CLIENTS)/.installed
+SERVE_KSERVE := $(VENV)-serve-kserve
+SERVE_KSERVE_STAMP := $(SERVE_KSERVE)/.installed
+
 # Tests compare conversions with torch. On Linux the CPU build is requested, because a plain "torch" may install
 # gigabytes of CUDA libraries. If the package index has no CPU build, the tests that need torch are skipped; to install
 # the plain package: make TORCH=torch.
@@ -42,13 +49,14 @@ TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 TORCHVISION ?= torchvision==0.28.0
 
 .DEFAULT_GOAL := test
-.PHONY: venv venv-full venv-omz venv-hub omz-python demo test test-fast test-full test-omz test-hub fuzz check format \
-  bench clean
+.PHONY: venv venv-full venv-omz venv-hub venv-serve omz-python demo test test-fast test-full test-omz test-hub \
+  test-serve fuzz check format bench clean
 
 venv: $(STAMP)
 venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded $(MAPI_STAMP)
 venv-omz: $(OMZ_STAMP)
 venv-hub: $(HUB_STAMP)
+venv-serve: $(SERVE_CLIENTS_STAMP) $(SERVE_CLIENTS)/openapi/.downloaded $(SERVE_KSERVE_STAMP) $(MAPI_STAMP)
 
 # $(call new_environment,FOLDER): create an empty environment.
 define new_environment
@@ -114,6 +122,23 @@ $(HUB_STAMP): tools/hub-requirements.txt
 	$(HUB)/bin/python -m pip --disable-pip-version-check install --quiet -r $<
 	@touch $@
 
+$(SERVE_CLIENTS_STAMP): tools/serve-clients-requirements.txt
+	$(call new_environment,$(SERVE_CLIENTS))
+	$(SERVE_CLIENTS)/bin/python -m pip --disable-pip-version-check install --quiet -r $<
+	@touch $@
+
+# The description of the protocol in mlserver's wheel, which is only read here. If it cannot be downloaded, the next call
+# tries again.
+$(SERVE_CLIENTS)/openapi/.downloaded: $(SERVE_CLIENTS_STAMP)
+	$(SERVE_CLIENTS)/bin/python -m pip --disable-pip-version-check download --quiet --no-deps --only-binary=:all: \
+	  --dest $(@D) mlserver==1.7.1 && touch $@ \
+	  || echo "mlserver's wheel could not be downloaded: the tests on its OpenAPI description will be skipped" >&2
+
+$(SERVE_KSERVE_STAMP): tools/serve-kserve-requirements.txt
+	$(call new_environment,$(SERVE_KSERVE))
+	$(SERVE_KSERVE)/bin/python -m pip --disable-pip-version-check install --quiet -r $< && touch $@ \
+	  || echo "kserve could not be installed: the tests on it will be skipped" >&2
+
 # Print the Python that test-omz uses; an empty line if there is none.
 omz-python:
 	@echo $(OMZ_PYTHON)
@@ -127,15 +152,15 @@ demo: $(DEMO_STAMP)
 	@$(DEMO)/bin/ov-mobilenet demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ONE_MORE) -m "not full and not omz and not hub" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(ONE_MORE) -m "not full and not omz and not hub and not serve" $(PYTEST_ARGS)
 
 # Every room in under a minute on two cores, for use while editing; leaves out the files in tests/slow_files.py.
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest $(PARALLEL) -m "not full and not omz and not hub and not shared and not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not full and not omz and not hub and not serve and not shared and not slow" $(PYTEST_ARGS)
 
 # Only the tests marked `full`. Anything else they need becomes another prerequisite of `venv-full`.
 test-full: venv-full
-	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest $(PARALLEL) -m "full and not omz and not hub" $(PYTEST_ARGS)
+	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest $(PARALLEL) -m "full and not omz and not hub and not serve" $(PYTEST_ARGS)
 
 # Only the tests marked `omz`: they compare conversions with the classic Model Optimizer, and our programs and their
 # options with those of openvino-dev.
@@ -146,6 +171,12 @@ test-omz: $(STAMP) $(OMZ_STAMP)
 # Only the tests marked `hub`: networks that timm and transformers save, converted, against what these libraries answer.
 test-hub: $(STAMP) $(HUB_STAMP)
 	HUB_ORACLE_PYTHON=$(abspath $(HUB))/bin/python $(BIN)/python -m pytest $(PARALLEL) -m hub $(PYTEST_ARGS)
+
+# Only the tests marked `serve`: `ov-mobilenet serve` as a process, asked by clients that others wrote.
+test-serve: $(STAMP) venv-serve
+	SERVE_CLIENTS_PYTHON=$(abspath $(SERVE_CLIENTS))/bin/python SERVE_KSERVE_PYTHON=$(abspath $(SERVE_KSERVE))/bin/python \
+	  MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python SERVE_OPENAPI_WHEELS=$(abspath $(SERVE_CLIENTS))/openapi \
+	  $(BIN)/python -m pytest $(PARALLEL) -m serve $(PYTEST_ARGS)
 
 # Random attacks of tests/attacks/generators. N: cases of each kind (default: each kind's own number); SEED: default 0.
 N ?= all
@@ -168,5 +199,5 @@ bench: $(STAMP)
 	$(BIN)/python tools/bench/start_up.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(FULL) $(MAPI) $(OMZ) $(HUB) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(DEMO) $(FULL) $(MAPI) $(OMZ) $(HUB) $(SERVE_CLIENTS) $(SERVE_KSERVE) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

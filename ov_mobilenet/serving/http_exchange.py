@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 INTERNAL_ERROR = HttpRefusal(500, "internal error")
+CLIENT_GONE = "client_gone"  # key of the scope's state: why the application was cancelled
 STOPPING = HttpRefusal(503, "the server is stopping")
 
 
@@ -94,6 +95,7 @@ class Exchange:
     def disconnect(self) -> None:
         """The client is gone: end the application."""
         self._is_disconnected = True
+        self.scope["state"][CLIENT_GONE] = True
         self._wake()
         if self.task is not None and not self.is_answered:
             self.task.cancel()

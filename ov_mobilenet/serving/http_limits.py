@@ -85,6 +85,7 @@ class ConnectionPool:
     Attributes:
         open: number of connections.
         waiting: those without a request in progress, and those that are being closed; the longest waiting first.
+        receiving: those whose body has not arrived completely; the longest receiving first.
         buffered: bytes of all bodies that are received and not answered yet.
         observe: is told about requests that no application sees.
     """
@@ -95,14 +96,20 @@ class ConnectionPool:
         self.open = 0
         self.buffered = 0
         self.waiting: dict[Evictable, None] = {}
+        self.receiving: dict[Evictable, None] = {}
 
     def has_room(self) -> bool:
-        """Whether one more connection can be taken: the connection that waits the longest may have to give way."""
+        """Whether one more connection can be taken.
+
+        If there are too many, the connection gives way that keeps the server waiting the longest. So clients that only
+        hold connections cannot keep others out; only as many requests as are being answered can.
+        """
         if self.open < self.settings.max_connections:
             return True
-        longest = next(iter(self.waiting), None)
-        if longest is None:
-            return False
-        del self.waiting[longest]
-        longest.give_way()
-        return True
+        for group in (self.waiting, self.receiving):
+            longest = next(iter(group), None)
+            if longest is not None:
+                del group[longest]
+                longest.give_way()
+                return True
+        return False

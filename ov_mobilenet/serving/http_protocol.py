@@ -92,6 +92,7 @@ class HttpConnection(asyncio.Protocol):
         """The connection is closed, by either side."""
         self._pool.open -= 1
         self._pool.waiting.pop(self, None)
+        self._pool.receiving.pop(self, None)
         self._state.connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
@@ -223,6 +224,7 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The whole request has arrived."""
         exchange, self._incoming = self._incoming, None
+        self._pool.receiving.pop(self, None)
         if exchange is not None:
             exchange.received()
             if self._writable is None and self._exchanges and self._exchanges[0] is exchange:
@@ -278,7 +280,7 @@ class HttpConnection(asyncio.Protocol):
         """Close, because another client needs the connection."""
         if self._is_deaf:
             self._transport.abort()
-        elif self._is_head:
+        elif self._is_head or self._incoming is not None:
             self._refuse(HttpRefusal(503, "too many connections"))
         else:
             self._close()
@@ -335,6 +337,7 @@ class HttpConnection(asyncio.Protocol):
         self._state.tasks.add(task)
         task.add_done_callback(partial(self._ended, exchange))
         if not exchange.is_received:
+            self._pool.receiving[self] = None
             self._limit(self._pool.settings.body_timeout_s)
 
     def _ended(self, exchange: Exchange, task: asyncio.Task[None]) -> None:
@@ -386,6 +389,7 @@ class HttpConnection(asyncio.Protocol):
         """
         self._is_deaf = True
         self._drop_exchanges()
+        self._pool.receiving.pop(self, None)
         self._pool.waiting.pop(self, None)
         self._pool.waiting[self] = None
         transport = self._transport

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from ov_mobilenet.errors import OvMobilenetError
 from ov_mobilenet.serving.classify_route import classify_route
 from ov_mobilenet.serving.document_routes import document_routes
+from ov_mobilenet.serving.http_exchange import CLIENT_GONE, STOPPING
 from ov_mobilenet.serving.http_limits import SAFE_HEADERS, HttpRefusal
 from ov_mobilenet.serving.http_security import Gate
 from ov_mobilenet.serving.inference import answer_inference
@@ -24,7 +25,7 @@ from ov_mobilenet.serving.model_documents import model_metadata, server_metadata
 from ov_mobilenet.serving.observation import RequestRecord
 from ov_mobilenet.serving.request_errors import RequestError, as_request_error
 from ov_mobilenet.serving.request_ids import REQUEST_ID, TRACE_PARENT, request_id_of, trace_id_of
-from ov_mobilenet.serving.rest_call import CLIENT_GONE, RestCall, call_of, error_response, json_response, shortened
+from ov_mobilenet.serving.rest_call import GONE_STATUS, RestCall, call_of, error_response, json_response, shortened
 from ov_mobilenet.serving.rest_messages import HEADER_LENGTH, receive_infer_message, send_infer_answer
 from ov_mobilenet.serving.route_table import RouteTable
 from ov_mobilenet.serving.served_model import VERSION
@@ -153,7 +154,9 @@ class RestApp:
                 response = _refused(RequestError("internal error", reason="internal"), call)
             await response(scope, receive, send_marked)
         except asyncio.CancelledError:
-            call.status, call.error = call.status or CLIENT_GONE, call.error or "the client is gone"
+            is_gone = CLIENT_GONE in scope["state"]
+            call.status = call.status or (GONE_STATUS if is_gone else STOPPING.http_status)
+            call.error = call.error or ("the client is gone" if is_gone else str(STOPPING))
             raise
         finally:
             if self._observe is not None:
@@ -185,7 +188,7 @@ def _refused(error: Exception, call: RestCall) -> Response:
     if isinstance(error, HTTPException):
         error = HttpRefusal(error.status_code, error.detail or HTTPStatus(error.status_code).phrase)
     elif isinstance(error, ClientDisconnect):
-        error = HttpRefusal(CLIENT_GONE, "the client is gone")
+        error = HttpRefusal(GONE_STATUS, "the client is gone")
     assert isinstance(error, OvMobilenetError)
     refusal = as_request_error(error)
     call.error = str(refusal)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.runtime.async_queue import InferredImage
     from ov_mobilenet.serving.request_errors import RequestError
 
-CLIENT_GONE = 499  # the status that logs show for a client that did not wait for its response
+GONE_STATUS = 499  # the status that logs show for a client that did not wait for its response
 MAX_SHOWN = 80  # characters of a text of a client in a message
 
 

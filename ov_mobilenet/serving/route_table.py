@@ -1,7 +1,6 @@
 """`RouteTable`: from a path as sent to the function that answers.
 
-A model has the name that its user chose, as `org/mobilenet`. So routes are matched before percent-decoding, `{model}`
-matches slashes, and a name that ends like a route (`a/ready`) can be sent as `a%2Fready`.
+Paths are split at slashes before they are percent-decoded, so that an encoded slash or dot leads nowhere else.
 """
 
 from __future__ import annotations
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     Handler = Callable[[Request], Awaitable[Response]]
-
-_PATTERNS = {"model": ".+"}
 
 
 class MethodRefusal(HttpRefusal):
@@ -46,7 +43,7 @@ class RouteTable:
     """All routes of a server."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        """Sort routes: fixed paths first, then the longest.
+        """Sort routes: fixed paths first.
 
         Args:
             routes: with functions as endpoints.
@@ -58,7 +55,7 @@ class RouteTable:
             path = target.setdefault(route.path, _Path(_pattern(route.path)))
             for method in route.methods or ():
                 path.handlers[method] = (route.name, route.endpoint)
-        self._templates = [templates[path] for path in sorted(templates, key=lambda path: -path.count("/"))]
+        self._templates = list(templates.values())
 
     def find(self, path: str, method: str) -> tuple[str, Handler, dict[str, Any]]:
         """The name of a route, its handler and the decoded parameters of its path.
@@ -85,5 +82,5 @@ class RouteTable:
 def _pattern(template: str) -> re.Pattern[str]:
     parts = re.split(r"\{(\w+)\}", template)
     for number, part in enumerate(parts):
-        parts[number] = f"(?P<{part}>{_PATTERNS.get(part, '[^/]+')})" if number % 2 else re.escape(part)
-    return re.compile("".join(parts), re.DOTALL)
+        parts[number] = f"(?P<{part}>[^/]+)" if number % 2 else re.escape(part)
+    return re.compile("".join(parts))

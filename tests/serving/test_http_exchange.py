@@ -61,7 +61,12 @@ def with_server(
             await asyncio.wait_for(task, WAIT_S)
         assert not server.server_state.connections
         assert not server.server_state.tasks
-        assert (server.pool.open, server.pool.buffered, len(server.pool.waiting)) == (0, 0, 0)
+        assert (server.pool.open, server.pool.buffered, len(server.pool.waiting), len(server.pool.receiving)) == (
+            0,
+            0,
+            0,
+            0,
+        )
 
     asyncio.run(main())
 
@@ -252,6 +257,30 @@ def test_a_client_that_does_not_read_the_end_of_its_response_is_disconnected() -
             await asyncio.sleep(0.01)
 
     with_server(app, test, body_timeout_s=0.1)
+
+
+def test_too_many_requests_at_the_same_time_are_told_so() -> None:
+    goes_on = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await goes_on.wait()
+        await say_hello(scope, receive, send)
+
+    async def test(client: Client, server: HttpServer) -> None:
+        await client.send(GET)
+        address = client.writer.get_extra_info("peername")
+        while server.pool.waiting or not server.pool.open:
+            await asyncio.sleep(0.01)
+        other = Client(*await asyncio.open_connection(*address))
+        head = await other.head()
+        assert head.startswith("HTTP/1.1 503 ")
+        assert "retry-after: " in head
+        assert b"at most 1" in await other.rest()
+        other.writer.close()
+        goes_on.set()
+        assert (await client.head()).startswith("HTTP/1.1 200 ")
+
+    with_server(app, test, max_connections=1)
 
 
 def test_at_the_end_an_idle_connection_may_send_one_more_request() -> None:

@@ -329,28 +329,28 @@ def test_the_next_request_may_come_in_pieces(server: Server) -> None:
             assert client.response().document == {"live": True}
 
 
-def test_too_many_connections(serving_cache: None) -> None:
-    body = request("POST", "/v1/classify", "Expect: 100-continue", "Content-Length: 4")
+def test_a_new_client_replaces_the_one_that_has_kept_the_server_waiting_the_longest(serving_cache: None) -> None:
+    upload = request("POST", "/v1/classify", "Expect: 100-continue", "Content-Length: 4")
     with (
         sample_server(max_connections=2, grpc_port=None) as server,
-        raw_client(server.port) as first,
-        raw_client(server.port) as second,
+        raw_client(server.port) as uploading,
+        raw_client(server.port) as idle,
     ):
-        for client in (first, second):
-            client.send(body)
-            assert client.continued()
-        with raw_client(server.port) as third:
-            answer = third.response()
-            assert answer.status == 503
-            assert answer.headers["retry-after"]
-            assert "at most 2" in answer.error
-            assert third.is_closed()
-        first.send(b"junk")
-        assert first.response().status == 422
-        # The first one has no request now, and gives way.
-        with raw_client(server.port) as fourth:
-            fourth.send(LIVE)
-            assert fourth.response().status == 200
-            assert first.is_closed()
-        second.send(b"junk")
-        assert second.response().status == 422
+        uploading.send(upload)
+        assert uploading.continued()
+        idle.send(LIVE)
+        assert idle.response().status == 200
+        with raw_client(server.port) as new:
+            new.send(upload)
+            assert new.continued()
+            assert idle.is_closed()
+            # Both connections receive a body now. The older one is told why it has to go.
+            with raw_client(server.port) as newest:
+                newest.send(LIVE)
+                assert newest.response().status == 200
+                answer = uploading.response()
+                assert answer.status == 503
+                assert answer.headers["retry-after"]
+                assert "too many connections" in answer.error
+                new.send(b"junk")
+                assert new.response().status == 422
