@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.argument_types import checked
+from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import MissingDependencyError, UsageError, install_extra
-from ov_mobilenet.images.load_image import DecodeMode
+from ov_mobilenet.images.load_image import DecodeMode, check_decode_mode
 from ov_mobilenet.load import load_classifier, split_options
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
@@ -23,16 +24,15 @@ from ov_mobilenet.serving.request_log import RequestLog, process_log
 from ov_mobilenet.serving.server_signals import server_signals
 from ov_mobilenet.serving.settings import ServerSettings
 from ov_mobilenet.serving.upkeep import Upkeep
+from ov_mobilenet.zoo.geometry import Geometry, parse_geometry
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from ov_mobilenet.devices.settings import DeviceSettings
     from ov_mobilenet.load import RunOptions
     from ov_mobilenet.runtime.profile import Profile
     from ov_mobilenet.serving.model_names import Model
     from ov_mobilenet.serving.transports import Transports
-    from ov_mobilenet.zoo.geometry import Geometry
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,16 @@ class Server:
                 model is given with several.
         """
         named = models_by_name(models)
-        split_options(settings, options)  # a wrong option is an error here, not when the server starts
+        # A wrong value is an error here, not when the server starts.
+        chosen, _ = split_options(settings, options)
         check_at_least_1(batch_size=batch_size)
+        check_decode_mode(decode)
+        if isinstance(geometry, str):
+            parse_geometry(geometry)
+        if profile is not None and (chosen != DeviceSettings() or batch_size is not None):
+            raise UsageError(
+                "device settings are given twice", expected="a profile, or device settings and a batch size"
+            )
         single = {"profile": profile, "geometry": geometry, "labels": labels}
         given = [name for name, value in single.items() if value is not None]
         if given and len(named) > 1:
@@ -93,7 +101,7 @@ class Server:
             )  # fmt: skip
         load = partial(
             load_classifier, settings=settings, profile=profile, geometry=geometry, labels=labels, decode=decode,
-            batch_size=None if profile is not None else batch_size, **options,
+            batch_size=batch_size, **options,
         )  # fmt: skip
         self.settings = server_settings or ServerSettings()
         self.port = 0

@@ -10,6 +10,8 @@ import socket
 from collections.abc import Mapping
 from time import monotonic_ns
 
+_TIMEOUT_S = 1.0  # to wait for room in the manager's queue
+
 
 def notify(*lines: str, environment: Mapping[str, str] = os.environ) -> None:
     """Send lines such as `READY=1`. A manager that cannot be reached is ignored: the server runs without it."""
@@ -17,7 +19,7 @@ def notify(*lines: str, environment: Mapping[str, str] = os.environ) -> None:
     if address[:1] not in ("/", "@"):
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.setblocking(False)
+        channel.settimeout(_TIMEOUT_S)
         try:
             channel.sendto("\n".join(lines).encode(), "\0" + address[1:] if address[0] == "@" else address)
         except OSError:

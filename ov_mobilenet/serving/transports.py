@@ -15,6 +15,8 @@ from ov_mobilenet.errors import ServerError
 from ov_mobilenet.serving.draining import drain_http
 from ov_mobilenet.serving.grpc_service import start_grpc
 from ov_mobilenet.serving.http_server import listen, start_http
+from ov_mobilenet.serving.live_page_routes import PUBLIC_PATHS, live_page_routes
+from ov_mobilenet.serving.metrics_route import metrics_route
 from ov_mobilenet.serving.observers import Observers
 from ov_mobilenet.serving.rest_app import rest_app
 
@@ -82,7 +84,11 @@ async def start_transports(
             grpc_server, grpc_port = await start_grpc(
                 repository, settings, statistics=observers.statistics, observe=observe
             )
-        http, task = await start_http(rest_app(repository, settings, observe), sock, settings, observe)
+        app = rest_app(
+            repository, settings, observe, statistics=observers.statistics, public_paths=PUBLIC_PATHS,
+            routes=[metrics_route(observers.metrics), *live_page_routes(observers.status)],
+        )  # fmt: skip
+        http, task = await start_http(app, sock, settings, observe)
         while not http.started:  # uvicorn tells it by this attribute only
             if task.done():
                 task.result()

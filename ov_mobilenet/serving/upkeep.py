@@ -16,25 +16,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INTERVAL_S = 1.0
+INTERVAL_S = 1.0  # between two looks at the files and the devices
 
 
 class Upkeep:
     """Reloads models on request and when their files change, finds lost devices, and reports to systemd."""
 
-    def __init__(
-        self, repository: ModelRepository, sources: Mapping[str, str | Path], *, watches_files: bool,
-        interval_s: float = INTERVAL_S,
-    ) -> None:  # fmt: skip
+    def __init__(self, repository: ModelRepository, sources: Mapping[str, str | Path], *, watches_files: bool) -> None:
         """Remember the state of the files.
 
         Args:
-            sources: MODELs by name, without those that are no files.
+            sources: MODELs by name, without classifiers that the caller made.
             watches_files: load a model again when its files change.
-            interval_s: between two looks at the files and the devices, in seconds.
         """
         self._repository = repository
-        self._interval_s = interval_s
         self._reload = asyncio.Event()
         self._given = {name: description_files(model) for name, model in sources.items()} if watches_files else {}
         self._watched = {name: WatchedFiles(paths) for name, paths in self._given.items()}
@@ -59,7 +54,7 @@ class Upkeep:
             while True:
                 self._watch_irs()
                 try:
-                    await asyncio.wait_for(self._reload.wait(), self._interval_s)
+                    await asyncio.wait_for(self._reload.wait(), INTERVAL_S)
                 except asyncio.TimeoutError:
                     self._repository.check_devices()
                     changed = [name for name, files in self._watched.items() if files.poll()]
