@@ -114,7 +114,7 @@ def _elements(tensor: InputTensor) -> bytes | memoryview:
         raise wrong_count(tensor, len(values))
     try:
         if tensor.datatype == "UINT8":
-            return bytes(values)
+            return bytes(iter(values))
         return array("f", values).tobytes()
     except (ValueError, TypeError, OverflowError) as error:
         raise RequestError(

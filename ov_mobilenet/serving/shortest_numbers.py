@@ -27,7 +27,8 @@ def shortest(values: NDArray[np.float32]) -> NDArray[np.float64]:
     result: NDArray[np.float64] = exact.copy()
     with np.errstate(divide="ignore", over="ignore"):
         exponents = np.floor(np.log10(np.abs(exact)))
-    left = np.flatnonzero(np.isfinite(exponents))  # without zeros
+    is_common = (exponents >= _DIGITS[-1] - 1 - _MAX_POWER) & (exponents <= _MAX_POWER + _DIGITS[0] - 1)
+    left = np.flatnonzero(is_common)
     for digits in _DIGITS:
         powers = digits - 1 - exponents[left]
         # Numerator and denominator are exact, so that the quotient is the float64 nearest to the decimal number.
@@ -35,9 +36,9 @@ def shortest(values: NDArray[np.float32]) -> NDArray[np.float64]:
         scaled = np.where(powers >= 0, exact[left] * tens, exact[left] / tens)
         rounded = np.rint(scaled)
         short = np.where(powers >= 0, rounded / tens, rounded * tens)
-        fits = (np.abs(powers) <= _MAX_POWER) & (short.astype(np.float32) == values[left])
+        fits = short.astype(np.float32) == values[left]
         result[left[fits]] = short[fits]
         left = left[~fits]
-    # Very small and very large numbers, through their texts.
-    result[left] = values[left].astype("S").astype(np.float64)
+    others = np.flatnonzero(~is_common & (exact != 0.0))
+    result[others] = values[others].astype("S").astype(np.float64)
     return result
