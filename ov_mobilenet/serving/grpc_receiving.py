@@ -21,21 +21,43 @@ class MessageReceiver:
     """Receives messages, each within `body_timeout_s`.
 
     gRPC buffers a message of unknown size until it is complete. Therefore, as many may be slow at the same time as have
-    room in `max_buffered_bytes`; if there are more, the oldest of them is refused.
+    room in `max_buffered_bytes`; if there are more, the oldest of them is refused. So is the oldest if calls that wait
+    for their message take half of all places.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, max_calls: int) -> None:
         self._timeout_s = settings.body_timeout_s
         self._max_slow = max(1, settings.max_buffered_bytes // settings.max_body_bytes)
-        self._slow: dict[_Reception, None] = {}  # in the order of their start
+        self._max_waiting = max_calls // 2
+        # Both in the order of their start.
+        self._waiting: dict[_Reception, None] = {}
+        self._slow: dict[_Reception, None] = {}
+        self._until_stop: set[_Reception] = set()
+        self._stopping = False
 
-    async def receive(self, context: Any) -> bytes | None:
+    async def receive(self, context: Any, *, until_stop: bool = False) -> bytes | None:
         """The next message of a call; None if there is none.
+
+        Args:
+            until_stop: for a further message of a call whose messages were answered: give up when the server stops.
 
         Raises:
             RequestError: it did not arrive in time.
         """
         reception = _Reception(self)
+        self._waiting[reception] = None
+        if until_stop:
+            self._until_stop.add(reception)
+            if self._stopping:
+                self.stop()
+        if len(self._waiting) > self._max_waiting:
+            self._end_oldest(
+                self._waiting,
+                RequestError(
+                    "the message does not arrive, and too many other calls wait for theirs", reason="overloaded",
+                    expected=f"at most {self._max_waiting} calls without a message",
+                ),
+            )  # fmt: skip
         try:
             data = await context.read()
         except asyncio.CancelledError:
@@ -44,8 +66,15 @@ class MessageReceiver:
             raise reception.refusal from None
         finally:
             reception.timer.cancel()
-            self._slow.pop(reception, None)
+            self._forget(reception)
         return None if data is grpc.aio.EOF else data
+
+    def stop(self) -> None:
+        """End the calls that wait for a further message."""
+        self._stopping = True
+        for reception in [*self._until_stop]:
+            self._forget(reception)
+            reception.end(RequestError("the server is stopping", reason="unavailable"))
 
     def add_slow(self, reception: _Reception) -> None:
         """Note that a message is slow, and refuse the oldest slow one if there are too many."""
@@ -57,14 +86,23 @@ class MessageReceiver:
             ),
         )  # fmt: skip
         if len(self._slow) > self._max_slow:
-            oldest = next(iter(self._slow))
-            del self._slow[oldest]
-            oldest.end(
+            self._end_oldest(
+                self._slow,
                 RequestError(
                     "the message arrives too slowly, and too many others do", reason="overloaded",
                     expected=f"at most {self._max_slow} messages that take longer than {SLOW_S:g} s",
-                )
+                ),
             )  # fmt: skip
+
+    def _end_oldest(self, receptions: dict[_Reception, None], refusal: RequestError) -> None:
+        oldest = next(iter(receptions))
+        self._forget(oldest)
+        oldest.end(refusal)
+
+    def _forget(self, reception: _Reception) -> None:
+        self._waiting.pop(reception, None)
+        self._slow.pop(reception, None)
+        self._until_stop.discard(reception)
 
 
 class _Reception:

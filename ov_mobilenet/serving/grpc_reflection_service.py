@@ -40,7 +40,7 @@ class Reflection:
             if self._streams > MAX_STREAMS:
                 raise RequestError("too many reflection calls", reason="overloaded", expected=f"at most {MAX_STREAMS}")
             self._check_token(context)
-            while (data := await self._receiver.receive(context)) is not None:
+            while (data := await self._receiver.receive(context, until_stop=True)) is not None:
                 request = parse(reflection_pb2.ServerReflectionRequest, data)
                 async for response in self._servicer.ServerReflectionInfo(_only(request), context):
                     await context.write(response.SerializeToString())

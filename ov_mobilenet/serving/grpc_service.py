@@ -33,9 +33,10 @@ _IDENTITY_ONLY = 1  # of the bits for compression algorithms
 class GrpcServer:
     """A running gRPC server."""
 
-    def __init__(self, server: grpc.aio.Server, health: Health) -> None:
+    def __init__(self, server: grpc.aio.Server, health: Health, receiver: MessageReceiver) -> None:
         self._server = server
         self._health = health
+        self._receiver = receiver
 
     def set_serving(self, serving: bool) -> None:
         """Tell clients by the health service whether the server takes requests; False while it drains."""
@@ -45,6 +46,7 @@ class GrpcServer:
         """Accept no more calls, and cancel those that still run after `grace` seconds; None for at once."""
         self._health.set_serving(False)
         self._health.close()
+        self._receiver.stop()
         await self._server.stop(grace)
 
 
@@ -66,13 +68,14 @@ async def start_grpc(
         ConfigError: the certificate or its key cannot be used.
     """
     reserve_open_files((1 + CONNECTIONS_FACTOR) * settings.max_connections)
-    receiver = MessageReceiver(settings)
+    max_calls = 2 * settings.max_queue + MAX_STREAMS  # so that a full queue is the first limit that clients meet
+    receiver = MessageReceiver(settings, max_calls)
     health = Health(repository, receiver, SERVICE.full_name)
     calls = InferenceCalls(
         repository, settings, statistics or Statistics(repository.names), receiver, health, observe
     )  # fmt: skip
     reflection = Reflection((SERVICE.full_name, HEALTH_SERVICE, REFLECTION_SERVICE), receiver, calls.check_token)
-    server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=_max_calls(settings))
+    server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=max_calls)
     server.add_generic_rpc_handlers(
         [
             grpc.method_handlers_generic_handler(name, handlers)
@@ -85,12 +88,7 @@ async def start_grpc(
     )
     port = _listen(server, settings)
     await server.start()
-    return GrpcServer(server, health), port
-
-
-def _max_calls(settings: ServerSettings) -> int:
-    """Calls at the same time: so many that a full queue is the first limit that clients meet."""
-    return 2 * settings.max_queue + MAX_STREAMS
+    return GrpcServer(server, health, receiver), port
 
 
 def _options(settings: ServerSettings) -> list[tuple[str, Any]]:

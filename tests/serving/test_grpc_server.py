@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import socket
 import subprocess
@@ -139,7 +140,7 @@ def test_a_running_request_is_answered_after_stop(classifier: Classifier, monkey
     with running_grpc(classifier) as server, grpc.insecure_channel(server.address) as channel:
         real = server.repository.find(MODEL).queue
         infer, held = real.infer, threading.Event()
-        release = server.call(_new_event)
+        release = server.call(asyncio.Event)
 
         async def wait(*arguments: Any, **options: Any) -> Any:
             held.set()
@@ -152,12 +153,6 @@ def test_a_running_request_is_answered_after_stop(classifier: Classifier, monkey
         server.loop.call_soon_threadsafe(lambda: server.loop.create_task(server.server.stop(30)))
         server.call(release.set)
         assert call.result(timeout=30)
-
-
-def _new_event() -> Any:
-    import asyncio
-
-    return asyncio.Event()
 
 
 def test_reflection_lists_the_services_and_their_messages(plain_server: RunningGrpc) -> None:
@@ -199,6 +194,46 @@ def test_too_many_slow_messages_end_the_oldest(classifier: Classifier, monkeypat
         for source in sources:
             source.put(b"")
         calls[1].cancel()
+
+
+def test_calls_without_a_message_do_not_take_all_places(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a queue of one image there are 130 places; the 66th call without a message ends the first one."""
+    monkeypatch.setattr(grpc_receiving, "SLOW_S", 100)
+    source: queue.Queue[bytes] = queue.Queue()
+    with running_grpc(classifier, max_queue=1) as server, grpc.insecure_channel(server.address) as channel:
+        calls = [channel.stream_unary(INFER).future(iter(source.get, None)) for _ in range(66)]
+        ended = server.wait_for_record()
+        assert ended.code == "RESOURCE_EXHAUSTED"
+        assert ended.error is not None
+        assert "too many other calls" in ended.error
+        assert channel.unary_unary(INFER)(infer_request(FRAME).SerializeToString(), timeout=30)
+        for call in calls:
+            source.put(b"")
+            call.cancel()
+
+
+def test_large_metadata_is_refused(plain_server: RunningGrpc) -> None:
+    with grpc.insecure_channel(plain_server.address) as channel:
+        call = channel.unary_unary(INFER)
+        code, _ = refusal(call, infer_request(FRAME).SerializeToString(), metadata=[("x-large", "a" * 40_000)])
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    check_health(plain_server)
+
+
+def test_an_open_reflection_call_does_not_delay_the_stop(classifier: Classifier) -> None:
+    source: queue.Queue[bytes] = queue.Queue()
+    with running_grpc(classifier) as server, grpc.insecure_channel(server.address) as channel:
+        method = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+        responses = channel.stream_stream(method)(iter(source.get, None), timeout=30)
+        source.put(b"\x3a\x01*")  # list_services: "*"
+        assert b"inference.GRPCInferenceService" in next(responses)
+        stopping = asyncio.run_coroutine_threadsafe(server.server.stop(60), server.loop)
+        with pytest.raises(grpc.RpcError, match="the server is stopping"):
+            next(responses)
+        stopping.result(timeout=30)
+        source.put(b"")
 
 
 def _wait_for_slow(server: RunningGrpc, count: int) -> None:
