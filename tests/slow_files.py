@@ -73,6 +73,7 @@ SLOW_FILES = (
     "quantization/test_accuracy_control.py",
     "quantization/test_calibration.py",
     "quantization/test_quantize.py",
+    "runtime/test_async_queue.py",
     "runtime/test_conveniences.py",
     "runtime/test_stress.py",
     "test_parameters.py",

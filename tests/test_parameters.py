@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import typing
 from collections.abc import Callable, Iterator
@@ -86,6 +87,7 @@ SPECIAL = {
     "describe.scale": "texts?", "describe.reverse_input_channels": "flag?", "describe.layout": "choice?",
     "describe.labels": "path or text?", "diagnose.images": "inputs", "diagnose.limit": "count",
     "diagnose.on_progress": "function?", "Classifier.classify.image": "image", "Classifier.prepare.image": "image",
+    "Classifier.classify_async.image": "image", "Classifier.classify_async.timeout_s": "number?",
     "FeatureExtractor.extract.image": "image", "Classifier.probabilities.frames": "image",
     "FeatureExtractor.vectors.frames": "image",
     "quantize.dataset": "path?", "tune.dataset": "path or text?", "tune.mode": "choice", "Workload.mode": "choice",
@@ -99,7 +101,7 @@ RESULTS = {
     "Classifier",
 }  # fmt: skip
 METHODS = {
-    "Classifier": ("classify", "classify_batch", "prepare", "probabilities", "stream"),
+    "Classifier": ("classify", "classify_async", "classify_batch", "prepare", "probabilities", "stream"),
     "DescribedNetwork": ("save",),
     "FeatureExtractor": ("extract", "stream", "vectors"),
     "InferQueue": ("submit", "submit_prepared", "close"),
@@ -165,6 +167,10 @@ def calls(
     network = ovm.describe(source, name="mine", assume="none")
     return {
         "Classifier.classify": (classifier.classify, {"image": known.frames[0]}),
+        "Classifier.classify_async": (
+            lambda **o: asyncio.run(classifier.classify_async(**o)),
+            {"image": known.frames[0]},
+        ),
         "Classifier.classify_batch": (classifier.classify_batch, {"images": list(known.frames)}),
         "Classifier.probabilities": (classifier.probabilities, {"frames": known.frames}),
         "Classifier.stream": (lambda **o: list(classifier.stream(**o)), {"inputs": list(known.frames)}),
