@@ -74,11 +74,16 @@ def grpc_values(message: bytes) -> NDArray[np.float32]:
 
 
 class RestClient:
-    """One connection of HTTP that stays open."""
+    """One connection of HTTP that stays open.
+
+    Attributes:
+        is_last: the server has announced that it closes the connection.
+    """
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.is_last = False
 
     def ask(self, request: bytes) -> bytes:
         """Send a request and return the body of its response. Raises: RuntimeError for any status but 200."""
@@ -94,6 +99,7 @@ class RestClient:
         while (end := received.find(b"\r\n\r\n")) < 0:
             received += self._read()
         head = received[:end].lower()
+        self.is_last = b"connection: close" in head
         at = head.index(b"content-length:") + 15
         length = int(head[at:].split(b"\r\n", 1)[0])
         parts, missing = [received[end + 4 :]], length - (len(received) - end - 4)
