@@ -17,6 +17,7 @@ binary tensors over REST.
 from __future__ import annotations
 
 import argparse
+import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -44,8 +45,14 @@ def other_server(name: str, python: str, xml: Path, log: Path) -> ServerProcess:
     """Another server, in its own environment."""
     ports = free_ports(2)
     command = [python, "-m", f"serving_others.{name}_program", str(xml), *map(str, ports)]
-    environment = {"PYTHONPATH": str(ROOT / "tools" / "bench"), "OMP_NUM_THREADS": "1"}
+    environment = {"PYTHONPATH": str(ROOT / "tools" / "bench"), "LD_LIBRARY_PATH": _library_folder(python)}
     return ServerProcess(command, ports=ports, ready=f"/v2/models/{NAME}/ready", environment=environment, log=log)
+
+
+def _library_folder(python: str) -> str:
+    """Where libpython is, which Triton's stub loads."""
+    code = "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))"
+    return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def ways_to_ask(

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from typing import NamedTuple
 from images import ROOT
 from typing_extensions import Self
 
-START_S = 120.0
+START_S, STOP_S = 120.0, 40.0
 
 
 class Resources(NamedTuple):
@@ -90,13 +91,12 @@ class ServerProcess:
     ) -> None:
         pids = self._tree()
         self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            for pid in pids:
-                if Path(f"/proc/{pid}").exists():
-                    os.kill(pid, signal.SIGKILL)
-            self.process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(STOP_S)
+        for pid in pids:  # what it did not end itself
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
 
     def cpu_s(self) -> float:
         """CPU time of all its processes and threads, also of ended threads, in seconds."""
