@@ -165,9 +165,9 @@ def measure(server: ServerProcess, name: str, request: bytes, expected: bytes, s
     client.close()
     attacker.join()
     good = not wrong and max(latencies) < LIMIT_MS and peak - before < MAX_GROWTH_MB
+    p95 = statistics.quantiles(latencies, n=20)[-1]
     print(
-        f"{name:26} {statistics.median(latencies):6.1f} ms median, {statistics.quantiles(latencies, n=20)[-1]:6.1f} ms p95,"
-        f" {max(latencies):6.1f} ms at most,"
+        f"{name:26} median {statistics.median(latencies):.1f} ms, p95 {p95:.1f}, maximum {max(latencies):.1f},"
         f" memory {before:.0f} to {peak:.0f} MB, {len(latencies)} answers, {wrong} wrong{'' if good else '  FAILED'}",
         flush=True,
     )
