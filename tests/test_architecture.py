@@ -133,7 +133,7 @@ def test_modules_import_only_what_a_plain_installation_has() -> None:
     found = {relative(path): top_level_imports(parse(path)) - allowed for path in sources}
     # The packages of the extra `serve`, in modules that are imported when a server starts; see below.
     serving = {"starlette", "uvicorn", "httptools", "grpc", "grpc_health", "grpc_reflection", "tritonclient", "google",
-               "prometheus_client"}  # fmt: skip
+               "prometheus_client", "python_multipart"}  # fmt: skip
     for name in found:
         if name.startswith("ov_mobilenet/serving/"):
             found[name] -= serving
@@ -141,7 +141,18 @@ def test_modules_import_only_what_a_plain_installation_has() -> None:
 
 
 def test_importing_the_server_and_its_command_imports_none_of_the_packages_of_the_extra() -> None:
-    heavy = {"starlette", "uvicorn", "grpc", "tritonclient", "prometheus_client", "google.protobuf", "openvino", "cv2"}
+    heavy = {
+        "starlette",
+        "uvicorn",
+        "httptools",
+        "python_multipart",
+        "grpc",
+        "tritonclient",
+        "prometheus_client",
+        "google.protobuf",
+        "openvino",
+        "cv2",
+    }
     script = (
         "import sys, ov_mobilenet.cli.serve, ov_mobilenet.serving.server, ov_mobilenet.serving.model_repository\n"
         f"print(sorted({heavy!r} & set(sys.modules)))"

@@ -43,6 +43,7 @@ KINDS = {
     "value": ("None", "0", "empty", "text", "bytes", *TYPES),  # of a class of ours
     "pairs": ("0", "empty", "text", *TYPES),
     "image": tuple(name for name in WRONG if name not in ("empty", "text")),  # a path; the file's error
+    "address": ("None", "0", "empty", *TYPES),
     "free": (),  # any value: a key; what cannot be read is the result of the image
 }
 PARAMETERS = {
@@ -75,10 +76,17 @@ PARAMETERS = {
     "reverse_input_channels": "flag", "output_kind": "choice?", "name": "text", "assume": "choice?", "shape": "texts?",
     "output": "text?", "architecture": "choice?", "width": "number?", "classes": "count?", "weights_key": "text?",
     "head": "choice?", "activation": "choice?", "padding": "choice?", "batch_norm_epsilon": "number?",
-    "diagnose_images": "inputs?", "size": "choice",
+    "diagnose_images": "inputs?", "size": "choice", "server_settings": "value?", "host": "choice",
+    "port": "integer", "grpc_port": "integer?", "token": "choice?", "insecure_no_auth": "flag", "tls_cert": "path?",
+    "tls_key": "path?", "allowed_hosts": "texts", "max_queue": "limited count", "decode_workers": "limited count?",
+    "max_body_bytes": "limited count", "max_buffered_bytes": "limited count", "max_pixels": "limited count",
+    "max_images": "limited count", "max_connections": "limited count", "header_timeout_s": "number",
+    "body_timeout_s": "number", "idle_timeout_s": "number", "drain_timeout_s": "number", "allow_model_control": "flag",
+    "reload": "flag", "log_format": "choice",
 }  # fmt: skip
 # Where a parameter of the same name means something else.
 SPECIAL = {
+    "Server.models": "inputs", "Server.profile": "path or text?", "ServerSettings.host": "address",
     "load_classifier.profile": "path or text?", "load_feature_extractor.profile": "path or text?",
     "compare.geometry": "value?", "compare.time_s": "number", "quantize.settings": "value", "Form.geometry": "value?",
     "Workload.batch": "count?", "Form.batch": "free", "verify.images": "iterable?", "download.folder": "path",
@@ -183,6 +191,7 @@ def calls(
         "InferQueue.submit": (queue.submit, {"image": known.frames[0]}),
         "InferQueue.submit_prepared": (queue.submit_prepared, {}),
         "InferQueue.close": (queue.close, {}),
+        "Server": (ovm.Server, {"models": {"known": known.xml}}),
         "load_classifier": (ovm.load_classifier, {"model": known.xml}),
         "load_feature_extractor": (ovm.load_feature_extractor, {"model": features}),
         "measure_accuracy": (ovm.measure_accuracy, {"model": known.xml, "dataset": images}),

@@ -38,6 +38,7 @@ def test_the_public_names() -> None:
         "ConversionError",
         "DatasetConfig",
         "DatasetError",
+        "DeadlineError",
         "DescribedNetwork",
         "DeviceError",
         "DeviceSettings",
@@ -73,8 +74,12 @@ def test_the_public_names() -> None:
         "Profile",
         "QuantizeSettings",
         "Quantized",
+        "QueueFullError",
         "RankedCandidate",
         "Retry",
+        "Server",
+        "ServerError",
+        "ServerSettings",
         "SourceFiles",
         "Step",
         "Timings",
@@ -187,7 +192,7 @@ def test_public_functions_are_not_replaced_by_modules_of_similar_names() -> None
 
 
 @pytest.mark.parametrize(
-    "function", ["benchmark", "convert", "diagnose", "load_classifier", "quantize", "tune", "verify"]
+    "function", ["Server", "benchmark", "convert", "diagnose", "load_classifier", "quantize", "tune", "verify"]
 )
 def test_an_unknown_option_is_an_error(function: str, tmp_path: Path) -> None:
     call = getattr(ovm, function)

@@ -56,6 +56,7 @@ def test_commands_parse_and_name_models_of_the_zoo(line: str, tmp_path: Path, mo
     for folder in ("images", "val"):  # --verify-images and --dataset need existing folders
         (tmp_path / folder).mkdir()
     (tmp_path / "val.txt").touch()
+    (tmp_path / "token").touch()
     monkeypatch.chdir(tmp_path)
     given = parse(line).params
     for model in [*given.get("models", ()), *given.get("patterns", ()), *filter(None, [given.get("model")])]:
@@ -114,7 +115,7 @@ def test_the_readme_begins_with_the_installation_and_says_what_the_extras_take()
     assert "pip install torch --index-url https://download.pytorch.org/whl/cpu" in lines[1], (
         "before anything needs torch"
     )
-    for extra in ("pytorch", "tensorflow", "quantize", "parquet", "report", "hub", "all"):
+    for extra in ("pytorch", "tensorflow", "quantize", "parquet", "report", "hub", "serve", "all"):
         (line,) = [line for line in lines if re.search(rf'"\.\[.*\b{extra}\b.*\]"', line)]
         assert re.search(r"# [\d.]+ GB", line), line
 

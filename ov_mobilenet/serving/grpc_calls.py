@@ -52,7 +52,7 @@ _OPERATIONS = {"ModelInfer": "infer"}
 
 
 @dataclass
-class _Call:
+class GrpcCall:
     """A call that is being answered; its method fills in what the record of the request needs."""
 
     context: Any
@@ -60,7 +60,7 @@ class _Call:
     inferred: tuple[InferredImage, ...] = ()
 
 
-_Method = Callable[["_Call", bytes], Awaitable[bytes]]
+_Method = Callable[["GrpcCall", bytes], Awaitable[bytes]]
 
 
 class InferenceCalls:
@@ -110,7 +110,7 @@ class InferenceCalls:
 
     async def _answer(self, name: str, method: _Method | None, messages: Any, context: Any) -> bytes:
         started = perf_counter()
-        call = _Call(context)
+        call = GrpcCall(context)
         metadata = _metadata(context)
         request_id = request_id_of(metadata.get(REQUEST_ID))
         code, error, response = "OK", None, b""
@@ -146,14 +146,14 @@ class InferenceCalls:
             await context.abort(grpc.StatusCode[code], _shortened(error))
         return response
 
-    async def _receive_and_answer(self, method: _Method, call: _Call) -> bytes:
+    async def _receive_and_answer(self, method: _Method, call: GrpcCall) -> bytes:
         data = await self._receiver.receive(call.context)
         if data is None:
             raise RequestError("the call ended without a message", expected="one message")
         with self._buffered.holding(len(data)):
             return await method(call, data)
 
-    async def _model_infer(self, call: _Call, data: bytes) -> bytes:
+    async def _model_infer(self, call: GrpcCall, data: bytes) -> bytes:
         head, raw = split_request(data)
         if len(head) <= _LARGE:
             return await self._infer(call, parse(service_pb2.ModelInferRequest, head), raw)
@@ -161,20 +161,20 @@ class InferenceCalls:
             request = await asyncio.to_thread(parse, service_pb2.ModelInferRequest, head)
             return await self._infer(call, request, raw)
 
-    async def _infer(self, call: _Call, request: Any, raw: list[memoryview]) -> bytes:
+    async def _infer(self, call: GrpcCall, request: Any, raw: list[memoryview]) -> bytes:
         self._note_model(call, request.model_name)
         message = read_infer_request(request, raw, _time_left_s(call.context))
         answer = await answer_inference(message, self._repository, self._settings)
         call.inferred = answer.inferred
         return write_infer_response(answer)
 
-    async def _server_live(self, call: _Call, data: bytes) -> bytes:
+    async def _server_live(self, call: GrpcCall, data: bytes) -> bytes:
         return _serialised(service_pb2.ServerLiveResponse(live=True))
 
-    async def _server_ready(self, call: _Call, data: bytes) -> bytes:
+    async def _server_ready(self, call: GrpcCall, data: bytes) -> bytes:
         return _serialised(service_pb2.ServerReadyResponse(ready=self._health.is_serving))
 
-    async def _model_ready(self, call: _Call, data: bytes) -> bytes:
+    async def _model_ready(self, call: GrpcCall, data: bytes) -> bytes:
         request = parse(service_pb2.ModelReadyRequest, data)
         self._note_model(call, request.name)
         try:
@@ -185,23 +185,23 @@ class InferenceCalls:
             return _serialised(service_pb2.ModelReadyResponse(ready=False))
         return _serialised(service_pb2.ModelReadyResponse(ready=True))
 
-    async def _server_metadata(self, call: _Call, data: bytes) -> bytes:
+    async def _server_metadata(self, call: GrpcCall, data: bytes) -> bytes:
         return _serialised(ParseDict(server_metadata(), service_pb2.ServerMetadataResponse()))
 
-    async def _model_metadata(self, call: _Call, data: bytes) -> bytes:
+    async def _model_metadata(self, call: GrpcCall, data: bytes) -> bytes:
         request = parse(service_pb2.ModelMetadataRequest, data)
         self._note_model(call, request.name)
         document = model_metadata(self._repository.find(request.name, request.version))
         # The message has no field for it.
         return _serialised(ParseDict(document, service_pb2.ModelMetadataResponse(), ignore_unknown_fields=True))
 
-    async def _model_config(self, call: _Call, data: bytes) -> bytes:
+    async def _model_config(self, call: GrpcCall, data: bytes) -> bytes:
         request = parse(service_pb2.ModelConfigRequest, data)
         self._note_model(call, request.name)
         document = model_config(self._repository.find(request.name, request.version), self._settings)
         return _serialised(ParseDict({"config": document}, service_pb2.ModelConfigResponse()))
 
-    async def _model_statistics(self, call: _Call, data: bytes) -> bytes:
+    async def _model_statistics(self, call: GrpcCall, data: bytes) -> bytes:
         request = parse(service_pb2.ModelStatisticsRequest, data)
         self._note_model(call, request.name)
         if request.name or request.version:
@@ -209,20 +209,20 @@ class InferenceCalls:
         document = self._statistics.document(request.name)
         return _serialised(ParseDict(document, service_pb2.ModelStatisticsResponse()))
 
-    async def _repository_index(self, call: _Call, data: bytes) -> bytes:
+    async def _repository_index(self, call: GrpcCall, data: bytes) -> bytes:
         request = parse(service_pb2.RepositoryIndexRequest, data)
         _check_repository(request)
         document = {"models": repository_index(self._repository, ready=request.ready)}
         return _serialised(ParseDict(document, service_pb2.RepositoryIndexResponse()))
 
-    async def _control(self, kind: Any, act: Callable[..., Awaitable[None]], call: _Call, data: bytes) -> bytes:
+    async def _control(self, kind: Any, act: Callable[..., Awaitable[None]], call: GrpcCall, data: bytes) -> bytes:
         request = parse(kind, data)
         self._note_model(call, request.model_name)
         _check_repository(request)
         await act(self._repository, self._settings, request.model_name, read_parameters(request.parameters))
         return b""  # both responses have no fields
 
-    def _note_model(self, call: _Call, name: str) -> None:
+    def _note_model(self, call: GrpcCall, name: str) -> None:
         """Note the model for the record of the request; not a name that the client invented."""
         if name in self._repository.names:
             call.model = name

@@ -128,6 +128,7 @@ class Exchange:
                 raise self._error
             elif self.is_received:
                 self._is_handed_over = True
+                self._wire.resume_reading()  # to notice that the client is gone
                 body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
                 self._body.clear()
                 return {"type": "http.request", "body": body, "more_body": False}

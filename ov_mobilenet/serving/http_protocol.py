@@ -7,7 +7,6 @@ of chunks, folded headers and bare line feeds; what it lets pass and a proxy may
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +18,7 @@ from ov_mobilenet.serving.http_exchange import Exchange
 from ov_mobilenet.serving.http_head import SINGLE_HEADERS, check_head, syntax_error, too_large
 from ov_mobilenet.serving.http_limits import ConnectionPool, HttpRefusal, refusal_response
 from ov_mobilenet.serving.observation import RequestRecord
+from ov_mobilenet.serving.phase_timer import PhaseTimer
 from ov_mobilenet.serving.request_ids import request_id_of
 
 if TYPE_CHECKING:
@@ -44,10 +44,7 @@ class HttpConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._addresses: dict[str, Any] = {}
-        # Time.
-        self._deadline = math.inf
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = math.inf
+        self._timer = PhaseTimer(self._loop, self._phase_ended)
         # Requests: those not answered yet, oldest first; only the first one runs.
         self._exchanges: deque[Exchange] = deque()
         self._incoming: Exchange | None = None  # its body is being received
@@ -74,13 +71,15 @@ class HttpConnection(asyncio.Protocol):
         has_room = pool.has_room()
         pool.open += 1
         self._state.connections.add(self)  # type: ignore[arg-type]
+        # A connection that its client has reset already has no addresses.
+        server, client = (transport.get_extra_info(name) or ("", 0) for name in ("sockname", "peername"))
         self._addresses = {
-            "server": transport.get_extra_info("sockname")[:2], "client": transport.get_extra_info("peername")[:2],
+            "server": server[:2], "client": client[:2],
             "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
         }  # fmt: skip
         pool.waiting[self] = None
         if has_room:
-            self._limit(pool.settings.header_timeout_s)
+            self._timer.limit(pool.settings.header_timeout_s)
         elif pool.open <= pool.settings.max_connections + limits.SPARE_CONNECTIONS:
             self._refuse(
                 HttpRefusal(503, "too many connections", expected=f"at most {pool.settings.max_connections}")
@@ -94,8 +93,7 @@ class HttpConnection(asyncio.Protocol):
         self._pool.waiting.pop(self, None)
         self._pool.receiving.pop(self, None)
         self._state.connections.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         self._is_deaf = True
         self.resume_writing()
         self._drop_exchanges()
@@ -115,7 +113,7 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(refusal)
         else:
             if self._is_head and self._head_began and not self._exchanges:
-                self._limit(self._pool.settings.header_timeout_s)
+                self._timer.limit(self._pool.settings.header_timeout_s)
 
     def eof_received(self) -> None:
         """The client sends no more: it is gone."""
@@ -124,7 +122,7 @@ class HttpConnection(asyncio.Protocol):
         """The client does not read."""
         if self._writable is None:
             self._writable = self._loop.create_future()
-        self._limit(self._pool.settings.body_timeout_s)
+        self._timer.limit(self._pool.settings.body_timeout_s)
 
     def resume_writing(self) -> None:
         """The client has read."""
@@ -142,7 +140,7 @@ class HttpConnection(asyncio.Protocol):
             exchange.keep_alive = False
         if not self._exchanges and not self._is_deaf:
             # A request may be on its way. Closed at once, the connection would be reset under it.
-            self._limit(LAST_REQUEST_S)
+            self._timer.limit(LAST_REQUEST_S)
 
     # Callbacks of httptools.
     def on_message_begin(self) -> None:
@@ -228,7 +226,7 @@ class HttpConnection(asyncio.Protocol):
         if exchange is not None:
             exchange.received()
             if self._writable is None and self._exchanges and self._exchanges[0] is exchange:
-                self._deadline = math.inf
+                self._timer.lift()
 
     # What an exchange calls.
     def write(self, data: bytes) -> None:
@@ -248,8 +246,8 @@ class HttpConnection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Receive bytes again."""
-        if not self._reading and not self._transport.is_closing():
+        """Receive bytes again, unless other requests of this client wait."""
+        if not self._reading and len(self._exchanges) < 2 and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
 
@@ -268,8 +266,7 @@ class HttpConnection(asyncio.Protocol):
         else:
             self._pool.waiting[self] = None
             self._limit_phase()
-        if len(self._exchanges) < 2:
-            self.resume_reading()
+        self.resume_reading()
 
     def broken(self) -> None:
         """A response cannot be completed."""
@@ -286,37 +283,23 @@ class HttpConnection(asyncio.Protocol):
             self._close()
 
     # Time.
-    def _limit(self, seconds: float) -> None:
-        """The current phase must end within this time."""
-        self._deadline = self._loop.time() + seconds
-        if self._deadline < self._timer_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_at = self._deadline
-            self._timer = self._loop.call_at(self._deadline, self._tick)
-
     def _limit_phase(self) -> None:
         """Limit the phase that the connection is in now."""
         settings = self._pool.settings
         if self._writable is not None:
-            self._limit(settings.body_timeout_s)
+            self._timer.limit(settings.body_timeout_s)
         elif self._exchanges:
             if self._exchanges[0].is_received:
-                self._deadline = math.inf
+                self._timer.lift()
             else:
-                self._limit(settings.body_timeout_s)
+                self._timer.limit(settings.body_timeout_s)
         elif self._is_head:
-            self._limit(settings.header_timeout_s)
+            self._timer.limit(settings.header_timeout_s)
         else:
-            self._limit(LAST_REQUEST_S if self._is_last else settings.idle_timeout_s)
+            self._timer.limit(LAST_REQUEST_S if self._is_last else settings.idle_timeout_s)
 
-    def _tick(self) -> None:
-        self._timer, self._timer_at = None, math.inf
-        if self._loop.time() < self._deadline:
-            if self._deadline < math.inf:
-                self._timer_at = self._deadline
-                self._timer = self._loop.call_at(self._deadline, self._tick)
-            return
+    def _phase_ended(self) -> None:
+        """The client has not done in time what was expected of it."""
         settings = self._pool.settings
         if self._is_deaf or self._writable is not None:
             self._transport.abort()
@@ -338,7 +321,7 @@ class HttpConnection(asyncio.Protocol):
         task.add_done_callback(partial(self._ended, exchange))
         if not exchange.is_received:
             self._pool.receiving[self] = None
-            self._limit(self._pool.settings.body_timeout_s)
+            self._timer.limit(self._pool.settings.body_timeout_s)
 
     def _ended(self, exchange: Exchange, task: asyncio.Task[None]) -> None:
         self._state.tasks.discard(task)
@@ -367,7 +350,7 @@ class HttpConnection(asyncio.Protocol):
         self._is_deaf = True
         incoming, self._incoming = self._incoming, None
         if incoming is not None and not incoming.is_answered:
-            self._deadline = math.inf
+            self._timer.lift()
             incoming.fail(refusal)
         elif self._exchanges:
             self._refusal = refusal
@@ -396,7 +379,7 @@ class HttpConnection(asyncio.Protocol):
         if transport.is_closing():
             return
         settings, unsent = self._pool.settings, transport.get_write_buffer_size()
-        self._limit(settings.body_timeout_s if unsent else min(limits.LINGER_S, settings.header_timeout_s))
+        self._timer.limit(settings.body_timeout_s if unsent else min(limits.LINGER_S, settings.header_timeout_s))
         if not linger:
             transport.close()
             return

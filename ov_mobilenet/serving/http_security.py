@@ -20,7 +20,7 @@ _HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._~-]+))(?
 _REMEMBERED = 64
 
 
-class Gate:
+class RequestGate:
     """Decides whether a request may be answered."""
 
     def __init__(self, settings: ServerSettings, public_paths: Iterable[str] = ()) -> None:

@@ -15,6 +15,7 @@ import uvicorn
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.serving.http_limits import ConnectionPool
 from ov_mobilenet.serving.http_protocol import HttpConnection
+from ov_mobilenet.serving.tls_listener import TlsListener
 
 if TYPE_CHECKING:
     from ov_mobilenet.serving.observation import Observe
@@ -33,6 +34,7 @@ class HttpServer(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, pool: ConnectionPool, tls: ssl.SSLContext | None) -> None:
         super().__init__(config)
+        self.servers: list[Any] = []
         self.pool = pool
         self.tls = tls
 
@@ -43,18 +45,20 @@ class HttpServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections."""
-        loop = asyncio.get_running_loop()
-        timeouts: dict[str, Any] = {}
-        if self.tls is not None:
-            timeouts["ssl_handshake_timeout"] = self.pool.settings.header_timeout_s
-        self.servers = [
-            await loop.create_server(self.new_connection, sock=sock, ssl=self.tls, backlog=BACKLOG, **timeouts)
-            for sock in sockets or ()
-        ]
+        for sock in sockets or ():
+            self.servers.append(await self._listen(sock))
         self.started = True
 
-    def new_connection(self) -> HttpConnection:
-        """The protocol of an accepted connection."""
+    async def _listen(self, sock: socket.socket) -> Any:
+        if self.tls is None:
+            return await asyncio.get_running_loop().create_server(self._new_connection, sock=sock, backlog=BACKLOG)
+        settings = self.pool.settings
+        return TlsListener(
+            sock, self.tls, self._new_connection, max_handshakes=settings.max_connections,
+            timeout_s=settings.header_timeout_s,
+        )  # fmt: skip
+
+    def _new_connection(self) -> HttpConnection:
         return HttpConnection(self.config.loaded_app, self.server_state, self.pool)
 
 

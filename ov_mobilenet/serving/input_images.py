@@ -29,6 +29,8 @@ LENGTH_BYTES = 4
 FRAME_SHAPES = "[N, H, W, 3] or [N, 3, H, W]"
 # Above, the conversion takes about a millisecond.
 SLOW_ELEMENTS = 1 << 18
+# Elements that are rounded at once: they stay in the cache.
+PART_ELEMENTS = 1 << 16
 
 
 def images_of(tensor: InputTensor, *, max_images: int, max_pixels: int) -> list[Frame | bytes]:
@@ -134,21 +136,26 @@ def _rounded(tensor: InputTensor, elements: NDArray[np.float32]) -> NDArray[np.u
     """FP32 pixels as bytes. Raises: RequestError: they are not from 0 to 255."""
     import numpy as np
 
-    low, high = float(elements.min()), float(elements.max())
-    if not (low >= 0.0 and high <= 255.0):  # also for NaN
-        raise RequestError(
-            "invalid FP32 value", where=place(tensor), expected="0..255",
-            got="NaN" if math.isnan(low) else f"values from {low:g} to {high:g}",
-            fix="Send the pixels as they are: the model normalises them",
-        )  # fmt: skip
-    rounded = np.rint(elements)
-    if high <= 1.0 and not np.array_equal(rounded, elements):
-        raise RequestError(
-            "the values look scaled to [0, 1]", where=place(tensor), expected="0..255",
-            got=f"values from {low:g} to {high:g}",
-            fix="Send the pixels as they are, not divided by 255: the model normalises them",
-        )  # fmt: skip
-    return rounded.astype(np.uint8)
+    pixels = np.empty(len(elements), np.uint8)
+    lowest, highest, is_whole = math.inf, -math.inf, True
+    for start in range(0, len(elements), PART_ELEMENTS):
+        part = elements[start : start + PART_ELEMENTS]
+        low, high = float(part.min()), float(part.max())
+        if not (low >= 0.0 and high <= 255.0):  # also for NaN
+            raise _not_pixels(tensor, "invalid FP32 value", low, high, "as they are: the model normalises them")
+        rounded = np.rint(part)
+        pixels[start : start + PART_ELEMENTS] = rounded
+        lowest, highest = min(lowest, low), max(highest, high)
+        is_whole = is_whole and (high > 1.0 or np.array_equal(rounded, part))
+    if highest <= 1.0 and not is_whole:
+        fix = "as they are, not divided by 255: the model normalises them"
+        raise _not_pixels(tensor, "the values look scaled to [0, 1]", lowest, highest, fix)
+    return pixels
+
+
+def _not_pixels(tensor: InputTensor, what: str, low: float, high: float, fix: str) -> RequestError:
+    got = "NaN" if math.isnan(low) else f"values from {low:g} to {high:g}"
+    return RequestError(what, where=place(tensor), expected="0..255", got=got, fix=f"Send the pixels {fix}")
 
 
 def _files(tensor: InputTensor) -> list[bytes]:

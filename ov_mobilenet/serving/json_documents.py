@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # JSON of a request besides the elements of its tensor.
 MAX_REST_BYTES = 1 << 16
+# Strings, arrays and objects of a request, but for an array of numbers: that of its files, and the rest.
+MAX_VALUES = 1 << 17
 _PLACEHOLDER = b"null"
 _DATA = re.compile(rb'"data"[ \t\r\n]*:[ \t\r\n]*\[')
 
@@ -48,6 +51,8 @@ def split_data(text: bytes) -> tuple[bytes, bytes | None]:
     cut = _cut_numbers(text)
     if cut is not None:
         return cut
+    if sum(map(text.count, (b'"', b"[", b"{"))) > MAX_VALUES:  # it would take long to find out what it is
+        raise RequestError("the JSON has too many values", expected=f"at most {MAX_VALUES} besides numbers")
     start, end = _data_in(text)
     if start == end or text[start:end] == _PLACEHOLDER:
         rest, elements = text, None
@@ -113,9 +118,8 @@ def raise_invalid(error: Exception, where: str | None = None) -> NoReturn:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> None:
-    names = {name for name, _ in pairs}
-    if len(names) < len(pairs):
-        twice = next(name for name in names if sum(other == name for other, _ in pairs) > 1)
+    if len({name for name, _ in pairs}) < len(pairs):
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
         raise RequestError("a name occurs twice in a JSON object", got=shown(twice))
 
 

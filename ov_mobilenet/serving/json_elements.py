@@ -56,16 +56,17 @@ def uint8_elements(text: bytes, tensor: InputTensor) -> bytes:
     return bytes(read)
 
 
-def fp32_elements(text: bytes, tensor: InputTensor) -> bytes:
+def fp32_elements(text: bytes, tensor: InputTensor) -> memoryview:
     """The elements of an FP32 tensor, little-endian; see `uint8_elements`. What FP32 cannot hold becomes infinity."""
     import numpy as np
 
+    read = bytearray()
     with np.errstate(over="ignore"):
-        parts = [np.array(values, "<f4").tobytes() for values in _numbers(text, tensor, _FLOATS)]
-    read = b"".join(parts)
+        for values in _numbers(text, tensor, _FLOATS):
+            read += np.array(values, "<f4").tobytes()
     if len(read) != 4 * math.prod(tensor.shape):
         raise wrong_count(tensor, len(read) // 4)
-    return read
+    return memoryview(read)
 
 
 def bytes_elements(text: bytes, tensor: InputTensor) -> list[bytes]:

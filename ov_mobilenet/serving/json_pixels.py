@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-_OPEN, _CLOSE = b"[]"
+_OPEN, _CLOSE, _COMMA = b"[],"
 _SPACES = (b" ", b"\n", b"\r", b"\t")
 _ZERO = 48
 _CHUNK = 1 << 16  # its arrays stay in the cache, and memory is not returned to the system between operations
@@ -25,10 +25,10 @@ def parse_pixels(text: bytes, shape: tuple[int, ...]) -> bytes | None:
     if text[:1] != b"[" or text[-1:] != b"]" or len(text) < 2 * count:
         return None
     pixels, others, start = [], [], 0
-    is_flat = text.find(b"[", 1) < 0
+    is_flat = text.find(b"[", 1) < 0 and text.find(b"]") == len(text) - 1
     while start < len(text):
         end = text.find(b",", start + _CHUNK) + 1 or len(text)
-        chunk = _parse_chunk(text[max(0, start - 1) : end])  # with the comma before it
+        chunk = _parse_chunk(text[max(0, start - 1) : end], is_flat=is_flat)  # with the comma before it
         if chunk is None:
             return None
         pixels.append(chunk[0])
@@ -40,16 +40,22 @@ def parse_pixels(text: bytes, shape: tuple[int, ...]) -> bytes | None:
     return values if b"".join(others) == (brackets((count,)) if is_flat else brackets(shape)) else None
 
 
-def _parse_chunk(text: bytes) -> tuple[bytes, bytes] | None:
-    """The numbers in a part of an array that ends with a comma or bracket, and its brackets and commas."""
+def _parse_chunk(text: bytes, *, is_flat: bool) -> tuple[bytes, bytes] | None:
+    """The numbers in a part of an array that ends with a comma or bracket, and its brackets and commas.
+
+    Args:
+        is_flat: there are no brackets but those around the whole array.
+    """
     import numpy as np
 
-    if any(space in text for space in _SPACES):
+    spaces = [space for space in _SPACES if space in text]
+    if spaces:
         characters = np.frombuffer(text, np.uint8)
         is_digit = (characters - np.uint8(_ZERO)) < 10
-        if (is_digit[:-1] & (characters[1:] <= ord(" "))).any():  # "1 2" must not become 12
+        if (is_digit[:-1] & (characters[1:] <= ord(" "))).any():  # "1 2" is not 12, and every number ends with a comma
             return None
-        text = text.translate(None, b"".join(_SPACES))
+        if not is_flat:
+            text = text.translate(None, b"".join(spaces))
     characters = np.frombuffer(text, np.uint8)
     # Operations on whole arrays take a tenth of the time of indexing, so that values are computed everywhere, as if a
     # number ended there, and taken where one ends.
@@ -65,13 +71,21 @@ def _parse_chunk(text: bytes) -> tuple[bytes, bytes] | None:
     is_misplaced = (is_digit[:-1] & (characters[1:] == _OPEN)) | ((characters[:-1] == _CLOSE) & is_digit[1:])
     if has_four_digits.any() or starts_with_zero.any() or is_misplaced.any() or (pixels.size and pixels.max() > 255):
         return None
-    others = characters.take(np.flatnonzero(~is_digit))
-    return pixels.astype(np.uint8).tobytes(), others.tobytes()
+    if not is_flat:
+        return pixels.astype(np.uint8).tobytes(), characters.take(np.flatnonzero(~is_digit)).tobytes()
+    # Counting is enough: a comma or the bracket at the end follows each number.
+    commas = np.count_nonzero(characters == _COMMA)
+    opened, closed = text[:1] == b"[", text[-1:] == b"]"
+    known = np.count_nonzero(is_digit) + commas + opened + closed
+    known += sum(np.count_nonzero(characters == ord(space)) for space in spaces)
+    if known != len(text):
+        return None
+    return pixels.astype(np.uint8).tobytes(), b"[" * opened + b"," * commas + b"]" * closed
 
 
 def brackets(shape: tuple[int, ...]) -> bytes:
     """The brackets and commas of a nested array."""
     text = b"[" + b"," * (shape[-1] - 1) + b"]"
     for size in reversed(shape[:-1]):
-        text = b"[" + b",".join([text] * size) + b"]"
+        text = b"[" + (text + b",") * (size - 1) + text + b"]"
     return text

@@ -69,7 +69,6 @@ def model_config(model: ServedModel, settings: ServerSettings) -> dict[str, Any]
 
     As `max_batch_size` is above 0, `dims` do not contain the number of images.
     """
-    compiled = model.classifier.compiled()
     kind = {"CPU": "KIND_CPU", "GPU": "KIND_GPU"}.get(model.classifier.device.split(".")[0], "KIND_AUTO")
     return {
         "name": model.name,
@@ -81,9 +80,9 @@ def model_config(model: ServedModel, settings: ServerSettings) -> dict[str, Any]
             {"name": model.input_name, "data_type": "TYPE_UINT8", "format": "FORMAT_NHWC", "dims": [-1, -1, 3]}
         ],
         "output": [{"name": model.output_name, "data_type": "TYPE_FP32", "dims": [model.classifier.classes]}],
-        "instance_group": [{"name": f"{model.name}_0", "kind": kind, "count": compiled.streams}],
+        "instance_group": [{"name": f"{model.name}_0", "kind": kind, "count": model.queue.requests}],
         "dynamic_batching": {
-            "preferred_batch_size": [compiled.batch],
+            "preferred_batch_size": [model.queue.batch_size],
             "max_queue_delay_microseconds": round(settings.max_wait_ms * 1000),
         },
     }  # fmt: skip

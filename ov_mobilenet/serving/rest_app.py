@@ -19,7 +19,7 @@ from ov_mobilenet.serving.classify_route import classify_route
 from ov_mobilenet.serving.document_routes import document_routes
 from ov_mobilenet.serving.http_exchange import CLIENT_GONE, STOPPING
 from ov_mobilenet.serving.http_limits import SAFE_HEADERS, HttpRefusal
-from ov_mobilenet.serving.http_security import Gate
+from ov_mobilenet.serving.http_security import RequestGate
 from ov_mobilenet.serving.inference import answer_inference
 from ov_mobilenet.serving.model_documents import model_metadata, server_metadata
 from ov_mobilenet.serving.observation import RequestRecord
@@ -64,7 +64,7 @@ def rest_app(
         classify_route(repository, settings),
         *routes,
     ]
-    return RestApp(RouteTable(all_routes), Gate(settings, public_paths), repository, observe)
+    return RestApp(RouteTable(all_routes), RequestGate(settings, public_paths), repository, observe)
 
 
 def inference_routes(repository: ModelRepository, settings: ServerSettings) -> list[Route]:
@@ -118,7 +118,7 @@ class RestApp:
     """An ASGI application that answers every request, also with an error, in JSON."""
 
     def __init__(
-        self, table: RouteTable, gate: Gate, repository: ModelRepository, observe: Observe | None = None
+        self, table: RouteTable, gate: RequestGate, repository: ModelRepository, observe: Observe | None = None
     ) -> None:
         self._table = table
         self._gate = gate

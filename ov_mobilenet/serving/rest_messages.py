@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.serving.messages import InferAnswer
 
 HEADER_LENGTH = "inference-header-content-length"
+# Parsers hold Python's global lock: for this size, as long as other requests may wait. Not for binary tensor data.
+MAX_JSON_BYTES = 16 << 20
 # Above, reading or writing takes about a millisecond.
 SLOW_JSON_BYTES = 1 << 16
 SLOW_NUMBERS = 1 << 13
@@ -102,6 +104,11 @@ def read_infer_message(
     if length == 0 and header_length is not None:
         file = InputTensor(None, "BYTES", (1,), values=(body,))
         return InferMessage(model, (file,), version, binary_output=True)
+    if length > MAX_JSON_BYTES:
+        raise RequestError(
+            "the JSON is too long", reason="too-large", expected=f"at most {MAX_JSON_BYTES} bytes", got=length,
+            fix="Send tensors as binary tensor data",
+        )  # fmt: skip
     rest, data = split_data(body[:length])
     check_names(rest)
     request: _Request = decode_as(_REQUEST.decode, rest)

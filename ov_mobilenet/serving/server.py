@@ -113,6 +113,7 @@ class Server:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._upkeep: Upkeep | None = None
+        self._request_log: RequestLog | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -126,14 +127,11 @@ class Server:
         """The address of gRPC, such as `127.0.0.1:8001`; None without gRPC."""
         return None if self.grpc_port is None else f"{_reachable(self.settings.host)}:{self.grpc_port}"
 
-    async def serve(
-        self, *, on_ready: Callable[[], object] = lambda: None, request_log: RequestLog | None = None
-    ) -> None:
+    async def serve(self, *, on_ready: Callable[[], object] = lambda: None) -> None:
         """Serve until `stop` is called or the task is cancelled.
 
         Args:
             on_ready: called in the event loop as soon as all models are ready.
-            request_log: writes a line for each request; None for none.
 
         Raises:
             ServerError: a port cannot be used.
@@ -146,7 +144,7 @@ class Server:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self.repository.draining = False
         try:
-            transports = await _import_transports()(self.repository, self.settings, request_log)
+            transports = await _import_transports()(self.repository, self.settings, self._request_log)
             try:
                 await self._run(transports, on_ready)
             finally:
@@ -200,16 +198,17 @@ class Server:
         Raises:
             OvMobilenetError: as for `serve`.
         """
-        request_log = RequestLog(self.settings.log_format, level=log_level)
+        self._request_log = request_log = RequestLog(self.settings.log_format, level=log_level)
 
         async def with_signals() -> None:
             with server_signals(stop=self.stop, reload=self.reload):
-                await self.serve(on_ready=on_ready, request_log=request_log)
+                await self.serve(on_ready=on_ready)
 
         try:
             with process_log(request_log, log_level):
                 run_event_loop(with_signals())
         finally:
+            self._request_log = None
             request_log.close()
 
     def stop(self) -> None:

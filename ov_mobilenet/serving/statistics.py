@@ -59,7 +59,7 @@ class _BatchCounts:
 
 
 @dataclass
-class _ModelCounts:
+class _ModelTotals:
     last_inference_ms: int = 0
     images: int = 0
     success: _Duration = field(default_factory=_Duration)
@@ -123,7 +123,7 @@ class Statistics:
         Args:
             names: of the models of the server.
         """
-        self._counts = {name: _ModelCounts() for name in names}
+        self._counts = {name: _ModelTotals() for name in names}
 
     def observe(self, record: RequestRecord) -> None:
         """Count a request that has ended, if it was to run a model."""

@@ -362,3 +362,14 @@ def test_many_threads_give_the_same_frames_as_one() -> None:
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda job: load_image(*job).frame, jobs * 3))
     assert all(np.array_equal(frame, alone[index % len(jobs)]) for index, frame in enumerate(together))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_file_with_too_many_pixels_is_refused_before_it_is_decoded(suffix: str) -> None:
+    """The pixels are cut off: decoding would find that."""
+    data = cv2.imencode(suffix, np.random.default_rng(0).integers(0, 256, (60, 50, 3), dtype=np.uint8))[1].tobytes()
+    with pytest.raises(ImageError, match="too large to decode safely: expected at most 2999 pixels, got 50x60"):
+        load_image(data[: len(data) // 2], V1, max_pixels=2999)
+    with pytest.raises(ImageError, match="broken"):
+        load_image(data[: len(data) // 2], V1, max_pixels=3000)
+    assert load_image(data, V1, max_pixels=3000).frame.shape == (224, 224, 3)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ov_mobilenet import Classifier
 from ov_mobilenet.serving.server import Server
 from ov_mobilenet.serving.settings import ServerSettings
 
@@ -14,8 +15,8 @@ MODEL = "signs"
 
 
 @contextmanager
-def sample_server(**settings: Any) -> Iterator[Server]:
-    """A server that runs, with these `ServerSettings`."""
+def sample_server(model: str | Classifier = SAMPLE, **settings: Any) -> Iterator[Server]:
+    """A server that runs, with these `ServerSettings`; with a classifier that is loaded already it starts at once."""
     chosen = ServerSettings(**{"port": 0, "grpc_port": 0} | settings)
-    with Server({MODEL: SAMPLE}, chosen, device="CPU", inference_precision="f32") as server:
+    with Server({MODEL: model}, chosen, device="CPU", inference_precision="f32") as server:
         yield server

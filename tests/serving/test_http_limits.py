@@ -7,6 +7,7 @@ import pytest
 from serving.raw_http import HOST, exchange, raw_client, request
 from serving.sample_server import sample_server
 
+from ov_mobilenet import Classifier
 from ov_mobilenet.serving.server import Server
 
 LIVE = request("GET", "/v2/health/live")
@@ -16,10 +17,10 @@ CHUNKED = b"POST /v1/classify HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunke
 
 
 @pytest.fixture(scope="module")
-def small(serving_cache: None) -> Iterator[Server]:
+def small(signs_classifier: Classifier) -> Iterator[Server]:
     """A server with small limits."""
     with sample_server(
-        max_body_bytes=LIMIT, max_buffered_bytes=3 * LIMIT, max_connections=4, max_images=2, grpc_port=None,
+        signs_classifier, max_body_bytes=LIMIT, max_buffered_bytes=3 * LIMIT, max_connections=4, grpc_port=None,
         header_timeout_s=0.2, body_timeout_s=0.2, idle_timeout_s=0.3,
     ) as server:  # fmt: skip
         yield server
@@ -215,8 +216,8 @@ def test_invalid_sizes_of_chunks(server: Server, size: bytes) -> None:
     assert exchange(server.port, CHUNKED + size + b"\r\nabc\r\n0\r\n\r\n").status == 400
 
 
-def test_all_bodies_together_are_bounded(serving_cache: None) -> None:
-    with sample_server(max_body_bytes=LIMIT, max_buffered_bytes=2 * LIMIT, grpc_port=None) as server:
+def test_all_bodies_together_are_bounded(signs_classifier: Classifier) -> None:
+    with sample_server(signs_classifier, max_body_bytes=LIMIT, max_buffered_bytes=2 * LIMIT, grpc_port=None) as server:
         head = request("POST", "/v1/classify", "Expect: 100-continue", f"Content-Length: {LIMIT}")
         with raw_client(server.port) as first, raw_client(server.port) as second, raw_client(server.port) as third:
             for client in (first, second):
@@ -329,10 +330,12 @@ def test_the_next_request_may_come_in_pieces(server: Server) -> None:
             assert client.response().document == {"live": True}
 
 
-def test_a_new_client_replaces_the_one_that_has_kept_the_server_waiting_the_longest(serving_cache: None) -> None:
+def test_a_new_client_replaces_the_one_that_has_kept_the_server_waiting_the_longest(
+    signs_classifier: Classifier,
+) -> None:
     upload = request("POST", "/v1/classify", "Expect: 100-continue", "Content-Length: 4")
     with (
-        sample_server(max_connections=2, grpc_port=None) as server,
+        sample_server(signs_classifier, max_connections=2, grpc_port=None) as server,
         raw_client(server.port) as uploading,
         raw_client(server.port) as idle,
     ):

@@ -19,6 +19,7 @@ from tritonclient.grpc import InferInput, model_config_pb2
 from tritonclient.utils import InferenceServerException
 
 from ov_mobilenet import Classifier, load_classifier
+from ov_mobilenet.runtime.async_queue import AsyncQueue
 from ov_mobilenet.serving.document_routes import document_routes
 from ov_mobilenet.serving.model_documents import model_config, model_metadata, server_metadata
 from ov_mobilenet.serving.request_errors import RequestError
@@ -154,7 +155,6 @@ def test_configuration_is_one_document_for_both_transports(plain_server: Running
     [given], [answer] = message.input, message.output
     assert (given.name, given.data_type, list(given.dims)) == ("input", model_config_pb2.TYPE_UINT8, [-1, -1, 3])
     assert (answer.name, answer.data_type, list(answer.dims)) == ("logits", model_config_pb2.TYPE_FP32, [16])
-    assert message.dynamic_batching.max_queue_delay_microseconds == 2000
     assert message.instance_group[0].kind == model_config_pb2.ModelInstanceGroup.KIND_CPU
 
 
@@ -264,8 +264,10 @@ def test_index_is_read_by_post_only(plain_server: RunningGrpc) -> None:
     assert request(plain_server, "GET", "/v2/repository/index")[0] == 405
 
 
-def test_configuration_names_the_wait_of_the_settings(plain_server: RunningGrpc) -> None:
+def test_configuration_names_the_batches_of_the_queue(plain_server: RunningGrpc, classifier: Classifier) -> None:
     settings = replace(plain_server.settings, max_wait_ms=0.25, max_images=3)
-    document = model_config(plain_server.repository.find(MODEL), settings)
-    assert document["dynamic_batching"]["max_queue_delay_microseconds"] == 250
+    queue = AsyncQueue(classifier, batch_size=4, requests=2)
+    document = model_config(replace(plain_server.repository.find(MODEL), queue=queue), settings)
+    assert document["dynamic_batching"] == {"preferred_batch_size": [4], "max_queue_delay_microseconds": 250}
     assert document["max_batch_size"] == 3
+    assert document["instance_group"][0]["count"] == 2

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from serving.raw_http import RawResponse, exchange, request
-from serving.sample_server import SAMPLE
 
+from ov_mobilenet import Classifier
 from ov_mobilenet.serving.server import Server
 from ov_mobilenet.serving.settings import ServerSettings
 
@@ -20,10 +20,10 @@ def get(server: Server, path: str, method: str = "GET") -> RawResponse:
 
 
 @pytest.fixture(scope="module")
-def named(serving_cache: None) -> Iterator[Server]:
+def named(signs_classifier: Classifier) -> Iterator[Server]:
     """A server of models with names that look like a path, and of all characters."""
     settings = ServerSettings(port=0, grpc_port=None)
-    with Server(dict.fromkeys(NAMES, SAMPLE), settings, device="CPU", inference_precision="f32") as server:
+    with Server(dict.fromkeys(NAMES, signs_classifier), settings) as server:
         yield server
 
 
@@ -142,9 +142,9 @@ def test_names_of_models(named: Server, name: str) -> None:
         assert answer.status == 422
 
 
-def test_a_model_that_is_not_ready(serving_cache: None) -> None:
+def test_a_model_that_is_not_ready(signs_classifier: Classifier) -> None:
     settings = ServerSettings(port=0, grpc_port=None, allow_model_control=True)
-    with Server({"one": SAMPLE, "two": SAMPLE}, settings, device="CPU", inference_precision="f32") as server:
+    with Server({"one": signs_classifier, "two": signs_classifier}, settings) as server:
         assert exchange(server.port, request("POST", "/v2/repository/models/one/unload", body=b"")).status == 200
         for data in (
             request("POST", "/v2/models/one/infer", body=INFER),

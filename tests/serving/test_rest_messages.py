@@ -268,6 +268,14 @@ def test_a_request_does_not_grow_in_memory(body: bytes) -> None:
         tracemalloc.stop()
 
 
+def test_json_that_is_too_long_to_be_parsed_beside_other_requests() -> None:
+    with pytest.raises(RequestError, match="at most 16777216 bytes, got .* binary tensor data") as raised:
+        read(PIXEL + b" " * (16 << 20))
+    assert raised.value.http_status == 413
+    with pytest.raises(RequestError, match="too many values"):
+        read(with_keys('"z":[' + "{}," * 140_000 + "{}]"))
+
+
 def answer(*outputs: OutputTensor, answer_id: str = "") -> InferAnswer:
     return InferAnswer("m", "1", answer_id, outputs)
 

@@ -121,6 +121,7 @@ def test_live_at_once_and_ready_when_the_models_are_loaded(monkeypatch: pytest.M
     starting = threading.Thread(target=server.__enter__)
     starting.start()
     while not server.port:
+        assert starting.is_alive()
         starting.join(0.01)
     assert get(f"{server.url}/v2/health/live")[0] == 200
     assert get(f"{server.url}/v2/health/ready")[0] == 503
@@ -148,6 +149,7 @@ def test_a_stop_while_a_model_is_loaded_does_not_wait_for_it(monkeypatch: pytest
         server = Server([SAMPLE], FREE, **ON_CPU)
         serving = asyncio.ensure_future(server.serve())
         while not server.port:
+            assert not serving.done()
             await asyncio.sleep(0)
         server.stop()
         await asyncio.wait_for(serving, 30)

@@ -90,6 +90,22 @@ def measure(xml: Path, dataset: Path) -> float:
     return measurement.throughput_fps
 
 
+def serve(xml: Path) -> dict[str, str]:
+    """Serve two models in a thread; returns the addresses."""
+    limits = ovm.ServerSettings(port=0, grpc_port=None, max_queue=64, token="0123456789abcdef", drain_timeout_s=5)
+    classifier: ovm.Classifier = ovm.load_classifier(xml, device="CPU")
+    with ovm.Server({"mine": xml, "loaded": classifier}, limits, device="GPU", batch_size=4) as server:
+        server.reload()
+        port: int = server.port
+        print(port)
+        return {"http": server.url, "grpc": server.grpc_address or ""}
+
+
+async def serve_in_loop(models: list[str]) -> None:
+    """Serve by the models' own names, until the task is cancelled."""
+    await ovm.Server(models, ovm.ServerSettings(reload=True)).serve(on_ready=lambda: print("ready"))
+
+
 def main() -> int:
     """Run everything; an error is one message and an exit code."""
     folder = Path("work")
@@ -97,6 +113,7 @@ def main() -> int:
         xml = prepare(folder)
         classify(xml, np.zeros((240, 320, 3), np.uint8))
         measure(xml, folder / "images")
+        serve(xml)
     except ovm.MissingDependencyError as error:
         print(f"install it: {error.fix}")
         return error.exit_code
