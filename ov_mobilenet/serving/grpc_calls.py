@@ -23,7 +23,7 @@ from ov_mobilenet.serving.grpc_messages import (
     write_infer_response,
 )
 from ov_mobilenet.serving.grpc_receiving import BufferedBytes
-from ov_mobilenet.serving.grpc_wire import TYPED_GROWTH, split_request
+from ov_mobilenet.serving.grpc_wire import split_request
 from ov_mobilenet.serving.inference import answer_inference
 from ov_mobilenet.serving.model_documents import model_config, model_metadata, server_metadata
 from ov_mobilenet.serving.observation import RequestRecord
@@ -45,7 +45,6 @@ log = logging.getLogger(__name__)
 
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 MAX_MESSAGE_BYTES = 1024  # of the text of an error; clients take 8 KiB of metadata
-_LARGE = 256 << 10  # bytes that protobuf reads in a millisecond
 _NO_DEADLINE_S = 1e9
 _OPEN_CALLS = ("ServerLive", "ServerReady")  # need no token
 _OPERATIONS = {"ModelInfer": "infer"}
@@ -120,6 +119,8 @@ class InferenceCalls:
             else:
                 if name not in _OPEN_CALLS:
                     self.check_token(context)
+                if name in _OPERATIONS and self._repository.draining:
+                    raise RequestError("the server is stopping", reason="unavailable")
                 response = await self._receive_and_answer(method, call)
         except OvMobilenetError as failure:
             refusal = as_request_error(failure)
@@ -154,16 +155,14 @@ class InferenceCalls:
             return await method(call, data)
 
     async def _model_infer(self, call: GrpcCall, data: bytes) -> bytes:
-        head, raw = split_request(data)
-        if len(head) <= _LARGE:
-            return await self._infer(call, parse(service_pb2.ModelInferRequest, head), raw)
-        with self._buffered.holding(TYPED_GROWTH * len(head)):
-            request = await asyncio.to_thread(parse, service_pb2.ModelInferRequest, head)
-            return await self._infer(call, request, raw)
-
-    async def _infer(self, call: GrpcCall, request: Any, raw: list[memoryview]) -> bytes:
+        split = split_request(data)
+        request = parse(service_pb2.ModelInferRequest, split.head)
         self._note_model(call, request.model_name)
-        message = read_infer_request(request, raw, _time_left_s(call.context))
+        left_s = _time_left_s(call.context)
+        if split.contents:
+            message = await asyncio.to_thread(read_infer_request, request, split, left_s)
+        else:
+            message = read_infer_request(request, split, left_s)
         answer = await answer_inference(message, self._repository, self._settings)
         call.inferred = answer.inferred
         return write_infer_response(answer)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 from tritonclient.grpc import service_pb2
 
-from ov_mobilenet.serving.grpc_wire import bad_protobuf
+from ov_mobilenet.serving.grpc_contents import FIELD_OF, large_contents, wrong_field
+from ov_mobilenet.serving.grpc_wire import SplitRequest, bad_protobuf
 from ov_mobilenet.serving.messages import InferMessage, InputTensor, RequestedOutput
 from ov_mobilenet.serving.output_tensors import binary_elements
 from ov_mobilenet.serving.request_errors import RequestError
@@ -16,8 +17,6 @@ from ov_mobilenet.serving.request_errors import RequestError
 if TYPE_CHECKING:
     from ov_mobilenet.serving.messages import InferAnswer
 
-# The field of `contents` for each data type.
-_CONTENTS = {"UINT8": "uint_contents", "FP32": "fp32_contents", "BYTES": "bytes_contents"}
 _SHARED_MEMORY = "shared_memory_region"
 
 
@@ -29,24 +28,25 @@ def parse(kind: Any, data: bytes) -> Any:
         raise bad_protobuf() from None
 
 
-def read_infer_request(request: Any, raw: Sequence[memoryview], time_left_s: float | None = None) -> InferMessage:
+def read_infer_request(request: Any, split: SplitRequest, time_left_s: float | None = None) -> InferMessage:
     """The request in a `ModelInferRequest`.
 
     Args:
-        raw: the elements of `raw_input_contents`, which are not in `request`.
+        request: the message in `split.head`.
         time_left_s: until the deadline of the call; None for no deadline.
 
     Raises:
         RequestError: the message is invalid.
     """
-    inputs = request.inputs
+    inputs, raw = request.inputs, split.raw
     if raw and len(raw) != len(inputs):
         raise RequestError(
             "the number of raw_input_contents does not match the number of inputs", expected=len(inputs), got=len(raw)
         )
     tensors = tuple(
-        _read_raw(one, raw[index]) if raw else _read_contents(one) for index, one in enumerate(inputs)
-    )  # fmt: skip
+        _read_raw(one, raw[index], split.contents.get(index)) if raw else _read_contents(one, split.contents.get(index))
+        for index, one in enumerate(inputs)
+    )
     outputs = tuple(_read_output(one) for one in request.outputs) or None
     limits = [limit for limit in (_read_timeout(request.parameters), time_left_s) if limit is not None]
     return InferMessage(
@@ -74,30 +74,32 @@ def _value(parameter: Any) -> Any:
     return None if chosen is None else getattr(parameter, chosen)
 
 
-def _read_raw(given: Any, raw: memoryview) -> InputTensor:
-    if given.HasField("contents"):
+def _read_raw(given: Any, raw: memoryview, large: memoryview | None) -> InputTensor:
+    if large is not None or given.HasField("contents"):
         raise RequestError(
             "the request has both contents and raw_input_contents", where=_name(given), expected="one of them"
         )
     return _tensor(given, raw, None)
 
 
-def _read_contents(given: Any) -> InputTensor:
-    field = _CONTENTS.get(given.datatype)
+def _read_contents(given: Any, large: memoryview | None) -> InputTensor:
+    field = FIELD_OF.get(given.datatype)
     if field is None:
         raise RequestError(
-            "unsupported datatype", where=_name(given), expected=", ".join(_CONTENTS), got=given.datatype[:40] or "none"
+            "unsupported datatype", where=_name(given), expected=", ".join(FIELD_OF), got=given.datatype[:40] or "none"
         )
     if _SHARED_MEMORY in given.parameters:
         raise _no_shared_memory(given)
+    if large is not None:
+        parts = large_contents(large, given.datatype, _name(given))
+        if given.datatype == "BYTES":
+            return _tensor(given, None, [bytes(one) for one in parts])
+        return _tensor(given, parts[0], None)
     if not given.HasField("contents"):
         raise RequestError("the input has no data", where=_name(given), expected="raw_input_contents or contents")
     found = [one.name for one, _ in given.contents.ListFields()]
     if found not in ([field], []):
-        raise RequestError(
-            "the field of contents does not match the datatype", where=_name(given),
-            expected=f"{field} for {given.datatype}", got=", ".join(found),
-        )  # fmt: skip
+        raise wrong_field(given.datatype, found, _name(given))
     return _tensor(given, None, getattr(given.contents, field))
 
 

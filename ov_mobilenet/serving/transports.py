@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.serving.request_log import RequestLog
     from ov_mobilenet.serving.settings import ServerSettings
 
+LAST_CALL_S = 0.5
+
 
 @dataclass(frozen=True)
 class Transports:
@@ -50,10 +52,22 @@ class Transports:
         """
         stops = [drain_http(self.http, self.listener, timeout_s=drain_timeout_s)]
         if self.grpc is not None:
-            stops.append(self.grpc.stop(drain_timeout_s))
+            stops.append(_drain_grpc(self.grpc, drain_timeout_s))
         await asyncio.gather(*stops)
         self.http.should_exit = self.http.force_exit = True
         await self.http_task
+
+
+async def _drain_grpc(server: Any, timeout_s: float) -> None:
+    """Finish the running calls; those that begin are refused with UNAVAILABLE.
+
+    gRPC itself cancels what arrives while it stops, which a client cannot tell from a lost call. So it is stopped when
+    the clients have been told.
+    """
+    server.set_serving(False)
+    last_call_s = min(LAST_CALL_S, timeout_s)
+    await asyncio.sleep(last_call_s)
+    await server.stop(timeout_s - last_call_s)
 
 
 async def start_transports(

@@ -116,6 +116,7 @@ def test_a_process_from_its_start_to_its_end(tmp_path: Path) -> None:
     assert any("stopping" in one.get("message", "") for one in messages)
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_a_second_ctrl_c_ends_the_process_at_once() -> None:
     with (
@@ -131,8 +132,9 @@ def test_a_second_ctrl_c_ends_the_process_at_once() -> None:
         assert server.process.wait(10) == 130
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_quiet_prints_the_addresses_only() -> None:
+def test_quiet_prints_the_line_on_stdout_only() -> None:
     with served(SAMPLE, "-q") as server:
         assert server.end(signal.SIGINT) == (0, "")
 

@@ -67,3 +67,27 @@ def send_until_refused(port: int, image: bytes, expected: bytes, outcomes: Outco
             return
         finally:
             connection.close()
+
+
+def call_until_unavailable(address: str, image: bytes, expected: bytes, outcomes: Outcomes) -> None:
+    """Like `send_until_refused`, over gRPC: a call that begins when the server ends is refused with UNAVAILABLE.
+
+    Args:
+        expected: the end of every right answer of the classification extension.
+    """
+    import numpy as np
+    import tritonclient.grpc as triton
+
+    tensor = triton.InferInput("input", [1], "BYTES")
+    tensor.set_data_from_numpy(np.array([image], np.object_))
+    output = triton.InferRequestedOutput("logits", class_count=1)
+    with triton.InferenceServerClient(address) as client:
+        while True:
+            try:
+                answer = client.infer("signs", [tensor], outputs=[output]).as_numpy("logits")
+            except triton.InferenceServerException as error:
+                is_refused = str(error.status()) == "StatusCode.UNAVAILABLE"
+                outcomes.add(REFUSED if is_refused else LOST, str(error))
+                return
+            is_right = answer is not None and bytes(answer[0, 0]).endswith(expected)
+            outcomes.add(ANSWERED if is_right else WRONG, repr(answer))

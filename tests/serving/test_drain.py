@@ -9,7 +9,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from serving.drain_clients import ANSWERED, LOST, REFUSED, WRONG, Outcomes, send_until_refused
+from serving.drain_clients import (
+    ANSWERED,
+    LOST,
+    REFUSED,
+    WRONG,
+    Outcomes,
+    call_until_unavailable,
+    send_until_refused,
+)
 from serving.server_process import SAMPLE, ServerProcess, served
 
 from ov_mobilenet import find_config
@@ -35,13 +43,27 @@ def drain_under_load(server: ServerProcess, signum: int) -> Outcomes:
     return outcomes
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.full)])
 def test_no_request_is_lost(signum: int) -> None:
     with served(f"--name=signs={SAMPLE}") as server:
         outcomes = drain_under_load(server, signum)
     assert (outcomes.counts[LOST], outcomes.counts[WRONG]) == (0, 0), outcomes.errors
     assert outcomes.counts[REFUSED] == CLIENTS
     assert outcomes.counts[ANSWERED] >= 40
+
+
+def test_no_call_over_grpc_is_lost() -> None:
+    outcomes = Outcomes()
+    with served(f"--name=signs={SAMPLE}") as server, ThreadPoolExecutor(CLIENTS) as pool:
+        arguments = (str(server.announced["grpc"]), SIGN.read_bytes(), b":stop red", outcomes)
+        clients = [pool.submit(call_until_unavailable, *arguments) for _ in range(CLIENTS)]
+        assert outcomes.enough.wait(60), outcomes
+        code, stderr = server.end()
+        for client in clients:
+            client.result(60)
+    assert code == 0, stderr
+    assert (outcomes.counts[LOST], outcomes.counts[WRONG]) == (0, 0), outcomes.errors
+    assert outcomes.counts[REFUSED] == CLIENTS
 
 
 @pytest.mark.full
@@ -108,6 +130,7 @@ def test_the_server_is_not_ready_while_it_drains() -> None:
             assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"ready": False}
 
 
+@pytest.mark.full
 def test_requests_that_take_longer_than_the_time_to_drain_are_cancelled() -> None:
     with (
         served(f"--name=signs={SAMPLE}", "--drain-timeout", "0.3") as server,

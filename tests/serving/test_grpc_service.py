@@ -221,13 +221,69 @@ def test_messages_that_grow_in_memory_are_refused_before_they_are_read(channel: 
     assert "too many fields" in message
 
 
-def test_numbers_in_contents_have_a_limit_of_their_own(channel: grpc.Channel) -> None:
-    request = service_pb2.ModelInferRequest(model_name=MODEL)
-    given = request.inputs.add(name="input", datatype="FP32", shape=[1, 1, 1, 1])
-    given.contents.fp32_contents.extend(np.zeros(2_200_000, np.float32))
-    code, message = refusal(infer(channel), request.SerializeToString())
+def test_a_message_has_a_limit_without_its_tensors(channel: grpc.Channel, frame: Any) -> None:
+    code, message = refusal(infer(channel), infer_request(frame, id="i" * 1_100_000).SerializeToString())
     assert code is EXHAUSTED
-    assert "raw_input_contents instead of contents" in message
+    assert "too large without its tensors" in message
+
+
+def large_request(datatype: str, field: str, elements: Any, shape: tuple[int, ...]) -> bytes:
+    """A request whose `contents` are not read by protobuf."""
+    request = service_pb2.ModelInferRequest(model_name=MODEL, id="large")
+    given = request.inputs.add(name="input", datatype=datatype, shape=shape)
+    getattr(given.contents, field).extend(elements)
+    data: bytes = request.SerializeToString()
+    assert len(data) > 64 << 10
+    return data
+
+
+@pytest.mark.parametrize(("datatype", "field"), [("UINT8", "uint_contents"), ("FP32", "fp32_contents")])
+def test_large_contents_give_the_same_answer(
+    channel: grpc.Channel, classifier: Classifier, datatype: str, field: str
+) -> None:
+    frames = np.random.default_rng(11).integers(0, 256, (1, 150, 180, 3), np.uint8)
+    data = large_request(datatype, field, frames.reshape(-1).tolist(), frames.shape)
+    response = service_pb2.ModelInferResponse.FromString(infer(channel)(data))
+    assert response.id == "large"
+    np.testing.assert_array_equal(
+        InferResult(response).as_numpy("logits"), expected_probabilities(classifier, frames)
+    )  # fmt: skip
+
+
+def test_large_image_files_in_contents(channel: grpc.Channel, classifier: Classifier) -> None:
+    frames = np.random.default_rng(12).integers(0, 256, (2, 150, 180, 3), np.uint8)
+    files = [cv2.imencode(".png", one)[1].tobytes() for one in frames]
+    response = infer(channel)(large_request("BYTES", "bytes_contents", files, (2,)))
+    values = InferResult(service_pb2.ModelInferResponse.FromString(response)).as_numpy("logits")
+    for row, file in zip(values, files, strict=True):
+        best = classifier.classify(file).best
+        assert (row.argmax(), float(row.max())) == (best.class_id, best.probability)
+
+
+@pytest.mark.parametrize(
+    ("datatype", "field", "elements", "word"),
+    [
+        ("UINT8", "uint_contents", [7, 256] * 40_000, "0..255"), ("UINT8", "uint_contents", [300] * 40_000, "0..255"),
+        ("UINT8", "uint_contents", [2**32 - 1] * 20_000, "0..255"),
+        ("UINT8", "int_contents", [7] * 70_000, "uint_contents for UINT8, got int_contents"),
+        ("FP32", "uint_contents", [7] * 70_000, "fp32_contents for FP32, got uint_contents"),
+        ("BYTES", "bytes_contents", [b"ab"] * 20_000, "too many fields"),
+        ("UINT8", "uint_contents", [7] * 70_000, "wrong size for UINT8"),
+        ("FP32", "fp32_contents", [7] * 70_000, "wrong size for FP32"),
+    ],
+)  # fmt: skip
+def test_invalid_large_contents(channel: grpc.Channel, datatype: str, field: str, elements: Any, word: str) -> None:
+    shape = (1,) if datatype == "BYTES" else (1, 8, 8, 3)
+    code, message = refusal(infer(channel), large_request(datatype, field, elements, shape))
+    assert code is INVALID
+    assert word in message
+
+
+def test_large_contents_beside_raw_contents_are_refused(channel: grpc.Channel) -> None:
+    data = large_request("UINT8", "uint_contents", [7] * 70_000, (1, 8, 8, 3)) + b"\x3a\x02ab"
+    code, message = refusal(infer(channel), data)
+    assert code is INVALID
+    assert "both contents and raw_input_contents" in message
 
 
 def test_a_message_beyond_the_limit_is_refused(channel: grpc.Channel, grpc_server: RunningGrpc) -> None:
