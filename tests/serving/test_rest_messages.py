@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import struct
+import threading
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ov_mobilenet.serving import rest_messages
 from ov_mobilenet.serving.input_images import images_of
 from ov_mobilenet.serving.messages import InferAnswer, InferMessage, OutputTensor, RequestedOutput
 from ov_mobilenet.serving.request_errors import RequestError
@@ -266,6 +270,37 @@ def test_a_request_does_not_grow_in_memory(body: bytes) -> None:
         assert tracemalloc.get_traced_memory()[1] < 8e6 + 3 * len(body)
     finally:
         tracemalloc.stop()
+
+
+def test_large_bodies_do_not_hold_up_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read and written in another thread; a small body, and a large one of binary data, are not."""
+    threads: list[bool] = []
+
+    def noting(function: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any) -> Any:
+            threads.append(threading.current_thread() is threading.main_thread())
+            return function(*arguments)
+
+        return noted
+
+    for name in ("split_data", "write_infer_answer"):
+        monkeypatch.setattr(rest_messages, name, noting(getattr(rest_messages, name)))
+    sent = pixels(1, 200, 200, 3)
+    large = body_of(json.dumps(sent.tolist()), "[1,200,200,3]")
+    head = BINARY.replace(b"[1,1,1,3]", b"[1,200,200,3]").replace(b":3}", b":120000}")
+    values = np.random.default_rng(1).random((64, 1000), dtype=np.float32)
+
+    async def main() -> None:
+        for body, length in ((PIXEL, None), (large, None), (head + sent.tobytes(), str(len(head)))):
+            message = await rest_messages.receive_infer_message("m", "", body, length, max_images=1)
+            assert body is PIXEL or np.array_equal(images(message), sent)
+        for output in (OutputTensor("o", "FP32", values[:1]), OutputTensor("o", "FP32", values)):
+            body, _ = await rest_messages.send_infer_answer(answer(output))
+            found = np.array(json.loads(body)["outputs"][0]["data"], np.float32)
+            np.testing.assert_array_equal(found, output.values.reshape(-1))
+
+    asyncio.run(main())
+    assert threads == [True, False, True, True, False]
 
 
 def test_json_that_is_too_long_to_be_parsed_beside_other_requests() -> None:
