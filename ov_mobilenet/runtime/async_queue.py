@@ -80,7 +80,7 @@ class AsyncQueue:
         *,
         batch_size: int | None = None,
         requests: int | None = None,
-        max_wait_ms: float = 5.0,
+        max_wait_ms: float = 10.0,
         max_queue: int = 256,
         decode_workers: int | None = None,
         device_timeout_s: float = 60.0,

@@ -71,6 +71,7 @@ class AsyncScheduler(Scheduler):
         self._idle_single = [] if single is None else create_slots(single, requests)
         self._runs_single = single is not None
         self._expected = 0
+        self._image_s = 0.0  # how long the last request took for each of its images
 
     @property
     def lost(self) -> DeviceError | None:
@@ -188,9 +189,16 @@ class AsyncScheduler(Scheduler):
         if self._pending and self._lost is None and len(self._busy) < self._requests:
             patience = self._wait_left()
         if self._busy:
-            self._wait_for(self._busy[0], patience)
+            oldest = self._busy[0]
+            if self._runs_single and oldest.batch > 1:  # a single image that is started later may end before it
+                patience = self._image_s if patience is None else min(patience, self._image_s)
+            self._wait_for(oldest, patience)
         elif self._pending:
             self._changed.wait(WAIT_SLICE_S if patience is None else patience)
+
+    def _collect(self, slot: RequestSlot) -> None:
+        super()._collect(slot)
+        self._image_s = slot.request.latency / 1e3 / slot.batch
 
     def _release(self, slot: RequestSlot) -> None:
         (self._idle_single if slot.batch == 1 and self._runs_single else self._idle).append(slot)

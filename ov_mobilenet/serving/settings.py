@@ -68,7 +68,7 @@ class ServerSettings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
-    max_wait_ms: float = 5.0
+    max_wait_ms: float = 10.0
     max_queue: int = 256
     decode_workers: int | None = None
     max_body_bytes: int = 64 * MIB

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 import ov_mobilenet as ovm
 from ov_mobilenet.errors import DeadlineError, DeviceError, ImageError, IrError, QueueFullError, UsageError
+from ov_mobilenet.runtime import scheduler
 from ov_mobilenet.runtime.async_queue import AsyncQueue, InferredImage
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.items import Item, Prepared
@@ -133,6 +134,30 @@ def test_images_that_arrive_while_all_requests_run_share_full_batches_and_the_re
         answers = await asyncio.gather(*calls)
         assert device.ran == [[0], [1, 2, 3, 4], [5, 6, 7, 8], [9], [10]]
         assert [answer.batch for answer in answers] == [1, 4, 4, 4, 4, 4, 4, 4, 4, 1, 1]
+        await queue.close()
+
+    run(test)
+
+
+def test_a_single_image_is_answered_before_a_batch_that_takes_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "WAIT_SLICE_MS", 60_000)
+
+    async def test() -> None:
+        hanging: set[int] = set()
+        model = classifier(Behaviour(hangs=hanging, service_s=0.01), stream_batch=4)
+        queue = AsyncQueue(model, requests=2, max_wait_ms=60_000.0)
+        await queue.infer(frame(0))
+        hanging.add(0)  # the first batch
+        decoder = Decoder(model, monkeypatch)
+        single = asyncio.create_task(queue.infer(frame(1)))
+        await until(lambda: decoder.begun == [1])
+        batch = [asyncio.create_task(queue.infer(frame(mark), has_input_size=True)) for mark in range(2, 6)]
+        await until(lambda: queue.pending == 5)
+        decoder.gate.set()
+        assert best(await single) == 1
+        assert not any(call.done() for call in batch)
+        hanging.clear()
+        assert [best(await call) for call in batch] == [2, 3, 4, 5]
         await queue.close()
 
     run(test)
@@ -543,6 +568,54 @@ def test_timings_add_up() -> None:
 def test_invalid_numbers_are_usage_errors(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="invalid"):
         AsyncQueue(classifier(), **options)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_every_call_ends_once_whatever_happens_to_the_others(seed: int) -> None:
+    """Unreadable images, deadlines, cancellations, failing requests and a full queue, at random, on two event loops."""
+    fails = {5, 17} if seed == 1 else set()
+    model = classifier(Behaviour(real_time=True, service_s=0.001, fails=fails), stream_batch=3)
+    # An image that is expected and never comes would hold up the others.
+    queue = AsyncQueue(model, max_queue=40, max_wait_ms=60_000.0, decode_workers=3)
+    ends: dict[int, list[str]] = {0: [], 1: []}
+
+    async def one(loop: int, mark: int, rng: np.random.Generator) -> None:
+        image = b"not an image" if rng.random() < 0.1 else frame(mark)
+        sized = bool(rng.random() < 0.5) and isinstance(image, np.ndarray)
+        timeout_s = float(rng.choice([0.0005, 0.005, 60.0]))
+        call = asyncio.ensure_future(queue.infer(image, has_input_size=sized, timeout_s=timeout_s))
+        if rng.random() < 0.3:
+            await asyncio.sleep(float(rng.choice([0.0, 0.002])))
+            call.cancel()
+        (end,) = await asyncio.gather(call, return_exceptions=True)
+        if isinstance(end, InferredImage):
+            assert best(end) == mark % CLASSES
+        ends[loop].append(type(end).__name__)
+
+    async def many(loop: int) -> None:
+        rng = np.random.default_rng([seed, loop])
+        tasks = []
+        for mark in range(300):
+            tasks.append(asyncio.ensure_future(one(loop, mark, rng)))
+            if rng.random() < 0.2:
+                await asyncio.sleep(0.001)
+        await asyncio.gather(*tasks)
+
+    other = threading.Thread(target=lambda: asyncio.run(many(1)))
+    other.start()
+    asyncio.run(many(0))
+    other.join()
+    fails.clear()
+    assert queue.pending == 0
+    assert len(ends[0]) == len(ends[1]) == 300
+    expected = {"InferredImage", "ImageError", "CancelledError", "DeadlineError"}
+    assert expected <= set(ends[0] + ends[1]) <= expected | {"DeviceError", "QueueFullError"}
+
+    async def test() -> None:
+        assert best(await queue.infer(frame(6), has_input_size=True)) == 6
+        await queue.close()
+
+    run(test)
 
 
 # classify_async
