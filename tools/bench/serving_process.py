@@ -23,7 +23,7 @@ START_S, STOP_S = 120.0, 40.0
 
 
 class Resources(NamedTuple):
-    """What a server holds."""
+    """What a server holds; `threads` without those of gRPC's own pool, which grows and shrinks."""
 
     rss_mb: float
     threads: int
@@ -108,7 +108,8 @@ class ServerProcess:
         for pid in self._tree():
             folder = Path(f"/proc/{pid}")
             pages += int((folder / "statm").read_text().split()[1])
-            threads += len(list((folder / "task").iterdir()))
+            names = [_text(task / "comm") for task in (folder / "task").iterdir()]
+            threads += sum(1 for name in names if name and not name.startswith("event_engine"))
             sockets += sum(1 for fd in (folder / "fd").iterdir() if _target(fd).startswith("socket:"))
         return Resources(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, threads, sockets)
 
@@ -158,6 +159,13 @@ def our_server(models: Mapping[str, str], *options: str, log: Path | None = None
     return ServerProcess(
         command, ports=ports, ready="/v2/health/ready", environment={"PYTHONPATH": str(ROOT)}, log=log
     )  # fmt: skip
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:  # the thread has ended
+        return ""
 
 
 def _target(link: Path) -> str:

@@ -38,7 +38,7 @@ def classify_cpu_s(model: str, inputs: list[str]) -> float:
     command = [sys.executable, "-m", "ov_mobilenet", "classify", model, *inputs, "--format", "jsonl", "-d", "CPU"]
     before = _children_s()
     environment = {**os.environ, "CI": "true", "PYTHONPATH": str(ROOT)}
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     return _children_s() - before
 
 
