@@ -84,8 +84,9 @@ class ConnectionPool:
 
     Attributes:
         open: number of connections.
-        waiting: those without a request in progress, and those that are being closed; the longest waiting first.
+        waiting: those without a request in progress; the longest waiting first.
         receiving: those whose body has not arrived completely; the longest receiving first.
+        closing: those that are being closed; the oldest first.
         buffered: bytes of all bodies that are received and not answered yet.
         observe: is told about requests that no application sees.
     """
@@ -97,6 +98,7 @@ class ConnectionPool:
         self.buffered = 0
         self.waiting: dict[Evictable, None] = {}
         self.receiving: dict[Evictable, None] = {}
+        self.closing: dict[Evictable, None] = {}
 
     def has_room(self) -> bool:
         """Whether one more connection can be taken.
@@ -106,10 +108,16 @@ class ConnectionPool:
         """
         if self.open < self.settings.max_connections:
             return True
-        for group in (self.waiting, self.receiving):
-            longest = next(iter(group), None)
-            if longest is not None:
-                del group[longest]
-                longest.give_way()
-                return True
+        if self.open >= self.settings.max_connections + SPARE_CONNECTIONS:
+            _end_first(self.closing)
+        return _end_first(self.waiting) or _end_first(self.receiving) or _end_first(self.closing)
+
+
+def _end_first(group: dict[Evictable, None]) -> bool:
+    """Close the first connection of a group; whether there is one."""
+    first = next(iter(group), None)
+    if first is None:
         return False
+    del group[first]
+    first.give_way()
+    return True

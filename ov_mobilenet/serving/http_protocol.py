@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from ov_mobilenet.serving.http_exchange import App
 
+CROWDED = "too many connections"
+CROWDED_RESPONSE = refusal_response(HttpRefusal(503, CROWDED))
 LAST_REQUEST_S = 0.5  # how long idle connections may still send a request when the server ends
 
 
@@ -82,7 +84,7 @@ class HttpConnection(asyncio.Protocol):
             self._timer.limit(pool.settings.header_timeout_s)
         elif pool.open <= pool.settings.max_connections + limits.SPARE_CONNECTIONS:
             self._refuse(
-                HttpRefusal(503, "too many connections", expected=f"at most {pool.settings.max_connections}")
+                HttpRefusal(503, CROWDED, expected=f"at most {pool.settings.max_connections}")
             )  # fmt: skip
         else:
             transport.abort()
@@ -92,6 +94,7 @@ class HttpConnection(asyncio.Protocol):
         self._pool.open -= 1
         self._pool.waiting.pop(self, None)
         self._pool.receiving.pop(self, None)
+        self._pool.closing.pop(self, None)
         self._state.connections.discard(self)
         self._timer.cancel()
         self._is_deaf = True
@@ -277,9 +280,12 @@ class HttpConnection(asyncio.Protocol):
         """Close, because another client needs the connection."""
         if self._is_deaf:
             self._transport.abort()
-        elif self._is_head or self._incoming is not None:
-            self._refuse(HttpRefusal(503, "too many connections"))
+        elif self._incoming is not None:
+            self._refuse(HttpRefusal(503, CROWDED))
         else:
+            # At the least cost: an attacker may cause thousands of these.
+            if self._is_head:
+                self._transport.write(CROWDED_RESPONSE)
             self._close()
 
     # Time.
@@ -374,7 +380,7 @@ class HttpConnection(asyncio.Protocol):
         self._drop_exchanges()
         self._pool.receiving.pop(self, None)
         self._pool.waiting.pop(self, None)
-        self._pool.waiting[self] = None
+        self._pool.closing[self] = None
         transport = self._transport
         if transport.is_closing():
             return

@@ -61,12 +61,8 @@ def with_server(
             await asyncio.wait_for(task, WAIT_S)
         assert not server.server_state.connections
         assert not server.server_state.tasks
-        assert (server.pool.open, server.pool.buffered, len(server.pool.waiting), len(server.pool.receiving)) == (
-            0,
-            0,
-            0,
-            0,
-        )
+        assert (server.pool.open, server.pool.buffered) == (0, 0)
+        assert not (server.pool.waiting or server.pool.receiving or server.pool.closing)
 
     asyncio.run(main())
 
