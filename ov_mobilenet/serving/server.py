@@ -185,6 +185,14 @@ class Server:
             precision = loaded.inference_precision or "precision not reported"
             log.info("%s: ready on %s, %s, %d classes", name, loaded.device, precision, loaded.classes)
         log.info("serving on %s, gRPC on %s", self.url, self.grpc_address or "no port")
+        if self.settings.is_loopback:
+            return
+        if self.settings.token is None:
+            log.warning("every machine that can reach %s can use this server", self.settings.host)
+        elif self.settings.tls_cert is None:
+            log.warning(
+                "the token is sent unencrypted: use --tls-cert and --tls-key, or a proxy with TLS on this machine"
+            )
 
     def run(self, *, on_ready: Callable[[], object] = lambda: None, log_level: int = logging.INFO) -> None:
         """Serve in the foreground until SIGTERM or Ctrl-C, and finish the running requests. SIGHUP reloads the models.

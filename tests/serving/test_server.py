@@ -67,6 +67,22 @@ def test_without_grpc() -> None:
         assert get(f"{server.url}/v2/health/live")[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("settings", "warning"),
+    [
+        ({"insecure_no_auth": True}, "every machine that can reach 0.0.0.0"),
+        ({"token": "0123456789abcdef"}, "unencrypted"),
+    ],
+)
+def test_what_an_open_server_risks_is_logged(
+    settings: dict[str, Any], warning: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_to_all = ServerSettings(host="0.0.0.0", port=0, grpc_port=None, **settings)
+    with Server([SAMPLE], open_to_all, **ON_CPU) as server:
+        assert server.url == f"http://127.0.0.1:{server.port}"
+    assert warning in caplog.text
+
+
 @pytest.mark.parametrize("name", ["port", "grpc_port"])
 def test_a_port_in_use_is_one_clear_error(name: str) -> None:
     with socket.socket() as taken:
