@@ -79,6 +79,8 @@ SLOW_FILES = (
     "runtime/test_conveniences.py",
     "runtime/test_stress.py",
     "serving/test_drain.py",
+    "serving/test_grpc_server.py",
+    "serving/test_grpc_service.py",
     "serving/test_reload.py",
     "serving/test_server.py",
     "serving/test_systemd.py",

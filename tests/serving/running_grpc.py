@@ -146,3 +146,8 @@ def refusal(call: Any, *arguments: Any, **options: Any) -> tuple[grpc.StatusCode
     except grpc.RpcError as error:
         return error.code(), error.details()
     raise AssertionError("the call succeeded")
+
+
+def expected_probabilities(classifier: Classifier, frame: Any) -> Any:
+    """The answer to one frame of any size, as (1, classes)."""
+    return classifier.probabilities(classifier.prepare(frame[0]).frame[None])

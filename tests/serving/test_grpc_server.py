@@ -28,7 +28,7 @@ from serving.running_grpc import (
 )
 from tritonclient.utils import InferenceServerException
 
-from ov_mobilenet import Classifier, load_classifier
+from ov_mobilenet import Classifier
 from ov_mobilenet.errors import ConfigError, OvMobilenetError
 from ov_mobilenet.serving import grpc_receiving
 
@@ -39,8 +39,8 @@ FRAME = np.zeros((1, 16, 16, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def classifier() -> Classifier:
-    return load_classifier("mobilenet-v1-0.25-128-signs", device="CPU", inference_precision="f32")
+def classifier(signs_classifier: Classifier) -> Classifier:
+    return signs_classifier
 
 
 @pytest.fixture(scope="module")

@@ -32,8 +32,8 @@ LABELS = (
 
 
 @pytest.fixture(scope="module")
-def classifier() -> Classifier:
-    return load_classifier("mobilenet-v1-0.25-128-signs", device="CPU", inference_precision="f32")
+def classifier(signs_classifier: Classifier) -> Classifier:
+    return signs_classifier
 
 
 @pytest.fixture(scope="module")
