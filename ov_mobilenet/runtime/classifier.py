@@ -86,8 +86,8 @@ class Classifier(LoadedModel):
             DeadlineError: not classified within `timeout_s`.
             ImageError: the image cannot be read, or the array is not a frame.
             IrError: the network returned NaN or infinity.
-            DeviceError: the device failed. After three failures in a row, or none of the requests ending for 60 s, the
-                model must be loaded again.
+            DeviceError: the device failed. After three failures in a row, or a request that takes longer than 60 s, it
+                is lost: load the model again.
             UsageError: `top_k` is below 1, or `timeout_s` below 0.
         """
         check_at_least_1(top_k=top_k)
