@@ -117,7 +117,8 @@ async def start_http(
     """
     config = uvicorn.Config(
         app, http="httptools", loop="none", lifespan="off", log_config=None, log_level="warning", access_log=False,
-        date_header=False, server_header=False, timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s),
+        date_header=False, server_header=False, proxy_headers=False,
+        timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s),
     )  # fmt: skip
     server = HttpServer(config, ConnectionPool(settings, observe), tls_context(settings))
     return server, asyncio.create_task(server.serve([sock]))
