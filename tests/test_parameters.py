@@ -82,7 +82,7 @@ PARAMETERS = {
     "max_body_bytes": "limited count", "max_buffered_bytes": "limited count", "max_pixels": "limited count",
     "max_images": "limited count", "max_connections": "limited count", "header_timeout_s": "number",
     "body_timeout_s": "number", "idle_timeout_s": "number", "drain_timeout_s": "number", "allow_model_control": "flag",
-    "reload": "flag", "log_format": "choice",
+    "reload": "flag", "log_format": "choice", "devices": "free",
 }  # fmt: skip
 # Where a parameter of the same name means something else.
 SPECIAL = {

@@ -25,23 +25,25 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-def _names_and_models(
-    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
-) -> tuple[tuple[str, str], ...]:
+def _pairs(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     pairs = []
     for text in given:
-        name, _, model = text.partition("=")
-        if not (name and model):
-            raise click.BadParameter(f"{text!r} does not have the form NAME=MODEL", context, parameter)
-        pairs.append((name, model))
+        name, _, value = text.partition("=")
+        if not (name and value):
+            raise click.BadParameter(f"{text!r} does not have the form {parameter.metavar}", context, parameter)
+        pairs.append((name, value))
     return tuple(pairs)
 
 
 @click.command("serve")
 @click.argument("models", nargs=-1, metavar="MODEL…")
 @click.option(
-    "--name", "named", multiple=True, callback=_names_and_models, metavar="NAME=MODEL",
+    "--name", "named", multiple=True, callback=_pairs, metavar="NAME=MODEL",
     help="A model under another name; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--model-device", "model_devices", multiple=True, callback=_pairs, metavar="NAME=DEVICE",
+    help="The device of one model, instead of --device; repeatable.",
 )  # fmt: skip
 @server_options
 @click.option(
@@ -65,6 +67,7 @@ def serve_command(
     context: click.Context,
     models: tuple[str, ...],
     named: tuple[tuple[str, str], ...],
+    model_devices: tuple[tuple[str, str], ...],
     server_flags: ServerFlags,
     batch_size: int | None,
     profile: Path | None,
@@ -89,6 +92,7 @@ def serve_command(
       ov-mobilenet serve mobilenet-v2-pytorch
       curl --data-binary @cat.jpg http://127.0.0.1:8000/v1/classify
       ov-mobilenet serve --name signs=public/mine/FP16/mine.xml --port 8080 --reload
+      ov-mobilenet serve signs.xml large.xml --device CPU --model-device large=GPU
       ov-mobilenet serve mobilenet-v2-pytorch --host 0.0.0.0 --token-file token --tls-cert cert.pem --tls-key key.pem
     """
     device = device_options.settings()
@@ -103,7 +107,8 @@ def serve_command(
     server = Server(
         models_by_name(models, named), settings, profile=profile, batch_size=batch_size, geometry=geometry,
         settings=None if profile is not None and device == DeviceSettings() else device,
-        labels=options.read_label_file(labels), decode=decode, **lookup.as_options(),
+        labels=options.read_label_file(labels), decode=decode, devices=dict(model_devices),
+        **lookup.as_options(),
     )  # fmt: skip
     level = logging.DEBUG if options.verbose(context) else logging.INFO
     server.run(on_ready=lambda: _announce(server), log_level=logging.ERROR if options.quiet(context) else level)

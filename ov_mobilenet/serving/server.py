@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -65,6 +66,7 @@ class Server:
         geometry: str | Geometry | None = None,
         labels: tuple[str, ...] | Path | None = None,
         decode: DecodeMode = "auto",
+        devices: Mapping[str, str] | None = None,
         **options: Unpack[RunOptions],
     ) -> None:
         """Check the arguments; nothing is loaded and no port is opened yet.
@@ -76,19 +78,21 @@ class Server:
             settings, profile, geometry, labels, decode, options: as for `load_classifier`, for all models that are not
                 classifiers already. `profile`, `geometry` and `labels` are for a single model.
             batch_size: the largest number of images that run together; None for the default of the model and device.
+            devices: devices by the names of models that shall not run on that of `settings`.
 
         Raises:
-            UsageError: an argument is invalid, there are no models, two have the same name, or an argument for a single
-                model is given with several.
+            UsageError: an argument is invalid, there are no models, two have the same name, an argument for a single
+                model is given with several, or `devices` names a model that is not served or is loaded already.
         """
         named = models_by_name(models)
         # A wrong value is an error here, not when the server starts.
-        chosen, _ = split_options(settings, options)
+        chosen, lookup = split_options(settings, options)
+        on_device = _devices_by_name(devices, chosen, named)
         check_at_least_1(batch_size=batch_size)
         check_decode_mode(decode)
         if isinstance(geometry, str):
             parse_geometry(geometry)
-        if profile is not None and (chosen != DeviceSettings() or batch_size is not None):
+        if profile is not None and (chosen != DeviceSettings() or on_device or batch_size is not None):
             raise UsageError(
                 "device settings are given twice", expected="a profile, or device settings and a batch size"
             )
@@ -100,14 +104,22 @@ class Server:
                 got=f"{len(named)} models: {', '.join(named)}",
             )  # fmt: skip
         load = partial(
-            load_classifier, settings=settings, profile=profile, geometry=geometry, labels=labels, decode=decode,
-            batch_size=batch_size, **options,
+            load_classifier, profile=profile, geometry=geometry, labels=labels, decode=decode, batch_size=batch_size,
+            **lookup.as_options(),
         )  # fmt: skip
+
+        def load_one(name: str, model: Model) -> Classifier:
+            if not isinstance(model, str | Path):
+                return model
+            return load(model, settings=None if profile is not None else on_device.get(name, chosen))
+
         self.settings = server_settings or ServerSettings()
         self.port = 0
         self.grpc_port: int | None = None
         self.repository = ModelRepository(
-            {name: partial(_load, model, load) for name, model in named.items()}, self.settings, batch_size=batch_size
+            {name: partial(load_one, name, model) for name, model in named.items()},
+            self.settings,
+            batch_size=batch_size,
         )
         self._sources = {name: model for name, model in named.items() if isinstance(model, str | Path)}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -294,5 +306,16 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _load(model: Model, load: Callable[[str | Path], Classifier]) -> Classifier:
-    return load(model) if isinstance(model, str | Path) else model
+def _devices_by_name(
+    devices: Mapping[str, str] | None, settings: DeviceSettings, named: Mapping[str, Model]
+) -> dict[str, DeviceSettings]:
+    """The device settings of models that shall not run on the device of `settings`. Raises: UsageError."""
+    if devices is None:
+        return {}
+    if not isinstance(devices, Mapping):
+        raise UsageError("invalid devices", expected="a mapping of model names to devices", got=type(devices).__name__)
+    loaded_here = [name for name, model in named.items() if isinstance(model, str | Path)]
+    for name in devices:
+        if name not in loaded_here:
+            raise UsageError("a device for a model that is not loaded here", expected=", ".join(loaded_here), got=name)
+    return {name: replace(settings, device=device) for name, device in devices.items()}

@@ -53,6 +53,8 @@ def test_every_setting_has_an_option_with_its_default() -> None:
         (["--name", f"a b={SAMPLE}"], "invalid name"),
         ([SAMPLE, "--name", f"second={SAMPLE}", "--geometry", "resize 128"], "geometry is for a single model"),
         ([SAMPLE, "--profile", "short", "--batch-size", "2"], "device settings are given twice"),
+        ([SAMPLE, "--model-device", "signs=CPU"], "not loaded here"),
+        ([SAMPLE, "--model-device", "CPU"], "NAME=DEVICE"),
         ([SAMPLE, "--exact", "--decode", "fast"], "--exact contradicts"),
         ([SAMPLE, "--log-format", "xml"], "--log-format"),
         (["no-such-model", "--port", "0", "--grpc-port", "0"], "unknown model"),

@@ -200,9 +200,22 @@ def test_settings_of_the_device_reach_the_model() -> None:
         assert classifier.result_settings()["decode"] == "exact"
 
 
+def test_each_model_runs_on_its_own_device() -> None:
+    models = {"signs": SAMPLE, "more": SAMPLE}
+    # The device of `settings` would be an error if a model ran on it.
+    with Server(models, FREE, device="GPU.7", devices={"signs": "CPU", "more": "AUTO:CPU"}) as server:
+        assert {name: server.repository.find(name).classifier.device for name in models} == {
+            "signs": "CPU", "more": "CPU",
+        }  # fmt: skip
+    with pytest.raises(ovm.DeviceError, match="GPU"):
+        Server(models, FREE, device="GPU.7", devices={"signs": "CPU"}).__enter__()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"devices": {"other": "CPU"}}, "not loaded here: expected mobilenet-v1-0.25-128-signs, got other"),
+        ({"profile": "tuned.yml", "devices": {SAMPLE: "CPU"}}, "twice"),
         ({"batch_size": 0}, "batch_size"), ({"decode": "slow"}, "decode"), ({"oflline": True}, "unknown option"),
         ({"settings": ovm.DeviceSettings(), "device": "CPU"}, "twice"), ({"device": "AUTO:"}, "device"),
         ({"geometry": "squeeze 3"}, "squeeze"),
