@@ -28,7 +28,7 @@ import numpy as np
 import openvino as ov
 from images import ROOT
 from serving_cost import send
-from serving_models import default_models
+from serving_models import default_models, short_name
 from serving_others.network import INPUT, NAME
 from serving_process import ServerProcess, free_ports, our_server
 from serving_requests import GrpcClient, RestClient, grpc_infer, grpc_values, rest_binary
@@ -95,7 +95,7 @@ def measure(model: str, options: argparse.Namespace, folder: Path) -> None:
                     send(asks, options.requests)
                     if turn:  # the first round warms up
                         found[transport].setdefault(name, []).append((server.cpu_s() - before) / options.requests)
-    print(f"{Path(model).stem}, {frame.shape[2]}x{frame.shape[1]}, {options.clients} client(s)")
+    print(f"{short_name(model)}, {frame.shape[2]}x{frame.shape[1]}, {options.clients} client(s)")
     for transport, by_server in found.items():
         best = {name: 1e3 * min(values) for name, values in by_server.items()}
         figures = ", ".join(f"{name} {value:.3f} ms" for name, value in best.items())
