@@ -78,8 +78,8 @@ def measure(model: str, files: list[Path], options: argparse.Namespace, log: Pat
     ours, theirs, elapsed = (statistics.median(column) for column in zip(*found, strict=True))
     ratio = statistics.median(a / b for a, b, _ in found)
     print(
-        f"{short_name(model)}: serve {ours:.0f} images per CPU second ({elapsed:.0f}/s beside its clients), classify {theirs:.0f}:"
-        f" {ratio:.2f} (at least {LIMIT})",
+        f"{short_name(model)}: serve {ours:.0f} images per CPU second ({elapsed:.0f}/s beside its clients),"
+        f" classify {theirs:.0f}: {ratio:.2f} (at least {LIMIT})",
         flush=True,
     )
 
