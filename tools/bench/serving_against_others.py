@@ -5,8 +5,8 @@
 
 Each server needs a Python environment of its own, because their generated messages cannot be loaded into one process;
 `tools/serve-others-requirements.txt` names the packages. PYTHON is the interpreter of the environment; a server that is
-not given is left out. Triton's Python backend runs under pytriton; its interpreters do not run with the library of Python
-3.11.5 to 3.11.7, but with that of 3.10.
+not given is left out. Triton's Python backend runs under pytriton, whose interpreters do not run with the standard
+library of Python 3.11.7, but with that of 3.10.
 
 MODEL is anything that `ov-mobilenet serve` takes; by default the sample model and, if it is there, V1-0.25-128. All
 servers get the same UINT8 frame of the network's size and run inference in one thread; the programs of the others
