@@ -5,7 +5,8 @@
 
 Each server needs a Python environment of its own, because their generated messages cannot be loaded into one process;
 `tools/serve-others-requirements.txt` names the packages. PYTHON is the interpreter of the environment; a server that is
-not given is left out. Triton's Python backend runs under pytriton; with Python 3.11 it needs 3.11.4 or older.
+not given is left out. Triton's Python backend runs under pytriton, whose interpreters do not run with the standard
+library of Python 3.11.7, but with that of 3.10.
 
 MODEL is anything that `ov-mobilenet serve` takes; by default the sample model and, if it is there, V1-0.25-128. All
 servers get the same UINT8 frame of the network's size and run inference in one thread; the programs of the others
@@ -28,7 +29,7 @@ import numpy as np
 import openvino as ov
 from images import ROOT
 from serving_cost import send
-from serving_models import default_models
+from serving_models import default_models, short_name
 from serving_others.network import INPUT, NAME
 from serving_process import ServerProcess, free_ports, our_server
 from serving_requests import GrpcClient, RestClient, grpc_infer, grpc_values, rest_binary
@@ -95,7 +96,7 @@ def measure(model: str, options: argparse.Namespace, folder: Path) -> None:
                     send(asks, options.requests)
                     if turn:  # the first round warms up
                         found[transport].setdefault(name, []).append((server.cpu_s() - before) / options.requests)
-    print(f"{Path(model).stem}, {frame.shape[2]}x{frame.shape[1]}, {options.clients} client(s)")
+    print(f"{short_name(model)}, {frame.shape[2]}x{frame.shape[1]}, {options.clients} client(s)")
     for transport, by_server in found.items():
         best = {name: 1e3 * min(values) for name, values in by_server.items()}
         figures = ", ".join(f"{name} {value:.3f} ms" for name, value in best.items())

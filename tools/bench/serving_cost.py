@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 from images import folder_of_images
-from serving_models import default_models
+from serving_models import default_models, short_name
 from serving_process import our_server
 from serving_requests import GrpcClient, RestClient, grpc_infer, rest_binary, rest_classify, rest_json
 
@@ -96,7 +96,7 @@ def measure(model: str, jpeg: bytes, options: argparse.Namespace, log: Path) -> 
         "REST binary": rest_binary("m", name, frame[None]), "gRPC": grpc_infer("m", name, frame[None]),
         "REST JSON": rest_json("m", name, frame[None]), "JPEG": rest_classify(jpeg, "m"),
     }  # fmt: skip
-    print(f"{Path(model).stem}, {frame.shape[1]}x{frame.shape[0]}, {options.clients} client(s)")
+    print(f"{short_name(model)}, {frame.shape[1]}x{frame.shape[0]}, {options.clients} client(s)")
     loop = PlainLoop(model, frame, jpeg)
     with our_server({"m": model}, "--threads", "1", *shlex.split(options.server_options), log=log) as server:
         rest = [RestClient(server.port) for _ in range(options.clients)]

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import openvino as ov
 from images import ROOT, folder_of_images
-from serving_models import default_models
+from serving_models import default_models, short_name
 from serving_process import ServerProcess, our_server
 from serving_requests import RestClient, rest_classify
 
@@ -77,10 +77,9 @@ def measure(model: str, files: list[Path], options: argparse.Namespace, log: Pat
             found.append((len(files) / cpu_s, (len(files) - 1) / (all_s - one_s), len(files) / elapsed_s))
     ours, theirs, elapsed = (statistics.median(column) for column in zip(*found, strict=True))
     ratio = statistics.median(a / b for a, b, _ in found)
-    name = Path(model).parent.name if model.endswith("model.yml") else Path(model).stem
     print(
-        f"{name}: serve {ours:.0f} images per CPU second ({elapsed:.0f}/s beside its clients), classify {theirs:.0f}:"
-        f" {ratio:.2f} (at least {LIMIT})",
+        f"{short_name(model)}: serve {ours:.0f} images per CPU second ({elapsed:.0f}/s beside its clients),"
+        f" classify {theirs:.0f}: {ratio:.2f} (at least {LIMIT})",
         flush=True,
     )
 
