@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from ov_mobilenet.serving.http_turns import ParsingTurns
 from ov_mobilenet.serving.request_errors import RequestError
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class ConnectionPool:
         receiving: those whose body has not arrived completely; the longest receiving first.
         closing: those that are being closed; the oldest first.
         buffered: bytes of all bodies that are received and not answered yet.
+        turns: parses chunked bodies.
         observe: is told about requests that no application sees.
     """
 
@@ -99,6 +101,7 @@ class ConnectionPool:
         self.waiting: dict[Evictable, None] = {}
         self.receiving: dict[Evictable, None] = {}
         self.closing: dict[Evictable, None] = {}
+        self.turns = ParsingTurns()
 
     def has_room(self) -> bool:
         """Whether one more connection can be taken.

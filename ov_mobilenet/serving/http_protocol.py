@@ -17,6 +17,7 @@ from ov_mobilenet.serving import http_limits as limits
 from ov_mobilenet.serving.http_exchange import Exchange
 from ov_mobilenet.serving.http_head import SINGLE_HEADERS, check_head, syntax_error, too_large
 from ov_mobilenet.serving.http_limits import ConnectionPool, HttpRefusal, refusal_response
+from ov_mobilenet.serving.http_turns import Incoming
 from ov_mobilenet.serving.observation import RequestRecord
 from ov_mobilenet.serving.phase_timer import PhaseTimer
 from ov_mobilenet.serving.request_ids import request_id_of
@@ -55,7 +56,9 @@ class HttpConnection(asyncio.Protocol):
         self._is_deaf = False  # what arrives is dropped
         self._is_head = False  # the head of a request is being received
         self._head_began = False  # in the current call of `data_received`
-        self._reading = True
+        # Whether to receive bytes: as the exchanges want it, and as it is.
+        self._reading = self._is_receiving = True
+        self._is_behind = False
         self._writable: asyncio.Future[None] | None = None
         # The head of a request.
         self._target = b""
@@ -64,6 +67,7 @@ class HttpConnection(asyncio.Protocol):
         self._head_bytes = 0
         self._raw_bytes = 0
         self._chunks = 0
+        self._incoming_body: Incoming = "body"
 
     # asyncio.Protocol
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -95,6 +99,7 @@ class HttpConnection(asyncio.Protocol):
         self._pool.waiting.pop(self, None)
         self._pool.receiving.pop(self, None)
         self._pool.closing.pop(self, None)
+        self._pool.turns.remove(self)
         self._state.connections.discard(self)
         self._timer.cancel()
         self._is_deaf = True
@@ -103,6 +108,16 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have arrived."""
+        if not self._is_deaf:
+            self._pool.turns.receive(self, data)
+
+    @property
+    def incoming(self) -> Incoming:
+        """What the next bytes are a part of."""
+        return "head" if self._incoming is None else self._incoming_body
+
+    def parse(self, data: bytes) -> None:
+        """Parse bytes that have arrived."""
         if self._is_deaf:
             return
         self._head_began = False
@@ -117,6 +132,11 @@ class HttpConnection(asyncio.Protocol):
         else:
             if self._is_head and self._head_began and not self._exchanges:
                 self._timer.limit(self._pool.settings.header_timeout_s)
+
+    def set_behind(self, behind: bool) -> None:
+        """Receive no more bytes while some wait for their turn to be parsed."""
+        self._is_behind = behind
+        self._set_reading()
 
     def eof_received(self) -> None:
         """The client sends no more: it is gone."""
@@ -179,12 +199,11 @@ class HttpConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The head of a request has arrived."""
         self._is_head = False
-        version = self._parser.get_http_version()
+        headers, version = dict(self._headers), self._parser.get_http_version()
         if self._parser.should_upgrade():
             raise HttpRefusal(400, "Upgrade and CONNECT are not supported", expected="plain HTTP/1.1")
-        wants_continue = check_head(
-            version, self._target, dict(self._headers), self._pool.settings.max_body_bytes
-        )  # fmt: skip
+        wants_continue = check_head(version, self._target, headers, self._pool.settings.max_body_bytes)
+        self._incoming_body = "chunks" if b"transfer-encoding" in headers else "body"
         if len(self._exchanges) > limits.MAX_PIPELINED:
             raise HttpRefusal(400, "too many pipelined requests", expected=f"at most {limits.MAX_PIPELINED}")
         path, _, query = self._target.partition(b"?")
@@ -244,15 +263,19 @@ class HttpConnection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Receive no more bytes for now."""
-        if self._reading and not self._transport.is_closing():
-            self._reading = False
-            self._transport.pause_reading()
+        self._reading = False
+        self._set_reading()
 
     def resume_reading(self) -> None:
         """Receive bytes again, unless other requests of this client wait."""
-        if not self._reading and len(self._exchanges) < 2 and not self._transport.is_closing():
-            self._reading = True
-            self._transport.resume_reading()
+        self._reading = self._reading or len(self._exchanges) < 2
+        self._set_reading()
+
+    def _set_reading(self) -> None:
+        wanted = self._reading and not self._is_behind
+        if wanted != self._is_receiving and not self._transport.is_closing():
+            self._is_receiving = wanted
+            (self._transport.resume_reading if wanted else self._transport.pause_reading)()
 
     def finished(self, exchange: Exchange) -> None:
         """A response is complete: begin with the next request, or wait for it."""

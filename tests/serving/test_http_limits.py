@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from serving.raw_http import HOST, exchange, raw_client, request
 from serving.sample_server import sample_server
 
 from ov_mobilenet import Classifier
+from ov_mobilenet.serving.http_turns import SLICE_BYTES, Incoming, ParsingTurns
 from ov_mobilenet.serving.server import Server
 
 LIVE = request("GET", "/v2/health/live")
@@ -357,3 +359,34 @@ def test_a_new_client_replaces_the_one_that_has_kept_the_server_waiting_the_long
                 assert "too many connections" in answer.error
                 new.send(b"junk")
                 assert new.response().status == 422
+
+
+def test_small_chunks_of_one_client_do_not_hold_up_the_others() -> None:
+    """Between two requests of the other client, at most a few slices are parsed, not all that has arrived."""
+    turns = ParsingTurns()
+    order: list[str] = []
+
+    class Connection:
+        incoming: Incoming = "head"
+
+        def parse(self, data: bytes) -> None:
+            order.append(data.decode())
+            self.incoming = "chunks"
+
+        def set_behind(self, behind: bool) -> None:
+            order.append("behind" if behind else "done")
+
+    async def receive() -> None:
+        one, other = Connection(), Connection()
+        turns.receive(one, b"a" * SLICE_BYTES + b"b" * SLICE_BYTES + b"c")
+        turns.receive(other, b"A" * SLICE_BYTES + b"B")
+        turns.receive(one, b"d")
+        while "done" not in order[-1:] or order.count("done") < 2:
+            order.append("loop")
+            await asyncio.sleep(0)
+
+    asyncio.run(receive())
+    assert [text[:6] for text in order if text != "loop"] == [
+        "aaaaaa", "behind", "AAAAAA", "behind", "bbbbbb", "B", "done", "cd", "done",
+    ]  # fmt: skip
+    assert order.index("B") > order.index("b" * SLICE_BYTES) + 1  # the loop ran between two turns
