@@ -101,7 +101,7 @@ def serve_command(
     settings = server_flags.settings()
     # gRPC writes notes about forks and its name resolver on stderr.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from ov_mobilenet.serving.model_names import models_by_name
+    from ov_mobilenet.serving.models.model_names import models_by_name
     from ov_mobilenet.serving.server import Server
 
     server = Server(

@@ -13,7 +13,7 @@ from starlette.routing import Route
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from ov_mobilenet.serving.live_status import LiveStatus
+    from ov_mobilenet.serving.monitoring.live_status import LiveStatus
 
 # The page loads nothing from elsewhere and runs no inline script or style; `blob:` is an image or video of the user's.
 CONTENT_SECURITY_POLICY = "; ".join((

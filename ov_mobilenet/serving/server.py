@@ -19,9 +19,9 @@ from ov_mobilenet.images.load_image import DecodeMode, check_decode_mode
 from ov_mobilenet.load import load_classifier, split_options
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
-from ov_mobilenet.serving.model_names import models_by_name
-from ov_mobilenet.serving.model_repository import ModelRepository
-from ov_mobilenet.serving.request_log import RequestLog, process_log
+from ov_mobilenet.serving.models.model_names import models_by_name
+from ov_mobilenet.serving.models.model_repository import ModelRepository
+from ov_mobilenet.serving.monitoring.request_log import RequestLog, process_log
 from ov_mobilenet.serving.server_signals import server_signals
 from ov_mobilenet.serving.settings import ServerSettings
 from ov_mobilenet.serving.upkeep import Upkeep
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ov_mobilenet.load import RunOptions
     from ov_mobilenet.runtime.profile import Profile
-    from ov_mobilenet.serving.model_names import Model
+    from ov_mobilenet.serving.models.model_names import Model
     from ov_mobilenet.serving.transports import Transports
 
 log = logging.getLogger(__name__)

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.errors import ServerError
 from ov_mobilenet.serving.draining import drain_http
-from ov_mobilenet.serving.grpc_service import start_grpc
-from ov_mobilenet.serving.http_server import listen, start_http
+from ov_mobilenet.serving.grpc_transport.grpc_service import start_grpc
+from ov_mobilenet.serving.http_transport.http_server import listen, start_http
 from ov_mobilenet.serving.live_page_routes import PUBLIC_PATHS, live_page_routes
-from ov_mobilenet.serving.metrics_route import metrics_route
-from ov_mobilenet.serving.observers import Observers
-from ov_mobilenet.serving.rest_app import rest_app
+from ov_mobilenet.serving.monitoring.metrics_route import metrics_route
+from ov_mobilenet.serving.monitoring.observers import Observers
+from ov_mobilenet.serving.rest.rest_app import rest_app
 
 if TYPE_CHECKING:
-    from ov_mobilenet.serving.model_repository import ModelRepository
-    from ov_mobilenet.serving.request_log import RequestLog
+    from ov_mobilenet.serving.models.model_repository import ModelRepository
+    from ov_mobilenet.serving.monitoring.request_log import RequestLog
     from ov_mobilenet.serving.settings import ServerSettings
 
 LAST_CALL_S = 0.5

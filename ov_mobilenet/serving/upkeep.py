@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.serving import systemd
-from ov_mobilenet.serving.watched_files import WatchedFiles, description_files, ir_files
+from ov_mobilenet.serving.models.watched_files import WatchedFiles, description_files, ir_files
 
 if TYPE_CHECKING:
-    from ov_mobilenet.serving.model_repository import ModelRepository
+    from ov_mobilenet.serving.models.model_repository import ModelRepository
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ov_mobilenet.runtime.async_queue import InferredImage
 from ov_mobilenet.runtime.items import Item
 from ov_mobilenet.runtime.results import Timings
-from ov_mobilenet.serving.model_repository import ModelRepository
+from ov_mobilenet.serving.models.model_repository import ModelRepository
+from ov_mobilenet.serving.models.served_model import ServedModel
 from ov_mobilenet.serving.request_errors import RequestError
-from ov_mobilenet.serving.served_model import ServedModel
 
 MODEL, INPUT, OUTPUT = "signs", "input", "probabilities"
 ALIASES = {INPUT: "input:0", OUTPUT: "probabilities:0"}

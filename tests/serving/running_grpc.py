@@ -12,11 +12,11 @@ import grpc
 from tritonclient.grpc import InferenceServerClient, service_pb2
 
 from ov_mobilenet import Classifier
-from ov_mobilenet.serving.grpc_service import GrpcServer, start_grpc
-from ov_mobilenet.serving.model_repository import ModelRepository
-from ov_mobilenet.serving.observation import RequestRecord
+from ov_mobilenet.serving.grpc_transport.grpc_service import GrpcServer, start_grpc
+from ov_mobilenet.serving.models.model_repository import ModelRepository
+from ov_mobilenet.serving.monitoring.observation import RequestRecord
+from ov_mobilenet.serving.monitoring.statistics import Statistics
 from ov_mobilenet.serving.settings import ServerSettings
-from ov_mobilenet.serving.statistics import Statistics
 
 MODEL = "signs"
 INFER = "/inference.GRPCInferenceService/ModelInfer"

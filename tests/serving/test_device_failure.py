@@ -11,7 +11,7 @@ from fake_requests import Behaviour
 
 from ov_mobilenet.errors import DeviceError
 from ov_mobilenet.runtime.classifier import Classifier
-from ov_mobilenet.serving.model_repository import ModelRepository
+from ov_mobilenet.serving.models.model_repository import ModelRepository
 from ov_mobilenet.serving.request_errors import RequestError
 from ov_mobilenet.serving.settings import ServerSettings
 

@@ -30,7 +30,7 @@ from tritonclient.utils import InferenceServerException
 
 from ov_mobilenet import Classifier
 from ov_mobilenet.errors import ConfigError, OvMobilenetError
-from ov_mobilenet.serving import grpc_receiving
+from ov_mobilenet.serving.grpc_transport import grpc_receiving
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -28,8 +28,8 @@ from tritonclient.utils import InferenceServerException, deserialize_bytes_tenso
 from ov_mobilenet import Classifier
 from ov_mobilenet.runtime.async_queue import InferredImage
 from ov_mobilenet.runtime.results import Timings
-from ov_mobilenet.serving.grpc_messages import write_infer_response
-from ov_mobilenet.serving.messages import InferAnswer, OutputTensor
+from ov_mobilenet.serving.grpc_transport.grpc_messages import write_infer_response
+from ov_mobilenet.serving.protocol.messages import InferAnswer, OutputTensor
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -339,7 +339,7 @@ def test_requested_outputs_reach_the_model(
         image = InferredImage(np.zeros(16, np.float32), Timings())
         return InferAnswer(MODEL, "1", message.id, (OutputTensor("logits", "FP32", image.values[None]),), (image,))
 
-    monkeypatch.setattr("ov_mobilenet.serving.grpc_calls.answer_inference", answer)
+    monkeypatch.setattr("ov_mobilenet.serving.grpc_transport.grpc_calls.answer_inference", answer)
     given = InferInput("input", frame.shape, "UINT8")
     given.set_data_from_numpy(frame)
     with triton_client(grpc_server) as client:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from serving.raw_http import request
 
-from ov_mobilenet.serving.http_server import HttpServer, listen, start_http
-from ov_mobilenet.serving.observation import RequestRecord
+from ov_mobilenet.serving.http_transport.http_server import HttpServer, listen, start_http
+from ov_mobilenet.serving.monitoring.observation import RequestRecord
 from ov_mobilenet.serving.settings import ServerSettings
 
 App = Callable[[Any, Any, Any], Awaitable[None]]

@@ -9,7 +9,7 @@ from serving.raw_http import HOST, exchange, raw_client, request
 from serving.sample_server import sample_server
 
 from ov_mobilenet import Classifier
-from ov_mobilenet.serving.http_turns import SLICE_BYTES, Incoming, ParsingTurns
+from ov_mobilenet.serving.http_transport.http_turns import SLICE_BYTES, Incoming, ParsingTurns
 from ov_mobilenet.serving.server import Server
 
 LIVE = request("GET", "/v2/health/live")

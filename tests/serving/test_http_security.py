@@ -14,7 +14,7 @@ from serving.sample_server import sample_server
 
 from ov_mobilenet import Classifier
 from ov_mobilenet.errors import OvMobilenetError
-from ov_mobilenet.serving.http_server import listen, tls_context
+from ov_mobilenet.serving.http_transport.http_server import listen, tls_context
 from ov_mobilenet.serving.server import Server
 from ov_mobilenet.serving.settings import ServerSettings
 

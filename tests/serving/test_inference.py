@@ -31,10 +31,10 @@ from ov_mobilenet.errors import DeadlineError, DeviceError, ImageError, OvMobile
 from ov_mobilenet.images.decode import read_image
 from ov_mobilenet.runtime.async_queue import AsyncQueue
 from ov_mobilenet.runtime.items import Item
-from ov_mobilenet.serving.inference import answer_inference
-from ov_mobilenet.serving.messages import InferAnswer, InferMessage, InputTensor, RequestedOutput
+from ov_mobilenet.serving.models.served_model import ServedModel
+from ov_mobilenet.serving.protocol.inference import answer_inference
+from ov_mobilenet.serving.protocol.messages import InferAnswer, InferMessage, InputTensor, RequestedOutput
 from ov_mobilenet.serving.request_errors import RequestError
-from ov_mobilenet.serving.served_model import ServedModel
 from ov_mobilenet.serving.settings import ServerSettings
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ov_mobilenet.serving.input_images import images_of
-from ov_mobilenet.serving.messages import InputTensor
+from ov_mobilenet.serving.protocol.input_images import images_of
+from ov_mobilenet.serving.protocol.messages import InputTensor
 from ov_mobilenet.serving.request_errors import RequestError
 
 

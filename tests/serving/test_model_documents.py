@@ -20,9 +20,9 @@ from tritonclient.utils import InferenceServerException
 
 from ov_mobilenet import Classifier, load_classifier
 from ov_mobilenet.runtime.async_queue import AsyncQueue
-from ov_mobilenet.serving.document_routes import document_routes
-from ov_mobilenet.serving.model_documents import model_config, model_metadata, server_metadata
+from ov_mobilenet.serving.protocol.model_documents import model_config, model_metadata, server_metadata
 from ov_mobilenet.serving.request_errors import RequestError
+from ov_mobilenet.serving.rest.document_routes import document_routes
 
 LABELS = (
     "no_entry_red no_entry_blue stop_red stop_blue warning_triangle_red warning_triangle_blue arrow_plate_red "

@@ -12,8 +12,8 @@ import pytest
 from serving.fake_queues import FakeQueue, Loads, fake_classifier
 
 from ov_mobilenet.errors import DeviceError, IrError
-from ov_mobilenet.serving import served_model
-from ov_mobilenet.serving.model_repository import ModelRepository, rebuild_delay_s
+from ov_mobilenet.serving.models import served_model
+from ov_mobilenet.serving.models.model_repository import ModelRepository, rebuild_delay_s
 from ov_mobilenet.serving.request_errors import RequestError
 from ov_mobilenet.serving.settings import ServerSettings
 

@@ -111,7 +111,9 @@ def test_changed_files_are_loaded_and_a_broken_ir_is_not(
     monkeypatch.setattr(upkeep, "INTERVAL_S", 0.02)
     caplog.set_level(logging.ERROR, "ov_mobilenet")
     failed = threading.Event()
-    monkeypatch.setattr(logging.getLogger("ov_mobilenet.serving.model_repository"), "error", lambda *_: failed.set())
+    monkeypatch.setattr(
+        logging.getLogger("ov_mobilenet.serving.models.model_repository"), "error", lambda *_: failed.set()
+    )
     xml = tmp_path / "signs.xml"
     install(irs[0], xml)
     with serving(xml, reload=True) as server:

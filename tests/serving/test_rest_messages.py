@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ov_mobilenet.serving import rest_messages
-from ov_mobilenet.serving.input_images import images_of
-from ov_mobilenet.serving.messages import InferAnswer, InferMessage, OutputTensor, RequestedOutput
+from ov_mobilenet.serving.protocol.input_images import images_of
+from ov_mobilenet.serving.protocol.messages import InferAnswer, InferMessage, OutputTensor, RequestedOutput
 from ov_mobilenet.serving.request_errors import RequestError
-from ov_mobilenet.serving.rest_messages import read_infer_message, write_infer_answer
+from ov_mobilenet.serving.rest import rest_messages
+from ov_mobilenet.serving.rest.rest_messages import read_infer_message, write_infer_answer
 
 PIXEL = b'{"inputs":[{"name":"x","shape":[1,1,1,3],"datatype":"UINT8","data":[1,2,3]}]}'
 BINARY = b'{"inputs":[{"name":"x","shape":[1,1,1,3],"datatype":"UINT8","parameters":{"binary_data_size":3}}]}'

@@ -11,8 +11,8 @@ from tritonclient.grpc import service_pb2
 
 from ov_mobilenet.runtime.async_queue import InferredImage
 from ov_mobilenet.runtime.results import Timings
-from ov_mobilenet.serving.observation import RequestRecord
-from ov_mobilenet.serving.statistics import Statistics
+from ov_mobilenet.serving.monitoring.observation import RequestRecord
+from ov_mobilenet.serving.monitoring.statistics import Statistics
 
 
 def image(batch: int = 1, **stages: float) -> InferredImage:

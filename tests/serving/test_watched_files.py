@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ov_mobilenet.serving.watched_files import WatchedFiles, description_files, ir_files
+from ov_mobilenet.serving.models.watched_files import WatchedFiles, description_files, ir_files
 
 
 @pytest.fixture

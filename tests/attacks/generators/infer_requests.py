@@ -15,11 +15,11 @@ import numpy as np
 from attacks.fuzz import Attack
 from serving.recording_queue import CLASSES, INPUT, MODEL, OUTPUT, SIDE, RecordingQueue, repository
 
-from ov_mobilenet.serving.inference import answer_inference
-from ov_mobilenet.serving.json_pixels import parse_pixels
-from ov_mobilenet.serving.messages import InferMessage, InputTensor
+from ov_mobilenet.serving.protocol.inference import answer_inference
+from ov_mobilenet.serving.protocol.messages import InferMessage, InputTensor
 from ov_mobilenet.serving.request_errors import RequestError
-from ov_mobilenet.serving.rest_messages import receive_infer_message, send_infer_answer
+from ov_mobilenet.serving.rest.json_pixels import parse_pixels
+from ov_mobilenet.serving.rest.rest_messages import receive_infer_message, send_infer_answer
 from ov_mobilenet.serving.settings import ServerSettings
 
 SETTINGS = ServerSettings(max_images=4, max_pixels=400)

@@ -1,0 +1,1 @@
+"""The models of a server: their names, files, states and versions."""
