@@ -23,7 +23,7 @@ from ov_mobilenet.serving.grpc_messages import (
     write_infer_response,
 )
 from ov_mobilenet.serving.grpc_receiving import BufferedBytes
-from ov_mobilenet.serving.grpc_wire import split_request
+from ov_mobilenet.serving.grpc_wire import MAX_HEAD_BYTES, split_request
 from ov_mobilenet.serving.inference import answer_inference
 from ov_mobilenet.serving.model_documents import model_config, model_metadata, server_metadata
 from ov_mobilenet.serving.observation import RequestRecord
@@ -156,7 +156,7 @@ class InferenceCalls:
 
     async def _model_infer(self, call: GrpcCall, data: bytes) -> bytes:
         split = split_request(data)
-        request = parse(service_pb2.ModelInferRequest, split.head)
+        request = parse(service_pb2.ModelInferRequest, split.head, MAX_HEAD_BYTES)
         self._note_model(call, request.model_name)
         left_s = _time_left_s(call.context)
         if split.contents:

@@ -201,6 +201,21 @@ def test_a_message_beyond_the_limit_is_refused(channel: grpc.Channel, grpc_serve
     assert "larger than max" in message
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "inference.GRPCInferenceService/ModelReady", "inference.GRPCInferenceService/RepositoryModelLoad",
+        "inference.GRPCInferenceService/RepositoryModelUnload", "grpc.health.v1.Health/Check",
+    ],
+)  # fmt: skip
+def test_a_message_without_tensors_has_a_limit_of_its_own(channel: grpc.Channel, call: str) -> None:
+    """60 MB of empty parameters took seconds in the event loop and gigabytes."""
+    ask = channel.unary_unary(f"/{call}", _registered_method=False)
+    code, message = refusal(ask, b"\x1a\x00" * 40_000)
+    assert code is EXHAUSTED
+    assert "at most 65536 bytes" in message
+
+
 def test_mutated_messages_never_break_the_server(
     grpc_server: RunningGrpc, channel: grpc.Channel, caplog: pytest.LogCaptureFixture
 ) -> None:
