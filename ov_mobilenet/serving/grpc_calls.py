@@ -100,7 +100,9 @@ class InferenceCalls:
         """Check the token of a call. Raises: RequestError."""
         if self._authorization is None:
             return
-        scheme, _, given = _metadata(context).get("authorization", "").partition(" ")
+        # Of two, a proxy may have checked the other one.
+        sent = [value for name, value in context.invocation_metadata() or () if name == "authorization"]
+        scheme, _, given = (sent[0] if len(sent) == 1 else "").partition(" ")
         if scheme.lower() != "bearer" or not compare_digest(given.strip().encode(), self._authorization):
             raise RequestError(
                 "the token is missing or wrong", reason="unauthenticated",
