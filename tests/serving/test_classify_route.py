@@ -122,6 +122,7 @@ def test_invalid_parameters(server: Server, sign_files: list[Path], query: str, 
     answer = exchange(server.port, data)
     assert answer.status == status
     assert words in answer.error
+    assert not answer.error.startswith(":")
     assert len(answer.error) < 400
 
 
