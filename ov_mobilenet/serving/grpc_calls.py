@@ -125,8 +125,8 @@ class InferenceCalls:
                     raise RequestError("the server is stopping", reason="unavailable")
                 response = await self._receive_and_answer(method, call)
         except OvMobilenetError as failure:
-            refusal = as_request_error(failure)
-            code, error = refusal.grpc_code, str(refusal)
+            # Not in a variable: with its traceback, it would keep this frame and the message until the next collection.
+            code, error = _code_and_text(failure)
         except asyncio.CancelledError:
             left = _time_left_s(context)
             code = "CANCELLED" if left is None or left > 0 else "DEADLINE_EXCEEDED"
@@ -227,6 +227,11 @@ class InferenceCalls:
         """Note the model for the record of the request; not a name that the client invented."""
         if name in self._repository.names:
             call.model = name
+
+
+def _code_and_text(failure: OvMobilenetError) -> tuple[str, str]:
+    refusal = as_request_error(failure)
+    return refusal.grpc_code, str(refusal)
 
 
 def _metadata(context: Any) -> dict[str, str]:
