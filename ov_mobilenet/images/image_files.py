@@ -66,12 +66,16 @@ def damage_errors() -> tuple[type[Exception], ...]:
     )
 
 
-def broken_image(error: Exception) -> ImageError:
-    """The `ImageError` for an exception of `damage_errors`."""
+def broken_image(error: Exception, max_pixels: int = MAX_PIXELS) -> ImageError:
+    """The `ImageError` for an exception of `damage_errors`.
+
+    Args:
+        max_pixels: the limit that applied.
+    """
     from PIL import Image
 
     if isinstance(error, Image.DecompressionBombError):
-        return _too_large("more")
+        return _too_large("more", max_pixels)
     return ImageError(f"broken image ({error or type(error).__name__})")
 
 
@@ -88,6 +92,7 @@ def open_image(data: bytes, *, max_pixels: int | None = None) -> tuple[Image, in
 
     if not data:
         raise ImageError("the file is empty")
+    limit = MAX_PIXELS if max_pixels is None else min(max_pixels, MAX_PIXELS)
     try:
         with without_pillow_warnings():  # images are too large only above MAX_PIXELS
             header = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -95,8 +100,7 @@ def open_image(data: bytes, *, max_pixels: int | None = None) -> tuple[Image, in
     except UnidentifiedImageError as error:
         raise ImageError("not an image in a known format", expected=", ".join(FORMATS)) from error
     except damage_errors() as error:
-        raise broken_image(error) from error
-    limit = MAX_PIXELS if max_pixels is None else min(max_pixels, MAX_PIXELS)
+        raise broken_image(error, limit) from error
     if header.width * header.height > limit:
         raise _too_large(f"{header.width}x{header.height}", limit)
     if header.format == "PNG":

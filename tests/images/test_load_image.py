@@ -373,3 +373,8 @@ def test_a_file_with_too_many_pixels_is_refused_before_it_is_decoded(suffix: str
     with pytest.raises(ImageError, match="broken"):
         load_image(data[: len(data) // 2], V1, max_pixels=3000)
     assert load_image(data, V1, max_pixels=3000).frame.shape == (224, 224, 3)
+
+
+def test_a_file_that_pillow_refuses_names_the_limit_of_the_caller() -> None:
+    with pytest.raises(ImageError, match="expected at most 3000 pixels, got more"):
+        load_image(b"P6\n60000 60000\n255\n", V1, max_pixels=3000)

@@ -94,6 +94,14 @@ def test_only_health_needs_no_token(token_server: RunningGrpc) -> None:
         assert refusal(database.get_services)[0] is grpc.StatusCode.UNAUTHENTICATED
 
 
+@pytest.mark.parametrize("tokens", [("wrong", TOKEN), (TOKEN, "wrong"), (TOKEN, TOKEN)])
+def test_two_tokens_are_refused(token_server: RunningGrpc, tokens: tuple[str, str]) -> None:
+    with grpc.insecure_channel(token_server.address) as channel:
+        metadata = [("authorization", f"Bearer {token}") for token in tokens]
+        ask = channel.unary_unary("/inference.GRPCInferenceService/ServerMetadata", _registered_method=False)
+        assert refusal(ask, b"", metadata=metadata)[0] is grpc.StatusCode.UNAUTHENTICATED
+
+
 def test_the_token_is_checked_before_a_message_arrives(token_server: RunningGrpc) -> None:
     end = threading.Event()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import random
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from ov_mobilenet.runtime.async_queue import InferredImage
 from ov_mobilenet.runtime.results import Timings
 from ov_mobilenet.serving.grpc_transport.grpc_messages import write_infer_response
 from ov_mobilenet.serving.protocol.messages import InferAnswer, OutputTensor
+from ov_mobilenet.serving.request_errors import RequestError
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -199,6 +201,37 @@ def test_a_message_beyond_the_limit_is_refused(channel: grpc.Channel, grpc_serve
     code, message = refusal(infer(channel), bytes(grpc_server.settings.max_body_bytes + 1))
     assert code is EXHAUSTED
     assert "larger than max" in message
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "inference.GRPCInferenceService/ModelReady", "inference.GRPCInferenceService/RepositoryModelLoad",
+        "inference.GRPCInferenceService/RepositoryModelUnload", "grpc.health.v1.Health/Check",
+    ],
+)  # fmt: skip
+def test_a_message_without_tensors_has_a_limit_of_its_own(channel: grpc.Channel, call: str) -> None:
+    """60 MB of empty parameters took seconds in the event loop and gigabytes."""
+    ask = channel.unary_unary(f"/{call}", _registered_method=False)
+    code, message = refusal(ask, b"\x1a\x00" * 40_000)
+    assert code is EXHAUSTED
+    assert "at most 65536 bytes" in message
+
+
+def test_a_refused_message_is_freed_without_a_garbage_collection(channel: grpc.Channel, frame: Any) -> None:
+    """Nine rounds of twelve refused messages of 60 MB took 3.3 GB."""
+    gc.collect()
+    gc.disable()
+    try:
+        refusal(infer(channel), infer_request(frame, model_version="4").SerializeToString())
+        for _ in range(50):  # the server may still be leaving the call
+            refusal(infer(channel), b"\xff")
+            held = [one for one in gc.get_objects() if isinstance(one, RequestError) and "version" in str(one)]
+            if not held:
+                break
+        assert not held
+    finally:
+        gc.enable()
 
 
 def test_mutated_messages_never_break_the_server(

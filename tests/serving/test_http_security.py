@@ -97,6 +97,13 @@ def test_pages_of_other_sites_are_refused(server: Server, origin: str, status: i
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
+@pytest.mark.parametrize("origin", ["null", "", "http://"])
+def test_an_origin_needs_a_host(server: Server, origin: str) -> None:
+    """HTTP/1.0, as some proxies speak it, has none."""
+    data = f"GET /v2 HTTP/1.0\r\nOrigin: {origin}\r\n\r\n".encode()
+    assert exchange(server.port, data).status == 403
+
+
 # Token
 
 

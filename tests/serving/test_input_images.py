@@ -102,7 +102,7 @@ FRAME, FLOATS = (1, 1, 1, 3), struct.pack
         (tensor("UINT8", (1, 1, 1, 3), values=[1, 2]), ("expected 3, got 2",)),
         (tensor("UINT8", (1, 1, 1, 3), values=[]), ("expected 3, got 0",)),
         (tensor("UINT8", (1, 1, 1, 3)), ("expected 3, got 0",)),
-        (tensor("UINT8", (1, 1, 1, 3), values=[1, 2, 300]), ("UINT8", "0..255")),
+        (tensor("UINT8", (1, 1, 1, 3), values=[1, 2, 300]), ("UINT8", "expected 0..255, got 300")),
         (tensor("UINT8", (1, 1, 1, 3), values=array("I", [1, 2, 2**32 - 1])), ("UINT8", "0..255")),
         *((tensor("FP32", (1, 1, 1, 3), FLOATS("<3f", 1, 2, value)), ("FP32", "0..255", shown)) for value, shown in (
             (float("nan"), "NaN"), (float("inf"), "inf"), (-float("inf"), "-inf"), (-0.1, "-0.1"), (255.1, "255.1"),

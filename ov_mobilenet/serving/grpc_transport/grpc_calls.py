@@ -23,7 +23,7 @@ from ov_mobilenet.serving.grpc_transport.grpc_messages import (
     write_infer_response,
 )
 from ov_mobilenet.serving.grpc_transport.grpc_receiving import BufferedBytes
-from ov_mobilenet.serving.grpc_transport.grpc_wire import split_request
+from ov_mobilenet.serving.grpc_transport.grpc_wire import MAX_HEAD_BYTES, split_request
 from ov_mobilenet.serving.models.served_model import VERSION
 from ov_mobilenet.serving.monitoring.observation import RequestRecord
 from ov_mobilenet.serving.protocol.inference import answer_inference
@@ -100,7 +100,9 @@ class InferenceCalls:
         """Check the token of a call. Raises: RequestError."""
         if self._authorization is None:
             return
-        scheme, _, given = _metadata(context).get("authorization", "").partition(" ")
+        # Of two, a proxy may have checked the other one.
+        sent = [value for name, value in context.invocation_metadata() or () if name == "authorization"]
+        scheme, _, given = (sent[0] if len(sent) == 1 else "").partition(" ")
         if scheme.lower() != "bearer" or not compare_digest(given.strip().encode(), self._authorization):
             raise RequestError(
                 "the token is missing or wrong", reason="unauthenticated",
@@ -123,8 +125,8 @@ class InferenceCalls:
                     raise RequestError("the server is stopping", reason="unavailable")
                 response = await self._receive_and_answer(method, call)
         except OvMobilenetError as failure:
-            refusal = as_request_error(failure)
-            code, error = refusal.grpc_code, str(refusal)
+            # Not in a variable: with its traceback, it would keep this frame and the message until the next collection.
+            code, error = _code_and_text(failure)
         except asyncio.CancelledError:
             left = _time_left_s(context)
             code = "CANCELLED" if left is None or left > 0 else "DEADLINE_EXCEEDED"
@@ -156,7 +158,7 @@ class InferenceCalls:
 
     async def _model_infer(self, call: GrpcCall, data: bytes) -> bytes:
         split = split_request(data)
-        request = parse(service_pb2.ModelInferRequest, split.head)
+        request = parse(service_pb2.ModelInferRequest, split.head, MAX_HEAD_BYTES)
         self._note_model(call, request.model_name)
         left_s = _time_left_s(call.context)
         if split.contents:
@@ -225,6 +227,11 @@ class InferenceCalls:
         """Note the model for the record of the request; not a name that the client invented."""
         if name in self._repository.names:
             call.model = name
+
+
+def _code_and_text(failure: OvMobilenetError) -> tuple[str, str]:
+    refusal = as_request_error(failure)
+    return refusal.grpc_code, str(refusal)
 
 
 def _metadata(context: Any) -> dict[str, str]:

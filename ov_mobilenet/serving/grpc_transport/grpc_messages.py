@@ -18,10 +18,18 @@ if TYPE_CHECKING:
     from ov_mobilenet.serving.protocol.messages import InferAnswer
 
 _SHARED_MEMORY = "shared_memory_region"
+# Of a message without tensors; far more than any needs. Protobuf makes 50 bytes of the two of an empty parameter, and
+# the event loop waits for it.
+MAX_PLAIN_BYTES = 64 << 10
 
 
-def parse(kind: Any, data: bytes) -> Any:
+def parse(kind: Any, data: bytes, max_bytes: int = MAX_PLAIN_BYTES) -> Any:
     """A message of the given class. Raises: RequestError."""
+    if len(data) > max_bytes:
+        raise RequestError(
+            "the message is too large for this call", reason="too-large", expected=f"at most {max_bytes} bytes",
+            got=len(data),
+        )  # fmt: skip
     try:
         return kind.FromString(data)
     except DecodeError:

@@ -213,7 +213,7 @@ class ModelRepository:
         entry = self._entries.get(name)
         if entry is None:
             raise RequestError(
-                "unknown model", reason="not-found", where=name[:_NAME_SHOWN], expected=", ".join(self._entries)
+                "unknown model", reason="not-found", where=name[:_NAME_SHOWN] or None, expected=", ".join(self._entries)
             )  # fmt: skip
         return entry
 

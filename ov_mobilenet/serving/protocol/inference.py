@@ -84,9 +84,10 @@ async def _infer_all(
         try:
             return await model.queue.infer(item, has_input_size=has_input_size, timeout_s=timeout_s)
         except OvMobilenetError as error:
-            refused = as_request_error(error)
+            # In a variable, the raised error would keep its frame, and the image, until the next garbage collection.
             if not isinstance(error, ImageError):
-                raise refused from error
+                raise as_request_error(error) from error
+            refused = as_request_error(error)
             raise RequestError(
                 refused.what, reason=refused.reason, where=f"image {number}", expected=refused.expected,
                 got=refused.got, fix=refused.fix,

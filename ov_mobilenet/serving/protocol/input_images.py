@@ -114,14 +114,13 @@ def _elements(tensor: InputTensor) -> bytes | memoryview:
     values = tensor.values or ()
     if len(values) != count:
         raise wrong_count(tensor, len(values))
-    try:
-        if tensor.datatype == "UINT8":
-            return bytes(iter(values))
+    if tensor.datatype == "FP32":
         return array("f", values).tobytes()
-    except (ValueError, TypeError, OverflowError) as error:
-        raise RequestError(
-            f"invalid {tensor.datatype} value", where=place(tensor), expected="0..255", got=shown(str(error))
-        ) from error
+    try:
+        return bytes(iter(values))
+    except (ValueError, OverflowError) as error:
+        wrong = next(value for value in values if not 0 <= value <= 255)
+        raise RequestError("invalid UINT8 value", where=place(tensor), expected="0..255", got=shown(wrong)) from error
 
 
 def wrong_count(tensor: InputTensor, got: int) -> RequestError:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ov_mobilenet.serving.monitoring.statistics import Statistics
     from ov_mobilenet.serving.settings import ServerSettings
 
+# Far more than a document of the protocol needs. A parser turns two bytes into 72, while nothing else is answered.
+MAX_DOCUMENT_BYTES = 1 << 16
+
 
 def document_routes(repository: ModelRepository, settings: ServerSettings, statistics: Statistics) -> list[Route]:
     """The routes; they belong before `/v2/models/{model}`, which also matches `/v2/models/stats`."""
@@ -78,9 +81,13 @@ async def _read_object(request: Request) -> dict[str, Any]:
     body = await request.body()
     if not body.strip():
         return {}
+    if len(body) > MAX_DOCUMENT_BYTES:
+        raise RequestError(
+            "the JSON is too long", reason="too-large", expected=f"at most {MAX_DOCUMENT_BYTES} bytes", got=len(body)
+        )
     try:
         document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"the body is not JSON ({str(error)[:100]})") from error
     if not isinstance(document, dict):
         raise RequestError("invalid body", expected="a JSON object")

@@ -52,7 +52,8 @@ class RequestGate:
         if self._token is None and host not in self._known and host:
             self._check_host(host)
         origin = headers.get(b"origin")
-        if origin is not None and origin.lower().partition(b"://")[2] != host.lower():
+        # HTTP/1.0 may have no Host: nothing is the same site then.
+        if origin is not None and (not host or origin.lower().partition(b"://")[2] != host.lower()):
             raise RequestError(
                 "requests from pages of other sites are refused", reason="forbidden",
                 where=f"Origin {shortened(origin.decode('latin-1'))}",

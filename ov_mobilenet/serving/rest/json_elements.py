@@ -12,7 +12,7 @@ import msgspec
 from ov_mobilenet.serving.protocol.input_images import place, wrong_count
 from ov_mobilenet.serving.request_errors import RequestError
 from ov_mobilenet.serving.rest.json_documents import decode_as
-from ov_mobilenet.serving.rest.json_pixels import brackets, parse_pixels
+from ov_mobilenet.serving.rest.json_pixels import brackets, parse_pixels, without_zero_fractions
 
 if TYPE_CHECKING:
     from ov_mobilenet.serving.protocol.messages import InputTensor
@@ -60,6 +60,10 @@ def fp32_elements(text: bytes, tensor: InputTensor) -> memoryview:
     """The elements of an FP32 tensor, little-endian; see `uint8_elements`. What FP32 cannot hold becomes infinity."""
     import numpy as np
 
+    whole = without_zero_fractions(text)
+    pixels = None if whole is None else parse_pixels(whole, tensor.shape)
+    if pixels is not None:
+        return memoryview(np.frombuffer(pixels, np.uint8).astype("<f4").tobytes())
     read = bytearray()
     with np.errstate(over="ignore"):
         for values in _numbers(text, tensor, _FLOATS):

@@ -9,6 +9,7 @@ from ov_mobilenet.serving.request_errors import RequestError
 
 MAX_FILE_NAME = 255  # characters
 MAX_PART_HEADERS = 8
+MAX_OPTIONS = 4096  # characters of a header with options: splitting takes time with the square of the length
 
 
 def media_type_of(content_type: str) -> str:
@@ -18,7 +19,7 @@ def media_type_of(content_type: str) -> str:
 
 def file_name(disposition: str | None) -> str:
     """The file name in a header Content-Disposition: a label, never opened; "" if there is none."""
-    if not disposition:
+    if not disposition or len(disposition) > MAX_OPTIONS:
         return ""
     _, options = parse_options_header(disposition)
     return options.get(b"filename", b"").decode("utf-8", "replace")[:MAX_FILE_NAME]
@@ -33,6 +34,11 @@ def multipart_files(body: bytes, content_type: str, max_files: int) -> list[tupl
     Raises:
         RequestError: the form is broken or incomplete, has no files or too many, or fields that are not files.
     """
+    if len(content_type) > MAX_OPTIONS:
+        raise RequestError(
+            "the header is too long", where="Content-Type", expected=f"at most {MAX_OPTIONS} characters",
+            got=len(content_type),
+        )  # fmt: skip
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary:
