@@ -147,6 +147,17 @@ class AsyncQueue:
         """Why the device is not used any more; None while it works. A new queue is needed then."""
         return self._scheduler.lost
 
+    def warm_up(self, frame: NDArray[np.uint8]) -> None:
+        """Run every infer request once, before the first image; waits for the device.
+
+        Args:
+            frame: uint8 (H, W, 3) BGR.
+
+        Raises:
+            DeviceError: the device failed.
+        """
+        self._scheduler.warm_up(self._classifier.prepare(frame))
+
     async def infer(
         self, image: Image | Item, *, has_input_size: bool = False, timeout_s: float | None = None
     ) -> InferredImage:

@@ -16,7 +16,7 @@ from ov_mobilenet.errors import DeviceError
 from ov_mobilenet.runtime.in_flight import InferenceOutput, PendingImage, RequestSlot
 from ov_mobilenet.runtime.infer_queue import default_capacity
 from ov_mobilenet.runtime.results import Failure
-from ov_mobilenet.runtime.scheduler import WAIT_SLICE_S, Pacing, Scheduler, create_slots
+from ov_mobilenet.runtime.scheduler import WAIT_SLICE_S, Pacing, Scheduler, create_slots, last_line, leak
 
 if TYPE_CHECKING:
     from ov_mobilenet.runtime.items import Prepared
@@ -88,6 +88,27 @@ class AsyncScheduler(Scheduler):
         """Whether images are expected, or submitted and their results not taken."""
         with self._lock:
             return self._expected > 0 or self._reserved > self._taken
+
+    def warm_up(self, image: Prepared) -> None:
+        """Run every infer request once, with copies of this image; before the first `expect`. Waits for the device.
+
+        Raises:
+            DeviceError: the device failed.
+        """
+        for slots in (self._idle, self._idle_single):
+            try:
+                for slot in slots:
+                    slot.images = [PendingImage(0, None, image, 0.0)] * slot.batch
+                    self._set_input(slot)
+                    slot.images = []
+                    slot.request.start_async()
+                late = [slot for slot in slots if not slot.request.wait_for(int(self._timeout * 1e3))]
+            except Exception as error:
+                raise DeviceError(f"the device failed ({last_line(error)})", where=self._loaded.device) from error
+            for slot in late:
+                leak(slot.request)
+            if late:
+                raise DeviceError(f"no answer within {self._timeout:g} s", where=self._loaded.device)
 
     def expect(self, ticket: Ticket) -> None:
         """Announce an image: incomplete batches wait for it."""

@@ -23,7 +23,7 @@ async def class_of(models: ModelRepository, name: str, mark: int) -> int:
 
 
 def test_a_lost_device_is_found_by_its_requests_and_the_model_is_rebuilt() -> None:
-    devices = [Behaviour(dies_after=3), Behaviour()]
+    devices = [Behaviour(dies_after=5), Behaviour()]
     may_rebuild = asyncio.Event()
 
     def load() -> Classifier:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from serving.fake_queues import FakeQueue, Loads, fake_classifier
+from serving.fake_queues import FakeQueue, Loads
 
 from ov_mobilenet.errors import DeviceError, IrError
 from ov_mobilenet.serving import served_model
@@ -107,17 +107,6 @@ def test_unknown_names_and_versions_are_not_found(name: str, version: str) -> No
         repository(Loads("first")).find(name, version)
     assert raised.value.http_status == 404
     assert len(str(raised.value)) < 300
-
-
-def test_a_model_is_warmed_up_with_a_full_batch_and_a_single_image() -> None:
-    async def test() -> None:
-        models = ModelRepository({"m": lambda: fake_classifier("m", batch=8)}, ServerSettings(), batch_size=8)
-        await models.load_all()
-        assert FakeQueue.made[0].images == 9
-        assert FakeQueue.made[0].options["batch_size"] == 8
-        await models.close()
-
-    run(test)
 
 
 def test_an_error_of_the_first_inference_is_an_error_of_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
