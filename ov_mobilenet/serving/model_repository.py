@@ -37,6 +37,7 @@ class RepositoryEntry:
         reason: why there is none; empty while it is loaded for the first time.
         lock: held while the model is replaced.
         rebuilding: runs after a device failure until the model is ready again.
+        rebuilds: times that it was started again after a device failure.
     """
 
     name: str
@@ -45,6 +46,7 @@ class RepositoryEntry:
     reason: str = ""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     rebuilding: asyncio.Task[None] | None = None
+    rebuilds: int = 0
 
     @property
     def state(self) -> ModelState:
@@ -130,6 +132,10 @@ class ModelRepository:
         """The IR that a model was loaded from; None if it is not ready, or was made by the caller."""
         model = self._entry(name).model
         return None if model is None else model.classifier.xml
+
+    def rebuilds_of(self, name: str) -> int:
+        """Times that a model was started again after its device had failed."""
+        return self._entry(name).rebuilds
 
     def check_devices(self) -> None:
         """Take models off whose device is lost, and begin to rebuild them."""
@@ -262,6 +268,7 @@ class ModelRepository:
                 except Exception as error:  # noqa: BLE001 (whatever a driver raises: try again)
                     log.error("%s: attempt %d to rebuild it failed: %s", entry.name, attempt, printable(str(error)))
                 else:
+                    entry.rebuilds += 1
                     log.info("%s: ready again after %d attempts", entry.name, attempt)
                     return
 
