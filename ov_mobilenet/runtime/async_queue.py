@@ -210,6 +210,7 @@ class AsyncQueue:
             self._closed = True
             calls = tuple(self._calls)
         if cancel:
+            self._scheduler.hurry(JOIN_TIMEOUT_S)  # a device that hangs must not hold up the end of the program
             for call in calls:
                 call_soon(call.loop, call.finish, _closed("the queue was closed before the image was classified"))
         while (event := self._event(lambda: not self._calls)) is not None:

@@ -156,6 +156,11 @@ class AsyncScheduler(Scheduler):
                 self._taken += len(self._pending) - len(left)
                 self._pending = left
 
+    def hurry(self, timeout_s: float) -> None:
+        """Count the device as lost when a request takes longer than this, in seconds, also one that runs already."""
+        with self._lock:
+            self._timeout = min(self._timeout, timeout_s)
+
     def take_done(self, idle_s: float) -> list[tuple[Ticket, InferenceOutput | Failure]]:
         """All results that are ready; waits for the first one.
 
