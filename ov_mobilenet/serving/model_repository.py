@@ -145,6 +145,9 @@ class ModelRepository:
     async def load_all(self) -> None:
         """Load every model and warm it up. Raises: OvMobilenetError, for the first that cannot be loaded."""
         for entry in self._entries.values():
+            # Left from an earlier run of the server, in another event loop.
+            entry.reason, entry.lock = "", asyncio.Lock()
+        for entry in self._entries.values():
             async with entry.lock:
                 await self._replace(entry)
 

@@ -109,6 +109,24 @@ def test_unknown_names_and_versions_are_not_found(name: str, version: str) -> No
     assert len(str(raised.value)) < 300
 
 
+def test_a_repository_that_was_closed_loads_again_in_another_event_loop() -> None:
+    load = Loads("m")
+    models = repository(load)
+
+    async def test() -> None:
+        load.may_end.clear()
+        loading = asyncio.ensure_future(models.load_all())
+        await asyncio.sleep(0)
+        assert states(models) == {"m": "LOADING"}
+        load.may_end.set()
+        await loading
+        await asyncio.gather(models.load("m"), models.reload("m"))
+        await models.close()
+
+    run(test)
+    run(test)
+
+
 def test_an_error_of_the_first_inference_is_an_error_of_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
         monkeypatch.setattr(FakeQueue, "fails", LOST)
