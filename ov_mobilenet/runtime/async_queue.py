@@ -147,6 +147,17 @@ class AsyncQueue:
         """Why the device is not used any more; None while it works. A new queue is needed then."""
         return self._scheduler.lost
 
+    def warm_up(self, frame: NDArray[np.uint8]) -> None:
+        """Run every infer request once, before the first image; waits for the device.
+
+        Args:
+            frame: uint8 (H, W, 3) BGR.
+
+        Raises:
+            DeviceError: the device failed.
+        """
+        self._scheduler.warm_up(self._classifier.prepare(frame))
+
     async def infer(
         self, image: Image | Item, *, has_input_size: bool = False, timeout_s: float | None = None
     ) -> InferredImage:
@@ -199,6 +210,7 @@ class AsyncQueue:
             self._closed = True
             calls = tuple(self._calls)
         if cancel:
+            self._scheduler.hurry(JOIN_TIMEOUT_S)  # a device that hangs must not hold up the end of the program
             for call in calls:
                 call_soon(call.loop, call.finish, _closed("the queue was closed before the image was classified"))
         while (event := self._event(lambda: not self._calls)) is not None:

@@ -16,7 +16,7 @@ from ov_mobilenet.errors import DeviceError
 from ov_mobilenet.runtime.in_flight import InferenceOutput, PendingImage, RequestSlot
 from ov_mobilenet.runtime.infer_queue import default_capacity
 from ov_mobilenet.runtime.results import Failure
-from ov_mobilenet.runtime.scheduler import WAIT_SLICE_S, Pacing, Scheduler, create_slots
+from ov_mobilenet.runtime.scheduler import WAIT_SLICE_S, Pacing, Scheduler, create_slots, last_line, leak
 
 if TYPE_CHECKING:
     from ov_mobilenet.runtime.items import Prepared
@@ -89,6 +89,27 @@ class AsyncScheduler(Scheduler):
         with self._lock:
             return self._expected > 0 or self._reserved > self._taken
 
+    def warm_up(self, image: Prepared) -> None:
+        """Run every infer request once, with copies of this image; before the first `expect`. Waits for the device.
+
+        Raises:
+            DeviceError: the device failed.
+        """
+        for slots in (self._idle, self._idle_single):
+            try:
+                for slot in slots:
+                    slot.images = [PendingImage(0, None, image, 0.0)] * slot.batch
+                    self._set_input(slot)
+                    slot.images = []
+                    slot.request.start_async()
+                late = [slot for slot in slots if not slot.request.wait_for(int(self._timeout * 1e3))]
+            except Exception as error:
+                raise DeviceError(f"the device failed ({last_line(error)})", where=self._loaded.device) from error
+            for slot in late:
+                leak(slot.request)
+            if late:
+                raise DeviceError(f"no answer within {self._timeout:g} s", where=self._loaded.device)
+
     def expect(self, ticket: Ticket) -> None:
         """Announce an image: incomplete batches wait for it."""
         with self._lock:
@@ -134,6 +155,11 @@ class AsyncScheduler(Scheduler):
                 left = [image for image in self._pending if image.key is not ticket]
                 self._taken += len(self._pending) - len(left)
                 self._pending = left
+
+    def hurry(self, timeout_s: float) -> None:
+        """Count the device as lost when a request takes longer than this, in seconds, also one that runs already."""
+        with self._lock:
+            self._timeout = min(self._timeout, timeout_s)
 
     def take_done(self, idle_s: float) -> list[tuple[Ticket, InferenceOutput | Failure]]:
         """All results that are ready; waits for the first one.

@@ -358,7 +358,7 @@ class Scheduler:
                 slot_reason = f"{reason}; {last_line(error)}"
             self._fail(slot.images, slot_reason)
             if is_lost:
-                _leak(slot.request)
+                leak(slot.request)
             else:
                 self._release(slot)
         self._fail(self._pending, reason)
@@ -375,6 +375,6 @@ def last_line(error: Exception) -> str:
     return printable(lines[-1][:200]) if lines else type(error).__name__
 
 
-def _leak(request: object) -> None:
+def leak(request: object) -> None:
     """Never delete this infer request: deleting it waits until it ends, which it never does on a device that hangs."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(request))

@@ -8,22 +8,21 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from time import monotonic_ns
 
 _TIMEOUT_S = 1.0  # to wait for room in the manager's queue
 
 
 def notify(*lines: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Send lines such as `READY=1`. A manager that cannot be reached is ignored: the server runs without it."""
+    """Send lines such as `READY=1`. A manager that cannot be reached, also because this process has too many open
+    files, is ignored: the server runs without it."""
     address = environment.get("NOTIFY_SOCKET", "")
     if address[:1] not in ("/", "@"):
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.settimeout(_TIMEOUT_S)
-        try:
-            channel.sendto("\n".join(lines).encode(), "\0" + address[1:] if address[0] == "@" else address)
-        except OSError:
-            return
+        channel.sendto("\n".join(lines).encode(), "\0" + address[1:] if address[0] == "@" else address)
 
 
 def notify_reloading() -> None:

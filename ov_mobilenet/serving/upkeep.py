@@ -30,13 +30,15 @@ class Upkeep:
             watches_files: load a model again when its files change.
         """
         self._repository = repository
-        self._reload = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._is_requested = False
         self._given = {name: description_files(model) for name, model in sources.items()} if watches_files else {}
         self._watched = {name: WatchedFiles(paths) for name, paths in self._given.items()}
 
     def request_reload(self) -> None:
         """Have all models loaded again. Requests during a reload lead to one more."""
-        self._reload.set()
+        self._is_requested = True
+        self._wake.set()
 
     async def run(self, loading: asyncio.Future[Any]) -> None:
         """Run until the task is cancelled.
@@ -53,14 +55,11 @@ class Upkeep:
             self._tell_ready()
             while True:
                 self._watch_irs()
-                try:
-                    await asyncio.wait_for(self._reload.wait(), INTERVAL_S)
-                except asyncio.TimeoutError:
+                if await self._wait_for_request():
+                    changed = list(self._repository.names)
+                else:
                     self._repository.check_devices()
                     changed = [name for name, files in self._watched.items() if files.poll()]
-                else:
-                    self._reload.clear()
-                    changed = list(self._repository.names)
                 if changed:
                     await self._reload_models(changed)
         finally:
@@ -70,6 +69,18 @@ class Upkeep:
     def tell_stopping(self) -> None:
         """Report the end of the server to systemd."""
         systemd.notify("STOPPING=1", "STATUS=Finishing the running requests")
+
+    async def _wait_for_request(self) -> bool:
+        """Wait until a reload is requested, or for the interval; returns whether one is requested."""
+        # Not asyncio.wait_for: before Python 3.12, it drops a cancellation that comes with the event.
+        timer = asyncio.get_running_loop().call_later(INTERVAL_S, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
+        self._wake.clear()
+        is_requested, self._is_requested = self._is_requested, False
+        return is_requested
 
     async def _reload_models(self, names: list[str]) -> None:
         systemd.notify_reloading()

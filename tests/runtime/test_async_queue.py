@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 import ov_mobilenet as ovm
 from ov_mobilenet.errors import DeadlineError, DeviceError, ImageError, IrError, QueueFullError, UsageError
-from ov_mobilenet.runtime import scheduler
+from ov_mobilenet.runtime import async_queue, scheduler
 from ov_mobilenet.runtime.async_queue import AsyncQueue, InferredImage
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.items import Item, Prepared
@@ -485,6 +485,20 @@ def test_close_with_cancel_fails_what_waits(monkeypatch: pytest.MonkeyPatch) -> 
         await closing
         assert decoder.begun == [3]
         assert device.ran == [[0]]
+
+    run(test)
+
+
+def test_close_with_cancel_does_not_wait_long_for_a_device_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(async_queue, "JOIN_TIMEOUT_S", 0.1)
+
+    async def test() -> None:
+        queue = AsyncQueue(classifier(Behaviour(hangs=range(99))), device_timeout_s=2 * PATIENCE_S)
+        calls = [asyncio.create_task(queue.infer(frame(mark), has_input_size=True)) for mark in range(5)]
+        await until(lambda: queue.pending == 5)
+        await queue.close(cancel=True)
+        assert {type(call.exception()) for call in calls} == {UsageError}
+        assert threads() == []
 
     run(test)
 

@@ -33,6 +33,9 @@ class FakeQueue:
         self.is_closed = asyncio.Event()
         FakeQueue.made.append(self)
 
+    def warm_up(self, frame: Any) -> None:
+        """Done by real queues only."""
+
     async def infer(self, image: Any, **_: Any) -> str:
         """The name of the classifier that ran the image."""
         if self.fails is not None:
@@ -52,7 +55,7 @@ def fake_classifier(name: str, batch: int = 1) -> Any:
     port = SimpleNamespace(get_any_name=lambda: "port")
     compiled = SimpleNamespace(model=SimpleNamespace(inputs=[port], outputs=[port]), batch=batch)
     return SimpleNamespace(
-        name=name, input_size=(4, 4), compiled=lambda size: compiled, xml=None, device="CPU", classes=CLASSES
+        name=name, input_size=(4, 4), compiled=lambda: compiled, xml=None, device="CPU", classes=CLASSES
     )
 
 

@@ -9,7 +9,7 @@ import requests
 from serving.raw_http import exchange, raw_client, request
 
 from ov_mobilenet import Classifier
-from ov_mobilenet.serving import multipart_files
+from ov_mobilenet.serving.rest import multipart_files
 from ov_mobilenet.serving.server import Server
 
 

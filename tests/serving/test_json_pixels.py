@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from ov_mobilenet.serving import json_elements, json_pixels
 from ov_mobilenet.serving.protocol.messages import InputTensor
 from ov_mobilenet.serving.request_errors import RequestError
+from ov_mobilenet.serving.rest import json_elements, json_pixels
 from ov_mobilenet.serving.rest.json_elements import fp32_elements
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from serving.fake_queues import FakeQueue, Loads, fake_classifier
+from serving.fake_queues import FakeQueue, Loads
 
 from ov_mobilenet.errors import DeviceError, IrError
 from ov_mobilenet.serving.models import served_model
@@ -109,14 +109,21 @@ def test_unknown_names_and_versions_are_not_found(name: str, version: str) -> No
     assert len(str(raised.value)) < 300
 
 
-def test_a_model_is_warmed_up_with_a_full_batch_and_a_single_image() -> None:
+def test_a_repository_that_was_closed_loads_again_in_another_event_loop() -> None:
+    load = Loads("m")
+    models = repository(load)
+
     async def test() -> None:
-        models = ModelRepository({"m": lambda: fake_classifier("m", batch=8)}, ServerSettings(), batch_size=8)
-        await models.load_all()
-        assert FakeQueue.made[0].images == 9
-        assert FakeQueue.made[0].options["batch_size"] == 8
+        load.may_end.clear()
+        loading = asyncio.ensure_future(models.load_all())
+        await asyncio.sleep(0)
+        assert states(models) == {"m": "LOADING"}
+        load.may_end.set()
+        await loading
+        await asyncio.gather(models.load("m"), models.reload("m"))
         await models.close()
 
+    run(test)
     run(test)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -45,6 +46,14 @@ def test_an_abstract_address() -> None:
 @pytest.mark.parametrize("address", ["", "relative", "/no/such/socket", "@nobody-listens-here"])
 def test_without_a_manager_nothing_happens(address: str) -> None:
     notify("READY=1", environment={"NOTIFY_SOCKET": address} if address else {})
+
+
+def test_too_many_open_files_do_not_end_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_socket(*arguments: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket, "socket", no_socket)
+    notify("WATCHDOG=1", environment={"NOTIFY_SOCKET": str(tmp_path / "notify")})
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ class RepositoryEntry:
         reason: why there is none; empty while it is loaded for the first time.
         lock: held while the model is replaced.
         rebuilding: runs after a device failure until the model is ready again.
+        rebuilds: times that it was started again after a device failure.
     """
 
     name: str
@@ -45,6 +46,7 @@ class RepositoryEntry:
     reason: str = ""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     rebuilding: asyncio.Task[None] | None = None
+    rebuilds: int = 0
 
     @property
     def state(self) -> ModelState:
@@ -131,6 +133,10 @@ class ModelRepository:
         model = self._entry(name).model
         return None if model is None else model.classifier.xml
 
+    def rebuilds_of(self, name: str) -> int:
+        """Times that a model was started again after its device had failed."""
+        return self._entry(name).rebuilds
+
     def check_devices(self) -> None:
         """Take models off whose device is lost, and begin to rebuild them."""
         for entry in self._entries.values():
@@ -138,6 +144,9 @@ class ModelRepository:
 
     async def load_all(self) -> None:
         """Load every model and warm it up. Raises: OvMobilenetError, for the first that cannot be loaded."""
+        for entry in self._entries.values():
+            # Left from an earlier run of the server, in another event loop.
+            entry.reason, entry.lock = "", asyncio.Lock()
         for entry in self._entries.values():
             async with entry.lock:
                 await self._replace(entry)
@@ -262,6 +271,7 @@ class ModelRepository:
                 except Exception as error:  # noqa: BLE001 (whatever a driver raises: try again)
                     log.error("%s: attempt %d to rebuild it failed: %s", entry.name, attempt, printable(str(error)))
                 else:
+                    entry.rebuilds += 1
                     log.info("%s: ready again after %d attempts", entry.name, attempt)
                     return
 

@@ -6,11 +6,14 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ov_mobilenet.runtime.async_queue import AsyncQueue
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.serving.settings import ServerSettings
 
@@ -56,7 +59,7 @@ class ModelState:
 
 
 async def start_model(name: str, load: Loader, settings: ServerSettings, batch_size: int | None = None) -> ServedModel:
-    """Load a model in a thread, and run a full batch and a single image, so that no client waits for a first inference.
+    """Load and compile a model in a thread, and run all its infer requests: no client waits for a first inference.
 
     Args:
         batch_size: images per request; None for the default of the model and its device.
@@ -65,31 +68,28 @@ async def start_model(name: str, load: Loader, settings: ServerSettings, batch_s
         OvMobilenetError: the model cannot be loaded, or its device fails.
     """
 
-    def load_and_compile() -> tuple[Classifier, Any]:
-        classifier = load()
-        return classifier, classifier.compiled(batch_size)
+    def load_and_warm_up() -> tuple[Classifier, AsyncQueue, NDArray[np.uint8]]:
+        import numpy as np
 
-    classifier, compiled = await in_daemon_thread(load_and_compile, name=f"ov-mobilenet-load-{name}")
-    queue = AsyncQueue(
-        classifier, batch_size=batch_size, max_wait_ms=settings.max_wait_ms, max_queue=settings.max_queue,
-        decode_workers=settings.decode_workers,
-    )  # fmt: skip
+        classifier = load()
+        # The queue compiles for its batch size.
+        queue = AsyncQueue(
+            classifier, batch_size=batch_size, max_wait_ms=settings.max_wait_ms, max_queue=settings.max_queue,
+            decode_workers=settings.decode_workers,
+        )  # fmt: skip
+        frame = np.zeros((*(classifier.input_size or (_WARM_UP_SIDE, _WARM_UP_SIDE)), 3), np.uint8)
+        queue.warm_up(frame)
+        classifier.compiled()  # requests ask it for the names of its tensors
+        return classifier, queue, frame
+
+    classifier, queue, frame = await in_daemon_thread(load_and_warm_up, name=f"ov-mobilenet-load-{name}")
     try:
-        await _warm_up(queue, classifier, min(compiled.batch, settings.max_queue))
+        await queue.infer(frame)
     except BaseException:
         await queue.close(cancel=True)
         raise
-    ports = compiled.model.inputs[0], compiled.model.outputs[0]
-    return ServedModel(name, classifier, queue, *(port.get_any_name() for port in ports))
-
-
-async def _warm_up(queue: AsyncQueue, classifier: Classifier, batch: int) -> None:
-    import numpy as np
-
-    frame = np.zeros((*(classifier.input_size or (_WARM_UP_SIDE, _WARM_UP_SIDE)), 3), np.uint8)
-    await asyncio.gather(*(queue.infer(frame) for _ in range(batch)))
-    if batch > 1:
-        await queue.infer(frame)
+    model = classifier.compiled().model
+    return ServedModel(name, classifier, queue, *(port.get_any_name() for port in (model.inputs[0], model.outputs[0])))
 
 
 async def in_daemon_thread(function: Callable[[], T], *, name: str) -> T:

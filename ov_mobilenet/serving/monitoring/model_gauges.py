@@ -43,8 +43,9 @@ def model_gauges(repository: ModelRepository) -> list[ModelGauges]:
 
 
 def _gauges(repository: ModelRepository, name: str) -> ModelGauges:
+    rebuilds = repository.rebuilds_of(name)
     try:
         served = repository.find(name)
     except RequestError as error:
-        return ModelGauges(name, str(error.got or error.what), 0, 0, 0, None)
-    return ModelGauges(name, "", served.queue.pending, served.queue.max_queue, 0, served)
+        return ModelGauges(name, str(error.got or error.what), 0, 0, rebuilds, None)
+    return ModelGauges(name, "", served.queue.pending, served.queue.max_queue, rebuilds, served)
