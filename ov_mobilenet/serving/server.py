@@ -161,7 +161,8 @@ class Server:
                 await self._run(transports, on_ready)
             finally:
                 self.repository.draining = True
-                log.info("stopping: running requests get %g s", self.settings.drain_timeout_s)
+                if self._stopping.is_set():  # not at the end of a start that failed
+                    log.info("stopping: running requests get %g s", self.settings.drain_timeout_s)
                 await transports.stop(self.settings.drain_timeout_s)
                 await self.repository.close(cancel=True)
         finally:
