@@ -107,7 +107,10 @@ _OPTIONS = (
         help="Name of this server in clients' addresses, besides localhost, this machine's name and IP addresses; "
         "repeatable. Not needed with a token.",
     ),
-    _number("--max-wait-ms", "How long an image waits for images that are still being decoded, to fill its batch.", metavar="MS"),
+    _number(
+        "--max-wait-ms", "How long an image waits for images that are still being decoded, to fill its batch.",
+        metavar="MS",
+    ),
     _number("--max-queue", "Images of one model that are accepted and not answered; more are refused with 503."),
     _number("--decode-workers", "Threads that decode and resize (default: one per CPU)."),
     _number("--max-body-bytes", "Size of a request; a larger one is refused with 413.", metavar="BYTES"),
