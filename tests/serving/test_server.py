@@ -225,3 +225,9 @@ def test_each_model_runs_on_its_own_device() -> None:
 def test_wrong_arguments_are_errors_before_anything_starts(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ovm.UsageError, match=message):
         Server([SAMPLE], FREE, **options)
+
+
+def test_a_device_for_a_classifier_is_an_error() -> None:
+    loaded = ovm.load_classifier(SAMPLE, **ON_CPU)
+    with pytest.raises(ovm.UsageError, match="not loaded here: expected no name, got signs"):
+        Server({"signs": loaded}, FREE, devices={"signs": "CPU"})
