@@ -101,13 +101,16 @@ _OPTIONS = (
     ),
     click.option("--insecure-no-auth", is_flag=True, help="Let every machine that can reach the address use it."),
     click.option("--tls-cert", type=_FILE, metavar="FILE", help="PEM certificate for TLS, with its chain."),
-    click.option("--tls-key", type=_FILE, metavar="FILE", help="PEM key of the certificate, without a password."),
+    click.option("--tls-key", type=_FILE, metavar="FILE", help="PEM key of the certificate, without a passphrase."),
     click.option(
         "--allowed-host", "allowed_hosts", multiple=True, metavar="HOST",
         help="Name of this server in clients' addresses, besides localhost, this machine's name and IP addresses; "
         "repeatable. Not needed with a token.",
     ),
-    _number("--max-wait-ms", "How long an image waits for others to fill its batch, in milliseconds.", metavar="MS"),
+    _number(
+        "--max-wait-ms", "How long an image waits for images that are still being decoded, to fill its batch.",
+        metavar="MS",
+    ),
     _number("--max-queue", "Images of one model that are accepted and not answered; more are refused with 503."),
     _number("--decode-workers", "Threads that decode and resize (default: one per CPU)."),
     _number("--max-body-bytes", "Size of a request; a larger one is refused with 413.", metavar="BYTES"),

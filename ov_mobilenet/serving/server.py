@@ -161,7 +161,8 @@ class Server:
                 await self._run(transports, on_ready)
             finally:
                 self.repository.draining = True
-                log.info("stopping: running requests get %g s", self.settings.drain_timeout_s)
+                if self._stopping.is_set():  # not at the end of a start that failed
+                    log.info("stopping: running requests get %g s", self.settings.drain_timeout_s)
                 await transports.stop(self.settings.drain_timeout_s)
                 await self.repository.close(cancel=True)
         finally:
@@ -317,5 +318,7 @@ def _devices_by_name(
     loaded_here = [name for name, model in named.items() if isinstance(model, str | Path)]
     for name in devices:
         if name not in loaded_here:
-            raise UsageError("a device for a model that is not loaded here", expected=", ".join(loaded_here), got=name)
+            raise UsageError(
+                "a device for a model that is not loaded here", expected=", ".join(loaded_here) or "no name", got=name
+            )
     return {name: replace(settings, device=device) for name, device in devices.items()}

@@ -39,7 +39,8 @@ class ServerSettings:
         insecure_no_auth: listen on any address without a token.
         tls_cert, tls_key: PEM files; both or none.
         allowed_hosts: names that clients may use in the Host header, besides the default ones.
-        max_wait_ms: how long an image waits for others to fill its batch, in milliseconds.
+        max_wait_ms: how long an image waits for images that are still being decoded, to fill its batch, in
+            milliseconds.
         max_queue: images of one model that are accepted and not answered yet; beyond, requests are refused.
         decode_workers: threads that decode and resize; None for one per CPU.
         max_body_bytes: size of a request.

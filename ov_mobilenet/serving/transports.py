@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,15 @@ async def _drain_grpc(server: Any, timeout_s: float) -> None:
     await server.stop(timeout_s - last_call_s)
 
 
+def _fix(error: OSError) -> str:
+    """What to do if a port or an address cannot be used."""
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "Choose an address of this machine with --host"
+    if error.errno == errno.EACCES:
+        return "Choose a port above 1023 with --port, or give the program the right to use lower ones"
+    return "Stop the program that uses the port, or choose another one with --port; 0 takes a free one"
+
+
 async def start_transports(
     repository: ModelRepository, settings: ServerSettings, request_log: RequestLog | None
 ) -> Transports:
@@ -87,7 +97,7 @@ async def start_transports(
     except OSError as error:
         raise ServerError(
             f"cannot listen ({error.strerror or error})", where=f"{settings.host} port {settings.port}",
-            fix="Stop the program that uses the port, or choose another one with --port; 0 takes a free one",
+            fix=_fix(error),
         ) from error  # fmt: skip
     port, listener = sock.getsockname()[1], sock.dup()
     observers = Observers(repository, request_log)

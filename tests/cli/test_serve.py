@@ -83,6 +83,12 @@ def test_a_port_in_use_is_exit_code_1(capfd: pytest.CaptureFixture[str]) -> None
     assert f"127.0.0.1 port {port}: cannot listen" in capfd.readouterr().err
 
 
+def test_a_start_that_fails_prints_one_message(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "no-such-model", "--port", "0", "--no-grpc"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("error: unknown model 'no-such-model'")
+
+
 def test_the_configuration_file_sets_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OV_MOBILENET_DEVICE", "AUTO:")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))

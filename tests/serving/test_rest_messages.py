@@ -165,7 +165,7 @@ INVALID: list[tuple[bytes, str | None, tuple[str, ...]]] = [
     (body_of("[1,true,2]", datatype="FP32"), None, ('"x"', "FP32", "bool", "element 1")),
     (body_of("[1,2]", datatype="FP32"), None, ('"x"', "FP32", "expected 3, got 2")),
     (body_of("[[[[1.5,2]]],3]", datatype="FP32"), None, ('"x"', "nested")),
-    (body_of('["a-k"]', "[1]", "BYTES"), None, ('"x"', "base64")),
+    (body_of('["a-k"]', "[1]", "BYTES"), None, ('"x"', "expected image files as base64 text")),
     (body_of('["aGk"]', "[1]", "BYTES"), None, ('"x"', "base64")),
     (body_of('["aGk=","aGk="]', "[1]", "BYTES"), None, ('"x"', "expected 1, got 2")),
     (body_of('[["aGk="]]', "[1]", "BYTES"), None, ('"x"',)),

@@ -99,7 +99,7 @@ def test_a_port_in_use_is_one_clear_error(name: str) -> None:
 
 def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
     settings = ServerSettings(host="192.0.2.1", port=0, grpc_port=None, insecure_no_auth=True)
-    with pytest.raises(ovm.ServerError, match=r"192\.0\.2\.1 port 0: cannot listen"):
+    with pytest.raises(ovm.ServerError, match=r"192\.0\.2\.1 port 0: cannot listen .*Choose an address .*--host$"):
         Server([SAMPLE], settings, **ON_CPU).__enter__()
 
 
@@ -225,3 +225,9 @@ def test_each_model_runs_on_its_own_device() -> None:
 def test_wrong_arguments_are_errors_before_anything_starts(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ovm.UsageError, match=message):
         Server([SAMPLE], FREE, **options)
+
+
+def test_a_device_for_a_classifier_is_an_error() -> None:
+    loaded = ovm.load_classifier(SAMPLE, **ON_CPU)
+    with pytest.raises(ovm.UsageError, match="not loaded here: expected no name, got signs"):
+        Server({"signs": loaded}, FREE, devices={"signs": "CPU"})

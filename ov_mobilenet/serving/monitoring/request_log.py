@@ -200,7 +200,7 @@ def _level_of(record: RequestRecord) -> int:
 def _as_text(record: RequestRecord) -> str:
     images = len(record.inferred)
     text = (
-        f"{record.transport} {record.operation} {_short(record.model, MAX_NAME) or '-'} {record.code}"
+        f"{record.transport} {record.operation or '-'} {_short(record.model, MAX_NAME) or '-'} {record.code}"
         f" {record.duration_s * 1e3:.1f} ms {images} {'image' if images == 1 else 'images'}"
         f" id={_short(record.request_id, MAX_ID)}"
     )

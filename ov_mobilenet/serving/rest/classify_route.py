@@ -18,9 +18,10 @@ from starlette.routing import Route
 from ov_mobilenet.errors import ImageError, OvMobilenetError
 from ov_mobilenet.runtime.items import Item
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Classification, Failure, top_predictions
+from ov_mobilenet.serving.protocol.client_text import shortened
 from ov_mobilenet.serving.request_errors import RequestError, as_request_error
 from ov_mobilenet.serving.rest.multipart_files import file_name, media_type_of, multipart_files
-from ov_mobilenet.serving.rest.rest_call import call_of, json_response, shortened
+from ov_mobilenet.serving.rest.rest_call import call_of, json_response
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -9,8 +9,8 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.serving.protocol.client_text import shortened
 from ov_mobilenet.serving.request_errors import RequestError
-from ov_mobilenet.serving.rest.rest_call import shortened
 
 if TYPE_CHECKING:
     from ov_mobilenet.serving.settings import ServerSettings

@@ -11,7 +11,7 @@ import msgspec
 
 from ov_mobilenet.serving.protocol.input_images import place, wrong_count
 from ov_mobilenet.serving.request_errors import RequestError
-from ov_mobilenet.serving.rest.json_documents import decode_as
+from ov_mobilenet.serving.rest.json_documents import decode_as, raise_invalid
 from ov_mobilenet.serving.rest.json_pixels import brackets, parse_pixels, without_zero_fractions
 
 if TYPE_CHECKING:
@@ -79,9 +79,20 @@ def bytes_elements(text: bytes, tensor: InputTensor) -> list[bytes]:
     if count > tensor.shape[0]:
         raise wrong_count(tensor, count)
     if len(tensor.shape) == 2 and text[1:].lstrip()[:1] == b"[":
-        return [file for (file,) in decode_as(_NESTED_FILES.decode, text, place(tensor))]
-    files: list[bytes] = decode_as(_FILES.decode, text, place(tensor))
+        return [file for (file,) in _decode_files(_NESTED_FILES, text, tensor)]
+    files: list[bytes] = _decode_files(_FILES, text, tensor)
     return files
+
+
+def _decode_files(decoder: msgspec.json.Decoder[Any], text: bytes, tensor: InputTensor) -> Any:
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError as error:
+        raise RequestError(
+            f"invalid BYTES value ({error})", where=place(tensor), expected="image files as base64 text"
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise_invalid(error, place(tensor))
 
 
 def _numbers(text: bytes, tensor: InputTensor, decoder: msgspec.json.Decoder[Any]) -> Iterator[list[Any]]:

@@ -20,6 +20,7 @@ from ov_mobilenet.serving.http_transport.http_limits import SAFE_HEADERS, HttpRe
 from ov_mobilenet.serving.models.served_model import VERSION
 from ov_mobilenet.serving.monitoring.observation import RequestRecord
 from ov_mobilenet.serving.monitoring.statistics import Statistics
+from ov_mobilenet.serving.protocol.client_text import shortened
 from ov_mobilenet.serving.protocol.inference import answer_inference
 from ov_mobilenet.serving.protocol.model_documents import model_metadata, server_metadata
 from ov_mobilenet.serving.request_errors import RequestError, as_request_error
@@ -27,7 +28,7 @@ from ov_mobilenet.serving.request_ids import REQUEST_ID, TRACE_PARENT, request_i
 from ov_mobilenet.serving.rest.classify_route import classify_route
 from ov_mobilenet.serving.rest.document_routes import document_routes
 from ov_mobilenet.serving.rest.http_security import RequestGate
-from ov_mobilenet.serving.rest.rest_call import GONE_STATUS, RestCall, call_of, error_response, json_response, shortened
+from ov_mobilenet.serving.rest.rest_call import GONE_STATUS, RestCall, call_of, error_response, json_response
 from ov_mobilenet.serving.rest.rest_messages import HEADER_LENGTH, receive_infer_message, send_infer_answer
 from ov_mobilenet.serving.rest.route_table import RouteTable
 

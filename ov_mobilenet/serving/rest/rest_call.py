@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ov_mobilenet.serving.request_errors import RequestError
 
 GONE_STATUS = 499  # the status that logs show for a client that did not wait for its response
-MAX_SHOWN = 80  # characters of a text of a client in a message
 
 
 @dataclass
@@ -64,8 +63,3 @@ def error_response(error: RequestError) -> Response:
     if isinstance(error, HttpRefusal):
         headers.update(error.headers)
     return json_response({"error": str(error)}, status, headers)
-
-
-def shortened(text: str) -> str:
-    """A text of a client for a message."""
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."

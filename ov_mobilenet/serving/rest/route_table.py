@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from ov_mobilenet.serving.http_transport.http_limits import HttpRefusal
-from ov_mobilenet.serving.rest.rest_call import shortened
+from ov_mobilenet.serving.protocol.client_text import shortened
 
 if TYPE_CHECKING:
     from starlette.requests import Request
