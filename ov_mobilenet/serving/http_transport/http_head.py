@@ -1,11 +1,16 @@
-"""What the head of a request must not hold: what a proxy may read differently, and what this server does not speak."""
+"""The head of a request: its limits, and what it must not hold: what a proxy may read differently, and what this server does not speak."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from ov_mobilenet.serving.http_transport.http_limits import HttpRefusal
+from ov_mobilenet.serving.http_transport.http_limits import (
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    MAX_TARGET_BYTES,
+    HttpRefusal,
+)
 
 # A second one could mean something else to a proxy before this server, or to the application.
 SINGLE_HEADERS = frozenset({
@@ -13,6 +18,43 @@ SINGLE_HEADERS = frozenset({
     b"origin", b"inference-header-content-length",
 })  # fmt: skip
 H2_PREFACE = b"PRI * HTTP/2.0"
+
+
+class RequestHead:
+    """What has arrived of a head.
+
+    Attributes:
+        target: path and query as sent.
+        headers: in their order, with names in lower case.
+    """
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._names: set[bytes] = set()
+        self._size = 0
+
+    def add_target(self, part: bytes) -> None:
+        """Add a part of the target. Raises: HttpRefusal: it is too long."""
+        self.target += part
+        if len(self.target) > MAX_TARGET_BYTES:
+            raise HttpRefusal(414, "the path is too long", expected=f"at most {MAX_TARGET_BYTES} bytes")
+
+    def add_header(self, name: bytes, value: bytes, *, is_trailer: bool) -> None:
+        """Add a header; a trailer is only counted. Raises: HttpRefusal: there are too many, or it occurs twice."""
+        self._size += len(name) + len(value) + 4
+        if self._size > MAX_HEADER_BYTES:
+            raise HttpRefusal(431, "the headers are too long", expected=f"at most {MAX_HEADER_BYTES} bytes")
+        if is_trailer:
+            return
+        if len(self.headers) >= MAX_HEADERS:
+            raise HttpRefusal(431, "too many headers", expected=f"at most {MAX_HEADERS}")
+        name = name.lower()
+        if name in SINGLE_HEADERS:
+            if name in self._names:
+                raise HttpRefusal(400, f"the header {name.decode()} occurs twice")
+            self._names.add(name)
+        self.headers.append((name, value.rstrip(b" \t")))
 
 
 def check_head(version: str, target: bytes, headers: Mapping[bytes, bytes], max_body_bytes: int) -> bool:

@@ -15,7 +15,7 @@ import httptools
 
 from ov_mobilenet.serving.http_transport import http_limits as limits
 from ov_mobilenet.serving.http_transport.http_exchange import Exchange
-from ov_mobilenet.serving.http_transport.http_head import SINGLE_HEADERS, check_head, syntax_error, too_large
+from ov_mobilenet.serving.http_transport.http_head import RequestHead, check_head, syntax_error, too_large
 from ov_mobilenet.serving.http_transport.http_limits import ConnectionPool, HttpRefusal, refusal_response
 from ov_mobilenet.serving.http_transport.http_turns import Incoming
 from ov_mobilenet.serving.http_transport.phase_timer import PhaseTimer
@@ -61,10 +61,7 @@ class HttpConnection(asyncio.Protocol):
         self._is_behind = False
         self._writable: asyncio.Future[None] | None = None
         # The head of a request.
-        self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._names: set[bytes] = set()
-        self._head_bytes = 0
+        self._head = RequestHead()
         self._raw_bytes = 0
         self._chunks = 0
         self._incoming_body: Incoming = "body"
@@ -169,48 +166,33 @@ class HttpConnection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._is_head = self._head_began = True
-        self._target = b""
-        self._headers = []
-        self._names = set()
-        self._head_bytes = self._raw_bytes = self._chunks = 0
+        self._head = RequestHead()
+        self._raw_bytes = self._chunks = 0
 
     def on_url(self, url: bytes) -> None:
         """A part of the request target."""
-        self._target += url
-        if len(self._target) > limits.MAX_TARGET_BYTES:
-            raise HttpRefusal(414, "the path is too long", expected=f"at most {limits.MAX_TARGET_BYTES} bytes")
+        self._head.add_target(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header or, after the body, a trailer: trailers are dropped."""
-        self._head_bytes += len(name) + len(value) + 4
-        if self._head_bytes > limits.MAX_HEADER_BYTES:
-            raise HttpRefusal(431, "the headers are too long", expected=f"at most {limits.MAX_HEADER_BYTES} bytes")
-        if not self._is_head:
-            return
-        if len(self._headers) >= limits.MAX_HEADERS:
-            raise HttpRefusal(431, "too many headers", expected=f"at most {limits.MAX_HEADERS}")
-        name = name.lower()
-        if name in SINGLE_HEADERS:
-            if name in self._names:
-                raise HttpRefusal(400, f"the header {name.decode()} occurs twice")
-            self._names.add(name)
-        self._headers.append((name, value.rstrip(b" \t")))
+        self._head.add_header(name, value, is_trailer=not self._is_head)
 
     def on_headers_complete(self) -> None:
         """The head of a request has arrived."""
         self._is_head = False
-        headers, version = dict(self._headers), self._parser.get_http_version()
+        target, version = self._head.target, self._parser.get_http_version()
+        headers = dict(self._head.headers)
         if self._parser.should_upgrade():
             raise HttpRefusal(400, "Upgrade and CONNECT are not supported", expected="plain HTTP/1.1")
-        wants_continue = check_head(version, self._target, headers, self._pool.settings.max_body_bytes)
+        wants_continue = check_head(version, target, headers, self._pool.settings.max_body_bytes)
         self._incoming_body = "chunks" if b"transfer-encoding" in headers else "body"
         if len(self._exchanges) > limits.MAX_PIPELINED:
             raise HttpRefusal(400, "too many pipelined requests", expected=f"at most {limits.MAX_PIPELINED}")
-        path, _, query = self._target.partition(b"?")
+        path, _, query = target.partition(b"?")
         scope = {
             "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": version,
             "method": self._parser.get_method().decode("ascii"), "path": path.decode("ascii"), "raw_path": path,
-            "query_string": query, "root_path": "", "headers": self._headers, "state": {}, **self._addresses,
+            "query_string": query, "root_path": "", "headers": self._head.headers, "state": {}, **self._addresses,
         }  # fmt: skip
         exchange = Exchange(
             self, scope, keep_alive=self._parser.should_keep_alive() and not self._is_last,
