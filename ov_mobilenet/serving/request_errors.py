@@ -76,7 +76,8 @@ def as_request_error(error: OvMobilenetError) -> RequestError:
     elif isinstance(error, DeadlineError):
         reason = "deadline"
     elif isinstance(error, DeviceError):
-        reason = "unavailable"
+        # Its advice is for who started the server.
+        return RequestError(error.what, reason="unavailable", where=error.where, fix="Try again later")
     return RequestError(
         error.what, reason=reason, where=error.where, expected=error.expected, got=error.got, fix=error.fix
     )

@@ -55,7 +55,13 @@ def fake_classifier(name: str, batch: int = 1) -> Any:
     port = SimpleNamespace(get_any_name=lambda: "port")
     compiled = SimpleNamespace(model=SimpleNamespace(inputs=[port], outputs=[port]), batch=batch)
     return SimpleNamespace(
-        name=name, input_size=(4, 4), compiled=lambda: compiled, xml=None, device="CPU", classes=CLASSES
+        prepare=lambda image: None,
+        name=name,
+        input_size=(4, 4),
+        compiled=lambda: compiled,
+        xml=None,
+        device="CPU",
+        classes=CLASSES,
     )
 
 

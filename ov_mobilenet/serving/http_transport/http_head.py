@@ -1,4 +1,4 @@
-"""The head of a request: its limits, and what it must not hold: what a proxy may read differently, and what this server does not speak."""
+"""The head of a request: its limits, and what it must not hold because a proxy may read it differently."""
 
 from __future__ import annotations
 

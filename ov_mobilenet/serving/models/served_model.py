@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ov_mobilenet.runtime.async_queue import AsyncQueue
@@ -79,6 +80,7 @@ async def start_model(name: str, load: Loader, settings: ServerSettings, batch_s
         )  # fmt: skip
         frame = np.zeros((*(classifier.input_size or (_WARM_UP_SIDE, _WARM_UP_SIDE)), 3), np.uint8)
         queue.warm_up(frame)
+        classifier.prepare(_small_jpeg())  # the first one imports the libraries that decode
         classifier.compiled()  # requests ask it for the names of its tensors
         return classifier, queue, frame
 
@@ -90,6 +92,14 @@ async def start_model(name: str, load: Loader, settings: ServerSettings, batch_s
         raise
     model = classifier.compiled().model
     return ServedModel(name, classifier, queue, *(port.get_any_name() for port in (model.inputs[0], model.outputs[0])))
+
+
+def _small_jpeg() -> bytes:
+    from PIL import Image
+
+    encoded = BytesIO()
+    Image.new("RGB", (_WARM_UP_SIDE, _WARM_UP_SIDE)).save(encoded, "JPEG")
+    return encoded.getvalue()
 
 
 async def in_daemon_thread(function: Callable[[], T], *, name: str) -> T:

@@ -44,7 +44,7 @@ def describe_model(name: str, served: ServedModel | None) -> ModelDescription:
     facts = {
         "Device": classifier.device,
         "Inference precision": classifier.inference_precision or "not reported by the device",
-        "Batch size": str(classifier.compiled().batch),
+        "Batch size": str(served.queue.batch_size),
         "Input size": "any" if size is None else f"{size[0]} × {size[1]} pixels",
         "Classes": str(classifier.classes) + (" (multi-label)" if classifier.output_kind == "multilabel" else ""),
         "Geometry": "in the graph" if classifier.geometry is None else str(classifier.geometry),

@@ -193,7 +193,12 @@ def _level_of(record: RequestRecord) -> int:
         return logging.DEBUG
     if record.error is None:
         return logging.INFO
-    is_ours = record.code.startswith("5") or record.code in ("INTERNAL", "UNKNOWN", "UNAVAILABLE", "DATA_LOSS")
+    is_ours = (record.code.startswith("5") and record.code != "504") or record.code in (
+        "INTERNAL",
+        "UNKNOWN",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+    )
     return logging.ERROR if is_ours else logging.WARNING
 
 
