@@ -207,7 +207,7 @@ def write_shared_images(shared: Path, count: int, target: Path, *, crops: bool) 
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("crops", [False, True])
+@pytest.mark.parametrize("crops", [False, pytest.param(True, marks=pytest.mark.full)])
 def test_a_real_network_is_not_suspected(shared: Path, crops: bool, tmp_path: Path, capsys: Capture) -> None:
     write_shared_images(shared, 25, tmp_path / "images", crops=crops)
     network = shared / "zoo" / "mobilenet-v2-onnx-real" / "mobilenetv2_real.onnx"

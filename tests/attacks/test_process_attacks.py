@@ -19,7 +19,7 @@ from attacks.served_model import ServedModel
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import DownloadError
 
-KILLS = (8, pytest.param(20, marks=pytest.mark.full))
+KILLS = (4, pytest.param(20, marks=pytest.mark.full))
 Archived = tuple[Path, dict[Path, bytes]]
 
 

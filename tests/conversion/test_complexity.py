@@ -51,13 +51,13 @@ def test_the_count_does_not_depend_on_the_normalisation(tmp_path: Path) -> None:
 # Documented figures of the shipped models: architecture, width, classes, side, GFLOPs, MParams.
 DOCUMENTED = [
     ("mobilenet_v1", 0.25, 1001, 128, 0.028, 0.468),
-    ("mobilenet_v1", 0.5, 1001, 160, 0.156, 1.327),
-    ("mobilenet_v1", 0.5, 1001, 224, 0.304, 1.327),
-    ("mobilenet_v1", 1.0, 1001, 224, 1.148, 4.222),
+    pytest.param("mobilenet_v1", 0.5, 1001, 160, 0.156, 1.327, marks=pytest.mark.full),
+    pytest.param("mobilenet_v1", 0.5, 1001, 224, 0.304, 1.327, marks=pytest.mark.full),
+    pytest.param("mobilenet_v1", 1.0, 1001, 224, 1.148, 4.222, marks=pytest.mark.full),
     ("mobilenet_v2", 1.0, 1001, 224, 0.615, 3.489),
-    ("mobilenet_v2", 1.4, 1001, 224, 1.183, 6.087),
+    pytest.param("mobilenet_v2", 1.4, 1001, 224, 1.183, 6.087, marks=pytest.mark.full),
     ("mobilenet_v3_small", 1.0, 1000, 224, 0.11682, 2.537),
-    ("mobilenet_v3_large", 1.0, 1000, 224, 0.44506, 5.471),
+    pytest.param("mobilenet_v3_large", 1.0, 1000, 224, 0.44506, 5.471, marks=pytest.mark.full),
 ]
 
 

@@ -104,7 +104,10 @@ def noise(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize(("height", "width"), [(480, 640), (641, 427), (225, 223), (1080, 1920), (300, 97), (257, 256)])
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(480, 640), (641, 427), (225, 223), pytest.param(1080, 1920, marks=pytest.mark.full), (300, 97), (257, 256)],
+)
 def test_baked_pillow_geometry(height: int, width: int, precision: str) -> None:
     needs_bf16(precision)
     frame = noise(height, width)

@@ -55,7 +55,8 @@ def test_an_unreachable_display_does_not_stop_the_demo() -> None:
 
 
 @pytest.mark.parametrize(("name", "arguments", "count"), [
-    ("o.mp4", ["-limit", 30], 30), ("o.avi", ["-limit", 30], 30), ("o.mp4", [], 384),
+    ("o.mp4", ["-limit", 30], 30), ("o.avi", ["-limit", 30], 30),
+    pytest.param("o.mp4", [], 384, marks=pytest.mark.full),
 ])  # fmt: skip
 def test_output_is_a_video_of_the_shown_frames(tmp_path: Path, name: str, arguments: list[object], count: int) -> None:
     done = run(DEMO, "--no_show", "-o", tmp_path / name, "--output_resolution", "641x480", *arguments)

@@ -60,6 +60,7 @@ def test_the_int8_ir_is_written_beside_the_float_ir_with_its_record(xml: Path, m
     assert made.model.record == read_record(network, made.model.xml)
 
 
+@pytest.mark.full
 def test_the_same_images_in_another_order_give_the_same_bytes(
     xml: Path, images: list[Path], made: ovm.Quantized, tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ def test_unreadable_images_are_skipped_and_too_few_are_an_error(
         ovm.quantize(xml, images, tmp_path / "other.xml", preset="mixed")  # type: ignore[call-arg]
 
 
+@pytest.mark.full
 def test_a_shard_calibrates_like_its_images_and_a_corrupt_member_is_skipped(
     xml: Path, images: list[Path], tmp_path: Path
 ) -> None:

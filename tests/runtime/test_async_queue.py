@@ -641,6 +641,7 @@ def drawings() -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in (".jpg", ".png"))
 
 
+@pytest.mark.full
 def test_a_thousand_concurrent_calls_answer_as_classify_does(drawings: list[Path]) -> None:
     model = ovm.load_classifier(SIGNS, device="CPU", inference_precision="f32")
     rng = np.random.default_rng(5)

@@ -244,6 +244,7 @@ def test_a_lost_device_is_rebuilt_with_growing_delays_and_the_other_models_go_on
     assert "m: ready again after 3 attempts" in caplog.text
 
 
+@pytest.mark.full
 def test_a_device_that_is_lost_again_is_rebuilt_again() -> None:
     async def test() -> None:
         sleeps = Sleeps()

@@ -51,6 +51,7 @@ def test_models_and_classifiers_by_name_give_the_answers_of_classify() -> None:
         socket.create_connection(("127.0.0.1", server.port), 5)
 
 
+@pytest.mark.full
 def test_a_server_can_be_started_again_and_two_run_side_by_side() -> None:
     first, second = Server([SAMPLE], FREE, **ON_CPU), Server([SAMPLE], FREE, **ON_CPU)
     with first, second:

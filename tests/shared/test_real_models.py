@@ -191,6 +191,7 @@ def test_converting_in_another_order_gives_the_same_bytes(shared: Path, converte
             assert_same_bytes(xml.with_suffix(".bin"), first.with_suffix(".bin"))
 
 
+@pytest.mark.full
 def test_two_processes_at_once_give_the_same_bytes(shared: Path, converted: Path, tmp_path: Path) -> None:
     for name in NAMES:
         needs(name)

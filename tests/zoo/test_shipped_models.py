@@ -179,6 +179,7 @@ ARCHITECTURES = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", model_names())
 def test_gflops_and_mparams_are_those_of_the_architecture(name: str) -> None:
     pytest.importorskip("torch")
