@@ -1,4 +1,4 @@
-"""The routes of the live page: its three files, and what they ask for."""
+"""The routes of the live page: its files, and what they ask for."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-cache",  # ask again, with the ETag
 }
-FILES = {"/": ("page.html", "text/html"), **{
-    f"/assets/{name}": (name, media_type)
-    for name, media_type in (("page.css", "text/css"), ("page.js", "text/javascript"))
-}}  # fmt: skip
+SCRIPTS = ("elements", "examples", "models", "page", "plots", "results", "server", "webcam")
+# Path: file and media type.
+FILES = {
+    "/": ("page.html", "text/html"),
+    "/assets/page.css": ("page.css", "text/css"),
+    **{f"/assets/{name}.js": (f"{name}.js", "text/javascript") for name in SCRIPTS},
+}
 PUBLIC_PATHS = frozenset(FILES)
 """These paths need no token: the page asks for it."""
 
