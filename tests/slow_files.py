@@ -81,6 +81,7 @@ SLOW_FILES = (
     "serving/test_drain.py",
     "serving/test_grpc_server.py",
     "serving/test_grpc_service.py",
+    "serving/test_live_page.py",
     "serving/test_reload.py",
     "serving/test_server.py",
     "serving/test_systemd.py",
