@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_M_ARENA_MAX = -8  # of malloc.h
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -219,6 +223,7 @@ class Server:
         Raises:
             OvMobilenetError: as for `serve`.
         """
+        _use_one_heap()
         self._request_log = request_log = RequestLog(self.settings.log_format, level=log_level)
 
         async def with_signals() -> None:
@@ -322,3 +327,15 @@ def _devices_by_name(
                 "a device for a model that is not loaded here", expected=", ".join(loaded_here) or "no name", got=name
             )
     return {name: replace(settings, device=device) for name, device in devices.items()}
+
+
+def _use_one_heap() -> None:
+    """Let all threads allocate from the same heap, where glibc has one for each thread.
+
+    glibc gives the memory of a decoded image back to the system when it is freed in a thread's own heap, and the next
+    image costs as many page faults: 0.1 to 0.6 ms of 1.5 ms for each image file (measured with JPEGs of 500x375). Also,
+    freed memory of one thread is of use to the others.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

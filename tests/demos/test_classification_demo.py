@@ -235,6 +235,7 @@ def test_what_the_demo_cannot_do_is_refused_with_the_reason(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.full
 def test_the_streams_of_the_open_model_zoo_run() -> None:
     words = ["-i", SAMPLES, "-d", "CPU", "-nstreams", "CPU:2", "--adapter", "openvino", "-u", "", "--no_show", "-r"]
     done = run(DEMO, *words, "--topk", 1)

@@ -166,7 +166,7 @@ def test_more_images_than_the_queue_can_ever_hold_are_refused() -> None:
         (ImageError("broken image (x)", expected="a", got="b"), 422, "image 1: broken image (x): expected a, got b"),
         (QueueFullError("too many images are waiting"), 503, "too many images are waiting"),
         (DeadlineError("not answered in time"), 504, "not answered in time"),
-        (DeviceError("the device failed", where="CPU"), 503, "CPU: the device failed"),
+        (DeviceError("the device failed", where="CPU"), 503, "CPU: the device failed. Try again later"),
     ],
 )
 def test_one_image_that_fails_takes_the_others_out_of_the_queue(

@@ -216,7 +216,7 @@ def test_unload_and_load() -> None:
 def test_a_lost_device_is_rebuilt_with_growing_delays_and_the_other_models_go_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "ov_mobilenet")
 
     async def test() -> None:
         load, other, sleeps = Loads("m"), Loads("other"), Sleeps()

@@ -50,6 +50,7 @@ def test_accuracy_equals_that_of_the_source_network(
     assert (report["images"], report["inference_precision"], report["geometry_from"]) == (200, "f32", "model")
 
 
+@pytest.mark.full
 def test_synset_folders_and_val_txt_give_the_same_accuracy(shared: Path, tmp_path: Path) -> None:
     yml = source(shared, "mobilenet-v1-0.25-224-tflite")
     for image in sorted((shared / "imagenet200" / "images").iterdir()):
