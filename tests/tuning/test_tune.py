@@ -144,7 +144,7 @@ def test_end_to_end_with_an_accuracy_limit(small_ir: Path, tmp_path: Path, monke
     monkeypatch.setattr("ov_mobilenet.accuracy.measure.measure_accuracy", measure_accuracy)
     found = ovm.tune(
         small_ir, device="CPU", precision="any", mode="end-to-end", max_drop=0.01, dataset=tmp_path,
-        annotations="val.txt", limit=5, time_limit_s=4, input=tmp_path,
+        annotations="val.txt", limit=5, time_limit_s=8, input=tmp_path,
     )  # fmt: skip
     assert measured[0] == ("small.xml", "f32")
     assert found.profile is not None
