@@ -21,7 +21,7 @@ export function showActivity(activity, selected) {
     if (!now) continue;
     const badge = one.querySelector(".badge");
     badge.className = now.ready ? "badge ready" : "badge failing";
-    const counts = `${now.images.toLocaleString("en")} images, ${now.errors.toLocaleString("en")} errors`;
+    const counts = `${counted(now.images, "image")}, ${counted(now.errors, "error")}`;
     badge.textContent = now.ready ? `Ready · ${counts}` : `Not ready: ${now.state}`;
   }
   for (const option of byId("model").options) {
@@ -31,6 +31,10 @@ export function showActivity(activity, selected) {
   const now = activity.find(({ name }) => name === selected);
   byId("model-state").hidden = !now || now.ready;
   byId("model-state").textContent = now && !now.ready ? `The model ${now.name} is not ready: ${now.state}` : "";
+}
+
+function counted(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 function card({ name, facts = {} }, isSelected, select) {

@@ -72,6 +72,7 @@ byId("preview").addEventListener("error", () => {
   // The browser cannot show this file. What the server makes of it is shown beside.
   byId("preview").hidden = true;
   byId("prompt").hidden = false;
+  byId("drop").classList.remove("filled");
 });
 
 // ---- Choose, drop, paste
