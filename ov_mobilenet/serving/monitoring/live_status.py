@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from msgspec import Struct
 
 from ov_mobilenet._version import __version__
 from ov_mobilenet.serving.monitoring.model_descriptions import ModelDescription, describe_model
-from ov_mobilenet.serving.monitoring.model_gauges import model_gauges
+from ov_mobilenet.serving.monitoring.model_gauges import model_gauges, served_model
 
 if TYPE_CHECKING:
     from ov_mobilenet.serving.models.model_repository import ModelRepository
@@ -96,6 +97,10 @@ class _Totals:
         self.requests = self.errors = self.images = 0
 
 
+def _is_same(served: ServedModel | None, before: weakref.ref[ServedModel] | None) -> bool:
+    return before is None if served is None else before is not None and before() is served
+
+
 class LiveStatus:
     """Counts the requests of one server for its live page, in bounded memory; for use in one thread."""
 
@@ -106,7 +111,8 @@ class LiveStatus:
         self._totals = {name: _Totals() for name in repository.names}
         self._now = _Second(int(self._started))
         self._past: deque[tuple[int, int, int, int, float | None, float | None]] = deque(maxlen=SECONDS)
-        self._served: list[ServedModel | None] = []
+        # Weak: a model that was replaced ends when no request holds it any more.
+        self._served: list[weakref.ref[ServedModel] | None] = []
         self._descriptions: list[ModelDescription] = []
         self._version = 0
 
@@ -155,9 +161,9 @@ class LiveStatus:
         return self._descriptions
 
     def _refresh(self) -> None:
-        served = [state.served for state in model_gauges(self._repository)]
-        if len(served) != len(self._served) or any(a is not b for a, b in zip(served, self._served, strict=True)):
-            self._served = served
+        served = [served_model(self._repository, name) for name in self._repository.names]
+        if len(served) != len(self._served) or not all(map(_is_same, served, self._served)):
+            self._served = [None if one is None else weakref.ref(one) for one in served]
             names = self._repository.names
             self._descriptions = [describe_model(*pair) for pair in zip(names, served, strict=True)]
             self._version += 1

@@ -21,7 +21,7 @@ class ModelGauges:
         queue_length: images that are accepted and not answered yet.
         queue_limit: maximum of `queue_length`; 0 if the model is not ready.
         rebuilds: times that the model was compiled again after a failure.
-        served: None if the model is not ready.
+        is_ready: whether the model answers requests.
     """
 
     name: str
@@ -29,12 +29,7 @@ class ModelGauges:
     queue_length: int
     queue_limit: int
     rebuilds: int
-    served: ServedModel | None
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the model answers requests."""
-        return self.served is not None
+    is_ready: bool
 
 
 def model_gauges(repository: ModelRepository) -> list[ModelGauges]:
@@ -42,10 +37,18 @@ def model_gauges(repository: ModelRepository) -> list[ModelGauges]:
     return [_gauges(repository, name) for name in repository.names]
 
 
+def served_model(repository: ModelRepository, name: str) -> ServedModel | None:
+    """A model; None if it is not ready. Do not keep it: it ends when nothing holds it any more."""
+    try:
+        return repository.find(name)
+    except RequestError:
+        return None
+
+
 def _gauges(repository: ModelRepository, name: str) -> ModelGauges:
     rebuilds = repository.rebuilds_of(name)
     try:
         served = repository.find(name)
     except RequestError as error:
-        return ModelGauges(name, str(error.got or error.what), 0, 0, rebuilds, None)
-    return ModelGauges(name, "", served.queue.pending, served.queue.max_queue, rebuilds, served)
+        return ModelGauges(name, str(error.got or error.what), 0, 0, rebuilds, is_ready=False)
+    return ModelGauges(name, "", served.queue.pending, served.queue.max_queue, rebuilds, is_ready=True)
