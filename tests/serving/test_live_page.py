@@ -19,6 +19,7 @@ from serving.sample_server import SAMPLE, sample_server
 import ov_mobilenet as ovm
 from ov_mobilenet import Classifier
 from ov_mobilenet.serving.server import Server
+from ov_mobilenet.serving.settings import ServerSettings
 
 SAMPLES = ovm.find_config(SAMPLE).folder / "samples"
 SIGN = SAMPLES / "stop_red_01.jpg"
@@ -143,7 +144,14 @@ def test_frames_of_the_webcam_are_classified_one_after_the_other(tab: BrowserTab
     show(tab, server)
     tab.evaluate("document.querySelector('#webcam').click()")
     best(tab)
+    # Each frame replaces the classes of the one before, which are not shown as outdated meanwhile: it would flicker.
+    tab.evaluate("""{
+      window.busy = 0;
+      new MutationObserver(() => { window.busy += document.querySelector('#predictions').ariaBusy === 'true'; })
+        .observe(document.querySelector('#predictions'), {attributes: true});
+    }""")
     tab.wait_for("document.querySelector('#source').textContent.includes('frames/s')")
+    assert tab.evaluate("window.busy") == 0
     tab.evaluate("document.querySelector('#webcam').click()")
     tab.wait_for("document.querySelector('#webcam').textContent === 'Start webcam'")
     assert not tab.evaluate("document.querySelector('#video').srcObject")
@@ -204,6 +212,44 @@ def test_a_token_is_asked_for_and_kept(
         assert "$TOKEN" in tab.text("#example")
         assert TOKEN not in tab.text("body")
         show(tab, server)  # opened again: the token is kept for this tab
+        check(tab, server)
+
+
+@pytest.mark.full
+def test_another_model_is_chosen_by_its_card_and_in_the_list(
+    browser: HeadlessBrowser, signs_classifier: Classifier, expected: tuple[str, str]
+) -> None:
+    other = ovm.load_classifier(SAMPLE, device="CPU", labels=tuple(f"thing {number}" for number in range(16)))
+    settings = ServerSettings(port=0, grpc_port=0)
+    with Server({"signs": signs_classifier, "things": other}, settings) as server, browser.tab() as tab:
+        show(tab, server)
+        tab.choose_file("#file", SIGN)
+        assert best(tab) == expected
+        tab.evaluate("document.querySelector('[data-model=things] button').focus()")
+        tab.press("Enter")
+        tab.wait_for("document.querySelector('#predictions li .label').textContent.startsWith('thing')")
+        assert tab.evaluate("document.querySelector('#model').value") == "things"
+        assert "model=things" in tab.text("#example")
+        assert tab.evaluate("document.activeElement.closest('.card').dataset.model") == "things"  # keeps the focus
+        tab.evaluate("document.querySelector('#model').focus()")
+        tab.evaluate("{const list = document.querySelector('#model'); list.value = 'signs';"
+                     " list.dispatchEvent(new Event('change', {bubbles: true}))}")  # fmt: skip
+        tab.wait_for(f"document.querySelector('#predictions li .label').textContent === {json.dumps(expected[0])}")
+        check(tab, server)
+
+
+@pytest.mark.full
+def test_a_model_that_is_not_ready_says_why(browser: HeadlessBrowser, signs_classifier: Classifier) -> None:
+    with sample_server(signs_classifier, allow_model_control=True) as server, browser.tab() as tab:
+        show(tab, server)
+        requests.post(f"{server.url}/v2/repository/models/signs/unload", json={}, timeout=60).raise_for_status()
+        tab.wait_for("document.querySelector('#model-state').textContent.includes('unloaded')")
+        tab.choose_file("#file", SIGN)
+        tab.wait_for("document.querySelector('#error').textContent.includes('not ready')")
+        requests.post(f"{server.url}/v2/repository/models/signs/load", json={}, timeout=60).raise_for_status()
+        tab.wait_for("document.querySelector('#model-state').hidden")
+        tab.choose_file("#file", SIGN)
+        best(tab)
         check(tab, server)
 
 

@@ -44,7 +44,7 @@ function card({ name, facts = {} }, isSelected, select) {
   button.addEventListener("click", () => select(name));
   const rows = Object.entries(facts).map(([term, value]) =>
     element(
-      "div", { className: value.length > 28 ? "wide" : "" },
+      "div", { className: value.length > 18 ? "wide" : "" },
       element("dt", { text: term }), element("dd", { text: value }),
     ));
   const made = element(

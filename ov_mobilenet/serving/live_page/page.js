@@ -20,7 +20,7 @@ let minute = null;
 async function classify(blob, name) {
   running?.abort();
   const own = (running = new AbortController());
-  byId("predictions").setAttribute("aria-busy", "true");
+  if (!webcam.isOn) byId("predictions").setAttribute("aria-busy", "true"); // every frame would flicker
   const query = new URLSearchParams({ top_k: "5" });
   if (state.selected) query.set("model", state.selected);
   const started = performance.now();
@@ -116,6 +116,7 @@ byId("webcam").addEventListener("click", async () => {
   try {
     await webcam.start();
   } catch (error) {
+    webcam.stop(); // it may be on, and its frames not be shown
     return showFailure(error, "Webcam");
   } finally {
     byId("webcam").disabled = false;
@@ -190,6 +191,7 @@ byId("login").addEventListener("submit", (event) => {
   byId("login").hidden = true;
   byId("error").hidden = true;
   poll();
+  if (state.image) showImage(state.image.blob, state.image.name);
 });
 
 // ---- Status of the server, once a second while the page is visible

@@ -63,7 +63,10 @@ def _baked(record: IrRecord | None) -> dict[str, str]:
         "Channel order": record.channel_order,
         "Weight precision": record.precision,
         "Description": record.config_name,
-        "Converted by": ", ".join(f"{name.replace('_', '-')} {version}" for name, version in record.versions.items()),
+        # OpenVINO's version continues with its build: 2026.4.1-22982-e213a147257-releases/2026/4
+        "Converted by": ", ".join(
+            f"{name.replace('_', '-')} {version.partition('-')[0]}" for name, version in record.versions.items()
+        ),
     }
     if record.background_class is not None:
         facts["Background class"] = str(record.background_class)
