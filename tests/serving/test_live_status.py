@@ -72,6 +72,15 @@ def test_each_second_has_its_counts_and_percentiles(status: LiveStatus, moment: 
     assert {len(minute.images), len(minute.errors), len(minute.queue), len(minute.p50_ms)} == {60}
 
 
+def test_the_queue_is_seen_though_no_page_was_open(status: LiveStatus, moment: Moment) -> None:
+    queue: Any = status._repository.find("one").queue
+    for queue.pending in (3, 7, 2):
+        status.observe(ended("one"))
+    queue.pending = 0
+    moment.now += 1
+    assert status.document().last_minute.queue[-2:] == (0, 7)
+
+
 def test_what_is_older_than_a_minute_is_forgotten(status: LiveStatus, moment: Moment) -> None:
     status.observe(ended())
     moment.now += 60

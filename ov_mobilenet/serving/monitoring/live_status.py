@@ -30,7 +30,7 @@ class LastMinute(Struct, frozen=True):
     Attributes:
         images: images that were inferred.
         errors: requests for inference that failed.
-        queue: the greatest number of images that were accepted and not answered.
+        queue: the greatest number of images that were accepted and not answered, of one model.
         p50_ms, p95_ms: duration of the requests for inference; None in a second without any.
     """
 
@@ -132,9 +132,11 @@ class LiveStatus:
             now.errors += 1
             if totals is not None:
                 totals.errors += 1
+        elif totals is not None and (served := served_model(self._repository, record.model)) is not None:
+            self.sample_queue(served.queue.pending)
 
     def sample_queue(self, length: int) -> None:
-        """Remember the length of the queues, if it is the greatest of this second."""
+        """Remember the length of a queue, if it is the greatest of this second."""
         now = self._current()
         now.queue = max(now.queue, length)
 
@@ -142,7 +144,7 @@ class LiveStatus:
         """The status of now."""
         self._refresh()
         states = model_gauges(self._repository)
-        self.sample_queue(sum(state.queue_length for state in states))
+        self.sample_queue(max((state.queue_length for state in states), default=0))
         return StatusDocument(
             1, __version__, round(self._clock() - self._started, 1), self._version, self._last_minute(),
             tuple(
