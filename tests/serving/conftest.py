@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import pytest
@@ -16,6 +17,9 @@ from signs import held_out
 
 from ov_mobilenet import Classifier, load_classifier
 from ov_mobilenet.serving.server import Server
+
+if TYPE_CHECKING:
+    from serving.running_grpc import RunningGrpc
 
 
 @pytest.fixture(scope="session")
@@ -47,4 +51,19 @@ def signs_classifier(serving_cache: None) -> Classifier:
 def server(serving_cache: None) -> Iterator[Server]:
     """A server of the model `signs` with the default limits, one for each test file."""
     with sample_server() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def classifier(signs_classifier: Classifier) -> Classifier:
+    """The network that a gRPC server of a test file serves."""
+    return signs_classifier
+
+
+@pytest.fixture(scope="module")
+def plain_server(classifier: Classifier) -> Iterator[RunningGrpc]:
+    """A gRPC server with the default limits, one for each test file."""
+    from serving.running_grpc import running_grpc
+
+    with running_grpc(classifier) as started:
         yield started

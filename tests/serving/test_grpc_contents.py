@@ -26,11 +26,6 @@ EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 @pytest.fixture(scope="module")
-def classifier(signs_classifier: Classifier) -> Classifier:
-    return signs_classifier
-
-
-@pytest.fixture(scope="module")
 def channel(classifier: Classifier) -> Iterator[grpc.Channel]:
     with running_grpc(classifier) as server, grpc.insecure_channel(server.address) as opened:
         yield opened

@@ -38,17 +38,6 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 FRAME = np.zeros((1, 16, 16, 3), np.uint8)
 
 
-@pytest.fixture(scope="module")
-def classifier(signs_classifier: Classifier) -> Classifier:
-    return signs_classifier
-
-
-@pytest.fixture(scope="module")
-def plain_server(classifier: Classifier) -> Iterator[RunningGrpc]:
-    with running_grpc(classifier) as server:
-        yield server
-
-
 def health_status(channel: grpc.Channel, service: str) -> int:
     status: int = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service)).status
     return status

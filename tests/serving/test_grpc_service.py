@@ -38,11 +38,6 @@ EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 @pytest.fixture(scope="module")
-def classifier(signs_classifier: Classifier) -> Classifier:
-    return signs_classifier
-
-
-@pytest.fixture(scope="module")
 def grpc_server(classifier: Classifier) -> Iterator[RunningGrpc]:
     with running_grpc(classifier, max_body_bytes=16 << 20) as server:
         yield server

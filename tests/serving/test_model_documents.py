@@ -32,17 +32,6 @@ LABELS = (
 
 
 @pytest.fixture(scope="module")
-def classifier(signs_classifier: Classifier) -> Classifier:
-    return signs_classifier
-
-
-@pytest.fixture(scope="module")
-def plain_server(classifier: Classifier) -> Iterator[RunningGrpc]:
-    with running_grpc(classifier) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def control_server(classifier: Classifier) -> Iterator[RunningGrpc]:
     with running_grpc(classifier, allow_model_control=True) as server:
         yield server
