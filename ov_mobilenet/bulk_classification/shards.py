@@ -1,0 +1,60 @@
+"""`Shard`: the images of one part, and its form as a line of JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+ShardKind = Literal["images", "tar", "parquet"]
+DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The images of one part, in order.
+
+    Attributes:
+        index: place in the run, from 0.
+        kind: `images` has image files, `tar` a WebDataset shard, `parquet` row groups of one Parquet file.
+        paths: the image files, or the one file that holds the images; local paths or s3:// and gs:// URLs.
+        size: bytes of the file that holds the images; None for `images`.
+        row_groups: first row group and the one after the last, for `parquet`.
+        images: number of images; None if it is not known before they are read (`tar`).
+        problems: for `images`, why a file cannot be read, by its place in `paths`.
+    """
+
+    index: int
+    kind: ShardKind
+    paths: tuple[str, ...]
+    size: int | None = None
+    row_groups: tuple[int, int] | None = None
+    images: int | None = None
+    problems: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """The identity of the shard: the first `DIGITS` hexadecimal digits of the SHA-256 of its line."""
+        return hashlib.sha256(self.line()).hexdigest()[:DIGITS]
+
+    @property
+    def part_name(self) -> str:
+        """The file name of its part."""
+        return f"part-{self.index:05}.parquet"
+
+    def line(self) -> bytes:
+        """The shard as one line of JSON in ASCII, which also keeps file names that are not UTF-8."""
+        values = {name: value for name, value in asdict(self).items() if value not in (None, ())}
+        return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+
+
+def parse_shard(line: bytes) -> Shard:
+    """The inverse of `Shard.line`."""
+    shard = Shard(**json.loads(line))
+    return replace(
+        shard,
+        paths=tuple(shard.paths),
+        row_groups=None if shard.row_groups is None else (shard.row_groups[0], shard.row_groups[1]),
+        problems=tuple((place, problem) for place, problem in shard.problems),
+    )
