@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
+    from ov_mobilenet.exporting.ovms import ExportedModel, OvmsExport, export_ovms
     from ov_mobilenet.hub.known_repositories import KnownRepository, list_repositories
     from ov_mobilenet.inputs.open_inputs import Inputs, open_inputs
     from ov_mobilenet.ir.form import Form
@@ -106,6 +107,7 @@ _HOMES = {
     "DeviceSettings": "devices.settings",
     "Diagnosis": "diagnosis.diagnosis",
     "DownloadError": "errors",
+    "ExportedModel": "exporting.ovms",
     "Failure": "runtime.results",
     "FeatureExtractor": "runtime.feature_extractor",
     "Features": "runtime.results",
@@ -131,6 +133,7 @@ _HOMES = {
     "OfflineError": "errors",
     "OutputError": "errors",
     "OvMobilenetError": "errors",
+    "OvmsExport": "exporting.ovms",
     "Prediction": "runtime.results",
     "Prepared": "runtime.items",
     "Profile": "runtime.profile",
@@ -158,6 +161,7 @@ _HOMES = {
     "describe": "describe_network",
     "diagnose": "diagnosis.diagnose",
     "download": "downloads.fetch",
+    "export_ovms": "exporting.ovms",
     "find_config": "resolve",
     "list_models": "zoo.registry",
     "list_repositories": "hub.known_repositories",
@@ -191,6 +195,7 @@ __all__ = [
     "DeviceSettings",
     "Diagnosis",
     "DownloadError",
+    "ExportedModel",
     "Failure",
     "FeatureExtractor",
     "Features",
@@ -216,6 +221,7 @@ __all__ = [
     "OfflineError",
     "OutputError",
     "OvMobilenetError",
+    "OvmsExport",
     "Prediction",
     "Prepared",
     "Profile",
@@ -244,6 +250,7 @@ __all__ = [
     "describe",
     "diagnose",
     "download",
+    "export_ovms",
     "find_config",
     "list_models",
     "list_repositories",

@@ -86,6 +86,8 @@ PARAMETERS = {
 }  # fmt: skip
 # Where a parameter of the same name means something else.
 SPECIAL = {
+    "export_ovms.models": "inputs", "export_ovms.output": "path or text", "export_ovms.batch": "limited count?",
+    "export_ovms.device": "choice?", "export_ovms.profile": "path or text?",
     "Server.models": "inputs", "Server.profile": "path or text?", "ServerSettings.host": "address",
     "load_classifier.profile": "path or text?", "load_feature_extractor.profile": "path or text?",
     "compare.geometry": "value?", "compare.time_s": "number", "quantize.settings": "value", "Form.geometry": "value?",
@@ -103,9 +105,10 @@ SPECIAL = {
 # Only returned, or created by other functions.
 RESULTS = {
     "AccuracyReport", "Candidate", "Classification", "ComparedModel", "DatasetConfig", "DescribedNetwork", "Diagnosis",
+    "ExportedModel",
     "Failure", "FeatureExtractor", "Features", "Geometry", "Guess", "Inputs", "Int8Accuracy", "IrModel", "IrRecord",
-    "Item", "KnownRepository", "Measurement", "ModelComparison", "ModelConfig", "Prediction", "Prepared", "Profile",
-    "Quantized", "RankedCandidate", "SourceFiles", "Step", "Timings", "Transport", "Tuned", "Verification",
+    "Item", "KnownRepository", "Measurement", "ModelComparison", "ModelConfig", "OvmsExport", "Prediction", "Prepared",
+    "Profile", "Quantized", "RankedCandidate", "SourceFiles", "Step", "Timings", "Transport", "Tuned", "Verification",
     "Classifier",
 }  # fmt: skip
 METHODS = {
@@ -199,6 +202,7 @@ def calls(
         "benchmark": (ovm.benchmark, {"model": known.xml}),
         "describe": (ovm.describe, {"source": source, "name": "mine", "assume": "none"}),
         "diagnose": (ovm.diagnose, {"model": source, "images": images, "limit": 10}),
+        "export_ovms": (ovm.export_ovms, {"models": [known.xml], "output": folder / "exported", "overwrite": True}),
         "find_config": (ovm.find_config, {"model": known.yml}),
         "convert": (ovm.convert, {"model": known.yml, "folder": folder}),
         "quantize": (ovm.quantize, {"model": known.xml, "calibration": images}),

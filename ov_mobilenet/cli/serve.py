@@ -14,6 +14,7 @@ import click
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.device import DeviceFlags, device_options
 from ov_mobilenet.cli.exactness import exact_option, exact_settings
+from ov_mobilenet.cli.named_models import named_models, pairs
 from ov_mobilenet.cli.serve_options import ServerFlags, server_options
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.images.load_image import DECODE_MODES, DecodeMode
@@ -25,24 +26,10 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-def _pairs(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for text in given:
-        name, _, value = text.partition("=")
-        if not (name and value):
-            raise click.BadParameter(f"{text!r} does not have the form {parameter.metavar}", context, parameter)
-        pairs.append((name, value))
-    return tuple(pairs)
-
-
 @click.command("serve")
-@click.argument("models", nargs=-1, metavar="MODEL…")
+@named_models
 @click.option(
-    "--name", "named", multiple=True, callback=_pairs, metavar="NAME=MODEL",
-    help="A model under another name; repeatable.",
-)  # fmt: skip
-@click.option(
-    "--model-device", "model_devices", multiple=True, callback=_pairs, metavar="NAME=DEVICE",
+    "--model-device", "model_devices", multiple=True, callback=pairs, metavar="NAME=DEVICE",
     help="The device of one model, instead of --device; repeatable.",
 )  # fmt: skip
 @server_options
@@ -65,8 +52,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, given: tuple[str,
 @click.pass_context
 def serve_command(
     context: click.Context,
-    models: tuple[str, ...],
-    named: tuple[tuple[str, str], ...],
+    models: dict[str, str],
     model_devices: tuple[tuple[str, str], ...],
     server_flags: ServerFlags,
     batch_size: int | None,
@@ -101,11 +87,10 @@ def serve_command(
     settings = server_flags.settings()
     # gRPC writes notes about forks and its name resolver on stderr.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from ov_mobilenet.serving.models.model_names import models_by_name
     from ov_mobilenet.serving.server import Server
 
     server = Server(
-        models_by_name(models, named), settings, profile=profile, batch_size=batch_size, geometry=geometry,
+        models, settings, profile=profile, batch_size=batch_size, geometry=geometry,
         settings=None if profile is not None and device == DeviceSettings() else device,
         labels=options.read_label_file(labels), decode=decode, devices=dict(model_devices),
         **lookup.as_options(),

@@ -22,7 +22,7 @@ from ov_mobilenet.images.load_image import DecodeMode, check_decode_mode
 from ov_mobilenet.load import load_classifier, split_options
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
-from ov_mobilenet.serving.models.model_names import models_by_name
+from ov_mobilenet.runtime.model_names import models_by_name
 from ov_mobilenet.serving.models.model_repository import ModelRepository
 from ov_mobilenet.serving.monitoring.request_log import RequestLog, process_log
 from ov_mobilenet.serving.server_signals import server_signals
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from ov_mobilenet.load import RunOptions
+    from ov_mobilenet.runtime.model_names import Model
     from ov_mobilenet.runtime.profile import Profile
-    from ov_mobilenet.serving.models.model_names import Model
     from ov_mobilenet.serving.transports import Transports
 
 log = logging.getLogger(__name__)

@@ -38,7 +38,7 @@ def test_every_setting_has_an_option_with_its_default() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no models to serve"),
+        ([], "no models"),
         ([SAMPLE, "--host", "0.0.0.0"], "--token-file"),
         ([SAMPLE, "--host", "not a host"], "invalid host"),
         ([SAMPLE, "--port", "70000"], "--port"),

@@ -1,4 +1,4 @@
-"""The names under which models are served."""
+"""The names under which models are served and exported."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def models_by_name(
         pairs = [(name_of(model), model) for model in models]
     pairs += named
     if not pairs:
-        raise UsageError("no models to serve", expected="at least one MODEL")
+        raise UsageError("no models", expected="at least one MODEL")
     by_name: dict[str, Model] = {}
     for name, model in pairs:
         _check_model(model)
