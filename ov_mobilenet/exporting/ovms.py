@@ -11,13 +11,13 @@ from ov_mobilenet.argument_types import checked
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import OvMobilenetError, UsageError
 from ov_mobilenet.exporting.batch_range import ONE_IMAGE, BatchRange, parse_batch
+from ov_mobilenet.exporting.models_to_export import models_to_export
 from ov_mobilenet.exporting.output_folder import finished_folder
 from ov_mobilenet.exporting.ovms_config import config_json, model_entry
 from ov_mobilenet.exporting.repository import CONFIG, MODELS, model_xml
 from ov_mobilenet.exporting.server_form import ServerNetwork, server_network
 from ov_mobilenet.ir.saving import save_ir
 from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
-from ov_mobilenet.runtime.model_names import models_by_name
 from ov_mobilenet.runtime.profile import Profile, check_profiled_network, named_profile
 from ov_mobilenet.zoo.geometry import Geometry, parse_geometry
 
@@ -116,7 +116,7 @@ def export_ovms(
         OvMobilenetError: no model could be exported; the error of the first one.
     """
     lookup = Lookup.of(options)
-    by_name = _models(models)
+    by_name = models_to_export(models)
     request = _request(batch, bake_geometry, geometry, labels)
     tuned = None if profile is None else named_profile(profile)
     if tuned is not None and (len(by_name) > 1 or device is not None):
@@ -151,16 +151,6 @@ def export_ovms(
         for name, one in exported.items()
     )
     return OvmsExport(folder, folder / CONFIG, rows, failures)
-
-
-def _models(models: object) -> dict[str, str | Path]:
-    """The MODELs by name. Raises: UsageError."""
-    by_name: dict[str, str | Path] = {}
-    for name, model in models_by_name(models).items():  # type: ignore[arg-type]  # it refuses what is not a MODEL
-        if not isinstance(model, str | Path):
-            raise UsageError("invalid models", expected="a MODEL each", got=f"a loaded {type(model).__name__}")
-        by_name[name] = model
-    return by_name
 
 
 def _request(
