@@ -14,12 +14,12 @@ from ov_mobilenet.errors import OvMobilenetError, UsageError
 from ov_mobilenet.exporting.batch_range import ONE_IMAGE, parse_batch
 from ov_mobilenet.exporting.inference_service import inference_service, serving_runtime
 from ov_mobilenet.exporting.kserve_export import ExportedService, KserveExport
-from ov_mobilenet.exporting.kserve_readme import KSERVE, README, RUNTIME, kserve_readme
+from ov_mobilenet.exporting.kserve_readme import KSERVE, RUNTIME, kserve_readme
 from ov_mobilenet.exporting.kserve_settings import KserveSettings
 from ov_mobilenet.exporting.models_to_export import models_to_export
 from ov_mobilenet.exporting.output_folder import finished_folder
 from ov_mobilenet.exporting.ovms_config import model_entry
-from ov_mobilenet.exporting.repository import MODELS, model_folder, model_xml
+from ov_mobilenet.exporting.repository import MODELS, README, model_folder, model_xml
 from ov_mobilenet.exporting.server_form import server_network
 from ov_mobilenet.exporting.service_names import service_names
 from ov_mobilenet.exporting.storage_uri import StorageUri

@@ -9,7 +9,7 @@ from ov_mobilenet.exporting.kserve_export import ExportedService
 from ov_mobilenet.exporting.kserve_settings import KserveSettings
 from ov_mobilenet.exporting.storage_uri import StorageUri
 
-README, KSERVE = "README.md", "kserve"
+KSERVE = "kserve"
 # Not directly in KSERVE, whose files `kubectl apply -f` takes all.
 RUNTIME = "runtime/serving-runtime.yaml"
 

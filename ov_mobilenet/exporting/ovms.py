@@ -11,10 +11,12 @@ from ov_mobilenet.argument_types import checked
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import OvMobilenetError, UsageError
 from ov_mobilenet.exporting.batch_range import ONE_IMAGE, BatchRange, parse_batch
+from ov_mobilenet.exporting.example import EXAMPLE, expected_answer, write_example
 from ov_mobilenet.exporting.models_to_export import models_to_export
 from ov_mobilenet.exporting.output_folder import finished_folder
 from ov_mobilenet.exporting.ovms_config import config_json, model_entry
-from ov_mobilenet.exporting.repository import CONFIG, MODELS, model_xml
+from ov_mobilenet.exporting.ovms_readme import DescribedModel, readme
+from ov_mobilenet.exporting.repository import CLIENTS, CONFIG, LABELS, MODELS, README, model_xml
 from ov_mobilenet.exporting.server_form import ServerNetwork, server_network
 from ov_mobilenet.ir.saving import save_ir
 from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
@@ -26,9 +28,8 @@ if TYPE_CHECKING:
 
     from ov_mobilenet.ir.files import OpenedIr
 
-README = "README.md"
 # What an export holds; --overwrite replaces nothing else.
-CONTENTS = (MODELS, CONFIG, README)
+CONTENTS = (MODELS, CONFIG, LABELS, README, CLIENTS, EXAMPLE)
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def export_ovms(
     if str(output) in ("", "."):
         raise UsageError("invalid output", expected="a folder of its own", got=repr(str(output)))
     folder = Path(output)
-    exported: dict[str, ServerNetwork] = {}
+    exported: dict[str, DescribedModel] = {}
     entries: list[dict[str, Any]] = []
     failures: dict[str, OvMobilenetError] = {}
     with finished_folder(folder, contents=CONTENTS, last=CONFIG, overwrite=overwrite) as temporary:
@@ -137,20 +138,42 @@ def export_ovms(
                 ir = open_model(model, lookup)
                 if tuned is not None:
                     settings, request = _tuned(*tuned, ir, request)
-                exported[name] = request.network(ir)
+                made = request.network(ir)
+                answer = expected_answer(made, ir.xml)
             except OvMobilenetError as error:
                 failures[name] = error
                 continue
-            save_ir(exported[name].network, model_xml(temporary, name))
-            entries.append(model_entry(name, exported[name], settings))
+            exported[name] = DescribedModel(made, answer, settings.device)
+            entries.append(model_entry(name, made, settings))
+            save_ir(made.network, model_xml(temporary, name))
+            _write_labels(temporary / LABELS / f"{name}.txt", made.labels)
         if not exported:
             raise next(iter(failures.values()))
+        _write_client_files(temporary)
+        (temporary / README).write_text(readme(exported), "utf-8")
         (temporary / CONFIG).write_text(config_json(entries), "utf-8")
     rows = tuple(
-        ExportedModel(name, str(by_name[name]), model_xml(folder, name), str(one.batch), one.input_size, one.precision)
-        for name, one in exported.items()
+        _row(name, str(by_name[name]), model_xml(folder, name), one.exported) for name, one in exported.items()
     )
     return OvmsExport(folder, folder / CONFIG, rows, failures)
+
+
+def _row(name: str, source: str, xml: Path, one: ServerNetwork) -> ExportedModel:
+    return ExportedModel(name, source, xml, str(one.batch), one.input_size, one.precision)
+
+
+def _write_labels(path: Path, labels: tuple[str, ...] | None) -> None:
+    """Write the class names, one per line; the number of the line, from 0, is the class."""
+    if labels is not None:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(f"{' '.join(label.split())}\n" for label in labels), "utf-8")
+
+
+def _write_client_files(folder: Path) -> None:
+    write_example(folder / EXAMPLE)
+    (folder / CLIENTS).mkdir()
+    for path in (Path(__file__).parent / "clients").glob("classify.*"):
+        (folder / CLIENTS / path.name).write_bytes(path.read_bytes())
 
 
 def _request(

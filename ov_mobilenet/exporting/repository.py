@@ -7,6 +7,9 @@ from pathlib import Path
 MODELS = "models"
 VERSION = "1"
 CONFIG = "config.json"
+LABELS = "labels"
+README = "README.md"
+CLIENTS = "clients"
 
 
 def model_folder(name: str) -> str:
