@@ -62,6 +62,9 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
+    from ov_mobilenet.exporting.kserve import export_kserve
+    from ov_mobilenet.exporting.kserve_export import ExportedService, KserveExport
+    from ov_mobilenet.exporting.kserve_settings import KserveSettings
     from ov_mobilenet.exporting.ovms import ExportedModel, OvmsExport, export_ovms
     from ov_mobilenet.hub.known_repositories import KnownRepository, list_repositories
     from ov_mobilenet.inputs.open_inputs import Inputs, open_inputs
@@ -108,6 +111,7 @@ _HOMES = {
     "Diagnosis": "diagnosis.diagnosis",
     "DownloadError": "errors",
     "ExportedModel": "exporting.ovms",
+    "ExportedService": "exporting.kserve_export",
     "Failure": "runtime.results",
     "FeatureExtractor": "runtime.feature_extractor",
     "Features": "runtime.results",
@@ -124,6 +128,8 @@ _HOMES = {
     "IrRecord": "ir.record",
     "Item": "runtime.items",
     "KnownRepository": "hub.known_repositories",
+    "KserveExport": "exporting.kserve_export",
+    "KserveSettings": "exporting.kserve_settings",
     "Measurement": "benchmarking.measurement",
     "MissingDependencyError": "errors",
     "ModelComparison": "accuracy.comparison",
@@ -161,6 +167,7 @@ _HOMES = {
     "describe": "describe_network",
     "diagnose": "diagnosis.diagnose",
     "download": "downloads.fetch",
+    "export_kserve": "exporting.kserve",
     "export_ovms": "exporting.ovms",
     "find_config": "resolve",
     "list_models": "zoo.registry",
@@ -196,6 +203,7 @@ __all__ = [
     "Diagnosis",
     "DownloadError",
     "ExportedModel",
+    "ExportedService",
     "Failure",
     "FeatureExtractor",
     "Features",
@@ -212,6 +220,8 @@ __all__ = [
     "IrRecord",
     "Item",
     "KnownRepository",
+    "KserveExport",
+    "KserveSettings",
     "Measurement",
     "MissingDependencyError",
     "ModelComparison",
@@ -250,6 +260,7 @@ __all__ = [
     "describe",
     "diagnose",
     "download",
+    "export_kserve",
     "export_ovms",
     "find_config",
     "list_models",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ov_mobilenet.cli.export_kserve import kserve_command
 from ov_mobilenet.cli.export_ovms import ovms_command
 
 
@@ -14,7 +15,9 @@ def export_group() -> None:
     \b
     Examples:
       ov-mobilenet export ovms mobilenet-v2-pytorch -o repository
+      ov-mobilenet export kserve mobilenet-v2-pytorch -o services --storage-uri s3://bucket/models
     """
 
 
 export_group.add_command(ovms_command)
+export_group.add_command(kserve_command)

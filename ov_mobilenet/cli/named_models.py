@@ -21,14 +21,20 @@ def pairs(context: click.Context, parameter: click.Parameter, given: tuple[str, 
     return tuple(found)
 
 
-def named_models(function: F) -> F:
-    """Add the argument and the option; the command receives a dictionary `models` from names to MODELs."""
+def named_models(function: F, *, repositories: bool = False) -> F:
+    """Add the argument and the option; the command receives a dictionary `models` from names to MODELs.
+
+    Args:
+        repositories: take the models of model repositories.
+    """
 
     @functools.wraps(function)
     def collect(*arguments: Any, models: tuple[str, ...], named: tuple[tuple[str, str], ...], **values: Any) -> Any:
         from ov_mobilenet.runtime.model_names import models_by_name
 
-        return function(*arguments, models=models_by_name(models, named), **values)
+        lookup = {key: values[key] for key in ("config_dirs", "ir_dir")} if repositories else {}
+        by_name = models_by_name(models, named, repositories=repositories, **lookup)
+        return function(*arguments, models=by_name, **values)
 
     decorated = click.option(
         "--name", "named", multiple=True, callback=pairs, metavar="NAME=MODEL",

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,14 @@ from ov_mobilenet.images.load_image import DECODE_MODES, DecodeMode
 from ov_mobilenet.resolve import Lookup
 
 if TYPE_CHECKING:
+    from ov_mobilenet.runtime.model_names import Model
     from ov_mobilenet.serving.server import Server
 
 SCHEMA_VERSION = 1
 
 
 @click.command("serve")
-@named_models
+@partial(named_models, repositories=True)
 @click.option(
     "--model-device", "model_devices", multiple=True, callback=pairs, metavar="NAME=DEVICE",
     help="The device of one model, instead of --device; repeatable.",
@@ -52,7 +54,7 @@ SCHEMA_VERSION = 1
 @click.pass_context
 def serve_command(
     context: click.Context,
-    models: dict[str, str],
+    models: dict[str, Model],
     model_devices: tuple[tuple[str, str], ...],
     server_flags: ServerFlags,
     batch_size: int | None,
@@ -67,7 +69,8 @@ def serve_command(
     """Serve models over the Open Inference Protocol (KServe v2), REST and gRPC.
 
     MODEL is a zoo name, a model.yml, hf:OWNER/NAME or an IR .xml. Clients use the zoo name, the name of the file, or
-    NAME; --name gives another one.
+    NAME; --name gives another one. A folder that `export` wrote, or any with NAME/VERSION/NAME.xml, stands for all
+    models in it, each in its highest version.
 
     POST /v1/classify takes image files. When all models are ready, one line of JSON with the addresses and the names
     of the models is printed on stdout, unless that is a terminal. SIGHUP loads all models again without an
@@ -78,6 +81,7 @@ def serve_command(
       ov-mobilenet serve mobilenet-v2-pytorch
       curl --data-binary @cat.jpg http://127.0.0.1:8000/v1/classify
       ov-mobilenet serve --name signs=public/mine/FP16/mine.xml --port 8080 --reload
+      ov-mobilenet serve repository
       ov-mobilenet serve signs.xml large.xml --device CPU --model-device large=GPU
       ov-mobilenet serve mobilenet-v2-pytorch --host 0.0.0.0 --token-file token --tls-cert cert.pem --tls-key key.pem
     """

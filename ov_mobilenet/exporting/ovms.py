@@ -12,6 +12,7 @@ from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import OvMobilenetError, UsageError
 from ov_mobilenet.exporting.batch_range import ONE_IMAGE, BatchRange, parse_batch
 from ov_mobilenet.exporting.example import EXAMPLE, expected_answer, write_example
+from ov_mobilenet.exporting.models_to_export import models_to_export
 from ov_mobilenet.exporting.output_folder import finished_folder
 from ov_mobilenet.exporting.ovms_config import config_json, model_entry
 from ov_mobilenet.exporting.ovms_readme import DescribedModel, readme
@@ -19,7 +20,6 @@ from ov_mobilenet.exporting.repository import CLIENTS, CONFIG, LABELS, MODELS, R
 from ov_mobilenet.exporting.server_form import ServerNetwork, server_network
 from ov_mobilenet.ir.saving import save_ir
 from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
-from ov_mobilenet.runtime.model_names import models_by_name
 from ov_mobilenet.runtime.profile import Profile, check_profiled_network, named_profile
 from ov_mobilenet.zoo.geometry import Geometry, parse_geometry
 
@@ -117,7 +117,7 @@ def export_ovms(
         OvMobilenetError: no model could be exported; the error of the first one.
     """
     lookup = Lookup.of(options)
-    by_name = _models(models)
+    by_name = models_to_export(models)
     single = {"profile": profile, "geometry": geometry, "labels": labels}
     if len(by_name) > 1 and (given := [name for name, value in single.items() if value is not None]):
         raise UsageError(f"{given[0]} is for a single model", expected="one model", got=", ".join(by_name))
@@ -174,16 +174,6 @@ def _write_client_files(folder: Path) -> None:
     (folder / CLIENTS).mkdir()
     for path in (Path(__file__).parent / "clients").glob("classify.*"):
         (folder / CLIENTS / path.name).write_bytes(path.read_bytes())
-
-
-def _models(models: object) -> dict[str, str | Path]:
-    """The MODELs by name. Raises: UsageError."""
-    by_name: dict[str, str | Path] = {}
-    for name, model in models_by_name(models).items():  # type: ignore[arg-type]  # it refuses what is not a MODEL
-        if not isinstance(model, str | Path):
-            raise UsageError("invalid models", expected="a MODEL each", got=f"a loaded {type(model).__name__}")
-        by_name[name] = model
-    return by_name
 
 
 def _request(
