@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.devices.settings import DeviceSettings
-from ov_mobilenet.errors import OvMobilenetError, UsageError
+from ov_mobilenet.errors import OvMobilenetError, UsageError, printable
 from ov_mobilenet.exporting.batch_range import ONE_IMAGE, BatchRange, parse_batch
 from ov_mobilenet.exporting.example import EXAMPLE, expected_answer, write_example
 from ov_mobilenet.exporting.models_to_export import models_to_export
@@ -166,7 +166,7 @@ def _write_labels(path: Path, labels: tuple[str, ...] | None) -> None:
     """Write the class names, one per line; the number of the line, from 0, is the class."""
     if labels is not None:
         path.parent.mkdir(exist_ok=True)
-        path.write_text("".join(f"{' '.join(label.split())}\n" for label in labels), "utf-8")
+        path.write_text("".join(f"{printable(' '.join(label.split()))}\n" for label in labels), "utf-8")
 
 
 def _write_client_files(folder: Path) -> None:
