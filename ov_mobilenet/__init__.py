@@ -62,6 +62,10 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
+    from ov_mobilenet.exporting.kserve import export_kserve
+    from ov_mobilenet.exporting.kserve_export import ExportedService, KserveExport
+    from ov_mobilenet.exporting.kserve_settings import KserveSettings
+    from ov_mobilenet.exporting.ovms import ExportedModel, OvmsExport, export_ovms
     from ov_mobilenet.hub.known_repositories import KnownRepository, list_repositories
     from ov_mobilenet.inputs.open_inputs import Inputs, open_inputs
     from ov_mobilenet.ir.form import Form
@@ -106,6 +110,8 @@ _HOMES = {
     "DeviceSettings": "devices.settings",
     "Diagnosis": "diagnosis.diagnosis",
     "DownloadError": "errors",
+    "ExportedModel": "exporting.ovms",
+    "ExportedService": "exporting.kserve_export",
     "Failure": "runtime.results",
     "FeatureExtractor": "runtime.feature_extractor",
     "Features": "runtime.results",
@@ -122,6 +128,8 @@ _HOMES = {
     "IrRecord": "ir.record",
     "Item": "runtime.items",
     "KnownRepository": "hub.known_repositories",
+    "KserveExport": "exporting.kserve_export",
+    "KserveSettings": "exporting.kserve_settings",
     "Measurement": "benchmarking.measurement",
     "MissingDependencyError": "errors",
     "ModelComparison": "accuracy.comparison",
@@ -131,6 +139,7 @@ _HOMES = {
     "OfflineError": "errors",
     "OutputError": "errors",
     "OvMobilenetError": "errors",
+    "OvmsExport": "exporting.ovms",
     "Prediction": "runtime.results",
     "Prepared": "runtime.items",
     "Profile": "runtime.profile",
@@ -158,6 +167,8 @@ _HOMES = {
     "describe": "describe_network",
     "diagnose": "diagnosis.diagnose",
     "download": "downloads.fetch",
+    "export_kserve": "exporting.kserve",
+    "export_ovms": "exporting.ovms",
     "find_config": "resolve",
     "list_models": "zoo.registry",
     "list_repositories": "hub.known_repositories",
@@ -191,6 +202,8 @@ __all__ = [
     "DeviceSettings",
     "Diagnosis",
     "DownloadError",
+    "ExportedModel",
+    "ExportedService",
     "Failure",
     "FeatureExtractor",
     "Features",
@@ -207,6 +220,8 @@ __all__ = [
     "IrRecord",
     "Item",
     "KnownRepository",
+    "KserveExport",
+    "KserveSettings",
     "Measurement",
     "MissingDependencyError",
     "ModelComparison",
@@ -216,6 +231,7 @@ __all__ = [
     "OfflineError",
     "OutputError",
     "OvMobilenetError",
+    "OvmsExport",
     "Prediction",
     "Prepared",
     "Profile",
@@ -244,6 +260,8 @@ __all__ = [
     "describe",
     "diagnose",
     "download",
+    "export_kserve",
+    "export_ovms",
     "find_config",
     "list_models",
     "list_repositories",
