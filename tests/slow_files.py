@@ -61,6 +61,7 @@ SLOW_FILES = (
     "diagnosis/test_report_in_browser.py",
     "diagnosis/test_sample_exports.py",
     "downloads/test_archive.py",
+    "exporting/test_export_kserve.py",
     "hub/test_references.py",
     "hub/test_snapshots.py",
     "images/test_damaged_jpegs.py",
