@@ -32,7 +32,7 @@ def example_frame() -> Frame:
     import cv2
     import numpy as np
 
-    shade = np.linspace(255, 170, HEIGHT, dtype=np.float32)[:, None, None] * np.float32([0.95, 0.85, 0.7])
+    shade = np.linspace(255, 170, HEIGHT, dtype=np.float32)[:, None, None] * np.array([0.95, 0.85, 0.7], np.float32)
     frame = np.ascontiguousarray(np.broadcast_to(shade, (HEIGHT, WIDTH, 3)).astype(np.uint8))
     cv2.rectangle(frame, (0, 190), (WIDTH, HEIGHT), (70, 110, 90), cv2.FILLED)
     cv2.rectangle(frame, (182, 100), (190, 200), (120, 120, 120), cv2.FILLED)

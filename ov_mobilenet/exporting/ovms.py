@@ -99,8 +99,8 @@ def export_ovms(
         output: the folder to write; it appears complete or not at all.
         batch: images in a request: a number, or a range such as `1:8`. None: 1, or 1 to the batch size of the profile.
         bake_geometry: add crop and resize to the graph; the model then takes one image of any size per request.
-        geometry: crop and resize in words to bake, instead of the geometry that the IR records.
-        labels: class names, or a file with one per line, instead of the labels that the IR records.
+        geometry: crop and resize in words to bake, instead of the geometry that the IR records; for a single model.
+        labels: class names, or a file with one per line, instead of the labels that the IR records; for a single model.
         device: target device of the server, as OpenVINO names it. None: CPU, or the device of the profile.
         profile: the profile that `tune` returned, or the path of its file; for a single model. Its settings become
             `plugin_config` and `nireq`.
@@ -118,13 +118,13 @@ def export_ovms(
     """
     lookup = Lookup.of(options)
     by_name = models_to_export(models)
+    single = {"profile": profile, "geometry": geometry, "labels": labels}
+    if len(by_name) > 1 and (given := [name for name, value in single.items() if value is not None]):
+        raise UsageError(f"{given[0]} is for a single model", expected="one model", got=", ".join(by_name))
     request = _request(batch, bake_geometry, geometry, labels)
     tuned = None if profile is None else named_profile(profile)
-    if tuned is not None and (len(by_name) > 1 or device is not None):
-        raise UsageError(
-            "a profile is for a single model on its own device", expected="one model and no device",
-            got=", ".join([*by_name, *([] if device is None else [f"device {device}"])]),
-        )  # fmt: skip
+    if tuned is not None and device is not None:
+        raise UsageError("the device is given twice", expected="a profile or a device", got=f"device {device}")
     settings = DeviceSettings(device="CPU" if device is None else device)
     if str(output) in ("", "."):
         raise UsageError("invalid output", expected="a folder of its own", got=repr(str(output)))

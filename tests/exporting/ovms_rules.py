@@ -65,20 +65,17 @@ class Replay:
     def __init__(self, config: Path) -> None:
         document = json.loads(config.read_text("utf-8"))
         check_config(document)
-        self.models = {item["config"]["name"]: _load(config.parent, item["config"]) for item in document[_MODELS]}
+        items = (item["config"] for item in document["model_config_list"])
+        self.models = {one["name"]: _load(config.parent, one) for one in items}
+        self._compiled: dict[str, Any] = {}
 
     def infer(self, name: str, files: Sequence[bytes]) -> np.ndarray:
         """The output of a request with image files."""
         model = self.models[name]
         tensor = image_tensor(model.inputs[0].get_partial_shape(), files)
-        return np.array(ov_compiled(model)(tensor)[0])
-
-
-_MODELS = "model_config_list"
-
-
-def ov_compiled(model: ov.Model) -> Any:
-    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        if name not in self._compiled:
+            self._compiled[name] = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        return np.array(self._compiled[name](tensor)[0])
 
 
 def _load(root: Path, config: dict[str, Any]) -> ov.Model:
@@ -144,7 +141,8 @@ def _matches(size: ov.Dimension, length: int) -> bool:
 def _target(size: ov.Dimension, length: int) -> int:
     if _is_any(size):
         return length
-    return min(max(length, size.get_min_length()), size.get_max_length())
+    nearest: int = min(max(length, size.get_min_length()), size.get_max_length())
+    return nearest
 
 
 def files_in_body(body: bytes, header_bytes: int) -> tuple[dict[str, Any], list[bytes]]:
