@@ -50,7 +50,7 @@ def test_the_files_and_what_the_command_prints(tmp_path: Path, capsys: pytest.Ca
         assert (Path(row["folder"]) / "1" / f"{row['model']}.xml").is_file()
         assert yaml.safe_load(Path(row["yaml"]).read_text())["metadata"]["name"] == row["service"]
         assert (row["input_size"], row["geometry_baked"]) == ([128, 128], False)
-    assert sorted(path.name for path in out.iterdir()) == ["README.md", "kserve", "models"]
+    assert sorted(path.name for path in out.iterdir()) == ["README.md", "kserve", "labels", "models"]
     assert str(out / "README.md") in printed.err
 
 

@@ -150,6 +150,9 @@ def test_the_runtime_for_older_clusters_is_the_one_that_the_services_name(device
     assert set(runtime.spec.protocol_versions) == {"v2", "grpc-v2"}
     (container,) = runtime.spec.containers
     assert container.name == "kserve-container"
+    assert container.security_context is not None
+    # runAsNonRoot is checked by the number; the image names its user.
+    assert (container.security_context.run_as_non_root, container.security_context.run_as_user) == (True, 5000)
     assert (container.image or "").endswith("-gpu") == (device == "GPU")
     # KServe fills in the name of the service; the ports are those of the services.
     expected = {"--model_name={{.Name}}", "--model_path=/mnt/models", "--port=9000", "--rest_port=8080"}

@@ -94,8 +94,8 @@ def test_the_program_in_the_readme_asks_the_server(protocol: Any, tmp_path: Path
     (program,) = re.findall(
         r"^```python\n(.*?)^```$", (export.folder / "README.md").read_text(), re.MULTILINE | re.DOTALL
     )
-    shutil.copy(SIGN, tmp_path / "image.jpg")
-    token = tmp_path / "token"
+    shutil.copy(SIGN, export.folder / "image.jpg")
+    token = export.folder / "token"
     token.write_text("0123456789abcdef")
     token.chmod(0o600)
     with serving({"signs": str(export.services[0].folder)}, tmp_path, "--token-file", str(token)) as server:
@@ -103,8 +103,8 @@ def test_the_program_in_the_readme_asks_the_server(protocol: Any, tmp_path: Path
             "INGRESS": server.http if protocol == "v2" else server.grpc, "SERVICE_HOST": "signs.vision.example.com",
         }  # fmt: skip
         done = subprocess.run(
-            [python, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+            [python, "-c", program], cwd=export.folder, env=environment, capture_output=True, text=True, timeout=60
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     best = load_classifier(SAMPLE, device="CPU", inference_precision="f32").classify(SIGN).best
-    assert done.stdout.strip() == str(best.class_id)
+    assert done.stdout.strip() == f"{best.class_id} {best.label}"
