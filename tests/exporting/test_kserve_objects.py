@@ -6,7 +6,9 @@ import itertools
 import json
 import re
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -46,8 +48,15 @@ def document_of(export: KserveExport) -> dict[str, Any]:
     return found
 
 
-def service_of(folder: Path, **settings: Any) -> InferenceService:
-    return inference_service_of(document_of(exported(folder, **settings)))
+@cache
+def text_of(**settings: Any) -> str:
+    """The YAML file with these settings."""
+    with TemporaryDirectory() as folder:
+        return exported(Path(folder), **settings).services[0].yaml.read_text()
+
+
+def service_of(**settings: Any) -> InferenceService:
+    return inference_service_of(yaml.safe_load(text_of(**settings)))
 
 
 def server_flags(arguments: list[str], folder: Path) -> tuple[dict[str, Any], ServerSettings]:
@@ -66,10 +75,10 @@ def server_flags(arguments: list[str], folder: Path) -> tuple[dict[str, Any], Se
 @pytest.mark.parametrize(
     ("runtime", "protocol", "device"), list(itertools.product(RUNTIMES, ("v2", "grpc-v2"), ("CPU", "GPU")))
 )
-def test_both_deployment_modes_take_every_variant(runtime: str, protocol: str, device: str, tmp_path: Path) -> None:
+def test_both_deployment_modes_take_every_variant(runtime: str, protocol: str, device: str) -> None:
     settings = {**RUNTIMES[runtime], "protocol": protocol, "device": device}
-    export = exported(tmp_path, namespace="vision", service_account="models.reader", **settings)
-    document = document_of(export)
+    text = text_of(namespace="vision", service_account="models.reader", **settings)
+    document = yaml.safe_load(text)
     service = inference_service_of(document)
     check_knative(document)
     assert (service.metadata.name, service.metadata.namespace) == ("signs", "vision")
@@ -77,14 +86,13 @@ def test_both_deployment_modes_take_every_variant(runtime: str, protocol: str, d
     (port,) = answering(service.spec.predictor).ports or []
     assert (port.name, port.container_port) == (("http1", 8080) if protocol == "v2" else ("h2c", 9000))
     # Nothing but plain values: no tags, no anchors.
-    text = export.services[0].yaml.read_text()
     assert not re.search(r"(^|\s)[&*!]\w", text)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_resources_are_those_of_the_options(runtime: str, tmp_path: Path) -> None:
+def test_resources_are_those_of_the_options(runtime: str) -> None:
     given = {"cpu_request": "500m", "cpu_limit": "3", "memory_request": "300Mi", "memory_limit": "2Gi"}
-    container = answering(service_of(tmp_path, **RUNTIMES[runtime], **given).spec.predictor)
+    container = answering(service_of(**RUNTIMES[runtime], **given).spec.predictor)
     assert container.resources is not None
     assert container.resources.requests == {"cpu": "500m", "memory": "300Mi"}
     assert container.resources.limits == {"cpu": "3", "memory": "2Gi"}
@@ -94,10 +102,10 @@ def test_resources_are_those_of_the_options(runtime: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("resource", ["gpu.intel.com/i915", "gpu.intel.com/xe"])
-def test_a_gpu_is_only_asked_for_on_request(runtime: str, resource: Any, tmp_path: Path) -> None:
+def test_a_gpu_is_only_asked_for_on_request(runtime: str, resource: Any) -> None:
     for device in ("CPU", "GPU"):
         settings = {**RUNTIMES[runtime], "device": device, "gpu_resource": resource}
-        container = answering(service_of(tmp_path / device, **settings).spec.predictor)
+        container = answering(service_of(**settings).spec.predictor)
         assert container.resources is not None
         assert container.resources.limits.get(resource) == ("1" if device == "GPU" else None)
         arguments = " ".join(container.args or [])
@@ -105,20 +113,20 @@ def test_a_gpu_is_only_asked_for_on_request(runtime: str, resource: Any, tmp_pat
         assert ("THREADS" in arguments.upper()) == (device == "CPU")
 
 
-def test_the_models_come_from_the_storage(tmp_path: Path) -> None:
-    ovms = service_of(tmp_path / "ovms").spec.predictor
+def test_the_models_come_from_the_storage() -> None:
+    ovms = service_of().spec.predictor
     assert ovms.model is not None
     assert ovms.model.storage_uri == f"{URI}/signs"
-    own = service_of(tmp_path / "own", **OWN).spec.predictor
+    own = service_of(**OWN).spec.predictor
     assert {one.name: one.value for one in answering(own).env or []} == {
         "STORAGE_URI": f"{URI}/signs",
         "PROTOCOL": "v2",
     }
 
 
-def test_openvino_model_server_gets_what_config_json_would_hold(tmp_path: Path) -> None:
+def test_openvino_model_server_gets_what_config_json_would_hold() -> None:
     """As `export ovms` writes it, except name and path, which KServe's runtime gives."""
-    model = service_of(tmp_path).spec.predictor.model
+    model = service_of().spec.predictor.model
     assert model is not None
     assert (model.runtime, model.model_format.name, model.protocol_version) == ("kserve-openvino", "openvino", "v2")
     given = dict(argument.removeprefix("--").split("=", 1) for argument in model.args or [])
@@ -166,7 +174,7 @@ def test_our_own_image_needs_no_runtime(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("protocol", ["v2", "grpc-v2"])
 def test_our_command_line_takes_the_arguments_of_the_container(protocol: str, tmp_path: Path) -> None:
-    container = answering(service_of(tmp_path, **OWN, protocol=protocol).spec.predictor)
+    container = answering(service_of(**OWN, protocol=protocol).spec.predictor)
     values, server = server_flags(container.args or [], tmp_path)
     assert (values["models"], values["named"]) == ((), (("signs", "/mnt/models"),))
     assert (server.host, server.token) == ("0.0.0.0", "0123456789abcdef")
@@ -178,13 +186,13 @@ def test_our_command_line_takes_the_arguments_of_the_container(protocol: str, tm
     assert (values["threads"], values["device"]) == (2, "CPU")
 
 
-def test_probes_ask_for_what_the_server_answers_without_a_token(tmp_path: Path) -> None:
-    container = answering(service_of(tmp_path, **OWN).spec.predictor)
+def test_probes_ask_for_what_the_server_answers_without_a_token() -> None:
+    container = answering(service_of(**OWN).spec.predictor)
     for probe, path in ((container.readiness_probe, "ready"), (container.liveness_probe, "live")):
         assert probe is not None
         assert probe.http_get is not None
         assert (probe.http_get.path, probe.http_get.port) == (f"/v2/health/{path}", 8080)
-    with_grpc = answering(service_of(tmp_path / "grpc", **OWN, protocol="grpc-v2").spec.predictor)
+    with_grpc = answering(service_of(**OWN, protocol="grpc-v2").spec.predictor)
     assert with_grpc.readiness_probe is not None
     assert with_grpc.readiness_probe.grpc is not None
     # The health service says NOT_SERVING while models are loaded, which is no reason to restart the server.
@@ -192,8 +200,8 @@ def test_probes_ask_for_what_the_server_answers_without_a_token(tmp_path: Path) 
     assert with_grpc.liveness_probe.tcp_socket is not None
 
 
-def test_the_token_comes_from_a_secret(tmp_path: Path) -> None:
-    predictor = service_of(tmp_path, **OWN, token_secret="signs.token").spec.predictor
+def test_the_token_comes_from_a_secret() -> None:
+    predictor = service_of(**OWN, token_secret="signs.token").spec.predictor
     (volume,) = predictor.volumes or []
     (mount,) = (predictor.containers or [])[0].volume_mounts or []
     (item,) = volume.secret.items or []
@@ -202,15 +210,15 @@ def test_the_token_comes_from_a_secret(tmp_path: Path) -> None:
 
 
 def test_without_a_token_only_the_given_hosts_are_allowed(tmp_path: Path) -> None:
-    predictor = service_of(tmp_path, **WITHOUT_TOKEN).spec.predictor
+    predictor = service_of(**WITHOUT_TOKEN).spec.predictor
     assert predictor.volumes is None
     _, server = server_flags(answering(predictor).args or [], tmp_path)
     assert (server.insecure_no_auth, server.token) == (True, None)
     assert server.allowed_hosts == ("a.example.com", "a-predictor.x.svc")
 
 
-def test_the_container_has_no_privileges(tmp_path: Path) -> None:
-    security = answering(service_of(tmp_path, **OWN).spec.predictor).security_context
+def test_the_container_has_no_privileges() -> None:
+    security = answering(service_of(**OWN).spec.predictor).security_context
     assert security is not None
     assert security.run_as_non_root
     assert security.read_only_root_filesystem
@@ -219,9 +227,9 @@ def test_the_container_has_no_privileges(tmp_path: Path) -> None:
     assert security.capabilities.drop == ["ALL"]
 
 
-def test_the_image_of_our_dockerfile_takes_these_arguments(tmp_path: Path) -> None:
+def test_the_image_of_our_dockerfile_takes_these_arguments() -> None:
     dockerfile = (ROOT / "demos/edge/serve.Dockerfile").read_text()
-    container = answering(service_of(tmp_path, **OWN).spec.predictor)
+    container = answering(service_of(**OWN).spec.predictor)
     assert container.command is None, "the arguments follow the entry point of the image"
     entry = re.search(r"^ENTRYPOINT (.*)$", dockerfile, re.MULTILINE)
     assert entry is not None
@@ -233,9 +241,9 @@ def test_the_image_of_our_dockerfile_takes_these_arguments(tmp_path: Path) -> No
     assert container.image == OWN["image"]
 
 
-def test_the_limits_of_memory_hold_what_the_server_buffers(tmp_path: Path) -> None:
+def test_the_limits_of_memory_hold_what_the_server_buffers() -> None:
     """The defaults: all requests in memory, and as much again for the models and the images."""
-    container = answering(service_of(tmp_path, **OWN).spec.predictor)
+    container = answering(service_of(**OWN).spec.predictor)
     assert container.resources is not None
     limit = container.resources.limits["memory"]
     assert limit.endswith("Gi")
@@ -258,10 +266,8 @@ def test_the_limits_of_memory_hold_what_the_server_buffers(tmp_path: Path) -> No
         (("metadata", "name"), "1signs"),
     ],
 )
-def test_the_rules_of_this_file_refuse_what_a_cluster_refuses(
-    path: tuple[Any, ...], value: object, tmp_path: Path
-) -> None:
-    document = document_of(exported(tmp_path, **OWN))
+def test_the_rules_of_this_file_refuse_what_a_cluster_refuses(path: tuple[Any, ...], value: object) -> None:
+    document = yaml.safe_load(text_of(**OWN))
     place: Any = document
     for key in path[:-1]:
         place = place[key]
