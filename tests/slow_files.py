@@ -62,6 +62,7 @@ SLOW_FILES = (
     "diagnosis/test_sample_exports.py",
     "downloads/test_archive.py",
     "exporting/test_export_kserve.py",
+    "exporting/test_export_ovms.py",
     "exporting/test_served_exports.py",
     "hub/test_references.py",
     "hub/test_snapshots.py",

@@ -33,7 +33,14 @@ SCHEMA_VERSION = 1  # of each entry of the JSON output
     help="Add crop and resize to the graph: one image of any size per request. Without it the server stretches the "
     "whole image.",
 )  # fmt: skip
-@options.geometry_and_labels
+@click.option(
+    "--geometry", metavar="STEPS",
+    help="Crop and resize for --bake-geometry, such as 'resize 256, crop 224', instead of the model's own.",
+)  # fmt: skip
+@click.option(
+    "--labels", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="File with one class name per line, instead of the model's labels.",
+)  # fmt: skip
 @click.option(
     "-d", "--device", metavar="DEVICE", help="Target device of the server (default: CPU, or that of --profile)."
 )

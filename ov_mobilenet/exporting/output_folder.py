@@ -37,6 +37,7 @@ def finished_folder(folder: Path, *, contents: Collection[str], last: str, overw
         temporary.mkdir(parents=True)
         yield temporary
         if folder.exists():
+            check_folder(folder, contents=contents, overwrite=overwrite)  # another process may have written it
             _replace_contents(temporary, folder, last)
         else:
             temporary.rename(folder)

@@ -104,8 +104,7 @@ def _model(name: str, model: DescribedModel) -> str:
 
 def _check(name: str, model: DescribedModel) -> str:
     rows = [
-        printable(f"| {one.class_id} | {one.label or '-'} | {one.probability:.3g} |".replace("\n", " "))
-        for one in model.answer
+        printable(f"| {one.class_id} | {_cell(one.label or '-')} | {one.probability:.3g} |") for one in model.answer
     ]
     return "\n".join([
         f"The best classes of `{EXAMPLE}` with `{name}`, computed at f32 on a CPU:",
@@ -114,6 +113,11 @@ def _check(name: str, model: DescribedModel) -> str:
         "|---:|---|---:|",
         *rows,
     ])  # fmt: skip
+
+
+def _cell(text: str) -> str:
+    """Text in a table of Markdown."""
+    return text.replace("|", "\\|")
 
 
 def _differences(models: Mapping[str, DescribedModel]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ov_mobilenet.errors import printable
+
 MODELS = "models"
 VERSION = "1"
 CONFIG = "config.json"
@@ -27,7 +29,7 @@ def write_class_names(repository: Path, name: str, labels: tuple[str, ...] | Non
     if labels is not None:
         path = class_names(repository, name)
         path.parent.mkdir(exist_ok=True)
-        path.write_text("".join(f"{' '.join(label.split())}\n" for label in labels), "utf-8")
+        path.write_text("".join(f"{printable(' '.join(label.split()))}\n" for label in labels), "utf-8")
 
 
 def model_xml(repository: Path, name: str) -> Path:

@@ -88,7 +88,11 @@ def _load(root: Path, config: dict[str, Any]) -> ov.Model:
     model = ov.Core().read_model(xml)
     (parameter,) = model.get_parameters()
     assert str(parameter.layout) == "[N,H,W,C]", "the server takes the layout of the IR"
-    assert config["layout"] == "NHWC"
+    # `applyLayoutConfiguration`: a layout without a colon is that of the tensor and of the network.
+    processor = ov.preprocess.PrePostProcessor(model)
+    processor.input().tensor().set_layout(ov.Layout(config["layout"]))
+    processor.input().model().set_layout(ov.Layout(config["layout"]))
+    model = processor.build()
     if "shape" in config:
         found = re.fullmatch(r"\(([-0-9:,]+)\)", config["shape"])
         if found is None:

@@ -113,3 +113,15 @@ def test_another_user_can_read_the_export(known: Known, tmp_path: Path) -> None:
     for path in [export.folder, *export.folder.rglob("*")]:
         wanted = 0o055 if path.is_dir() else 0o044
         assert stat.S_IMODE(path.stat().st_mode) & wanted == wanted, path
+
+
+def test_a_folder_that_another_process_wrote_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with (
+        pytest.raises(ovm.OutputError, match="the folder is not empty"),
+        finished_folder(out, contents=["config.json"], last="config.json") as folder,
+    ):
+        (folder / "config.json").write_text("mine", "utf-8")
+        out.mkdir()
+        (out / "config.json").write_text("theirs", "utf-8")
+    assert everything(tmp_path) == {"out/config.json": b"theirs"}
