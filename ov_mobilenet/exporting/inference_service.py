@@ -15,6 +15,7 @@ TOKEN_MOUNT = "/etc/ov-mobilenet"
 # The name that KServe requires of the container that answers.
 CONTAINER = "kserve-container"
 OVMS_RUNTIME = "kserve-openvino"
+OVMS_USER = 5000
 OVMS_IMAGE, OVMS_GPU_IMAGE = "openvino/model_server:latest", "openvino/model_server:latest-gpu"
 # Kubernetes ends a pod after 30 s, Knative after 300 s. Knative refuses terminationGracePeriodSeconds, so the default
 # must be enough: the rest is for the start of the end and for writing the log.
@@ -61,7 +62,8 @@ def serving_runtime(settings: KserveSettings) -> Object:
                         "--model_name={{.Name}}", f"--model_path={MODEL_MOUNT}", f"--port={GRPC_PORT}",
                         f"--rest_port={HTTP_PORT}", "--file_system_poll_wait_seconds=0",
                     ],
-                    "securityContext": _security_context(),
+                    # The image has the name of a user, which Kubernetes cannot check.
+                    "securityContext": {**_security_context(), "runAsUser": OVMS_USER},
                 }
             ],
         },

@@ -19,7 +19,15 @@ from ov_mobilenet.exporting.kserve_settings import KserveSettings
 from ov_mobilenet.exporting.models_to_export import models_to_export
 from ov_mobilenet.exporting.output_folder import finished_folder
 from ov_mobilenet.exporting.ovms_config import model_entry
-from ov_mobilenet.exporting.repository import MODELS, README, model_folder, model_xml
+from ov_mobilenet.exporting.repository import (
+    LABELS,
+    MODELS,
+    README,
+    class_names,
+    model_folder,
+    model_xml,
+    write_class_names,
+)
 from ov_mobilenet.exporting.server_form import server_network
 from ov_mobilenet.exporting.service_names import service_names
 from ov_mobilenet.exporting.storage_uri import StorageUri
@@ -30,7 +38,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 # What an export holds; `overwrite` replaces nothing else.
-CONTENTS = (MODELS, KSERVE, README)
+CONTENTS = (MODELS, LABELS, KSERVE, README)
 
 
 @checked
@@ -91,13 +99,15 @@ def export_kserve(
                 failures[name] = error
                 continue
             save_ir(one.network, model_xml(temporary, name))
+            write_class_names(temporary, name, one.labels)
             service, address = services[name], storage.of_model(name)
             config = model_entry(name, one, device)["config"]
             _write_yaml(temporary / KSERVE / f"{service}.yaml", inference_service(service, address, settings, config))
             exported.append(
                 ExportedService(
                     name, service, str(model), folder / model_folder(name), address,
-                    folder / KSERVE / f"{service}.yaml", one.input_size,
+                    folder / KSERVE / f"{service}.yaml", class_names(folder, name) if one.labels else None,
+                    one.input_size,
                 )
             )  # fmt: skip
         if not exported:

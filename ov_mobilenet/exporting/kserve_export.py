@@ -20,6 +20,7 @@ class ExportedService:
         folder: the files to copy to `storage_uri`, in a folder for the version.
         storage_uri: where the service fetches them from.
         yaml: the file for `kubectl apply`.
+        labels: the file with the class names, one per line; None without names.
         input_size: height and width that OpenVINO Model Server stretches images to; None if the graph crops and
             resizes.
     """
@@ -30,6 +31,7 @@ class ExportedService:
     folder: Path
     storage_uri: str
     yaml: Path
+    labels: Path | None
     input_size: tuple[int, int] | None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ov_mobilenet.exporting.inference_service import DRAIN_TIMEOUT_S, GRACE_PERIOD_S, OVMS_RUNTIME
 from ov_mobilenet.exporting.kserve_export import ExportedService
 from ov_mobilenet.exporting.kserve_settings import KserveSettings
+from ov_mobilenet.exporting.repository import LABELS
 from ov_mobilenet.exporting.storage_uri import StorageUri
 
 KSERVE = "kserve"
@@ -100,7 +101,9 @@ kubectl apply{namespace} -f {KSERVE}/
 
 The services finish running requests in {DRAIN_TIMEOUT_S} s after SIGTERM (`--drain-timeout`), and Kubernetes waits for
 {GRACE_PERIOD_S} s. For more, set both: `--drain-timeout` in `args`, and `terminationGracePeriodSeconds` in `predictor`
-(with Knative, which refuses that, `timeout`)."""
+(with Knative, which refuses that, `timeout`). In KServe's mode `Standard`, new connections may still come for a moment
+after SIGTERM and are refused; this setting of the container, which Knative refuses too, avoids that:
+`lifecycle: {{preStop: {{sleep: {{seconds: 5}}}}}}`."""
 
 
 def _clients(one: ExportedService, settings: KserveSettings) -> str:
@@ -129,6 +132,9 @@ model = client.get_model_metadata("{one.service}", headers=headers, as_json=True
 client = protocol.InferenceServerClient(os.environ["INGRESS"])
 headers = {{"Host": os.environ["SERVICE_HOST"]{headers}}}
 model = client.get_model_metadata("{one.service}", headers=headers)"""
+    show = "print(best)"
+    if one.labels is not None:
+        show = f'print(best, open("{LABELS}/{one.labels.name}", encoding="utf-8").read().splitlines()[best])'
     shell = f"\n{ask}" if ask else ""
     url = "-o jsonpath='{.status.url}' | cut -d / -f 3"
     return f"""## 3. Ask them
@@ -148,7 +154,8 @@ import numpy as np
 image = protocol.InferInput(model["inputs"][0]["name"], [1], "BYTES")
 image.set_data_from_numpy(np.array([open("image.jpg", "rb").read()], dtype=np.object_))
 answer = client.infer("{one.service}", [image], headers=headers)
-print(answer.as_numpy(model["outputs"][0]["name"]).argmax())
+best = int(answer.as_numpy(model["outputs"][0]["name"]).argmax())
+{show}
 ```"""
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.devices.settings import DeviceSettings
-from ov_mobilenet.errors import OvMobilenetError, UsageError, printable
+from ov_mobilenet.errors import OvMobilenetError, UsageError
 from ov_mobilenet.exporting.batch_range import ONE_IMAGE, BatchRange, parse_batch
 from ov_mobilenet.exporting.example import EXAMPLE, expected_answer, write_example
 from ov_mobilenet.exporting.models_to_export import models_to_export
 from ov_mobilenet.exporting.output_folder import finished_folder
 from ov_mobilenet.exporting.ovms_config import config_json, model_entry
 from ov_mobilenet.exporting.ovms_readme import DescribedModel, readme
-from ov_mobilenet.exporting.repository import CLIENTS, CONFIG, LABELS, MODELS, README, model_xml
+from ov_mobilenet.exporting.repository import CLIENTS, CONFIG, LABELS, MODELS, README, model_xml, write_class_names
 from ov_mobilenet.exporting.server_form import ServerNetwork, server_network
 from ov_mobilenet.ir.saving import save_ir
 from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
@@ -146,7 +146,7 @@ def export_ovms(
             exported[name] = DescribedModel(made, answer, settings.device)
             entries.append(model_entry(name, made, settings))
             save_ir(made.network, model_xml(temporary, name))
-            _write_labels(temporary / LABELS / f"{name}.txt", made.labels)
+            write_class_names(temporary, name, made.labels)
         if not exported:
             raise next(iter(failures.values()))
         _write_client_files(temporary)
@@ -160,13 +160,6 @@ def export_ovms(
 
 def _row(name: str, source: str, xml: Path, one: ServerNetwork) -> ExportedModel:
     return ExportedModel(name, source, xml, str(one.batch), one.input_size, one.precision)
-
-
-def _write_labels(path: Path, labels: tuple[str, ...] | None) -> None:
-    """Write the class names, one per line; the number of the line, from 0, is the class."""
-    if labels is not None:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("".join(f"{printable(' '.join(label.split()))}\n" for label in labels), "utf-8")
 
 
 def _write_client_files(folder: Path) -> None:

@@ -89,11 +89,16 @@ def repository_models(
     if (path / CONFIG).is_file():
         entries = _read_list(path / CONFIG)
         return None if entries is None else _configured(path / CONFIG, entries)
-    for folder in (path / MODELS, path):
-        if found := {one.name: ModelFolder(one) for one in _folders(folder) if _versions(one)}:
-            return found
+    single = {path.absolute().name: ModelFolder(path)}
+    if found := _models_below(path / MODELS):
+        return found
+    # KServe fetches all objects whose names begin with the URI: for the model `signs` also `signs-2/1/signs-2.xml`.
+    if any(any(version.glob("*.xml")) for version in _versions(path)):
+        return single
+    if found := _models_below(path):
+        return found
     if _versions(path):
-        return {path.absolute().name: ModelFolder(path)}
+        return single
     raise UsageError(
         "the folder holds no models", where=path, expected=f"{_EXPECTED}; a model.yml; or the files of a Hugging Face "
         "repository", got=_listed(sorted(path.iterdir())),
@@ -153,6 +158,10 @@ def _configured(config: Path, entries: list[Any]) -> dict[str, ModelFolder]:
             )  # fmt: skip
         found[name] = ModelFolder(folder)
     return found
+
+
+def _models_below(path: Path) -> dict[str, ModelFolder]:
+    return {one.name: ModelFolder(one) for one in _folders(path) if _versions(one)}
 
 
 def _folders(path: Path) -> list[Path]:

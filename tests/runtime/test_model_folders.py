@@ -63,6 +63,16 @@ def test_the_folder_of_a_model_is_one_model(tmp_path: Path) -> None:
     assert renamed == {"mine": ModelFolder(folder)} == models_by_name({"mine": str(folder)}, repositories=True)
 
 
+def test_the_folder_of_a_model_is_one_model_also_beside_other_files(tmp_path: Path) -> None:
+    folder = write(tmp_path / "signs", "1/signs.xml", "-2/1/signs-2.xml")
+    assert found(folder) == {"signs": str(folder / "1/signs.xml")}
+
+
+def test_a_model_may_be_called_by_a_number(tmp_path: Path) -> None:
+    folder = write(tmp_path / "all", "1/1/1.xml", "2/7/2.xml")
+    assert found(folder) == {"1": str(folder / "1/1/1.xml"), "2": str(folder / "2/7/2.xml")}
+
+
 def test_a_relative_folder_has_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(write(tmp_path / "signs", "1/signs.xml"))
     assert list(found(".")) == ["signs"]
