@@ -12,8 +12,8 @@ Its schema (`src/schema.cpp` of the server) allows no other keys than it knows. 
     nireq          number of infer requests
     plugin_config  OpenVINO properties, as text
 
-The normalisation is in the graph, so `mean`, `scale` and `color_format` would be applied a second time; the schema of
-the releases up to 2026.0 does not know them.
+The normalisation is in the graph: `mean`, `scale` and `color_format`, which the server's sources know, would be applied
+a second time.
 """
 
 from __future__ import annotations
