@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def run_on_ray(
     package: ModelPackage, places: Sequence[ShardPlace], output: str, run: RunSettings, ray: RaySettings
 ) -> Iterator[PartFacts | FailedShard]:
-    """Classify shards on a cluster; yields the facts of each part when it is written, or its final failure, in any order.
+    """Classify shards on a cluster; yields each part's facts when it is written, or its failure, in any order.
 
     Args:
         output: the output as given; every node must reach it and the inputs under the same names.
