@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ov_mobilenet.bulk_classification.failed_shards import ATTEMPTS, FailedShard, failed_shard
 from ov_mobilenet.bulk_classification.parts import PartFacts, PartWriter
@@ -17,8 +20,11 @@ from ov_mobilenet.bulk_classification.shards import Shard
 from ov_mobilenet.runtime.results import NotRun, Result
 
 if TYPE_CHECKING:
+    from ov_mobilenet.bulk_classification.shard_list import ShardPlace
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.items import Item
+
+log = logging.getLogger(__name__)
 
 OnImage = Callable[[Result], None]
 OpenPart = Callable[[Shard], PartWriter]
@@ -51,7 +57,7 @@ def run_shards(
     *,
     workers: int | None = None,
     on_image: OnImage | None = None,
-) -> Iterator[PartFacts | FailedShard]:
+) -> Generator[PartFacts | FailedShard, None, None]:
     """Classify shards and write their parts; yields the facts of each part when it is written, in order.
 
     This is one attempt: a shard whose images cannot be read to the end, or that lost images to a device that failed,
@@ -118,36 +124,36 @@ def run_shards(
 
 def run_here(
     classifier: Classifier,
-    shards: Callable[[Iterable[int] | None], Iterable[Shard]],
+    places: Sequence[ShardPlace],
+    shard_at: Callable[[ShardPlace], Shard],
     settings: BulkSettings,
     open_part: OpenPart,
     *,
     on_image: OnImage | None = None,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[PartFacts | FailedShard | None]:
+) -> Generator[PartFacts | FailedShard, None, None]:
     """`run_shards`, in which a shard that fails is begun again after all others, at most `ATTEMPTS` times in all.
 
     Args:
-        shards: returns the shards with these indices, or all for None.
+        shard_at: reads a shard.
         sleep: waits between two rounds, in seconds.
-
-    Yields:
-        The facts of a part; a shard that has failed for good; None for an attempt that failed.
 
     Raises:
         OvMobilenetError: as `run_shards`.
     """
-    indices: list[int] | None = None
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))
-        failed: list[int] = []
-        for ended in run_shards(classifier, shards(indices), settings, open_part, on_image=on_image):
-            if isinstance(ended, FailedShard) and attempt < ATTEMPTS - 1:
-                failed.append(ended.index)
-                yield None
-            else:
+    for attempt in range(1, ATTEMPTS + 1):
+        failed: set[int] = set()
+        with closing(
+            run_shards(classifier, map(shard_at, places), settings, open_part, on_image=on_image)
+        ) as ends:  # fmt: skip
+            for ended in ends:
+                if isinstance(ended, FailedShard) and attempt < ATTEMPTS:
+                    log.warning("%s: %s; trying again later (attempt %d of %d)", ended.source, ended.reason, attempt,
+                                ATTEMPTS)  # fmt: skip
+                    failed.add(ended.index)
+                    ended = msgspec.structs.replace(ended, again=True)
                 yield ended
         if not failed:
             return
-        indices = failed
+        places = [place for place in places if place.index in failed]
+        sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))
