@@ -27,7 +27,7 @@ from ov_mobilenet import (
 from ov_mobilenet.bulk_classification import model_package, preparation, ray_run, run_here
 from ov_mobilenet.bulk_classification.model_package import ModelPackage
 from ov_mobilenet.bulk_classification.parts import PartWriter
-from ov_mobilenet.bulk_classification.shard_items import ShardReadError
+from ov_mobilenet.bulk_classification.shard_items import ShardReadError, read_items
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.runtime import runnable
 
@@ -311,7 +311,7 @@ def test_max_errors_ends_the_run_at_once_and_it_can_be_resumed(network: Path, im
 def test_a_shard_that_cannot_be_read_is_reported_and_done_by_the_next_run(
     network: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, out = run_here.read_items, tmp_path / "out"
+    read, out = read_items, tmp_path / "out"
 
     def lose_the_connection(shard: Any, settings: BulkSettings) -> Iterator[Any]:
         for number, item in enumerate(read(shard, settings)):
