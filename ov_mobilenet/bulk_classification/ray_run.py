@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ov_mobilenet.bulk_classification.failed_shards import FailedShard
 from ov_mobilenet.bulk_classification.model_package import ModelPackage
 from ov_mobilenet.bulk_classification.parts import PartFacts
 from ov_mobilenet.bulk_classification.ray_settings import RaySettings
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 def run_on_ray(
     package: ModelPackage, places: Sequence[ShardPlace], output: str, run: RunSettings, ray: RaySettings
-) -> Iterator[PartFacts]:
-    """Classify shards on a cluster; yields the facts of each part when it is written, in any order.
+) -> Iterator[PartFacts | FailedShard]:
+    """Classify shards on a cluster; yields the facts of each part when it is written, or its final failure, in any order.
 
     Args:
         output: the output as given; every node must reach it and the inputs under the same names.
