@@ -21,6 +21,7 @@ class FailedShard(Struct, frozen=True, kw_only=True):
         shard: digest of the shard.
         source: its first image, or the file that holds its images.
         reason: why its images could not be read, or what ended the worker.
+        again: whether the shard will be begun again in this run.
     """
 
     index: int
@@ -28,6 +29,7 @@ class FailedShard(Struct, frozen=True, kw_only=True):
     shard: str
     source: str
     reason: str
+    again: bool = False
 
 
 def failed_shard(shard: Shard, reason: str) -> FailedShard:

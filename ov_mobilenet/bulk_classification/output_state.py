@@ -95,7 +95,9 @@ class OutputState:
         self.shards.close()
 
 
-def open_output(text: str, identity: BulkIdentity, shards: ShardList, *, dry_run: bool = False) -> OutputState:
+def open_output(
+    text: str, identity: BulkIdentity, shards: ShardList, *, dry_run: bool = False, overwrite: bool = False
+) -> OutputState:
     """Open the output of a run, new or to be resumed; nothing is changed if it is refused, or with `dry_run`.
 
     Raises:

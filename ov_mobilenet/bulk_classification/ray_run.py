@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,7 @@ from ov_mobilenet.bulk_classification.model_package import ModelPackage
 from ov_mobilenet.bulk_classification.parts import PartFacts
 from ov_mobilenet.bulk_classification.ray_cluster import connected, worker_count
 from ov_mobilenet.bulk_classification.ray_settings import RaySettings
-from ov_mobilenet.bulk_classification.ray_worker import (
-    Answer,
-    ReadAgain,
-    WorkerBug,
-    attempts_class,
-    worker_class,
-)
+from ov_mobilenet.bulk_classification.ray_worker import Answer, WorkerBug, attempts_class, worker_class
 from ov_mobilenet.bulk_classification.shard_list import SHARD_LIST, ShardPlace
 from ov_mobilenet.bulk_classification.shards import parse_shard
 from ov_mobilenet.bulk_classification.stores import open_store
@@ -36,9 +30,15 @@ FIRST_PAUSE_S = 5.0
 
 
 def run_on_ray(
-    package: ModelPackage, places: Sequence[ShardPlace], output: str, run: RunSettings, ray: RaySettings
+    package: ModelPackage,
+    places: Sequence[ShardPlace],
+    output: str,
+    run: RunSettings,
+    ray: RaySettings,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[PartFacts | FailedShard]:
-    """Classify shards on a cluster; yields the facts of each part when it is written, in any order.
+    """Classify shards on a cluster; yields each part's facts when it is written, or its failure, in any order.
 
     A shard that cannot be read, or whose worker dies, is begun at most `ATTEMPTS` times. Close the iterator to end the
     workers.
@@ -46,6 +46,7 @@ def run_on_ray(
     Args:
         output: the output as given; every node must reach it and the inputs under the same names.
         run: recorded in each part.
+        sleep: waits in seconds, before shards that could not be read are begun again.
 
     Raises:
         MissingDependencyError: Ray is not installed.
@@ -58,24 +59,23 @@ def run_on_ray(
         constructor = (
             _versions(), reference, attempts, output, dict(run), ray.cpus_per_worker, _local_input(output, places),
         )  # fmt: skip
-        waiting, pause_s = list(places), FIRST_PAUSE_S
-        while waiting:
-            again: list[ShardPlace] = []
-            for answer in _answers(library, waiting, constructor, ray):
-                if isinstance(answer, ReadAgain):
-                    again.append(answer.place)
-                else:
-                    yield answer
-            waiting = again
-            if again:
-                time.sleep(pause_s)
+        pause_s = FIRST_PAUSE_S
+        while places:
+            again: set[int] = set()
+            for ended in _ended(library, places, constructor, ray):
+                if isinstance(ended, FailedShard) and ended.again:
+                    again.add(ended.index)
+                yield ended
+            places = [place for place in places if place.index in again]
+            if places:
+                sleep(pause_s)
                 pause_s *= 2
 
 
-def _answers(
+def _ended(
     ray: ModuleType, places: Sequence[ShardPlace], constructor: tuple[Any, ...], settings: RaySettings
-) -> Iterator[PartFacts | FailedShard | ReadAgain]:
-    """The answers of the workers as they come."""
+) -> Iterator[PartFacts | FailedShard]:
+    """What the workers answer, as it comes."""
     rows = [
         {"index": place.index, "offset": place.offset, "length": place.length, "digest": place.digest}
         for place in places
@@ -102,7 +102,7 @@ def _answers(
         raise OvMobilenetError("Ray cannot go on", got=str(error).strip().partition("\n")[0]) from error
 
 
-def _checked(data: bytes, problem: str) -> PartFacts | FailedShard | ReadAgain:
+def _checked(data: bytes, problem: str) -> PartFacts | FailedShard:
     """The answer of a worker, if it is not an error."""
     if problem:
         wanted = " and ".join(f"{name.replace('_', '-')} {version}" for name, version in _versions().items())

@@ -9,27 +9,25 @@ from __future__ import annotations
 import tempfile
 import traceback
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ov_mobilenet.bulk_classification.failed_shards import ATTEMPTS, FailedShard, failed_shard
 from ov_mobilenet.bulk_classification.parts import PartFacts, PartWriter, read_part_facts
 from ov_mobilenet.bulk_classification.run_here import run_shards
+from ov_mobilenet.bulk_classification.run_loop import check_errors
 from ov_mobilenet.bulk_classification.shard_list import SHARD_LIST, ShardPlace
 from ov_mobilenet.bulk_classification.shards import Shard, parse_shard
 from ov_mobilenet.bulk_classification.stores import open_store
 from ov_mobilenet.errors import OutputError, OvMobilenetError
+from ov_mobilenet.runtime.results import Failure, NotRun, Result
 
 if TYPE_CHECKING:
     from ov_mobilenet.bulk_classification.model_package import ModelPackage
-
-
-@dataclass(frozen=True)
-class ReadAgain:
-    """The images of a shard cannot be read now: it is to be begun again later."""
-
-    place: ShardPlace
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class WorkerBug:
     text: str
 
 
-Answer = PartFacts | FailedShard | ReadAgain | OvMobilenetError | WorkerBug
+Answer = PartFacts | FailedShard | OvMobilenetError | WorkerBug
 
 
 def attempts_class() -> type:
@@ -138,7 +136,7 @@ class ShardWorker:
         limit_threads(self._cpus)
         cv2().setNumThreads(0)  # the decode workers are the parallelism
         self._settings = package.settings
-        # Loading reads the files, and later compilations use what is in memory. An actor that is killed leaves nothing.
+        # The files are not needed afterwards, so an actor that is killed leaves none.
         with tempfile.TemporaryDirectory(prefix="ov-mobilenet-") as folder:
             self.classifier = package.load(Path(folder), self._cpus)
 
@@ -164,16 +162,24 @@ class ShardWorker:
         if attempt > ATTEMPTS:
             return failed_shard(shard, f"the worker process of this shard was killed or crashed {ATTEMPTS} times")
         precision = self.classifier.inference_precision or ""
-        ended = next(
-            run_shards(
-                self.classifier, [shard], self._settings,
-                lambda shard: PartWriter(self._store, shard, self._run, self.classifier.device, precision),
-                workers=self._cpus,
-            )
-        )  # fmt: skip
-        if isinstance(ended, PartFacts):
-            return ended
-        return failed_shard(shard, str(ended[1])) if attempt == ATTEMPTS else ReadAgain(place)
+        failures = 0
+
+        def open_part(shard: Shard) -> PartWriter:
+            return PartWriter(self._store, shard, self._run, self.classifier.device, precision)
+
+        def on_image(result: Result) -> None:
+            nonlocal failures
+            if isinstance(result, Failure) and not isinstance(result, NotRun):
+                failures += 1
+                # The driver adds up the failures of all parts; this ends a part that alone has too many.
+                check_errors(failures, self._settings.max_errors, self._store.text, result)
+
+        with closing(
+            run_shards(self.classifier, [shard], self._settings, open_part, workers=self._cpus, on_image=on_image)
+        ) as ends:
+            (ended,) = ends
+        again = isinstance(ended, FailedShard) and attempt < ATTEMPTS
+        return msgspec.structs.replace(ended, again=True) if again else ended
 
     def _read_shard(self, place: ShardPlace) -> Shard:
         """Read the shard's line. Raises: OutputError, if this node does not reach the output of the run."""
