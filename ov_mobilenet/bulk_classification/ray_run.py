@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from ov_mobilenet.bulk_classification.model_package import ModelPackage
 from ov_mobilenet.bulk_classification.parts import PartFacts
 from ov_mobilenet.bulk_classification.ray_cluster import connected, worker_count
 from ov_mobilenet.bulk_classification.ray_settings import RaySettings
-from ov_mobilenet.bulk_classification.ray_worker import Answer, WorkerBug, attempts_class, worker_class
+from ov_mobilenet.bulk_classification.ray_worker import Answer, WorkerBug, WorkerSetup, attempts_class, worker_class
 from ov_mobilenet.bulk_classification.shard_list import SHARD_LIST, ShardPlace
 from ov_mobilenet.bulk_classification.shards import parse_shard
 from ov_mobilenet.bulk_classification.stores import open_store
@@ -54,11 +55,8 @@ def run_on_ray(
             package, or an error that is not of a single shard, such as a full disk.
     """
     with connected(ray, len(package.xml) + len(package.weights)) as library:
-        attempts = _start_attempts(library)
-        reference = library.put(package)
-        constructor = (
-            _versions(), reference, attempts, output, dict(run), ray.cpus_per_worker, _local_input(output, places),
-        )  # fmt: skip
+        setup = WorkerSetup(output, dict(run), ray.cpus_per_worker, str(Path.cwd()), _local_input(output, places))
+        constructor = _versions(), library.put(package), _start_attempts(library), asdict(setup)
         pause_s = FIRST_PAUSE_S
         while places:
             again: set[int] = set()

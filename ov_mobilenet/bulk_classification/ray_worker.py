@@ -6,10 +6,11 @@ that they also start on a node without this package, or with another version, an
 
 from __future__ import annotations
 
+import os
 import tempfile
 import traceback
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,10 +66,7 @@ def worker_class() -> type:
     """The class for `Dataset.map_batches`: a batch with one shard in, one pickled `Answer` or a text out."""
 
     class BulkWorker:
-        def __init__(
-            self, versions: dict[str, str], package: Any, attempts: Any, output: str, run: dict[str, str], cpus: int,
-            probe: str | None,
-        ) -> None:  # fmt: skip
+        def __init__(self, versions: dict[str, str], package: Any, attempts: Any, setup: dict[str, Any]) -> None:
             import importlib
             import platform
 
@@ -87,13 +85,32 @@ def worker_class() -> type:
                 )
             if not self._problem:
                 module = importlib.import_module("ov_mobilenet.bulk_classification.ray_worker")
-                self._worker = module.ShardWorker(node, package, attempts, output, run, cpus, probe)
+                self._worker = module.ShardWorker(node, package, attempts, module.WorkerSetup(**setup))
 
         def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
             answer = b"" if self._worker is None else self._worker.answer({key: batch[key][0] for key in batch})
             return {"answer": [answer], "problem": [self._problem]}
 
     return BulkWorker
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What every worker of a run gets.
+
+    Attributes:
+        output: as given to the run.
+        run: recorded in each part.
+        cpus: number of CPUs of each worker.
+        folder: current folder of the driver, which relative paths start from.
+        probe: a local input file that the driver has; None for none.
+    """
+
+    output: str
+    run: dict[str, str]
+    cpus: int
+    folder: str
+    probe: str | None
 
 
 class ShardWorker:
@@ -103,27 +120,22 @@ class ShardWorker:
         node: host name.
         package: reference to the `ModelPackage`.
         attempts: actor of `attempts_class`.
-        output: as given to the run.
-        run: recorded in each part.
-        cpus: number of CPUs to use.
-        probe: an input file that the driver has; None for none.
     """
 
-    def __init__(
-        self, node: str, package: Any, attempts: Any, output: str, run: Mapping[str, str], cpus: int, probe: str | None
-    ) -> None:  # fmt: skip
+    def __init__(self, node: str, package: Any, attempts: Any, setup: WorkerSetup) -> None:
         import ray
 
         self._node = node
         self._attempts = attempts
-        self._store = open_store(output)
-        self._run = run
-        self._cpus = cpus
+        self._setup = setup
+        with suppress(OSError):  # a node without this folder can run on absolute paths and URLs
+            os.chdir(setup.folder)
+        self._store = open_store(setup.output)
         self._error: OvMobilenetError | WorkerBug | None = None
         try:
-            if probe is not None and not Path(probe).exists():
+            if setup.probe is not None and not Path(setup.probe).exists():
                 raise OvMobilenetError(
-                    "a node of the Ray cluster does not have this input", where=f"{node}: {probe}",
+                    "a node of the Ray cluster does not have this input", where=f"{node}: {setup.probe}",
                     fix="Every node must reach the inputs under the same names: use a shared folder or a bucket",
                 )  # fmt: skip
             self._load(ray.get(package))
@@ -133,12 +145,12 @@ class ShardWorker:
     def _load(self, package: ModelPackage) -> None:
         from ov_mobilenet.images.decode import cv2
 
-        limit_threads(self._cpus)
+        limit_threads(self._setup.cpus)
         cv2().setNumThreads(0)  # the decode workers are the parallelism
         self._settings = package.settings
         # The files are not needed afterwards, so an actor that is killed leaves none.
         with tempfile.TemporaryDirectory(prefix="ov-mobilenet-") as folder:
-            self.classifier = package.load(Path(folder), self._cpus)
+            self.classifier = package.load(Path(folder), self._setup.cpus)
 
     def answer(self, row: Mapping[str, Any]) -> bytes:
         """Make the part of a shard; returns the pickled `Answer`."""
@@ -165,7 +177,7 @@ class ShardWorker:
         failures = 0
 
         def open_part(shard: Shard) -> PartWriter:
-            return PartWriter(self._store, shard, self._run, self.classifier.device, precision)
+            return PartWriter(self._store, shard, self._setup.run, self.classifier.device, precision)
 
         def on_image(result: Result) -> None:
             nonlocal failures
@@ -175,7 +187,7 @@ class ShardWorker:
                 check_errors(failures, self._settings.max_errors, self._store.text, result)
 
         with closing(
-            run_shards(self.classifier, [shard], self._settings, open_part, workers=self._cpus, on_image=on_image)
+            run_shards(self.classifier, [shard], self._settings, open_part, workers=self._setup.cpus, on_image=on_image)
         ) as ends:
             (ended,) = ends
         again = isinstance(ended, FailedShard) and attempt < ATTEMPTS
