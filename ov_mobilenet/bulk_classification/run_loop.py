@@ -68,7 +68,7 @@ class RunLoop:
                     if isinstance(ended, PartFacts):
                         self._add(ended)
                     elif not ended.again:
-                        self.state.failed.append(ended)
+                        self.state.add_failed(ended)
                     self._report()
         except BaseException:
             # The first error is the one to report; parts that the manifest does not have are found by their files.
