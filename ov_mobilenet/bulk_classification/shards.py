@@ -1,14 +1,21 @@
-"""`Shard`: the images of one part, and its form as a line of JSON."""
+"""`Shard`: the images of one part, its form as a line of JSON, and the error of one that cannot be read now."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 ShardKind = Literal["images", "tar", "parquet"]
 DIGITS = 16
+
+
+class ShardReadError(Exception):
+    """The images of a shard cannot be read now, as when a connection is lost: the shard is to be read again later.
+
+    A file that is damaged or missing is not such an error: it gives a failure in the results.
+    """
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,8 @@ class Shard:
 
     def line(self) -> bytes:
         """The shard as one line of JSON in ASCII, which also keeps file names that are not UTF-8."""
-        values = {name: value for name, value in asdict(self).items() if value not in (None, ())}
+        fields = (*Shard.__dataclass_fields__,)
+        values = {name: value for name in fields if (value := getattr(self, name)) not in (None, ())}
         return json.dumps(values, separators=(",", ":")).encode() + b"\n"
 
 
