@@ -7,9 +7,12 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fake_device import FakeClock
+from tuning.test_profile import document, written
 
 import ov_mobilenet as ovm
 from ov_mobilenet import (
@@ -27,6 +30,7 @@ from ov_mobilenet import (
 from ov_mobilenet.bulk_classification import model_package, preparation, ray_run, run_here
 from ov_mobilenet.bulk_classification.model_package import ModelPackage
 from ov_mobilenet.bulk_classification.parts import PartWriter
+from ov_mobilenet.bulk_classification.run_loop import RunLoop
 from ov_mobilenet.bulk_classification.shard_items import ShardReadError, read_items
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.runtime import runnable
@@ -413,3 +417,41 @@ def test_a_network_without_a_classifier_is_refused(tmp_path: Path, images: Path)
     with pytest.raises(ovm.UsageError, match="the network has no classifier"):
         bulk(features, images, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_profile_gives_the_device_settings(
+    network: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned = document(network)  # f32, two images per request
+    result = bulk(network, images, tmp_path / "out", profile=written(tmp_path, tuned))
+    assert result.manifest.settings["inference precision"] == "f32"
+    assert result.manifest.ran_on[0]["inference_precision"] == "f32"
+    no_compiler(monkeypatch)
+    tuned["model"]["identity"]["weights"] = "0" * 16
+    with pytest.raises(ovm.ConfigError, match="the profile was created for another network; different weights"):
+        bulk(network, images, tmp_path / "other", profile=written(tmp_path, tuned))
+    with pytest.raises(ovm.UsageError, match="device settings are given twice"):
+        bulk(network, images, tmp_path / "other", profile=written(tmp_path, tuned), device="CPU")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(("save_s", "saved_at"), [(0.0, [30, 60, 90, 95]), (1.0, [30, 81, 97])])
+def test_the_manifest_is_saved_every_30_s_but_never_for_more_than_a_fiftieth_of_the_time(
+    save_s: float, saved_at: list[float]
+) -> None:
+    clock = FakeClock()
+    saved: list[float] = []
+
+    def save() -> None:
+        saved.append(clock())
+        clock.advance_to(clock() + save_s)
+
+    state: Any = SimpleNamespace(store=SimpleNamespace(text=""), done={}, add=lambda facts: None, save=save)
+
+    def engine() -> Iterator[PartFacts]:
+        for number in range(95):
+            clock.advance_to(clock() + 1)
+            yield PartFacts(name=str(number), shard="", images=1, errors=0)
+
+    RunLoop(state, clock=clock).run(engine())
+    assert saved == saved_at

@@ -35,12 +35,14 @@ class Sources:
     Attributes:
         broken: shard index to (number of images before the connection is lost, number of attempts that lose it).
         attempts: how often each shard was begun.
+        open: number of shards that are open now.
     """
 
     def __init__(self, counts: list[int], broken: dict[int, tuple[int, int]] | None = None) -> None:
         self.counts = counts
         self.broken = broken or {}
         self.attempts = [0] * len(counts)
+        self.open = 0
         self.places = [ShardPlace(index, 0, 0, "") for index in range(len(counts))]
 
     def shard(self, place: ShardPlace) -> Shard:
@@ -48,6 +50,13 @@ class Sources:
 
     def read(self, shard: Shard, settings: BulkSettings) -> Iterator[Item]:
         self.attempts[shard.index] += 1
+        self.open += 1
+        try:
+            yield from self._items(shard)
+        finally:
+            self.open -= 1
+
+    def _items(self, shard: Shard) -> Iterator[Item]:
         after, times = self.broken.get(shard.index, (0, 0))
         for number in range(self.counts[shard.index]):
             if number == after and self.attempts[shard.index] <= times:
@@ -170,6 +179,7 @@ def test_an_exception_in_the_middle_of_a_part_leaves_nothing_of_it(
         for _ in runs:
             pass
     assert threading.active_count() == before  # the stream is closed, not left to the garbage collection
+    assert sources.open == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["part-00000.parquet", "part-00001.parquet"]
 
 
