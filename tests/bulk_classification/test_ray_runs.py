@@ -219,6 +219,7 @@ print(json.dumps(ray.get(worker.properties.remote())))
 
 
 def test_the_threads_of_a_worker_fit_its_cpus() -> None:
+    pytest.importorskip("ray")
     values = environment()
     del values["OMP_NUM_THREADS"]  # set by Ray
     done = subprocess.run(
