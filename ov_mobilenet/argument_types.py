@@ -41,11 +41,11 @@ _TEXTS = (
     "ColorFormat", "DecodeMode", "Deployment", "HeadActivation", "Hint", "InferencePrecision", "InputType", "LogFormat",
     "Mode", "Objective", "OutputContent", "PrecisionChoice", "WeightPrecision",
 )  # fmt: skip
-_FUNCTIONS = ("OnEvent", "OnFailure", "OnProgress", "OnStage")
+_FUNCTIONS = ("OnBulkProgress", "OnEvent", "OnFailure", "OnProgress", "OnStage")
 _CLASSES = (
-    "DescribedNetwork", "DeviceSettings", "Failure", "Form", "Geometry", "IrModel", "LoadedModel", "ModelConfig",
-    "ModelOptimizer", "Normalisation", "Prepared", "Profile", "QuantizeSettings", "Retry", "ServerSettings",
-    "SourceFiles", "Workload",
+    "BulkSettings", "DescribedNetwork", "DeviceSettings", "Failure", "Form", "Geometry", "IrModel", "LoadedModel",
+    "ModelConfig", "ModelOptimizer", "Normalisation", "Prepared", "Profile", "QuantizeSettings", "RaySettings",
+    "Retry", "ServerSettings", "SourceFiles", "Workload",
 )  # fmt: skip
 
 

@@ -193,8 +193,12 @@ def check_profile(profile: Profile, where: Path | str, ir: OpenedIr) -> None:
             parts of the network that differ.
         DeviceError: the device is not available.
     """
-    xml = ir.xml
-    _check_network(profile.model, where, ir)
+    check_profiled_network(profile, where, ir)
+    check_profiled_device(profile, where, ir.xml)
+
+
+def check_profiled_device(profile: Profile, where: Path | str, xml: Path) -> None:
+    """Check that a profile was created for this device. Arguments and errors as `check_profile`."""
     full_name = full_device_name(profile.device.name)
     if full_name != profile.device.full_name:
         raise ConfigError(
@@ -220,7 +224,9 @@ def named_profile(profile: Profile | Path | str) -> tuple[Profile, str]:
     return (profile, "profile") if isinstance(profile, Profile) else (load_profile(profile), str(profile))
 
 
-def _check_network(tuned: ProfiledModel, where: Path | str, ir: OpenedIr) -> None:
+def check_profiled_network(profile: Profile, where: Path | str, ir: OpenedIr) -> None:
+    """Check that a profile was created for this network. Arguments and errors as `check_profile`."""
+    tuned = profile.model
     fix = f"Tune this IR: ov-mobilenet tune {ir.xml}"
     if tuned.identity is None:
         digest = ir_digest(ir.xml)
