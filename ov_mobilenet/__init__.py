@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from ov_mobilenet.benchmarking.benchmark import benchmark
     from ov_mobilenet.benchmarking.measurement import Measurement
     from ov_mobilenet.benchmarking.options import Workload
+    from ov_mobilenet.bulk_classification.bulk import bulk, plan_bulk
+    from ov_mobilenet.bulk_classification.bulk_progress import BulkProgress, BulkResult
+    from ov_mobilenet.bulk_classification.failed_shards import FailedShard
+    from ov_mobilenet.bulk_classification.manifest import BulkInputs, Manifest
+    from ov_mobilenet.bulk_classification.parts import PartFacts
+    from ov_mobilenet.bulk_classification.ray_settings import RaySettings
+    from ov_mobilenet.bulk_classification.settings import BulkSettings
     from ov_mobilenet.conversion.converter import IrModel
     from ov_mobilenet.conversion.described_network import DescribedNetwork
     from ov_mobilenet.conversion.input_choice import Guess
@@ -92,6 +99,10 @@ _HOMES = {
     "AccuracyReport": "accuracy.report",
     "AlreadyNormalisedError": "errors",
     "ArchiveError": "errors",
+    "BulkInputs": "bulk_classification.manifest",
+    "BulkProgress": "bulk_classification.bulk_progress",
+    "BulkResult": "bulk_classification.bulk_progress",
+    "BulkSettings": "bulk_classification.settings",
     "Candidate": "diagnosis.candidates",
     "Classification": "runtime.results",
     "Classifier": "runtime.classifier",
@@ -106,6 +117,7 @@ _HOMES = {
     "DeviceSettings": "devices.settings",
     "Diagnosis": "diagnosis.diagnosis",
     "DownloadError": "errors",
+    "FailedShard": "bulk_classification.failed_shards",
     "Failure": "runtime.results",
     "FeatureExtractor": "runtime.feature_extractor",
     "Features": "runtime.results",
@@ -122,6 +134,7 @@ _HOMES = {
     "IrRecord": "ir.record",
     "Item": "runtime.items",
     "KnownRepository": "hub.known_repositories",
+    "Manifest": "bulk_classification.manifest",
     "Measurement": "benchmarking.measurement",
     "MissingDependencyError": "errors",
     "ModelComparison": "accuracy.comparison",
@@ -131,6 +144,7 @@ _HOMES = {
     "OfflineError": "errors",
     "OutputError": "errors",
     "OvMobilenetError": "errors",
+    "PartFacts": "bulk_classification.parts",
     "Prediction": "runtime.results",
     "Prepared": "runtime.items",
     "Profile": "runtime.profile",
@@ -138,6 +152,7 @@ _HOMES = {
     "Quantized": "quantization.quantizer",
     "QueueFullError": "errors",
     "RankedCandidate": "diagnosis.ranking",
+    "RaySettings": "bulk_classification.ray_settings",
     "Retry": "downloads.attempts",
     "Server": "serving.server",
     "ServerError": "errors",
@@ -153,6 +168,7 @@ _HOMES = {
     "VerificationError": "errors",
     "Workload": "benchmarking.options",
     "benchmark": "benchmarking.benchmark",
+    "bulk": "bulk_classification.bulk",
     "compare": "accuracy.compare",
     "convert": "convert_model",
     "describe": "describe_network",
@@ -167,6 +183,7 @@ _HOMES = {
     "load_profile": "runtime.profile",
     "measure_accuracy": "accuracy.measure",
     "open_inputs": "inputs.open_inputs",
+    "plan_bulk": "bulk_classification.bulk",
     "quantize": "quantization.quantizer",
     "tune": "tuning.tuner",
     "verify": "accuracy.verification",
@@ -177,6 +194,10 @@ __all__ = [
     "AccuracyReport",
     "AlreadyNormalisedError",
     "ArchiveError",
+    "BulkInputs",
+    "BulkProgress",
+    "BulkResult",
+    "BulkSettings",
     "Candidate",
     "Classification",
     "Classifier",
@@ -191,6 +212,7 @@ __all__ = [
     "DeviceSettings",
     "Diagnosis",
     "DownloadError",
+    "FailedShard",
     "Failure",
     "FeatureExtractor",
     "Features",
@@ -207,6 +229,7 @@ __all__ = [
     "IrRecord",
     "Item",
     "KnownRepository",
+    "Manifest",
     "Measurement",
     "MissingDependencyError",
     "ModelComparison",
@@ -216,6 +239,7 @@ __all__ = [
     "OfflineError",
     "OutputError",
     "OvMobilenetError",
+    "PartFacts",
     "Prediction",
     "Prepared",
     "Profile",
@@ -223,6 +247,7 @@ __all__ = [
     "Quantized",
     "QueueFullError",
     "RankedCandidate",
+    "RaySettings",
     "Retry",
     "Server",
     "ServerError",
@@ -239,6 +264,7 @@ __all__ = [
     "Workload",
     "__version__",
     "benchmark",
+    "bulk",
     "compare",
     "convert",
     "describe",
@@ -253,6 +279,7 @@ __all__ = [
     "load_profile",
     "measure_accuracy",
     "open_inputs",
+    "plan_bulk",
     "quantize",
     "tune",
     "verify",

@@ -64,6 +64,7 @@ class RunLoop:
         try:
             with closing(cast("Generator[PartFacts | FailedShard, None, None]", engine)):
                 self._check_errors(None)
+                self._report()
                 for ended in engine:
                     self._open_images = self._open_errors = 0
                     if isinstance(ended, PartFacts):
