@@ -30,6 +30,10 @@ def test_the_public_names() -> None:
         "AccuracyReport",
         "AlreadyNormalisedError",
         "ArchiveError",
+        "BulkInputs",
+        "BulkProgress",
+        "BulkResult",
+        "BulkSettings",
         "Candidate",
         "Classification",
         "Classifier",
@@ -44,6 +48,7 @@ def test_the_public_names() -> None:
         "DeviceSettings",
         "Diagnosis",
         "DownloadError",
+        "FailedShard",
         "Failure",
         "FeatureExtractor",
         "Features",
@@ -60,6 +65,7 @@ def test_the_public_names() -> None:
         "IrRecord",
         "Item",
         "KnownRepository",
+        "Manifest",
         "Measurement",
         "MissingDependencyError",
         "ModelComparison",
@@ -69,6 +75,7 @@ def test_the_public_names() -> None:
         "OfflineError",
         "OutputError",
         "OvMobilenetError",
+        "PartFacts",
         "Prediction",
         "Prepared",
         "Profile",
@@ -76,6 +83,7 @@ def test_the_public_names() -> None:
         "Quantized",
         "QueueFullError",
         "RankedCandidate",
+        "RaySettings",
         "Retry",
         "Server",
         "ServerError",
@@ -92,6 +100,7 @@ def test_the_public_names() -> None:
         "Workload",
         "__version__",
         "benchmark",
+        "bulk",
         "compare",
         "convert",
         "describe",
@@ -106,6 +115,7 @@ def test_the_public_names() -> None:
         "load_profile",
         "measure_accuracy",
         "open_inputs",
+        "plan_bulk",
         "quantize",
         "tune",
         "verify",
@@ -192,11 +202,16 @@ def test_public_functions_are_not_replaced_by_modules_of_similar_names() -> None
 
 
 @pytest.mark.parametrize(
-    "function", ["Server", "benchmark", "convert", "diagnose", "load_classifier", "quantize", "tune", "verify"]
+    "function", ["Server", "benchmark", "bulk", "convert", "diagnose", "load_classifier", "quantize", "tune", "verify"]
 )
 def test_an_unknown_option_is_an_error(function: str, tmp_path: Path) -> None:
     call = getattr(ovm, function)
-    arguments = {"convert": [tmp_path / "out"], "diagnose": [tmp_path], "quantize": [tmp_path]}.get(function, [])
+    arguments = {
+        "bulk": [tmp_path, tmp_path / "out"],
+        "convert": [tmp_path / "out"],
+        "diagnose": [tmp_path],
+        "quantize": [tmp_path],
+    }.get(function, [])
     with pytest.raises(ovm.UsageError, match=r"unknown option.*got oflline"):
         call("mobilenet-v1-0.25-128-signs", *arguments, oflline=True)
     assert not list(tmp_path.iterdir())

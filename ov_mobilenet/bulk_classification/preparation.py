@@ -13,7 +13,7 @@ from ov_mobilenet.bulk_classification.found_inputs import find_shards
 from ov_mobilenet.bulk_classification.model_package import bulk_runnable
 from ov_mobilenet.bulk_classification.output_state import BulkIdentity, OutputState, open_output
 from ov_mobilenet.bulk_classification.ray_settings import RaySettings
-from ov_mobilenet.bulk_classification.settings import BulkSettings
+from ov_mobilenet.bulk_classification.settings import BulkSettings, class_choice
 from ov_mobilenet.bulk_classification.shard_list import ShardList
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import MissingDependencyError, UsageError, install_extra
@@ -48,7 +48,7 @@ class BulkModel:
         settings = self.settings
         return {
             **self.runnable.result_settings(precision, settings.decode),
-            **settings.classes(self.runnable.output_kind).settings(),
+            **class_choice(settings, self.runnable.output_kind).settings(),
             "images per part": str(settings.images_per_part),
             "image column": settings.image_column or "found",
             "source column": settings.source_column or "none",

@@ -14,7 +14,7 @@ import msgspec
 
 from ov_mobilenet.bulk_classification.failed_shards import ATTEMPTS, FailedShard, failed_shard
 from ov_mobilenet.bulk_classification.parts import PartFacts, PartWriter
-from ov_mobilenet.bulk_classification.settings import BulkSettings
+from ov_mobilenet.bulk_classification.settings import BulkSettings, class_choice
 from ov_mobilenet.bulk_classification.shard_items import ShardReadError, read_items
 from ov_mobilenet.bulk_classification.shards import Shard
 from ov_mobilenet.runtime.results import NotRun, Result
@@ -74,7 +74,7 @@ def run_shards(
         DeviceError: the device is lost.
         MissingDependencyError: the library that reads images cannot be imported.
     """
-    chosen = settings.classes(classifier.output_kind)
+    chosen = class_choice(settings, classifier.output_kind)
     # Threads of the stream append, this one removes: the stream reads ahead of the results, by a bounded number.
     reading: deque[_ReadShard] = deque()
 

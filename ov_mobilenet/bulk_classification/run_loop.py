@@ -106,16 +106,7 @@ class RunLoop:
             self._save_interval_s = max(SAVE_S, SAVE_INTERVAL_FACTOR * (self._saved - now))
 
     def _check_errors(self, last: Failure | None) -> None:
-        errors = self._errors + self._open_errors
-        if self.max_errors is None or errors <= self.max_errors:
-            return
-        shown = "" if last is None else f", the last one {printable(last.source)}: {printable(last.error)}"
-        raise ImageError(
-            "too many images failed, the run has ended", where=self.state.store.text,
-            expected=f"at most {self.max_errors}", got=f"{errors}{shown}",
-            fix="The parts that are done are kept. Repair the inputs and write them to another output, or run the same "
-            "command again with a greater --max-errors",
-        )  # fmt: skip
+        check_errors(self._errors + self._open_errors, self.max_errors, self.state.store.text, last)
 
     def _report(self) -> None:
         if self.on_progress is None:
@@ -128,3 +119,16 @@ class RunLoop:
                 errors=self._errors + self._open_errors, failed_parts=len(self.failed),
             )
         )  # fmt: skip
+
+
+def check_errors(errors: int, max_errors: int | None, output: str, last: Failure | None) -> None:
+    """Raises: ImageError, if more images failed than allowed; `last` is the last of them, if it is known."""
+    if max_errors is None or errors <= max_errors:
+        return
+    shown = "" if last is None else f", the last one {printable(last.source)}: {printable(last.error)}"
+    raise ImageError(
+        "too many images failed, the run has ended", where=output, expected=f"at most {max_errors}",
+        got=f"{errors}{shown}",
+        fix="The parts that are done are kept. Repair the inputs and write them to another output, or run the same "
+        "command again with a greater --max-errors",
+    )  # fmt: skip
