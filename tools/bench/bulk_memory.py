@@ -26,15 +26,24 @@ import json, resource, sys, threading, time
 import ray
 import ov_mobilenet as ovm
 model, images, output, per_part, workers = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
-ray.init(include_dashboard=False, log_to_driver=False, object_store_memory=500_000_000)
+ray.init("local", include_dashboard=False, log_to_driver=False, object_store_memory=500_000_000)
 peak, ended = 0.0, threading.Event()
+
+def used():
+    all_there = ray.cluster_resources()["object_store_memory"]
+    return all_there - ray.available_resources().get("object_store_memory", 0.0)
 
 def watch():
     global peak
     while not ended.wait(0.5):
-        all_there = ray.cluster_resources().get("object_store_memory", 0.0)
-        peak = max(peak, all_there - ray.available_resources().get("object_store_memory", 0.0))
+        peak = max(peak, used())
 
+held = ray.put(bytes(50 << 20))
+while used() < 50 << 20:  # the figure is reported about once a second
+    time.sleep(0.1)
+del held
+while used() > 1 << 20:
+    time.sleep(0.1)
 watcher = threading.Thread(target=watch)
 watcher.start()
 done = ovm.bulk(model, images, output, settings=ovm.BulkSettings(images_per_part=per_part),
@@ -42,7 +51,7 @@ done = ovm.bulk(model, images, output, settings=ovm.BulkSettings(images_per_part
 ended.set()
 watcher.join()
 print(json.dumps({"rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "store": peak / 2**20,
-                  "images": done.images}))
+                  "images": done.manifest.images}))
 """
 
 
