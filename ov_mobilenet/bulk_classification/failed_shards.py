@@ -12,7 +12,7 @@ ATTEMPTS = 5
 MAX_REASON = 500
 
 
-class FailedShard(Struct, frozen=True, kw_only=True):
+class FailedShard(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A shard without a part; all other shards are not affected.
 
     Attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet.bulk_classification.found_inputs import find_shards
 from ov_mobilenet.bulk_classification.model_package import bulk_runnable
-from ov_mobilenet.bulk_classification.output_state import BulkIdentity, OutputState, open_output
+from ov_mobilenet.bulk_classification.output_differences import BulkIdentity
+from ov_mobilenet.bulk_classification.output_state import OutputState, open_output
 from ov_mobilenet.bulk_classification.ray_settings import RaySettings
 from ov_mobilenet.bulk_classification.settings import BulkSettings, class_choice
 from ov_mobilenet.bulk_classification.shard_list import ShardList
@@ -92,8 +93,10 @@ def prepared(
     chosen = _open_model(model, settings, profile, options)
     texts = tuple(str(text) for text in ([inputs] if isinstance(inputs, str | Path) else inputs))
     identity = BulkIdentity(str(model), chosen.runnable.identity().digest, chosen.result_settings(), texts)
-    shards = ShardList(find_shards(texts, settings))
-    with open_output(str(output), identity, shards, dry_run=dry_run, overwrite=overwrite) as state:
+    with (
+        closing(ShardList(find_shards(texts, settings))) as shards,
+        open_output(str(output), identity, shards, dry_run=dry_run, overwrite=overwrite) as state,
+    ):
         yield PreparedRun(chosen, state)
 
 

@@ -6,9 +6,9 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -78,7 +78,7 @@ def run_shards(
     # Threads of the stream append, this one removes: the stream reads ahead of the results, by a bounded number.
     reading: deque[_ReadShard] = deque()
 
-    def items() -> Iterator[Item]:
+    def items() -> Generator[Item, None, None]:
         for shard in shards:
             entry = _ReadShard(shard)
             reading.append(entry)
@@ -104,8 +104,9 @@ def run_shards(
             else:
                 yield (done or open_part(entry.shard)).close()
 
-    results = classifier.stream(items(), top_k=chosen.top_k, workers=workers)
-    with closing(results):  # type: ignore[type-var]  # a generator
+    source = items()
+    results = cast("Generator[Result, None, None]", classifier.stream(source, top_k=chosen.top_k, workers=workers))
+    with _closed_afterwards(source), closing(results):
         for result in results:
             # The first result of a shard has arrived, so the shards before it have ended.
             yield from finished()
@@ -120,6 +121,16 @@ def run_shards(
                 on_image(result)
             yield from finished()
         yield from finished()
+
+
+@contextmanager
+def _closed_afterwards(source: Generator[Item, None, None]) -> Iterator[None]:
+    """Close the files of an iterator, unless a thread is still waiting in it."""
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            source.close()
 
 
 def run_here(

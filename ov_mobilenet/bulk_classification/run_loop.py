@@ -71,6 +71,7 @@ class RunLoop:
                         self._add(ended)
                     elif not ended.again:
                         self.failed.append(ended)
+                        self.state.failed.append(ended)
                     self._report()
         except BaseException:
             # The first error is the one to report; parts that the manifest does not have are found by their files.

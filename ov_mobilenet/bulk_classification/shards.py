@@ -41,12 +41,17 @@ class Shard:
     @property
     def part_name(self) -> str:
         """The file name of its part."""
-        return f"part-{self.index:05}.parquet"
+        return part_name(self.index)
 
     def line(self) -> bytes:
         """The shard as one line of JSON in ASCII, which also keeps file names that are not UTF-8."""
         values = {name: value for name, value in asdict(self).items() if value not in (None, ())}
         return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+
+
+def part_name(index: int) -> str:
+    """The file name of the part of a shard: with 5 digits, from 100,000 shards on with more."""
+    return f"part-{index:05}.parquet"
 
 
 def parse_shard(line: bytes) -> Shard:
