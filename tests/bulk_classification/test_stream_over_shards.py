@@ -23,7 +23,7 @@ from ov_mobilenet.errors import OutputError
 from ov_mobilenet.runtime.items import Item
 from ov_mobilenet.runtime.results import AnyResult, Result
 
-CASES = 12
+CASES = 8
 
 
 @pytest.fixture(scope="module")

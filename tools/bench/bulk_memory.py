@@ -38,8 +38,8 @@ def watch():
     while not ended.wait(0.5):
         peak = max(peak, used())
 
-held = ray.put(bytes(50 << 20))
-while used() < 50 << 20:  # the figure is reported about once a second
+held = ray.put(bytes(4 << 20))
+while used() < 4 << 20:  # the figure is reported about once a second
     time.sleep(0.1)
 del held
 while used() > 1 << 20:
