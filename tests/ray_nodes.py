@@ -99,8 +99,8 @@ def processes() -> Iterator[tuple[int, int, str]]:
 def start_bulk(images: Path, output: Path, *options: str, **kwargs: Any) -> subprocess.Popen[str]:
     """Start `ov-mobilenet bulk` at f32."""
     command = (
-        sys.executable, "-m", "ov_mobilenet", "bulk", MODEL, images, "-o", output, "--inference-precision", "f32",
-        *options,
+        sys.executable, "-m", "ov_mobilenet", "bulk", MODEL, str(images), "-o", str(output),
+        "--inference-precision", "f32", *options,
     )  # fmt: skip
     return subprocess.Popen(
         command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs

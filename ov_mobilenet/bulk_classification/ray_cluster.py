@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.bulk_classification.ray_settings import RaySettings
 from ov_mobilenet.devices.processors import usable_cpus
-from ov_mobilenet.errors import MissingDependencyError, OvMobilenetError, install_extra
+from ov_mobilenet.errors import MissingDependencyError, OvMobilenetError, install_extra, printable
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
 # Of the object store of a cluster that is started here, which holds the IR and small rows; Ray accepts no less than
@@ -56,7 +58,7 @@ def connected(settings: RaySettings, package_bytes: int) -> Iterator[ModuleType]
     quiet = {"RAY_BACKEND_LOG_LEVEL": "fatal"}
     if settings.address == "local":
         quiet["RAY_USAGE_STATS_ENABLED"] = "0"
-    with _quiet(ray):
+    with _quiet(ray), _logged_messages():
         try:
             with _defaults(quiet) as is_quiet, _own_signal_handlers(), _without_stderr() if is_quiet else nullcontext():
                 _init(ray, settings, package_bytes)
@@ -93,11 +95,11 @@ def _init(ray: ModuleType, settings: RaySettings, package_bytes: int) -> None:
         ray.init(address=settings.address, **options)
     except ImportError as error:
         raise MissingDependencyError(f"ray:// needs the client of Ray ({error})", fix=_CLIENT) from error
-    except (ConnectionError, RuntimeError, TimeoutError, ValueError, OSError) as error:
+    except (ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:  # OSError: also ConnectionError
         text = " ".join(str(error).split())
         if "ersion mismatch" in text:
             raise OvMobilenetError(
-                f"the Ray cluster has another version of Ray or Python: {text}", where=settings.address,
+                f"the Ray cluster has another version of Ray or Python ({text})", where=f"--ray {settings.address}",
                 fix="Install the versions of the cluster here",
             ) from error  # fmt: skip
         raise _no_cluster(settings.address, text) from error
@@ -145,6 +147,24 @@ def _without_stderr() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+@contextmanager
+def _logged_messages() -> Iterator[None]:
+    """Log what Ray says of dead workers and nodes: it prints that on stdout, also if asked not to log to the driver."""
+    from ray._private import worker
+
+    before = worker.print_to_stdstream
+
+    def log_message(data: dict[str, Any], *_: object, **__: object) -> None:
+        for line in data.get("lines", ()):
+            log.info("Ray: %s", printable(str(line)))
+
+    worker.print_to_stdstream = log_message
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = before
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,16 @@ def test_a_worker_is_killed_ten_times(images: Path, expected: list[tuple[Any, ..
         run = start(cluster, images, tmp_path / "out")
         for _ in range(10):
             # The shard that a killed worker had is the first of the next one: after a new part no shard has died twice.
-            before = len(parts(tmp_path / "out"))
-            wait_for("another part", lambda before=before: len(parts(tmp_path / "out")) > before, run)
+            wait_for("another part", partial(has_more_than, len(parts(tmp_path / "out")), tmp_path / "out"), run)
             for pid in cluster.workers():
                 os.kill(pid, signal.SIGKILL)
         code, _, err = ended(run)
     assert (code, err.count("Traceback")) == (WITH_ERRORS, 0), err
     check_whole(tmp_path / "out", expected)
+
+
+def has_more_than(count: int, output: Path) -> bool:
+    return len(parts(output)) > count
 
 
 @pytest.fixture(scope="module")
