@@ -66,7 +66,7 @@ def find_done(
             if footer is None:
                 expected, got = "a part of this run", "a file that is not a part, or a damaged one"
             else:
-                differ = setting_differences(footer.settings, wanted) or [("other inputs", "this run's inputs")]
+                differ = setting_differences(footer.settings, wanted) or [("the images of this part", "others")]
                 expected, got = ", ".join(before for before, _ in differ), ", ".join(now for _, now in differ)
             raise OutputError(
                 f"the output has a part that is not of this run, and no {MANIFEST}", where=f"{store.text}/{name}",

@@ -63,21 +63,38 @@ class OutputState:
     def __post_init__(self) -> None:
         self._begun = self.clock()
         self._images_now = 0
+        # The document in the output, as long as it says what is there.
+        self._current: Manifest | None = None
 
     def add(self, facts: PartFacts) -> None:
         """Record a part that was written."""
         self.done[facts.name] = facts
         self._images_now += facts.images
+        self._current = None
+
+    def add_failed(self, shard: FailedShard) -> None:
+        """Record a shard whose part will be missing at the end of this run."""
+        self.failed.append(shard)
+        self._current = None
+
+    def resume(self, found: Manifest) -> None:
+        """Take the manifest of the output, if it has the parts that are there."""
+        now = self.manifest()
+        self._current = found if (found.state, found.parts) == (now.state, now.parts) else None
 
     def save(self) -> None:
         """Write the manifest; with all parts also `_SUCCESS`. Raises: OutputError."""
+        self._current = None
         manifest = self.manifest()
         self.store.write(MANIFEST, manifest.encode())
+        self._current = manifest
         if manifest.state == "complete":
             self.store.write(SUCCESS, b"")
 
     def manifest(self) -> Manifest:
-        """The manifest of the parts that are there now."""
+        """The manifest of the parts that are there now: the saved one, if it has all of them."""
+        if self._current is not None:
+            return self._current
         names = (place.part_name for place in self.shards.places)
         parts = tuple(self.done[name] for name in names if name in self.done)
         now = self.clock()
@@ -165,6 +182,8 @@ def _open(
     )  # fmt: skip
     state.done = find_done(store, sizes, found, shards.places, identity.settings)
     state.pending = [place for place in shards.places if place.part_name not in state.done]
+    if found is not None:
+        state.resume(found)
     if not dry_run:
         _begin(state, sizes, found)
     return state
@@ -174,8 +193,7 @@ def _begin(state: OutputState, sizes: Mapping[str, int], found: Manifest | None)
     """Write what an output has before its first part. Of a complete output nothing is written."""
     store = state.store
     if not state.pending:
-        manifest = state.manifest()
-        if found is None or SUCCESS not in sizes or (found.state, found.parts) != (manifest.state, manifest.parts):
+        if state.manifest() is not found or SUCCESS not in sizes:
             state.save()
         return
     if SUCCESS in sizes:

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import IO, cast
 
 from ov_mobilenet.bulk_classification.parts import temporary_file_error, write_from
-from ov_mobilenet.bulk_classification.shards import DIGITS, Shard, parse_shard, part_name
+from ov_mobilenet.bulk_classification.shards import DIGITS, Shard, line_digest, parse_shard, part_name
 from ov_mobilenet.bulk_classification.stores import Store
 
 SHARD_LIST = "_shards.jsonl"
@@ -62,7 +62,7 @@ class ShardList:
                 line = shard.line()
                 whole.update(line)
                 self._write(line)
-                self.places.append(ShardPlace(shard.index, self.size, len(line), shard.digest))
+                self.places.append(ShardPlace(shard.index, self.size, len(line), line_digest(line)))
                 self.size += len(line)
                 images = None if images is None or shard.images is None else images + shard.images
             self._write(b"")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 ShardKind = Literal["images", "tar", "parquet"]
@@ -36,7 +36,7 @@ class Shard:
     @property
     def digest(self) -> str:
         """The identity of the shard: the first `DIGITS` hexadecimal digits of the SHA-256 of its line."""
-        return hashlib.sha256(self.line()).hexdigest()[:DIGITS]
+        return line_digest(self.line())
 
     @property
     def part_name(self) -> str:
@@ -45,8 +45,16 @@ class Shard:
 
     def line(self) -> bytes:
         """The shard as one line of JSON in ASCII, which also keeps file names that are not UTF-8."""
-        values = {name: value for name, value in asdict(self).items() if value not in (None, ())}
+        values = {name: getattr(self, name) for name in _NAMES if getattr(self, name) not in (None, ())}
         return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+
+
+_NAMES = tuple(field.name for field in fields(Shard))
+
+
+def line_digest(line: bytes) -> str:
+    """The digest of a shard, from its line."""
+    return hashlib.sha256(line).hexdigest()[:DIGITS]
 
 
 def part_name(index: int) -> str:

@@ -199,9 +199,10 @@ def test_a_run_that_is_interrupted_is_resumed_by_the_same_command(
     assert "Traceback" not in err
     parts = sorted(path.name for path in out.glob("part-*"))
     assert 2 <= len(parts) < 40, "the signal came too late"
-    assert f"{len(parts)} of 40 parts are done; the same command does the others" in err
     manifest = json.loads((out / "_manifest.json").read_text())
-    assert [part["name"] for part in manifest["parts"]] == parts
+    recorded = [part["name"] for part in manifest["parts"]]
+    assert recorded in (parts, parts[:-1])  # the signal may come between a part and its record; the next run finds it
+    assert f"{len(recorded)} of 40 parts are done; the same command does the others" in err
     assert manifest["state"] == "incomplete"
 
     assert main([*command, "--format", "json"]) == 0
