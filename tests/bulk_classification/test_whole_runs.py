@@ -132,7 +132,9 @@ def test_an_interrupted_run_leaves_its_parts_in_the_manifest(
     assert run.process.returncode == code, err
     found = manifest(run.output)
     assert found["state"] == "incomplete"
-    assert [part["name"] for part in found["parts"]] == ["part-00000.parquet", "part-00001.parquet"]
+    names = [part["name"] for part in found["parts"]]
+    # The signal may come when a part is in the folder but not recorded yet: the next run finds it.
+    assert names in (["part-00000.parquet", "part-00001.parquet"], ["part-00000.parquet"])
     assert _temporary_files(run.output) == []
     run.is_completed_by_another_run()
 
