@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from ov_mobilenet.cli.main import main
 pytest.importorskip("pyarrow")
 pytest.importorskip("moto")
 pytestmark = pytest.mark.bulk
+
+_NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +54,9 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bucket(local: Path, s3: LoopbackS3, request: pytest.FixtureRequest) -> str:
+def bucket(local: Path, s3: LoopbackS3) -> str:
     """The name of a new bucket that holds the files of the local folder."""
-    files, name = s3.filesystem(), f"bucket{abs(hash(request.node.name)) % 10**9}"
+    files, name = s3.filesystem(), f"bucket{next(_NUMBERS)}"
     files.create_dir(name)
     for path in sorted(local.rglob("*")):
         if path.is_file():
