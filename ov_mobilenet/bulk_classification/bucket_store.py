@@ -11,6 +11,7 @@ Buckets are not locked. Two runs into one bucket at the same time write equal pa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # Of an upload; memory holds about two of them.
 CHUNK = 32 << 20
+# Before an upload is tried again after a lost connection, beyond the attempts of each request.
+PAUSES_S = (1.0, 5.0, 20.0)
 
 
 class BucketStore:
@@ -77,7 +80,15 @@ class BucketStore:
     def write(self, name: str, data: bytes | mmap) -> None:
         """See `Store`."""
         with self._reporting(name, AGAIN), ThreadPoolExecutor(1) as thread:
-            thread.submit(self._upload, self._path(name), data).result()
+            for pause in (*PAUSES_S, None):
+                try:
+                    thread.submit(self._upload, self._path(name), data).result()
+                except OSError as error:
+                    if pause is None or problem_of(error) != "lost":
+                        raise
+                    time.sleep(pause)
+                else:
+                    return
 
     def delete(self, name: str) -> None:
         """See `Store`."""

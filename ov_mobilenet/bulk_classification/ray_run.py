@@ -125,7 +125,7 @@ def _start_attempts(ray: ModuleType) -> Any:
     """The actor that counts attempts, on the node of this process, whose end also ends the run."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return ray.remote(attempts_class()).options(num_cpus=0, max_restarts=0, scheduling_strategy=here).remote()
 
 

@@ -164,9 +164,7 @@ class ShardWorker:
         return pickle.dumps(answer)
 
     def _run_shard(self, place: ShardPlace) -> Answer:
-        import ray
-
-        attempt: int = ray.get(self._attempts.begin.remote(place.index))
+        attempt = self._count(place)
         shard = self._read_shard(place)
         # Ray runs a shard again after its worker or node has died, also if only the answer was lost.
         if attempt > 1 and (facts := self._existing(shard)) is not None:
@@ -193,6 +191,17 @@ class ShardWorker:
         again = isinstance(ended, FailedShard) and attempt < ATTEMPTS
         return msgspec.structs.replace(ended, again=True) if again else ended
 
+    def _count(self, place: ShardPlace) -> int:
+        import ray
+
+        try:
+            attempt: int = ray.get(self._attempts.begin.remote(place.index))
+        except ray.exceptions.RayActorError as error:
+            raise OvMobilenetError(
+                "the process that counts attempts was killed", where=self._node, fix="Run the same command again"
+            ) from error
+        return attempt
+
     def _read_shard(self, place: ShardPlace) -> Shard:
         """Read the shard's line. Raises: OutputError, if this node does not reach the output of the run."""
         problem = ""
@@ -208,12 +217,8 @@ class ShardWorker:
         )  # fmt: skip
 
     def _existing(self, shard: Shard) -> PartFacts | None:
-        try:
-            with self._store.open(shard.part_name) as file:
-                size = file.seek(0, 2)
-        except (OutputError, FileNotFoundError):
-            return None
-        facts = read_part_facts(self._store, shard.part_name, size)
+        size = self._store.sizes().get(shard.part_name)
+        facts = None if size is None else read_part_facts(self._store, shard.part_name, size, self._setup.run)
         return facts if facts is not None and facts.shard == shard.digest else None
 
 

@@ -77,9 +77,7 @@ class LocalFolder:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = WriterLock(lock)
-            for path in self._folder.iterdir():
-                if _PARTIAL.fullmatch(path.name):
-                    path.unlink(missing_ok=True)
+            self._delete_partial()
         except OutputError as error:
             raise OutputError(
                 "another run is writing to this folder", where=self.text, fix=f"Wait until it ends. {OTHER_OUTPUT}"
@@ -93,11 +91,18 @@ class LocalFolder:
     def end(self) -> None:
         """See `Store`."""
         if self._lock is not None:
+            with suppress(OSError):  # of worker processes that were killed
+                self._delete_partial()
             # Deleted while it is locked: a process that has opened it notices that it is not the current one.
             with suppress(OSError):
                 self._lock.path.unlink(missing_ok=True)
             self._lock.release()
             self._lock = None
+
+    def _delete_partial(self) -> None:
+        for path in self._folder.iterdir():
+            if _PARTIAL.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
     def sizes(self) -> dict[str, int]:
         """See `Store`."""

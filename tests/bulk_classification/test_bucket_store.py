@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
+import random
 import re
 import signal
 import subprocess
@@ -14,6 +16,9 @@ from typing import Any
 import pytest
 from bulk_output_cases import RUN, SHARDS, opened, with_settings, write_output, write_part
 
+import ov_mobilenet.bulk_classification.bucket_store as buckets
+from ov_mobilenet.bulk_classification.bucket_store import BucketStore
+from ov_mobilenet.bulk_classification.remote_files import file_system
 from ov_mobilenet.bulk_classification.stores import Store, open_store
 from ov_mobilenet.errors import OutputError, UsageError
 
@@ -31,7 +36,7 @@ INTERRUPTED = """
 import sys
 import ov_mobilenet.bulk_classification.bucket_store as buckets
 from ov_mobilenet.bulk_classification.stores import open_store
-buckets.CHUNK = 16 << 20
+buckets.CHUNK, buckets.PAUSES_S = 16 << 20, ()
 store = open_store(sys.argv[1])
 class Streams:
     def __init__(self, fs):
@@ -122,11 +127,6 @@ def test_files_are_written_listed_read_and_deleted(url: str, s3: Any) -> None:
 def test_a_large_local_file_is_uploaded_whole(
     url: str, s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import hashlib
-    import random
-
-    import ov_mobilenet.bulk_classification.bucket_store as buckets
-
     monkeypatch.setattr(buckets, "CHUNK", 6 << 20)
     data = random.Random(0).randbytes(20_000_001)
     (tmp_path / "list").write_bytes(data)
@@ -170,6 +170,40 @@ def test_an_interrupted_upload_is_whole_or_absent(happens: str, url: str, s3: An
         assert keys(s3) == {}
 
 
+class FailingUploads:
+    """A file system whose first uploads fail."""
+
+    def __init__(self, fs: Any, failures: int) -> None:
+        self._fs = fs
+        self.left = failures
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._fs, name)
+
+    def open_output_stream(self, path: str) -> Any:
+        self.left -= 1
+        if self.left >= 0:
+            raise OSError(
+                "When initiating multiple part upload: AWS Error NETWORK_CONNECTION during CreateMultipartUpload"
+            )
+        return self._fs.open_output_stream(path)
+
+
+def test_an_upload_is_tried_again_after_a_lost_connection(url: str, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buckets, "PAUSES_S", (0.0, 0.0, 0.0))
+    store = BucketStore(url)
+    fs = store._fs
+    store._fs = FailingUploads(fs, 3)
+    store.write(PART, b"whole")
+    assert keys(s3) == {f"out/{PART}": 5}
+    store._fs = FailingUploads(fs, 4)
+    with pytest.raises(
+        OutputError, match=r"NETWORK_CONNECTION.*\. The parts that are done are kept: run the same command"
+    ):
+        store.write(PART, b"another attempt")
+    assert keys(s3) == {f"out/{PART}": 5}
+
+
 def test_a_bucket_that_cannot_be_used_is_reported(server: str, s3: Any) -> None:
     options = f"?endpoint_override={server}&scheme=http&region=us-east-1"
     with pytest.raises(OutputError, match=r"s3://no-such-bucket/out/a: .*the bucket does not exist\). Correct the URL"):
@@ -191,8 +225,6 @@ def test_a_run_into_a_bucket_is_resumed_completed_and_overwritten(url: str, s3: 
     with opened(url) as state:
         assert state.pending == []
         assert state.manifest().encode() == document
-
-    from ov_mobilenet.bulk_classification.remote_files import file_system
 
     fs, path = file_system(url)
     rows = ds.dataset(path, filesystem=fs).to_table(columns=["source"])["source"].to_pylist()
