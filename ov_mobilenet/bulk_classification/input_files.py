@@ -118,7 +118,7 @@ def _remote_folder(url: RemoteUrl) -> Iterator[InputFile]:
 
 
 def _remote(url: RemoteUrl, *, patterns: bool = True) -> Iterator[InputFile]:
-    kind, size = ("folder", None) if url.key.endswith("/") else kind_of(url)
+    kind, size = ("folder", None) if url.key.endswith("/") and not is_pattern(url) else kind_of(url)
     if kind == "folder":
         yield from _remote_folder(url)
     elif kind == "nothing" and patterns and is_pattern(url):
