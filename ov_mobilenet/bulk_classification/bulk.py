@@ -82,7 +82,7 @@ def bulk(
         begun = perf_counter()
         loop.run(engine)
         seconds = perf_counter() - begun
-        return BulkResult(run.state.manifest(), tuple(loop.failed), loop.images_now, seconds)
+        return BulkResult(run.state.manifest(), tuple(run.state.failed), loop.images_now, seconds)
 
 
 @checked

@@ -100,27 +100,33 @@ def run_shards(
             entry = reading.popleft()
             done, writer, taken = writer, None, 0
             if entry.problem is not None:
+                if done is not None:
+                    done.discard()
                 yield failed_shard(entry.shard, entry.problem)
             else:
                 yield (done or open_part(entry.shard)).close()
 
     source = items()
     results = cast("Generator[Result, None, None]", classifier.stream(source, top_k=chosen.top_k, workers=workers))
-    with _closed_afterwards(source), closing(results):
-        for result in results:
-            # The first result of a shard has arrived, so the shards before it have ended.
+    try:
+        with _closed_afterwards(source), closing(results):
+            for result in results:
+                # The first result of a shard has arrived, so the shards before it have ended.
+                yield from finished()
+                entry = reading[0]
+                taken += 1
+                if isinstance(result, NotRun):
+                    entry.problem = entry.problem or result.error
+                else:
+                    writer = writer or open_part(entry.shard)
+                    writer.put(chosen.trimmed(result))
+                if on_image is not None:
+                    on_image(result)
+                yield from finished()
             yield from finished()
-            entry = reading[0]
-            taken += 1
-            if isinstance(result, NotRun):
-                entry.problem = entry.problem or result.error
-            else:
-                writer = writer or open_part(entry.shard)
-                writer.put(chosen.trimmed(result))
-            if on_image is not None:
-                on_image(result)
-            yield from finished()
-        yield from finished()
+    finally:
+        if writer is not None:
+            writer.discard()
 
 
 @contextmanager

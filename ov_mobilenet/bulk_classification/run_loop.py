@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
@@ -34,7 +34,6 @@ class RunLoop:
 
     Attributes:
         images_now: images in the parts that were finished in this run.
-        failed: shards without a part at the end.
     """
 
     state: OutputState
@@ -43,7 +42,6 @@ class RunLoop:
     on_failure: Callable[[Failure], None] | None = None
     clock: Callable[[], float] = perf_counter
     images_now: int = 0
-    failed: list[FailedShard] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         before = self.state.done.values()
@@ -70,7 +68,6 @@ class RunLoop:
                     if isinstance(ended, PartFacts):
                         self._add(ended)
                     elif not ended.again:
-                        self.failed.append(ended)
                         self.state.add_failed(ended)
                     self._report()
         except BaseException:
@@ -117,7 +114,7 @@ class RunLoop:
             BulkProgress(
                 parts=len(self.state.done), total_parts=len(shards.places), images=self._images + self._open_images,
                 total_images=shards.images, images_now=self.images_now + self._open_images,
-                errors=self._errors + self._open_errors, failed_parts=len(self.failed),
+                errors=self._errors + self._open_errors, failed_parts=len(self.state.failed),
             )
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""`Shard`: the images of one part, and its form as a line of JSON."""
+"""`Shard`: the images of one part, its form as a line of JSON, and the error of one that cannot be read now."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from typing import Literal
 
 ShardKind = Literal["images", "tar", "parquet"]
 DIGITS = 16
+
+
+class ShardReadError(Exception):
+    """The images of a shard cannot be read now, as when a connection is lost: the shard is to be read again later.
+
+    A file that is damaged or missing is not such an error: it gives a failure in the results.
+    """
 
 
 @dataclass(frozen=True)

@@ -106,9 +106,9 @@ def bulk_command(
             model, inputs, bulk_flags.output, ray=ray, on_progress=reporter.on_progress,
             on_failure=reporter.on_failure, **given,
         )  # fmt: skip
-    except BaseException:  # Ctrl-C and SIGTERM too
+    except BaseException as error:  # Ctrl-C and SIGTERM too
         reporter.progress.close()
-        reporter.print_interrupted()
+        reporter.print_end(error)
         raise
     reporter.progress.close()
     print_failed_shards(result)

@@ -14,7 +14,7 @@ from ov_mobilenet.bulk_classification.ray_settings import RaySettings
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.progress import Progress, ProgressTask, duration
 from ov_mobilenet.cli.tables import print_facts
-from ov_mobilenet.errors import printable
+from ov_mobilenet.errors import OvMobilenetError, printable
 from ov_mobilenet.runtime.results import Failure
 
 SCHEMA_VERSION = 1
@@ -55,13 +55,12 @@ class BulkReporter:
         elif self._failures == MAX_SHOWN + 1:
             click.echo("further errors are only in the column `error` of the parts", err=True)
 
-    def print_interrupted(self) -> None:
-        """Print how much is done, after Ctrl-C or an error."""
+    def print_end(self, error: BaseException) -> None:
+        """Print how much is done, after an error or a signal."""
         if self.last is not None:
-            click.echo(
-                f"{self.last.parts} of {self.last.total_parts} parts are done; the same command does the others",
-                err=True,
-            )
+            # The message of an error says itself what to do.
+            rest = "" if isinstance(error, OvMobilenetError) else "; the same command does the others"
+            click.echo(f"{self.last.parts} of {self.last.total_parts} parts are done{rest}", err=True)
 
     def _describe(self, seconds: float) -> str:
         """One line, such as `3 of 40 parts, 6200 of 80000 images, 812.0/s, 91 s left, 1 error`."""

@@ -166,7 +166,8 @@ def test_a_finished_output_is_recognised_without_compiling(
     opened = counting(monkeypatch, preparation, "open_model")
     no_compiler(monkeypatch)
     again = bulk(network, images, finished.folder, settings=BY_FIVE, **F32)
-    assert again.manifest == finished.result.manifest
+    assert again.manifest.state == "complete"
+    assert again.manifest.parts == finished.result.manifest.parts
     assert (again.images_now, again.images_per_second, again.failed_shards) == (0, None, ())
     assert len(opened) == 1
     assert [path.stat() for path in parts] == before
@@ -446,7 +447,7 @@ def test_the_manifest_is_saved_every_30_s_but_never_for_more_than_a_fiftieth_of_
         saved.append(clock())
         clock.advance_to(clock() + save_s)
 
-    state: Any = SimpleNamespace(store=SimpleNamespace(text=""), done={}, add=lambda facts: None, save=save)
+    state: Any = SimpleNamespace(store=SimpleNamespace(text=""), done={}, failed=[], add=lambda facts: None, save=save)
 
     def engine() -> Iterator[PartFacts]:
         for number in range(95):
