@@ -84,7 +84,7 @@ PARAMETERS = {
     "body_timeout_s": "number", "idle_timeout_s": "number", "drain_timeout_s": "number", "allow_model_control": "flag",
     "reload": "flag", "log_format": "choice", "devices": "free",
     "images_per_part": "count", "min_probability": "number?", "max_errors": "integer?", "image_column": "text?",
-    "source_column": "text?", "address": "text", "cpus_per_worker": "count", "ray": "value?",
+    "source_column": "text?", "address": "choice", "cpus_per_worker": "count", "ray": "value?",
 }  # fmt: skip
 # Where a parameter of the same name means something else.
 SPECIAL = {
