@@ -20,6 +20,8 @@ SLOW_FILES = (
     "benchmarking/test_html_report.py",
     "benchmarking/test_several_irs.py",
     "bulk_classification/test_bulk.py",
+    "bulk_classification/test_killed_at_each_step.py",
+    "bulk_classification/test_whole_runs.py",
     "cli/test_benchmark.py",
     "cli/test_bulk.py",
     "cli/test_classic_spellings.py",

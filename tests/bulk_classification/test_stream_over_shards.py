@@ -51,7 +51,12 @@ class Part:
 
     shard: Shard
     written: dict[int, list[str]]
+    open_parts: set[int]
     sources: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        assert not self.open_parts, "the rows of two parts are in memory"
+        self.open_parts.add(self.shard.index)
 
     @property
     def images(self) -> int:
@@ -60,7 +65,11 @@ class Part:
     def put(self, result: AnyResult) -> None:
         self.sources.append(result.source)
 
+    def discard(self) -> None:
+        self.open_parts.discard(self.shard.index)
+
     def close(self) -> PartFacts:
+        self.open_parts.remove(self.shard.index)
         assert self.shard.index not in self.written, "a part is written twice"
         self.written[self.shard.index] = self.sources
         return PartFacts(
@@ -74,6 +83,7 @@ class Run:
 
     scripts: list[Script]
     written: dict[int, list[str]] = field(default_factory=dict)
+    open_parts: set[int] = field(default_factory=set)
     seen: int = 0
 
     def read(self, shard: Shard, settings: BulkSettings) -> Iterator[Item]:
@@ -89,7 +99,7 @@ class Run:
             raise ShardReadError("the connection is lost")
 
     def open_part(self, shard: Shard) -> PartWriter:
-        return cast("PartWriter", Part(shard, self.written))
+        return cast("PartWriter", Part(shard, self.written, self.open_parts))
 
     def count(self, result: Result) -> None:
         self.seen += 1
@@ -105,6 +115,7 @@ class Run:
             )  # fmt: skip
         finally:
             shards.close()
+            assert not self.open_parts, "a part is neither written nor discarded"
 
 
 def random_scripts(rng: random.Random) -> list[Script]:
@@ -160,6 +171,7 @@ def test_a_part_that_cannot_be_written_ends_the_run_and_its_threads(
     monkeypatch.setattr(room, "read_items", run.read)
 
     def full(part: Part) -> PartFacts:
+        part.discard()
         raise OutputError("no space left", where=part.shard.part_name)
 
     monkeypatch.setattr(Part, "close", full)

@@ -20,7 +20,7 @@ from ov_mobilenet.cli.main import main
 pytest.importorskip("pyarrow")
 
 IMAGES = 60
-KILLS = (2, pytest.param(25, marks=pytest.mark.full))
+KILLS = 25
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +52,12 @@ def wait_for_parts(count: int, output: Path, process: subprocess.Popen[str]) -> 
     return True
 
 
-@pytest.mark.parametrize("wanted", KILLS)
-def test_after_random_kills_every_image_has_one_result(
-    wanted: int, folder: Path, expected: bulk_runs.Rows, tmp_path: Path
-) -> None:
-    rng, output, kills = random.Random(wanted), tmp_path / "out", 0
+@pytest.mark.full  # test_killed_at_each_step.py is the shorter one beside it
+def test_after_random_kills_every_image_has_one_result(folder: Path, expected: bulk_runs.Rows, tmp_path: Path) -> None:
+    rng, output, kills = random.Random(5), tmp_path / "out", 0
     while True:
         process = start(bulk_arguments([folder], output, "--images-per-part", "4"))
-        if kills < wanted and wait_for_parts(len(parts(output)) + rng.randint(0, 3), output, process):
+        if kills < KILLS and wait_for_parts(len(parts(output)) + rng.randint(0, 3), output, process):
             process.kill()
             kills += 1
         _, err = process.communicate(timeout=120)
@@ -70,7 +68,7 @@ def test_after_random_kills_every_image_has_one_result(
             continue
         assert process.returncode == 0, err
         assert_same_rows(rows_of(parts(output)), expected)
-        if kills == wanted:
+        if kills == KILLS:
             break
         for file in output.iterdir():  # it ended before it could be killed
             file.unlink()
