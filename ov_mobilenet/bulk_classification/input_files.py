@@ -36,6 +36,8 @@ from ov_mobilenet.inputs.sources import (
 
 PARQUET_SUFFIX = ".parquet"
 
+_NAMES = {"video": "a video", "camera": "a camera", "stream": "a network stream", "stdin": "paths on stdin"}
+
 
 class InputFile(NamedTuple):
     """A file with one image or many.
@@ -89,9 +91,6 @@ def _local(source: Source) -> Iterator[InputFile]:
         yield InputFile("parquet", source.text)
     else:
         yield InputFile("image", source.text)
-
-
-_NAMES = {"video": "a video", "camera": "a camera", "stream": "a network stream", "stdin": "paths on stdin"}
 
 
 def _folder(path: str) -> Iterator[InputFile]:

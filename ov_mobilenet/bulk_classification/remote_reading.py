@@ -55,7 +55,8 @@ def in_order(
             yield _result(waiting.popleft())
     finally:
         if pool is not None:
-            pool.shutdown(cancel_futures=True)
+            # Requests that no server answers end after their own time limit: they do not delay an interrupted run.
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _result(done: Future[Done] | Done) -> Done:

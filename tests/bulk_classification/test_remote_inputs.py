@@ -445,12 +445,29 @@ def test_access_that_is_denied_is_one_error_before_any_image(flaky: FlakyServer)
 
 
 def test_a_stream_that_is_ended_early_leaves_no_threads(flaky: FlakyServer) -> None:
-    before = threading.active_count()
     items = read_items(flaky.shard(*NAMES), BulkSettings())
     next(items)
     items.close()  # type: ignore[attr-defined]
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("remote-")]
-    assert threading.active_count() <= before + 20  # those of the server
+    for thread in threading.enumerate():
+        if thread.name.startswith("remote-"):
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+def test_an_interrupted_stream_does_not_wait_for_a_server_that_does_not_answer(flaky: FlakyServer) -> None:
+    answer = threading.Event()
+
+    def fault(method: str, key: str) -> tuple[int, bool]:
+        if key != "0.jpg":
+            answer.wait(60)
+        return 200, False
+
+    flaky.fault = fault
+    items = read_items(flaky.shard(*NAMES), BulkSettings())
+    assert next(items).image == JPEGS[0]
+    items.close()  # type: ignore[attr-defined]
+    assert any(thread.name.startswith("remote-") for thread in threading.enumerate())
+    answer.set()
 
 
 def test_credentials_are_refused_and_not_shown() -> None:
