@@ -27,11 +27,10 @@ if TYPE_CHECKING:
     from ov_mobilenet.benchmarking.options import Workload
     from ov_mobilenet.bulk_classification.bulk import bulk, plan_bulk
     from ov_mobilenet.bulk_classification.bulk_progress import BulkProgress, BulkResult
-    from ov_mobilenet.bulk_classification.failed_shards import FailedShard
     from ov_mobilenet.bulk_classification.manifest import BulkInputs, Manifest
     from ov_mobilenet.bulk_classification.parts import PartFacts
-    from ov_mobilenet.bulk_classification.ray_settings import RaySettings
-    from ov_mobilenet.bulk_classification.settings import BulkSettings
+    from ov_mobilenet.bulk_classification.settings import BulkSettings, RaySettings
+    from ov_mobilenet.bulk_classification.shards import FailedShard
     from ov_mobilenet.conversion.converter import IrModel
     from ov_mobilenet.conversion.described_network import DescribedNetwork
     from ov_mobilenet.conversion.input_choice import Guess
@@ -123,7 +122,7 @@ _HOMES = {
     "DownloadError": "errors",
     "ExportedModel": "exporting.ovms",
     "ExportedService": "exporting.kserve_export",
-    "FailedShard": "bulk_classification.failed_shards",
+    "FailedShard": "bulk_classification.shards",
     "Failure": "runtime.results",
     "FeatureExtractor": "runtime.feature_extractor",
     "Features": "runtime.results",
@@ -161,7 +160,7 @@ _HOMES = {
     "Quantized": "quantization.quantizer",
     "QueueFullError": "errors",
     "RankedCandidate": "diagnosis.ranking",
-    "RaySettings": "bulk_classification.ray_settings",
+    "RaySettings": "bulk_classification.settings",
     "Retry": "downloads.attempts",
     "Server": "serving.server",
     "ServerError": "errors",

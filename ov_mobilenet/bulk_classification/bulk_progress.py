@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ov_mobilenet.bulk_classification.failed_shards import FailedShard
 from ov_mobilenet.bulk_classification.manifest import Manifest
+from ov_mobilenet.bulk_classification.shards import FailedShard
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from ov_mobilenet.bulk_classification.failed_shards import FailedShard
 from ov_mobilenet.bulk_classification.output_advice import START_AGAIN
 from ov_mobilenet.bulk_classification.parts import PartFacts
+from ov_mobilenet.bulk_classification.shards import FailedShard
 from ov_mobilenet.errors import OutputError
 
 MANIFEST, SUCCESS = "_manifest.json", "_SUCCESS"

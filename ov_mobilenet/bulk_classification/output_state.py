@@ -13,7 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 
 from ov_mobilenet._version import __version__
-from ov_mobilenet.bulk_classification.failed_shards import FailedShard
 from ov_mobilenet.bulk_classification.found_parts import find_done, in_parallel
 from ov_mobilenet.bulk_classification.manifest import (
     MANIFEST,
@@ -25,6 +24,7 @@ from ov_mobilenet.bulk_classification.manifest import (
 from ov_mobilenet.bulk_classification.output_differences import BulkIdentity, check_same_run, setting_differences
 from ov_mobilenet.bulk_classification.parts import PartFacts
 from ov_mobilenet.bulk_classification.shard_list import SHARD_LIST, ShardList, ShardPlace
+from ov_mobilenet.bulk_classification.shards import FailedShard
 from ov_mobilenet.bulk_classification.stores import Store, open_store
 from ov_mobilenet.errors import OutputError, printable
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from mmap import ACCESS_READ, mmap
 from typing import IO, TYPE_CHECKING, NoReturn, cast
@@ -22,6 +24,8 @@ from ov_mobilenet.runtime.results import AnyResult, Failure
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
+
+log = logging.getLogger(__name__)
 
 PART_KEY = b"ov_mobilenet.part"
 # A larger part is collected in a temporary file. A part of 2000 images has about 0.5 MB.
@@ -186,3 +190,19 @@ def read_part(store: Store, name: str, size: int) -> FoundPart | None:
             return None
         raise OutputError(f"the part cannot be read ({error})", where=f"{store.text}/{name}") from error
     return None if settings is None else FoundPart(msgspec.structs.replace(facts, bytes=size), settings)
+
+
+def read_failures(store: Store, name: str) -> Iterator[Failure]:
+    """The failures in a part, in order; if it cannot be read now, a warning is logged and there are none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with store.open(name) as file:
+            table = pq.read_table(file, columns=["source", "frame", "time_s", "error"])
+    except (OutputError, OSError, pa.ArrowException) as error:
+        log.warning("%s: its failed images cannot be listed (%s)", name, error)
+        return
+    failed = table.filter(pa.compute.is_valid(table["error"]))
+    for row in failed.to_pylist():
+        yield Failure(row["source"], row["error"], row["frame"], row["time_s"])

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ov_mobilenet.bulk_classification.failed_shards import ATTEMPTS, FailedShard, failed_shard
 from ov_mobilenet.bulk_classification.parts import PartFacts, PartWriter, read_part_facts
 from ov_mobilenet.bulk_classification.run_here import run_shards
 from ov_mobilenet.bulk_classification.run_loop import check_errors
 from ov_mobilenet.bulk_classification.shard_list import SHARD_LIST, ShardPlace
-from ov_mobilenet.bulk_classification.shards import Shard, parse_shard
+from ov_mobilenet.bulk_classification.shards import ATTEMPTS, FailedShard, Shard, failed_shard, parse_shard
 from ov_mobilenet.bulk_classification.stores import open_store
 from ov_mobilenet.errors import OutputError, OvMobilenetError
 from ov_mobilenet.runtime.results import Failure, NotRun, Result

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from ov_mobilenet.bulk_classification.failed_shards import ATTEMPTS, FailedShard, failed_shard
 from ov_mobilenet.bulk_classification.parts import PartFacts, PartWriter
 from ov_mobilenet.bulk_classification.settings import BulkSettings, class_choice
 from ov_mobilenet.bulk_classification.shard_items import ShardReadError, read_items
-from ov_mobilenet.bulk_classification.shards import Shard
+from ov_mobilenet.bulk_classification.shards import ATTEMPTS, FailedShard, Shard, failed_shard
 from ov_mobilenet.runtime.results import NotRun, Result
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
 from ov_mobilenet.bulk_classification.bulk_progress import BulkProgress, OnBulkProgress
-from ov_mobilenet.bulk_classification.failed_shards import FailedShard
-from ov_mobilenet.bulk_classification.part_failures import read_failures
-from ov_mobilenet.bulk_classification.parts import PartFacts
+from ov_mobilenet.bulk_classification.parts import PartFacts, read_failures
+from ov_mobilenet.bulk_classification.shards import FailedShard
 from ov_mobilenet.errors import ImageError, OutputError, printable
 from ov_mobilenet.runtime.results import Failure, NotRun, Result
 

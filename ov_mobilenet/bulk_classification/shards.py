@@ -1,4 +1,4 @@
-"""`Shard`: the images of one part, its form as a line of JSON, and the error of one that cannot be read now."""
+"""`Shard`: the images of one part, and its form as a line of JSON; `FailedShard`: a shard whose part is missing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,15 @@ import json
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
+from msgspec import Struct
+
+from ov_mobilenet.errors import printable
+
 ShardKind = Literal["images", "tar", "parquet"]
 DIGITS = 16
+# How often a shard is begun before it has failed.
+ATTEMPTS = 5
+MAX_REASON = 500
 
 
 class ShardReadError(Exception):
@@ -78,3 +85,31 @@ def parse_shard(line: bytes) -> Shard:
         row_groups=None if shard.row_groups is None else (shard.row_groups[0], shard.row_groups[1]),
         problems=tuple((place, problem) for place, problem in shard.problems),
     )
+
+
+class FailedShard(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A shard without a part; all other shards are not affected.
+
+    Attributes:
+        index: of the shard.
+        part: name of the part that is missing.
+        shard: digest of the shard.
+        source: its first image, or the file that holds its images.
+        reason: why its images could not be read, or what ended the worker.
+        again: whether the shard will be begun again in this run.
+    """
+
+    index: int
+    part: str
+    shard: str
+    source: str
+    reason: str
+    again: bool = False
+
+
+def failed_shard(shard: Shard, reason: str) -> FailedShard:
+    """The failure of a shard; `reason` becomes one line of printable characters, at most `MAX_REASON`."""
+    return FailedShard(
+        index=shard.index, part=shard.part_name, shard=shard.digest,
+        source=printable(shard.paths[0])[:MAX_REASON] if shard.paths else "", reason=printable(reason)[:MAX_REASON],
+    )  # fmt: skip

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 from bulk_output_cases import RUN, SHARDS, content, opened, with_settings, write_output, write_part
 
-from ov_mobilenet.bulk_classification.failed_shards import failed_shard
 from ov_mobilenet.bulk_classification.output_differences import BulkIdentity, shard_difference
 from ov_mobilenet.bulk_classification.output_state import OutputState
-from ov_mobilenet.bulk_classification.shards import Shard, parse_shard
+from ov_mobilenet.bulk_classification.shards import Shard, failed_shard, parse_shard
 from ov_mobilenet.errors import OutputError
 
 pq = pytest.importorskip("pyarrow.parquet")

@@ -13,13 +13,12 @@ from fake_classifier import CLASSES, classifier, frame
 from fake_device import Behaviour
 
 from ov_mobilenet.bulk_classification import run_here as module
-from ov_mobilenet.bulk_classification.failed_shards import FailedShard
 from ov_mobilenet.bulk_classification.parts import PartFacts, PartWriter
 from ov_mobilenet.bulk_classification.run_here import run_here, run_shards
 from ov_mobilenet.bulk_classification.settings import BulkSettings
 from ov_mobilenet.bulk_classification.shard_items import ShardReadError
 from ov_mobilenet.bulk_classification.shard_list import ShardPlace
-from ov_mobilenet.bulk_classification.shards import Shard
+from ov_mobilenet.bulk_classification.shards import FailedShard, Shard
 from ov_mobilenet.bulk_classification.stores import LocalFolder
 from ov_mobilenet.errors import DeviceError, ImageError
 from ov_mobilenet.runtime.items import Item

@@ -13,12 +13,11 @@ from bulk_runs import SAMPLE
 
 import ov_mobilenet as ovm
 from ov_mobilenet.bulk_classification import run_here as room
-from ov_mobilenet.bulk_classification.failed_shards import ATTEMPTS, FailedShard
 from ov_mobilenet.bulk_classification.parts import PartFacts, PartWriter
 from ov_mobilenet.bulk_classification.settings import BulkSettings
 from ov_mobilenet.bulk_classification.shard_items import ShardReadError
 from ov_mobilenet.bulk_classification.shard_list import ShardList
-from ov_mobilenet.bulk_classification.shards import Shard
+from ov_mobilenet.bulk_classification.shards import ATTEMPTS, FailedShard, Shard
 from ov_mobilenet.errors import OutputError
 from ov_mobilenet.runtime.items import Item
 from ov_mobilenet.runtime.results import AnyResult, Result
