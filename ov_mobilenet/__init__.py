@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from ov_mobilenet.bulk_classification.bulk_progress import BulkProgress, BulkResult
     from ov_mobilenet.bulk_classification.manifest import BulkInputs, Manifest
     from ov_mobilenet.bulk_classification.parts import PartFacts
-    from ov_mobilenet.bulk_classification.settings import BulkSettings, RaySettings
+    from ov_mobilenet.bulk_classification.ray_settings import RaySettings
+    from ov_mobilenet.bulk_classification.settings import BulkSettings
     from ov_mobilenet.bulk_classification.shards import FailedShard
     from ov_mobilenet.conversion.converter import IrModel
     from ov_mobilenet.conversion.described_network import DescribedNetwork
@@ -160,7 +161,7 @@ _HOMES = {
     "Quantized": "quantization.quantizer",
     "QueueFullError": "errors",
     "RankedCandidate": "diagnosis.ranking",
-    "RaySettings": "bulk_classification.settings",
+    "RaySettings": "bulk_classification.ray_settings",
     "Retry": "downloads.attempts",
     "Server": "serving.server",
     "ServerError": "errors",

@@ -13,9 +13,10 @@ from ov_mobilenet.bulk_classification.manifest import Manifest
 from ov_mobilenet.bulk_classification.model_package import compile_for_bulk, pack_model
 from ov_mobilenet.bulk_classification.parts import PartFacts, PartWriter
 from ov_mobilenet.bulk_classification.preparation import PreparedRun, check_packages, prepared
+from ov_mobilenet.bulk_classification.ray_settings import RaySettings
 from ov_mobilenet.bulk_classification.run_here import run_here
 from ov_mobilenet.bulk_classification.run_loop import RunLoop
-from ov_mobilenet.bulk_classification.settings import BulkSettings, RaySettings
+from ov_mobilenet.bulk_classification.settings import BulkSettings
 from ov_mobilenet.bulk_classification.shards import FailedShard, Shard
 from ov_mobilenet.load import RunOptions
 from ov_mobilenet.runtime.results import Failure

@@ -13,7 +13,8 @@ from ov_mobilenet.bulk_classification.found_inputs import find_shards
 from ov_mobilenet.bulk_classification.model_package import bulk_runnable
 from ov_mobilenet.bulk_classification.output_differences import BulkIdentity
 from ov_mobilenet.bulk_classification.output_state import OutputState, open_output
-from ov_mobilenet.bulk_classification.settings import BulkSettings, RaySettings, class_choice
+from ov_mobilenet.bulk_classification.ray_settings import RaySettings
+from ov_mobilenet.bulk_classification.settings import BulkSettings, class_choice
 from ov_mobilenet.bulk_classification.shard_list import ShardList
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import MissingDependencyError, UsageError, install_extra

@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ov_mobilenet.bulk_classification.settings import RaySettings
+from ov_mobilenet.bulk_classification.ray_settings import RaySettings
 from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.errors import MissingDependencyError, OvMobilenetError, install_extra, printable
 

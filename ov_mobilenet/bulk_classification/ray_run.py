@@ -13,8 +13,8 @@ from ov_mobilenet._version import __version__
 from ov_mobilenet.bulk_classification.model_package import ModelPackage
 from ov_mobilenet.bulk_classification.parts import PartFacts
 from ov_mobilenet.bulk_classification.ray_cluster import connected, worker_count
+from ov_mobilenet.bulk_classification.ray_settings import RaySettings
 from ov_mobilenet.bulk_classification.ray_worker import Answer, WorkerBug, WorkerSetup, attempts_class, worker_class
-from ov_mobilenet.bulk_classification.settings import RaySettings
 from ov_mobilenet.bulk_classification.shard_list import SHARD_LIST, ShardPlace
 from ov_mobilenet.bulk_classification.shards import FailedShard, parse_shard
 from ov_mobilenet.bulk_classification.stores import open_store

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from ov_mobilenet.bulk_classification.settings import IMAGES_PER_PART, BulkSettings, RaySettings
+from ov_mobilenet.bulk_classification.ray_settings import RaySettings
+from ov_mobilenet.bulk_classification.settings import IMAGES_PER_PART, BulkSettings
 from ov_mobilenet.cli import options
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K

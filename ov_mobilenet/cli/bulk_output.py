@@ -10,7 +10,7 @@ import msgspec
 
 from ov_mobilenet.bulk_classification.bulk_progress import BulkProgress, BulkResult
 from ov_mobilenet.bulk_classification.manifest import Manifest
-from ov_mobilenet.bulk_classification.settings import RaySettings
+from ov_mobilenet.bulk_classification.ray_settings import RaySettings
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.progress import Progress, ProgressTask, duration
 from ov_mobilenet.cli.tables import print_facts

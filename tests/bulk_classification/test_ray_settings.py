@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from ov_mobilenet.bulk_classification.ray_cluster import worker_count
+from ov_mobilenet.bulk_classification.ray_settings import RaySettings
 from ov_mobilenet.bulk_classification.ray_worker import worker_class
-from ov_mobilenet.bulk_classification.settings import RaySettings
 from ov_mobilenet.errors import OvMobilenetError, UsageError
 
 
