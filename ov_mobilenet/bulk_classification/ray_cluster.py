@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,9 +59,15 @@ def connected(settings: RaySettings, package_bytes: int) -> Iterator[ModuleType]
     quiet = {"RAY_BACKEND_LOG_LEVEL": "fatal"}
     if settings.address == "local":
         quiet["RAY_USAGE_STATS_ENABLED"] = "0"
+        # For how long a lost cluster is waited for, in seconds (default 60): here it can only have been killed.
+        quiet["RAY_gcs_rpc_server_reconnect_timeout_s"] = "5"
     with _quiet(ray), _logged_messages():
         try:
-            with _defaults(quiet) as is_quiet, _own_signal_handlers(), _without_stderr() if is_quiet else nullcontext():
+            wanted = "RAY_BACKEND_LOG_LEVEL" in os.environ
+            with (
+                _defaults(quiet), _own_signal_handlers(), _own_sessions(),
+                nullcontext() if wanted else _without_stderr(),
+            ):  # fmt: skip
                 _init(ray, settings, package_bytes)
             yield ray
         finally:
@@ -125,12 +132,12 @@ def _no_cluster(address: str, reason: str) -> OvMobilenetError:
 
 
 @contextmanager
-def _defaults(variables: Mapping[str, str]) -> Iterator[bool]:
-    """Set environment variables that are not set, for a `with` block; gives whether none was set before."""
+def _defaults(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables that are not set, for a `with` block."""
     added = {name: value for name, value in variables.items() if name not in os.environ}
     os.environ.update(added)
     try:
-        yield len(added) == len(variables)
+        yield
     finally:
         for name in added:
             os.environ.pop(name, None)
@@ -165,6 +172,22 @@ def _logged_messages() -> Iterator[None]:
         yield
     finally:
         worker.print_to_stdstream = before
+
+
+@contextmanager
+def _own_sessions() -> Iterator[None]:
+    """Start Ray's programs in sessions of their own: a signal to the group of this process must not end them first.
+
+    Ray ends them, and the kernel does when this process is killed.
+    """
+    from ray._private import services
+
+    popen = services.ConsolePopen
+    services.ConsolePopen = partial(popen, start_new_session=True)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = popen
 
 
 @contextmanager
