@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,38 +156,39 @@ def _without_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-@contextmanager
-def _logged_messages() -> Iterator[None]:
+def _logged_messages() -> AbstractContextManager[None]:
     """Log what Ray says of dead workers and nodes: it prints that on stdout, also if asked not to log to the driver."""
     from ray._private import worker
-
-    before = worker.print_to_stdstream
 
     def log_message(data: dict[str, Any], *_: object, **__: object) -> None:
         for line in data.get("lines", ()):
             log.info("Ray: %s", printable(str(line)))
 
-    worker.print_to_stdstream = log_message
-    try:
-        yield
-    finally:
-        worker.print_to_stdstream = before
+    return _replaced(worker, "print_to_stdstream", lambda _: log_message)
 
 
-@contextmanager
-def _own_sessions() -> Iterator[None]:
+def _own_sessions() -> AbstractContextManager[None]:
     """Start Ray's programs in sessions of their own: a signal to the group of this process must not end them first.
 
     Ray ends them, and the kernel does when this process is killed.
     """
     from ray._private import services
 
-    popen = services.ConsolePopen
-    services.ConsolePopen = partial(popen, start_new_session=True)
+    return _replaced(services, "ConsolePopen", lambda popen: partial(popen, start_new_session=True))
+
+
+@contextmanager
+def _replaced(module: Any, name: str, change: Callable[[Any], Any]) -> Iterator[None]:
+    """Replace a function inside Ray, for which it has no option; does nothing in a version that does not have it."""
+    before = getattr(module, name, None)
+    if before is None:
+        yield
+        return
+    setattr(module, name, change(before))
     try:
         yield
     finally:
-        services.ConsolePopen = popen
+        setattr(module, name, before)
 
 
 @contextmanager
