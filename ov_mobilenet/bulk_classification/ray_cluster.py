@@ -100,8 +100,6 @@ def _init(ray: ModuleType, settings: RaySettings, package_bytes: int) -> None:
         _check_reachable(settings.address)
     try:
         ray.init(address=settings.address, **options)
-    except ImportError as error:
-        raise MissingDependencyError(f"ray:// needs the client of Ray ({error})", fix=_CLIENT) from error
     except (ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:  # OSError: also ConnectionError
         text = " ".join(str(error).split())
         if "ersion mismatch" in text:
@@ -112,12 +110,9 @@ def _init(ray: ModuleType, settings: RaySettings, package_bytes: int) -> None:
         raise _no_cluster(settings.address, text) from error
 
 
-_CLIENT = "Install ray[client], or run this command on a machine of the cluster with --ray auto"
-
-
 def _check_reachable(address: str) -> None:
     """Try the address for a few seconds: Ray itself tries for a minute and more."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
     except (OSError, UnicodeError) as error:
