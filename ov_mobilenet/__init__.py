@@ -69,6 +69,10 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
+    from ov_mobilenet.exporting.kserve import export_kserve
+    from ov_mobilenet.exporting.kserve_export import ExportedService, KserveExport
+    from ov_mobilenet.exporting.kserve_settings import KserveSettings
+    from ov_mobilenet.exporting.ovms import ExportedModel, OvmsExport, export_ovms
     from ov_mobilenet.hub.known_repositories import KnownRepository, list_repositories
     from ov_mobilenet.inputs.open_inputs import Inputs, open_inputs
     from ov_mobilenet.ir.form import Form
@@ -117,6 +121,8 @@ _HOMES = {
     "DeviceSettings": "devices.settings",
     "Diagnosis": "diagnosis.diagnosis",
     "DownloadError": "errors",
+    "ExportedModel": "exporting.ovms",
+    "ExportedService": "exporting.kserve_export",
     "FailedShard": "bulk_classification.failed_shards",
     "Failure": "runtime.results",
     "FeatureExtractor": "runtime.feature_extractor",
@@ -134,6 +140,8 @@ _HOMES = {
     "IrRecord": "ir.record",
     "Item": "runtime.items",
     "KnownRepository": "hub.known_repositories",
+    "KserveExport": "exporting.kserve_export",
+    "KserveSettings": "exporting.kserve_settings",
     "Manifest": "bulk_classification.manifest",
     "Measurement": "benchmarking.measurement",
     "MissingDependencyError": "errors",
@@ -144,6 +152,7 @@ _HOMES = {
     "OfflineError": "errors",
     "OutputError": "errors",
     "OvMobilenetError": "errors",
+    "OvmsExport": "exporting.ovms",
     "PartFacts": "bulk_classification.parts",
     "Prediction": "runtime.results",
     "Prepared": "runtime.items",
@@ -174,6 +183,8 @@ _HOMES = {
     "describe": "describe_network",
     "diagnose": "diagnosis.diagnose",
     "download": "downloads.fetch",
+    "export_kserve": "exporting.kserve",
+    "export_ovms": "exporting.ovms",
     "find_config": "resolve",
     "list_models": "zoo.registry",
     "list_repositories": "hub.known_repositories",
@@ -212,6 +223,8 @@ __all__ = [
     "DeviceSettings",
     "Diagnosis",
     "DownloadError",
+    "ExportedModel",
+    "ExportedService",
     "FailedShard",
     "Failure",
     "FeatureExtractor",
@@ -229,6 +242,8 @@ __all__ = [
     "IrRecord",
     "Item",
     "KnownRepository",
+    "KserveExport",
+    "KserveSettings",
     "Manifest",
     "Measurement",
     "MissingDependencyError",
@@ -239,6 +254,7 @@ __all__ = [
     "OfflineError",
     "OutputError",
     "OvMobilenetError",
+    "OvmsExport",
     "PartFacts",
     "Prediction",
     "Prepared",
@@ -270,6 +286,8 @@ __all__ = [
     "describe",
     "diagnose",
     "download",
+    "export_kserve",
+    "export_ovms",
     "find_config",
     "list_models",
     "list_repositories",

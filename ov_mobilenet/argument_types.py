@@ -38,14 +38,15 @@ _TYPES: dict[str, tuple[Check, str]] = {
     "Path": (lambda value: isinstance(value, os.PathLike), "a Path"),
 }
 _TEXTS = (
-    "ColorFormat", "DecodeMode", "Deployment", "HeadActivation", "Hint", "InferencePrecision", "InputType", "LogFormat",
-    "Mode", "Objective", "OutputContent", "PrecisionChoice", "WeightPrecision",
+    "ColorFormat", "DecodeMode", "Deployment", "GpuResource", "HeadActivation", "Hint", "InferencePrecision",
+    "InputType", "KserveDevice", "KserveProtocol", "KserveRuntime", "LogFormat", "Mode", "Objective", "OutputContent",
+    "PrecisionChoice", "WeightPrecision",
 )  # fmt: skip
 _FUNCTIONS = ("OnBulkProgress", "OnEvent", "OnFailure", "OnProgress", "OnStage")
 _CLASSES = (
-    "BulkSettings", "DescribedNetwork", "DeviceSettings", "Failure", "Form", "Geometry", "IrModel", "LoadedModel",
-    "ModelConfig", "ModelOptimizer", "Normalisation", "Prepared", "Profile", "QuantizeSettings", "RaySettings",
-    "Retry", "ServerSettings", "SourceFiles", "Workload",
+    "BulkSettings", "DescribedNetwork", "DeviceSettings", "Failure", "Form", "Geometry", "IrModel", "KserveSettings",
+    "LoadedModel", "ModelConfig", "ModelOptimizer", "Normalisation", "Prepared", "Profile", "QuantizeSettings",
+    "RaySettings", "Retry", "ServerSettings", "SourceFiles", "Workload",
 )  # fmt: skip
 
 

@@ -31,10 +31,10 @@ def results(shard: Shard) -> list[Result]:
     return [*answers[:-1], Failure(shard.paths[-1], "broken")] if shard.index == 1 else answers
 
 
-def write_part(state: OutputState, index: int) -> PartFacts:
+def write_part(state: OutputState, index: int, device: str = "CPU") -> PartFacts:
     """Write a part, without recording it."""
     shard = state.shards.shard(state.shards.places[index])
-    writer = PartWriter(state.store, shard, state.identity.settings, "CPU", "f32")
+    writer = PartWriter(state.store, shard, state.identity.settings, device, "f32")
     for result in results(shard):
         writer.put(result)
     return writer.close()

@@ -82,12 +82,19 @@ PARAMETERS = {
     "max_body_bytes": "limited count", "max_buffered_bytes": "limited count", "max_pixels": "limited count",
     "max_images": "limited count", "max_connections": "limited count", "header_timeout_s": "number",
     "body_timeout_s": "number", "idle_timeout_s": "number", "drain_timeout_s": "number", "allow_model_control": "flag",
-    "reload": "flag", "log_format": "choice", "devices": "free",
+    "reload": "flag", "log_format": "choice", "devices": "free", "storage_uri": "choice", "kserve_settings": "value?",
+    "runtime": "choice", "protocol": "choice", "namespace": "address?", "service_account": "address?",
+    "gpu_resource": "choice", "cpu_request": "choice", "cpu_limit": "choice", "memory_request": "choice",
+    "memory_limit": "choice", "token_secret": "address",
     "images_per_part": "count", "min_probability": "number?", "max_errors": "integer?", "image_column": "text?",
     "source_column": "text?", "address": "choice", "cpus_per_worker": "count", "ray": "value?",
 }  # fmt: skip
 # Where a parameter of the same name means something else.
 SPECIAL = {
+    "export_ovms.models": "inputs", "export_ovms.output": "path or text", "export_ovms.batch": "limited count?",
+    "export_ovms.device": "choice?", "export_ovms.profile": "path or text?",
+    "export_kserve.models": "inputs", "export_kserve.output": "path or text",
+    "export_kserve.batch": "limited count?",
     "Server.models": "inputs", "Server.profile": "path or text?", "ServerSettings.host": "address",
     "load_classifier.profile": "path or text?", "load_feature_extractor.profile": "path or text?",
     "compare.geometry": "value?", "compare.time_s": "number", "quantize.settings": "value", "Form.geometry": "value?",
@@ -110,9 +117,10 @@ SPECIAL = {
 RESULTS = {
     "BulkInputs", "BulkProgress", "BulkResult", "FailedShard", "Manifest", "PartFacts",
     "AccuracyReport", "Candidate", "Classification", "ComparedModel", "DatasetConfig", "DescribedNetwork", "Diagnosis",
+    "ExportedModel", "ExportedService", "KserveExport",
     "Failure", "FeatureExtractor", "Features", "Geometry", "Guess", "Inputs", "Int8Accuracy", "IrModel", "IrRecord",
-    "Item", "KnownRepository", "Measurement", "ModelComparison", "ModelConfig", "Prediction", "Prepared", "Profile",
-    "Quantized", "RankedCandidate", "SourceFiles", "Step", "Timings", "Transport", "Tuned", "Verification",
+    "Item", "KnownRepository", "Measurement", "ModelComparison", "ModelConfig", "OvmsExport", "Prediction", "Prepared",
+    "Profile", "Quantized", "RankedCandidate", "SourceFiles", "Step", "Timings", "Transport", "Tuned", "Verification",
     "Classifier",
 }  # fmt: skip
 METHODS = {
@@ -206,6 +214,11 @@ def calls(
         "benchmark": (ovm.benchmark, {"model": known.xml}),
         "describe": (ovm.describe, {"source": source, "name": "mine", "assume": "none"}),
         "diagnose": (ovm.diagnose, {"model": source, "images": images, "limit": 10}),
+        "export_ovms": (ovm.export_ovms, {"models": [known.xml], "output": folder / "exported", "overwrite": True}),
+        "export_kserve": (
+            ovm.export_kserve,
+            {"models": [known.xml], "output": folder / "kserve", "storage_uri": "s3://x", "overwrite": True},
+        ),
         "find_config": (ovm.find_config, {"model": known.yml}),
         "convert": (ovm.convert, {"model": known.yml, "folder": folder}),
         "quantize": (ovm.quantize, {"model": known.xml, "calibration": images}),

@@ -36,6 +36,8 @@ from ov_mobilenet.inputs.sources import (
 
 PARQUET_SUFFIX = ".parquet"
 
+_NAMES = {"video": "a video", "camera": "a camera", "stream": "a network stream", "stdin": "paths on stdin"}
+
 
 class InputFile(NamedTuple):
     """A file with one image or many.
@@ -91,9 +93,6 @@ def _local(source: Source) -> Iterator[InputFile]:
         yield InputFile("image", source.text)
 
 
-_NAMES = {"video": "a video", "camera": "a camera", "stream": "a network stream", "stdin": "paths on stdin"}
-
-
 def _folder(path: str) -> Iterator[InputFile]:
     is_empty = True
     for image in iter_images(path):
@@ -118,7 +117,7 @@ def _remote_folder(url: RemoteUrl) -> Iterator[InputFile]:
 
 
 def _remote(url: RemoteUrl, *, patterns: bool = True) -> Iterator[InputFile]:
-    kind, size = ("folder", None) if url.key.endswith("/") else kind_of(url)
+    kind, size = ("folder", None) if url.key.endswith("/") and not is_pattern(url) else kind_of(url)
     if kind == "folder":
         yield from _remote_folder(url)
     elif kind == "nothing" and patterns and is_pattern(url):

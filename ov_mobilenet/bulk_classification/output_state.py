@@ -101,7 +101,7 @@ class OutputState:
         seconds = now - self._begun
         return Manifest(
             state="complete" if len(parts) == len(self.shards.places) else "incomplete",
-            model=self.identity.model, model_digest=self.identity.model_digest,
+            model=printable(self.identity.model), model_digest=self.identity.model_digest,
             settings=dict(self.identity.settings), settings_digest=self.identity.settings_digest,
             versions=dict(self.versions),
             inputs=BulkInputs(

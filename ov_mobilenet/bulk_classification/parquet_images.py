@@ -10,6 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ov_mobilenet.bulk_classification.parquet_columns import ParquetColumns, find_columns
 from ov_mobilenet.bulk_classification.remote_files import MAX_REASON, is_remote, parse_url
 from ov_mobilenet.bulk_classification.remote_reading import open_remote
 from ov_mobilenet.errors import ImageError, MissingDependencyError, UsageError, install_extra
@@ -21,14 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-# In the order of preference if several columns could hold the images.
-BYTES_NAMES = ("image", "img", "jpg", "jpeg", "png", "image_bytes", "bytes", "content", "data")
-PATH_NAMES = (
-    "image", "img", "path", "image_path", "img_path", "file", "filename", "file_name", "filepath", "file_path",
-    "uri", "url",
-)  # fmt: skip
 BUFFER_BYTES = 1 << 20
-MAX_LISTED, MAX_COLUMN = 20, 100
 
 
 @dataclass(frozen=True)
@@ -57,29 +51,6 @@ class ParquetCell:
     source: str
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """The columns to read.
-
-    Attributes:
-        image: of the images.
-        fields: for a struct, its fields that are read: `bytes`, and `path` if it has one; empty for a plain column.
-        is_path: whether it holds paths.
-        source: of the names in the results.
-    """
-
-    image: str
-    fields: tuple[str, ...]
-    is_path: bool
-    source: str | None
-
-    @property
-    def leaves(self) -> list[str]:
-        """The names of the columns in Parquet's own form."""
-        names = [f"{self.image}.{field}" for field in self.fields] or [self.image]
-        return names if self.source in (None, self.image) else [*names, str(self.source)]
-
-
 def parquet_facts(path: str, image_column: str | None, source_column: str | None) -> ParquetFacts:
     """Read the footer of a file.
 
@@ -92,7 +63,7 @@ def parquet_facts(path: str, image_column: str | None, source_column: str | None
         ShardReadError: it cannot be read now.
     """
     with _readable(path, read_ahead=False) as (size, file):
-        _find_columns(file.schema_arrow, name_of(path), image_column, source_column)
+        find_columns(file.schema_arrow, name_of(path), image_column, source_column)
         metadata = file.metadata
         rows = tuple(max(0, metadata.row_group(group).num_rows) for group in range(metadata.num_row_groups))
         return ParquetFacts(size, rows)
@@ -113,7 +84,7 @@ def read_parquet(
     name = name_of(path)
     try:
         with _readable(path, read_ahead=True) as (_, file):
-            columns = _find_columns(file.schema_arrow, name, image_column, source_column)
+            columns = find_columns(file.schema_arrow, name, image_column, source_column)
             count = file.metadata.num_row_groups
             row = sum(file.metadata.row_group(group).num_rows for group in range(min(row_groups[0], count)))
             for group in range(*row_groups):
@@ -167,9 +138,17 @@ def _readable(path: str, *, read_ahead: bool) -> Iterator[tuple[int, pq.ParquetF
         raise ImageError(f"the Parquet file cannot be read ({_reason(error)})") from error
 
 
-def _group(file: pq.ParquetFile, group: int, row: int, end: int, columns: _Columns, name: str) -> Iterator[ParquetCell]:
+def _group(
+    file: pq.ParquetFile, group: int, row: int, end: int, columns: ParquetColumns, name: str
+) -> Iterator[ParquetCell]:
     import pyarrow as pa
 
+    size = _column_bytes(file, group, columns)
+    if size > 2 * MAX_FILE_BYTES * (end - row):  # to read an image takes four times its size in memory
+        expected = f"at most {MAX_FILE_BYTES} bytes per image"
+        error = ImageError(f"rows {row} to {end - 1} are too large", expected=expected, got=f"{size} bytes")
+        yield ParquetCell(error, name)
+        return
     try:
         # One row at a time: a dictionary can hold a large image that every row of a small file refers to.
         for batch in file.iter_batches(batch_size=1, row_groups=[group], columns=columns.leaves, use_threads=False):
@@ -182,7 +161,14 @@ def _group(file: pq.ParquetFile, group: int, row: int, end: int, columns: _Colum
             yield ParquetCell(ImageError("the row group ends early", expected=f"{end} rows", got=row), name)
 
 
-def _cell(batch: pa.RecordBatch, columns: _Columns, name: str) -> ParquetCell:
+def _column_bytes(file: pq.ParquetFile, group: int, columns: ParquetColumns) -> int:
+    """The size of the images of a row group as the footer states it, in bytes."""
+    metadata = file.metadata.row_group(group)
+    chunks = (metadata.column(place) for place in range(metadata.num_columns))
+    return sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == columns.leaves[0])
+
+
+def _cell(batch: pa.RecordBatch, columns: ParquetColumns, name: str) -> ParquetCell:
     """The image of a batch with one row; its default name is that of the row."""
     import pyarrow as pa
 
@@ -206,7 +192,7 @@ def _cell(batch: pa.RecordBatch, columns: _Columns, name: str) -> ParquetCell:
         return ParquetCell(error, source)
 
 
-def _value(cell: Any, columns: _Columns) -> tuple[Any, bool]:
+def _value(cell: Any, columns: ParquetColumns) -> tuple[Any, bool]:
     """The scalar with the image, None for null, and whether it is a path."""
     if not columns.fields or not cell.is_valid:
         return (cell if cell.is_valid else None), columns.is_path
@@ -222,83 +208,6 @@ def _text(value: Any) -> str:
     if isinstance(text, str) and len(text) > MAX_LINE_BYTES:
         raise ImageError("the text is too long", expected=f"at most {MAX_LINE_BYTES} characters", got=len(text))
     return str(text)
-
-
-def _find_columns(schema: pa.Schema, name: str, image_column: str | None, source_column: str | None) -> _Columns:
-    """Raises: UsageError."""
-    from pyarrow import types
-
-    if source_column is not None:
-        kind = _type_of(schema, name, source_column, "source")
-        if not (_is_text(kind) or types.is_integer(kind)):
-            raise _wrong_column(name, source_column, "source", "text or integers", kind)
-    if image_column is not None:
-        kind = _type_of(schema, name, image_column, "image")
-        if _is_struct(kind):
-            fields = ("bytes", "path") if kind.get_field_index("path") >= 0 else ("bytes",)
-            return _Columns(image_column, fields, False, source_column)
-        if _is_bytes(kind) or _is_text(kind):
-            return _Columns(image_column, (), _is_text(kind), source_column)
-        raise _wrong_column(name, image_column, "image", "binary, a struct with bytes, or paths as text", kind)
-    with_bytes = [field.name for field in schema if _is_bytes(field.type) or _is_struct(field.type)]
-    with_text = [field.name for field in schema if _is_text(field.type)]
-    found = with_bytes[0] if len(with_bytes) == 1 else _by_name(with_bytes, BYTES_NAMES)
-    if not with_bytes:
-        found = _by_name(with_text, PATH_NAMES)
-    if found is None:
-        raise UsageError(
-            "several columns could hold the images" if with_bytes else "no column with images is found",
-            where=name,
-            expected="a single binary column, one with a usual name such as image, or paths in a column such as path",
-            got=_listed(schema),
-            fix="Name it: --image-column NAME",
-        )
-    return _find_columns(schema, name, found, source_column)
-
-
-def _by_name(columns: list[str], names: tuple[str, ...]) -> str | None:
-    lower = {column.lower(): column for column in reversed(columns)}
-    return next((lower[name] for name in names if name in lower), None)
-
-
-def _type_of(schema: pa.Schema, name: str, column: str, what: str) -> pa.DataType:
-    places = schema.get_all_field_indices(column)
-    if len(places) != 1:
-        problem = "there is no such column" if not places else "several columns have the same name"
-        raise UsageError(f"{problem} for --{what}-column", where=name, expected=column, got=_listed(schema))
-    return schema.field(places[0]).type
-
-
-def _wrong_column(name: str, column: str, what: str, expected: str, kind: pa.DataType) -> UsageError:
-    return UsageError(f"wrong type of column {column!r} for --{what}-column", where=name, expected=expected, got=kind)
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    from pyarrow import types
-
-    if types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
-
-
-def _is_struct(kind: pa.DataType) -> bool:
-    """Whether it is a struct {bytes, path}, as Hugging Face datasets write images."""
-    from pyarrow import types
-
-    return bool(types.is_struct(kind)) and kind.get_field_index("bytes") >= 0 and _is_bytes(kind.field("bytes").type)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    from pyarrow import types
-
-    if types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
-
-
-def _listed(schema: pa.Schema) -> str:
-    columns = [f"{field.name} ({field.type})"[:MAX_COLUMN] for field in list(schema)[:MAX_LISTED]]
-    return ", ".join([*columns, *(["…"] if len(schema) > MAX_LISTED else [])]) or "no columns"
 
 
 def _reason(error: BaseException) -> str:

@@ -58,7 +58,7 @@ def check_bucket(url: RemoteUrl) -> None:
         if problem_of(error) == "denied":  # files in it may be readable nevertheless
             return
         raise cannot_list(error, url) from error
-    raise ImageError("the bucket does not exist", where=f"{url.scheme}://{url.bucket}")
+    raise _no_bucket(url)
 
 
 def list_folder(url: RemoteUrl) -> Iterator[RemoteEntry]:
@@ -70,7 +70,7 @@ def match_pattern(url: RemoteUrl) -> Iterator[RemoteEntry]:
     """The files and folders that match a pattern, sorted by path.
 
     `*`, `?` and `[…]` match within one level, `**` any number of levels. A pattern that ends with `**` matches files
-    only.
+    only, and one that ends with a slash folders only.
 
     Raises:
         ImageError: the bucket cannot be listed.
@@ -78,20 +78,27 @@ def match_pattern(url: RemoteUrl) -> Iterator[RemoteEntry]:
     begin = _MAGIC.search(url.key)
     assert begin is not None
     base = url.path[: len(url.bucket) + 1 + begin.start()].rpartition("/")[0]
-    wanted = url.path[len(base) + 1 :]
+    wanted = url.path[len(base) + 1 :].rstrip("/")
+    kinds = (False,) if wanted.endswith("**") else (True,) if url.key.endswith("/") else (True, False)
     pattern = re.compile(_as_regex(wanted), re.DOTALL)
     first, *deeper = wanted.split("/")
     is_deep = bool(deeper) or "**" in first
     enters = re.compile(".*" if "**" in first else _as_regex(first), re.DOTALL) if is_deep else None
     for path, size in _below(url, base, enters):
         name = path.rstrip("/")[len(base) + 1 :]
-        if pattern.fullmatch(name) is not None and (size != FOLDER or not wanted.endswith("**")):
+        if pattern.fullmatch(name) is not None and (size == FOLDER) in kinds:
             yield path, size
 
 
 def cannot_list(error: BaseException, url: RemoteUrl) -> ImageError:
     """The error for a URL that cannot be looked up now."""
+    if problem_of(error) == "no bucket":
+        return _no_bucket(url)
     return ImageError(f"cannot be listed: {reason_of(error)}", where=url.name)
+
+
+def _no_bucket(url: RemoteUrl) -> ImageError:
+    return ImageError("the bucket does not exist", where=f"{url.scheme}://{url.bucket}")
 
 
 def _below(url: RemoteUrl, base: str, enters: re.Pattern[str] | None = _ALL) -> Iterator[RemoteEntry]:
@@ -105,9 +112,9 @@ def _below(url: RemoteUrl, base: str, enters: re.Pattern[str] | None = _ALL) -> 
     try:
         files, _ = file_system(url)
         try:
-            top = _listed(files, base, recursive=False)
-            if any(path.endswith("//") for path, _ in top):  # a key such as a//b, which has no folder of its own
-                top = _listed(files, base, recursive=enters is not None)
+            top, has_empty_names = _listed(files, base, recursive=False)
+            if has_empty_names:  # the folder of a key such as a//b cannot be listed alone
+                top, _ = _listed(files, base, recursive=enters is not None)
                 enters = None
         except FileNotFoundError:
             check_bucket(url)
@@ -118,7 +125,7 @@ def _below(url: RemoteUrl, base: str, enters: re.Pattern[str] | None = _ALL) -> 
             return entry[1] == FOLDER and enters is not None and enters.fullmatch(name) is not None
 
         def below(entry: RemoteEntry) -> Iterator[RemoteEntry]:
-            inner = _listed(files, entry[0][:-1], recursive=True) if entered(entry) else ()
+            inner = _listed(files, entry[0][:-1], recursive=True)[0] if entered(entry) else ()
             return chain((entry,), inner)
 
         for entries in in_order(top, below, entered):
@@ -127,10 +134,12 @@ def _below(url: RemoteUrl, base: str, enters: re.Pattern[str] | None = _ALL) -> 
         raise cannot_list(error, url) from error
 
 
-def _listed(files: FileSystem, folder: str, *, recursive: bool) -> CompactSort[RemoteEntry]:
+def _listed(files: FileSystem, folder: str, *, recursive: bool) -> tuple[CompactSort[RemoteEntry], bool]:
+    """The files and folders below a folder, and whether a folder has an empty name."""
     from pyarrow.fs import FileSelector, FileType
 
     found = CompactSort[RemoteEntry]()
+    has_empty_names = False
     infos = files.get_file_info(FileSelector(folder, recursive=recursive))
     while infos:  # each is released when it was copied
         info = infos.pop()
@@ -138,7 +147,8 @@ def _listed(files: FileSystem, folder: str, *, recursive: bool) -> CompactSort[R
             found.add((info.path, info.size))
         elif info.type == FileType.Directory:
             found.add((info.path + "/", FOLDER))
-    return found
+            has_empty_names |= info.path == folder or info.path.endswith("/")
+    return found, has_empty_names
 
 
 def _as_regex(pattern: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import io
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,7 +32,7 @@ Done = TypeVar("Done")
 
 def in_order(
     tasks: Iterable[Task], work: Callable[[Task], Done], needs_thread: Callable[[Task], bool]
-) -> Iterator[Done]:
+) -> Generator[Done, None, None]:
     """The results of `work` for all tasks in their order; up to `FILES_AHEAD` of them run in threads at a time.
 
     Args:
@@ -55,7 +55,8 @@ def in_order(
             yield _result(waiting.popleft())
     finally:
         if pool is not None:
-            pool.shutdown(cancel_futures=True)
+            # Requests that no server answers end after their own time limit: they do not delay an interrupted run.
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _result(done: Future[Done] | Done) -> Done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from io import BufferedReader
 from typing import NamedTuple
 
@@ -80,10 +81,11 @@ def _wanted(image: bytes | str | ImageError, source: str) -> _Wanted:
 def _fetched(wanted: Iterator[_Wanted], probes: tuple[RemoteUrl, ...] = ()) -> Iterator[Item]:
     """The images as items; remote ones are read, many at a time. Raises: ShardReadError."""
     reader = _Reader(probes)
-    for done in in_order(wanted, reader.read_ahead, _is_unread):
-        image = reader.read(done.image, MAX_FILE_BYTES) if isinstance(done.image, RemoteUrl) else done.image
-        assert image is not None
-        yield Item(image, done.source)
+    with closing(in_order(wanted, reader.read_ahead, _is_unread)) as read:
+        for done in read:
+            image = reader.read(done.image, MAX_FILE_BYTES) if isinstance(done.image, RemoteUrl) else done.image
+            assert image is not None
+            yield Item(image, done.source)
 
 
 def _is_unread(wanted: _Wanted) -> bool:

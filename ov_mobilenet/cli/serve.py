@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,35 +15,23 @@ import click
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.device import DeviceFlags, device_options
 from ov_mobilenet.cli.exactness import exact_option, exact_settings
+from ov_mobilenet.cli.named_models import named_models, pairs
 from ov_mobilenet.cli.serve_options import ServerFlags, server_options
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.images.load_image import DECODE_MODES, DecodeMode
 from ov_mobilenet.resolve import Lookup
 
 if TYPE_CHECKING:
+    from ov_mobilenet.runtime.model_names import Model
     from ov_mobilenet.serving.server import Server
 
 SCHEMA_VERSION = 1
 
 
-def _pairs(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for text in given:
-        name, _, value = text.partition("=")
-        if not (name and value):
-            raise click.BadParameter(f"{text!r} does not have the form {parameter.metavar}", context, parameter)
-        pairs.append((name, value))
-    return tuple(pairs)
-
-
 @click.command("serve")
-@click.argument("models", nargs=-1, metavar="MODEL…")
+@partial(named_models, repositories=True)
 @click.option(
-    "--name", "named", multiple=True, callback=_pairs, metavar="NAME=MODEL",
-    help="A model under another name; repeatable.",
-)  # fmt: skip
-@click.option(
-    "--model-device", "model_devices", multiple=True, callback=_pairs, metavar="NAME=DEVICE",
+    "--model-device", "model_devices", multiple=True, callback=pairs, metavar="NAME=DEVICE",
     help="The device of one model, instead of --device; repeatable.",
 )  # fmt: skip
 @server_options
@@ -65,8 +54,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, given: tuple[str,
 @click.pass_context
 def serve_command(
     context: click.Context,
-    models: tuple[str, ...],
-    named: tuple[tuple[str, str], ...],
+    models: dict[str, Model],
     model_devices: tuple[tuple[str, str], ...],
     server_flags: ServerFlags,
     batch_size: int | None,
@@ -81,7 +69,8 @@ def serve_command(
     """Serve models over the Open Inference Protocol (KServe v2), REST and gRPC.
 
     MODEL is a zoo name, a model.yml, hf:OWNER/NAME or an IR .xml. Clients use the zoo name, the name of the file, or
-    NAME; --name gives another one.
+    NAME; --name gives another one. A folder that `export` wrote, or any with NAME/VERSION/NAME.xml, stands for all
+    models in it, each in its highest version.
 
     POST /v1/classify takes image files. When all models are ready, one line of JSON with the addresses and the names
     of the models is printed on stdout, unless that is a terminal. SIGHUP loads all models again without an
@@ -92,6 +81,7 @@ def serve_command(
       ov-mobilenet serve mobilenet-v2-pytorch
       curl --data-binary @cat.jpg http://127.0.0.1:8000/v1/classify
       ov-mobilenet serve --name signs=public/mine/FP16/mine.xml --port 8080 --reload
+      ov-mobilenet serve repository
       ov-mobilenet serve signs.xml large.xml --device CPU --model-device large=GPU
       ov-mobilenet serve mobilenet-v2-pytorch --host 0.0.0.0 --token-file token --tls-cert cert.pem --tls-key key.pem
     """
@@ -101,11 +91,10 @@ def serve_command(
     settings = server_flags.settings()
     # gRPC writes notes about forks and its name resolver on stderr.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from ov_mobilenet.serving.models.model_names import models_by_name
     from ov_mobilenet.serving.server import Server
 
     server = Server(
-        models_by_name(models, named), settings, profile=profile, batch_size=batch_size, geometry=geometry,
+        models, settings, profile=profile, batch_size=batch_size, geometry=geometry,
         settings=None if profile is not None and device == DeviceSettings() else device,
         labels=options.read_label_file(labels), decode=decode, devices=dict(model_devices),
         **lookup.as_options(),

@@ -27,7 +27,7 @@ def bake_geometry(
     """Add crop and resize in front of a network.
 
     Args:
-        model: a model with float32 (N, height, width, 3) input of fixed size; it is changed in place.
+        model: a model with float32 or uint8 (N, height, width, 3) input of fixed size; it is changed in place.
         geometry: the geometry; its last step results in that size.
         layout: layout of the new input, NHWC or NCHW.
         input_type: element type of the new input, values 0..255 in both cases.
@@ -63,7 +63,7 @@ def bake_geometry(
             )  # fmt: skip
         else:
             pixels = _crop(pixels, step)
-    pixels = ops.convert(pixels, "f32").output(0)
+    pixels = ops.convert(pixels, old.get_element_type().get_type_name()).output(0)
     # The last step gives this size, but OpenVINO cannot infer it.
     pixels = ops.reshape(pixels, _int64(0, *(size.get_length() for size in list(old.get_partial_shape())[1:])), True)
     for target in old.output(0).get_target_inputs():

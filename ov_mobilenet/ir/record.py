@@ -49,6 +49,7 @@ from msgspec import Struct
 
 from ov_mobilenet.errors import IrError, UsageError
 from ov_mobilenet.ir.form import YUV, ColorFormat, Planes
+from ov_mobilenet.ir.model_info import write_labels
 from ov_mobilenet.zoo.geometry import Geometry, Resize
 from ov_mobilenet.zoo.hub_origin import HubOrigin
 from ov_mobilenet.zoo.normalisation import Normalisation
@@ -96,8 +97,7 @@ def write_record(model: ov.Model, record: IrRecord) -> None:
         threshold = 1 / (1 + math.exp(-MULTILABEL_THRESHOLD))
         model.set_rt_info(f"{threshold:.6f}", ["model_info", "confidence_threshold"])
     if record.labels:
-        joined = " ".join("_".join(label.split()) for label in record.labels)
-        model.set_rt_info(joined, ["model_info", "labels"])
+        write_labels(model, record.labels)
     keeps_aspect = record.geometry is not None and any(
         isinstance(step, Resize) and step.keep_aspect for step in record.geometry.steps
     )

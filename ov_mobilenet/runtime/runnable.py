@@ -191,7 +191,7 @@ def make_runnable(
         network = bake_normalisation(network, normalisation, layout=input_layout(network, xml), path=xml)
     chosen = _host_geometry(network, record, geometry, xml)
     given_names = read_labels(labels) if isinstance(labels, Path) else labels
-    names = given_names or (record.labels if record is not None else _model_info_labels(network))
+    names = given_names or (record.labels if record is not None else _model_info_labels(model_info))
     classes = network.outputs[0].get_partial_shape()[1].get_length()
     if kind == "features":
         if given_names is not None:
@@ -312,8 +312,7 @@ def _with_frame_input(network: ov.Model, record: IrRecord | None, xml: Path, *, 
     return processor.build()
 
 
-def _model_info_labels(network: ov.Model) -> tuple[str, ...] | None:
-    if not network.has_rt_info(["model_info", "labels"]):
+def _model_info_labels(model_info: Mapping[str, str]) -> tuple[str, ...] | None:
+    if not model_info.get("labels"):
         return None
-    text = network.get_rt_info(["model_info", "labels"]).astype(str)
-    return tuple(label.replace("_", " ") for label in text.split())
+    return tuple(label.replace("_", " ") for label in model_info["labels"].split())

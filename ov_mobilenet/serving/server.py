@@ -22,7 +22,8 @@ from ov_mobilenet.images.load_image import DecodeMode, check_decode_mode
 from ov_mobilenet.load import load_classifier, split_options
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
-from ov_mobilenet.serving.models.model_names import models_by_name
+from ov_mobilenet.runtime.model_folders import ModelFolder
+from ov_mobilenet.runtime.model_names import models_by_name
 from ov_mobilenet.serving.models.model_repository import ModelRepository
 from ov_mobilenet.serving.monitoring.request_log import RequestLog, process_log
 from ov_mobilenet.serving.server_signals import server_signals
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from ov_mobilenet.load import RunOptions
+    from ov_mobilenet.runtime.model_names import Model
     from ov_mobilenet.runtime.profile import Profile
-    from ov_mobilenet.serving.models.model_names import Model
     from ov_mobilenet.serving.transports import Transports
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,9 @@ class Server:
 
         Args:
             models: MODELs or classifiers by the names that clients use. In a list, a MODEL has its own name: that of
-                the zoo, of the IR's file, or NAME of `hf:OWNER/NAME`.
+                the zoo, of the IR's file, or NAME of `hf:OWNER/NAME`. A model repository, such as the folder that
+                `export_ovms` wrote, stands for all models in it, each in its newest version; by a name, for its only
+                model.
             server_settings: None for the defaults: 127.0.0.1, HTTP on port 8000, gRPC on 8001.
             settings, profile, geometry, labels, decode, options: as for `load_classifier`, for all models that are not
                 classifiers already. `profile`, `geometry` and `labels` are for a single model.
@@ -88,9 +91,9 @@ class Server:
             UsageError: an argument is invalid, there are no models, two have the same name, an argument for a single
                 model is given with several, or `devices` names a model that is not served or is loaded already.
         """
-        named = models_by_name(models)
         # A wrong value is an error here, not when the server starts.
         chosen, lookup = split_options(settings, options)
+        named = models_by_name(models, repositories=True, config_dirs=lookup.config_dirs, ir_dir=lookup.ir_dir)
         on_device = _devices_by_name(devices, chosen, named)
         check_at_least_1(batch_size=batch_size)
         check_decode_mode(decode)
@@ -113,6 +116,8 @@ class Server:
         )  # fmt: skip
 
         def load_one(name: str, model: Model) -> Classifier:
+            if isinstance(model, ModelFolder):
+                model = model.newest_xml()
             if not isinstance(model, str | Path):
                 return model
             return load(model, settings=None if profile is not None else on_device.get(name, chosen))
@@ -125,7 +130,7 @@ class Server:
             self.settings,
             batch_size=batch_size,
         )
-        self._sources = {name: model for name, model in named.items() if isinstance(model, str | Path)}
+        self._sources = {name: model for name, model in named.items() if isinstance(model, str | Path | ModelFolder)}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._upkeep: Upkeep | None = None
@@ -320,7 +325,7 @@ def _devices_by_name(
         return {}
     if not isinstance(devices, Mapping):
         raise UsageError("invalid devices", expected="a mapping of model names to devices", got=type(devices).__name__)
-    loaded_here = [name for name, model in named.items() if isinstance(model, str | Path)]
+    loaded_here = [name for name, model in named.items() if isinstance(model, str | Path | ModelFolder)]
     for name in devices:
         if name not in loaded_here:
             raise UsageError(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ov_mobilenet.runtime.model_folders import ModelFolder
 from ov_mobilenet.serving import systemd
 from ov_mobilenet.serving.models.watched_files import WatchedFiles, description_files, ir_files
 
@@ -22,18 +23,26 @@ INTERVAL_S = 1.0  # between two looks at the files and the devices
 class Upkeep:
     """Reloads models on request and when their files change, finds lost devices, and reports to systemd."""
 
-    def __init__(self, repository: ModelRepository, sources: Mapping[str, str | Path], *, watches_files: bool) -> None:
+    def __init__(
+        self, repository: ModelRepository, sources: Mapping[str, str | Path | ModelFolder], *, watches_files: bool
+    ) -> None:
         """Remember the state of the files.
 
         Args:
-            sources: MODELs by name, without classifiers that the caller made.
+            sources: MODELs and folders of models by name, without classifiers that the caller made.
             watches_files: load a model again when its files change.
         """
         self._repository = repository
         self._wake = asyncio.Event()
         self._is_requested = False
-        self._given = {name: description_files(model) for name, model in sources.items()} if watches_files else {}
+        watched = sources if watches_files else {}
+        self._given = {
+            name: description_files(model) for name, model in watched.items() if not isinstance(model, ModelFolder)
+        }
         self._watched = {name: WatchedFiles(paths) for name, paths in self._given.items()}
+        # A version may appear or vanish, so the folder is watched as a whole.
+        folders = {name: model.path for name, model in watched.items() if isinstance(model, ModelFolder)}
+        self._watched |= {name: WatchedFiles([path]) for name, path in folders.items()}
 
     def request_reload(self) -> None:
         """Have all models loaded again. Requests during a reload lead to one more."""
@@ -95,10 +104,10 @@ class Upkeep:
 
     def _watch_irs(self) -> None:
         """Watch the files that the models were loaded from; the IR of a description may have another name now."""
-        for name, files in self._watched.items():
+        for name, given in self._given.items():
             xml = self._repository.xml_of(name)
             if xml is not None:
-                files.watch({*self._given[name], *ir_files(xml)})
+                self._watched[name].watch({*given, *ir_files(xml)})
 
 
 async def _keep_alive(interval_s: float) -> None:

@@ -237,3 +237,19 @@ def test_a_run_into_a_bucket_is_resumed_completed_and_overwritten(url: str, s3: 
     with opened(url, run=with_settings(top_k="3"), overwrite=True) as state:
         assert len(state.pending) == 4
     assert set(keys(s3)) == {"out/_manifest.json", "out/_shards.jsonl"}
+
+
+def test_two_runs_into_one_bucket_at_the_same_time_end_complete(url: str, s3: Any) -> None:
+    with opened(url) as first, opened(url) as second:
+        for index in (0, 1):
+            first.add(write_part(first, index))
+        for index in (1, 2, 3, 0):
+            second.add(write_part(second, index, device="GPU"))
+        second.save()
+        assert set(keys(s3)) >= {"out/_SUCCESS", "out/_manifest.json"}
+        first.save()  # the last manifest has two parts, with the sizes that they had before
+    with opened(url) as state:
+        assert state.pending == []
+        sizes = {f"out/{name}": part.bytes for name, part in state.done.items()}
+        assert sizes == {name: size for name, size in keys(s3).items() if "part-" in name}
+        assert state.manifest().state == "complete"

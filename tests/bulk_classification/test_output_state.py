@@ -144,6 +144,8 @@ def test_a_part_of_another_size_than_recorded_is_done_if_its_footer_says_so(tmp_
          "6 images in 3 parts, no part-00003.parquet"),
         (RUN, (*SHARDS, Shard(4, "tar", ("a.tar",), size=5)), "8 images in 4 parts, no part-00004.parquet",
          "5 parts, part-00004.parquet from a.tar"),
+        (RUN, (*SHARDS[:3], replace(SHARDS[3], paths=("in/3-0.png", "in/new.png"))),
+         "8 images in 4 parts, image 1 of part-00003.parquet from in/3-0x", "8 images in 4 parts, in/3-0.png"),
         (with_settings(images_per_part="1"), (SHARDS[0], replace(SHARDS[1], paths=(SHARDS[1].paths[0], "in/new.png"))),
          "images-per-part not set, 8 images in 4 parts, image 2 of part-00001.parquet from in/1-1",
          "images-per-part 1, 4 images in 2 parts, in/new.png"),

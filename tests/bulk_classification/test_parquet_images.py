@@ -242,6 +242,18 @@ def test_random_damage_gives_images_or_failures(seed: int, tmp_path: Path) -> No
     assert 0 < len(items) <= 14
 
 
+def test_images_that_are_too_large_on_average_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell of 1 GB fits in a file of 33 KB; reading it takes 4 GB."""
+    monkeypatch.setattr(parquet_images, "MAX_FILE_BYTES", 1000)
+    columns = {"image": [b"x", b"x" * 1001, b"x" * 3500, b"x" * 900], "id": ["a", "b", "c", "d"]}
+    path = table(tmp_path / "x.parquet", columns, row_group_size=2, use_dictionary=False)
+    errors = [(source, data) for source, data in content(path, source_column="id") if isinstance(data, str)]
+    assert errors[0] == ("b", "file too large: expected at most 1000 bytes, got 1001")
+    assert errors[1][0] == str(path)
+    assert errors[1][1].startswith("rows 2 to 3 are too large: expected at most 1000 bytes per image, got ")
+    assert len(errors) == 2
+
+
 @pytest.mark.parametrize("as_dictionary", [False, True])
 def test_a_dictionary_bomb_needs_the_memory_of_one_row(as_dictionary: bool, tmp_path: Path) -> None:
     """A file of 2 KB with 200 images of 8 MB each: 1.6 GB."""

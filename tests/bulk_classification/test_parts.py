@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from mmap import mmap
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,16 @@ def test_large_parts_are_collected_in_a_temporary_file_in_row_groups(
     monkeypatch.setattr(parts_module, "GROUP_ROWS", 10)
     monkeypatch.setattr(parts_module, "MEMORY_BYTES", 2000)
     results = tuple(Failure(f"{number}.png", "broken") for number in range(95))
+    written: list[type] = []
+    write_whole = LocalFolder.write
+
+    def note_type(store: LocalFolder, name: str, data: bytes | mmap) -> None:
+        written.append(type(data))
+        write_whole(store, name, data)
+
+    monkeypatch.setattr(LocalFolder, "write", note_type)
     facts = write(tmp_path, results)
+    assert written == [mmap], "the part was read into memory"
     file = pq.ParquetFile(tmp_path / "part-00000.parquet")
     assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [10] * 9 + [5]
     assert file.read(["source"])["source"].to_pylist() == [f"{number}.png" for number in range(95)]

@@ -138,11 +138,24 @@ def test_a_file_in_the_place_of_the_folder_is_reported(below: str, tmp_path: Pat
     assert (tmp_path / "out").read_bytes() == b"x"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_write_permission_is_reported(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(OutputError, match=r"cannot be written \(Permission denied\). Select another output"):
-        open_store(str(tmp_path)).begin()
+@pytest.fixture
+def without_root() -> Iterator[None]:
+    """Run as a user to whom permissions apply."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.usefixtures("without_root")
+def test_a_folder_without_write_permission_is_reported() -> None:
+    for output in ("/ov-mobilenet-results", "/usr"):
+        with pytest.raises(OutputError, match=r"cannot be written \(Permission denied\). Select another output"):
+            open_store(output).begin()
 
 
 def test_an_error_of_the_system_is_reported_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,9 +196,11 @@ def test_a_run_that_is_interrupted_is_resumed_by_the_same_command(
     assert "Traceback" not in err
     parts = sorted(path.name for path in out.glob("part-*"))
     assert 4 <= len(parts) <= 6
-    assert f"{len(parts)} of 7 parts are done; the same command does the others" in err
     manifest = json.loads((out / "_manifest.json").read_text())
-    assert [part["name"] for part in manifest["parts"]] == parts
+    recorded = [part["name"] for part in manifest["parts"]]
+    # The signal may come after a part has its name and before it is recorded; the next run finds it by its footer.
+    assert recorded in (parts, parts[:-1])
+    assert f"{len(recorded)} of 7 parts are done; the same command does the others" in err
     assert manifest["state"] == "incomplete"
     assert not [path.name for path in out.iterdir() if "partial" in path.name]
 

@@ -38,7 +38,7 @@ def test_every_setting_has_an_option_with_its_default() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no models to serve"),
+        ([], "no models"),
         ([SAMPLE, "--host", "0.0.0.0"], "--token-file"),
         ([SAMPLE, "--host", "not a host"], "invalid host"),
         ([SAMPLE, "--port", "70000"], "--port"),
@@ -57,6 +57,9 @@ def test_every_setting_has_an_option_with_its_default() -> None:
         ([SAMPLE, "--model-device", "CPU"], "NAME=DEVICE"),
         ([SAMPLE, "--exact", "--decode", "fast"], "--exact contradicts"),
         ([SAMPLE, "--log-format", "xml"], "--log-format"),
+        (["folder"], "the folder holds no models"),
+        (["./folder"], "got cat.jpg"),
+        (["--name", "signs=folder"], "NAME/VERSION/NAME.xml"),
         (["no-such-model", "--port", "0", "--grpc-port", "0"], "unknown model"),
     ],
 )
@@ -67,6 +70,8 @@ def test_wrong_usage(
     monkeypatch.chdir(tmp_path)
     Path("empty").touch(0o600)
     Path("short").write_text("secret")
+    Path("folder").mkdir()
+    Path("folder/cat.jpg").touch()
     assert main(["serve", *arguments]) == 2
     printed = capfd.readouterr()
     assert message in printed.err

@@ -125,6 +125,31 @@ def test_changed_files_are_loaded_and_a_broken_ir_is_not(
         assert set(seen) <= {before, 15 - before}
 
 
+def test_the_newest_version_of_a_model_folder_runs(
+    irs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version is loaded when its files are complete; when it is removed, the one before runs again."""
+    monkeypatch.setattr(upkeep, "INTERVAL_S", 0.02)
+    failed = threading.Event()
+    monkeypatch.setattr(
+        logging.getLogger("ov_mobilenet.serving.models.model_repository"), "error", lambda *_: failed.set()
+    )
+    first, second = (tmp_path / "signs" / version / "signs.xml" for version in ("1", "2"))
+    first.parent.mkdir(parents=True)
+    install(irs[0], first)
+    with serving(tmp_path / "signs", reload=True) as server:
+        before = class_of(server)
+        second.parent.mkdir()
+        shutil.copy(irs[1], second)
+        assert failed.wait(60), "without its weights it cannot be loaded"
+        assert class_of(server) == before
+        seen = under_load(server, lambda: install(irs[1], second))
+        assert set(seen) <= {before, 15 - before}
+        assert class_of(server) == 15 - before
+        under_load(server, lambda: shutil.rmtree(second.parent))
+        assert class_of(server) == before
+
+
 @pytest.mark.full
 def test_twenty_reloads_under_load_lose_nothing(irs: tuple[Path, Path], tmp_path: Path) -> None:
     xml = tmp_path / "signs.xml"

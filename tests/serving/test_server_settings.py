@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ov_mobilenet import Server, ServerSettings, UsageError
-from ov_mobilenet.serving.models.model_names import models_by_name
+from ov_mobilenet.runtime.model_names import models_by_name
 from ov_mobilenet.serving.settings import RANGES
 from ov_mobilenet.serving.token_file import read_token
 

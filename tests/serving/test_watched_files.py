@@ -71,3 +71,27 @@ def test_the_files_that_a_model_names(tmp_path: Path) -> None:
     (tmp_path / "accuracy-check.yml").touch()
     assert description_files(str(yml)) == (yml, tmp_path / "accuracy-check.yml")
     assert description_files("mobilenet-v2-pytorch") == description_files("hf:me/mine") == ()
+
+
+def test_a_folder_is_watched_with_the_files_in_its_folders(tmp_path: Path) -> None:
+    """A model's folder: a new version, the files in it one after the other, and the end of a version."""
+    first, second = (tmp_path / version / "m.xml" for version in "12")
+    first.parent.mkdir()
+    first.write_text("<net/>")
+    watched = WatchedFiles([tmp_path])
+
+    def changes() -> None:
+        assert [watched.poll(), watched.poll(), watched.poll()] == [False, True, False]
+
+    second.parent.mkdir()
+    assert [watched.poll(), watched.poll()] == [False, False], "an empty folder is no version"
+    second.write_text("<net/>")
+    changes()
+    second.with_suffix(".bin").write_bytes(b"weights")
+    changes()
+    for path in (second, second.with_suffix(".bin")):
+        path.unlink()
+    second.parent.rmdir()
+    changes()
+    first.unlink()
+    assert [watched.poll(), watched.poll()] == [False, False], "a folder without a model is waited for"

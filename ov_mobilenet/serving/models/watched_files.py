@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from stat import S_ISDIR
 
-# Identity of a file's content, without reading it: inode, time of the last change, size.
-Fingerprint = tuple[int, int, int]
+# Identity of a file's content, without reading it: path in a watched folder, inode, time of the last change, size. A
+# folder has several.
+Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
 class WatchedFiles:
-    """The files behind a model; `poll` is called at regular intervals.
+    """The files behind a model, or the folder with its versions; `poll` is called at regular intervals.
 
     Polling, because the notifications of operating systems do not work on network file systems and container volumes.
     """
@@ -54,10 +56,14 @@ def description_files(model: str | Path) -> tuple[Path, ...]:
     return ()
 
 
-def _fingerprint(path: Path) -> Fingerprint | None:
-    """None if there is no such file."""
+def _fingerprint(path: Path, name: str = "", levels: int = 2) -> Fingerprint | None:
+    """The state of a file, or of all files in a folder and in the folders in it; None if there is none."""
     try:
         found = path.stat()
+        if not S_ISDIR(found.st_mode):
+            return ((name, found.st_ino, found.st_mtime_ns, found.st_size),)
+        inside = sorted(path.iterdir()) if levels else []
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    parts = [_fingerprint(one, f"{name}/{one.name}", levels - 1) for one in inside]
+    return tuple(state for part in parts if part is not None for state in part) or None
