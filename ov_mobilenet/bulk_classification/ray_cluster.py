@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
+THREAD_END_S = 5.0
 # Of the object store of a cluster that is started here, which holds the IR and small rows; Ray accepts no less than
 # 75 MiB. Memory is taken only when it is used.
 OBJECT_STORE_BYTES = 100 << 20
@@ -71,7 +73,7 @@ def connected(settings: RaySettings, package_bytes: int) -> Iterator[ModuleType]
                 _init(ray, settings, package_bytes)
             yield ray
         finally:
-            ray.shutdown()
+            _shut_down(ray)
 
 
 def worker_count(ray: ModuleType, settings: RaySettings, shards: int) -> int:
@@ -108,6 +110,23 @@ def _init(ray: ModuleType, settings: RaySettings, package_bytes: int) -> None:
                 fix="Install the versions of the cluster here",
             ) from error  # fmt: skip
         raise _no_cluster(settings.address, text) from error
+
+
+def _shut_down(ray: ModuleType) -> None:
+    """End the connection. A thread of Ray Data that still submits work after Ctrl-C fails: that is logged only."""
+
+    def log_error(error: Any) -> None:
+        log.debug("while Ray ends: %r", error.exc_value)
+
+    before = threading.excepthook, sys.unraisablehook
+    threading.excepthook = sys.unraisablehook = log_error
+    try:
+        ray.shutdown()
+        for thread in threading.enumerate():
+            if thread.name.startswith("StreamingExecutor"):
+                thread.join(THREAD_END_S)
+    finally:
+        threading.excepthook, sys.unraisablehook = before
 
 
 def _check_reachable(address: str) -> None:
