@@ -45,7 +45,8 @@ def bulk(
 
     A run that was interrupted is resumed: the same call does the parts that are missing, and nothing if all are there.
     An image that cannot be read has a row with its `error`. A shard that cannot be read now, as when a connection is
-    lost, is begun again after the others, 5 times in all; then its part is missing, see `BulkResult.failed_shards`.
+    lost, is begun again after the others, at most 5 times in all; then its part is missing, see
+    `BulkResult.failed_shards`.
 
     Args:
         model: a zoo name, the path of a `model.yml` or of an IR `.xml`, or `hf:OWNER/NAME`.

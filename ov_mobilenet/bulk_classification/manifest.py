@@ -47,7 +47,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         model_digest: identity of the network, SHA-256 in hexadecimal.
         settings: what the results depend on, as text by name.
         settings_digest: of `settings`.
-        versions: of `ov_mobilenet`, `openvino` and `python` in the last run.
+        versions: of the packages that the results may depend on, and of Python, in the last run.
         inputs: see `BulkInputs`.
         started: when the first run began, in UTC as in `2026-01-31T12:00:00Z`.
         saved: when this document was written; of a complete output, the end.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ov_mobilenet.bulk_classification.parquet_columns import ParquetColumns, find_columns
-from ov_mobilenet.bulk_classification.remote_files import MAX_REASON, is_remote, parse_url
+from ov_mobilenet.bulk_classification.remote_files import MAX_REASON, is_remote, name_of, parse_url
 from ov_mobilenet.bulk_classification.remote_reading import open_remote
 from ov_mobilenet.errors import ImageError, MissingDependencyError, UsageError, install_extra
 from ov_mobilenet.images.image_files import MAX_FILE_BYTES
@@ -95,11 +95,6 @@ def read_parquet(
                 row = end
     except (ImageError, UsageError) as error:
         yield ParquetCell(ImageError(error.what, expected=error.expected, got=error.got), name)
-
-
-def name_of(path: str) -> str:
-    """A path, or a URL without its options."""
-    return parse_url(path).name if is_remote(path) else path
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from ov_mobilenet.bulk_classification.output_state import OutputState, open_outp
 from ov_mobilenet.bulk_classification.ray_settings import RaySettings
 from ov_mobilenet.bulk_classification.settings import BulkSettings, class_choice
 from ov_mobilenet.bulk_classification.shard_list import ShardList
+from ov_mobilenet.bulk_classification.stores import open_store
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import MissingDependencyError, UsageError, install_extra
 from ov_mobilenet.load import RunOptions, split_options
@@ -90,6 +91,7 @@ def prepared(
         options: keyword arguments of `bulk`.
         dry_run: change nothing in the output.
     """
+    open_store(str(output))  # an invalid or unreachable URL is found before the inputs are listed
     chosen = _open_model(model, settings, profile, options)
     texts = tuple(str(text) for text in ([inputs] if isinstance(inputs, str | Path) else inputs))
     identity = BulkIdentity(str(model), chosen.runnable.identity().digest, chosen.result_settings(), texts)

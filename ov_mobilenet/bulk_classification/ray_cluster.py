@@ -88,6 +88,7 @@ def worker_count(ray: ModuleType, settings: RaySettings, shards: int) -> int:
         raise OvMobilenetError(
             "no node of the Ray cluster has enough CPUs for one worker",
             expected=f"at least {settings.cpus_per_worker} on one node", got=f"at most {max(cpus, default=0)}",
+            fix="Give fewer --cpus-per-worker, or add a node with more CPUs",
         )  # fmt: skip
     return min(settings.workers or capacity, shards)
 

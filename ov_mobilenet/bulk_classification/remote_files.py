@@ -25,7 +25,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "gs": ("scheme", "endpoint_override", "anonymous"),
 }
 # All attempts of one request together take about 2 s if a connection is refused, and 45 s if a host does not answer.
-CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S, ATTEMPTS = 5.0, 10.0, 4
+CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S, REQUEST_ATTEMPTS = 5.0, 10.0, 4
 GCS_RETRY_S = 30
 MAX_REASON = 300
 
@@ -106,6 +106,11 @@ def parse_url(text: str) -> RemoteUrl:
         raise UsageError("the URL has no bucket", expected=f"{scheme}://BUCKET/KEY", got=repr(text))
     _values(url)
     return url
+
+
+def name_of(path: str) -> str:
+    """A local path, or a URL without its options, for results and messages."""
+    return parse_url(path).name if is_remote(path) else path
 
 
 def file_system(url: str | RemoteUrl) -> tuple[FileSystem, str]:
@@ -193,5 +198,6 @@ def _connected(scheme: str, bucket: str, options: str) -> FileSystem:
     virtual = _TRUTH[values.pop("force_virtual_addressing", "false").lower()]
     return fs.S3FileSystem(
         anonymous=anonymous, region=region, connect_timeout=CONNECT_TIMEOUT_S, request_timeout=REQUEST_TIMEOUT_S,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS), force_virtual_addressing=virtual, **values,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=REQUEST_ATTEMPTS),
+        force_virtual_addressing=virtual, **values,
     )  # fmt: skip

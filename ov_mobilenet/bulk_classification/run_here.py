@@ -164,7 +164,7 @@ def run_here(
         ) as ends:  # fmt: skip
             for ended in ends:
                 if isinstance(ended, FailedShard) and attempt < ATTEMPTS:
-                    log.warning("%s: %s; trying again later (attempt %d of %d)", ended.source, ended.reason, attempt,
+                    log.warning("%s: %s; trying again later (attempt %d of %d)", ended.part, ended.reason, attempt,
                                 ATTEMPTS)  # fmt: skip
                     failed.add(ended.index)
                     ended = msgspec.structs.replace(ended, again=True)

@@ -7,8 +7,8 @@ from contextlib import closing
 from io import BufferedReader
 from typing import NamedTuple
 
-from ov_mobilenet.bulk_classification.parquet_images import name_of, read_parquet
-from ov_mobilenet.bulk_classification.remote_files import RemoteUrl, is_remote, parse_url
+from ov_mobilenet.bulk_classification.parquet_images import read_parquet
+from ov_mobilenet.bulk_classification.remote_files import RemoteUrl, is_remote, name_of, parse_url
 from ov_mobilenet.bulk_classification.remote_reading import (
     BLOCK_BYTES,
     MAX_AHEAD_BYTES,

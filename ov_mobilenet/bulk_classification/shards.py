@@ -9,6 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from ov_mobilenet.bulk_classification.remote_files import name_of
 from ov_mobilenet.errors import printable
 
 ShardKind = Literal["images", "tar", "parquet"]
@@ -94,7 +95,7 @@ class FailedShard(Struct, frozen=True, kw_only=True, omit_defaults=True):
         index: of the shard.
         part: name of the part that is missing.
         shard: digest of the shard.
-        source: its first image, or the file that holds its images.
+        source: its first image, or the file that holds its images; a URL without its options.
         reason: why its images could not be read, or what ended the worker.
         again: whether the shard will be begun again in this run.
     """
@@ -109,7 +110,8 @@ class FailedShard(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def failed_shard(shard: Shard, reason: str) -> FailedShard:
     """The failure of a shard; `reason` becomes one line of printable characters, at most `MAX_REASON`."""
+    source = name_of(shard.paths[0]) if shard.paths else ""
     return FailedShard(
         index=shard.index, part=shard.part_name, shard=shard.digest,
-        source=printable(shard.paths[0])[:MAX_REASON] if shard.paths else "", reason=printable(reason)[:MAX_REASON],
+        source=printable(source)[:MAX_REASON], reason=printable(reason)[:MAX_REASON],
     )  # fmt: skip

@@ -72,8 +72,8 @@ def bulk_command(
     parts are there. The same command resumes a run that was interrupted: every image is in the parts exactly once. With
     another model, other options or other inputs it is refused.
 
-    An image that cannot be read has a row with its error. The exit code is 1 if there is one in OUT, or if a part could
-    not be written; the others are.
+    An image that cannot be read has a row with its error. The exit code is 1 if OUT has such a row, or if a part could
+    not be written; all other parts are written.
 
     \b
     Examples:

@@ -86,7 +86,8 @@ class BulkReporter:
 def print_failed_shards(result: BulkResult) -> None:
     """Print which parts are missing and why, on stderr."""
     for failed in result.failed_shards[:MAX_SHOWN]:
-        click.echo(f"error: {failed.part} is not written: {failed.source}: {failed.reason}", err=True)
+        source = "" if failed.source in failed.reason else f"{failed.source}: "
+        click.echo(f"error: {failed.part} is not written: {source}{failed.reason}", err=True)
     if result.failed_shards:
         count = len(result.failed_shards)
         click.echo(f"{count} of {result.manifest.inputs.parts} parts are missing; the same command tries them again",
@@ -108,7 +109,10 @@ def print_result(result: BulkResult, output: str, output_format: Literal["table"
         options.print_json(facts)
         return
     rate = result.images_per_second
-    now = f"{result.images_now} images in {duration(result.seconds)}, {rate:.1f}/s" if rate else "nothing to do"
+    if rate:
+        now = f"{_images(result.images_now)} in {duration(result.seconds)}, {rate:.1f}/s"
+    else:
+        now = "no part was written" if result.failed_shards else "nothing to do"
     print_facts({**_count_lines(result.manifest, output), "this run": now, "ran on": list(facts["ran_on"])})
 
 
@@ -138,15 +142,26 @@ def _counts(manifest: Manifest, output: str) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION, "output": output, "state": manifest.state, "model": manifest.model,
         "model_digest": manifest.model_digest, "parts": len(manifest.parts), "total_parts": manifest.inputs.parts,
-        "images": manifest.images, "total_images": manifest.inputs.images, "errors": manifest.errors,
+        "images": manifest.images, "total_images": _total_images(manifest), "errors": manifest.errors,
     }  # fmt: skip
 
 
 def _count_lines(manifest: Manifest, output: str) -> dict[str, str]:
-    total = manifest.inputs.images
+    total = _total_images(manifest)
     return {
         "output": output, "model": manifest.model,
         "parts": f"{len(manifest.parts)} of {manifest.inputs.parts} are done",
-        "images": f"{manifest.images} of {'an unknown number' if total is None else total}",
+        "images": f"{manifest.images}, the total is not known before all tars are read"
+        if total is None
+        else f"{manifest.images} of {total}",
         "errors": str(manifest.errors),
     }  # fmt: skip
+
+
+def _total_images(manifest: Manifest) -> int | None:
+    """With tars, the number of images is known when all parts are there."""
+    return manifest.images if manifest.state == "complete" else manifest.inputs.images
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'' if count == 1 else 's'}"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ov_mobilenet.bulk_classification import run_here
+from ov_mobilenet.bulk_classification import input_files, run_here
 from ov_mobilenet.bulk_classification.bulk_progress import BulkProgress
 from ov_mobilenet.bulk_classification.shard_items import ShardReadError
 from ov_mobilenet.cli.bulk_output import BulkReporter
@@ -117,14 +117,20 @@ def test_a_shard_that_cannot_be_read_is_named(
 
     monkeypatch.setattr(run_here, "read_items", lose_the_connection)
     monkeypatch.setattr(run_here, "FIRST_PAUSE_S", 0.0)
-    image = str(SAMPLES / "stop_red_01.jpg")
-    assert main(["bulk", network, image, "-o", str(tmp_path / "out"), "--format", "json", "-q"]) == 1
+    tar = "s3://bucket/a.tar"
+    monkeypatch.setattr(input_files, "kind_of", lambda url: ("file", 10_000))
+    command = ["bulk", network, f"{tar}?region=eu-central-1", "-o", str(tmp_path / "out"), "-q"]
+    assert main([*command, "--format", "json"]) == 1
     out, err = capsys.readouterr()
     (failed,) = json.loads(out)["failed_shards"]
-    assert (failed["index"], failed["part"], failed["source"]) == (0, "part-00000.parquet", image)
+    assert (failed["index"], failed["part"], failed["source"]) == (0, "part-00000.parquet", tar)
     assert failed["reason"] == "connection lost"
-    assert f"error: part-00000.parquet is not written: {image}: connection lost" in err
+    assert f"error: part-00000.parquet is not written: {tar}: connection lost" in err
     assert "1 of 1 parts are missing; the same command tries them again" in err
+    assert main(command) == 1
+    table = capsys.readouterr().out
+    assert "0, the total is not known before all tars are read" in table
+    assert "no part was written" in table
 
 
 @pytest.mark.parametrize(
