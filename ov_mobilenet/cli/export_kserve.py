@@ -148,7 +148,7 @@ def _print(exported: KserveExport, output_format: str) -> None:
             {
                 "schema_version": SCHEMA_VERSION, "model": one.name, "source": one.source, "service": one.service,
                 "yaml": str(one.yaml), "folder": str(one.folder), "storage_uri": one.storage_uri,
-                "input_size": one.input_size, "geometry_baked": one.input_size is None,
+                "batch": one.batch, "input_size": one.input_size, "geometry_baked": one.input_size is None,
             }
             for one in exported.services
         ]  # fmt: skip

@@ -79,6 +79,19 @@ def test_credentials_do_not_belong_into_the_address() -> None:
 
 
 @pytest.mark.parametrize(
+    "uri",
+    [
+        "https://user:secret$@example.com/models", "s3://key:se/cret@bucket/a b", "https://[user:secret@example.com",
+        "https://account.blob.core.windows.net/models?sv=1&sig=secret", "s3://bucket/#secret",
+    ],
+)  # fmt: skip
+def test_an_invalid_address_is_shown_without_credentials(uri: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        StorageUri.parse(uri)
+    assert "cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"runtime": "triton"}, "runtime"),
