@@ -66,7 +66,7 @@ def check_folder(folder: Path, *, contents: Collection[str], overwrite: bool, wo
     """
     try:
         present = {path.name for path in folder.iterdir()} - {workspace}
-        foreign = list(islice(_foreign(folder, contents, workspace), _SHOWN)) if present and overwrite else []
+        foreign = list(islice(_foreign(folder, contents, workspace), _SHOWN + 1)) if present and overwrite else []
     except FileNotFoundError:
         return
     except OSError as error:
@@ -74,7 +74,7 @@ def check_folder(folder: Path, *, contents: Collection[str], overwrite: bool, wo
     if present and not overwrite:
         raise OutputError(
             "the folder is not empty", where=folder, expected="an empty or a new folder",
-            got=_listed(sorted(present)[:_SHOWN]),
+            got=_listed(sorted(present)),
             fix="Choose another folder, or replace the earlier export with --overwrite",
         )  # fmt: skip
     if foreign:
@@ -101,8 +101,8 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _listed(names: Collection[str]) -> str:
-    return ", ".join(printable(name)[:200] for name in names) + (" and more" if len(names) == _SHOWN else "")
+def _listed(names: list[str]) -> str:
+    return ", ".join(printable(name)[:200] for name in names[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")
 
 
 def _replace_contents(folder: Path, workspace: Path, last: str) -> None:

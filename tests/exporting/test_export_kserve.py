@@ -127,6 +127,7 @@ def ask(url: str, path: str, headers: dict[str, str], body: bytes | None = None)
             return error.code, json.loads(error.read())
 
 
+@pytest.mark.full
 def test_the_container_answers_behind_an_ingress(tmp_path: Path) -> None:
     """With the token, whatever the Host header is; probes need none."""
     _, arguments = own_service(tmp_path)
@@ -200,6 +201,14 @@ def test_the_readme_says_what_differs_between_the_runtimes(bake: bool, tmp_path:
     text = (export.folder / "README.md").read_text()
     assert ("stretches the whole image" in text, "crop and resize are in the graph" in text) == (not bake, bake)
     assert f"| signs | signs | `{export.services[0].storage_uri}` |" in text
+    assert "needs `--batch" not in text
+
+
+def test_the_readme_names_models_that_do_not_take_one_image(tmp_path: Path) -> None:
+    export = export_kserve({"signs": SAMPLE}, tmp_path / "out", storage_uri="s3://a", batch=4)
+    text = (export.folder / "README.md").read_text()
+    assert "needs `--batch 1:N`: signs (4)." in text
+    assert export.services[0].batch == "4"
 
 
 def test_the_commands_in_the_readme_name_what_was_written(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from decimal import Decimal
@@ -73,7 +72,8 @@ def server_flags(arguments: list[str], folder: Path) -> tuple[dict[str, Any], Se
 
 
 @pytest.mark.parametrize(
-    ("runtime", "protocol", "device"), list(itertools.product(RUNTIMES, ("v2", "grpc-v2"), ("CPU", "GPU")))
+    ("runtime", "protocol", "device"),
+    [(runtime, *chosen) for runtime in RUNTIMES for chosen in (("v2", "GPU"), ("grpc-v2", "CPU"))],
 )
 def test_both_deployment_modes_take_every_variant(runtime: str, protocol: str, device: str) -> None:
     settings = {**RUNTIMES[runtime], "protocol": protocol, "device": device}

@@ -67,7 +67,7 @@ def test_the_two_models_answer_differently(server: Server, sign_files: list[Path
     assert any(answer(server.url, "cropped", image) != answer(server.url, "whole", image) for image in sign_files)
 
 
-@pytest.mark.full  # the container of `export kserve` is started by a folder, too
+@pytest.mark.full
 def test_the_command_takes_a_folder_and_a_folder_by_name(
     repository: Path, serving_cache: None, sign_files: list[Path]
 ) -> None:
