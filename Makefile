@@ -40,6 +40,10 @@ SERVE_CLIENTS_STAMP := $(SERVE_CLIENTS)/.installed
 SERVE_KSERVE := $(VENV)-serve-kserve
 SERVE_KSERVE_STAMP := $(SERVE_KSERVE)/.installed
 
+# The environment of `test-bulk`: the package with Ray and moto, without torch and the tools for development.
+BULK := $(VENV)-bulk
+BULK_STAMP := $(BULK)/.installed
+
 # Tests compare conversions with torch. On Linux the CPU build is requested, because a plain "torch" may install
 # gigabytes of CUDA libraries. If the package index has no CPU build, the tests that need torch are skipped; to install
 # the plain package: make TORCH=torch.
@@ -49,14 +53,15 @@ TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 TORCHVISION ?= torchvision==0.28.0
 
 .DEFAULT_GOAL := test
-.PHONY: venv venv-full venv-omz venv-hub venv-serve omz-python demo test test-fast test-full test-omz test-hub \
-  test-serve fuzz check format bench clean
+.PHONY: venv venv-full venv-omz venv-hub venv-serve venv-bulk omz-python demo test test-fast test-full test-omz test-hub \
+  test-serve test-bulk fuzz check format bench clean
 
 venv: $(STAMP)
 venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded $(MAPI_STAMP)
 venv-omz: $(OMZ_STAMP)
 venv-hub: $(HUB_STAMP)
 venv-serve: $(SERVE_CLIENTS_STAMP) $(SERVE_CLIENTS)/openapi/.downloaded $(SERVE_KSERVE_STAMP) $(MAPI_STAMP)
+venv-bulk: $(BULK_STAMP)
 
 # $(call new_environment,FOLDER): create an empty environment.
 define new_environment
@@ -139,6 +144,13 @@ $(SERVE_KSERVE_STAMP): tools/serve-kserve-requirements.txt
 	$(SERVE_KSERVE)/bin/python -m pip --disable-pip-version-check install --quiet -r $< && touch $@ \
 	  || echo "kserve could not be installed: the tests on it will be skipped" >&2
 
+$(BULK_STAMP): tools/bulk-requirements.txt pyproject.toml
+	rm -rf $(BULK)
+	$(call new_environment,$(BULK))
+	@echo "installing the package, Ray and moto: 1.4 GB on disk"
+	$(BULK)/bin/python -m pip --disable-pip-version-check install --quiet -r $< -e .
+	@touch $@
+
 # Print the Python that test-omz uses; an empty line if there is none.
 omz-python:
 	@echo $(OMZ_PYTHON)
@@ -152,15 +164,15 @@ demo: $(DEMO_STAMP)
 	@$(DEMO)/bin/ov-mobilenet demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ONE_MORE) -m "not full and not omz and not hub and not serve" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(ONE_MORE) -m "not full and not omz and not hub and not serve and not bulk" $(PYTEST_ARGS)
 
 # Every room in under a minute on two cores, for use while editing; leaves out the files in tests/slow_files.py.
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest $(PARALLEL) -m "not full and not omz and not hub and not serve and not shared and not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not full and not omz and not hub and not serve and not bulk and not shared and not slow" $(PYTEST_ARGS)
 
 # Only the tests marked `full`. Anything else they need becomes another prerequisite of `venv-full`.
 test-full: venv-full
-	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest $(PARALLEL) -m "full and not omz and not hub and not serve" $(PYTEST_ARGS)
+	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest $(PARALLEL) -m "full and not omz and not hub and not serve and not bulk" $(PYTEST_ARGS)
 
 # Only the tests marked `omz`: they compare conversions with the classic Model Optimizer, and our programs and their
 # options with those of openvino-dev.
@@ -177,6 +189,11 @@ test-serve: $(STAMP) venv-serve
 	SERVE_CLIENTS_PYTHON=$(abspath $(SERVE_CLIENTS))/bin/python SERVE_KSERVE_PYTHON=$(abspath $(SERVE_KSERVE))/bin/python \
 	  MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python SERVE_OPENAPI_WHEELS=$(abspath $(SERVE_CLIENTS))/openapi \
 	  $(BIN)/python -m pytest $(PARALLEL) -m serve $(PYTEST_ARGS)
+
+# Only the tests marked `bulk`: Ray clusters of several nodes on this machine, and buckets served on loopback. One after
+# the other, because each test starts several processes.
+test-bulk: $(BULK_STAMP)
+	$(BULK)/bin/python -m pytest -m bulk $(PYTEST_ARGS)
 
 # Random attacks of tests/attacks/generators. N: cases of each kind (default: each kind's own number); SEED: default 0.
 N ?= all
@@ -199,5 +216,5 @@ bench: $(STAMP)
 	$(BIN)/python tools/bench/start_up.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(FULL) $(MAPI) $(OMZ) $(HUB) $(SERVE_CLIENTS) $(SERVE_KSERVE) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(DEMO) $(FULL) $(MAPI) $(OMZ) $(HUB) $(SERVE_CLIENTS) $(SERVE_KSERVE) $(BULK) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

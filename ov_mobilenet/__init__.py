@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from ov_mobilenet.benchmarking.benchmark import benchmark
     from ov_mobilenet.benchmarking.measurement import Measurement
     from ov_mobilenet.benchmarking.options import Workload
+    from ov_mobilenet.bulk_classification.bulk import bulk, plan_bulk
+    from ov_mobilenet.bulk_classification.bulk_progress import BulkProgress, BulkResult
+    from ov_mobilenet.bulk_classification.failed_shards import FailedShard
+    from ov_mobilenet.bulk_classification.manifest import BulkInputs, Manifest
+    from ov_mobilenet.bulk_classification.parts import PartFacts
+    from ov_mobilenet.bulk_classification.ray_settings import RaySettings
+    from ov_mobilenet.bulk_classification.settings import BulkSettings
     from ov_mobilenet.conversion.converter import IrModel
     from ov_mobilenet.conversion.described_network import DescribedNetwork
     from ov_mobilenet.conversion.input_choice import Guess
@@ -96,6 +103,10 @@ _HOMES = {
     "AccuracyReport": "accuracy.report",
     "AlreadyNormalisedError": "errors",
     "ArchiveError": "errors",
+    "BulkInputs": "bulk_classification.manifest",
+    "BulkProgress": "bulk_classification.bulk_progress",
+    "BulkResult": "bulk_classification.bulk_progress",
+    "BulkSettings": "bulk_classification.settings",
     "Candidate": "diagnosis.candidates",
     "Classification": "runtime.results",
     "Classifier": "runtime.classifier",
@@ -112,6 +123,7 @@ _HOMES = {
     "DownloadError": "errors",
     "ExportedModel": "exporting.ovms",
     "ExportedService": "exporting.kserve_export",
+    "FailedShard": "bulk_classification.failed_shards",
     "Failure": "runtime.results",
     "FeatureExtractor": "runtime.feature_extractor",
     "Features": "runtime.results",
@@ -130,6 +142,7 @@ _HOMES = {
     "KnownRepository": "hub.known_repositories",
     "KserveExport": "exporting.kserve_export",
     "KserveSettings": "exporting.kserve_settings",
+    "Manifest": "bulk_classification.manifest",
     "Measurement": "benchmarking.measurement",
     "MissingDependencyError": "errors",
     "ModelComparison": "accuracy.comparison",
@@ -140,6 +153,7 @@ _HOMES = {
     "OutputError": "errors",
     "OvMobilenetError": "errors",
     "OvmsExport": "exporting.ovms",
+    "PartFacts": "bulk_classification.parts",
     "Prediction": "runtime.results",
     "Prepared": "runtime.items",
     "Profile": "runtime.profile",
@@ -147,6 +161,7 @@ _HOMES = {
     "Quantized": "quantization.quantizer",
     "QueueFullError": "errors",
     "RankedCandidate": "diagnosis.ranking",
+    "RaySettings": "bulk_classification.ray_settings",
     "Retry": "downloads.attempts",
     "Server": "serving.server",
     "ServerError": "errors",
@@ -162,6 +177,7 @@ _HOMES = {
     "VerificationError": "errors",
     "Workload": "benchmarking.options",
     "benchmark": "benchmarking.benchmark",
+    "bulk": "bulk_classification.bulk",
     "compare": "accuracy.compare",
     "convert": "convert_model",
     "describe": "describe_network",
@@ -178,6 +194,7 @@ _HOMES = {
     "load_profile": "runtime.profile",
     "measure_accuracy": "accuracy.measure",
     "open_inputs": "inputs.open_inputs",
+    "plan_bulk": "bulk_classification.bulk",
     "quantize": "quantization.quantizer",
     "tune": "tuning.tuner",
     "verify": "accuracy.verification",
@@ -188,6 +205,10 @@ __all__ = [
     "AccuracyReport",
     "AlreadyNormalisedError",
     "ArchiveError",
+    "BulkInputs",
+    "BulkProgress",
+    "BulkResult",
+    "BulkSettings",
     "Candidate",
     "Classification",
     "Classifier",
@@ -204,6 +225,7 @@ __all__ = [
     "DownloadError",
     "ExportedModel",
     "ExportedService",
+    "FailedShard",
     "Failure",
     "FeatureExtractor",
     "Features",
@@ -222,6 +244,7 @@ __all__ = [
     "KnownRepository",
     "KserveExport",
     "KserveSettings",
+    "Manifest",
     "Measurement",
     "MissingDependencyError",
     "ModelComparison",
@@ -232,6 +255,7 @@ __all__ = [
     "OutputError",
     "OvMobilenetError",
     "OvmsExport",
+    "PartFacts",
     "Prediction",
     "Prepared",
     "Profile",
@@ -239,6 +263,7 @@ __all__ = [
     "Quantized",
     "QueueFullError",
     "RankedCandidate",
+    "RaySettings",
     "Retry",
     "Server",
     "ServerError",
@@ -255,6 +280,7 @@ __all__ = [
     "Workload",
     "__version__",
     "benchmark",
+    "bulk",
     "compare",
     "convert",
     "describe",
@@ -271,6 +297,7 @@ __all__ = [
     "load_profile",
     "measure_accuracy",
     "open_inputs",
+    "plan_bulk",
     "quantize",
     "tune",
     "verify",

@@ -42,11 +42,11 @@ _TEXTS = (
     "InputType", "KserveDevice", "KserveProtocol", "KserveRuntime", "LogFormat", "Mode", "Objective", "OutputContent",
     "PrecisionChoice", "WeightPrecision",
 )  # fmt: skip
-_FUNCTIONS = ("OnEvent", "OnFailure", "OnProgress", "OnStage")
+_FUNCTIONS = ("OnBulkProgress", "OnEvent", "OnFailure", "OnProgress", "OnStage")
 _CLASSES = (
-    "DescribedNetwork", "DeviceSettings", "Failure", "Form", "Geometry", "IrModel", "KserveSettings", "LoadedModel",
-    "ModelConfig", "ModelOptimizer", "Normalisation", "Prepared", "Profile", "QuantizeSettings", "Retry",
-    "ServerSettings", "SourceFiles", "Workload",
+    "BulkSettings", "DescribedNetwork", "DeviceSettings", "Failure", "Form", "Geometry", "IrModel", "KserveSettings",
+    "LoadedModel", "ModelConfig", "ModelOptimizer", "Normalisation", "Prepared", "Profile", "QuantizeSettings",
+    "RaySettings", "Retry", "ServerSettings", "SourceFiles", "Workload",
 )  # fmt: skip
 
 

@@ -86,6 +86,14 @@ def load_classifier(
         model, settings, profile, batch_size, options, geometry=geometry, labels=labels, normalisation=normalisation,
         layout=layout, output_kind=output_kind,
     )  # fmt: skip
+    check_has_classes(runnable)
+    return runnable.compile(
+        compile_model, chosen, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation
+    )
+
+
+def check_has_classes(runnable: Runnable) -> None:
+    """Check that a network is a classifier. Raises: UsageError."""
     if runnable.output_kind == "features":
         option = "--output-kind classes" if runnable.record is None else "convert --output-kind logits"
         raise UsageError(
@@ -94,9 +102,6 @@ def load_classifier(
             fix="For the vectors use classify --output-kind features, or load_feature_extractor in Python. If its "
             f"values are scores of classes, use {option}",
         )  # fmt: skip
-    return runnable.compile(
-        compile_model, chosen, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation
-    )
 
 
 @checked

@@ -86,6 +86,8 @@ PARAMETERS = {
     "runtime": "choice", "protocol": "choice", "namespace": "address?", "service_account": "address?",
     "gpu_resource": "choice", "cpu_request": "choice", "cpu_limit": "choice", "memory_request": "choice",
     "memory_limit": "choice", "token_secret": "address",
+    "images_per_part": "count", "min_probability": "number?", "max_errors": "integer?", "image_column": "text?",
+    "source_column": "text?", "address": "choice", "cpus_per_worker": "count", "ray": "value?",
 }  # fmt: skip
 # Where a parameter of the same name means something else.
 SPECIAL = {
@@ -106,9 +108,14 @@ SPECIAL = {
     "FeatureExtractor.extract.image": "image", "Classifier.probabilities.frames": "image",
     "FeatureExtractor.vectors.frames": "image",
     "quantize.dataset": "path?", "tune.dataset": "path or text?", "tune.mode": "choice", "Workload.mode": "choice",
+    "bulk.inputs": "inputs", "plan_bulk.inputs": "inputs", "bulk.output": "path or text",
+    "plan_bulk.output": "path or text", "bulk.profile": "path or text?", "plan_bulk.profile": "path or text?",
+    "bulk.on_progress": "function?", "bulk.on_failure": "function?", "BulkSettings.top_k": "count?",
+    "BulkSettings.geometry": "text?", "RaySettings.workers": "count?",
 }  # fmt: skip
 # Only returned, or created by other functions.
 RESULTS = {
+    "BulkInputs", "BulkProgress", "BulkResult", "FailedShard", "Manifest", "PartFacts",
     "AccuracyReport", "Candidate", "Classification", "ComparedModel", "DatasetConfig", "DescribedNetwork", "Diagnosis",
     "ExportedModel", "ExportedService", "KserveExport",
     "Failure", "FeatureExtractor", "Features", "Geometry", "Guess", "Inputs", "Int8Accuracy", "IrModel", "IrRecord",
@@ -218,6 +225,8 @@ def calls(
         "tune": (ovm.tune, {"model": known.xml}),
         "verify": (ovm.verify, {"model": known.yml}),
         "download": (ovm.download, {"config": ovm.load_config(known.yml), "folder": folder}),
+        "bulk": (ovm.bulk, {"model": known.xml, "inputs": images, "output": folder / "bulk"}),
+        "plan_bulk": (ovm.plan_bulk, {"model": known.xml, "inputs": images, "output": folder / "bulk"}),
         "open_inputs": (ovm.open_inputs, {"texts": [str(images)]}),
     }
 

@@ -30,6 +30,10 @@ def test_the_public_names() -> None:
         "AccuracyReport",
         "AlreadyNormalisedError",
         "ArchiveError",
+        "BulkInputs",
+        "BulkProgress",
+        "BulkResult",
+        "BulkSettings",
         "Candidate",
         "Classification",
         "Classifier",
@@ -46,6 +50,7 @@ def test_the_public_names() -> None:
         "DownloadError",
         "ExportedModel",
         "ExportedService",
+        "FailedShard",
         "Failure",
         "FeatureExtractor",
         "Features",
@@ -64,6 +69,7 @@ def test_the_public_names() -> None:
         "KnownRepository",
         "KserveExport",
         "KserveSettings",
+        "Manifest",
         "Measurement",
         "MissingDependencyError",
         "ModelComparison",
@@ -74,6 +80,7 @@ def test_the_public_names() -> None:
         "OutputError",
         "OvMobilenetError",
         "OvmsExport",
+        "PartFacts",
         "Prediction",
         "Prepared",
         "Profile",
@@ -81,6 +88,7 @@ def test_the_public_names() -> None:
         "Quantized",
         "QueueFullError",
         "RankedCandidate",
+        "RaySettings",
         "Retry",
         "Server",
         "ServerError",
@@ -97,6 +105,7 @@ def test_the_public_names() -> None:
         "Workload",
         "__version__",
         "benchmark",
+        "bulk",
         "compare",
         "convert",
         "describe",
@@ -113,6 +122,7 @@ def test_the_public_names() -> None:
         "load_profile",
         "measure_accuracy",
         "open_inputs",
+        "plan_bulk",
         "quantize",
         "tune",
         "verify",
@@ -199,11 +209,16 @@ def test_public_functions_are_not_replaced_by_modules_of_similar_names() -> None
 
 
 @pytest.mark.parametrize(
-    "function", ["Server", "benchmark", "convert", "diagnose", "load_classifier", "quantize", "tune", "verify"]
+    "function", ["Server", "benchmark", "bulk", "convert", "diagnose", "load_classifier", "quantize", "tune", "verify"]
 )
 def test_an_unknown_option_is_an_error(function: str, tmp_path: Path) -> None:
     call = getattr(ovm, function)
-    arguments = {"convert": [tmp_path / "out"], "diagnose": [tmp_path], "quantize": [tmp_path]}.get(function, [])
+    arguments = {
+        "bulk": [tmp_path, tmp_path / "out"],
+        "convert": [tmp_path / "out"],
+        "diagnose": [tmp_path],
+        "quantize": [tmp_path],
+    }.get(function, [])
     with pytest.raises(ovm.UsageError, match=r"unknown option.*got oflline"):
         call("mobilenet-v1-0.25-128-signs", *arguments, oflline=True)
     assert not list(tmp_path.iterdir())

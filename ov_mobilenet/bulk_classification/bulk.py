@@ -3,53 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.argument_types import checked
-from ov_mobilenet.bulk_classification.found_inputs import find_shards
+from ov_mobilenet.bulk_classification.bulk_progress import BulkResult, OnBulkProgress
+from ov_mobilenet.bulk_classification.failed_shards import FailedShard
 from ov_mobilenet.bulk_classification.manifest import Manifest
-from ov_mobilenet.bulk_classification.model_package import ModelPackage, load_for_bulk
-from ov_mobilenet.bulk_classification.output_state import BulkIdentity, OutputState, open_output
+from ov_mobilenet.bulk_classification.model_package import compile_for_bulk, pack_model
 from ov_mobilenet.bulk_classification.parts import PartFacts, PartWriter
+from ov_mobilenet.bulk_classification.preparation import PreparedRun, check_packages, prepared
 from ov_mobilenet.bulk_classification.ray_settings import RaySettings
-from ov_mobilenet.bulk_classification.run_here import run_shards
+from ov_mobilenet.bulk_classification.run_here import run_here
+from ov_mobilenet.bulk_classification.run_loop import RunLoop
 from ov_mobilenet.bulk_classification.settings import BulkSettings
-from ov_mobilenet.bulk_classification.shard_list import ShardList
-from ov_mobilenet.load import RunOptions, split_options
-from ov_mobilenet.resolve import open_model
-from ov_mobilenet.runtime.results import Failure, Result
-from ov_mobilenet.runtime.runnable import make_runnable
+from ov_mobilenet.bulk_classification.shards import Shard
+from ov_mobilenet.load import RunOptions
+from ov_mobilenet.runtime.results import Failure
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ov_mobilenet.devices.settings import DeviceSettings
     from ov_mobilenet.runtime.profile import Profile
-
-
-@dataclass(frozen=True)
-class BulkProgress:
-    """How far a run is.
-
-    Attributes:
-        parts, images, errors: done in all runs together; `parts` counts whole parts.
-        total_parts: number of parts of the output.
-        total_images: None if it is not known before all images are read.
-        images_now: images done in this run.
-    """
-
-    parts: int
-    total_parts: int
-    images: int
-    total_images: int | None
-    images_now: int
-    errors: int
-
-
-OnBulkProgress = Callable[[BulkProgress], None]
 
 
 @checked
@@ -61,51 +37,52 @@ def bulk(
     settings: BulkSettings | None = None,
     profile: Profile | Path | str | None = None,
     ray: RaySettings | None = None,
+    overwrite: bool = False,
     on_progress: OnBulkProgress | None = None,
     on_failure: Callable[[Failure], None] | None = None,
     **options: Unpack[RunOptions],
-) -> Manifest:
-    """Classify many images into the Parquet parts of a folder or bucket. A run that was interrupted is resumed."""
+) -> BulkResult:
+    """Classify many images into the Parquet parts of a folder or bucket.
+
+    A run that was interrupted is resumed: the same call does the parts that are missing, and nothing if all are there.
+    An image that cannot be read has a row with its `error`. A shard that cannot be read now, as when a connection is
+    lost, is begun again after the others, 5 times in all; then its part is missing, see `BulkResult.failed_shards`.
+
+    Args:
+        model: a zoo name, the path of a `model.yml` or of an IR `.xml`, or `hf:OWNER/NAME`.
+        inputs: images, folders (recursively), wildcards, @LIST.txt, tar shards, Parquet files with images or their
+            paths; local, s3:// or gs://. Their order is part of the output.
+        output: a folder, or an s3:// or gs:// URL. It gets `part-NNNNN.parquet`, with rows as `classify` writes them,
+            `_manifest.json`, and `_SUCCESS` when all parts are there.
+        settings: how the inputs are cut into parts, and what is written for each image.
+        profile: the profile that `tune` returned, or the path of its file, instead of device settings.
+        ray: a Ray cluster to run on; None for this machine.
+        overwrite: delete the parts and the manifest of another run in `output` first.
+        on_progress: called after each image on this machine, and after each part on a cluster.
+        on_failure: called with each image that failed, when its part is written.
+        options: fields of `DeviceSettings` (`device`, `inference_precision`, …) and of `Lookup` (`cache_dir`, …).
+
+    Raises:
+        UsageError: there are no images; an input is a video, a camera, a stream or stdin; the network is not a
+            classifier; or as `load_classifier`.
+        OutputError: the output cannot be written; it was made with another model, other settings or other inputs; it
+            holds other files; another run is writing to it.
+        ImageError: more than `settings.max_errors` images failed, or a folder or list of images cannot be read.
+        DeviceError: the model does not run on the device, or the device is lost.
+        MissingDependencyError: pyarrow is not installed, or Ray, which `ray` needs.
+        OvMobilenetError: the model cannot be loaded, as `load_classifier`; the cluster cannot be reached.
+    """
     settings = settings or BulkSettings()
-    with _prepared(model, inputs, output, settings, profile, options, dry_run=False) as run:
-        state, now = run.state, 0
-        before = list(state.done.values())
-        images, errors = sum(part.images for part in before), sum(part.errors for part in before)
-
-        def on_image(result: Result) -> None:
-            nonlocal now, errors
-            now += 1
-            errors += isinstance(result, Failure)
-            if on_failure is not None and isinstance(result, Failure):
-                on_failure(result)
-            report()
-
-        def report() -> None:
-            if on_progress is not None:
-                on_progress(
-                    BulkProgress(
-                        len(state.done), len(state.shards.places), images + now, state.shards.images, now, errors
-                    )
-                )
-
-        if state.pending:
-            classifier = load_for_bulk(run.xml, settings, run.device, run.profile)
-            precision = classifier.inference_precision or ""
-            shards = (state.shards.shard(place) for place in state.pending)
-            try:
-                for ended in run_shards(
-                    classifier, shards, settings,
-                    lambda shard: PartWriter(
-                        state.store, shard, state.identity.settings, classifier.device, precision
-                    ),
-                    on_image=on_image,
-                ):  # fmt: skip
-                    if isinstance(ended, PartFacts):
-                        state.add(ended)
-                        report()
-            finally:
-                state.save()
-        return state.manifest()
+    check_packages(ray)
+    with prepared(model, inputs, output, settings, profile, options, dry_run=False, overwrite=overwrite) as run:
+        if not run.state.pending:
+            return BulkResult(run.state.manifest())
+        loop = RunLoop(run.state, settings.max_errors, on_progress, on_failure)
+        engine = _here(run, loop) if ray is None else _on_ray(run, ray)
+        begun = perf_counter()
+        loop.run(engine)
+        seconds = perf_counter() - begun
+        return BulkResult(run.state.manifest(), tuple(run.state.failed), loop.images_now, seconds)
 
 
 @checked
@@ -116,51 +93,42 @@ def plan_bulk(
     *,
     settings: BulkSettings | None = None,
     profile: Profile | Path | str | None = None,
+    overwrite: bool = False,
     **options: Unpack[RunOptions],
 ) -> Manifest:
-    """What `bulk` would do, without doing it: the manifest of the parts that are there."""
+    """What `bulk` would begin with: the manifest of the parts that are there. Nothing is changed or compiled.
+
+    Args:
+        model, inputs, output, settings, profile, overwrite, options: as for `bulk`.
+
+    Raises:
+        OvMobilenetError: as `bulk` before it classifies anything.
+    """
     settings = settings or BulkSettings()
-    with _prepared(model, inputs, output, settings, profile, options, dry_run=True) as run:
+    check_packages(None)
+    with prepared(model, inputs, output, settings, profile, options, dry_run=True, overwrite=overwrite) as run:
         return run.state.manifest()
 
 
-@dataclass(frozen=True)
-class _PreparedRun:
-    state: OutputState
-    xml: Path
-    package: Callable[[], ModelPackage]
-    device: DeviceSettings
-    profile: Profile | None
+def _here(run: PreparedRun, loop: RunLoop) -> Iterator[PartFacts | FailedShard]:
+    from ov_mobilenet.outputs.parquet_sink import parquet_schema
+
+    parquet_schema()  # a damaged installation of pyarrow is found before the model is compiled
+    state, model = run.state, run.model
+    classifier = compile_for_bulk(model.runnable, model.settings, model.device, model.profile)
+    precision = classifier.inference_precision or ""
+
+    def open_part(shard: Shard) -> PartWriter:
+        return PartWriter(state.store, shard, state.identity.settings, classifier.device, precision)
+
+    return run_here(
+        classifier, state.pending, state.shards.shard, model.settings, open_part, on_image=loop.on_image
+    )  # fmt: skip
 
 
-@contextmanager
-def _prepared(
-    model: str | Path,
-    inputs: str | Path | Iterable[str | Path],
-    output: str | Path,
-    settings: BulkSettings,
-    profile: Profile | Path | str | None,
-    options: RunOptions,
-    *,
-    dry_run: bool,
-) -> Iterator[_PreparedRun]:
-    from ov_mobilenet.runtime.profile import load_profile
+def _on_ray(run: PreparedRun, ray: RaySettings) -> Iterator[PartFacts | FailedShard]:
+    from ov_mobilenet.bulk_classification.ray_run import run_on_ray
 
-    device, lookup = split_options(None, options)
-    chosen = load_profile(profile) if isinstance(profile, str | Path) else profile
-    texts = tuple(str(text) for text in ([inputs] if isinstance(inputs, str | Path) else inputs))
-    ir = open_model(model, lookup)
-    runnable = make_runnable(ir, geometry=settings.geometry, labels=settings.labels, output_kind=settings.output_kind)
-    identity = runnable.identity()
-    shards = ShardList(find_shards(texts, settings))
-    wanted = BulkIdentity(str(model), identity.digest, {"top-k": str(settings.classes)}, texts)
-    with open_output(str(output), wanted, shards, dry_run=dry_run) as state:
-        yield _PreparedRun(
-            state,
-            ir.xml,
-            lambda: ModelPackage(
-                ir.xml.stem, ir.xml.read_bytes(), ir.xml.with_suffix(".bin").read_bytes(), settings, device, chosen
-            ),
-            device,
-            chosen,
-        )
+    state, model = run.state, run.model
+    package = pack_model(model.runnable, model.settings, model.device, model.profile)
+    return run_on_ray(package, state.pending, state.store.text, state.identity.settings, ray)

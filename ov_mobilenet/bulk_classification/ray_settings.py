@@ -20,7 +20,7 @@ class RaySettings:
         cpus_per_worker: CPUs of each worker, at least 1.
 
     Raises:
-        UsageError: a number is out of range.
+        UsageError: the address has another form, or a number is out of range.
     """
 
     address: str = "auto"
@@ -28,6 +28,11 @@ class RaySettings:
     cpus_per_worker: int = 1
 
     def __post_init__(self) -> None:
+        host, colon, port = self.address.removeprefix("ray://").rpartition(":")
+        if self.address not in ("local", "auto") and not (host and colon and port.isdecimal() and int(port) < 65536):
+            raise UsageError(
+                "invalid Ray address", expected="local, auto, HOST:PORT or ray://HOST:PORT", got=self.address
+            )
         for name, value in (("workers", self.workers), ("cpus_per_worker", self.cpus_per_worker)):
             if value is not None and value < 1:
                 raise UsageError(f"invalid {name}", expected="at least 1", got=value)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import UsageError
-from ov_mobilenet.runtime.results import DEFAULT_TOP_K
+from ov_mobilenet.images.load_image import DecodeMode, check_decode_mode
+from ov_mobilenet.runtime.class_choice import ClassChoice, choose_classes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ov_mobilenet.images.load_image import DecodeMode
+    from ov_mobilenet.zoo.output_kind import OutputKind
 
 # A part of a small network takes about ten seconds on one core: little is lost with a process that is killed.
 IMAGES_PER_PART = 2000
@@ -58,8 +59,9 @@ class BulkSettings:
                 raise UsageError(f"invalid {name}", expected=f"at least {least}", got=value)
         if self.min_probability is not None and not 0 <= self.min_probability <= 1:
             raise UsageError("invalid min_probability", expected="0 to 1", got=self.min_probability)
+        check_decode_mode(self.decode)
 
-    @property
-    def classes(self) -> int:
-        """The greatest number of classes per image, for a network with one class per image."""
-        return DEFAULT_TOP_K if self.top_k is None else self.top_k
+
+def class_choice(settings: BulkSettings, kind: OutputKind) -> ClassChoice:
+    """The classes that are written for each image by a network of this kind."""
+    return choose_classes(kind, settings.top_k, settings.min_probability)

@@ -1,14 +1,21 @@
-"""`Shard`: the images of one part, and its form as a line of JSON."""
+"""`Shard`: the images of one part, its form as a line of JSON, and the error of one that cannot be read now."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 ShardKind = Literal["images", "tar", "parquet"]
 DIGITS = 16
+
+
+class ShardReadError(Exception):
+    """The images of a shard cannot be read now, as when a connection is lost: the shard is to be read again later.
+
+    A file that is damaged or missing is not such an error: it gives a failure in the results.
+    """
 
 
 @dataclass(frozen=True)
@@ -36,17 +43,30 @@ class Shard:
     @property
     def digest(self) -> str:
         """The identity of the shard: the first `DIGITS` hexadecimal digits of the SHA-256 of its line."""
-        return hashlib.sha256(self.line()).hexdigest()[:DIGITS]
+        return line_digest(self.line())
 
     @property
     def part_name(self) -> str:
         """The file name of its part."""
-        return f"part-{self.index:05}.parquet"
+        return part_name(self.index)
 
     def line(self) -> bytes:
         """The shard as one line of JSON in ASCII, which also keeps file names that are not UTF-8."""
-        values = {name: value for name, value in asdict(self).items() if value not in (None, ())}
+        values = {name: getattr(self, name) for name in _NAMES if getattr(self, name) not in (None, ())}
         return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+
+
+_NAMES = tuple(field.name for field in fields(Shard))
+
+
+def line_digest(line: bytes) -> str:
+    """The digest of a shard, from its line."""
+    return hashlib.sha256(line).hexdigest()[:DIGITS]
+
+
+def part_name(index: int) -> str:
+    """The file name of the part of a shard: with 5 digits, from 100,000 shards on with more."""
+    return f"part-{index:05}.parquet"
 
 
 def parse_shard(line: bytes) -> Shard:

@@ -55,6 +55,7 @@ COMMANDS = {
     ),
     "serve": ("ov_mobilenet.cli.serve", "serve_command", "Serve models over REST and gRPC (Open Inference Protocol)."),
     "export": ("ov_mobilenet.cli.export", "export_group", "Export models for other model servers."),
+    "bulk": ("ov_mobilenet.cli.bulk", "bulk_command", "Classify many images into Parquet parts, here or on Ray."),
     "tune": ("ov_mobilenet.cli.tune", "tune_command", "Find the best settings for a model on a device."),
     "devices": ("ov_mobilenet.cli.devices", "devices_command", "Show the devices and what each supports."),
     "env": ("ov_mobilenet.cli.env", "env_command", "Show versions, devices, caches and settings, for bug reports."),

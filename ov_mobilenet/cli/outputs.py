@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,10 +14,9 @@ from ov_mobilenet.errors import UsageError
 from ov_mobilenet.outputs.destination import OUTPUT_FORMATS, Destination, OutputFormat, open_destination
 from ov_mobilenet.outputs.feature_destination import FeatureDestination, open_feature_destination
 from ov_mobilenet.outputs.sink import Sink
-from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Classification, Result
-from ov_mobilenet.zoo.output_kind import MULTILABEL_THRESHOLD, OutputKind
-
-ALL = sys.maxsize
+from ov_mobilenet.runtime.class_choice import ALL, ClassChoice, choose_classes
+from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Result
+from ov_mobilenet.zoo.output_kind import OutputKind
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,8 @@ class OutputOptions:
         """These options; for a multi-label network all classes at or above a threshold are the default."""
         if kind != "multilabel" or self.scores == "all":
             return self
-        least = MULTILABEL_THRESHOLD if self.min_probability is None else self.min_probability
-        return replace(self, top_k=self.top_k or ALL, min_probability=least)
+        chosen = choose_classes(kind, self.top_k, self.min_probability)
+        return replace(self, top_k=chosen.top_k, min_probability=chosen.min_probability)
 
     def settings(self, *, given_only: bool = False) -> dict[str, str]:
         """What these options change in the results, as text by name.
@@ -77,12 +75,11 @@ class OutputOptions:
         Args:
             given_only: leave out options that are not given; their default depends on the network.
         """
-        least = self.min_probability
-        settings = {}
-        if not given_only or self.top_k is not None or self.scores == "all":
-            settings["top-k"] = "all" if self.classes == ALL else str(self.classes)
-        if not given_only or least is not None:
-            settings["minimum probability"] = "none" if least is None else repr(least)
+        settings = self._choice.settings()
+        if given_only and self.top_k is None and self.scores != "all":
+            del settings["top-k"]
+        if given_only and self.min_probability is None:
+            del settings["minimum probability"]
         return settings
 
     def sink(
@@ -105,10 +102,11 @@ class OutputOptions:
 
     def trimmed(self, results: Iterator[Result]) -> Iterator[Result]:
         """The results without the classes below `--min-probability`."""
-        least = self.min_probability
-        if least is None:
-            return results
-        return (r.at_least(least) if isinstance(r, Classification) else r for r in results)
+        return results if self.min_probability is None else map(self._choice.trimmed, results)
+
+    @property
+    def _choice(self) -> ClassChoice:
+        return ClassChoice(self.classes, self.min_probability)
 
 
 def output_options(function: options.F) -> options.F:

@@ -15,7 +15,7 @@ from ov_mobilenet.images.open_file import open_file
 from ov_mobilenet.inputs.capture import FrameSampler, open_live
 from ov_mobilenet.inputs.live_source import LiveSource
 from ov_mobilenet.inputs.shards import read_shard
-from ov_mobilenet.inputs.sources import Source, find_sources, masked, read_paths, source_of_path
+from ov_mobilenet.inputs.sources import Source, find_sources, masked, read_paths, source_of_path, with_images
 from ov_mobilenet.inputs.video import read_video
 from ov_mobilenet.runtime.items import Item
 
@@ -208,7 +208,7 @@ class Inputs:
 
     def _items_of_paths(self, paths: Iterable[str]) -> Iterator[Item]:
         for path in paths:
-            yield from self._items(source_of_path(path, recursive=self._recursive))
+            yield from self._items(with_images(source_of_path(path), recursive=self._recursive))
 
     def _live_items(self, source: Source) -> Iterator[Item]:
         with self._lock:

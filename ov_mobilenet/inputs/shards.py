@@ -49,27 +49,41 @@ class _Extension:
 def read_shard(path: str, wanted: Callable[[], bool]) -> Iterator[Item]:
     """The images of a shard, with `shard/member` as source; other members are skipped.
 
-    A shard that is damaged or truncated gives the images before the damage, and then one failure.
+    For a shard that is damaged see `read_tar`.
 
     Args:
         wanted: called once per image, in order; an image is read only if it returns True.
     """
+    return read_tar(lambda: open_file(Path(path)), path, wanted)
+
+
+def read_tar(open_stream: Callable[[], IO[bytes]], name: str, wanted: Callable[[], bool]) -> Iterator[Item]:
+    """The images of a shard that is not necessarily a local file.
+
+    A shard that is damaged or truncated gives the images before the damage, and then one failure. Errors of the stream
+    other than OSError are not caught.
+
+    Args:
+        open_stream: opens the shard; an OSError is a failure.
+        name: of the shard in the results.
+        wanted: as for `read_shard`.
+    """
     has_images = False
     try:
-        with open_file(Path(path)) as file, _decompressed(file) as stream:
+        with open_stream() as file, _decompressed(file) as stream:
             for member in _members(stream):
                 if not member.isreg() or PurePosixPath(member.name).suffix.lower() not in IMAGE_SUFFIXES:
                     continue
                 has_images = True
                 if wanted():
-                    yield Item(_content(stream, member), f"{path}/{member.name}")
+                    yield Item(_content(stream, member), f"{name}/{member.name}")
     except DAMAGE_ERRORS as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        yield Item(ImageError(f"the shard cannot be read to its end ({reason or type(error).__name__})"), path)
+        yield Item(ImageError(f"the shard cannot be read to its end ({reason or type(error).__name__})"), name)
     else:
         if not has_images:
             expected = "members with image suffixes, such as 000001.jpg"
-            yield Item(ImageError("no images in the shard", expected=expected), path)
+            yield Item(ImageError("no images in the shard", expected=expected), name)
 
 
 def _decompressed(file: IO[bytes]) -> IO[bytes]:

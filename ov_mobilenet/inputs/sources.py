@@ -13,9 +13,10 @@ from typing import IO, Literal
 from urllib.parse import urlsplit
 
 from ov_mobilenet.errors import ImageError, UsageError
-from ov_mobilenet.images.image_folders import FoundImage, find_images
+from ov_mobilenet.images.compact_sort import CompactSort
+from ov_mobilenet.images.image_folders import FoundImage, iter_images
 
-SourceKind = Literal["images", "shard", "video", "list", "stdin", "camera", "stream", "refused"]
+SourceKind = Literal["images", "folder", "shard", "video", "list", "stdin", "camera", "stream", "refused"]
 
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 # A container's header holds the number of frames; raw streams have none.
@@ -33,6 +34,7 @@ class Source:
     """One source of images.
 
     Attributes:
+        kind: `folder` is one whose images were not listed yet, see `with_images`.
         text: its path, URL or number; for a list the path without `@`; for a refused URL the URL without a password.
         images: the files, for images only.
     """
@@ -54,15 +56,15 @@ def find_sources(texts: Iterable[str], *, recursive: bool = True) -> list[Source
         UsageError: a URL with an unsupported scheme.
     """
     found: list[Source] = []
-    for text in texts:
-        for source in _of_argument(text, recursive=recursive):
-            if source.kind == "images" and found and found[-1].kind == "images":
-                source = Source("images", "", found.pop().images + source.images)
-            found.append(source)
+    for source in (with_images(given, recursive=recursive) for text in texts for given in sources_of(text)):
+        if source.kind == "images" and found and found[-1].kind == "images":
+            source = Source("images", "", found.pop().images + source.images)
+        found.append(source)
     return found
 
 
-def _of_argument(text: str, *, recursive: bool) -> Iterator[Source]:
+def sources_of(text: str) -> Iterator[Source]:
+    """The sources that one INPUT argument stands for; folders are not listed. Raises: UsageError."""
     exists = os.path.lexists(text)
     if text == "-":
         yield Source("stdin", text)
@@ -78,25 +80,39 @@ def _of_argument(text: str, *, recursive: bool) -> Iterator[Source]:
     elif _CAMERA.fullmatch(text) or (re.fullmatch(r"[0-9]{1,4}", text) and not exists):
         yield Source("camera", text)
     elif not exists and glob.has_magic(text):
-        for path in sorted(glob.glob(text, recursive=True)) or [text]:  # noqa: PTH207 (keeps the user's spelling)
-            yield source_of_path(path, recursive=recursive)
+        paths = CompactSort[tuple[str]]()
+        for path in glob.iglob(text, recursive=True):  # noqa: PTH207 (keeps the user's spelling)
+            paths.add((path,))
+        is_empty = True
+        for (path,) in paths:
+            is_empty = False
+            yield source_of_path(path)
+        if is_empty:
+            yield source_of_path(text)
     else:
-        yield source_of_path(text, recursive=recursive)
+        yield source_of_path(text)
 
 
-def source_of_path(path: str, *, recursive: bool) -> Source:
+def source_of_path(path: str) -> Source:
     """The source at a path. A missing path counts as an image: its error appears in its place in the results."""
     if _URL.match(path):
         return Source("refused", masked(path))
     # Not Path.is_dir(): a name that the system rejects must give an error of its own and not end the run.
     if os.path.isdir(path):  # noqa: PTH112
-        return Source("images", path, tuple(find_images(path, recursive=recursive)))
+        return Source("folder", path)
     name = path.lower()
     if name.endswith(SHARD_SUFFIXES):
         return Source("shard", path)
     if os.path.splitext(name)[1] in VIDEO_SUFFIXES:  # noqa: PTH122
         return Source("video", path)
     return Source("images", path, (FoundImage(path),))
+
+
+def with_images(source: Source, *, recursive: bool) -> Source:
+    """A folder as the source of its images; other sources unchanged."""
+    if source.kind != "folder":
+        return source
+    return Source("images", source.text, tuple(iter_images(source.text, recursive=recursive)))
 
 
 def read_paths(stream: IO[bytes], *, comments: bool) -> Iterator[str]:

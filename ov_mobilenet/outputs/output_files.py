@@ -11,10 +11,19 @@ from typing import NoReturn
 from ov_mobilenet.errors import OutputError
 
 DISK_FULL_ERRORS = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+CONTINUE_FILE = (
+    "Results written so far are kept. Free disk space; if they go to a file (-o FILE), continue with --resume"
+)
 
 
-def raise_write_error(where: object, error: OSError) -> NoReturn:
+def raise_write_error(
+    where: object, error: OSError, *, fix: str = "Select another file with -o FILE", fix_full: str = CONTINUE_FILE
+) -> NoReturn:
     """Raise the error for an output that cannot be written.
+
+    Args:
+        fix: what to do.
+        fix_full: what to do if the disk is full.
 
     Raises:
         BrokenPipeError: `error` itself, if it is one: the reader of the output has closed it.
@@ -23,10 +32,8 @@ def raise_write_error(where: object, error: OSError) -> NoReturn:
     if isinstance(error, BrokenPipeError):
         raise error
     reason = os.strerror(error.errno) if error.errno else str(error)
-    fix = "Select another file with -o FILE"
-    if error.errno in DISK_FULL_ERRORS:
-        fix = "Results written so far are kept. Free disk space; if they go to a file (-o FILE), continue with --resume"
-    raise OutputError(f"the results cannot be written ({reason})", where=where, fix=fix) from error
+    advice = fix_full if error.errno in DISK_FULL_ERRORS else fix
+    raise OutputError(f"the results cannot be written ({reason})", where=where, fix=advice) from error
 
 
 def write_atomically(path: Path, text: str) -> None:

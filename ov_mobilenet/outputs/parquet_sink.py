@@ -13,7 +13,7 @@ temporary file of a run that was killed is removed by the next run that writes F
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
@@ -114,23 +114,17 @@ class ParquetSink(Sink):
         self._lock.replace_with(self._partial)
 
     def _write_rows(self) -> None:
-        import pyarrow as pa
-
         writer = self._writer = self._writer or self._open_partial()
-        columns = list(zip(*self._rows, strict=True)) or [()] * len(COLUMNS)
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
-        writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        writer.write_table(rows_table(self._rows, self._schema))
         self._rows = []
 
     def _open_partial(self) -> pq.ParquetWriter:
         """A writer of the temporary file that has copied the rows of FILE, small row groups merged into larger ones."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        # A dictionary saves space for repeated texts, not for probabilities.
         # An open file: pyarrow refuses names that are not UTF-8.
         self._file = self._partial.open("wb")
-        writer = pq.ParquetWriter(self._file, self._schema, use_dictionary=["source", "label", "error"])
+        writer = parquet_writer(self._file, self._schema)
         try:
             if self._keep:
                 with open_parquet(self._path) as file:
@@ -182,6 +176,23 @@ def parquet_schema() -> pa.Schema:
         raise MissingDependencyError(f"Parquet needs pyarrow ({error})", fix=install_extra("parquet")) from error
     types = {**INTEGERS, **dict.fromkeys(TEXTS, "string")}
     return pa.schema([(name, types.get(name, "float64")) for name in COLUMNS])
+
+
+def parquet_writer(file: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer of files that read as one data set with those of `ParquetSink`."""
+    import pyarrow.parquet as pq
+
+    # A dictionary saves space for repeated texts, not for probabilities.
+    return pq.ParquetWriter(file, schema, use_dictionary=list(TEXTS))
+
+
+def rows_table(rows: Sequence[tuple[Cell, ...]], schema: pa.Schema) -> pa.Table:
+    """Rows of `result_rows` as a table with the columns of `parquet_schema`."""
+    import pyarrow as pa
+
+    columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _own_metadata(file: pq.ParquetFile) -> dict[bytes, bytes] | None:

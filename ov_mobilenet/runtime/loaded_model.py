@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import threading
@@ -15,13 +14,12 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ov_mobilenet.errors import ImageError, MissingDependencyError, UsageError, printable
 from ov_mobilenet.images.frame_checks import check_frames
 from ov_mobilenet.images.load_image import DecodeMode, load_image
 from ov_mobilenet.images.yuv_planes import frame_height, to_planes
 from ov_mobilenet.runtime.items import Item, Prepared, as_item
+from ov_mobilenet.runtime.result_settings import result_settings
 from ov_mobilenet.zoo.geometry import Geometry, Library
 
 if TYPE_CHECKING:
@@ -148,17 +146,11 @@ class LoadedModel:
 
     def result_settings(self) -> dict[str, str]:
         """What the results depend on, as text by name: the network and how images get into it; not the device."""
-        names = "" if self.labels is None else hashlib.sha256("\0".join(self.labels).encode()).hexdigest()[:16]
-        identity = {} if self._identity is None else msgspec.to_builtins(self._identity())
-        return {
-            **{f"network {name.replace('_', ' ')}": value for name, value in identity.items()},
-            "output kind": self.output_kind,
-            "geometry": "in the graph" if self.geometry is None else str(self.geometry),
-            "inference precision": self.inference_precision or "unknown",
-            "labels": names or "none",
-            "decode": self._decode,
-            "EXIF orientation": "applied" if self._exif_orientation else "ignored",
-        }
+        return result_settings(
+            None if self._identity is None else self._identity(), self.output_kind, self.geometry, self.labels,
+            inference_precision=self.inference_precision or "unknown", decode=self._decode,
+            exif_orientation=self._exif_orientation,
+        )  # fmt: skip
 
     def check_batch_size(self, batch_size: int | None) -> None:
         """Check that the model can run requests of this batch size.

@@ -193,8 +193,12 @@ def check_profile(profile: Profile, where: Path | str, ir: OpenedIr) -> None:
             parts of the network that differ.
         DeviceError: the device is not available.
     """
-    xml = ir.xml
     check_profiled_network(profile, where, ir)
+    check_profiled_device(profile, where, ir.xml)
+
+
+def check_profiled_device(profile: Profile, where: Path | str, xml: Path) -> None:
+    """Check that a profile was created for this device. Arguments and errors as `check_profile`."""
     full_name = full_device_name(profile.device.name)
     if full_name != profile.device.full_name:
         raise ConfigError(

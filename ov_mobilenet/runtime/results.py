@@ -118,6 +118,10 @@ class Failure(Struct, frozen=True, omit_defaults=True):
         return as_json_object(self)
 
 
+class NotRun(Failure, frozen=True):
+    """The failure of an image that may be fine: the device failed, or the run was cancelled before it."""
+
+
 Result = Classification | Failure
 FeaturesResult = Features | Failure
 AnyResult = Classification | Features | Failure

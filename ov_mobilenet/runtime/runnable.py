@@ -23,6 +23,7 @@ from ov_mobilenet.ir.probabilities import finish_output
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.defaults import CPU_BATCH, default_to_throughput
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
+from ov_mobilenet.runtime.result_settings import result_settings
 from ov_mobilenet.zoo.geometry import Geometry, check_size, parse_geometry, resize_whole_image
 from ov_mobilenet.zoo.labels import read_labels
 from ov_mobilenet.zoo.output_kind import OutputContent, OutputKind, kind_of
@@ -69,6 +70,17 @@ class Runnable:
     identity: Callable[[], NetworkIdentity]
     output_kind: OutputKind = "classes"
     model_info: Mapping[str, str] = field(default_factory=dict)
+
+    def result_settings(self, inference_precision: str, decode: DecodeMode) -> dict[str, str]:
+        """What the results will depend on, as `LoadedModel.result_settings`.
+
+        Args:
+            inference_precision: as text; the one that will really run is known only when the network is compiled.
+        """
+        return result_settings(
+            self.identity(), self.output_kind, self.geometry, self.labels, inference_precision=inference_precision,
+            decode=decode,
+        )  # fmt: skip
 
     def compile(
         self,

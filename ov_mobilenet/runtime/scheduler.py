@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from ov_mobilenet.errors import DeviceError, UsageError, printable
 from ov_mobilenet.runtime.in_flight import InferenceOutput, PendingImage, RequestSlot
 from ov_mobilenet.runtime.items import Prepared
-from ov_mobilenet.runtime.results import AnyResult, Failure
+from ov_mobilenet.runtime.results import AnyResult, Failure, NotRun
 
 if TYPE_CHECKING:
     from ov_mobilenet.runtime.loaded_model import BatchModel, LoadedModel
@@ -128,7 +128,7 @@ class Scheduler:
             if not isinstance(image, Prepared):
                 self._finish(number, key, image)
             elif self._cancel_reason is not None:
-                self._finish(number, key, image.item.failure(self._cancel_reason))
+                self._finish(number, key, _not_run(image, self._cancel_reason))
             else:
                 self._pending.append(PendingImage(number, key, image, self._clock()))
                 if len(self._pending) >= self._pacing.gather or self._closed:
@@ -219,7 +219,7 @@ class Scheduler:
 
     def _fail(self, images: list[PendingImage], reason: str) -> None:
         for image in images:
-            self._finish(image.number, image.key, image.prepared.item.failure(reason))
+            self._finish(image.number, image.key, _not_run(image.prepared, reason))
         images.clear()
 
     def _start(self) -> None:
@@ -367,6 +367,10 @@ class Scheduler:
 def create_slots(model: BatchModel, requests: int) -> list[RequestSlot]:
     """New infer requests of a model."""
     return [RequestSlot(model.model.create_infer_request(), model.batch) for _ in range(requests)]
+
+
+def _not_run(image: Prepared, reason: str) -> NotRun:
+    return NotRun(image.item.source, reason, image.item.frame, image.item.time_s)
 
 
 def last_line(error: Exception) -> str:

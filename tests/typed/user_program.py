@@ -90,6 +90,21 @@ def measure(xml: Path, dataset: Path) -> float:
     return measurement.throughput_fps
 
 
+def classify_many(xml: Path, images: Path) -> float | None:
+    """Classify into Parquet parts on a cluster; returns images per second."""
+    settings = ovm.BulkSettings(images_per_part=500, min_probability=0.1, max_errors=100)
+    plan: ovm.Manifest = ovm.plan_bulk(xml, images, "results", settings=settings, offline=True)
+    total: int | None = plan.inputs.images
+    done: ovm.BulkResult = ovm.bulk(
+        xml, [images, "@list.txt"], "results", settings=settings, ray=ovm.RaySettings("auto", workers=4), device="CPU",
+        on_progress=lambda now: print(now.parts, now.total_parts), on_failure=lambda failure: print(failure.source),
+    )  # fmt: skip
+    missing: list[str] = [failed.part for failed in done.failed_shards]
+    rows: dict[str, int] = {part.name: part.images for part in done.manifest.parts}
+    print(total, missing, rows)
+    return done.images_per_second
+
+
 def serve(xml: Path) -> dict[str, str]:
     """Serve two models in a thread; returns the addresses."""
     limits = ovm.ServerSettings(port=0, grpc_port=None, max_queue=64, token="0123456789abcdef", drain_timeout_s=5)
@@ -113,6 +128,7 @@ def main() -> int:
         xml = prepare(folder)
         classify(xml, np.zeros((240, 320, 3), np.uint8))
         measure(xml, folder / "images")
+        classify_many(xml, folder / "images")
         serve(xml)
     except ovm.MissingDependencyError as error:
         print(f"install it: {error.fix}")
