@@ -49,6 +49,10 @@ class StorageUri:
 
     def of_model(self, name: str) -> str:
         """The address of one model: its folder, which holds the folder of the version, or an archive of that."""
+        if self.text.startswith("s3:"):
+            # KServe fetches all objects whose names begin with the path: without the slash those of `signs2` become
+            # version 2 of `signs`. Some releases also drop the folder of a file whose name begins as the last folder.
+            return f"{self.text}/{name}/"
         return f"{self.text}/{name}" if self.takes_folders else f"{self.text}/{name}.tar.gz"
 
 

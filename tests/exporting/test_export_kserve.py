@@ -46,7 +46,7 @@ def test_the_files_and_what_the_command_prints(tmp_path: Path, capsys: pytest.Ca
     ]  # fmt: skip
     for row in rows:
         assert row["schema_version"] == 1
-        assert row["storage_uri"] == f"s3://bucket/models/{row['model']}"
+        assert row["storage_uri"] == f"s3://bucket/models/{row['model']}/"
         assert (Path(row["folder"]) / "1" / f"{row['model']}.xml").is_file()
         assert yaml.safe_load(Path(row["yaml"]).read_text())["metadata"]["name"] == row["service"]
         assert (row["input_size"], row["geometry_baked"]) == ([128, 128], False)

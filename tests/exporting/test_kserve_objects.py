@@ -118,10 +118,10 @@ def test_a_gpu_is_only_asked_for_on_request(runtime: str, chosen: dict[str, str]
 def test_the_models_come_from_the_storage() -> None:
     ovms = service_of().spec.predictor
     assert ovms.model is not None
-    assert ovms.model.storage_uri == f"{URI}/signs"
+    assert ovms.model.storage_uri == f"{URI}/signs/"
     own = service_of(**OWN).spec.predictor
     assert {one.name: one.value for one in answering(own).env or []} == {
-        "STORAGE_URI": f"{URI}/signs",
+        "STORAGE_URI": f"{URI}/signs/",
         "PROTOCOL": "v2",
     }
 
