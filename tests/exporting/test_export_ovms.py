@@ -133,6 +133,7 @@ def test_an_ir_of_another_tool(bake: bool, known: Known, photos: list[Path], tmp
     assert [type(one).__name__ for one in made.classify_batch(photos)] == ["Classification"] * len(photos)
 
 
+@pytest.mark.full
 def test_a_quantised_network(photos: list[Path], tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime.quantization")
     xml = converted(write_quantised(tmp_path / "int8", "qdq"), tmp_path / "ir")
