@@ -6,9 +6,11 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
+THREAD_END_S = 5.0
 # Of the object store of a cluster that is started here, which holds the IR and small rows; Ray accepts no less than
 # 75 MiB. Memory is taken only when it is used.
 OBJECT_STORE_BYTES = 100 << 20
@@ -58,13 +61,19 @@ def connected(settings: RaySettings, package_bytes: int) -> Iterator[ModuleType]
     quiet = {"RAY_BACKEND_LOG_LEVEL": "fatal"}
     if settings.address == "local":
         quiet["RAY_USAGE_STATS_ENABLED"] = "0"
+        # For how long a lost cluster is waited for, in seconds (default 60): here it can only have been killed.
+        quiet["RAY_gcs_rpc_server_reconnect_timeout_s"] = "5"
     with _quiet(ray), _logged_messages():
         try:
-            with _defaults(quiet) as is_quiet, _own_signal_handlers(), _without_stderr() if is_quiet else nullcontext():
+            wanted = "RAY_BACKEND_LOG_LEVEL" in os.environ
+            with (
+                _defaults(quiet), _own_signal_handlers(), _own_sessions(),
+                nullcontext() if wanted else _without_stderr(),
+            ):  # fmt: skip
                 _init(ray, settings, package_bytes)
             yield ray
         finally:
-            ray.shutdown()
+            _shut_down(ray)
 
 
 def worker_count(ray: ModuleType, settings: RaySettings, shards: int) -> int:
@@ -93,8 +102,6 @@ def _init(ray: ModuleType, settings: RaySettings, package_bytes: int) -> None:
         _check_reachable(settings.address)
     try:
         ray.init(address=settings.address, **options)
-    except ImportError as error:
-        raise MissingDependencyError(f"ray:// needs the client of Ray ({error})", fix=_CLIENT) from error
     except (ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:  # OSError: also ConnectionError
         text = " ".join(str(error).split())
         if "ersion mismatch" in text:
@@ -105,12 +112,26 @@ def _init(ray: ModuleType, settings: RaySettings, package_bytes: int) -> None:
         raise _no_cluster(settings.address, text) from error
 
 
-_CLIENT = "Install ray[client], or run this command on a machine of the cluster with --ray auto"
+def _shut_down(ray: ModuleType) -> None:
+    """End the connection. A thread of Ray Data that still submits work after Ctrl-C fails: that is logged only."""
+
+    def log_error(error: Any) -> None:
+        log.debug("while Ray ends: %r", error.exc_value)
+
+    before = threading.excepthook, sys.unraisablehook
+    threading.excepthook = sys.unraisablehook = log_error
+    try:
+        ray.shutdown()
+        for thread in threading.enumerate():
+            if thread.name.startswith("StreamingExecutor"):
+                thread.join(THREAD_END_S)
+    finally:
+        threading.excepthook, sys.unraisablehook = before
 
 
 def _check_reachable(address: str) -> None:
     """Try the address for a few seconds: Ray itself tries for a minute and more."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
     except (OSError, UnicodeError) as error:
@@ -125,12 +146,12 @@ def _no_cluster(address: str, reason: str) -> OvMobilenetError:
 
 
 @contextmanager
-def _defaults(variables: Mapping[str, str]) -> Iterator[bool]:
-    """Set environment variables that are not set, for a `with` block; gives whether none was set before."""
+def _defaults(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables that are not set, for a `with` block."""
     added = {name: value for name, value in variables.items() if name not in os.environ}
     os.environ.update(added)
     try:
-        yield len(added) == len(variables)
+        yield
     finally:
         for name in added:
             os.environ.pop(name, None)
@@ -149,22 +170,39 @@ def _without_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-@contextmanager
-def _logged_messages() -> Iterator[None]:
+def _logged_messages() -> AbstractContextManager[None]:
     """Log what Ray says of dead workers and nodes: it prints that on stdout, also if asked not to log to the driver."""
     from ray._private import worker
-
-    before = worker.print_to_stdstream
 
     def log_message(data: dict[str, Any], *_: object, **__: object) -> None:
         for line in data.get("lines", ()):
             log.info("Ray: %s", printable(str(line)))
 
-    worker.print_to_stdstream = log_message
+    return _replaced(worker, "print_to_stdstream", lambda _: log_message)
+
+
+def _own_sessions() -> AbstractContextManager[None]:
+    """Start Ray's programs in sessions of their own: a signal to the group of this process must not end them first.
+
+    Ray ends them, and the kernel does when this process is killed.
+    """
+    from ray._private import services
+
+    return _replaced(services, "ConsolePopen", lambda popen: partial(popen, start_new_session=True))
+
+
+@contextmanager
+def _replaced(module: Any, name: str, change: Callable[[Any], Any]) -> Iterator[None]:
+    """Replace a function inside Ray, for which it has no option; does nothing in a version that does not have it."""
+    before = getattr(module, name, None)
+    if before is None:
+        yield
+        return
+    setattr(module, name, change(before))
     try:
         yield
     finally:
-        worker.print_to_stdstream = before
+        setattr(module, name, before)
 
 
 @contextmanager
