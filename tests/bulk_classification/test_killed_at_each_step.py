@@ -84,7 +84,7 @@ def check_complete(folder: Path, expected: bulk_runs.Rows, what: str) -> None:
     assert sorted(path.name for path in folder.iterdir()) == names, what
 
 
-@pytest.mark.parametrize(("begin", "stride"), [(5, 9), pytest.param(1, 1, marks=pytest.mark.full)])
+@pytest.mark.parametrize(("begin", "stride"), [(7, 12), pytest.param(1, 1, marks=pytest.mark.full)])
 def test_a_run_that_is_killed_at_any_step_is_completed_by_the_next(begin: int, stride: int, tmp_path: Path) -> None:
     inputs = bulk_runs.write_drawings(tmp_path / "images", 3)
     oracle = tmp_path / "x.parquet"

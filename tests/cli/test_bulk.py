@@ -176,7 +176,9 @@ def test_progress_tells_the_time_left_by_images_or_by_parts() -> None:
     assert progress.lines[3] == (4, 10, "4 of 10 parts, 380 images, 18.0/s, 30 s left, 1 error")
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(  # bulk_classification/test_whole_runs.py has both signals too
+    ("signum", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.full)]
+)
 def test_a_run_that_is_interrupted_is_resumed_by_the_same_command(
     signum: int, code: int, network: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
