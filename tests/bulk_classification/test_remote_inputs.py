@@ -31,7 +31,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(f"AWS_{name}", value)
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(remote_files, "ATTEMPTS", 2)
+    monkeypatch.setattr(remote_files, "REQUEST_ATTEMPTS", 2)
     monkeypatch.setattr(remote_files, "GCS_RETRY_S", 1)
 
 
@@ -68,7 +68,7 @@ class Bucket:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[int]:
-    from moto.server import ThreadedMotoServer
+    ThreadedMotoServer = pytest.importorskip("moto.server").ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
