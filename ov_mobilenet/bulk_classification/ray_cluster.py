@@ -7,8 +7,9 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,9 +59,15 @@ def connected(settings: RaySettings, package_bytes: int) -> Iterator[ModuleType]
     quiet = {"RAY_BACKEND_LOG_LEVEL": "fatal"}
     if settings.address == "local":
         quiet["RAY_USAGE_STATS_ENABLED"] = "0"
+        # For how long a lost cluster is waited for, in seconds (default 60): here it can only have been killed.
+        quiet["RAY_gcs_rpc_server_reconnect_timeout_s"] = "5"
     with _quiet(ray), _logged_messages():
         try:
-            with _defaults(quiet) as is_quiet, _own_signal_handlers(), _without_stderr() if is_quiet else nullcontext():
+            wanted = "RAY_BACKEND_LOG_LEVEL" in os.environ
+            with (
+                _defaults(quiet), _own_signal_handlers(), _own_sessions(),
+                nullcontext() if wanted else _without_stderr(),
+            ):  # fmt: skip
                 _init(ray, settings, package_bytes)
             yield ray
         finally:
@@ -125,12 +132,12 @@ def _no_cluster(address: str, reason: str) -> OvMobilenetError:
 
 
 @contextmanager
-def _defaults(variables: Mapping[str, str]) -> Iterator[bool]:
-    """Set environment variables that are not set, for a `with` block; gives whether none was set before."""
+def _defaults(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables that are not set, for a `with` block."""
     added = {name: value for name, value in variables.items() if name not in os.environ}
     os.environ.update(added)
     try:
-        yield len(added) == len(variables)
+        yield
     finally:
         for name in added:
             os.environ.pop(name, None)
@@ -149,22 +156,39 @@ def _without_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-@contextmanager
-def _logged_messages() -> Iterator[None]:
+def _logged_messages() -> AbstractContextManager[None]:
     """Log what Ray says of dead workers and nodes: it prints that on stdout, also if asked not to log to the driver."""
     from ray._private import worker
-
-    before = worker.print_to_stdstream
 
     def log_message(data: dict[str, Any], *_: object, **__: object) -> None:
         for line in data.get("lines", ()):
             log.info("Ray: %s", printable(str(line)))
 
-    worker.print_to_stdstream = log_message
+    return _replaced(worker, "print_to_stdstream", lambda _: log_message)
+
+
+def _own_sessions() -> AbstractContextManager[None]:
+    """Start Ray's programs in sessions of their own: a signal to the group of this process must not end them first.
+
+    Ray ends them, and the kernel does when this process is killed.
+    """
+    from ray._private import services
+
+    return _replaced(services, "ConsolePopen", lambda popen: partial(popen, start_new_session=True))
+
+
+@contextmanager
+def _replaced(module: Any, name: str, change: Callable[[Any], Any]) -> Iterator[None]:
+    """Replace a function inside Ray, for which it has no option; does nothing in a version that does not have it."""
+    before = getattr(module, name, None)
+    if before is None:
+        yield
+        return
+    setattr(module, name, change(before))
     try:
         yield
     finally:
-        worker.print_to_stdstream = before
+        setattr(module, name, before)
 
 
 @contextmanager

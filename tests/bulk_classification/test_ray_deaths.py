@@ -102,14 +102,17 @@ def test_the_driver_is_killed_and_the_same_command_does_the_rest(
     assert {part: part.stat().st_mtime_ns for part in written} == written  # whole parts are not done again
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("ray", "signum", "code"), [("cluster", signal.SIGINT, 130), ("local", signal.SIGTERM, 143)])
 def test_a_signal_ends_the_workers_and_leaves_a_state_that_is_resumed(
-    cluster: Nodes, images: Path, expected: list[tuple[Any, ...]], tmp_path: Path, signum: int, code: int
+    cluster: Nodes, images: Path, expected: list[tuple[Any, ...]], tmp_path: Path, ray: str, signum: int, code: int
 ) -> None:
     output = tmp_path / "out"
-    first = start(cluster, images, output)
+    address = cluster.address if ray == "cluster" else "local"
+    first = start_bulk(
+        images, output, "--images-per-part", str(PER_PART), "--ray", address, start_new_session=True
+    )  # fmt: skip
     wait_for("two parts", lambda: len(parts(output)) >= 2, first)
-    first.send_signal(signum)
+    os.killpg(first.pid, signum)
     found, _, err = ended(first)
     assert found == code
     for noise in ("Traceback", "ray", "WARNING", "Error"):
