@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 ShardKind = Literal["images", "tar", "parquet"]
 DIGITS = 16
+PART_NAME = re.compile(r"part-\d{5,}\.parquet")
 
 
 class ShardReadError(Exception):

@@ -56,6 +56,9 @@ class Store(Protocol):
     def delete(self, name: str) -> None:
         """Delete a file; a missing one is no error."""
 
+    def holds(self, path: str) -> bool:
+        """Whether a path or URL is that of a file in this folder, which need not exist."""
+
 
 class LocalFolder:
     """A `Store` on a disk of this machine, or a network drive.
@@ -163,6 +166,10 @@ class LocalFolder:
             (self._folder / name).unlink(missing_ok=True)
         except OSError as error:
             raise_write_error(self._folder / name, error, fix=OTHER_OUTPUT)
+
+    def holds(self, path: str) -> bool:
+        """See `Store`."""
+        return not is_remote(path) and Path(path).parent.resolve() == self._folder.resolve()
 
     def _sync_folder(self) -> None:
         """Force a new name to the disk; not every system and network drive can."""
