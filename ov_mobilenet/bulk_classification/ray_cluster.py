@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
+THREAD_END_S = 5.0
 # Of the object store of a cluster that is started here, which holds the IR and small rows; Ray accepts no less than
 # 75 MiB. Memory is taken only when it is used.
 OBJECT_STORE_BYTES = 100 << 20
@@ -71,7 +73,7 @@ def connected(settings: RaySettings, package_bytes: int) -> Iterator[ModuleType]
                 _init(ray, settings, package_bytes)
             yield ray
         finally:
-            ray.shutdown()
+            _shut_down(ray)
 
 
 def worker_count(ray: ModuleType, settings: RaySettings, shards: int) -> int:
@@ -100,8 +102,6 @@ def _init(ray: ModuleType, settings: RaySettings, package_bytes: int) -> None:
         _check_reachable(settings.address)
     try:
         ray.init(address=settings.address, **options)
-    except ImportError as error:
-        raise MissingDependencyError(f"ray:// needs the client of Ray ({error})", fix=_CLIENT) from error
     except (ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:  # OSError: also ConnectionError
         text = " ".join(str(error).split())
         if "ersion mismatch" in text:
@@ -112,12 +112,26 @@ def _init(ray: ModuleType, settings: RaySettings, package_bytes: int) -> None:
         raise _no_cluster(settings.address, text) from error
 
 
-_CLIENT = "Install ray[client], or run this command on a machine of the cluster with --ray auto"
+def _shut_down(ray: ModuleType) -> None:
+    """End the connection. A thread of Ray Data that still submits work after Ctrl-C fails: that is logged only."""
+
+    def log_error(error: Any) -> None:
+        log.debug("while Ray ends: %r", error.exc_value)
+
+    before = threading.excepthook, sys.unraisablehook
+    threading.excepthook = sys.unraisablehook = log_error
+    try:
+        ray.shutdown()
+        for thread in threading.enumerate():
+            if thread.name.startswith("StreamingExecutor"):
+                thread.join(THREAD_END_S)
+    finally:
+        threading.excepthook, sys.unraisablehook = before
 
 
 def _check_reachable(address: str) -> None:
     """Try the address for a few seconds: Ray itself tries for a minute and more."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
     except (OSError, UnicodeError) as error:

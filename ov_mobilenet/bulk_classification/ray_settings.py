@@ -15,7 +15,7 @@ class RaySettings:
 
     Attributes:
         address: `local` starts Ray on this machine for this run, `auto` finds the running cluster of this machine;
-            otherwise the address of a cluster, such as `10.0.0.1:6379` or `ray://10.0.0.1:10001`.
+            otherwise the address of a cluster, such as `10.0.0.1:6379`, from a machine that is part of it.
         workers: number of workers, at least 1; None for as many as the CPUs of the cluster allow.
         cpus_per_worker: CPUs of each worker, at least 1.
 
@@ -28,11 +28,14 @@ class RaySettings:
     cpus_per_worker: int = 1
 
     def __post_init__(self) -> None:
-        host, colon, port = self.address.removeprefix("ray://").rpartition(":")
-        if self.address not in ("local", "auto") and not (host and colon and port.isdecimal() and int(port) < 65536):
+        if self.address.startswith("ray://"):
             raise UsageError(
-                "invalid Ray address", expected="local, auto, HOST:PORT or ray://HOST:PORT", got=self.address
-            )
+                "Ray Data does not run through a Ray client", got=self.address,
+                fix="Run on a machine of the cluster with the address auto, as `ray job submit` does",
+            )  # fmt: skip
+        host, colon, port = self.address.rpartition(":")
+        if self.address not in ("local", "auto") and not (host and colon and port.isdecimal() and int(port) < 65536):
+            raise UsageError("invalid Ray address", expected="local, auto or HOST:PORT", got=self.address)
         for name, value in (("workers", self.workers), ("cpus_per_worker", self.cpus_per_worker)):
             if value is not None and value < 1:
                 raise UsageError(f"invalid {name}", expected="at least 1", got=value)

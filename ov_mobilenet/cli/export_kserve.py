@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from ov_mobilenet.cli import options
+from ov_mobilenet.cli.export_failures import SCHEMA_VERSION, failure_rows, print_errors, print_summary
 from ov_mobilenet.cli.named_models import named_models
 from ov_mobilenet.exporting.kserve_settings import (
     GpuResource,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ov_mobilenet.exporting.kserve_export import KserveExport
 
 F = TypeVar("F", bound=Callable[..., Any])
-SCHEMA_VERSION = 1  # of each entry of the JSON output
 
 _DEFAULTS = {field.name: field.default for field in fields(KserveSettings)}
 
@@ -130,12 +130,10 @@ def kserve_command(
         models, output, storage_uri=storage_uri, kserve_settings=kserve_settings, batch=batch,
         bake_geometry=bake_geometry, overwrite=overwrite, **lookup.as_options(),
     )  # fmt: skip
-    for name, error in exported.failures.items():
-        click.echo(f"error: {name}: {error}", err=True)
+    print_errors(exported.failures)
     _print(exported, output_format)
     if exported.failures:
-        left_out = ", ".join(exported.failures)
-        click.echo(f"{len(exported.failures)} of {len(models)} models failed and have no service: {left_out}", err=True)
+        print_summary(exported.failures, given=len(models), consequence="have no service")
         return 1
     if not options.quiet(context):
         click.echo(f"how to start the services: {exported.folder / 'README.md'}", err=True)
@@ -148,15 +146,11 @@ def _print(exported: KserveExport, output_format: str) -> None:
             {
                 "schema_version": SCHEMA_VERSION, "model": one.name, "source": one.source, "service": one.service,
                 "yaml": str(one.yaml), "folder": str(one.folder), "storage_uri": one.storage_uri,
-                "input_size": one.input_size, "geometry_baked": one.input_size is None,
+                "batch": one.batch, "input_size": one.input_size, "geometry_baked": one.input_size is None,
             }
             for one in exported.services
         ]  # fmt: skip
-        rows += [
-            {"schema_version": SCHEMA_VERSION, "model": name, "error": " ".join(str(error).split())}
-            for name, error in exported.failures.items()
-        ]
-        options.print_json(rows)
+        options.print_json([*rows, *failure_rows(exported.failures)])
         return
     from ov_mobilenet.cli.tables import print_table
 

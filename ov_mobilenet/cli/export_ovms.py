@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ov_mobilenet.cli import options
+from ov_mobilenet.cli.export_failures import SCHEMA_VERSION, failure_rows, print_errors, print_summary
 from ov_mobilenet.cli.named_models import named_models
 from ov_mobilenet.resolve import Lookup
 
 if TYPE_CHECKING:
     from ov_mobilenet.exporting.ovms import OvmsExport
-
-SCHEMA_VERSION = 1  # of each entry of the JSON output
 
 
 @click.command("ovms")
@@ -88,14 +87,10 @@ def ovms_command(
         labels=options.read_label_file(labels), device=device, profile=profile, overwrite=overwrite,
         **lookup.as_options(),
     )  # fmt: skip
-    for name, error in exported.failures.items():
-        click.echo(f"error: {name}: {error}", err=True)
+    print_errors(exported.failures)
     _print(exported, output_format)
     if exported.failures:
-        left_out = ", ".join(exported.failures)
-        click.echo(
-            f"{len(exported.failures)} of {len(models)} models failed and are not in config.json: {left_out}", err=True
-        )
+        print_summary(exported.failures, given=len(models), consequence="are not in config.json")
         return 1
     if not options.quiet(context):
         click.echo(f"how to run the server: {exported.folder / 'README.md'}", err=True)
@@ -112,11 +107,7 @@ def _print(exported: OvmsExport, output_format: str) -> None:
             }
             for one in exported.models
         ]  # fmt: skip
-        rows += [
-            {"schema_version": SCHEMA_VERSION, "model": name, "error": " ".join(str(error).split())}
-            for name, error in exported.failures.items()
-        ]
-        options.print_json(rows)
+        options.print_json([*rows, *failure_rows(exported.failures)])
         return
     from ov_mobilenet.cli.tables import print_table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,7 @@ from ov_mobilenet.exporting.models_to_export import models_to_export
 from ov_mobilenet.exporting.output_folder import finished_folder
 from ov_mobilenet.exporting.ovms_config import model_entry
 from ov_mobilenet.exporting.repository import (
-    LABELS,
-    MODELS,
+    MODEL_FILES,
     README,
     class_names,
     model_folder,
@@ -37,8 +37,8 @@ from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-# What an export holds; `overwrite` replaces nothing else.
-CONTENTS = (MODELS, LABELS, KSERVE, README)
+# The files of an export; `overwrite` replaces nothing else.
+CONTENTS = (*MODEL_FILES, re.escape(README), rf"{KSERVE}/[^/]+\.yaml", re.escape(f"{KSERVE}/{RUNTIME}"))
 
 
 @checked
@@ -107,7 +107,7 @@ def export_kserve(
                 ExportedService(
                     name, service, str(model), folder / model_folder(name), address,
                     folder / KSERVE / f"{service}.yaml", class_names(folder, name) if one.labels else None,
-                    one.input_size,
+                    str(one.batch), one.input_size,
                 )
             )  # fmt: skip
         if not exported:

@@ -21,6 +21,7 @@ class ExportedService:
         storage_uri: where the service fetches them from.
         yaml: the file for `kubectl apply`.
         labels: the file with the class names, one per line; None without names.
+        batch: the batch sizes that OpenVINO Model Server accepts, such as 1 or 1:8.
         input_size: height and width that OpenVINO Model Server stretches images to; None if the graph crops and
             resizes.
     """
@@ -32,6 +33,7 @@ class ExportedService:
     storage_uri: str
     yaml: Path
     labels: Path | None
+    batch: str
     input_size: tuple[int, int] | None
 
 

@@ -169,6 +169,11 @@ def _differences(services: Sequence[ExportedService], settings: KserveSettings) 
             "trained with: export with `--bake-geometry`, or crop in the client. `ov-mobilenet serve` "
             "(`--runtime ov-mobilenet`) crops and resizes as the model was trained."
         )  # fmt: skip
+        if fewest := [f"{one.service} ({one.batch})" for one in services if one.batch.partition(":")[0] != "1"]:
+            lines.append(
+                f"- Requests with fewer images than a model takes are errors, so the client above, which sends one "
+                f"image, needs `--batch 1:N`: {', '.join(fewest)}."
+            )
         lines += [
             "- Grey and RGBA files are errors, and the orientation in EXIF is ignored.",
             "- It checks neither a token nor the Host header: protect it by the ingress or by network policies.",

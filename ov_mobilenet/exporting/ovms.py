@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from ov_mobilenet.exporting.models_to_export import models_to_export
 from ov_mobilenet.exporting.output_folder import finished_folder
 from ov_mobilenet.exporting.ovms_config import config_json, model_entry
 from ov_mobilenet.exporting.ovms_readme import DescribedModel, readme
-from ov_mobilenet.exporting.repository import CLIENTS, CONFIG, LABELS, MODELS, README, model_xml, write_class_names
+from ov_mobilenet.exporting.repository import CLIENTS, CONFIG, MODEL_FILES, README, model_xml, write_class_names
 from ov_mobilenet.exporting.server_form import ServerNetwork, server_network
 from ov_mobilenet.ir.saving import save_ir
 from ov_mobilenet.resolve import Lookup, LookupOptions, open_model
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
     from ov_mobilenet.ir.files import OpenedIr
 
-# What an export holds; --overwrite replaces nothing else.
-CONTENTS = (MODELS, CONFIG, LABELS, README, CLIENTS, EXAMPLE)
+# The files of an export; --overwrite replaces nothing else.
+CONTENTS = (*MODEL_FILES, *map(re.escape, (CONFIG, README, EXAMPLE)), rf"{CLIENTS}/classify\.(py|sh)")
 
 
 @dataclass(frozen=True)

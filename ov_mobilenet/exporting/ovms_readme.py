@@ -30,10 +30,9 @@ def readme(models: Mapping[str, DescribedModel]) -> str:
     Args:
         models: the models in the repository, by name.
     """
-    name, first = next(iter(models.items()))
     parts = [
         _start(sorted({model.device for model in models.values()})),
-        _clients(name, first.exported.input_name),
+        _clients(models),
         "## Models\n\n" + "\n".join(_model(key, model) for key, model in models.items()),
         "## Check\n\n" + "\n\n".join(_check(key, model) for key, model in models.items()),
         _differences(models),
@@ -65,11 +64,19 @@ it. The same folder runs without Docker: `ovms --config_path {CONFIG} --rest_por
 `ov-mobilenet serve DIR`.{more}"""
 
 
-def _clients(name: str, input_name: str) -> str:
-    command = f"sh clients/classify.sh {EXAMPLE} {shlex.quote(name)} {shlex.quote(input_name)}"
+def _clients(models: Mapping[str, DescribedModel]) -> str:
+    name, shown = min(models.items(), key=lambda item: item[1].exported.batch.low)  # the first one, if they are equal
+    low = shown.exported.batch.low
+    command = f"sh clients/classify.sh {EXAMPLE} {shlex.quote(name)} {shlex.quote(shown.exported.input_name)}"
+    note = (
+        ""
+        if low == 1
+        else f"The server refuses requests with fewer than {low} images, and these clients send one image each: export "
+        f"again with `--batch 1:{shown.exported.batch.high}` to use them.\n\n"
+    )
     return f"""## Send images
 
-```sh
+{note}```sh
 curl http://127.0.0.1:8000/v2/models/{name}/ready -i
 {printable(command)}
 ```

@@ -12,6 +12,8 @@ CONFIG = "config.json"
 LABELS = "labels"
 README = "README.md"
 CLIENTS = "clients"
+# The files of models in an export, as regular expressions.
+MODEL_FILES = (rf"{MODELS}/([^/]+)/{VERSION}/\1\.(xml|bin)", rf"{LABELS}/[^/]+\.txt")
 
 
 def model_folder(name: str) -> str:

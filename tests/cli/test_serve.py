@@ -14,7 +14,7 @@ import click
 import pytest
 from serving.server_process import SAMPLE, served, start
 
-from ov_mobilenet import ServerSettings, find_config
+from ov_mobilenet import ServerSettings, export_ovms, find_config
 from ov_mobilenet.cli.main import cli, main
 from ov_mobilenet.cli.serve_options import ServerFlags
 
@@ -105,7 +105,8 @@ def test_a_process_from_its_start_to_its_end(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("0123456789abcdef0123\n")
     token.chmod(0o600)
-    with served(f"--name=signs={SAMPLE}", "--token-file", token, "--log-format", "json") as server:
+    repository = export_ovms({"any": SAMPLE}, tmp_path / "repository").folder
+    with served(f"--name=signs={repository}", "--token-file", token, "--log-format", "json") as server:
         assert server.announced == {
             "schema_version": 1, "url": f"http://127.0.0.1:{server.port}", "grpc": server.announced["grpc"],
             "models": ["signs"],

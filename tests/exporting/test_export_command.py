@@ -119,6 +119,7 @@ def test_the_table_names_the_readme(known: Known, tmp_path: Path, capsys: pytest
         (["-o", "out", "--geometry", "resize x", "--bake-geometry"], "geometry"),
         (["-o", "out", "--name", "a b=x.xml"], "invalid name"),
         (["-o", "out", "--name", "small=x.xml"], "two models have the same name"),
+        (["-o", "out", "--name", "Small=x.xml"], "differ only in upper and lower case"),
         (["-o", "out", "--name", "b=x.xml", "--profile", "p.yml"], "profile is for a single model"),
         (["-o", "out", "--device", "AUTO:"], "device"),
         (["-o", "."], "invalid output"),

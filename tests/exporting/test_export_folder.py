@@ -37,6 +37,49 @@ def test_a_folder_with_files_is_not_touched(known: Known, tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
+@pytest.mark.parametrize(
+    "theirs",
+    ["models/weights.pt", "models/small/2/small.xml", "models/small/1/other.xml", "labels/deep/a.txt", ".git/config"],
+)
+def test_files_below_the_folders_of_an_export_are_not_replaced(theirs: str, known: Known, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ovm.export_ovms(known.xml, out)
+    (out / theirs).parent.mkdir(parents=True, exist_ok=True)
+    (out / theirs).write_text("mine", "utf-8")
+    before = everything(out)
+    with pytest.raises(ovm.OutputError, match=f"files that are not of an export.*got {theirs}"):
+        ovm.export_ovms(known.xml, out, overwrite=True)
+    assert everything(out) == before
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
+    link, missing = tmp_path / "link", tmp_path / "missing"
+    (tmp_path / "real").mkdir()
+    link.symlink_to("real")
+    missing.symlink_to("new")
+    for out, target in ((link, "real"), (missing, "new")):
+        with finished_folder(out, contents=["config.json"], last="config.json") as folder:
+            (folder / "config.json").write_text("new", "utf-8")
+        assert out.is_symlink()
+        assert everything(tmp_path / target) == {"config.json": b"new"}
+    (tmp_path / "real" / "models").symlink_to(tmp_path / "new")
+    with (
+        pytest.raises(ovm.OutputError, match="got models"),
+        finished_folder(link, contents=["config.json", "models/.*"], last="config.json", overwrite=True),
+    ):
+        pytest.fail("a link is not of an export")
+
+
+def test_an_existing_folder_is_written_without_its_parent(tmp_path: Path) -> None:
+    """It may be a mounted volume, from and to which no file can be moved, and its parent may be read-only."""
+    out = tmp_path / "out"
+    out.mkdir()
+    with finished_folder(out, contents=["config.json"], last="config.json") as folder:
+        (folder / "config.json").write_text("new", "utf-8")
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in out.iterdir()] == ["config.json"]
+
+
 def test_a_file_in_the_place_of_the_folder(known: Known, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file", "utf-8")
     with pytest.raises(ovm.OutputError, match="out"):
@@ -73,7 +116,7 @@ def test_an_interrupted_export_leaves_the_earlier_one(tmp_path: Path) -> None:
         (folder / "config.json").write_text("new", "utf-8")
         raise KeyboardInterrupt
     assert everything(tmp_path) == {"out/config.json": b"old"}
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in (*tmp_path.iterdir(), *out.iterdir())] == ["out", "config.json"]
 
 
 def test_a_move_that_fails_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +136,7 @@ def test_a_move_that_fails_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Path, "rename", fail_at_the_last)
     with (
         pytest.raises(ovm.OutputError, match="No space left"),
-        finished_folder(out, contents=["config.json", "models"], last="config.json", overwrite=True) as folder,
+        finished_folder(out, contents=["config.json", "models/a"], last="config.json", overwrite=True) as folder,
     ):
         (folder / "models").mkdir()
         (folder / "models" / "a").write_text("new", "utf-8")

@@ -46,7 +46,7 @@ def test_the_files_and_what_the_command_prints(tmp_path: Path, capsys: pytest.Ca
     ]  # fmt: skip
     for row in rows:
         assert row["schema_version"] == 1
-        assert row["storage_uri"] == f"s3://bucket/models/{row['model']}"
+        assert row["storage_uri"] == f"s3://bucket/models/{row['model']}/"
         assert (Path(row["folder"]) / "1" / f"{row['model']}.xml").is_file()
         assert yaml.safe_load(Path(row["yaml"]).read_text())["metadata"]["name"] == row["service"]
         assert (row["input_size"], row["geometry_baked"]) == ([128, 128], False)
@@ -127,6 +127,7 @@ def ask(url: str, path: str, headers: dict[str, str], body: bytes | None = None)
             return error.code, json.loads(error.read())
 
 
+@pytest.mark.full
 def test_the_container_answers_behind_an_ingress(tmp_path: Path) -> None:
     """With the token, whatever the Host header is; probes need none."""
     _, arguments = own_service(tmp_path)
@@ -200,6 +201,14 @@ def test_the_readme_says_what_differs_between_the_runtimes(bake: bool, tmp_path:
     text = (export.folder / "README.md").read_text()
     assert ("stretches the whole image" in text, "crop and resize are in the graph" in text) == (not bake, bake)
     assert f"| signs | signs | `{export.services[0].storage_uri}` |" in text
+    assert "needs `--batch" not in text
+
+
+def test_the_readme_names_models_that_do_not_take_one_image(tmp_path: Path) -> None:
+    export = export_kserve({"signs": SAMPLE}, tmp_path / "out", storage_uri="s3://a", batch=4)
+    text = (export.folder / "README.md").read_text()
+    assert "needs `--batch 1:N`: signs (4)." in text
+    assert export.services[0].batch == "4"
 
 
 def test_the_commands_in_the_readme_name_what_was_written(tmp_path: Path) -> None:

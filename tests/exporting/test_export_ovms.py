@@ -38,7 +38,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def answers(model: str | Path, files: list[Path], **options: object) -> np.ndarray:
     """The probabilities that `classify` gives, in the order of the classes."""
-    classifier = ovm.load_classifier(model, device="CPU", inference_precision="f32", **options)  # type: ignore[arg-type]
+    return answered(loaded(model, **options), files)
+
+
+def loaded(model: str | Path, **options: object) -> ovm.Classifier:
+    return ovm.load_classifier(model, device="CPU", inference_precision="f32", **options)  # type: ignore[arg-type]
+
+
+def answered(classifier: ovm.Classifier, files: list[Path]) -> np.ndarray:
     rows = []
     for file in files:
         found = classifier.classify(file, top_k=classifier.classes).top_k
@@ -63,7 +70,9 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize(
+    "name", ["f32 NCHW", pytest.param("u8 NHWC, batch 4", marks=pytest.mark.full), "RGB, any batch"]
+)
 def test_the_server_answers_as_classify_with_the_whole_image(
     name: str, known: Known, photos: list[Path], tmp_path: Path
 ) -> None:
@@ -77,7 +86,10 @@ def test_the_server_answers_as_classify_with_the_whole_image(
     assert np.abs(again - answers(xml, photos)).max() < CLOSE
 
 
-@pytest.mark.parametrize("geometry", ["crop 0.875, resize 32", "resize 40 greater pillow, crop 32"])
+@pytest.mark.parametrize(
+    "geometry",
+    [pytest.param("crop 0.875, resize 32", marks=pytest.mark.full), "resize 40 greater pillow, crop 32"],
+)
 def test_with_the_geometry_in_the_graph_the_server_answers_as_classify(
     geometry: str, known: Known, photos: list[Path], tmp_path: Path
 ) -> None:
@@ -113,16 +125,15 @@ def foreign_ir(known: Known, xml: Path) -> Path:
 def test_an_ir_of_another_tool(bake: bool, known: Known, photos: list[Path], tmp_path: Path) -> None:
     xml = foreign_ir(known, tmp_path / "foreign.xml")
     export = ovm.export_ovms({"other": xml}, tmp_path / "out", bake_geometry=bake)
-    expected = answers(xml, photos)
+    source, made = loaded(xml), loaded(export.models[0].xml)
+    expected = answered(source, photos)
     assert np.abs(replayed(export, "other", photos) - expected).max() < (0.01 if bake else CLOSE)
-    made = export.models[0].xml
-    assert np.abs(answers(made, photos) - expected).max() < (0.01 if bake else CLOSE)
-    for ir in (xml, made):
-        assert ovm.load_classifier(ir, device="CPU").labels == ("a b", *"cdefghi")
-    many = ovm.load_classifier(made, device="CPU", inference_precision="f32").classify_batch(photos)
-    assert [type(one).__name__ for one in many] == ["Classification"] * len(photos)
+    assert np.abs(answered(made, photos) - expected).max() < (0.01 if bake else CLOSE)
+    assert source.labels == made.labels == ("a b", *"cdefghi")
+    assert [type(one).__name__ for one in made.classify_batch(photos)] == ["Classification"] * len(photos)
 
 
+@pytest.mark.full
 def test_a_quantised_network(photos: list[Path], tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime.quantization")
     xml = converted(write_quantised(tmp_path / "int8", "qdq"), tmp_path / "ir")
@@ -206,9 +217,12 @@ def test_a_range_of_batch_sizes(known: Known, tmp_path: Path) -> None:
     classifier = ovm.load_classifier(export.models[0].xml, device="CPU", inference_precision="f32")
     streamed = [one.best.class_id for one in classifier.classify_batch(known.files)]  # type: ignore[union-attr]
     assert streamed == known.ranked(0), "the limit of the server is not one for classify"
-    fixed = Replay(ovm.export_ovms(known.xml, tmp_path / "fixed", batch=2).config)
+    assert "with fewer than" not in (export.folder / "README.md").read_text("utf-8")
+    two = ovm.export_ovms(known.xml, tmp_path / "fixed", batch=2)
     with pytest.raises(Refused, match="INVALID_BATCH_SIZE"):
-        fixed.infer("small", files[:1])
+        Replay(two.config).infer("small", files[:1])
+    text = (two.folder / "README.md").read_text("utf-8")
+    assert "refuses requests with fewer than 2 images" in text, "the clients in the export send one"
 
 
 @pytest.mark.parametrize("bake", [False, True])
@@ -285,16 +299,16 @@ def test_invalid_batches(batch: object, reason: str, known: Known, tmp_path: Pat
     assert not (tmp_path / "out").exists()
 
 
-def test_the_expected_answer_in_the_readme_is_that_of_the_server(tmp_path: Path) -> None:
-    for bake in (False, True):
-        export = ovm.export_ovms(SAMPLE, tmp_path / str(bake), bake_geometry=bake)
-        (found,) = replayed(export, SAMPLE, [export.folder / "example.png"])
-        text = (export.folder / "README.md").read_text("utf-8")
-        labels = (export.folder / "labels" / f"{SAMPLE}.txt").read_text("utf-8").splitlines()
-        for class_id in np.argsort(-found)[:3]:
-            row = next(line for line in text.splitlines() if line.startswith(f"| {class_id} | {labels[class_id]} |"))
-            assert float(row.split("|")[3]) == pytest.approx(found[class_id], rel=0.02)
-        assert ("crop 0.875" in text) is not bake, "the geometry that clients have to apply"
+@pytest.mark.parametrize("bake", [False, pytest.param(True, marks=pytest.mark.full)])
+def test_the_expected_answer_in_the_readme_is_that_of_the_server(bake: bool, tmp_path: Path) -> None:
+    export = ovm.export_ovms(SAMPLE, tmp_path / "out", bake_geometry=bake)
+    (found,) = replayed(export, SAMPLE, [export.folder / "example.png"])
+    text = (export.folder / "README.md").read_text("utf-8")
+    labels = (export.folder / "labels" / f"{SAMPLE}.txt").read_text("utf-8").splitlines()
+    for class_id in np.argsort(-found)[:3]:
+        row = next(line for line in text.splitlines() if line.startswith(f"| {class_id} | {labels[class_id]} |"))
+        assert float(row.split("|")[3]) == pytest.approx(found[class_id], rel=0.02)
+    assert ("crop 0.875" in text) is not bake, "the geometry that clients have to apply"
 
 
 def test_text_in_an_ir_cannot_write_control_codes_into_the_readme(known: Known, tmp_path: Path) -> None:

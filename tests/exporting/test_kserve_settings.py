@@ -44,8 +44,8 @@ def test_two_models_with_the_same_service_are_an_error() -> None:
 @pytest.mark.parametrize(
     ("uri", "of_model"),
     [
-        ("s3://bucket", "s3://bucket/signs"),
-        ("s3://bucket/some/models/", "s3://bucket/some/models/signs"),
+        ("s3://bucket", "s3://bucket/signs/"),
+        ("s3://bucket/some/models/", "s3://bucket/some/models/signs/"),
         ("gs://bucket/models", "gs://bucket/models/signs"),
         ("pvc://claim", "pvc://claim/signs"),
         ("pvc://claim/models", "pvc://claim/models/signs"),
@@ -76,6 +76,19 @@ def test_credentials_do_not_belong_into_the_address() -> None:
     with pytest.raises(UsageError, match="service account") as caught:
         StorageUri.parse("https://user:secret@example.com/models")
     assert "secret@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://user:secret$@example.com/models", "s3://key:se/cret@bucket/a b", "https://[user:secret@example.com",
+        "https://account.blob.core.windows.net/models?sv=1&sig=secret", "s3://bucket/#secret",
+    ],
+)  # fmt: skip
+def test_an_invalid_address_is_shown_without_credentials(uri: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        StorageUri.parse(uri)
+    assert "cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -118,3 +131,19 @@ def test_invalid_settings(values: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(("limit", "threads"), [("2", 2), ("500m", 1), ("1.9", 1), ("3500m", 3), ("16", 16)])
 def test_threads_follow_the_limit_of_cpus(limit: str, threads: int) -> None:
     assert KserveSettings(cpu_request="100m", cpu_limit=limit).threads == threads
+
+
+@pytest.mark.parametrize("flattens", [False, True])
+def test_the_files_of_a_model_in_s3_keep_their_folders(flattens: bool) -> None:
+    """As KServe copies them; older releases put a file that begins as the last folder at the top."""
+    objects = ["m/signs/1/signs.xml", "m/signs/1/signs.bin", "m/signs2/1/signs2.xml", "m/signs-2/1/signs-2.xml"]
+    path = StorageUri.parse("s3://bucket/m").of_model("signs")[len("s3://bucket/") :]
+    last = path.rpartition("/")[2]
+    mounted = [
+        key.rpartition("/")[2]
+        if flattens and last and key.rpartition("/")[2].startswith(last)
+        else key.removeprefix(path).lstrip("/")
+        for key in objects
+        if key.startswith(path)
+    ]
+    assert mounted == ["1/signs.xml", "1/signs.bin"]

@@ -22,22 +22,14 @@ def probabilities(url: str, model: str, image: Path) -> list[float]:
 
 
 def test_every_form_of_an_export_is_served(tmp_path: Path) -> None:
-    export_ovms({"single": SAMPLE}, tmp_path / "single")
-    export_ovms({"range": SAMPLE}, tmp_path / "range", batch="1:8")
     export_ovms({"baked": SAMPLE}, tmp_path / "baked", bake_geometry=True)
-    kserve = export_kserve({"Kserve.1": SAMPLE}, tmp_path / "kserve", storage_uri="s3://bucket")
-    # The folder of an export, its config.json, its models, and one of them.
-    given = [
-        tmp_path / "single",
-        tmp_path / "range" / "config.json",
-        tmp_path / "baked" / "models",
-        tmp_path / "kserve",
-    ]
+    kserve = export_kserve({"Kserve.1": SAMPLE}, tmp_path / "kserve", storage_uri="s3://bucket", batch="1:8")
+    given = [tmp_path / "baked" / "config.json", tmp_path / "kserve"]
     settings = ServerSettings(port=0, grpc_port=None)
     classifier = load_classifier(SAMPLE, device="CPU", inference_precision="f32")
     with Server(given, settings, device="CPU", inference_precision="f32") as server:
-        assert server.repository.names == ("single", "range", "baked", "Kserve.1")
-        for image in SIGNS[:4]:
+        assert server.repository.names == ("baked", "Kserve.1")
+        for image in SIGNS[:2]:
             found = classifier.classify(image, top_k=16).predictions
             expected = [one.probability for one in sorted(found, key=lambda one: one.class_id)]
             for name in server.repository.names:

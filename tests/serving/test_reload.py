@@ -125,6 +125,7 @@ def test_changed_files_are_loaded_and_a_broken_ir_is_not(
         assert set(seen) <= {before, 15 - before}
 
 
+@pytest.mark.full
 def test_the_newest_version_of_a_model_folder_runs(
     irs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
