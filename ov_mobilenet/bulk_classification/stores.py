@@ -202,10 +202,12 @@ def open_store(text: str) -> Store:
     """The store at a path or an s3:// or gs:// URL. Nothing is created.
 
     Raises:
-        UsageError: the URL is invalid.
+        UsageError: `text` is empty, or an invalid URL.
         OutputError: the bucket cannot be reached.
         MissingDependencyError: pyarrow is not installed.
     """
+    if not text:  # as of a variable of a shell that is not set; `Path` would take it for the current folder
+        raise UsageError("the output has no name", expected="a folder, s3:// or gs://", got="an empty text")
     if is_remote(text):
         from ov_mobilenet.bulk_classification.bucket_store import BucketStore
 
