@@ -19,7 +19,7 @@ from mmap import mmap
 from typing import IO, TYPE_CHECKING, cast
 
 from ov_mobilenet.bulk_classification.output_advice import AGAIN, OTHER_OUTPUT
-from ov_mobilenet.bulk_classification.remote_files import file_system, parse_url, problem_of, reason_of
+from ov_mobilenet.bulk_classification.remote_files import file_system, is_remote, parse_url, problem_of, reason_of
 from ov_mobilenet.errors import OutputError
 
 if TYPE_CHECKING:
@@ -94,6 +94,10 @@ class BucketStore:
         """See `Store`."""
         with self._reporting(name, OTHER_OUTPUT), suppress(FileNotFoundError):
             self._fs.delete_file(self._path(name))
+
+    def holds(self, path: str) -> bool:
+        """See `Store`; another endpoint is not told apart."""
+        return is_remote(path) and parse_url(path).name.rpartition("/")[0] == self._name
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ov_mobilenet.bulk_classification.input_files import InputFile, find_files
 from ov_mobilenet.bulk_classification.parquet_images import ParquetFacts, parquet_facts
@@ -16,11 +16,16 @@ from ov_mobilenet.errors import ImageError, UsageError
 from ov_mobilenet.inputs.sources import masked
 
 
-def find_shards(inputs: Iterable[str], settings: BulkSettings) -> Iterator[Shard]:
+def find_shards(
+    inputs: Iterable[str], settings: BulkSettings, is_own_part: Callable[[str], bool] | None = None
+) -> Iterator[Shard]:
     """The shards of all inputs, in order; at most a few shards are in memory.
 
     Consecutive images form shards of `images_per_part` images, a tar is one shard, and a shard of a Parquet file is as
     many whole row groups as fit, at least one.
+
+    Args:
+        is_own_part: whether a Parquet file was written by this run or an earlier one; it is no input then.
 
     Raises:
         UsageError: there are no images; an input is a video, a camera, a stream or stdin; nothing matches a pattern; a
@@ -33,9 +38,14 @@ def find_shards(inputs: Iterable[str], settings: BulkSettings) -> Iterator[Shard
     def look_up(file: InputFile) -> tuple[InputFile, ParquetFacts | None]:
         return _look_up(file, settings)
 
+    def files() -> Iterator[InputFile]:
+        for file in find_files(texts):
+            if file.kind != "parquet" or is_own_part is None or not is_own_part(file.path):
+                yield file
+
     index = 0
     images: list[InputFile] = []
-    for file, facts in in_order(find_files(texts), look_up, _needs_request):
+    for file, facts in in_order(files(), look_up, _needs_request):
         if file.kind == "image":
             images.append(file)
             if len(images) < settings.images_per_part:

@@ -55,6 +55,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         images, errors: sums over `parts`; an image that failed counts in both.
         ran_on: number of parts by device and inference precision that they really ran on.
         failed_parts: missing parts whose images could not be read, or whose worker ended, in the last run.
+        has_other_files: whether the output also holds files that are not of the run, kept by `--overwrite`.
         parts: those that are done, by name.
     """
 
@@ -73,6 +74,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     errors: int
     ran_on: tuple[dict[str, str | int], ...]
     failed_parts: tuple[FailedShard, ...]
+    has_other_files: bool = False
     parts: tuple[PartFacts, ...]
 
     def encode(self) -> bytes:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
+from typing import NoReturn
 
 from ov_mobilenet._version import __version__
 from ov_mobilenet.bulk_classification.found_parts import find_done, in_parallel
@@ -21,14 +22,14 @@ from ov_mobilenet.bulk_classification.manifest import (
     Manifest,
     parse_manifest,
 )
+from ov_mobilenet.bulk_classification.output_advice import OTHER_OUTPUT
 from ov_mobilenet.bulk_classification.output_differences import BulkIdentity, check_same_run, setting_differences
 from ov_mobilenet.bulk_classification.parts import PartFacts
 from ov_mobilenet.bulk_classification.shard_list import SHARD_LIST, ShardList, ShardPlace
-from ov_mobilenet.bulk_classification.shards import FailedShard
+from ov_mobilenet.bulk_classification.shards import PART_NAME, FailedShard
 from ov_mobilenet.bulk_classification.stores import Store, open_store
 from ov_mobilenet.errors import OutputError, printable
 
-PART = re.compile(r"part-\d{5,}\.parquet")
 OTHERS = (MANIFEST, SUCCESS, SHARD_LIST)
 SHOWN_NAMES = 3
 # Packages that the results may depend on.
@@ -48,6 +49,7 @@ class OutputState:
         done: facts of the parts that are there, by name.
         pending: shards without a part when the run began, in order.
         failed: shards that have failed in this run.
+        has_other_files: whether files that are not of the run were kept beside the parts, by `overwrite`.
     """
 
     store: Store
@@ -59,6 +61,7 @@ class OutputState:
     done: dict[str, PartFacts] = field(default_factory=dict)
     pending: list[ShardPlace] = field(default_factory=list)
     failed: list[FailedShard] = field(default_factory=list)
+    has_other_files: bool = False
 
     def __post_init__(self) -> None:
         self._begun = self.clock()
@@ -111,7 +114,7 @@ class OutputState:
             started=self.started, saved=utc(now),
             images_per_second=round(self._images_now / seconds, 2) if self._images_now and seconds > 0 else None,
             images=sum(part.images for part in parts), errors=sum(part.errors for part in parts),
-            ran_on=_ran_on(parts), failed_parts=tuple(self.failed), parts=parts,
+            ran_on=_ran_on(parts), failed_parts=tuple(self.failed), has_other_files=self.has_other_files, parts=parts,
         )  # fmt: skip
 
     def __enter__(self) -> OutputState:
@@ -170,16 +173,19 @@ def _open(
 ) -> OutputState:
     sizes = store.sizes()
     if overwrite:
+        _refuse_own_inputs(store, sizes, shards)
         sizes = _without_output(store, sizes, dry_run)
     found = None
     if MANIFEST in sizes:
         found = parse_manifest(store.read(MANIFEST), f"{store.text}/{MANIFEST}")
         check_same_run(found, identity, shards, store, SHARD_LIST in sizes)
-    if not overwrite:
-        _refuse_other_files(store, sizes, shards)
+    others = _other_files(sizes, shards)
+    if others and not overwrite and not (found is not None and found.has_other_files):
+        _refuse_other_files(store, others)
     state = OutputState(
         store, identity, shards, _versions(), utc(clock()) if found is None else found.started, clock
     )  # fmt: skip
+    state.has_other_files = bool(others)
     state.done = find_done(store, sizes, found, shards.places, identity.settings)
     state.pending = [place for place in shards.places if place.part_name not in state.done]
     if found is not None:
@@ -209,22 +215,36 @@ def _begin(state: OutputState, sizes: Mapping[str, int], found: Manifest | None)
     state.save()
 
 
-def _refuse_other_files(store: Store, sizes: Mapping[str, int], shards: ShardList) -> None:
+def _other_files(sizes: Mapping[str, int], shards: ShardList) -> list[str]:
     """Names that begin with a dot are left alone: readers of data sets do not read them."""
     own = {*OTHERS, *(place.part_name for place in shards.places)}
-    others = sorted(name for name in sizes if name not in own and not name.startswith("."))
-    if others:
-        shown = ", ".join(name if len(name) <= 100 else f"{name[:100]}…" for name in others[:SHOWN_NAMES])
-        more = f" and {len(others) - SHOWN_NAMES} more" if len(others) > SHOWN_NAMES else ""
-        raise OutputError(
-            "the output has files that are not of this run", where=store.text, expected="parts of this run, or nothing",
-            got=f"{shown}{more}", fix="Select an empty or new output with -o OUT, or keep these files with --overwrite",
-        )  # fmt: skip
+    return sorted(name for name in sizes if name not in own and not name.startswith("."))
+
+
+def _refuse_other_files(store: Store, others: list[str]) -> NoReturn:
+    shown = ", ".join(name if len(name) <= 100 else f"{name[:100]}…" for name in others[:SHOWN_NAMES])
+    more = f" and {len(others) - SHOWN_NAMES} more" if len(others) > SHOWN_NAMES else ""
+    raise OutputError(
+        "the output has files that are not of this run", where=store.text, expected="parts of this run, or nothing",
+        got=f"{shown}{more}", fix="Select an empty or new output with -o OUT, or keep these files with --overwrite",
+    )  # fmt: skip
+
+
+def _refuse_own_inputs(store: Store, sizes: Mapping[str, int], shards: ShardList) -> None:
+    """Inputs may have the name of a part: they must not be deleted as one."""
+    for path in shards.part_like:
+        name = os.path.basename(path)  # noqa: PTH119 (may be a URL)
+        if name in sizes and store.holds(path):
+            raise OutputError(
+                "an input is in the output, and would be deleted by --overwrite", where=path, fix=OTHER_OUTPUT
+            )
 
 
 def _without_output(store: Store, sizes: Mapping[str, int], dry_run: bool) -> dict[str, int]:
     """Delete the files of an earlier run, the manifest last, so that an interrupted deletion is recognised."""
-    own = [name for name in sizes if PART.fullmatch(name)] + [name for name in (SHARD_LIST, MANIFEST) if name in sizes]
+    own = [name for name in sizes if PART_NAME.fullmatch(name)] + [
+        name for name in (SHARD_LIST, MANIFEST) if name in sizes
+    ]
     if not dry_run:
         if SUCCESS in sizes:
             store.delete(SUCCESS)

@@ -195,14 +195,14 @@ def read_part(store: Store, name: str, size: int) -> FoundPart | None:
 def read_failures(store: Store, name: str) -> Iterator[Failure]:
     """The failures in a part, in order; if it cannot be read now, a warning is logged and there are none."""
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     try:
-        with store.open(name) as file:
-            table = pq.read_table(file, columns=["source", "frame", "time_s", "error"])
+        with store.open(name) as file, pq.ParquetFile(file) as part:
+            for rows in part.iter_batches(columns=["source", "frame", "time_s", "error"]):
+                failed = rows.filter(pc.is_valid(rows.column("error")))
+                for row in failed.to_pylist():
+                    yield Failure(row["source"], row["error"], row["frame"], row["time_s"])
     except (OutputError, OSError, pa.ArrowException) as error:
         log.warning("%s: its failed images cannot be listed (%s)", name, error)
-        return
-    failed = table.filter(pa.compute.is_valid(table["error"]))
-    for row in failed.to_pylist():
-        yield Failure(row["source"], row["error"], row["frame"], row["time_s"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.bulk_classification.found_inputs import find_shards
+from ov_mobilenet.bulk_classification.manifest import MANIFEST
 from ov_mobilenet.bulk_classification.model_package import bulk_runnable
 from ov_mobilenet.bulk_classification.output_differences import BulkIdentity
 from ov_mobilenet.bulk_classification.output_state import OutputState, open_output
 from ov_mobilenet.bulk_classification.ray_settings import RaySettings
 from ov_mobilenet.bulk_classification.settings import BulkSettings, class_choice
 from ov_mobilenet.bulk_classification.shard_list import ShardList
-from ov_mobilenet.bulk_classification.stores import open_store
+from ov_mobilenet.bulk_classification.shards import PART_NAME
+from ov_mobilenet.bulk_classification.stores import Store, open_store
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import MissingDependencyError, UsageError, install_extra
 from ov_mobilenet.load import RunOptions, split_options
@@ -73,6 +76,25 @@ def check_packages(ray: RaySettings | None) -> None:
             raise MissingDependencyError(f"bulk needs {package}, which is not installed", fix=install_extra(extra))
 
 
+def own_parts_of(output: str) -> Callable[[str], bool]:
+    """Whether a path is that of a part in the output, which a pattern for inputs may match when a run is resumed.
+
+    Without a manifest nothing says that a file with the name of a part is one.
+    """
+    found: list[tuple[Store, bool]] = []
+
+    def is_own_part(path: str) -> bool:
+        if PART_NAME.fullmatch(os.path.basename(path)) is None:  # noqa: PTH119 (may be a URL)
+            return False
+        if not found:
+            store = open_store(output)
+            found.append((store, MANIFEST in store.sizes()))
+        store, is_output = found[0]
+        return is_output and store.holds(path)
+
+    return is_own_part
+
+
 @contextmanager
 def prepared(
     model: str | Path,
@@ -96,7 +118,7 @@ def prepared(
     texts = tuple(str(text) for text in ([inputs] if isinstance(inputs, str | Path) else inputs))
     identity = BulkIdentity(str(model), chosen.runnable.identity().digest, chosen.result_settings(), texts)
     with (
-        closing(ShardList(find_shards(texts, settings))) as shards,
+        closing(ShardList(find_shards(texts, settings, own_parts_of(str(output))))) as shards,
         open_output(str(output), identity, shards, dry_run=dry_run, overwrite=overwrite) as state,
     ):
         yield PreparedRun(chosen, state)

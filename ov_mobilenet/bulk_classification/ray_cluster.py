@@ -208,16 +208,20 @@ def _replaced(module: Any, name: str, change: Callable[[Any], Any]) -> Iterator[
 
 @contextmanager
 def _own_signal_handlers() -> Iterator[None]:
-    """Restore the handlers that `ray.init` replaces."""
+    """Restore the handlers that `ray.init` replaces; a SIGTERM that Ray has taken is sent again to the own handler."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+        try:
+            yield
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+    except SystemExit:  # as Ray's handler of SIGTERM raises
+        signal.raise_signal(signal.SIGTERM)
+        raise
 
 
 @contextmanager

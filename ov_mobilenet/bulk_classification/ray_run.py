@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ov_mobilenet._version import __version__
 from ov_mobilenet.bulk_classification.model_package import ModelPackage
 from ov_mobilenet.bulk_classification.parts import PartFacts
+from ov_mobilenet.bulk_classification.ray_answers import decode_answer
 from ov_mobilenet.bulk_classification.ray_cluster import connected, worker_count
 from ov_mobilenet.bulk_classification.ray_settings import RaySettings
-from ov_mobilenet.bulk_classification.ray_worker import Answer, WorkerBug, WorkerSetup, attempts_class, worker_class
+from ov_mobilenet.bulk_classification.ray_worker import WorkerSetup, attempts_class, worker_class
 from ov_mobilenet.bulk_classification.shard_list import SHARD_LIST, ShardPlace
 from ov_mobilenet.bulk_classification.shards import FailedShard, parse_shard
 from ov_mobilenet.bulk_classification.stores import open_store
@@ -104,14 +104,7 @@ def _checked(data: bytes, problem: str) -> PartFacts | FailedShard:
     if problem:
         wanted = " and ".join(f"{name.replace('_', '-')} {version}" for name, version in _versions().items())
         raise OvMobilenetError(problem, fix=f"Install {wanted} on every node")
-    answer: Answer = pickle.loads(data)  # noqa: S301 (written by our own worker)
-    if isinstance(answer, OvMobilenetError):
-        raise answer
-    if isinstance(answer, WorkerBug):
-        raise OvMobilenetError(
-            "unexpected error in a worker", where=answer.node, got=answer.text.strip().rpartition("\n")[2]
-        ) from RuntimeError(answer.text)
-    return answer
+    return decode_answer(data)
 
 
 def _versions() -> dict[str, str]:

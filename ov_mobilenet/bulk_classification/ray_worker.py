@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import traceback
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -18,6 +17,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ov_mobilenet.bulk_classification.parts import PartFacts, PartWriter, read_part_facts
+from ov_mobilenet.bulk_classification.ray_answers import (
+    Answer,
+    ErrorAnswer,
+    UnexpectedError,
+    encode_answer,
+    error_answer,
+)
 from ov_mobilenet.bulk_classification.run_here import run_shards
 from ov_mobilenet.bulk_classification.run_loop import check_errors
 from ov_mobilenet.bulk_classification.shard_list import SHARD_LIST, ShardPlace
@@ -28,22 +34,6 @@ from ov_mobilenet.runtime.results import Failure, NotRun, Result
 
 if TYPE_CHECKING:
     from ov_mobilenet.bulk_classification.model_package import ModelPackage
-
-
-@dataclass(frozen=True)
-class WorkerBug:
-    """An exception that is no error of ours.
-
-    Attributes:
-        node: host name.
-        text: the traceback.
-    """
-
-    node: str
-    text: str
-
-
-Answer = PartFacts | FailedShard | OvMobilenetError | WorkerBug
 
 
 def attempts_class() -> type:
@@ -62,7 +52,7 @@ def attempts_class() -> type:
 
 
 def worker_class() -> type:
-    """The class for `Dataset.map_batches`: a batch with one shard in, one pickled `Answer` or a text out."""
+    """The class for `Dataset.map_batches`: a batch with one shard in, one encoded `Answer` or a text out."""
 
     class BulkWorker:
         def __init__(self, versions: dict[str, str], package: Any, attempts: Any, setup: dict[str, Any]) -> None:
@@ -83,7 +73,11 @@ def worker_class() -> type:
                     f"got {found[wrong[0]]}"
                 )
             if not self._problem:
-                module = importlib.import_module("ov_mobilenet.bulk_classification.ray_worker")
+                try:
+                    module = importlib.import_module("ov_mobilenet.bulk_classification.ray_worker")
+                except ImportError as error:
+                    self._problem = f"{node}: a node of the Ray cluster cannot import {error.name}"
+                    return
                 self._worker = module.ShardWorker(node, package, attempts, module.WorkerSetup(**setup))
 
         def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
@@ -129,9 +123,9 @@ class ShardWorker:
         self._setup = setup
         with suppress(OSError):  # a node without this folder can run on absolute paths and URLs
             os.chdir(setup.folder)
-        self._store = open_store(setup.output)
-        self._error: OvMobilenetError | WorkerBug | None = None
+        self._error: ErrorAnswer | UnexpectedError | None = None
         try:
+            self._store = open_store(setup.output)
             if setup.probe is not None and not Path(setup.probe).exists():
                 raise OvMobilenetError(
                     "a node of the Ray cluster does not have this input", where=f"{node}: {setup.probe}",
@@ -139,7 +133,7 @@ class ShardWorker:
                 )  # fmt: skip
             self._load(ray.get(package))
         except Exception as error:  # noqa: BLE001 (an exception here would make Ray start the actor again and again)
-            self._error = _as_answer(error, node)
+            self._error = error_answer(error, node)
 
     def _load(self, package: ModelPackage) -> None:
         from ov_mobilenet.images.decode import cv2
@@ -152,17 +146,15 @@ class ShardWorker:
             self.classifier = package.load(Path(folder), self._setup.cpus)
 
     def answer(self, row: Mapping[str, Any]) -> bytes:
-        """Make the part of a shard; returns the pickled `Answer`."""
-        import pickle
-
+        """Make the part of a shard; returns the encoded `Answer`."""
         place = ShardPlace(int(row["index"]), int(row["offset"]), int(row["length"]), str(row["digest"]))
         try:
-            answer = self._error or self._run_shard(place)
+            answer: Answer = self._error or self._run_shard(place)
         except Exception as error:  # noqa: BLE001 (raised by the driver)
-            answer = _as_answer(error, self._node)
-        return pickle.dumps(answer)
+            answer = error_answer(error, self._node)
+        return encode_answer(answer)
 
-    def _run_shard(self, place: ShardPlace) -> Answer:
+    def _run_shard(self, place: ShardPlace) -> PartFacts | FailedShard:
         attempt = self._count(place)
         shard = self._read_shard(place)
         # Ray runs a shard again after its worker or node has died, also if only the answer was lost.
@@ -226,7 +218,3 @@ def limit_threads(cpus: int) -> None:
     import pyarrow as pa
 
     pa.set_cpu_count(cpus)
-
-
-def _as_answer(error: Exception, node: str) -> OvMobilenetError | WorkerBug:
-    return error if isinstance(error, OvMobilenetError) else WorkerBug(node, "".join(traceback.format_exception(error)))

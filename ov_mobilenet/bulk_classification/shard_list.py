@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from itertools import zip_longest
 from typing import IO, cast
 
 from ov_mobilenet.bulk_classification.parts import temporary_file_error, write_from
-from ov_mobilenet.bulk_classification.shards import DIGITS, Shard, line_digest, parse_shard, part_name
+from ov_mobilenet.bulk_classification.shards import DIGITS, PART_NAME, Shard, line_digest, parse_shard, part_name
 from ov_mobilenet.bulk_classification.stores import Store
 
 SHARD_LIST = "_shards.jsonl"
@@ -46,6 +47,7 @@ class ShardList:
         digest: identity of all shards in their order.
         size: of the list, in bytes.
         images: number of images; None if it is not known before they are read.
+        part_like: Parquet inputs with the name of a part.
 
     Raises:
         OutputError: the temporary file cannot be written.
@@ -56,6 +58,7 @@ class ShardList:
         whole = hashlib.sha256()
         self.places: list[ShardPlace] = []
         self.size = 0
+        self.part_like: list[str] = []
         images: int | None = 0
         try:
             for shard in shards:
@@ -64,6 +67,9 @@ class ShardList:
                 self._write(line)
                 self.places.append(ShardPlace(shard.index, self.size, len(line), line_digest(line)))
                 self.size += len(line)
+                path = shard.paths[0] if shard.kind == "parquet" else ""
+                if PART_NAME.fullmatch(os.path.basename(path)):  # noqa: PTH119 (may be a URL)
+                    self.part_like.append(path)
                 images = None if images is None or shard.images is None else images + shard.images
             self._write(b"")
         except BaseException:

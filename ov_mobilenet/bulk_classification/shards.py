@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
@@ -14,6 +15,7 @@ from ov_mobilenet.errors import printable
 
 ShardKind = Literal["images", "tar", "parquet"]
 DIGITS = 16
+PART_NAME = re.compile(r"part-\d{5,}\.parquet")
 # How often a shard is begun before it has failed.
 ATTEMPTS = 5
 MAX_REASON = 500

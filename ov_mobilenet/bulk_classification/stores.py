@@ -56,6 +56,9 @@ class Store(Protocol):
     def delete(self, name: str) -> None:
         """Delete a file; a missing one is no error."""
 
+    def holds(self, path: str) -> bool:
+        """Whether a path or URL is that of a file in this folder, which need not exist."""
+
 
 class LocalFolder:
     """A `Store` on a disk of this machine, or a network drive.
@@ -164,6 +167,10 @@ class LocalFolder:
         except OSError as error:
             raise_write_error(self._folder / name, error, fix=OTHER_OUTPUT)
 
+    def holds(self, path: str) -> bool:
+        """See `Store`."""
+        return not is_remote(path) and Path(path).parent.resolve() == self._folder.resolve()
+
     def _sync_folder(self) -> None:
         """Force a new name to the disk; not every system and network drive can."""
         with suppress(OSError):
@@ -195,10 +202,12 @@ def open_store(text: str) -> Store:
     """The store at a path or an s3:// or gs:// URL. Nothing is created.
 
     Raises:
-        UsageError: the URL is invalid.
+        UsageError: `text` is empty, or an invalid URL.
         OutputError: the bucket cannot be reached.
         MissingDependencyError: pyarrow is not installed.
     """
+    if not text:  # as of a variable of a shell that is not set; `Path` would take it for the current folder
+        raise UsageError("the output has no name", expected="a folder, s3:// or gs://", got="an empty text")
     if is_remote(text):
         from ov_mobilenet.bulk_classification.bucket_store import BucketStore
 

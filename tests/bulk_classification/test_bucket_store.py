@@ -137,6 +137,16 @@ def test_a_large_local_file_is_uploaded_whole(
     body.close()
 
 
+def test_inputs_in_the_bucket_are_told_from_those_in_the_output(url: str) -> None:
+    store = open_store(url)
+    folder, _, options = url.partition("?")
+    folder = folder.rstrip("/")
+    assert store.holds(f"{folder}/{PART}?{options}")
+    assert store.holds(f"{folder}/{PART}")
+    for other in (f"{folder}/deeper/{PART}", f"{folder}2/{PART}", f"s3://other/{PART}", PART, f"/{PART}"):
+        assert not store.holds(other)
+
+
 def test_a_listing_has_more_than_one_page(url: str, s3: Any) -> None:
     for number in range(1005):
         s3.put_object(Bucket=BUCKET, Key=f"out/part-{number:05}.parquet", Body=b"12")

@@ -456,3 +456,24 @@ def test_the_manifest_is_saved_every_30_s_but_never_for_more_than_a_fiftieth_of_
 
     RunLoop(state, clock=clock).run(engine())
     assert saved == saved_at
+
+
+def test_parts_that_a_pattern_for_inputs_matches_are_no_inputs(network: Path, images: Path, tmp_path: Path) -> None:
+    """OUT is below the folder of the inputs, so a resumed run finds its own parts."""
+    import pyarrow as pa
+
+    data, out = tmp_path / "data", tmp_path / "data" / "out"
+    data.mkdir()
+    table = pa.table({"image": [path.read_bytes() for path in sorted(images.iterdir())[:6]]})
+    pq.write_table(table, data / "part-00000.parquet", row_group_size=3)
+    pattern, by_three = str(data / "**" / "*.parquet"), BulkSettings(images_per_part=3)
+    first = bulk(network, pattern, out, settings=by_three, **F32)
+    before = rows_of(out)
+    assert first.images_now == 6
+    assert bulk(network, pattern, out, settings=by_three, **F32).images_now == 0
+    (out / "part-00001.parquet").unlink()
+    assert bulk(network, pattern, out, settings=by_three, **F32).images_now == 3
+    assert [row["source"] for row in rows_of(out)] == [row["source"] for row in before]
+    # In another output they are what they are: Parquet files without images.
+    with pytest.raises(ovm.UsageError, match="no column with images"):
+        bulk(network, pattern, tmp_path / "other", settings=by_three, **F32)

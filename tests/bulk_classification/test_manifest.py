@@ -13,7 +13,7 @@ from ov_mobilenet.errors import OutputError
 
 KEYS = [
     "schema_version", "state", "model", "model_digest", "settings", "settings_digest", "versions", "inputs", "started",
-    "saved", "images_per_second", "images", "errors", "ran_on", "failed_parts", "parts",
+    "saved", "images_per_second", "images", "errors", "ran_on", "failed_parts", "has_other_files", "parts",
 ]  # fmt: skip
 PART_KEYS = ["name", "shard", "images", "errors", "bytes", "device", "inference_precision"]
 

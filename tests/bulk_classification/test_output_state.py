@@ -216,6 +216,40 @@ def test_other_files_are_refused_and_kept_by_overwrite(name: str, tmp_path: Path
     assert set(names(tmp_path)) == kept
 
 
+def test_a_run_beside_files_that_overwrite_has_kept_is_resumed(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_bytes(b"precious")
+    with opened(tmp_path, overwrite=True) as state:
+        state.add(write_part(state, 0))
+        state.save()
+    with opened(tmp_path) as state:
+        assert pending(state) == [1, 2, 3]
+        state.save()
+    with opened(tmp_path) as state:
+        assert pending(state) == [1, 2, 3]
+    with pytest.raises(OutputError, match="other settings"):
+        opened(tmp_path, run=with_settings(top_k="9"))
+    assert (tmp_path / "notes.txt").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_overwrite_does_not_delete_inputs_with_the_name_of_a_part(dry_run: bool, tmp_path: Path) -> None:
+    path = tmp_path / "part-00000.parquet"
+    path.write_bytes(b"images")
+    (tmp_path / "link").symlink_to(tmp_path)
+    for spelling in (path, tmp_path / "link" / path.name):
+        shard = Shard(0, "parquet", (str(spelling),), size=6, row_groups=(0, 1), images=1)
+        with pytest.raises(OutputError, match=r"part-00000\.parquet: an input is in the output"):
+            opened(tmp_path, (shard,), overwrite=True, dry_run=dry_run)
+    assert path.read_bytes() == b"images"
+
+
+def test_overwrite_deletes_parts_with_the_names_of_inputs_in_another_folder(tmp_path: Path) -> None:
+    write_output(tmp_path / "out")
+    shard = Shard(0, "parquet", (str(tmp_path / "part-00000.parquet"),), size=6, row_groups=(0, 1), images=1)
+    with opened(tmp_path / "out", (shard,), overwrite=True) as state:
+        assert pending(state) == [0]
+
+
 def test_a_folder_with_other_files_is_not_touched(tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / f"{number}.jpg").write_bytes(b"x")

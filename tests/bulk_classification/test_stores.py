@@ -181,3 +181,9 @@ def test_other_urls_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(UsageError, match="expected a folder, s3:// or gs://, got ftp://host/out"):
         open_store("ftp://host/out")
     assert names(tmp_path) == []
+
+
+def test_an_output_without_a_name_is_not_the_current_folder() -> None:
+    """`-o "$OUT"` in a shell where OUT is not set."""
+    with pytest.raises(UsageError, match="the output has no name"):
+        open_store("")

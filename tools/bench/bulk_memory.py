@@ -22,7 +22,7 @@ from ov_mobilenet.cli.demo import SAMPLE
 
 # Memory of a driver: the process that calls `bulk`. Ray is started by itself, so that its own memory can be asked for.
 DRIVER = """
-import json, resource, sys, threading, time
+import json, sys, threading, time
 import ray
 import ov_mobilenet as ovm
 model, images, output, per_part, workers = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
@@ -50,7 +50,8 @@ done = ovm.bulk(model, images, output, settings=ovm.BulkSettings(images_per_part
                 ray=ovm.RaySettings(address="auto", workers=workers), device="CPU")
 ended.set()
 watcher.join()
-print(json.dumps({"rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "store": peak / 2**20,
+(rss,) = (int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps({"rss": rss, "store": peak / 2**20,
                   "images": done.manifest.images}))
 """
 
