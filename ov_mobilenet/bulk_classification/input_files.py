@@ -58,8 +58,8 @@ def find_files(inputs: Iterable[str]) -> Iterator[InputFile]:
     """The files of all inputs in order. A missing file counts as an image, unless its name is that of a shard.
 
     Raises:
-        UsageError: an input is a video, a camera, a stream or stdin; nothing matches a pattern; a folder has shards and
-            no images.
+        UsageError: an input is a video, a camera, a stream or stdin; nothing matches a pattern; a folder is missing, or
+            has shards and no images.
         ImageError: a list cannot be read; a bucket cannot be listed.
     """
     for text in inputs:
@@ -73,6 +73,9 @@ def find_files(inputs: Iterable[str]) -> Iterator[InputFile]:
             is_path = source.text == text and "://" not in text
             if is_path and glob.has_magic(text) and not os.path.lexists(text):
                 raise UsageError("no file matches the pattern", where=text)
+            if is_path and source.kind == "images" and not os.path.lexists(text) and not _has_known_suffix(text):
+                # As a failure in the results it would be part of the inputs, and the corrected command be refused.
+                raise UsageError("no such file or folder", where=text)
             yield from _list(source.text) if source.kind == "list" else _local(source)
 
 
@@ -147,8 +150,9 @@ def _list(text: str) -> Iterator[InputFile]:
                 if is_remote(path):
                     url = parse_url(path)
                     # Not looked up one by one, which would take 20 to 200 ms each.
-                    has_suffix = _is_image(url.key) or _shard_suffix(url.key) is not None
-                    yield from (_remote_file(url, None),) if has_suffix else _remote(url, patterns=False)
+                    yield from (
+                        (_remote_file(url, None),) if _has_known_suffix(url.key) else _remote(url, patterns=False)
+                    )
                 elif (source := source_of_path(path)).kind == "refused":
                     problem = "a list can only contain paths, and URLs that begin with s3:// or gs://"
                     yield InputFile("image", source.text, problem=problem)
@@ -174,6 +178,10 @@ def _is_image(path: str) -> bool:
 def _shard_suffix(path: str) -> str | None:
     lower = path.lower()
     return next((suffix for suffix in (*SHARD_SUFFIXES, PARQUET_SUFFIX) if lower.endswith(suffix)), None)
+
+
+def _has_known_suffix(path: str) -> bool:
+    return _is_image(path) or _shard_suffix(path) is not None
 
 
 def _only_shards(folder: str, suffix: str) -> UsageError:

@@ -29,12 +29,14 @@ class BulkInputs(Struct, frozen=True, kw_only=True):
         parts: number of parts.
         images: number of images; None if it is not known before they are read.
         digest: identity of all shards in their order.
+        folder: current folder of the run, which relative paths start from; None if no image has one.
     """
 
     given: tuple[str, ...]
     parts: int
     images: int | None
     digest: str
+    folder: str | None = None
 
 
 class Manifest(Struct, frozen=True, kw_only=True):

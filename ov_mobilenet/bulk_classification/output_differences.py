@@ -13,7 +13,7 @@ from ov_mobilenet.bulk_classification.output_advice import START_AGAIN
 from ov_mobilenet.bulk_classification.shard_list import SHARD_LIST, ShardList
 from ov_mobilenet.bulk_classification.shards import Shard
 from ov_mobilenet.bulk_classification.stores import Store
-from ov_mobilenet.errors import OutputError
+from ov_mobilenet.errors import OutputError, printable
 
 if TYPE_CHECKING:
     from ov_mobilenet.outputs.run_settings import RunSettings
@@ -70,6 +70,9 @@ def check_same_run(found: Manifest, wanted: BulkIdentity, shards: ShardList, sto
         difference = shards.first_difference(store) if has_list else None
         if difference is not None:
             pairs.append(shard_difference(*difference))
+    folder = None if shards.folder is None else printable(shards.folder)
+    if found.inputs.digest == shards.digest and found.inputs.folder != folder:
+        pairs.append((f"paths from the folder {found.inputs.folder}", f"from {folder}"))
     if pairs:
         raise OutputError(
             "the output was made with another model, other settings or other inputs", where=store.text,

@@ -110,6 +110,7 @@ class OutputState:
             inputs=BulkInputs(
                 given=tuple(map(printable, self.identity.given)), parts=len(self.shards.places),
                 images=self.shards.images, digest=self.shards.digest,
+                folder=None if self.shards.folder is None else printable(self.shards.folder),
             ),
             started=self.started, saved=utc(now),
             images_per_second=round(self._images_now / seconds, 2) if self._images_now and seconds > 0 else None,

@@ -47,6 +47,7 @@ class ShardList:
         digest: identity of all shards in their order.
         size: of the list, in bytes.
         images: number of images; None if it is not known before they are read.
+        folder: current folder, if a path of a shard is relative to it; otherwise None.
         part_like: Parquet inputs with the name of a part.
 
     Raises:
@@ -58,6 +59,7 @@ class ShardList:
         whole = hashlib.sha256()
         self.places: list[ShardPlace] = []
         self.size = 0
+        self.folder: str | None = None
         self.part_like: list[str] = []
         images: int | None = 0
         try:
@@ -67,6 +69,8 @@ class ShardList:
                 self._write(line)
                 self.places.append(ShardPlace(shard.index, self.size, len(line), line_digest(line)))
                 self.size += len(line)
+                if self.folder is None and any(map(_is_relative, shard.paths)):
+                    self.folder = os.getcwd()  # noqa: PTH109 (text)
                 path = shard.paths[0] if shard.kind == "parquet" else ""
                 if PART_NAME.fullmatch(os.path.basename(path)):  # noqa: PTH119 (may be a URL)
                     self.part_like.append(path)
@@ -127,6 +131,10 @@ class ShardList:
                 self._file.flush()
         except OSError as error:
             temporary_file_error(error)
+
+
+def _is_relative(path: str) -> bool:
+    return not os.path.isabs(path) and "://" not in path  # noqa: PTH117 (text)
 
 
 def _parsed(line: bytes | None) -> Shard | None:

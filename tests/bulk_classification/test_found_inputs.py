@@ -158,6 +158,7 @@ def test_what_is_no_set_of_images_is_refused(
         ("s3:///x", "the URL has no bucket"),
         ("s3://bucket/x?anonymous=maybe", "invalid option anonymous"),
         ("nothing/*.jpg", "no file matches the pattern"),
+        ("photso", "photso: no such file or folder"),
         ("empty", "no images"),
         ("shards", "shards/.*there are none.*tar.gz files. Give these files: 'shards/.*tar.gz'"),
         ("columns", "columns/.*got .parquet files. Give these files: 'columns/.*parquet'"),

@@ -28,7 +28,7 @@ def document(tmp_path: Path) -> bytes:
 def test_all_documented_keys_are_there(document: bytes) -> None:
     found = json.loads(document)
     assert list(found) == KEYS
-    assert list(found["inputs"]) == ["given", "parts", "images", "digest"]
+    assert list(found["inputs"]) == ["given", "parts", "images", "digest", "folder"]
     assert [list(part) for part in found["parts"]] == [PART_KEYS] * 4
     assert (found["schema_version"], found["state"], found["images"], found["errors"]) == (1, "complete", 8, 1)
     assert found["ran_on"] == [{"device": "CPU", "inference_precision": "f32", "parts": 4}]

@@ -189,6 +189,23 @@ def test_other_inputs_are_refused_without_the_list_of_shards_too(tmp_path: Path)
         opened(tmp_path, SHARDS[:1])
 
 
+def test_relative_inputs_from_another_folder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    relative, absolute = (Shard(0, "images", (path,), images=1) for path in ("1.jpg", "/photos/1.jpg"))
+    for name, shard in (("out", relative), ("out2", absolute)):
+        monkeypatch.chdir(tmp_path / "a")
+        write_output(tmp_path / name, (), [shard])
+        monkeypatch.chdir(tmp_path / "b")
+        if shard is absolute:
+            opened(tmp_path / name, [shard]).__exit__(None, None, None)
+        else:
+            with pytest.raises(
+                OutputError, match=f"expected paths from the folder {tmp_path}/a, got from {tmp_path}/b"
+            ):
+                opened(tmp_path / name, [shard])
+
+
 @pytest.mark.parametrize("damaged", [None, b"", b"{}\n" * 4])
 def test_a_list_of_shards_that_is_not_of_this_run_is_written_again(damaged: bytes | None, tmp_path: Path) -> None:
     write_output(tmp_path, (0,))
