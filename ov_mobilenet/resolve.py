@@ -301,6 +301,9 @@ def _download(config: ModelConfig, folder: Path, lookup: Lookup) -> SourceFiles:
 @contextmanager
 def _locked_folder(config: ModelConfig, lookup: Lookup) -> Iterator[Path]:
     """The cache folder of a description for this version of the toolkit and of OpenVINO, locked in the `with` block."""
+    # Before OpenVINO, whose telemetry forks soon after its import: a fork while filelock is being imported makes
+    # filelock print an exception.
+    import filelock  # noqa: F401
     import openvino as ov
 
     from ov_mobilenet.downloads.cache import default_root, locked

@@ -83,9 +83,10 @@ def _ended(
         fn_constructor_args=constructor,
         batch_size=1,
         batch_format="numpy",
-        # One task in flight: a shard never waits behind another one while a worker is idle.
+        # One task runs and one waits, so that a worker goes on at once: with one task alone, two workers classified a
+        # third fewer images per second in parts of 500 (tools/bench/README.md).
         compute=ray.data.ActorPoolStrategy(
-            size=worker_count(ray, settings, len(rows)), max_tasks_in_flight_per_actor=1
+            size=worker_count(ray, settings, len(rows)), max_tasks_in_flight_per_actor=2
         ),
         num_cpus=settings.cpus_per_worker,
         # Ray Data has max_restarts=-1 and max_task_retries=-1 (passing them is deprecated): after the death of a worker
