@@ -193,7 +193,7 @@ test-serve: $(STAMP) venv-serve
 # Only the tests marked `bulk`: Ray clusters of several nodes on this machine, and buckets served on loopback. One after
 # the other, because each test starts several processes.
 test-bulk: $(BULK_STAMP)
-	$(BULK)/bin/python -m pytest -m bulk $(PYTEST_ARGS)
+	$(BULK)/bin/python -m pytest -m bulk tests/bulk_classification $(PYTEST_ARGS)
 
 # Random attacks of tests/attacks/generators. N: cases of each kind (default: each kind's own number); SEED: default 0.
 N ?= all
