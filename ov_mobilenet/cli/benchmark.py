@@ -47,8 +47,7 @@ class _Results:
 @click.command("benchmark")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL…")
 @benchmark_options
-@click.option("--profile", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Profile written by `tune`, instead of the device settings and --batch.")  # fmt: skip
+@options.profile("Profile written by `tune`, instead of the device settings and --batch.")
 @click.option("--exec-graph", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Write the device's execution graphs to this folder.")  # fmt: skip
 @options.format_option("table", "json", "csv", "markdown")

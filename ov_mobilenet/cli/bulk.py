@@ -34,10 +34,7 @@ from ov_mobilenet.resolve import Lookup
     help="How image files are decoded, see `classify --help`.",
 )  # fmt: skip
 @exact_option
-@click.option(
-    "--profile", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="Profile written by `tune`, instead of the device options.",
-)  # fmt: skip
+@options.profile("Profile written by `tune`, instead of the device options.")
 @click.option(
     "--output-kind", type=click.Choice(["classes", "multilabel"]),
     help="What the output of the model holds (default: as recorded or found).",

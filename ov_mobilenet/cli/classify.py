@@ -41,10 +41,7 @@ if TYPE_CHECKING:
     "fast: smaller JPEGs and other large images are reduced too.",
 )  # fmt: skip
 @exact_option
-@click.option(
-    "--profile", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="Profile written by `tune`, instead of the device options.",
-)  # fmt: skip
+@options.profile("Profile written by `tune`, instead of the device options.")
 @click.option(
     "--output-kind", type=click.Choice(["classes", "multilabel", "features"]),
     help="What the output of the model holds (default: as recorded or found). features: write the vectors of a network "

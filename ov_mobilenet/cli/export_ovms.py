@@ -43,10 +43,7 @@ if TYPE_CHECKING:
 @click.option(
     "-d", "--device", metavar="DEVICE", help="Target device of the server (default: CPU, or that of --profile)."
 )
-@click.option(
-    "--profile", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="Profile written by `tune`, for a single model: becomes plugin_config, nireq and the batch range.",
-)  # fmt: skip
+@options.profile("Profile written by `tune`, for a single model: becomes plugin_config, nireq and the batch range.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export in DIR.")
 @options.format_option("table", "json")
 @options.lookup

@@ -146,6 +146,12 @@ def _with_user_folder(context: click.Context, parameter: click.Parameter, given:
     return (*given, own) if own.is_dir() else given
 
 
+def profile(text: str) -> Callable[[F], F]:
+    """The option `--profile`, with its help text."""
+    kind = click.Path(path_type=Path, dir_okay=False)
+    return click.option("--profile", type=kind, metavar="FILE", help=text)
+
+
 def geometry_and_labels(function: F) -> F:
     """`--geometry` and `--labels`, which replace those of the model."""
     function = click.option(

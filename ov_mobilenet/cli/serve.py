@@ -39,10 +39,7 @@ SCHEMA_VERSION = 1
     "--batch-size", type=click.IntRange(1, 65536), metavar="N",
     help="Largest number of images that run together (default: chosen for the model and device).",
 )  # fmt: skip
-@click.option(
-    "--profile", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="Profile written by `tune`, instead of the device options and --batch-size; for a single model.",
-)  # fmt: skip
+@options.profile("Profile written by `tune`, instead of the device options and --batch-size; for a single model.")
 @options.geometry_and_labels
 @click.option(
     "--decode", type=click.Choice(DECODE_MODES), default="auto", show_default=True,
