@@ -76,21 +76,19 @@ def check_packages(ray: RaySettings | None) -> None:
             raise MissingDependencyError(f"bulk needs {package}, which is not installed", fix=install_extra(extra))
 
 
-def own_parts_of(output: str) -> Callable[[str], bool]:
+def own_parts_of(store: Store) -> Callable[[str], bool]:
     """Whether a path is that of a part in the output, which a pattern for inputs may match when a run is resumed.
 
     Without a manifest nothing says that a file with the name of a part is one.
     """
-    found: list[tuple[Store, bool]] = []
+    has_manifest: list[bool] = []
 
     def is_own_part(path: str) -> bool:
         if PART_NAME.fullmatch(os.path.basename(path)) is None:  # noqa: PTH119 (may be a URL)
             return False
-        if not found:
-            store = open_store(output)
-            found.append((store, MANIFEST in store.sizes()))
-        store, is_output = found[0]
-        return is_output and store.holds(path)
+        if not has_manifest:
+            has_manifest.append(MANIFEST in store.sizes())
+        return has_manifest[0] and store.holds(path)
 
     return is_own_part
 
@@ -113,12 +111,12 @@ def prepared(
         options: keyword arguments of `bulk`.
         dry_run: change nothing in the output.
     """
-    open_store(str(output))  # an invalid or unreachable URL is found before the inputs are listed
+    store = open_store(str(output))  # an invalid or unreachable URL is found before the inputs are listed
     chosen = _open_model(model, settings, profile, options)
     texts = tuple(str(text) for text in ([inputs] if isinstance(inputs, str | Path) else inputs))
     identity = BulkIdentity(str(model), chosen.runnable.identity().digest, chosen.result_settings(), texts)
     with (
-        closing(ShardList(find_shards(texts, settings, own_parts_of(str(output))))) as shards,
+        closing(ShardList(find_shards(texts, settings, own_parts_of(store)))) as shards,
         open_output(str(output), identity, shards, dry_run=dry_run, overwrite=overwrite) as state,
     ):
         yield PreparedRun(chosen, state)
