@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -18,11 +17,11 @@ class NoControlGroup(Exception):
 
 
 @contextmanager
-def cpu_group(cpus: float) -> Iterator[Callable[[], None]]:
+def cpu_group(cpus: float) -> Iterator[list[str]]:
     """A new control group with a quota, deleted at the end; its processes must have ended by then.
 
     Yields:
-        A function that moves the calling process into the group, for `preexec_fn`.
+        The beginning of a command line: the command that follows runs in the group.
 
     Raises:
         NoControlGroup: no permission, or no control groups with quotas.
@@ -44,11 +43,8 @@ def cpu_group(cpus: float) -> Iterator[Callable[[], None]]:
     except OSError as error:
         raise NoControlGroup(str(error)) from error
 
-    def enter() -> None:
-        (folder / "cgroup.procs").write_text(f"{os.getpid()}")
-
     try:
-        yield enter
+        yield ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(folder / "cgroup.procs")]
     finally:
         _remove(folder)
 

@@ -6,8 +6,7 @@ from ov_mobilenet.devices.memory import usable_memory
 from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.serving.settings import MIB, ServerSettings
 
-# While an image is decoded and resized: 6 for a progressive JPEG, 10 for a PNG, 12 for a CMYK JPEG, 18 for a PNG with 16
-# bits.
+# While an image is decoded and resized: 6 for a progressive JPEG, 10 for a PNG, 12 for a CMYK JPEG, 18 for 16 bits.
 BYTES_PER_PIXEL = 18
 
 

@@ -89,8 +89,8 @@ def two_containers(call: list[str], rounds: int) -> None:
             for pinning in (False, True) if turn % 2 else (True, False):
                 arguments = [*call, "--infer", json.dumps(pinning)]
                 each = [
-                    subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, preexec_fn=enter)
-                    for enter in (first, second)
+                    subprocess.Popen([*limit, *arguments], stdout=subprocess.PIPE, text=True)
+                    for limit in (first, second)
                 ]
                 found[pinning] += [float(process.communicate()[0]) for process in each]
     free, pinned = (statistics.median(found[pinning]) for pinning in (False, True))
@@ -122,11 +122,11 @@ def main() -> None:
         both = [*call, "--rounds", str(options.rounds), "--compare", str(images)]
         print(f"{os.cpu_count()} CPUs, {options.images} images, {options.rounds} rounds")
         print("affinity mask of one CPU (taskset -c 0):", flush=True)
-        subprocess.run(both, check=True, preexec_fn=lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}))
+        subprocess.run(["taskset", "-c", "0", *both], check=True)
         for quota in (1.0, 0.5):
             print(f"quota of {quota:g} CPU:", flush=True)
-            with cpu_group(quota) as enter:
-                subprocess.run(both, check=True, preexec_fn=enter)
+            with cpu_group(quota) as limit:
+                subprocess.run([*limit, *both], check=True)
         print("two containers with a quota of one CPU each:", flush=True)
         two_containers(call, options.rounds)
 
