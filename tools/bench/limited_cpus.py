@@ -3,7 +3,7 @@
     python tools/bench/limited_cpus.py [IR.xml] [--images 300] [--rounds 7]
 
 By default it measures the built-in sample model. Each limit gets a process of its own, which prints the medians of
-ratios of throughput in interleaved rounds:
+ratios of throughput in interleaved rounds, and in parentheses the same by CPU time, which a busy machine changes less:
 
     workers=1          `stream` with one decoding thread
     plain loop         read, decode, resize and infer one image after another
@@ -57,19 +57,21 @@ def compare(xml: Path, files: list[Path], rounds: int) -> None:
         "plain loop": plain,
         "all CPUs": lambda: list(unaware.stream(files, workers=cpus)),
     }
-    times: dict[str, list[float]] = {name: [] for name in ways}
+    wall: dict[str, list[float]] = {name: [] for name in ways}
+    work: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(rounds + 1):  # the first round only warms up
         for name in sorted(ways, reverse=turn % 2 == 1):
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), time.process_time()
             ways[name]()
-            times[name].append(time.perf_counter() - begun)
-    rate = len(files) / statistics.median(times["default"][1:])
-    ratios = [
-        f"{statistics.median(b / a for a, b in zip(times['default'][1:], found[1:], strict=True)):.2f} x {name}"
-        for name, found in times.items()
-        if name != "default"
-    ]
-    print(f"  default {rate:.0f} images/s = {', '.join(ratios)}", flush=True)
+            if turn:
+                wall[name].append(time.perf_counter() - begun)
+                work[name].append(time.process_time() - used)
+
+    def against(name: str, seconds: dict[str, list[float]]) -> float:
+        return statistics.median(b / a for a, b in zip(seconds["default"], seconds[name], strict=True))
+
+    ratios = [f"{against(name, wall):.2f} ({against(name, work):.2f}) x {name}" for name in ways if name != "default"]
+    print(f"  default {len(files) / statistics.median(wall['default']):.0f} images/s = {', '.join(ratios)}", flush=True)
 
 
 def infer(xml: Path, pinning: bool) -> None:
