@@ -156,9 +156,13 @@ omz-python:
 	@echo $(OMZ_PYTHON)
 
 # Each worker runs whole test files, so that a module's fixtures are created once. Many tests of `test` wait for other
-# processes, so it has one worker more than CPUs (8 minutes at most on two CPUs). The full tests draw windows, which needs an idle CPU.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
-ONE_MORE := -n $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))') --dist loadfile
+# processes, so it has one worker more than CPUs (8 minutes at most on two CPUs). The full tests draw windows, which needs
+# an idle CPU. The CPUs are those that this process may use: the affinity mask and the quota of a container.
+CPUS := $(or $(shell $(PYTHON) -c 'from ov_mobilenet.devices.processors import usable_cpus; print(usable_cpus())' \
+  2>/dev/null),1)
+WORKERS := $(shell echo $$(($(CPUS) < 4 ? $(CPUS) : 4)))
+PARALLEL := -n $(WORKERS) --dist loadfile
+ONE_MORE := -n $(shell echo $$(($(CPUS) < 3 ? $(CPUS) + 1 : 4))) --dist loadfile
 
 demo: $(DEMO_STAMP)
 	@$(DEMO)/bin/ov-mobilenet demo
@@ -200,7 +204,7 @@ N ?= all
 SEED ?= 0
 fuzz: $(STAMP)
 	OV_MOBILENET_FUZZ_CASES=$(N) OV_MOBILENET_FUZZ_SEED=$(SEED) \
-	  $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/attacks/test_fuzz.py $(PYTEST_ARGS)
+	  $(BIN)/python -m pytest -n $(WORKERS) tests/attacks/test_fuzz.py $(PYTEST_ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

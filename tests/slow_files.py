@@ -55,6 +55,7 @@ SLOW_FILES = (
     "demos/test_edge_demo.py",
     "demos/test_overlay.py",
     "demos/test_quickstart.py",
+    "devices/test_processors.py",
     "diagnosis/test_bake_matrix.py",
     "diagnosis/test_deciding_images.py",
     "diagnosis/test_deciding_layers.py",

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from ov_mobilenet.conversion.sources import network_framework
 from ov_mobilenet.conversion.sources.onnx_data import data_files
+from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.errors import ConversionError, MissingDependencyError, install_command
 from ov_mobilenet.ir.layout import guess_layout
 from ov_mobilenet.zoo.arguments import ConversionPlan
@@ -128,7 +129,9 @@ def _onnx(plan: ConversionPlan, path: Path) -> Oracle:
     import onnxruntime
 
     data_files(path)  # raises an error if the file refers to others outside its folder
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = usable_cpus()
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     source = _named(session.get_inputs(), plan.input.name, path)
     target = _named(session.get_outputs(), plan.output, path)
     kind = np.dtype(_ONNX_TYPES.get(source.type, "float32"))

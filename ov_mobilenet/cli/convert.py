@@ -71,7 +71,7 @@ _QUANTISED = ("FP16-INT8", "FP16-INT1", "FP32-INT8", "FP32-INT1")
 )  # fmt: skip
 @click.option(
     "-j", "--jobs", type=options.JobCount(), default=1, show_default=True, metavar="N|auto",
-    help="Number of models to convert in parallel; auto: as many as there are CPU cores.",
+    help="Number of models to convert in parallel; auto: as many as CPU cores and memory allow.",
 )  # fmt: skip
 @click.option("--dry-run", "--dry_run", is_flag=True, help="Print what would be converted, without converting it.")
 @options.format_option("table", "json")

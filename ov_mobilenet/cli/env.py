@@ -18,6 +18,7 @@ from ov_mobilenet._version import __version__
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.configuration import PREFIX, SETTINGS, configuration, configuration_file
 from ov_mobilenet.devices import model_cache
+from ov_mobilenet.devices.memory import memory_limit, physical_memory, usable_memory
 from ov_mobilenet.devices.processors import cpu_quota, cpus_in_mask, usable_cpus
 from ov_mobilenet.downloads import cache
 from ov_mobilenet.errors import OvMobilenetError, printable
@@ -66,6 +67,7 @@ def _document(cache_dir: Path | None) -> dict[str, Any]:
         "system": {"name": platform.system(), "release": platform.release(), "machine": platform.machine()},
         "packages": {name: _version(name) for name in (*REQUIRED, *OPTIONAL)},
         **_machine(),
+        "memory": {"total": physical_memory(), "usable": usable_memory(), "limit": memory_limit()},
         "caches": {
             "downloads": _folder(root / "files"),
             "irs": _folder(root / "ir"),
@@ -149,6 +151,14 @@ def _names() -> Iterator[tuple[str, str]]:
         yield platform.node(), "HOST"
 
 
+def _memory_fact(memory: dict[str, int | None]) -> str | None:
+    total, usable, limit = memory["total"], memory["usable"], memory["limit"]
+    if total is None or usable is None:
+        return None
+    quota = "" if limit is None else f", limit of {options.human_size(limit)}"
+    return f"{options.human_size(usable)} usable of {options.human_size(total)}{quota}"
+
+
 def _facts(document: dict[str, Any]) -> dict[str, Any]:
     """The document as lines for people: name and text."""
     cpu, configured = document["cpu"], document["configuration"]
@@ -160,6 +170,7 @@ def _facts(document: dict[str, Any]) -> dict[str, Any]:
         "system": " ".join(document["system"].values()),
         "cpu": cpu["name"] or document.get("error"),
         "cpus": f"{cpu['usable_cpus']} used of {cpu['cpus']}{quota}",
+        "memory": _memory_fact(document["memory"]),
         "cpu features": None if flags is None else ", ".join(name for name, has in flags.items() if has) or "none",
         "openvino": document["openvino"],
     }

@@ -20,6 +20,7 @@ from click.shell_completion import CompletionItem
 from ov_mobilenet._version import __version__
 from ov_mobilenet.cli.configuration import default_map
 from ov_mobilenet.cli.invocation import PROGRAM
+from ov_mobilenet.cli.library_threads import limit_library_threads
 from ov_mobilenet.cli.library_warnings import warnings_in_log
 from ov_mobilenet.cli.signals import EXIT_CODES, Terminated, end_at_once_on_signals, unwinding_signals
 from ov_mobilenet.cli.standard_streams import prepare_standard_streams
@@ -190,6 +191,7 @@ def run(program: Callable[[list[str]], int] | None = None) -> NoReturn:
         program: runs instead; from the arguments to the exit code.
     """
     prepare_standard_streams()
+    limit_library_threads()
     # The log settings are not restored: threads may still log, and `-q` applies until the end.
     code = _main(sys.argv[1:], cli) if program is None else program(sys.argv[1:])
     end_at_once_on_signals(code)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from ov_mobilenet.cli import verbosity
+from ov_mobilenet.devices.memory import usable_memory
 from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.resolve import PRECISION_ORDER, Lookup
@@ -19,6 +20,8 @@ from ov_mobilenet.zoo.model import ModelConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# What a conversion takes with torch and `--verify` (0.45 GB for MobileNet V2), or with TensorFlow.
+CONVERSION_BYTES = 1 << 30
 CONFIG_DIR_VARIABLE = "OV_MOBILENET_CONFIG_DIR"
 # What options with several images accept.
 INPUT_KINDS = "folders (recursive), files, wildcards, @LIST.txt, - for stdin, tar shards, videos; repeatable"
@@ -88,14 +91,15 @@ def size_protocol(function: F) -> F:
 
 
 class JobCount(_IntParameter):
-    """A number of jobs of at least 1, or `auto` for the number of CPUs that this process may use."""
+    """A number of conversions of at least 1, or `auto` for as many as CPUs and memory of this process allow."""
 
     name = "integer"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Check a value; see `click.ParamType`."""
         if value == "auto":
-            return usable_cpus()
+            memory = usable_memory()
+            return usable_cpus() if memory is None else min(usable_cpus(), max(1, memory // CONVERSION_BYTES))
         if not str(value).isdecimal() or int(value) < 1:
             self.fail(f"{value!r} is not a number of at least 1, or auto", param, ctx)
         return int(value)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from ov_mobilenet.devices import model_cache
 from ov_mobilenet.devices.drivers import reason_of
 from ov_mobilenet.devices.names import DeviceName, check_available, check_known, family, parse_device
-from ov_mobilenet.devices.processors import cpus_in_mask, usable_cpus
 from ov_mobilenet.devices.properties import (
     as_text,
     devices_behind,
@@ -20,6 +19,7 @@ from ov_mobilenet.devices.properties import (
     parse_device_properties,
     read_property,
 )
+from ov_mobilenet.devices.quota_settings import cpu_settings
 from ov_mobilenet.devices.rules import check_rules
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import DeviceError, UsageError
@@ -129,7 +129,7 @@ def _compile(model: ov.Model, settings: DeviceSettings, core: Any) -> tuple[Any,
         _check_property(name, device, supported)
     check_rules(device, model, settings, core)
     folder = model_cache.folder(settings.model_cache, map(family, device.candidates(core)))
-    config = {**_threads_for_quota(device, requested, core), **requested}
+    config = {**_settings_for_quota(device, requested, core), **requested}
     if folder is not None:
         config["CACHE_DIR"] = str(folder)
     try:
@@ -145,19 +145,12 @@ def _compile(model: ov.Model, settings: DeviceSettings, core: Any) -> tuple[Any,
     return compiled, {*supported, *_NOT_REPORTED}
 
 
-def _threads_for_quota(device: DeviceName, requested: Mapping[str, str], core: Any) -> dict[str, str]:
-    """The number of CPU threads for a container whose CPU quota is lower than its number of CPUs; empty otherwise.
-
-    OpenVINO starts one thread per CPU in the affinity mask and does not read the quota. The threads then use up the
-    quota together and are all stopped until the next period of 100 ms: with half a CPU on two CPUs, the p99 latency is
-    33 ms with two threads and 11 ms with one, and one thread gives 1.4 times the throughput.
-    """
-    own = {"INFERENCE_NUM_THREADS", "DEVICE_PROPERTIES"} & requested.keys()
-    usable = usable_cpus()
-    if own or usable >= cpus_in_mask() or set(map(family, device.candidates(core))) != {"CPU"}:
+def _settings_for_quota(device: DeviceName, requested: Mapping[str, str], core: Any) -> dict[str, str]:
+    """The settings for a container whose CPU quota is lower than its number of CPUs; empty for other devices."""
+    if "DEVICE_PROPERTIES" in requested or set(map(family, device.candidates(core))) != {"CPU"}:
         return {}
     streams = requested.get("NUM_STREAMS", "")
-    return {"INFERENCE_NUM_THREADS": str(max(usable, int(streams) if streams.isdecimal() else 1))}
+    return cpu_settings(int(streams) if streams.isdecimal() else 1)
 
 
 def _compile_fallback(model: ov.Model, settings: DeviceSettings, core: Any, first: DeviceError) -> tuple[Any, set[str]]:

@@ -4,57 +4,40 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-CGROUPS = Path("/sys/fs/cgroup")
-OWN_CGROUP = Path("/proc/self/cgroup")
+from ov_mobilenet.devices.control_groups import PROC, group_folders
 
 
-def usable_cpus(mounts: Path = CGROUPS, own: Path = OWN_CGROUP) -> int:
-    """The number of CPUs in the affinity mask; the CPU quota, rounded up, if that is lower. At least 1.
+def usable_cpus(proc: Path = PROC) -> int:
+    """The number of CPUs in the affinity mask; the CPU quota, rounded up, or PYTHON_CPU_COUNT, if that is lower.
+
+    Read anew at each call, because both may change while the process runs. At least 1.
 
     Args:
-        mounts: where control groups are mounted.
-        own: file that names the control groups of this process.
+        proc: see `group_folders`.
     """
-    quota = cpu_quota(mounts, own)
-    return cpus_in_mask() if quota is None else max(1, min(cpus_in_mask(), math.ceil(quota)))
+    limits = [cpus_in_mask()]
+    if (quota := cpu_quota(proc)) is not None:
+        limits.append(math.ceil(quota))
+    asked = os.environ.get("PYTHON_CPU_COUNT", "")  # of Python 3.13; here for every version
+    if asked.isascii() and asked.isdecimal() and int(asked):
+        limits.append(int(asked))
+    return min(limits)
 
 
 def cpus_in_mask() -> int:
     """The number of CPUs that the scheduler may run this process on."""
-    if hasattr(os, "process_cpu_count"):  # Python 3.13; also PYTHON_CPU_COUNT
-        return os.process_cpu_count() or 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def cpu_quota(mounts: Path = CGROUPS, own: Path = OWN_CGROUP) -> float | None:
+def cpu_quota(proc: Path = PROC) -> float | None:
     """The CPU time that the control groups of this process allow, in CPUs; None without a limit.
 
-    The lowest quota of the group and its parents counts. Inside a container the path in `own` is often that of the
-    host, which is not mounted; the container's own limit is then at the root of the mount.
+    The lowest quota of the group and its parents counts.
     """
-    quotas = [quota for folder in _folders(mounts, own) if (quota := _quota(folder)) is not None]
+    quotas = [quota for folder in group_folders("cpu", proc) if (quota := _quota(folder)) is not None]
     return min(quotas, default=None)
-
-
-def _folders(mounts: Path, own: Path) -> Iterator[Path]:
-    """The folders of the group of this process and of its parents, in version 2 or 1 of control groups."""
-    try:
-        lines = own.read_text("utf-8").splitlines()
-    except (OSError, ValueError):
-        return
-    for line in lines:
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        for mount in (mounts / controllers, mounts / "cpu") if controllers else (mounts, mounts / "unified"):
-            relative = PurePosixPath(path.lstrip("/"))
-            for part in (relative, *relative.parents):
-                if ".." not in part.parts:  # a group outside of the namespace of this process
-                    yield mount / part
 
 
 def _quota(folder: Path) -> float | None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ov_mobilenet.devices.quota_settings import cpu_settings
+
 if TYPE_CHECKING:
     import openvino as ov
     from numpy.typing import NDArray
@@ -206,7 +208,7 @@ def _run(part: ov.Model, layout: str) -> list[tuple[NDArray[np.float64], NDArray
         defaults[letter] if size.is_dynamic else size.get_length() for letter, size in zip(layout, shape, strict=True)
     ]
     part.reshape(sizes)
-    request = ov.Core().compile_model(part, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    request = ov.Core().compile_model(part, "CPU", {"INFERENCE_PRECISION_HINT": "f32", **cpu_settings()})
     corners = np.stack(np.meshgrid([0, 255], [0, 255], [0, 255]), -1).reshape(-1, _CHANNELS)
     colours = np.concatenate([corners, np.random.default_rng(0).integers(1, 255, (8, _CHANNELS))]).astype(np.float32)
     axes = ["NHWC".index(letter) for letter in layout]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ov_mobilenet.devices.quota_settings import cpu_settings
 from ov_mobilenet.diagnosis.candidates import Candidate
 from ov_mobilenet.diagnosis.conversion_command import NetworkOrigin
 from ov_mobilenet.diagnosis.evidence import Moments, StoredStatistics
@@ -82,7 +83,7 @@ def compiled(network: ov.Model, layout: str) -> Callable[[Values], list[NDArray[
         network.reshape([BATCH if letter == "N" else shape[i] for i, letter in enumerate(layout)])
     except RuntimeError:  # the graph fixes the batch
         batch = own.get_length() if own.is_static else 1
-    request = ov.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    request = ov.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32", **cpu_settings()})
     axes = ["NHWC".index(letter) for letter in layout]
 
     def run(values: Values) -> list[NDArray[np.float32]]:

@@ -104,7 +104,10 @@ class _Decoders:
         self._stopped = False
         self._working = workers
         self._decoding: set[threading.Thread] = set()
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
+        self._threads = [
+            threading.Thread(target=self._work, name=f"ov-mobilenet-decode_{number}", daemon=True)
+            for number in range(workers)
+        ]
 
     def start(self) -> None:
         # At interpreter exit daemon threads are frozen, possibly while they hold a lock that a generator needs when it

@@ -24,6 +24,7 @@ from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
 from ov_mobilenet.runtime.model_folders import ModelFolder
 from ov_mobilenet.runtime.model_names import models_by_name
+from ov_mobilenet.serving.memory_need import memory_warning
 from ov_mobilenet.serving.models.model_repository import ModelRepository
 from ov_mobilenet.serving.monitoring.request_log import RequestLog, process_log
 from ov_mobilenet.serving.server_signals import server_signals
@@ -207,6 +208,8 @@ class Server:
             precision = loaded.inference_precision or "precision not reported"
             log.info("%s: ready on %s, %s, %d classes", name, loaded.device, precision, loaded.classes)
         log.info("serving on %s, gRPC on %s", self.url, self.grpc_address or "no port")
+        if (warning := memory_warning(self.settings, len(self.repository.names))) is not None:
+            log.warning("%s", warning)
         if self.settings.is_loopback:
             return
         if self.settings.token is None:

@@ -2,82 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from control_group import NoControlGroup, cpu_group
 from known_network import Known
 
-from ov_mobilenet.devices import processors
-from ov_mobilenet.devices.processors import cpu_quota, usable_cpus
+from ov_mobilenet.accuracy import source_networks
+from ov_mobilenet.accuracy.source_networks import source_oracle
+from ov_mobilenet.cli import library_threads, options
+from ov_mobilenet.cli.library_threads import VARIABLES
+from ov_mobilenet.devices import processors, quota_settings
+from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.devices.properties import read_property
 from ov_mobilenet.load import load_classifier
 from ov_mobilenet.runtime import stream as stream_module
+from ov_mobilenet.zoo.arguments import plan_conversion
+from ov_mobilenet.zoo.config import load_config
 
-FOUR_CPUS = 4
-
-
-@pytest.fixture(autouse=True)
-def four_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processors, "cpus_in_mask", lambda: FOUR_CPUS)
-
-
-def v2(folder: Path, quotas: dict[str, str], own: str = "/app") -> tuple[Path, Path]:
-    """Control groups of version 2: path of a group and content of its cpu.max."""
-    for path, text in quotas.items():
-        group = folder / "cgroup" / path
-        group.mkdir(parents=True, exist_ok=True)
-        (group / "cpu.max").write_text(f"{text}\n")
-    (folder / "own").write_text(f"0::{own}\n")
-    return folder / "cgroup", folder / "own"
-
-
-def v1(
-    folder: Path, quota_us: str, *, path: str = "", mount: str = "cpu,cpuacct", own: str = "/app"
-) -> tuple[Path, Path]:
-    """Control groups of version 1."""
-    group = folder / "cgroup" / mount / path
-    group.mkdir(parents=True)
-    (group / "cpu.cfs_quota_us").write_text(f"{quota_us}\n")
-    (group / "cpu.cfs_period_us").write_text("100000\n")
-    (folder / "own").write_text(f"12:cpuset:/\n4:cpu,cpuacct:{own}\n0::/\n")
-    return folder / "cgroup", folder / "own"
-
-
-@pytest.mark.parametrize(
-    ("quotas", "cpus"),
-    [
-        ({"app": "100000 100000"}, 1),
-        ({"app": "150000 100000"}, 2),  # rounded up
-        ({"app": "10000 100000"}, 1),
-        ({"app": "max 100000"}, FOUR_CPUS),
-        ({"app": "900000 100000"}, FOUR_CPUS),
-        ({"app": "max 100000", ".": "200000 100000"}, 2),  # the limit of a parent
-        ({"app": "300000 100000", ".": "200000 100000"}, 2),
-        ({".": "200000 100000"}, 2),  # a container in which only its own group is mounted
-        ({"app": "nonsense"}, FOUR_CPUS),
-        ({"app": "0 0"}, FOUR_CPUS),
-        ({}, FOUR_CPUS),
-    ],
-)
-def test_version_2(quotas: dict[str, str], cpus: int, tmp_path: Path) -> None:
-    assert usable_cpus(*v2(tmp_path, quotas)) == cpus
-
-
-def test_version_1(tmp_path: Path) -> None:
-    assert usable_cpus(*v1(tmp_path / "unlimited", "-1")) == FOUR_CPUS
-    assert usable_cpus(*v1(tmp_path / "one", "50000", path="app")) == 1
-    assert usable_cpus(*v1(tmp_path / "two", "200000", mount="cpu")) == 2
-    assert cpu_quota(*v1(tmp_path / "half", "50000")) == 0.5
-
-
-def test_a_system_without_control_groups(tmp_path: Path) -> None:
-    assert usable_cpus(tmp_path, tmp_path / "none") == FOUR_CPUS
-    (tmp_path / "own").write_bytes(b"\xff\xfe\n:::\n0::/../elsewhere\n")
-    assert usable_cpus(tmp_path, tmp_path / "own") == FOUR_CPUS
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = ROOT / "tests" / "devices" / "limited_program.py"
 
 
 def test_decoding_and_inference_use_the_quota(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,8 +51,6 @@ def test_decoding_and_inference_use_the_quota(known: Known, monkeypatch: pytest.
 def test_openvino_is_told_about_a_quota_below_the_number_of_cpus(
     device: str, known: Known, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ov_mobilenet.devices import compile as compile_module
-
     def threads(**options: int) -> int:
         classifier = load_classifier(known.xml, device=device, inference_precision="f32", **options)  # type: ignore[arg-type]
         assert np.allclose(classifier.probabilities(known.frames), known.answers, atol=1e-4)
@@ -110,12 +59,12 @@ def test_openvino_is_told_about_a_quota_below_the_number_of_cpus(
 
     if (os.cpu_count() or 1) < 2:
         pytest.skip("needs two CPUs")
-    monkeypatch.setattr(compile_module, "usable_cpus", lambda: 1)
-    monkeypatch.setattr(compile_module, "cpus_in_mask", lambda: 2)
+    monkeypatch.setattr(quota_settings, "usable_cpus", lambda: 1)
+    monkeypatch.setattr(quota_settings, "cpus_in_mask", lambda: 2)
     assert threads() == 1
     assert threads(streams=2) == 2
     assert threads(threads=2) == 2
-    monkeypatch.setattr(compile_module, "usable_cpus", lambda: 2)
+    monkeypatch.setattr(quota_settings, "usable_cpus", lambda: 2)
     assert threads() == 2
 
 
@@ -125,11 +74,80 @@ def test_nothing_else_asks_for_the_number_of_cpus_of_the_machine() -> None:
     assert found == ["processors.py"]
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity masks")
-def test_the_affinity_mask_counts() -> None:
-    script = (
-        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from ov_mobilenet.devices.processors import usable_cpus; print(usable_cpus())"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "1\n"
+# Everything with its default number of threads, in a process that may use one CPU.
+ONE_CPU = {
+    "stream": 1, "classify": 1, "async queue": 1, "inference": 1, "streams": 1, "opencv": 1, "env": 1,
+    "tune for latency": 1, "tune for throughput": 1,
+}  # fmt: skip
+
+
+def report_of(known: Known, limit: list[str], folder: Path) -> dict[str, Any]:
+    """What `limited_program.py` prints behind the beginning of a command line that limits it."""
+    environment = {name: text for name, text in os.environ.items() if name not in VARIABLES}
+    environment |= {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder)}
+    environment["PYTHONPATH"] = str(ROOT)
+    done = subprocess.run(
+        [*limit, sys.executable, str(PROGRAM), str(known.xml), *map(str, known.files)],
+        stdout=subprocess.PIPE, text=True, check=True, env=environment, timeout=300,
+    )  # fmt: skip
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+@pytest.mark.skipif(shutil.which("taskset") is None or usable_cpus() < 2, reason="needs taskset and two CPUs")
+def test_a_process_with_one_cpu_in_its_affinity_mask(known: Known, tmp_path: Path) -> None:
+    last = max(os.sched_getaffinity(0))
+    report = report_of(known, ["taskset", "-c", str(last)], tmp_path)
+    assert report.items() >= ONE_CPU.items()
+
+
+def test_a_process_with_a_real_quota_of_one_cpu(known: Known, tmp_path: Path) -> None:
+    if usable_cpus() < 2:
+        pytest.skip("needs two CPUs")
+    try:
+        with cpu_group(1.0) as limit:
+            report = report_of(known, limit, tmp_path)
+    except NoControlGroup as error:
+        pytest.skip(f"needs root and control groups that can be written: {error}")
+    # Without pinning: several such processes would otherwise share the first CPU.
+    assert report == {**ONE_CPU, "pinning": False}
+
+
+def test_onnxruntime_as_oracle_uses_the_quota(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    threads: list[int] = []
+    session = onnxruntime.InferenceSession
+
+    def recorded(path: str, options: Any, **rest: Any) -> Any:
+        threads.append(options.intra_op_num_threads)
+        return session(path, options, **rest)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", recorded)
+    monkeypatch.setattr(source_networks, "usable_cpus", lambda: 3)
+    config = load_config(known.yml)
+    plan = plan_conversion(config)
+    source_oracle(config, plan, config.folder / plan.source.path)
+    assert threads == [3]
+
+
+def test_conversions_side_by_side_fit_into_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def jobs(text: str = "auto") -> int:
+        return options.JobCount().convert(text, None, None)
+
+    monkeypatch.setattr(options, "usable_cpus", lambda: 8)
+    for memory, expected in ((None, 8), (64 << 30, 8), (3 << 30, 3), (200 << 20, 1)):
+        monkeypatch.setattr(options, "usable_memory", lambda memory=memory: memory)
+        assert jobs() == expected
+        assert jobs("5") == 5  # given by the user
+
+
+def test_the_users_own_variables_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {"OMP_NUM_THREADS": "7"}
+    monkeypatch.setattr(os, "environ", environment)
+    monkeypatch.setattr(library_threads, "cpus_in_mask", lambda: 8)
+    monkeypatch.setattr(library_threads, "usable_cpus", lambda: 8)
+    library_threads.limit_library_threads()
+    assert environment == {"OMP_NUM_THREADS": "7"}
+    monkeypatch.setattr(library_threads, "usable_cpus", lambda: 2)
+    library_threads.limit_library_threads()
+    assert environment == {**dict.fromkeys(VARIABLES, "2"), "OMP_NUM_THREADS": "7"}

@@ -16,6 +16,7 @@ import pytest
 
 import ov_mobilenet as ovm
 from ov_mobilenet import Server, ServerSettings
+from ov_mobilenet.serving import memory_need
 
 SAMPLE = "mobilenet-v1-0.25-128-signs"
 SIGN = ovm.find_config(SAMPLE).folder / "samples" / "stop_red_01.jpg"
@@ -82,6 +83,18 @@ def test_what_an_open_server_risks_is_logged(
     with Server([SAMPLE], open_to_all, **ON_CPU) as server:
         assert server.url == f"http://127.0.0.1:{server.port}"
     assert warning in caplog.text
+
+
+@pytest.mark.parametrize(("memory", "warns"), [(590 << 20, True), (600 << 20, False), (None, False)])
+def test_images_that_may_not_fit_into_the_memory_are_logged(
+    memory: int | None, warns: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(memory_need, "usable_memory", lambda: memory)
+    settings = ServerSettings(port=0, grpc_port=None, decode_workers=2, max_pixels=10_000_000)
+    with Server([SAMPLE], settings, **ON_CPU):
+        pass
+    need = "may take 599 MiB, and this process may use 590 MiB: lower --max-pixels"  # 2 * 10,000,000 * 18 + 256 MiB
+    assert (need in caplog.text) == ("--max-pixels" in caplog.text) == warns
 
 
 @pytest.mark.parametrize("name", ["port", "grpc_port"])
