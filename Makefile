@@ -157,8 +157,9 @@ omz-python:
 
 # Each worker runs whole test files, so that a module's fixtures are created once. Many tests of `test` wait for other
 # processes, so it has one worker more than CPUs (8 minutes at most on two CPUs). The full tests draw windows, which needs an idle CPU.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
-ONE_MORE := -n $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))') --dist loadfile
+# A worker that ends fails the run at once: pytest-xdist 3.8 may wait for ever after it has replaced one (its issue 1323).
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
+ONE_MORE := -n $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))') --dist loadfile --max-worker-restart 0
 
 demo: $(DEMO_STAMP)
 	@$(DEMO)/bin/ov-mobilenet demo
