@@ -1,4 +1,4 @@
-"""Makes it visible if a worker of pytest-xdist hangs or ends: otherwise the run waits without end, or looks complete."""
+"""Makes it visible if a worker of pytest-xdist hangs or ends: otherwise the run waits for ever, or looks complete."""
 
 from __future__ import annotations
 

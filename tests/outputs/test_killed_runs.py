@@ -23,7 +23,7 @@ from ov_mobilenet.cli.main import main
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = "mobilenet-v1-0.25-128-signs"
 IMAGES = 200
-KILLS = (3, pytest.param(20, marks=pytest.mark.full))  # 20 take 15 s for each format
+KILLS = (3, pytest.param(10, marks=pytest.mark.full))
 FORMATS = ("jsonl", "csv", "parquet")
 # A Parquet checkpoint after every image, so that a run can be killed between many of them.
 PROGRAM = (
