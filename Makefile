@@ -158,11 +158,13 @@ omz-python:
 # Each worker runs whole test files, so that a module's fixtures are created once. Many tests of `test` wait for other
 # processes, so it has one worker more than CPUs (8 minutes at most on two CPUs). The full tests draw windows, which needs
 # an idle CPU. The CPUs are those that this process may use: the affinity mask and the quota of a container.
+# A worker that ends fails the run at once: pytest-xdist 3.8 may wait for ever after it has replaced one (its issue 1323).
 CPUS := $(or $(shell $(PYTHON) -c 'from ov_mobilenet.devices.processors import usable_cpus; print(usable_cpus())' \
   2>/dev/null),1)
 WORKERS := $(shell echo $$(($(CPUS) < 4 ? $(CPUS) : 4)))
-PARALLEL := -n $(WORKERS) --dist loadfile
-ONE_MORE := -n $(shell echo $$(($(CPUS) < 3 ? $(CPUS) + 1 : 4))) --dist loadfile
+BY_FILE := --dist loadfile --max-worker-restart 0
+PARALLEL := -n $(WORKERS) $(BY_FILE)
+ONE_MORE := -n $(shell echo $$(($(CPUS) < 3 ? $(CPUS) + 1 : 4))) $(BY_FILE)
 
 demo: $(DEMO_STAMP)
 	@$(DEMO)/bin/ov-mobilenet demo

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -36,13 +35,17 @@ def classify_arguments(inputs: Iterable[object], output: object, *more: str) -> 
     return ["classify", SAMPLE, *map(str, inputs), "-o", str(output), *FIXED, *more]
 
 
-def start(arguments: Sequence[str], **options: Any) -> subprocess.Popen[str]:
-    """Start the command line in a process of its own."""
-    process: subprocess.Popen[str] = subprocess.Popen(
-        [sys.executable, "-m", "ov_mobilenet", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, **options,
-    )  # fmt: skip
-    return process
+def start(arguments: Sequence[str], before: str = "") -> subprocess.Popen[str]:
+    """Start the command line in a process of its own.
+
+    Args:
+        before: Python statements that the process executes first, in the place of a `preexec_fn`: that one runs in a
+            fork of a process with threads, which may block for ever.
+    """
+    program = [sys.executable, "-m", "ov_mobilenet", *arguments]
+    if before:
+        program = [sys.executable, "-c", f"{before}\nimport os, sys; os.execv(sys.argv[1], sys.argv[1:])", *program]
+    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 def parts(folder: Path) -> list[Path]:
@@ -116,11 +119,12 @@ def write_tar(path: Path, members: Mapping[str, bytes]) -> Path:
     return path
 
 
-def drop_root_permissions() -> None:
-    """For `preexec_fn`: file permissions then also hold for root (Linux)."""
-    if os.getuid() == 0:
-        import ctypes
-
-        libc = ctypes.CDLL(None, use_errno=True)
-        for capability in (1, 2, 3):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
-            libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP: it is lost with the exec that follows
+# For `start`: file permissions then also hold for root (Linux). Three capabilities are dropped with PR_CAPBSET_DROP, so
+# they are lost with the exec that follows: CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER.
+DROP_ROOT_PERMISSIONS = """
+import ctypes, os
+if os.getuid() == 0:
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in (1, 2, 3):
+        libc.prctl(24, capability, 0, 0, 0)
+"""

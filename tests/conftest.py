@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ from hypothesis import settings
 from known_network import CLASSES, Known, converted
 from slow_files import SLOW_FILES
 from small_networks import by_hand, frames, write_onnx
+from worker_watch import watch
 
 # With this variable OpenVINO sends no telemetry. Otherwise it would fork a process for each message.
 os.environ.setdefault("CI", "true")
@@ -20,6 +22,11 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# A shell starts background jobs with SIGINT ignored, and the programs that tests interrupt would inherit that. It is
+# changed here and not in a `preexec_fn`: that one runs in a fork of a process with threads, which may block for ever.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, so that results are reproducible; HYPOTHESIS_PROFILE=default draws new examples.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -32,6 +39,10 @@ _HUB_VARIABLES = (
     "HF_ENDPOINT", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE",
     "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE",
 )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    watch(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

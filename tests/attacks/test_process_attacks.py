@@ -19,7 +19,7 @@ from attacks.served_model import ServedModel
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import DownloadError
 
-KILLS = (4, pytest.param(20, marks=pytest.mark.full))
+KILLS = (4, pytest.param(12, marks=pytest.mark.full))
 Archived = tuple[Path, dict[Path, bytes]]
 
 
@@ -51,7 +51,7 @@ def archived(served: ServedModel) -> Archived:
 
 @pytest.mark.parametrize("kills", KILLS)
 def test_kill_at_random_moments(kills: int, served: ServedModel, archived: Archived) -> None:
-    signal.alarm(3 * WATCHDOG_S)  # forty processes one after the other
+    signal.alarm(3 * WATCHDOG_S)  # many processes one after the other
     model, right = archived
     earlier = (served.folder / "earlier.bin").stat()
     rng = random.Random(20)

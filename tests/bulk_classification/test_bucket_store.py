@@ -159,7 +159,6 @@ def test_an_interrupted_upload_is_whole_or_absent(happens: str, url: str, s3: An
     open_store(url).write(PART, b"an earlier attempt")
     with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None

@@ -19,7 +19,7 @@ pytest.importorskip("pyarrow")
 # `killed`, which is killed one step later than in the folder before; run `last`, and `refused` if that ends with 1.
 # Prints the number of folders and of steps; ends with the first folder whose run has no such step any more.
 PROGRAM = """
-import json, os, signal, sys
+import json, os, shutil, signal, sys
 import cv2, openvino, pyarrow.parquet
 import ov_mobilenet.load
 from ov_mobilenet.cli.main import main
@@ -50,8 +50,12 @@ done, code = 0, -signal.SIGKILL
 while code == -signal.SIGKILL:
     folder = f"{output}{done:03}"
     killed_at = begin + done * stride
-    if "first" in commands:
+    if "first" in commands and not done:  # once: its folder is copied, so that each killed run begins with it
+        folder = f"{output}first"
         assert run("first") == 0
+        folder = f"{output}{done:03}"
+    if "first" in commands:
+        shutil.copytree(f"{output}first", folder)
     code = run("killed", killed_at)
     done += 1
     if code == 0:

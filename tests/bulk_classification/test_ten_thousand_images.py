@@ -43,12 +43,12 @@ def expected(inputs: list[Path | str], tmp_path_factory: pytest.TempPathFactory)
     return rows_of([output])
 
 
+@pytest.mark.bulk
 @pytest.mark.parametrize(
     "engine",
     [
-        pytest.param((), marks=pytest.mark.full, id="here"),
-        pytest.param((), marks=pytest.mark.bulk, id="here beside Ray"),
-        pytest.param(("--ray", "local", "--workers", "2"), marks=pytest.mark.bulk, id="Ray"),
+        pytest.param((), id="here"),
+        pytest.param(("--ray", "local", "--workers", "2"), id="Ray"),
     ],
 )
 def test_ten_thousand_images_have_the_rows_of_classify(

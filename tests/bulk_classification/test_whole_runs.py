@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import bulk_runs
 import pytest
 from bulk_runs import assert_same_rows, bulk_arguments, classify_arguments, manifest, parts, rows_of, sources_of, start
+from named_pipes import open_for_writing
 
 from ov_mobilenet.cli.main import main
 
@@ -77,15 +76,15 @@ def test_after_random_kills_every_image_has_one_result(tmp_path: Path) -> None:
 class Blocked:
     """A run over nine images in parts of four, which waits for the last one: a named pipe."""
 
-    def __init__(self, folder: Path, tmp_path: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, tmp_path: Path, before: str = "") -> None:
         self.files = sorted(folder.iterdir())[:8]
         self.pipe = tmp_path / "last.jpg"
         os.mkfifo(self.pipe)
         self.output = tmp_path / "out"
         self.arguments = bulk_arguments([*self.files, self.pipe], self.output, "--images-per-part", "4")
-        self.process = start(self.arguments, **options)
+        self.process = start(self.arguments, before)
         assert wait_for_parts(2, self.output, self.process), self.process.communicate()
-        self._writer = os.open(self.pipe, os.O_WRONLY)
+        self._writer = open_for_writing(self.pipe, self.process)
 
     def end(self, data: bytes = b"") -> str:
         """Write to the pipe, close it, and wait for the end; returns what was written to stderr."""
@@ -121,7 +120,7 @@ def _temporary_files(output: Path) -> list[str]:
 def test_an_interrupted_run_leaves_its_parts_in_the_manifest(
     signum: int, code: int, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = Blocked(folder, tmp_path, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    run = Blocked(folder, tmp_path)
     assert main(run.arguments) == 1, "a second run at once is refused"
     refusal = capsys.readouterr().err
     assert "another run is writing to this folder" in refusal
@@ -141,7 +140,7 @@ def test_an_interrupted_run_leaves_its_parts_in_the_manifest(
 @pytest.mark.full
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs Linux")
 def test_a_folder_that_becomes_read_only_ends_the_run(folder: Path, tmp_path: Path) -> None:
-    run = Blocked(folder, tmp_path, preexec_fn=bulk_runs.drop_root_permissions)
+    run = Blocked(folder, tmp_path, before=bulk_runs.DROP_ROOT_PERMISSIONS)
     run.output.chmod(0o555)
     try:
         err = run.end(run.files[0].read_bytes())
@@ -167,7 +166,7 @@ def test_a_full_disk_ends_the_run_and_leaves_what_is_whole(
     assert before[0] + 1000 < limit < before[1] - 1000, "the limit must be between the sizes of the two parts"
     arguments = bulk_arguments([small, large], output, "--overwrite")
 
-    process = start(arguments, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    process = start(arguments, before=f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     assert "Traceback" not in err

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from named_pipes import open_for_writing
 
 from ov_mobilenet.bulk_classification import input_files, run_here
 from ov_mobilenet.bulk_classification.bulk_progress import BulkProgress
@@ -189,9 +190,8 @@ def test_a_run_that_is_interrupted_is_resumed_by_the_same_command(
     process = subprocess.Popen(
         [sys.executable, "-m", "ov_mobilenet", *command],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    writer = os.open(pipe, os.O_WRONLY)  # returns when the program has opened its end
+    writer = open_for_writing(pipe, process)
     deadline = time.monotonic() + 120
     while not (out / "part-00003.parquet").exists():
         assert process.poll() is None, process.communicate()

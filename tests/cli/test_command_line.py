@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import small_networks as small
+from named_pipes import open_for_writing
 from PIL import Image
 
 from ov_mobilenet.cli.main import main
@@ -339,8 +340,6 @@ def run(*arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        # A shell starts background jobs with SIGINT ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -351,7 +350,7 @@ def test_finished_results_are_kept_after_a_signal(network: Path, images: Path, s
     os.mkfifo(pipe)
     inputs = [str(images / f"{index}.png") for index in range(4)]
     process = run("classify", str(network), *inputs, str(pipe), "--format", "jsonl")
-    writer = os.open(pipe, os.O_WRONLY)  # returns when the program has opened its end
+    writer = open_for_writing(pipe, process)
     assert process.stdout is not None
     done = "".join(process.stdout.readline() for _ in range(4))  # results are written at once
     process.send_signal(signum)

@@ -207,8 +207,6 @@ def test_a_signal_ends_all_processes_with_one_message(
         text=True,
         env={**os.environ, "PYTHONPATH": paths, "STARTED": str(pipe)},
         start_new_session=True,
-        # A shell starts background jobs with SIGINT ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         reader = os.open(pipe, os.O_RDONLY)

@@ -285,8 +285,6 @@ def test_a_signal_ends_the_program_too(
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        # A shell starts background jobs with SIGINT ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     reader = os.open(pipe, os.O_RDONLY)  # returns when a fake program has opened its end
     waiting = b""

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from known_network import Known
+from named_pipes import open_for_writing
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -202,9 +203,8 @@ def test_a_second_signal_keeps_the_results(second: signal.Signals, known: Known,
     process = subprocess.Popen(
         [sys.executable, "-c", program, "classify", "-q", str(known.xml), *inputs, "-o", str(output)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
-    writer = os.open(pipe, os.O_WRONLY)  # the command has opened the pipe, and waits for its content
+    writer = open_for_writing(pipe, process)  # the command waits for its content
     assert process.stdout is not None
     for _ in known.files:
         process.stdout.readline()

@@ -136,11 +136,11 @@ def test_verify_runs_keras_and_detects_a_wrong_ir(published: Path, tmp_path: Pat
     assert not result.holds and result.max_difference > 0.05
 
 
-@pytest.mark.parametrize(("name", "word"), [("MobileNetV3Small", "small"), ("MobileNetV3Large", "large")])
-def test_a_description_of_the_open_model_zoo_converts_without_its_script(name: str, word: str, tmp_path: Path) -> None:
-    network = nets.build(name, 96, classes=5)
-    file = nets.write_published(network, folder(tmp_path) / f"weights_mobilenet_v3_{word}_224_1.0_float.h5")
-    made = f"--saved_model_dir=$conv_dir/mobilenet_v3_{word}_224_1.0_float.savedmodel"
+def test_a_description_of_the_open_model_zoo_converts_without_its_script(tmp_path: Path) -> None:
+    """zoo/test_open_model_zoo_descriptions.py has the real ones, also of MobileNet V3 large."""
+    network = nets.build("MobileNetV3Small", 96, classes=5)
+    file = nets.write_published(network, folder(tmp_path) / "weights_mobilenet_v3_small_224_1.0_float.h5")
+    made = "--saved_model_dir=$conv_dir/mobilenet_v3_small_224_1.0_float.savedmodel"
     yml = nets.describe(file, side=96, framework="tf", network=made)
     (model,) = ovm.convert(sources_of(yml, tmp_path), tmp_path / "ir", precisions=("FP32",))
 
@@ -148,7 +148,7 @@ def test_a_description_of_the_open_model_zoo_converts_without_its_script(name: s
 
     ir = ov.Core().read_model(model.xml)
     assert ir.inputs[0].get_names() == {"input_1"}
-    assert ir.outputs[0].get_names() == {V3_OUTPUT.format(word)}
+    assert ir.outputs[0].get_names() == {V3_OUTPUT.format("small")}
     assert list(ir.inputs[0].shape) == [1, 96, 96, 3]
     frames = nets.frames(4, 96, seed=23)
     assert np.abs(answers(model, frames) - network.predict(nets.as_input(frames, halves=False))).max() < 3e-5

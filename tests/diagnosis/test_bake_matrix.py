@@ -32,8 +32,7 @@ REAL = {
     "mobilenet-v1-0.25-128-tf2017": TENSORFLOW,
     "mobilenet-v1-0.25-128-quant-tflite": {"0..255"},
     "mobilenet-v1-0.25-224-tflite": TENSORFLOW,
-    "mobilenet-v2-onnx-real": TORCHVISION,
-    "mobilenet-v2-pytorch-real": TORCHVISION,
+    "mobilenet-v2-onnx-real": TORCHVISION,  # mobilenet-v2-pytorch-real has the same weights
 }
 Convert = Callable[[Path], Path]
 
@@ -71,8 +70,6 @@ def test_the_sample_model(converted: Convert) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize("name", REAL)
 def test_real_networks(name: str, shared: Path, converted: Convert) -> None:
-    if "pytorch" in name:
-        pytest.importorskip("torch")
     network = network_of_ir(open_ir(converted(shared / "zoo" / name / "model.yml")))
     check_all_bakes(
         network, read_subset(shared / "imagenet200" / "images", network.geometry, IMAGES, 0).pixels, REAL[name]

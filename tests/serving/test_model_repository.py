@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -68,6 +68,15 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 async def answer(model: Any) -> str:
     """The name of the classifier that runs an image for this model."""
     return str(await model.queue.infer("image"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def objects_of_other_tests_are_not_searched() -> Iterator[None]:
+    """`until` collects garbage again and again: with tensorflow in the process that took half a second each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -27,8 +27,8 @@ NETWORKS = {
     "tflite": (
         "mobilenet-v1-0.25-224-tflite/mobilenet_v1_0.25_224_1_default_1.tflite", V1.format(side=224), "tensorflow",
     ),
+    # mobilenet-v2-pytorch-real has the same weights; test_deciding_images.py reads them from PyTorch's file.
     "onnx": ("mobilenet-v2-onnx-real/mobilenetv2_real.onnx", V2, "torchvision"),
-    "torch": ("mobilenet-v2-pytorch-real/mobilenet_v2_real.pth", V2, "torchvision"),
 }  # fmt: skip
 SEEDS = range(5)
 
@@ -55,8 +55,6 @@ def test_the_hidden_normalisation_is_told(
     kind: str, shared: Path, images: tuple[list[Path], np.ndarray], tmp_path: Path
 ) -> None:
     """100 photographs: sure of the right one in each draw; 20: never sure of a wrong one. One scene: never sure."""
-    if kind == "torch":
-        pytest.importorskip("torch")
     file, words, right = NETWORKS[kind]
     frames = frames_of(images[0], words)
     network = network_of_source(unpacked(shared / "zoo" / file, tmp_path), parse_geometry(words))

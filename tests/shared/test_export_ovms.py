@@ -13,8 +13,7 @@ import ov_mobilenet as ovm
 pytestmark = [pytest.mark.shared, pytest.mark.full]
 
 NETWORKS = {
-    "mobilenet-v2-pytorch-real": "resize 224",
-    "mobilenet-v2-onnx-real": "resize 224",
+    "mobilenet-v2-onnx-real": "resize 224",  # mobilenet-v2-pytorch-real has the same weights
     "mobilenet-v1-0.25-128-tf2017": "resize 128",
     "mobilenet-v1-0.25-128-quant-tflite": "resize 128",
 }
@@ -28,8 +27,6 @@ def rows(classifier: ovm.Classifier, files: list[Path]) -> np.ndarray:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_server_answers_as_classify(name: str, shared: Path, tmp_path: Path) -> None:
-    if "pytorch" in name:
-        pytest.importorskip("torch")
     yml = shared / "zoo" / name / "model.yml"
     folder = tmp_path / "cache"
     exports = {

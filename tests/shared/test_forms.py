@@ -22,6 +22,7 @@ NAMES = (
     "mobilenet-v1-0.25-224-tflite",
     "mobilenet-v1-0.25-128-quant-tflite",
 )
+SOME = 20  # images for each form: not a multiple of the batch size. The probabilities are compared, not only the best.
 FORMS = [*itertools.product((1, 8, -1), ("NHWC", "NCHW"), ("u8", "f32"))]
 
 
@@ -42,10 +43,12 @@ def test_the_form_changes_no_answer(
     plain = load(sources, tmp_path / "plain")
     assert plain.geometry is not None
     frames = np.stack([apply_geometry(plain.geometry, read_image(file, plain.geometry.reader)) for file in files])
-    expected = plain.probabilities(frames).argmax(1)
+    expected = plain.probabilities(frames)
     for batch, layout, kind in FORMS:
-        answer = load(sources, tmp_path / "form", batch=batch, layout=layout, input_type=kind).probabilities(frames)
-        assert (answer.argmax(1) == expected).all(), (batch, layout, kind)
+        classifier = load(sources, tmp_path / "form", batch=batch, layout=layout, input_type=kind)
+        different = np.abs(classifier.probabilities(frames[:SOME]) - expected[:SOME]).max()
+        assert different < 1e-5, (batch, layout, kind, different)
     baked = load(sources, tmp_path / "baked", bake_geometry=True)
-    changed = sum(baked.classify(file).best.class_id != best for file, best in zip(files, expected, strict=True))
+    best = expected.argmax(1)
+    changed = sum(baked.classify(file).best.class_id != class_id for file, class_id in zip(files, best, strict=True))
     assert changed <= 2
