@@ -1,20 +1,23 @@
 """The gate: `PYTHONPATH=tools python -m containers`. Prints a sentence and ends with 0 if it cannot run here.
 
-The parts: `systems` (README's commands on bare Debian systems), `images` (the Dockerfiles of demos/edge, built), and
-`run`, which `images` starts in a network of its own, because a published port changes a network's rules.
+The parts: `systems` (README's commands on bare Debian systems), `images` (the Dockerfiles of demos/edge, built and run)
+and, only on request, `tests` (`make test-fast` on a bare system: 2 GB). `images` starts `build`, and `run` in a network
+of its own, because a published port changes a network's rules.
 """
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from roots import debian_root
 
-from containers.bare_system import check_suite, clone_into
+from containers.bare_system import check_every_way, check_first_command, clone_into
 from containers.edge_container import check_edge
 from containers.outcome import ExpectationError, report, step
 from containers.podman import Podman, missing_programs, prepare_mounts
@@ -22,8 +25,8 @@ from containers.serve_container import check_serve
 
 BASE = "localhost/debian-python"
 IMAGES = {"localhost/ov-mobilenet-edge": "Dockerfile", "localhost/ov-mobilenet-serve": "serve.Dockerfile"}
-# Python 3.11 with packages of before Debian's change to 64-bit time, and 3.13 with those of after it.
-SUITES = ("bookworm", "trixie")
+# Python 3.11; and 3.13, where some packages are renamed (libglib2.0-0t64) and README's names must still do.
+OLDER, NEWER = "bookworm", "trixie"
 
 
 def reason_to_skip() -> str:
@@ -39,12 +42,9 @@ def reason_to_skip() -> str:
 
 
 def systems() -> None:
-    """README's commands on each Debian release. Raises: ExpectationError."""
-    folder = debian_root.FOLDER / "containers"
-    folder.mkdir(parents=True, exist_ok=True)
-    for suite in SUITES:
-        # The tests of one release: the second would add two minutes, and `make test-pythons` runs its Python.
-        check_suite(suite, folder, tests=suite == SUITES[0])
+    """README's commands on both Debian releases. Raises: ExpectationError."""
+    check_every_way(OLDER)
+    check_first_command(NEWER)
 
 
 def images() -> None:
@@ -67,7 +67,7 @@ def build(folder: Path) -> None:
     context = folder / "context"
     context.mkdir()
     clone_into(context)
-    root = debian_root.build("bookworm", "amd64", ["python3-venv"])
+    root = debian_root.build(OLDER, "amd64", ["python3-venv"])
     with step("images: a Debian system with python3-venv as base"):
         podman.import_root(root, BASE)
     for name, dockerfile in IMAGES.items():
@@ -92,25 +92,32 @@ def run(folder: Path) -> None:
 
 
 def main() -> int:
-    """Run one part, or all of them."""
-    part, folder = (*sys.argv[1:], "", "")[:2]
-    if not part and (reason := reason_to_skip()):
+    """Run one part, or `systems` and `images` side by side: both wait for downloads most of the time."""
+    parser = argparse.ArgumentParser(prog="containers", description=__doc__)
+    parser.add_argument("part", nargs="?", choices=("systems", "images", "tests", "build", "run"))
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="of podman, for build and run")
+    given = parser.parse_args()
+    part: str | None = given.part
+    parts: dict[str, Callable[[], None]] = {
+        "build": lambda: build(given.folder),
+        "run": lambda: run(given.folder),
+        "images": images,
+        "systems": systems,
+        "tests": lambda: check_first_command(OLDER, tests=True),
+    }
+    if part not in ("build", "run") and (reason := reason_to_skip()):
         report(f"test-containers is skipped: {reason}")
         return 0
     try:
-        if part == "build":
-            build(Path(folder))
-        elif part == "run":
-            run(Path(folder))
-        else:
-            if part in ("", "images"):
-                images()
-            if part in ("", "systems"):
-                systems()
+        if part:
+            parts[part]()
+            return 0
+        with subprocess.Popen([sys.executable, "-m", "containers", "images"]) as beside:
+            systems()
     except ExpectationError as error:
         report(f"FAILED: {error}")
         return 1
-    return 0
+    return beside.returncode
 
 
 if __name__ == "__main__":
