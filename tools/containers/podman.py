@@ -31,8 +31,10 @@ def prepare_mounts() -> None:
     # crun refuses an empty tree of cgroup v2 beside those of v1.
     if CGROUP_V2_BESIDE_V1.is_mount():
         subprocess.run(["umount", str(CGROUP_V2_BESIDE_V1)], check=True)
-    # Podman's locks are in a file there, which it would share with the podman of the machine.
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/dev/shm"], check=True)
+    # Podman's locks and the addresses of its network, which it would share with the podman of the machine.
+    for folder in (Path("/dev/shm"), Path("/var/lib/cni")):
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(folder)], check=True)
 
 
 @dataclass(frozen=True)
