@@ -208,6 +208,14 @@ fuzz: $(STAMP)
 	OV_MOBILENET_FUZZ_CASES=$(N) OV_MOBILENET_FUZZ_SEED=$(SEED) \
 	  $(BIN)/python -m pytest -n $(WORKERS) tests/attacks/test_fuzz.py $(PYTEST_ARGS)
 
+# Bare Debian systems with the packages that README names, and the images of demos/edge, built and run. Needs root on
+# Debian and 6 GB; skipped with one sentence elsewhere. PART: only `systems` or `images`, or `tests` (`make test-fast` on a
+# bare Debian system), which the gate leaves out because it takes as long as the rest.
+.PHONY: test-containers
+PART ?=
+test-containers:
+	PYTHONPATH=tools $(PYTHON) -m containers $(PART)
+
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

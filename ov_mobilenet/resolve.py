@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from ov_mobilenet._version import __version__
 from ov_mobilenet.argument_types import check_types, checked
-from ov_mobilenet.errors import IrError, UnknownModelError, UsageError
+from ov_mobilenet.errors import DownloadError, IrError, UnknownModelError, UsageError
 from ov_mobilenet.ir.files import OpenedIr, open_ir
 from ov_mobilenet.zoo.hub_reference import (
     SIZE_PROTOCOLS,
@@ -313,7 +313,15 @@ def _locked_folder(config: ModelConfig, lookup: Lookup) -> Iterator[Path]:
     root = lookup.cache_dir or default_root()
     folder = root / "ir" / hashlib.sha256(identity.encode()).hexdigest()[:24]
     with locked(root, folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DownloadError(
+                "the cache of converted models cannot be written", where=error.filename or folder,
+                got=error.strerror or error,
+                fix="Give a folder that can be written (--cache-dir, OV_MOBILENET_CACHE_DIR, cache_dir=), in a "
+                "container a volume, or run a converted model by the path of its .xml",
+            ) from error  # fmt: skip
         try:
             yield folder
         finally:

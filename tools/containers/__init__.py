@@ -1,0 +1,1 @@
+"""The gate `make test-containers`: what README says of bare systems and containers, on real ones."""
