@@ -60,5 +60,5 @@ def installed(
 ) -> Iterator[Installed]:
     package: Path = getattr(built, request.param)
     folder = tmp_path_factory.mktemp(f"environment-{request.param}")
-    yield Installed(new_environment(folder, package), package)
+    yield Installed(new_environment(folder, package, to_run=True), package)
     shutil.rmtree(folder)  # 0.5 GB

@@ -42,13 +42,17 @@ def build_packages(source: Path, output: Path, epoch: int) -> tuple[Path, Path]:
     return sdist, wheel
 
 
-def new_environment(folder: Path, package: Path, extras: Sequence[str] = ()) -> Path:
-    """An environment with a package and its dependencies and nothing else, also no pip; returns its Python."""
+def new_environment(folder: Path, package: Path, extras: Sequence[str] = (), *, to_run: bool = False) -> Path:
+    """An environment with a package and its dependencies and nothing else, also no pip; returns its Python.
+
+    Args:
+        to_run: compile the modules, which takes longer; an SBOM does not need that.
+    """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     wanted = f"{package}[{','.join(extras)}]" if extras else str(package)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python)]
-    subprocess.run([*pip, "install", "--quiet", wanted], check=True)
+    subprocess.run([*pip, "install", "--quiet", *([] if to_run else ["--no-compile"]), wanted], check=True)
     return python
 
 

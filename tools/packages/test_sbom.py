@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +20,10 @@ print(json.dumps({d.metadata["Name"]: d.version for d in m.distributions()}))
 
 
 @pytest.fixture(scope="module", params=["", "all"])
-def python(request: pytest.FixtureRequest, built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    extras = ALL_EXTRAS if request.param else ()
-    return new_environment(tmp_path_factory.mktemp("sbom"), built.wheel, extras)
+def python(request: pytest.FixtureRequest, built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("sbom")
+    yield new_environment(folder, built.wheel, ALL_EXTRAS if request.param else ())
+    shutil.rmtree(folder)  # up to 1.5 GB
 
 
 def canonical(name: str) -> str:
