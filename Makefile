@@ -201,6 +201,30 @@ test-serve: $(STAMP) venv-serve
 test-bulk: $(BULK_STAMP)
 	$(BULK)/bin/python -m pytest -m bulk tests/bulk_classification $(PYTEST_ARGS)
 
+# The environment of `release-files` and `test-packages`: build, twine, cyclonedx-py, zizmor, Node.js and pytest.
+PACKAGES := $(VENV)-packages
+PACKAGES_STAMP := $(PACKAGES)/.installed
+.PHONY: venv-packages release-files test-packages clean-packages
+venv-packages: $(PACKAGES_STAMP)
+
+$(PACKAGES_STAMP): tools/packages/requirements.txt
+	rm -rf $(PACKAGES)
+	$(call new_environment,$(PACKAGES))
+	$(PACKAGES)/bin/python -m pip --disable-pip-version-check install --quiet -r $<
+	@touch $@
+
+# The files of a release of the current commit in dist: sdist, wheel, SBOMs, SHA256SUMS.
+release-files: $(PACKAGES_STAMP)
+	$(PACKAGES)/bin/python tools/packages/release_files.py dist
+
+# Sdist and wheel: bytes, contents and metadata; installed and used; `make test-fast` from the sdist; SBOMs; workflows.
+test-packages: $(PACKAGES_STAMP) $(STAMP)
+	PACKAGES_TEST_PYTHON=$(abspath $(BIN)/python) $(PACKAGES)/bin/python -m pytest tools/packages $(PYTEST_ARGS)
+
+clean: clean-packages
+clean-packages:
+	rm -rf $(PACKAGES)
+
 # Random attacks of tests/attacks/generators. N: cases of each kind (default: each kind's own number); SEED: default 0.
 N ?= all
 SEED ?= 0
