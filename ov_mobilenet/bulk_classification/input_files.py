@@ -23,7 +23,6 @@ from ov_mobilenet.bulk_classification.shards import ShardReadError
 from ov_mobilenet.errors import ImageError, UsageError
 from ov_mobilenet.images.image_files import IMAGE_SUFFIXES
 from ov_mobilenet.images.image_folders import iter_images
-from ov_mobilenet.images.open_file import open_file
 from ov_mobilenet.inputs.sources import (
     SHARD_SUFFIXES,
     STREAM_SCHEMES,
@@ -33,6 +32,7 @@ from ov_mobilenet.inputs.sources import (
     source_of_path,
     sources_of,
 )
+from ov_mobilenet.operating_system.open_file import open_file
 
 PARQUET_SUFFIX = ".parquet"
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ov_mobilenet.errors import ImageError, install_command
 from ov_mobilenet.images.decode import cv2
-from ov_mobilenet.images.open_file import open_file
 from ov_mobilenet.inputs.sources import Source
+from ov_mobilenet.operating_system.open_file import open_file
 
 if TYPE_CHECKING:
     from ov_mobilenet.images.decode import Frame
