@@ -32,7 +32,7 @@ THIRD_PARTY = (
 )  # fmt: skip
 # Modules that import torch, which takes seconds.
 NEED_TORCH = ("ov_mobilenet.conversion.architectures.", "ov_mobilenet.conversion.library_networks.")
-MODULES = ("fcntl", "grp", "pty", "pwd", "resource", "termios", "tty")
+MODULES = ("fcntl", "grp", "pty", "pwd", "resource", "termios", "tty", "uvloop")
 MISSING: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
     (
         os,
@@ -48,7 +48,7 @@ MISSING: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
          "siginterrupt", "sigwait"),
     ),
     (select, ("epoll", "poll")),
-    (socket, ("AF_UNIX", "SO_REUSEPORT", "send_fds", "recv_fds")),
+    (socket, ("SO_REUSEPORT", "send_fds", "recv_fds")),  # not AF_UNIX: the event loop of Linux needs it
 )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def become_windows() -> None:
             importlib.import_module(name)
         except ImportError:  # an optional package
             continue
-    filelock.FileLock = filelock.SoftFileLock  # type: ignore[misc]  # that of Windows needs msvcrt
+    filelock.FileLock = filelock.SoftFileLock  # that of Windows needs msvcrt
     for name in MODULES:
         sys.modules.pop(name, None)
     sys.meta_path.insert(0, _NotOnWindows())
@@ -76,6 +76,7 @@ def become_windows() -> None:
         for name in names:
             if hasattr(module, name):
                 delattr(module, name)
+    socket.SO_EXCLUSIVEADDRUSE = socket.SO_REUSEADDR  # type: ignore[attr-defined]  # its number is refused by Linux
     sys.platform = "win32"
 
 
