@@ -41,8 +41,8 @@ def folder_locked(folder: Path, *, shared: bool = False, limit_s: float = 120.0)
         shared: allow other shared locks.
 
     Yields:
-        Whether the folder is locked: some file systems, and Windows, have no such
-            locks, and the folder may not be readable.
+        Whether the folder is locked: some file systems, and Windows, have no such locks, and the folder may not be
+            readable.
 
     Raises:
         TimeoutError: another process still holds the lock after `limit_s` seconds.
