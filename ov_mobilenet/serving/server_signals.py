@@ -18,8 +18,8 @@ _INTERRUPTED = 130
 def server_signals(*, stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
     """In the `with` block, SIGTERM and SIGINT call `stop`, and SIGHUP calls `reload`; a second SIGINT ends the process.
 
-    On Windows, Ctrl-Break calls `stop` too, and there is no SIGHUP. SIGINT and SIGHUP stay ignored if they are (a background job, `nohup`). Handlers can be set only in the main thread;
-    elsewhere nothing is changed.
+    On Windows, Ctrl-Break calls `stop` too, and there is no SIGHUP. SIGINT and SIGHUP stay ignored if they are (a
+    background job, `nohup`). Handlers can be set only in the main thread; elsewhere nothing is changed.
     """
     interrupts = 0
 
