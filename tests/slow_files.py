@@ -78,6 +78,7 @@ SLOW_FILES = (
     "interop/test_classic_options.py",
     "interop/test_open_model_zoo_wrapper.py",
     "interop/test_openvino_tools.py",
+    "operating_system/test_without_posix.py",
     "outputs/test_killed_runs.py",
     "outputs/test_shared_files.py",
     "quantization/test_accuracy_control.py",

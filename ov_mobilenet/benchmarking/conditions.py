@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from ov_mobilenet._version import __version__
 from ov_mobilenet.benchmarking.report import Load, MachineFacts
 from ov_mobilenet.devices.machine import cpu_flags
 from ov_mobilenet.devices.processors import usable_cpus
+from ov_mobilenet.operating_system.process_resources import load_average as system_load_average
 
 SAMPLE_S = 0.1
 # A higher CPU load from other processes than this fraction of all cores distorts the figures.
@@ -53,7 +53,7 @@ def current_load(
     *, stat: Path = PROC_STAT, pause: Callable[[float], None] = sleep, average: Callable[[], float | None] | None = None
 ) -> Load:
     """The present load of the machine; takes a tenth of a second."""
-    load_average = (average or _load_average)()
+    load_average = (average or system_load_average)()
     before = _jiffies(stat)
     if before is not None:
         pause(SAMPLE_S)
@@ -81,13 +81,6 @@ def governor(cpus: Path = CPUS) -> str | None:
 def cores() -> int:
     """Number of CPU cores that this process may use; see `usable_cpus`."""
     return usable_cpus()
-
-
-def _load_average() -> float | None:
-    try:
-        return os.getloadavg()[0]
-    except (AttributeError, OSError):  # Windows
-        return None
 
 
 def _jiffies(stat: Path) -> tuple[int, int] | None:

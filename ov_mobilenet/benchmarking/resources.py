@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 from ov_mobilenet.benchmarking.measurement import Resources
+from ov_mobilenet.operating_system.process_resources import peak_memory_bytes
 
 # https://docs.kernel.org/power/powercap/powercap.html: one counter per CPU package, in microjoules, which wraps around
 # at max_energy_range_uj. Often readable by root only, and missing in virtual machines.
@@ -44,7 +44,7 @@ class Meter:
         return Resources(
             cpu_time_s=used,
             cpu_cores=used / elapsed if used is not None and elapsed > 0 else None,
-            peak_memory_mb=_peak_memory_mb(),
+            peak_memory_mb=None if (peak := peak_memory_bytes()) is None else peak / 1e6,
             energy_j=energy,
             energy_per_image_j=energy / images if energy is not None and images else None,
         )
@@ -77,12 +77,3 @@ def _cpu_time_s() -> float | None:
     """User and system time of all threads of this process."""
     times = os.times()
     return times.user + times.system
-
-
-def _peak_memory_mb() -> float | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

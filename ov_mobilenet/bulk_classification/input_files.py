@@ -23,7 +23,6 @@ from ov_mobilenet.bulk_classification.shards import ShardReadError
 from ov_mobilenet.errors import ImageError, UsageError
 from ov_mobilenet.images.image_files import IMAGE_SUFFIXES
 from ov_mobilenet.images.image_folders import iter_images
-from ov_mobilenet.images.open_file import open_file
 from ov_mobilenet.inputs.sources import (
     SHARD_SUFFIXES,
     STREAM_SCHEMES,
@@ -33,6 +32,8 @@ from ov_mobilenet.inputs.sources import (
     source_of_path,
     sources_of,
 )
+from ov_mobilenet.operating_system.open_file import open_file
+from ov_mobilenet.operating_system.path_texts import has_drive
 
 PARQUET_SUFFIX = ".parquet"
 
@@ -67,10 +68,10 @@ def find_files(inputs: Iterable[str]) -> Iterator[InputFile]:
             yield from _remote(parse_url(text))
             continue
         scheme = text.partition("://")[0]
-        if "://" in text and scheme.isalnum() and scheme.lower() not in STREAM_SCHEMES:
+        if "://" in text and not has_drive(text) and scheme.isalnum() and scheme.lower() not in STREAM_SCHEMES:
             raise UsageError("unsupported URL scheme", where=masked(text), expected="s3 or gs", got=scheme)
         for source in sources_of(text):
-            is_path = source.text == text and "://" not in text
+            is_path = source.text == text and (has_drive(text) or "://" not in text)
             if is_path and glob.has_magic(text) and not os.path.lexists(text):
                 raise UsageError("no file matches the pattern", where=text)
             if is_path and source.kind == "images" and not os.path.lexists(text) and not _has_known_suffix(text):

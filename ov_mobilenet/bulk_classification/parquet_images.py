@@ -15,8 +15,8 @@ from ov_mobilenet.bulk_classification.remote_files import MAX_REASON, is_remote,
 from ov_mobilenet.bulk_classification.remote_reading import open_remote
 from ov_mobilenet.errors import ImageError, MissingDependencyError, UsageError, install_extra
 from ov_mobilenet.images.image_files import MAX_FILE_BYTES
-from ov_mobilenet.images.open_file import open_file
 from ov_mobilenet.inputs.sources import MAX_LINE_BYTES
+from ov_mobilenet.operating_system.open_file import open_file
 
 if TYPE_CHECKING:
     import pyarrow as pa

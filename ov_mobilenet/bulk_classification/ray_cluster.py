@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ov_mobilenet.bulk_classification.ray_settings import RaySettings
 from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.errors import MissingDependencyError, OvMobilenetError, install_extra, printable
+from ov_mobilenet.operating_system.child_programs import own_group
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -189,7 +190,7 @@ def _own_sessions() -> AbstractContextManager[None]:
     """
     from ray._private import services
 
-    return _replaced(services, "ConsolePopen", lambda popen: partial(popen, start_new_session=True))
+    return _replaced(services, "ConsolePopen", lambda popen: partial(popen, **own_group()))
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from typing import IO, NoReturn, Protocol
 from ov_mobilenet.bulk_classification.output_advice import AGAIN, OTHER_OUTPUT
 from ov_mobilenet.bulk_classification.remote_files import is_remote
 from ov_mobilenet.errors import OutputError, UsageError
+from ov_mobilenet.operating_system.path_texts import has_drive
+from ov_mobilenet.operating_system.replacing import delete_file, replace_file, sync_folder
 from ov_mobilenet.outputs.output_files import raise_write_error
 from ov_mobilenet.outputs.writer_lock import WriterLock
 
@@ -146,8 +148,8 @@ class LocalFolder:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())  # a power cut must not leave the name without the content
-            temporary.replace(path)
-            self._sync_folder()
+            replace_file(temporary, path)
+            sync_folder(self._folder)
         except BaseException as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -163,22 +165,13 @@ class LocalFolder:
     def delete(self, name: str) -> None:
         """See `Store`."""
         try:
-            (self._folder / name).unlink(missing_ok=True)
+            delete_file(self._folder / name)
         except OSError as error:
             raise_write_error(self._folder / name, error, fix=OTHER_OUTPUT)
 
     def holds(self, path: str) -> bool:
         """See `Store`."""
         return not is_remote(path) and Path(path).parent.resolve() == self._folder.resolve()
-
-    def _sync_folder(self) -> None:
-        """Force a new name to the disk; not every system and network drive can."""
-        with suppress(OSError):
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[None]:
@@ -212,6 +205,6 @@ def open_store(text: str) -> Store:
         from ov_mobilenet.bulk_classification.bucket_store import BucketStore
 
         return BucketStore(text)
-    if "://" in text:
+    if "://" in text and not has_drive(text):
         raise UsageError("the output is a URL that bulk cannot write", expected="a folder, s3:// or gs://", got=text)
     return LocalFolder(text)

@@ -22,6 +22,7 @@ from typing import Any
 import click
 
 from ov_mobilenet.errors import UsageError
+from ov_mobilenet.operating_system.path_texts import has_drive
 
 PREFIX = "OV_MOBILENET_"
 FORMATS = ("table", "json", "jsonl", "csv", "markdown")
@@ -78,7 +79,7 @@ def _path_or_off(value: object, folder: Path) -> str:
 
 def _mirrors(value: object, folder: Path) -> tuple[str, ...]:
     texts = [_text(one, folder) for one in (value if isinstance(value, list) else [value])]
-    return tuple(text if "://" in text else _path(text, folder) for text in texts)
+    return tuple(text if "://" in text and not has_drive(text) else _path(text, folder) for text in texts)
 
 
 def _format(value: object, folder: Path) -> str:

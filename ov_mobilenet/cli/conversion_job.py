@@ -14,13 +14,14 @@ from typing import Any
 
 import click
 
-from ov_mobilenet.cli.interruption import Gate, Interrupted, block_sigint, ignore_sigint
+from ov_mobilenet.cli.interruption import Gate, Interrupted, ignore_sigint
 from ov_mobilenet.cli.library_warnings import warnings_in_log
 from ov_mobilenet.conversion.converter import IrModel, WeightPrecision, convert_network
 from ov_mobilenet.conversion.local_network import LocalNetwork
 from ov_mobilenet.conversion.mo_program import ModelOptimizer
 from ov_mobilenet.errors import ConversionError, OvMobilenetError
 from ov_mobilenet.ir.form import Form
+from ov_mobilenet.operating_system.signals import exit_reason, sigint_blocked
 
 # A service manager sends SIGTERM to all processes of a service; a child may end before this process handles the signal.
 _SAME_SIGNAL_S = 2.0
@@ -121,7 +122,7 @@ def run_in_process(job: ConversionJob, gate: Gate) -> ConversionOutcome:
     receiver, sender = context.Pipe(duplex=False)
     level = logging.getLogger("ov_mobilenet").level
     process = context.Process(target=_child, args=(sender, level, job), daemon=True)
-    with gate.starting(), block_sigint():
+    with gate.starting(), sigint_blocked():
         process.start()
     sender.close()
     try:
@@ -131,14 +132,10 @@ def run_in_process(job: ConversionJob, gate: Gate) -> ConversionOutcome:
         if process.exitcode == -signal.SIGTERM and gate.is_closed(within_s=_SAME_SIGNAL_S):
             raise Interrupted from None
         name = job.network.config.name
-        error = ConversionError("the conversion process died", where=name, got=_exit_reason(process.exitcode))
+        error = ConversionError("the conversion process died", where=name, got=exit_reason(process.exitcode))
         return failed(name, error)
     process.join()
     return outcome
-
-
-def _exit_reason(code: int | None) -> str:
-    return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
 
 
 def _child(sender: Connection, level: int, job: ConversionJob) -> None:

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ov_mobilenet.operating_system.signals import unblock_sigint
+
 
 class Interrupted(BaseException):
     """The command was interrupted; a thread must not start new work."""
@@ -37,24 +39,7 @@ class Gate:
             yield
 
 
-@contextmanager
-def block_sigint() -> Iterator[None]:
-    """Block SIGINT in this thread and in processes started in the `with` block, until they call `ignore_sigint`."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    from multiprocessing import resource_tracker
-
-    resource_tracker.ensure_running()  # otherwise started with the first process, and it unblocks SIGINT
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def ignore_sigint() -> None:
     """Ignore Ctrl-C in a child process: it reaches every process of the terminal, and the parent ends its children."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):  # a SIGINT received while Python started is dropped here
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    unblock_sigint()  # a SIGINT received while Python started is dropped here

@@ -31,6 +31,8 @@ import msgspec
 from ov_mobilenet import errors
 from ov_mobilenet.conversion.fork_server import ANSWER, ERROR, REQUEST, TASK, receive, send
 from ov_mobilenet.errors import ConversionError, OvMobilenetError
+from ov_mobilenet.operating_system import systems
+from ov_mobilenet.operating_system.signals import exit_reason
 
 log = logging.getLogger(__name__)
 
@@ -112,20 +114,15 @@ class IsolatedFunction:
                 f"{self._task.doing} takes too long", where=self._task.where,
                 expected=f"at most {limit_s:g} s", fix="The network is too large, or has a loop that does not end",
             )  # fmt: skip
-        got = f"exit code {code}"
-        if code is not None and code < 0:
-            got = f"signal {-code}"
-            with suppress(ValueError):
-                got = f"signal {signal.Signals(-code).name}"
         return ConversionError(
-            f"{self._task.doing} crashed", where=self._task.where, got=got,
+            f"{self._task.doing} crashed", where=self._task.where, got=exit_reason(code),
             fix="The file is probably damaged: download or export it again",
         )  # fmt: skip
 
 
 def can_isolate() -> bool:
     """Whether this system can start the child process: Windows cannot fork, and libraries of macOS crash after it."""
-    return sys.platform == "linux" and bool(sys.executable)
+    return systems.LINUX and bool(sys.executable)
 
 
 def _current_folder() -> str:

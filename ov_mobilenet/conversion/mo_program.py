@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import re
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import ConversionError, MissingDependencyError
+from ov_mobilenet.operating_system.child_programs import kill_group, own_group
+from ov_mobilenet.operating_system.signals import exit_reason
 
 if TYPE_CHECKING:
     from ov_mobilenet.conversion.local_network import LocalNetwork
@@ -101,7 +102,7 @@ def run(command: list[str], path: Path) -> None:
         with _deferred(signal.SIGINT, signal.SIGTERM):
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env={**environment, "CI": "true"}, encoding="utf-8", errors="replace", start_new_session=True,
+                env={**environment, "CI": "true"}, encoding="utf-8", errors="replace", **own_group(),
             )  # fmt: skip
         out, err = process.communicate()
     except OSError as error:
@@ -111,8 +112,7 @@ def run(command: list[str], path: Path) -> None:
         ) from error  # fmt: skip
     finally:
         if process is not None and process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process)
             process.communicate()
     if process.returncode != 0:
         raise _failure(command[0], path, process.returncode, err if err.strip() else out)
@@ -134,7 +134,7 @@ def _deferred(*signals: signal.Signals) -> Iterator[None]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         for signum in received:
-            os.kill(os.getpid(), signum)
+            signal.raise_signal(signum)
 
 
 def _failure(program: str, path: Path, code: int, text: str) -> ConversionError | MissingDependencyError:
@@ -146,8 +146,8 @@ def _failure(program: str, path: Path, code: int, text: str) -> ConversionError 
         )  # fmt: skip
     if "Current type is: u8" in text or "Current type is: i8" in text:
         return integer_input_error(path)
-    ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return ConversionError(f"the Model Optimizer failed ({_last_lines(text.splitlines())})", where=path, got=ended)
+    reason = _last_lines(text.splitlines())
+    return ConversionError(f"the Model Optimizer failed ({reason})", where=path, got=exit_reason(code))
 
 
 def _last_lines(lines: Iterable[str]) -> str:

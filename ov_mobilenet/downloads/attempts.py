@@ -20,6 +20,7 @@ from ov_mobilenet.argument_types import checked
 from ov_mobilenet.downloads.cache import CHUNK_BYTES, check_bytes, new_hasher
 from ov_mobilenet.downloads.transport import ResponseStream, TransientError, Transport
 from ov_mobilenet.errors import HashMismatchError
+from ov_mobilenet.operating_system.replacing import replace_file
 from ov_mobilenet.zoo.model import ModelFile
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ def fetch_url(
     retried(retry, lambda: _attempt(url, part, file, transport, on_size))
     # The metadata first: a process killed in between leaves a part that the next run overwrites.
     _metadata(part).unlink(missing_ok=True)
-    part.replace(target)
+    replace_file(part, target)
 
 
 def retried(retry: Retry, act: Callable[[], T]) -> T:

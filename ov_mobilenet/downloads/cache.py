@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet.downloads.locks import acquire
 from ov_mobilenet.errors import HashMismatchError
+from ov_mobilenet.operating_system.replacing import replace_file
 from ov_mobilenet.zoo.model import Checksum, ModelFile
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def replacing(target: Path) -> Iterator[Path]:
     temporary = temporary_of(target)
     try:
         yield temporary
-        temporary.replace(target)
+        replace_file(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -20,6 +20,8 @@ from ov_mobilenet.downloads.hub_source import browser_url, fetch_hub_source
 from ov_mobilenet.downloads.postprocessing import original_of, postprocess
 from ov_mobilenet.downloads.transport import Transport, http_transport
 from ov_mobilenet.errors import DownloadError, HashMismatchError, MissingDependencyError, OfflineError
+from ov_mobilenet.operating_system.path_texts import has_drive
+from ov_mobilenet.operating_system.replacing import replace_file
 from ov_mobilenet.zoo.model import FileSource, HttpSource, HubSource, ModelConfig, ModelFile, RegexReplace
 
 log = logging.getLogger(__name__)
@@ -166,7 +168,7 @@ def _obtain(context: _Context, file: ModelFile, *, patched: bool) -> None:
             action = plan_file(file, target, context.cache_root, patched=patched)
             log.debug("%s: %s %s", name, action, file.name)
             if action == "restore":
-                original_of(target).replace(target)
+                replace_file(original_of(target), target)
             elif action == "copy" and file.checksum is not None:
                 stored = cache.entry(context.cache_root, file.checksum)
                 with cache.locked(context.cache_root, stored):
@@ -195,7 +197,7 @@ def sources_of(
     """The sources of a file, paths, URLs and files of the hub, in the order in which they are tried."""
     found: list[Path | str | HubSource] = []
     for one in [mirror] if isinstance(mirror, str) else mirror or ():
-        if "://" in one:
+        if "://" in one and not has_drive(one):
             found.append(f"{one.rstrip('/')}/{config.name}/{quote(file.name)}")
         else:
             found.append(Path(one) / config.name / file.name)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ov_mobilenet.downloads.locks import acquire
+from ov_mobilenet.operating_system.replacing import replace_file
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{5,39}")
@@ -73,7 +74,7 @@ class RepositoryCache:
         reference.parent.mkdir(parents=True, exist_ok=True)
         temporary = reference.with_name(f"{reference.name}.{os.getpid()}.tmp")
         temporary.write_text(commit, "utf-8")
-        temporary.replace(reference)
+        replace_file(temporary, reference)
 
     def files(self, commit: str) -> Iterator[tuple[str, Path, str | None]]:
         """The files of a commit that are in the cache: path in the repository, path on disk, and digest.
@@ -95,7 +96,7 @@ class RepositoryCache:
         try:
             pointer.symlink_to(os.path.relpath(blob, pointer.parent))
         except OSError:  # Windows without the right to make links: as huggingface_hub does
-            blob.replace(pointer)
+            replace_file(blob, pointer)
 
     @contextmanager
     def locked(self, digest: str) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import time
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from os import O_RDONLY, close
 from os import open as open_descriptor
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ov_mobilenet.operating_system.file_locks import lock_descriptor
 
 if TYPE_CHECKING:
     import filelock
@@ -40,29 +41,24 @@ def folder_locked(folder: Path, *, shared: bool = False, limit_s: float = 120.0)
         shared: allow other shared locks.
 
     Yields:
-        Whether the folder is locked: some file systems, and Windows, have no such
-            locks, and the folder may not be readable.
+        Whether the folder is locked: some file systems, and Windows, have no such locks, and the folder may not be
+            readable.
 
     Raises:
         TimeoutError: another process still holds the lock after `limit_s` seconds.
     """
     try:
-        import fcntl
-
         descriptor = open_descriptor(folder, O_RDONLY)
-    except (ImportError, OSError):  # Windows; a folder that may be written but not listed
+    except OSError:  # Windows; a folder that may be written but not listed
         yield False
         return
     try:
-        mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
-        start, warned, locked = time.monotonic(), False, False
-        while not locked:
+        start, warned = time.monotonic(), False
+        while True:
             try:
-                fcntl.flock(descriptor, mode)
-                locked = True
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
-                    break  # for example a network file system without locks
+                locked = lock_descriptor(descriptor, shared=shared)  # False on a network file system without locks
+                break
+            except BlockingIOError as error:
                 waited_s = time.monotonic() - start
                 if waited_s >= limit_s:
                     raise TimeoutError(

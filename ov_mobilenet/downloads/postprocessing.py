@@ -76,6 +76,6 @@ def _replace(step: RegexReplace, folder: Path) -> None:
         )
     original = original_of(path)
     with cache.replacing(path) as temporary:
-        temporary.write_text(replaced, "utf-8")
+        temporary.write_text(replaced, "utf-8", newline="\n")
         if not original.exists():
             original.write_bytes(path.read_bytes())

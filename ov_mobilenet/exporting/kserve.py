@@ -114,10 +114,10 @@ def export_kserve(
             raise next(iter(failures.values()))
         if settings.runtime == "ovms":
             _write_yaml(temporary / KSERVE / RUNTIME, serving_runtime(settings))
-        (temporary / README).write_text(kserve_readme(exported, storage, settings), "utf-8")
+        (temporary / README).write_text(kserve_readme(exported, storage, settings), "utf-8", newline="\n")
     return KserveExport(folder, tuple(exported), failures)
 
 
 def _write_yaml(path: Path, document: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=False), "utf-8")
+    path.write_text(yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=False), "utf-8", newline="\n")

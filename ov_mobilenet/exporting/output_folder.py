@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from ov_mobilenet.errors import OutputError, printable
+from ov_mobilenet.operating_system.replacing import replace_file
 
 _SHOWN = 5
 
@@ -45,7 +46,7 @@ def finished_folder(folder: Path, *, contents: Collection[str], last: str, overw
             check_folder(folder, contents=contents, overwrite=overwrite, workspace=workspace.name)
             _replace_contents(folder, workspace, last)
         else:
-            new.rename(folder)
+            replace_file(new, folder)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise OutputError(
@@ -117,10 +118,10 @@ def _replace_contents(folder: Path, workspace: Path, last: str) -> None:
     try:
         for paths, target in ((leaving, old), (arriving, folder)):
             for path in paths:
-                path.rename(target / path.name)
+                replace_file(path, target / path.name)
                 moved.append((path, target / path.name))
     except BaseException:
         for before, after in reversed(moved):
             with suppress(OSError):
-                after.rename(before)
+                replace_file(after, before)
         raise

@@ -151,8 +151,8 @@ def export_ovms(
         if not exported:
             raise next(iter(failures.values()))
         _write_client_files(temporary)
-        (temporary / README).write_text(readme(exported), "utf-8")
-        (temporary / CONFIG).write_text(config_json(entries), "utf-8")
+        (temporary / README).write_text(readme(exported), "utf-8", newline="\n")
+        (temporary / CONFIG).write_text(config_json(entries), "utf-8", newline="\n")
     rows = tuple(
         _row(name, str(by_name[name]), model_xml(folder, name), one.exported) for name, one in exported.items()
     )

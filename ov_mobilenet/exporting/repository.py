@@ -31,7 +31,7 @@ def write_class_names(repository: Path, name: str, labels: tuple[str, ...] | Non
     if labels is not None:
         path = class_names(repository, name)
         path.parent.mkdir(exist_ok=True)
-        path.write_text("".join(f"{printable(' '.join(label.split()))}\n" for label in labels), "utf-8")
+        path.write_text("".join(f"{printable(' '.join(label.split()))}\n" for label in labels), "utf-8", newline="\n")
 
 
 def model_xml(repository: Path, name: str) -> Path:

@@ -26,6 +26,7 @@ from ov_mobilenet.downloads.hub_client import read_repository
 from ov_mobilenet.errors import UsageError
 from ov_mobilenet.hub.repository import find_hub_network, inspect_hub_network, pinned_commit
 from ov_mobilenet.hub.snapshot import inspect_snapshot
+from ov_mobilenet.operating_system.replacing import replace_file
 from ov_mobilenet.zoo.config import NAME, load_config
 from ov_mobilenet.zoo.description import accuracy_check_yml, model_yml
 from ov_mobilenet.zoo.hub_reference import HubReference, SizeProtocol
@@ -158,7 +159,7 @@ def _write(folder: Path, write: Callable[[Path], Path]) -> ModelConfig:
         load_config(copy)
         with suppress(FileNotFoundError):
             shutil.rmtree(folder)
-        copy.replace(folder)
+        replace_file(copy, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return load_config(folder)

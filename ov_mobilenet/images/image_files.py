@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import ImageError
-from ov_mobilenet.images.open_file import open_file
 from ov_mobilenet.images.pillow_warnings import without_pillow_warnings
+from ov_mobilenet.operating_system.open_file import open_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image

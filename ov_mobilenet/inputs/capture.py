@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ov_mobilenet.errors import ImageError, install_command
 from ov_mobilenet.images.decode import cv2
-from ov_mobilenet.images.open_file import open_file
 from ov_mobilenet.inputs.sources import Source
+from ov_mobilenet.operating_system import systems
+from ov_mobilenet.operating_system.open_file import open_file
+from ov_mobilenet.operating_system.path_texts import has_drive
 
 if TYPE_CHECKING:
     from ov_mobilenet.images.decode import Frame
@@ -109,7 +110,7 @@ class FrameSampler:
 
 def open_video(text: str) -> OpenCvCapture:
     """Open a video file or a video at a URL. Raises: ImageError."""
-    if "://" in text:
+    if "://" in text and not has_drive(text):
         return _open_url(text, "a video that OpenCV can decode")
     try:
         size = Path(text).stat().st_size
@@ -162,7 +163,7 @@ def _open_camera(text: str) -> OpenCvCapture:
     opencv = cv2()
     is_index = text.isdecimal()
     path = f"/dev/video{int(text)}" if is_index else text
-    if sys.platform == "linux":
+    if systems.LINUX:
         if not os.path.exists(path):  # noqa: PTH110 (a dangling link is not a camera)
             got = "no such device" + (", and no file with that name" if is_index else "")
             raise ImageError(
@@ -172,7 +173,7 @@ def _open_camera(text: str) -> OpenCvCapture:
             raise ImageError(
                 "no permission to use the camera", where=path, fix="Add your user to its group, often `video`"
             )
-    backend = opencv.CAP_V4L2 if sys.platform == "linux" else opencv.CAP_ANY
+    backend = opencv.CAP_V4L2 if systems.LINUX else opencv.CAP_ANY
     capture = opencv.VideoCapture(int(text) if is_index else path, backend)
     if not capture.isOpened():
         raise ImageError(

@@ -11,12 +11,12 @@ from typing import IO
 
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import ImageError, UsageError
-from ov_mobilenet.images.open_file import open_file
 from ov_mobilenet.inputs.capture import FrameSampler, open_live
 from ov_mobilenet.inputs.live_source import LiveSource
 from ov_mobilenet.inputs.shards import read_shard
 from ov_mobilenet.inputs.sources import Source, find_sources, masked, read_paths, source_of_path, with_images
 from ov_mobilenet.inputs.video import read_video
+from ov_mobilenet.operating_system.open_file import open_file
 from ov_mobilenet.runtime.items import Item
 
 

@@ -18,7 +18,7 @@ from typing import IO, cast
 
 from ov_mobilenet.errors import ImageError
 from ov_mobilenet.images.image_files import IMAGE_SUFFIXES, MAX_FILE_BYTES
-from ov_mobilenet.images.open_file import open_file
+from ov_mobilenet.operating_system.open_file import open_file
 from ov_mobilenet.runtime.items import Item
 
 BLOCK_BYTES = 512

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from ov_mobilenet.errors import ImageError, UsageError
 from ov_mobilenet.images.compact_sort import CompactSort
 from ov_mobilenet.images.image_folders import FoundImage, iter_images
+from ov_mobilenet.operating_system.path_texts import has_drive
 
 SourceKind = Literal["images", "folder", "shard", "video", "list", "stdin", "camera", "stream", "refused"]
 
@@ -70,7 +71,7 @@ def sources_of(text: str) -> Iterator[Source]:
         yield Source("stdin", text)
     elif text.startswith("@") and not exists:
         yield Source("list", text[1:])
-    elif (url := _URL.match(text)) is not None:
+    elif (url := _url(text)) is not None:
         if url[1].lower() not in STREAM_SCHEMES:
             raise UsageError(
                 "unsupported URL scheme", where=masked(text), expected=" or ".join(STREAM_SCHEMES), got=url[1]
@@ -95,7 +96,7 @@ def sources_of(text: str) -> Iterator[Source]:
 
 def source_of_path(path: str) -> Source:
     """The source at a path. A missing path counts as an image: its error appears in its place in the results."""
-    if _URL.match(path):
+    if _url(path):
         return Source("refused", masked(path))
     # Not Path.is_dir(): a name that the system rejects must give an error of its own and not end the run.
     if os.path.isdir(path):  # noqa: PTH112
@@ -137,9 +138,13 @@ def read_paths(stream: IO[bytes], *, comments: bool) -> Iterator[str]:
             yield os.fsdecode(line)
 
 
+def _url(text: str) -> re.Match[str] | None:
+    return None if has_drive(text) else _URL.match(text)
+
+
 def masked(text: str) -> str:
     """A URL without user name and password, for results and messages; other text unchanged."""
-    if not _URL.match(text):
+    if not _url(text):
         return text
     # Up to the last @ before the path: a password may contain one.
     return re.sub(r"(://)[^/?#]*@", r"\1***@", text, count=1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ov_mobilenet.downloads.locks import folder_locked
 from ov_mobilenet.ir.file_digest import matches, with_digest
+from ov_mobilenet.operating_system.replacing import replace_file
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -40,10 +41,10 @@ def save_ir(model: ov.Model, xml: Path) -> None:
             new_xml, new_binary = folder / xml.name, folder / binary.name
             new_xml.write_bytes(with_digest(new_xml.read_bytes(), new_binary.read_bytes()))
             try:
-                new_binary.replace(binary)
+                replace_file(new_binary, binary)
             finally:
                 if not new_binary.exists():  # also after Ctrl-C between the two moves
-                    new_xml.replace(xml)
+                    replace_file(new_xml, xml)
         except RuntimeError as error:
             raise OSError(f"{xml}: cannot be written ({str(error).strip().splitlines()[-1]})") from error
         finally:
@@ -65,7 +66,7 @@ def _tidy_up(xml: Path, binary: Path) -> None:
     if folders and binary.is_file():
         other = unfinished_xml(xml, binary.read_bytes())
         if other is not None and not other.with_suffix(".bin").exists():
-            other.replace(xml)
+            replace_file(other, xml)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 

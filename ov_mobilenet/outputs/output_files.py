@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ov_mobilenet.errors import OutputError
+from ov_mobilenet.operating_system.replacing import FileInUseError, replace_file
 
 DISK_FULL_ERRORS = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 CONTINUE_FILE = (
@@ -31,7 +32,8 @@ def raise_write_error(
     """
     if isinstance(error, BrokenPipeError):
         raise error
-    reason = os.strerror(error.errno) if error.errno else str(error)
+    own_words = isinstance(error, FileInUseError) or not error.errno
+    reason = str(error.strerror or error) if own_words else os.strerror(error.errno or 0)
     advice = fix_full if error.errno in DISK_FULL_ERRORS else fix
     raise OutputError(f"the results cannot be written ({reason})", where=where, fix=advice) from error
 
@@ -44,8 +46,8 @@ def write_atomically(path: Path, text: str) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        temporary.write_text(text, "utf-8")
-        temporary.replace(path)
+        temporary.write_text(text, "utf-8", newline="\n")
+        replace_file(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise_write_error(path, error)

@@ -17,8 +17,9 @@ import ctypes
 import select
 import socket
 import struct
-import sys
 from typing import Any
+
+from ov_mobilenet.operating_system import systems
 
 # How long the handshake of a connection may take that began before new ones are dropped.
 HANDSHAKE_S = 0.1
@@ -65,7 +66,7 @@ async def drain_http(http: Any, listener: socket.socket, *, timeout_s: float) ->
 
 def drop_new_connections(listener: socket.socket) -> None:
     """Make the system drop the first packet of every new connection; only on Linux, elsewhere nothing happens."""
-    if sys.platform != "linux":
+    if not systems.LINUX:
         return
     program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in _DROP_SYN))
     described = struct.pack("HP", len(_DROP_SYN), ctypes.addressof(program))

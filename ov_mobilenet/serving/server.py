@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import logging
-import sys
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.errors import MissingDependencyError, UsageError, install_extra
 from ov_mobilenet.images.load_image import DecodeMode, check_decode_mode
 from ov_mobilenet.load import load_classifier, split_options
+from ov_mobilenet.operating_system import systems
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
 from ov_mobilenet.runtime.model_folders import ModelFolder
@@ -344,6 +344,6 @@ def _use_one_heap() -> None:
     image costs as many page faults: 0.1 to 0.6 ms of 1.5 ms for each image file (measured with JPEGs of 500x375). Also,
     freed memory of one thread is of use to the others.
     """
-    if sys.platform == "linux":
+    if systems.LINUX:
         with suppress(OSError, AttributeError):  # another C library
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

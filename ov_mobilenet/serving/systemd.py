@@ -6,10 +6,11 @@ Without the variable NOTIFY_SOCKET, nothing is sent.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from time import monotonic_ns
+
+from ov_mobilenet.operating_system.sockets import send_to_unix_socket
 
 _TIMEOUT_S = 1.0  # to wait for room in the manager's queue
 
@@ -20,9 +21,9 @@ def notify(*lines: str, environment: Mapping[str, str] = os.environ) -> None:
     address = environment.get("NOTIFY_SOCKET", "")
     if address[:1] not in ("/", "@"):
         return
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.settimeout(_TIMEOUT_S)
-        channel.sendto("\n".join(lines).encode(), "\0" + address[1:] if address[0] == "@" else address)
+    path = "\0" + address[1:] if address[0] == "@" else address
+    with suppress(OSError):
+        send_to_unix_socket(path, "\n".join(lines).encode(), timeout_s=_TIMEOUT_S)
 
 
 def notify_reloading() -> None:

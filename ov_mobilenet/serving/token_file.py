@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from ov_mobilenet.errors import UsageError
+from ov_mobilenet.operating_system import systems
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,6 @@ def read_token(path: Path) -> str:
         raise UsageError(
             "the token file holds no token", where=path, expected=f"one line of ASCII text, up to {_MAX_BYTES} bytes"
         )
-    if os.name == "posix" and mode & _READABLE_BY_ALL:
+    if not systems.WINDOWS and mode & _READABLE_BY_ALL:
         log.warning("%s: every user of this machine can read the token; run: chmod 600 %s", path, path)
     return token

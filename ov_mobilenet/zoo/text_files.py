@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from ov_mobilenet.errors import ConfigError
+from ov_mobilenet.operating_system.open_file import open_without_waiting
 
 
 def read_limited(path: Path, most: int, *, name: str = "file") -> bytes:
@@ -20,8 +21,7 @@ def read_limited(path: Path, most: int, *, name: str = "file") -> bytes:
         ConfigError: it is missing, not a regular file or too large.
     """
     try:
-        # Without O_NONBLOCK, opening a FIFO waits for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = open_without_waiting(path)
         try:
             mode = os.fstat(descriptor).st_mode
             if stat.S_ISDIR(mode):

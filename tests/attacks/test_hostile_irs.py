@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shutil
@@ -232,6 +231,7 @@ def test_waiting_for_a_file_lock_is_announced(
     monkeypatch.setattr(locks, "NOTICE_S", 0.05)
     path = tmp_path / ".lock"
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR)
+    fcntl = pytest.importorskip("fcntl", reason="Windows has no module fcntl")
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     announced = threading.Event()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +261,7 @@ def test_a_dictionary_bomb_needs_the_memory_of_one_row(as_dictionary: bool, tmp_
     path = table(tmp_path / "x.parquet", {"image": values}, compression="zstd", store_schema=as_dictionary)
     assert path.stat().st_size < 10_000
     (shard,) = find_shards([str(path)], BulkSettings())
+    resource = pytest.importorskip("resource", reason="Windows has no module resource")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     sizes = [len(item.image) for item in read_items(shard, BulkSettings()) if isinstance(item.image, bytes)]
     assert sizes == [len(large)] * 200

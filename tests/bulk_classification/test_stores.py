@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -36,6 +35,7 @@ store.write("part-00000.parquet", b"half of the next attempt")
 def file_size_limit(size: int) -> Iterator[None]:
     """A full disk: writes beyond `size` fail."""
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource = pytest.importorskip("resource", reason="Windows has no module resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

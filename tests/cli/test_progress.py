@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 import sys
 import threading
@@ -207,6 +206,7 @@ def test_on_a_terminal_the_bar_is_on_stderr_and_the_data_on_stdout() -> None:
         "        task.update(count.done, 3, count.describe)\n"
         "        print('data', n); click.echo(f'error: bad {n}', err=True)\n"
     )
+    pty = pytest.importorskip("pty", reason="Windows has no module pty")
     master, slave = pty.openpty()
     done = subprocess.run(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=slave, text=True, cwd=ROOT, check=True,

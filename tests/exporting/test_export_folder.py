@@ -124,16 +124,16 @@ def test_a_move_that_fails_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (out / "models").mkdir(parents=True)
     (out / "models" / "a").write_text("old", "utf-8")
     (out / "config.json").write_text("old", "utf-8")
-    rename = Path.rename
+    replace = Path.replace
     order = []
 
     def fail_at_the_last(self: Path, target: Path) -> Path:
         order.append((self.name, target.parent == out))
         if order[-1] == ("config.json", True) and self.read_text("utf-8") == "new":
             raise OSError(28, "No space left on device")
-        return rename(self, target)
+        return replace(self, target)
 
-    monkeypatch.setattr(Path, "rename", fail_at_the_last)
+    monkeypatch.setattr(Path, "replace", fail_at_the_last)
     with (
         pytest.raises(ovm.OutputError, match="No space left"),
         finished_folder(out, contents=["config.json", "models/a"], last="config.json", overwrite=True) as folder,

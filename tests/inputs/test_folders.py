@@ -19,8 +19,8 @@ from known_network import Known
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import ImageError
-from ov_mobilenet.images import open_file
 from ov_mobilenet.inputs.open_inputs import open_inputs
+from ov_mobilenet.operating_system import open_file
 
 
 def problems(folder: Path, **options: Any) -> dict[str, str]:

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -200,6 +199,7 @@ def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: py
 def max_file_size(size: int) -> Iterator[None]:
     """Simulate a full disk: writes beyond `size` fail."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource = pytest.importorskip("resource", reason="Windows has no module resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

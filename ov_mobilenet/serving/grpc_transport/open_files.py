@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+from ov_mobilenet.operating_system.process_resources import raise_open_file_limit
 
 RESERVED = 256  # files of the models, the libraries and the log
 
@@ -12,10 +12,4 @@ def reserve_open_files(connections: int) -> None:
 
     The usual soft limit of 1024 is there for programs that use select().
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + RESERVED
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return
-    resource.setrlimit(
-        resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
-    )  # fmt: skip
+    raise_open_file_limit(connections + RESERVED)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from ov_mobilenet.errors import ConfigError
+from ov_mobilenet.operating_system.sockets import use_port_alone
 from ov_mobilenet.serving.http_transport.http_limits import ConnectionPool
 from ov_mobilenet.serving.http_transport.http_protocol import HttpConnection
 from ov_mobilenet.serving.http_transport.tls_listener import TlsListener
@@ -73,7 +74,7 @@ def listen(settings: ServerSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY only if told TCP
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        use_port_alone(sock)
         sock.bind((settings.host, settings.port))
         sock.listen(BACKLOG)
     except OSError:

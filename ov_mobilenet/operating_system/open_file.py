@@ -1,4 +1,7 @@
-"""Open a file that may be a pipe: a pipe into which no program writes is an error instead of a wait without end."""
+"""Open a file that may be a pipe: a pipe into which no program writes is an error instead of a wait without end.
+
+Windows has no pipes with a path in a folder.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import select
 import stat
 from pathlib import Path
 from typing import IO
+
+from ov_mobilenet.operating_system import systems
 
 # How long to wait until a program opens the pipe for writing. Once one has, reading waits for it.
 PIPE_WAIT_S = 5.0
@@ -20,9 +25,9 @@ def open_file(path: Path) -> IO[bytes]:
         OSError: it cannot be opened, or it is a pipe into which no program writes.
         ValueError: the path contains a NUL character.
     """
-    if not hasattr(os, "O_NONBLOCK") or not hasattr(select, "poll"):  # Windows
+    if systems.WINDOWS:
         return path.open("rb")
-    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    number = open_without_waiting(path)
     try:
         if stat.S_ISFIFO(os.fstat(number).st_mode):
             _wait_for_writer(number)
@@ -31,6 +36,21 @@ def open_file(path: Path) -> IO[bytes]:
     except BaseException:
         os.close(number)
         raise
+
+
+def open_without_waiting(path: Path) -> int:
+    """The descriptor of a file opened for reading; a pipe without a writer, and a folder, can be opened too.
+
+    Raises:
+        IsADirectoryError: it is a folder, which Windows cannot open.
+        OSError: it cannot be opened.
+        ValueError: the path contains a NUL character.
+    """
+    if systems.WINDOWS:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0))
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _wait_for_writer(number: int) -> None:
