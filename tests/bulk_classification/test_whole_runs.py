@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import subprocess
 from collections.abc import Callable
@@ -166,7 +167,6 @@ def test_a_full_disk_ends_the_run_and_leaves_what_is_whole(
     assert before[0] + 1000 < limit < before[1] - 1000, "the limit must be between the sizes of the two parts"
     arguments = bulk_arguments([small, large], output, "--overwrite")
 
-    resource = pytest.importorskip("resource", reason="Windows has no module resource")
     process = start(arguments, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
