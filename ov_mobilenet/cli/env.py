@@ -18,10 +18,11 @@ from ov_mobilenet._version import __version__
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.configuration import PREFIX, SETTINGS, configuration, configuration_file
 from ov_mobilenet.devices import model_cache
-from ov_mobilenet.devices.memory import memory_limit, physical_memory, usable_memory
+from ov_mobilenet.devices.memory import memory_limit, usable_memory
 from ov_mobilenet.devices.processors import cpu_quota, cpus_in_mask, usable_cpus
 from ov_mobilenet.downloads import cache
 from ov_mobilenet.errors import OvMobilenetError, printable
+from ov_mobilenet.operating_system.process_resources import physical_memory
 
 SCHEMA_VERSION = 1
 REQUIRED = (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from ov_mobilenet.devices.control_groups import PROC, group_folders
+from ov_mobilenet.operating_system.process_resources import address_space_limit, physical_memory
 
 
 def usable_memory(proc: Path = PROC) -> int | None:
@@ -15,16 +15,8 @@ def usable_memory(proc: Path = PROC) -> int | None:
     Args:
         proc: see `group_folders`.
     """
-    found = [physical_memory(), memory_limit(proc), _address_space()]
+    found = [physical_memory(), memory_limit(proc), address_space_limit()]
     return min((limit for limit in found if limit is not None), default=None)
-
-
-def physical_memory() -> int | None:
-    """The memory of the machine in bytes; None if the system does not tell it."""
-    with suppress(AttributeError, ValueError, OSError):  # AttributeError: Windows
-        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-        return pages * size if pages > 0 and size > 0 else None
-    return None
 
 
 def memory_limit(proc: Path = PROC) -> int | None:
@@ -43,13 +35,4 @@ def _limit(folder: Path) -> int | None:
     for name in ("memory.max", "memory.limit_in_bytes"):
         with suppress(OSError, ValueError):
             return int((folder / name).read_text("ascii"))  # ValueError: `max`, no limit
-    return None
-
-
-def _address_space() -> int | None:
-    with suppress(ImportError, OSError):  # ImportError: Windows
-        import resource
-
-        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-        return None if soft == resource.RLIM_INFINITY else soft
     return None

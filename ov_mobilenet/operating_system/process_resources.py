@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 from typing import Any
 
 from ov_mobilenet.operating_system import systems
@@ -24,6 +25,22 @@ def raise_open_file_limit(wanted: int) -> None:
     resource.setrlimit(
         resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
     )  # fmt: skip
+
+
+def physical_memory() -> int | None:
+    """The memory of the machine in bytes; None if the system does not tell it, and on Windows."""
+    with suppress(AttributeError, ValueError, OSError):  # AttributeError: Windows
+        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+        return pages * size if pages > 0 and size > 0 else None
+    return None
+
+
+def address_space_limit() -> int | None:
+    """RLIMIT_AS (`ulimit -v`) in bytes; None without a limit, and on Windows."""
+    if resource is None:
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
 def peak_memory_bytes() -> int | None:

@@ -180,7 +180,7 @@ def test_the_address_space_is_a_limit(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_system_that_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "physical_memory", lambda: None)
-    monkeypatch.setattr(memory, "_address_space", lambda: None)
+    monkeypatch.setattr(memory, "address_space_limit", lambda: None)
     assert usable_memory(tmp_path) is None
     assert usable_cpus(tmp_path) == FOUR_CPUS
 

@@ -34,7 +34,6 @@ EXCEPTIONS = {
     "ov_mobilenet/conversion/fork_server.py": "runs on Linux only: `can_isolate` of isolation.py asks the room",
     "ov_mobilenet/conversion/isolation.py": "starts fork_server.py, on Linux only",
     "ov_mobilenet/devices/processors.py": "asks with hasattr which functions of affinity there are",
-    "ov_mobilenet/devices/memory.py": "asks for the memory and its limit, and does without where there is no answer",
     "ov_mobilenet/benchmarking/conditions.py": "the name of the system is part of a report",
     "ov_mobilenet/cli/env.py": "the name of the system is part of a report",
     "demos/display.py": "a demo imports the public package only: X11 and Wayland are asked for on Linux",
