@@ -54,7 +54,7 @@ TORCHVISION ?= torchvision==0.28.0
 
 .DEFAULT_GOAL := test
 .PHONY: venv venv-full venv-omz venv-hub venv-serve venv-bulk omz-python demo test test-fast test-full test-omz test-hub \
-  test-serve test-bulk fuzz check format bench clean
+  test-serve test-bulk test-arm fuzz check format bench clean
 
 venv: $(STAMP)
 venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded $(MAPI_STAMP)
@@ -225,6 +225,18 @@ clean: clean-packages
 clean-packages:
 	rm -rf $(PACKAGES)
 
+# The wheel on aarch64: the demo and tests/portability in a Debian arm64, emulated on another processor. Needs root and the
+# Debian packages debootstrap and qemu-user-static; says so and passes without them. .venv-arm holds pip alone.
+ARM := $(VENV)-arm
+ARM_STAMP := $(ARM)/.installed
+$(ARM_STAMP):
+	rm -rf $(ARM)
+	$(call new_environment,$(ARM))
+	@touch $@
+
+test-arm: $(ARM_STAMP)
+	$(ARM)/bin/python tools/arm/run_on_arm.py
+
 # Random attacks of tests/attacks/generators. N: cases of each kind (default: each kind's own number); SEED: default 0.
 N ?= all
 SEED ?= 0
@@ -254,5 +266,5 @@ bench: $(STAMP)
 	$(BIN)/python tools/bench/start_up.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(FULL) $(MAPI) $(OMZ) $(HUB) $(SERVE_CLIENTS) $(SERVE_KSERVE) $(BULK) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(DEMO) $(FULL) $(MAPI) $(OMZ) $(HUB) $(SERVE_CLIENTS) $(SERVE_KSERVE) $(BULK) $(ARM) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_ARM = ("aarch64", "arm64")
+
 # CPU features that speed up MobileNets, and their names in /proc/cpuinfo, in the line "flags" on x86-64 and "Features"
 # on Arm.
 CPU_FLAGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -117,17 +119,23 @@ def machine(core: Any = None) -> MachineReport:
     )
 
 
-def cpu_flags(source: Path = Path("/proc/cpuinfo")) -> dict[str, bool] | None:
-    """For each of `CPU_FLAGS` of this architecture, whether the CPU has it; None if the system does not report it."""
+def cpu_flags(source: Path = Path("/proc/cpuinfo"), architecture: str | None = None) -> dict[str, bool] | None:
+    """For each of `CPU_FLAGS` of this architecture, whether the CPU has it; None if the system does not report it.
+
+    Args:
+        architecture: as `platform.machine()`, which is the default. In an emulated system the file may be that of the
+            real machine, with the features of another architecture.
+    """
+    own = "Features" if (architecture or platform.machine()) in _ARM else "flags"
     try:
         lines = source.read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return None
     for line in lines:
         key, _, rest = line.partition(":")
-        if key.strip() in CPU_FLAGS:
+        if key.strip() == own:
             flags = set(rest.split())
-            return {name: bool(flags & set(spellings)) for name, spellings in CPU_FLAGS[key.strip()].items()}
+            return {name: bool(flags & set(spellings)) for name, spellings in CPU_FLAGS[own].items()}
     return None
 
 

@@ -77,8 +77,10 @@ def device_warnings(device: str) -> list[str]:
     if "INT8" not in capabilities:
         return [f"{device} does not support INT8 ({', '.join(capabilities)}): the model will not be faster there"]
     flags = cpu_flags() if device.startswith("CPU") else None
-    if flags is not None and not (flags.get("VNNI") or flags.get("AMX")):
-        return ["this CPU has neither VNNI nor AMX: INT8 will hardly be faster than float"]
+    # Flags of another architecture are not in the dictionary.
+    for names in (("VNNI", "AMX"), ("int8 dot product", "i8mm")):
+        if flags is not None and names[0] in flags and not any(flags[name] for name in names):
+            return [f"this CPU has neither {names[0]} nor {names[1]}: INT8 will hardly be faster than float"]
     return []
 
 

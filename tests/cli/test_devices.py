@@ -121,17 +121,21 @@ def test_verbose_lists_the_properties(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("architecture", "text", "expected"),
     [
-        ("processor : 0\nflags\t\t: fpu avx avx2 avx_vnni\n", {"AVX2", "VNNI"}),
-        ("flags : avx2 avx512f avx512_vnni amx_tile amx_bf16 amx_int8\n", {"AVX2", "AVX512", "VNNI", "AMX", "bf16"}),
-        ("Features\t: fp asimd asimddp bf16 i8mm\n", {"int8 dot product", "i8mm", "bf16"}),
-        ("flags : fpu sse\n", set()),
+        ("x86_64", "processor : 0\nflags\t\t: fpu avx avx2 avx_vnni\n", {"AVX2", "VNNI"}),
+        (
+            "x86_64",
+            "flags : avx2 avx512f avx512_vnni amx_tile amx_bf16 amx_int8\n",
+            {"AVX2", "AVX512", "VNNI", "AMX", "bf16"},
+        ),
+        ("aarch64", "Features\t: fp asimd asimddp bf16 i8mm\n", {"int8 dot product", "i8mm", "bf16"}),
+        ("x86_64", "flags : fpu sse\n", set()),
     ],
 )
-def test_flags_of_the_cpu(text: str, expected: set[str], tmp_path: Path) -> None:
+def test_flags_of_the_cpu(architecture: str, text: str, expected: set[str], tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(text)
-    flags = cpu_flags(tmp_path / "cpuinfo")
+    flags = cpu_flags(tmp_path / "cpuinfo", architecture)
     assert flags is not None
     assert {name for name, has in flags.items() if has} == expected
 
@@ -140,6 +144,11 @@ def test_flags_are_unknown_if_the_system_does_not_report_them(tmp_path: Path) ->
     assert cpu_flags(tmp_path / "none") is None
     (tmp_path / "cpuinfo").write_text("processor : 0\n")
     assert cpu_flags(tmp_path / "cpuinfo") is None
+
+
+def test_an_emulated_arm_does_not_have_the_flags_of_the_real_machine(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("flags : avx2 avx512f avx512_vnni\n")
+    assert cpu_flags(tmp_path / "cpuinfo", "aarch64") is None
 
 
 # The device options

@@ -103,6 +103,9 @@ def check_possible(architecture: str) -> None:
         raise NotPossibleError(
             f"missing: {', '.join(missing)} (Debian packages debootstrap, util-linux, qemu-user-static)"
         )
+    allowed = subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], check=False, capture_output=True)
+    if allowed.returncode != 0:
+        raise NotPossibleError(f"no mounts of its own for a process: {allowed.stderr.decode().strip()}")
     if architecture != own:
         _register_qemu()
 
