@@ -70,7 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name in sorted(direct_dependencies()):
         line = f"{name:<24} {metadata.version(name)}"
         if release := newer.get(name):
-            line += f"   {release} is kept out by {', '.join(limits_below(name, release)) or 'pip, for another reason'}"
+            limits = ", ".join(limits_below(name, release)) or "no package here: asked for in this version"
+            line += f"   {release} is kept out by {limits}"
         print(line)
     return 0
 
