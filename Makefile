@@ -40,6 +40,18 @@ SERVE_CLIENTS_STAMP := $(SERVE_CLIENTS)/.installed
 SERVE_KSERVE := $(VENV)-serve-kserve
 SERVE_KSERVE_STAMP := $(SERVE_KSERVE)/.installed
 
+# What `.venv` installs besides the package: the gates of dependencies need the tests' packages alone.
+EXTRAS ?= dev
+
+# The environments of `test-lowest` and `test-newest`: the tests' packages at the oldest and the newest versions that
+# pyproject.toml allows. They are the .venv of a call of make for themselves.
+LOWEST := $(VENV)-lowest
+LOWEST_QUANTIZE := $(VENV)-lowest-quantize
+NEWEST := $(VENV)-newest
+# uv resolves the lowest versions; pip cannot.
+UV := $(VENV)-uv
+UV_STAMP := $(UV)/.installed
+
 # The environment of `test-bulk`: the package with Ray and moto, without torch and the tools for development.
 BULK := $(VENV)-bulk
 BULK_STAMP := $(BULK)/.installed
@@ -54,7 +66,7 @@ TORCHVISION ?= torchvision==0.28.0
 
 .DEFAULT_GOAL := test
 .PHONY: venv venv-full venv-omz venv-hub venv-serve venv-bulk omz-python demo test test-fast test-full test-omz test-hub \
-  test-serve test-bulk test-arm fuzz check format bench clean
+  test-serve test-bulk test-arm lowest-versions test-lowest test-newest fuzz check format bench clean
 
 venv: $(STAMP)
 venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded $(MAPI_STAMP)
@@ -84,7 +96,7 @@ endef
 $(STAMP): pyproject.toml
 	$(call environment,$(VENV))
 	@echo "installing the package and the tools for development: about 2 GB with torch, a minute or more"
-	@$(PIP) install --quiet -e ".[dev]"
+	@$(PIP) install --quiet -e ".[$(EXTRAS)]"
 	@touch $@
 
 $(DEMO_STAMP): pyproject.toml
@@ -237,6 +249,50 @@ $(ARM_STAMP):
 test-arm: $(ARM_STAMP)
 	$(ARM)/bin/python tools/arm/run_on_arm.py
 
+$(UV_STAMP):
+	$(call new_environment,$(UV))
+	@$(UV)/bin/python -m pip --disable-pip-version-check install --quiet "uv>=0.9"
+	@touch $@
+
+# Resolve the files of `test-lowest` again, after a change of a limit in pyproject.toml; a test fails until it is done.
+lowest-versions: $(UV_STAMP)
+	@$(UV)/bin/python tools/dependencies/lowest_versions.py --uv $(abspath $(UV))/bin/uv
+
+# $(call environment_of,FOLDER): a call of make whose .venv is FOLDER, with the tests' packages alone.
+environment_of = $(MAKE) --no-print-directory VENV=$(1) EXTRAS=test
+
+# Has this Python wheels of all the lowest versions? Python 3.12 has none of PyYAML 6.0.
+LOWEST_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))'
+
+# `make demo` and `make test-fast` with the oldest versions that pyproject.toml allows, and quantisation with the oldest
+# that it can run with. An environment is made anew if its constraints file is newer.
+test-lowest:
+	@if ! $(LOWEST_PYTHON); then \
+	  echo "test-lowest is skipped: the lowest versions have wheels for Python 3.10 and 3.11 only: make test-lowest PYTHON=..."; \
+	else $(MAKE) --no-print-directory run-lowest; fi
+
+.PHONY: run-lowest
+run-lowest: export PIP_ONLY_BINARY := :all:
+run-lowest:
+	@for folder in $(LOWEST) $(LOWEST)-demo $(LOWEST_QUANTIZE); do \
+	  constraints=tools/dependencies/lowest$$(case $$folder in *-quantize) echo -quantize;; esac).txt; \
+	  test $$folder/.installed -nt $$constraints || rm -rf $$folder; done
+	PIP_CONSTRAINT=$(CURDIR)/tools/dependencies/lowest.txt $(call environment_of,$(LOWEST)) venv demo
+	$(LOWEST)/bin/python tools/dependencies/versions.py
+	$(call environment_of,$(LOWEST)) test-fast
+	PIP_CONSTRAINT=$(CURDIR)/tools/dependencies/lowest-quantize.txt $(call environment_of,$(LOWEST_QUANTIZE)) venv
+	$(LOWEST_QUANTIZE)/bin/python tools/dependencies/versions.py
+	$(LOWEST_QUANTIZE)/bin/python -m pytest -m "not shared" tests/quantization $(PYTEST_ARGS)
+
+# The same with the newest versions that pyproject.toml allows today, and what keeps still newer ones out.
+test-newest: export PIP_UPGRADE := true
+test-newest: export PIP_UPGRADE_STRATEGY := eager
+test-newest:
+	@rm -f $(NEWEST)/.installed $(NEWEST)-demo/.installed
+	$(call environment_of,$(NEWEST)) venv demo
+	$(NEWEST)/bin/python tools/dependencies/versions.py --newest
+	$(call environment_of,$(NEWEST)) test-fast
+
 # Random attacks of tests/attacks/generators. N: cases of each kind (default: each kind's own number); SEED: default 0.
 N ?= all
 SEED ?= 0
@@ -266,5 +322,7 @@ bench: $(STAMP)
 	$(BIN)/python tools/bench/start_up.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(FULL) $(MAPI) $(OMZ) $(HUB) $(SERVE_CLIENTS) $(SERVE_KSERVE) $(BULK) $(ARM) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(DEMO) $(FULL) $(MAPI) $(OMZ) $(HUB) $(SERVE_CLIENTS) $(SERVE_KSERVE) $(BULK) $(ARM) $(LOWEST) \
+	  $(LOWEST)-demo $(LOWEST_QUANTIZE) $(NEWEST) $(NEWEST)-demo $(UV) build dist
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import small_networks as small
 from known_network import Known, val_txt
+from nncf_for_tests import require_nncf
 
 import ov_mobilenet as ovm
 from ov_mobilenet.accuracy.sanity import (
@@ -179,7 +180,7 @@ def test_accuracy_at_the_level_of_chance_is_a_loud_warning(
 
 
 def test_quantize_reports_what_the_float_model_shows(folder: Path, tmp_path: Path, capsys: Capture) -> None:
-    pytest.importorskip("nncf")
+    require_nncf()
     assert convert(tmp_path / "wrong", folder, 58.0 * 2000) == 3
     capsys.readouterr()
     xml = tmp_path / "wrong" / "public" / "mine" / "FP32" / "mine.xml"

@@ -45,6 +45,8 @@ def content(path: object, **settings: Any) -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize("kind", ["binary", "large_binary", "binary_view", "dictionary", "struct", "struct with path"])
 def test_image_bytes(kind: str, tmp_path: Path) -> None:
+    if kind == "binary_view" and int(pa.__version__.partition(".")[0]) < 18:
+        pytest.skip("pyarrow 17 cannot write binary_view to Parquet")
     if kind.startswith("struct"):
         names = [("bytes", pa.binary()), *([("path", pa.string())] if kind.endswith("path") else [])]
         values = pa.array([{"bytes": data, "path": "x.jpg"} for data in IMAGES], pa.struct(names))

@@ -58,7 +58,9 @@ def test_every_option_has_a_help_text(words: str) -> None:
 def test_every_argument_is_explained(words: str) -> None:
     command = WALKED[words]
     text = command.help or ""
-    names = [p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)]
+    context = click.Context(command)
+    arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
+    names = [name for argument in arguments for name in argument.get_usage_pieces(context)]
     assert [name for name in names if re.sub(r"[^A-Z].*", "", name.strip("[")) not in text] == []
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import openvino as ov
 import pytest
 import small_networks as small
+from nncf_for_tests import require_nncf
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
@@ -317,7 +318,7 @@ def test_what_needs_exclusive_classes_refuses_other_kinds(end: str, tmp_path: Pa
         ovm.compare([str(xml), str(xml)], images)
     with pytest.raises(UsageError, match="exclusive classes"):
         ovm.compare([f"{xml.parents[1] / 'model.yml'}@source"] * 2, images)
-    pytest.importorskip("nncf")
+    require_nncf()
     with pytest.raises(UsageError, match="only networks of exclusive classes can be quantised"):
         ovm.quantize(xml, known.files)
 

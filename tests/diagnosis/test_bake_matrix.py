@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bakes_by_hand import named, with_pre_post_processor
+from nncf_for_tests import require_nncf
 from PIL import Image
 from signs import held_out, network_images
 
@@ -107,7 +108,7 @@ def test_a_real_network_by_hand(
 )
 def test_an_int8_ir(options: list[str], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Calibrated with a wrong normalisation, it would limit the values inside to those of the wrong one."""
-    pytest.importorskip("nncf")
+    require_nncf()
     for images, seed in (("calibration", 7), ("images", 2)):
         (tmp_path / images).mkdir()
         for number, (frame, _) in enumerate(held_out(seed, 60)):

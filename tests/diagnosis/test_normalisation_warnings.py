@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from nncf_for_tests import require_nncf
 from signs import held_out
 
 import ov_mobilenet as ovm
@@ -134,7 +135,7 @@ def test_irs_that_cannot_be_checked_give_no_warning(
 
 def quantized(xml: Path, calibration: Path, out: Path, capsys: Capture, *more: str) -> tuple[Path, str]:
     """The INT8 IR and the last warning."""
-    pytest.importorskip("nncf")
+    require_nncf()
     arguments = ["quantize", str(xml), "--calibration", str(calibration), "--fast-bias-correction", "-o", str(out)]
     capsys.readouterr()  # the output of `convert`
     assert main([*arguments, "--format", "json", "-q", *more]) == 0

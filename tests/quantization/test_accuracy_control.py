@@ -10,13 +10,14 @@ import numpy as np
 import openvino as ov
 import pytest
 from known_network import converted, val_txt
+from nncf_for_tests import require_nncf
 from small_networks import SIDE, describe
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
 from ov_mobilenet.errors import UsageError, VerificationError
 
-pytest.importorskip("nncf")
+require_nncf()
 pytest.importorskip("onnx")
 
 IMAGES = 24

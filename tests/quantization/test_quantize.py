@@ -11,6 +11,7 @@ import numpy as np
 import openvino as ov
 import pytest
 from inputs.media import shard
+from nncf_for_tests import require_nncf
 from signs import held_out
 
 import ov_mobilenet as ovm
@@ -19,7 +20,7 @@ from ov_mobilenet.errors import ImageError, IrError, MissingDependencyError, Usa
 from ov_mobilenet.ir.record import IrRecord, read_record
 from ov_mobilenet.quantization.int8_network import Int8Network
 
-pytest.importorskip("nncf")
+require_nncf()
 
 SAMPLE = "mobilenet-v1-0.25-128-signs"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import openvino as ov
 import pytest
+from nncf_for_tests import require_nncf
 
 from ov_mobilenet.quantization.topology import choose_scheme, hard_swishes, squeeze_and_excite
 
@@ -34,7 +35,7 @@ def test_mobilenet_v3_uses_mixed_and_keeps_gates_and_swishes_in_float(v3: ov.Mod
 
 @pytest.mark.filterwarnings("ignore")
 def test_mobilenet_v3_is_quantised_by_its_scheme(v3: ov.Model) -> None:
-    nncf = pytest.importorskip("nncf")
+    nncf = require_nncf()
     scheme = choose_scheme(v3)
     pixels = np.random.default_rng(0).normal(0, 1, (12, 1, 3, 64, 64)).astype(np.float32)
     made = nncf.quantize(

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from nncf_for_tests import require_nncf
 
 from ov_mobilenet.cli.main import main
 
-pytest.importorskip("nncf")
+require_nncf()
 pytestmark = [pytest.mark.shared, pytest.mark.full]
 
 

@@ -89,7 +89,8 @@ def run_converter(network: Any, path: Path, **options: Any) -> ov.Model:
     root = logging.getLogger()
     level, filters, handlers = root.level, list(root.filters), list(root.handlers)
     try:
-        model = ov.convert_model(network, **options)
+        with _without_torch(network):
+            model = ov.convert_model(network, **options)
         _read_names(model)
         return model
     except UnicodeDecodeError as error:
@@ -111,6 +112,27 @@ def run_converter(network: Any, path: Path, **options: Any) -> ov.Model:
         # A failed conversion leaves the level and the handlers of OpenVINO on the root logger.
         root.setLevel(level)
         root.filters[:], root.handlers[:] = filters, handlers
+
+
+@contextmanager
+def _without_torch(network: Any) -> Iterator[None]:
+    """Keep OpenVINO from trying to load a file as a TorchScript or exported torch program: no file here is one.
+
+    Where torch is installed, OpenVINO 2025.2 tries this with every file: it imports torch and torch prints a traceback.
+    """
+    from openvino.tools.ovc import convert_impl
+    from openvino.tools.ovc.moc_frontend import pytorch_frontend_utils
+
+    name = "get_pytorch_decoder_for_model_on_disk"
+    if not isinstance(network, Path) or not hasattr(convert_impl, name):
+        yield
+        return
+    setattr(convert_impl, name, lambda *_: False)
+    try:
+        yield
+    finally:
+        # OpenVINO's own, also if another thread has replaced it in the meantime.
+        setattr(convert_impl, name, getattr(pytorch_frontend_utils, name))
 
 
 def _read_names(model: ov.Model) -> None:

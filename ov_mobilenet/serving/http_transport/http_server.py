@@ -117,8 +117,8 @@ async def start_http(
         observe: is told about requests that are refused before the application sees them.
     """
     config = uvicorn.Config(
-        app, http="httptools", loop="none", lifespan="off", log_config=None, log_level="warning", access_log=False,
-        date_header=False, server_header=False, proxy_headers=False,
+        app, http="httptools", ws="none", loop="none", lifespan="off", log_config=None, log_level="warning",
+        access_log=False, date_header=False, server_header=False, proxy_headers=False,
         timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s),
     )  # fmt: skip
     server = HttpServer(config, ConnectionPool(settings, observe), tls_context(settings))

@@ -95,7 +95,8 @@ def _parse_chunk(text: bytes, *, is_flat: bool) -> tuple[bytes, bytes] | None:
     digits *= is_digit
     values = digits.astype(np.uint16)
     values[1:] += digits[:-1] * np.uint8(10)
-    values[2:] += (digits[:-2] * is_digit[1:-1]) * np.uint16(100)
+    # With its dtype, because NumPy 1.26 computes 3 * 100 in uint8, as 44.
+    values[2:] += np.multiply(digits[:-2] * is_digit[1:-1], np.uint16(100), dtype=np.uint16)
     pixels = values.take(np.flatnonzero(is_digit[:-1] > is_digit[1:]))
     has_four_digits = is_digit[3:] & is_digit[2:-1] & is_digit[1:-2] & is_digit[:-3]
     starts_with_zero = (is_digit[1:-1] > is_digit[:-2]) & (characters[1:-1] == _ZERO) & is_digit[2:]
