@@ -22,9 +22,9 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools" / "roots"))
+sys.path.insert(0, str(ROOT / "tools"))
 
-import debian_root  # noqa: E402
+from roots import debian_root  # noqa: E402
 
 SUITE = "bookworm"
 PYTHON = "3.11"  # bookworm's
