@@ -195,6 +195,12 @@ test-serve: $(STAMP) venv-serve
 test-bulk: $(BULK_STAMP)
 	$(BULK)/bin/python -m pytest -m bulk tests/bulk_classification $(PYTEST_ARGS)
 
+# `venv`, `demo` and `test-fast` under each Python that runs here, in environments of their own and a copy of the last
+# commit; as root on Debian also under those of Debian testing. VERSIONS: default: the classifiers in pyproject.toml.
+.PHONY: test-pythons
+test-pythons:
+	PYTHONPATH=tools $(PYTHON) -m pythons $(VERSIONS)
+
 # Random attacks of tests/attacks/generators. N: cases of each kind (default: each kind's own number); SEED: default 0.
 N ?= all
 SEED ?= 0
