@@ -17,8 +17,8 @@ NOT_POSSIBLE = 77  # its exit code: no root rights, or a program is missing
 # The next Debian release, whose Python is newer than that of the current one.
 SUITE = "forky"
 IN_DEBIAN = ("3.13", "3.14")
-# opencv-python is linked against libGL and glib.
-PACKAGES = ("make", "libgl1", "libglib2.0-0t64")
+# One root for all of them. opencv-python is linked against libGL and glib.
+PACKAGES = (*(f"python{version}-venv" for version in IN_DEBIAN), "make", "libgl1", "libglib2.0-0t64")
 # A version manager's program may exist without its Python, and Debian's python3 without python3-venv has no ensurepip.
 PROBE = "import ensurepip, ssl, sys, venv; print('%d.%d' % sys.version_info[:2], sys.executable)"
 
@@ -60,7 +60,7 @@ def find_in_debian(version: str) -> FoundPython | str:
     if version not in IN_DEBIAN:
         return f"Python {version} is skipped: it does not run here, and Debian {SUITE} does not have it."
     architecture = "arm64" if platform.machine() == "aarch64" else "amd64"
-    command = [sys.executable, str(DEBIAN_ROOT), "build", SUITE, architecture, f"python{version}-venv", *PACKAGES]
+    command = [sys.executable, str(DEBIAN_ROOT), "build", SUITE, architecture, *PACKAGES]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
