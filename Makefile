@@ -196,7 +196,7 @@ test-bulk: $(BULK_STAMP)
 	$(BULK)/bin/python -m pytest -m bulk tests/bulk_classification $(PYTEST_ARGS)
 
 # `venv`, `demo` and `test-fast` under each Python that runs here, in environments of their own and a copy of the last
-# commit; as root on Debian also under those of Debian testing. VERSIONS: default: the classifiers in pyproject.toml.
+# commit; as root on Debian also under those of Debian testing. Only some: VERSIONS="3.10 3.14".
 .PHONY: test-pythons
 test-pythons:
 	PYTHONPATH=tools $(PYTHON) -m pythons $(VERSIONS)

@@ -1,6 +1,6 @@
 """Set-up, `make demo` and `make test-fast` under each Python of this machine.
 
-    PYTHONPATH=tools python -m pythons           # the versions of the classifiers in pyproject.toml
+    PYTHONPATH=tools python -m pythons           # all of VERSIONS
     PYTHONPATH=tools python -m pythons 3.10 3.14
 
 Tests the last commit in a copy of its own. A version that is not found is skipped with a sentence. Exit code 1: a step
@@ -20,6 +20,8 @@ from pathlib import Path
 
 from pythons.find import DEBIAN_ROOT, PROJECT, FoundPython, find_here, find_in_debian
 
+# From the oldest that requires-python allows. A classifier in pyproject.toml needs a run that passed.
+VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 LOGS = PROJECT / "build" / "pythons"
 STEPS = ("venv", "demo", "test-fast")
 # What the caller's make and Python left in the environment.
@@ -44,12 +46,6 @@ class PythonResult:
         numbers = [self.counts.get("passed", 0), failures, self.counts.get("skipped", 0)]
         tests = [str(number) if ran else "-" for number in numbers]
         return [self.python.version, self.python.where, times[0], demo, *tests, times[2]]
-
-
-def classified_versions() -> list[str]:
-    """The Pythons of the classifiers in pyproject.toml."""
-    text = (PROJECT / "pyproject.toml").read_text("utf-8")
-    return re.findall(r'"Programming Language :: Python :: (3\.\d+)"', text)
 
 
 def counts_of(output: str) -> dict[str, int]:
@@ -117,7 +113,7 @@ def table(results: list[PythonResult]) -> str:
 def main() -> int:
     """Check each version, and print what was found."""
     results: list[PythonResult] = []
-    for version in sys.argv[1:] or classified_versions():
+    for version in sys.argv[1:] or VERSIONS:
         found = find_here(version) or find_in_debian(version)
         if isinstance(found, str):
             print(found)
