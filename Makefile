@@ -293,6 +293,12 @@ test-newest:
 	$(NEWEST)/bin/python tools/dependencies/versions.py --newest
 	$(call environment_of,$(NEWEST)) test-fast
 
+# `venv`, `demo` and `test-fast` under each Python that runs here, in environments of their own and a copy of the last
+# commit; as root on Debian also under those of Debian testing. Only some: VERSIONS="3.10 3.14".
+.PHONY: test-pythons
+test-pythons:
+	PYTHONPATH=tools $(PYTHON) -m pythons $(VERSIONS)
+
 # Random attacks of tests/attacks/generators. N: cases of each kind (default: each kind's own number); SEED: default 0.
 N ?= all
 SEED ?= 0

@@ -57,7 +57,11 @@ def resize_and_crop(
 
 
 def _starts_with_rows(source: tuple[int, int], size: tuple[int, int]) -> bool:
-    """Whether Pillow (13 and later) reduces the height of a whole image before its width."""
+    """Whether Pillow reduces the height of a whole image before its width: never before version 13."""
+    import PIL
+
+    if int(PIL.__version__.split(".")[0]) < 13:
+        return False
     fewer_rows, fewer_columns = source[0] - size[0], source[1] - size[1]
     return fewer_rows > max(0, 2 * fewer_columns)
 

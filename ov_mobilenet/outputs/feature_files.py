@@ -2,7 +2,7 @@
 
     npz       `sources`: strings (N,), `features`: float32 (N, dimension); images that failed are left out. The vectors
               are in memory until the end.
-    parquet   columns source, frame, time_s, features (a list of fixed size, float32), error; a row per image
+    parquet   columns source, frame, time_s, features (a list of float32), error; a row per image
 
 Both are written under a temporary name beside the file, which is renamed at the end of a run; a run that is stopped
 leaves an older file as it was. JSON Lines hold the results of a stopped run, and `--resume` continues them. The file
@@ -130,8 +130,7 @@ class FeatureParquetSink(_WholeFile):
     def put(self, result: AnyResult) -> None:
         """Add a row. Raises: OutputError."""
         self._rows.append(encodable(result))
-        # The first rows may all be failures: the size of a vector is not known yet.
-        if len(self._rows) >= GROUP_VECTORS and (self._writer or any(isinstance(r, Features) for r in self._rows)):
+        if len(self._rows) >= GROUP_VECTORS:
             try:
                 self._write_rows()
             except OSError as error:
@@ -157,10 +156,10 @@ class FeatureParquetSink(_WholeFile):
 
         rows, self._rows = self._rows, []
         if self._writer is None:
-            dimension = next((len(row.features) for row in rows if isinstance(row, Features)), 0)
+            # Not of a fixed size: pyarrow before 26 (25 is the newest for Python 3.10) cannot read those with nulls.
             columns: list[Any] = [
                 ("source", pa.string()), ("frame", pa.int64()), ("time_s", pa.float64()),
-                ("features", pa.list_(pa.float32(), dimension)), ("error", pa.string()),
+                ("features", pa.list_(pa.float32())), ("error", pa.string()),
             ]  # fmt: skip
             self._writer = pq.ParquetWriter(self._file, pa.schema(columns))
         columns = [

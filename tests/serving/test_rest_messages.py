@@ -155,10 +155,12 @@ INVALID: list[tuple[bytes, str | None, tuple[str, ...]]] = [
     *((body_of(data), None, ('"x"', "nested")) for data in (
         "[[1,2,3]]", "[[[[1],[2],[3]]]]", "[[[[1,2,3]]],[]]", "[[[[1,2],3]]]", "[[[[],[1,2,3]]]]", "[1,[2],3]",
     )),
-    (body_of("[" * 100_000), None, ("nested too deeply",)),
-    (body_of("[" * 5_000 + "]" * 5_000), None, ("nested too deeply",)),
-    (with_keys('"z":' + "[" * 9_000), None, ("nested too deeply",)),
-    (with_keys('"z":' + '{"a":' * 9_000), None, ("nested too deeply",)),
+    # Python 3.14 refuses what does not fit on the stack, 50,000 levels and more; older versions 1,000 to 10,000 levels.
+    (body_of("[" * 100_000), None, ("JSON",)),
+    (body_of("[" * 5_000 + "]" * 5_000), None, ("nested",)),
+    (body_of("[" * 60_000 + "]" * 60_000), None, ("nested",)),
+    (with_keys('"z":' + "[" * 9_000), None, ("JSON",)),
+    (with_keys('"z":' + '{"a":' * 9_000), None, ("JSON",)),
     (body_of("[1e400,1,2]", datatype="FP32"), None, ('"x"', "FP32", "range")),
     (body_of("[" + "9" * 5000 + ",1,2]", datatype="FP32"), None, ('"x"', "FP32", "range")),
     (body_of("[NaN,1,2]", datatype="FP32"), None, ("JSON",)),
