@@ -151,7 +151,8 @@ class PredictionsFile:
                 continue
             try:
                 line = _parse_row(raw, classes) if self._csv else msgspec.json.decode(raw, type=_PredictionLine)
-            except (ValueError, csv.Error, StopIteration) as error:  # msgspec's errors are ValueErrors
+            # The errors of msgspec 0.19 are no ValueErrors.
+            except (ValueError, msgspec.MsgspecError, csv.Error, StopIteration) as error:
                 raise DatasetError(f"invalid prediction ({error})", where=f"{path}:{number}") from error
             if not line.predictions or not all(0 <= p.class_id < classes.count for p in line.predictions):
                 raise DatasetError("invalid prediction (no such class)", where=f"{path}:{number}")
