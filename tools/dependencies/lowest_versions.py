@@ -2,9 +2,9 @@
 
     make lowest-versions        # or: python tools/dependencies/lowest_versions.py --uv PATH
 
-Our direct dependencies are at their lowest, everything below them at its newest (uv's `lowest-direct`). Only versions
-with wheels count, for the oldest Python that we support. The files install on Python 3.10 and 3.11: later ones have no
-wheels of PyYAML 6.0 and, from 3.13 on, of NumPy 1.26; there pip takes newer versions by itself.
+Our direct dependencies are at their lowest (uv's `lowest-direct`), for the oldest Python that we support. Only versions
+with wheels count. What they depend on is not in the files: pip takes the newest that each Python can have. The files
+install on Python 3.10 and 3.11: later ones have no wheels of PyYAML 6.0 and, from 3.13 on, of NumPy 1.26.
 
 Two extras are in neither file. [pytorch]: the Makefile installs one build of torch, without CUDA. [tensorflow]:
 tensorflow-cpu 2.16 needs protobuf below 5 and [serve] needs 6.33, so that they are never in one environment.
@@ -32,10 +32,19 @@ def compiled(uv: str, extras: tuple[str, ...]) -> str:
     """Return the lines of a constraints file, `name==version`. Raises: CalledProcessError, with uv's own message."""
     command = [uv, "pip", "compile", "--quiet", "--resolution", "lowest-direct", "--python-version", PYTHON]
     command += ["--python-platform", "x86_64-manylinux_2_28"]
-    command += ["--only-binary", ":all:", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
+    command += [
+        "--only-binary",
+        ":all:",
+        "--no-header",
+        "--annotation-style=line",
+        "--no-emit-index-url",
+        "--no-emit-find-links",
+    ]
     for extra in extras:
         command += ["--extra", extra]
-    return subprocess.run([*command, str(PYPROJECT)], check=True, stdout=subprocess.PIPE, text=True).stdout
+    listed = subprocess.run([*command, str(PYPROJECT)], check=True, stdout=subprocess.PIPE, text=True).stdout
+    # numpy==1.26.0  # via nncf, ov-mobilenet (pyproject.toml)
+    return "".join(f"{line.split()[0]}\n" for line in listed.splitlines() if PYPROJECT.name in line)
 
 
 def main(arguments: list[str] | None = None) -> int:
