@@ -48,7 +48,7 @@ def finished_folder(folder: Path, *, contents: Collection[str], last: str, overw
         else:
             replace_file(new, folder)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        reason = error.strerror or str(error)
         raise OutputError(
             f"the folder cannot be written ({reason})", where=folder, fix="Choose another folder"
         ) from error

@@ -85,11 +85,13 @@ class FlockedFile:
         self.path = path
         self._file: int | None = None
         for _ in range(ATTEMPTS):
-            self._file = _open_locked(path)
-            if self._is_current(self._file):
-                break
-            os.close(self._file)
-        _held.add(self)
+            file = _open_locked(path)
+            if self._is_current(file):
+                self._file = file
+                _held.add(self)
+                return
+            os.close(file)
+        raise BlockingIOError(errno.EWOULDBLOCK, "replaced again and again by another process", str(path))
 
     def replace_with(self, temporary: Path) -> None:
         """See `LockedPath`; the new file is locked before it is renamed, so there is no gap."""
@@ -148,7 +150,11 @@ class LockFileBeside:
         import filelock
 
         self.path = path
-        self._lock: filelock.BaseFileLock | None = filelock.FileLock(path.with_name(f".{path.name}{LOCK_FILE_SUFFIX}"))
+        path.parent.stat()  # raises: filelock would make the folder
+        # Not of one thread: another one may release it.
+        self._lock: filelock.BaseFileLock | None = filelock.FileLock(
+            path.with_name(f".{path.name}{LOCK_FILE_SUFFIX}"), thread_local=False
+        )
         try:
             self._lock.acquire(timeout=0)
         except filelock.Timeout as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -11,7 +12,9 @@ import pytest
 from known_network import Known
 
 import ov_mobilenet as ovm
+from ov_mobilenet.exporting import output_folder
 from ov_mobilenet.exporting.output_folder import finished_folder
+from ov_mobilenet.operating_system.replacing import FileInUseError
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -168,3 +171,15 @@ def test_a_folder_that_another_process_wrote_meanwhile_is_not_replaced(tmp_path:
         out.mkdir()
         (out / "config.json").write_text("theirs", "utf-8")
     assert everything(tmp_path) == {"out/config.json": b"theirs"}
+
+
+def test_a_file_in_use_is_an_error_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise FileInUseError(errno.EACCES, "another program has the file open", str(target))
+
+    monkeypatch.setattr(output_folder, "replace_file", refuse)
+    with (
+        pytest.raises(ovm.OutputError, match=r"cannot be written \(another program has the file open\)"),
+        finished_folder(tmp_path / "out", contents=(), last="a", overwrite=False),
+    ):
+        pass

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,36 @@ def test_a_folder_is_not_locked_where_there_is_no_flock(tmp_path: Path, monkeypa
     monkeypatch.setattr(file_locks, "fcntl", None)
     with folder_locked(tmp_path) as locked:
         assert not locked
+
+
+@pytest.mark.usefixtures("system")
+def test_another_thread_may_release_the_lock(tmp_path: Path) -> None:
+    lock = WriterLock(tmp_path / "a.csv")
+    thread = threading.Thread(target=lock.release)
+    thread.start()
+    thread.join()
+    WriterLock(tmp_path / "a.csv").release()
+
+
+@pytest.mark.usefixtures("system")
+def test_a_missing_folder_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        WriterLock(tmp_path / "missing" / "a.csv")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_always_replaced_before_it_is_locked_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.csv"
+    opened = []
+
+    def replaced(path: Path) -> int:
+        opened.append(os.open(path, os.O_RDWR | os.O_CREAT))
+        path.unlink()
+        return opened[-1]
+
+    monkeypatch.setattr(file_locks, "_open_locked", replaced)
+    with pytest.raises(OutputError, match="another process is writing"):
+        WriterLock(path)
+    assert len(opened) == file_locks.ATTEMPTS

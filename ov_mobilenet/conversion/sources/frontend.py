@@ -6,7 +6,8 @@ import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,13 @@ from ov_mobilenet.errors import ConversionError
 
 if TYPE_CHECKING:
     import openvino as ov
+
+# The function of OpenVINO that loads a file as a torch program, the threads in which it does nothing, and OpenVINO's
+# own while it is replaced.
+_LOADS_PROGRAMS = "get_pytorch_decoder_for_model_on_disk"
+_converting: set[int] = set()
+_replaced: list[Callable[..., Any]] = []
+_replacing = threading.Lock()
 
 
 def convert_file(path: Path, beside: Iterable[str] = ()) -> ov.Model:
@@ -119,20 +127,29 @@ def _without_torch(network: Any) -> Iterator[None]:
     """Keep OpenVINO from trying to load a file as a TorchScript or exported torch program: no file here is one.
 
     Where torch is installed, OpenVINO 2025.2 tries this with every file: it imports torch and torch prints a traceback.
+    Only in this thread: others may convert torch programs with OpenVINO at the same time.
     """
     from openvino.tools.ovc import convert_impl
-    from openvino.tools.ovc.moc_frontend import pytorch_frontend_utils
 
-    name = "get_pytorch_decoder_for_model_on_disk"
-    if not isinstance(network, Path) or not hasattr(convert_impl, name):
+    if not isinstance(network, Path) or not hasattr(convert_impl, _LOADS_PROGRAMS):
         yield
         return
-    setattr(convert_impl, name, lambda *_: False)
+    thread = threading.get_ident()
+    with _replacing:
+        if not _converting:
+            own = getattr(convert_impl, _LOADS_PROGRAMS)
+            _replaced.append(own)
+            setattr(
+                convert_impl, _LOADS_PROGRAMS, lambda *given: threading.get_ident() not in _converting and own(*given)
+            )
+        _converting.add(thread)
     try:
         yield
     finally:
-        # OpenVINO's own, also if another thread has replaced it in the meantime.
-        setattr(convert_impl, name, getattr(pytorch_frontend_utils, name))
+        with _replacing:
+            _converting.discard(thread)
+            if not _converting:
+                setattr(convert_impl, _LOADS_PROGRAMS, _replaced.pop())
 
 
 def _read_names(model: ov.Model) -> None:
