@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ov_mobilenet.devices.memory import usable_memory
+from ov_mobilenet.devices.memory import memory_limit
 from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.serving.settings import MIB, ServerSettings
 
@@ -11,12 +11,12 @@ BYTES_PER_PIXEL = 18
 
 
 def memory_warning(settings: ServerSettings, models: int) -> str | None:
-    """A warning that clients can make the system end this process, as in a small container; None if all fits.
+    """A warning that clients can make the system end this process, in a container with little memory, or None.
 
     Args:
         models: number of models; each has decoding threads of its own.
     """
-    memory = usable_memory()
+    memory = memory_limit()
     threads = models * (settings.decode_workers or usable_cpus())
     need = threads * settings.max_pixels * BYTES_PER_PIXEL + settings.max_buffered_bytes
     if memory is None or need <= memory:

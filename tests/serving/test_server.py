@@ -89,7 +89,7 @@ def test_what_an_open_server_risks_is_logged(
 def test_images_that_may_not_fit_into_the_memory_are_logged(
     memory: int | None, warns: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(memory_need, "usable_memory", lambda: memory)
+    monkeypatch.setattr(memory_need, "memory_limit", lambda: memory)
     settings = ServerSettings(port=0, grpc_port=None, decode_workers=2, max_pixels=10_000_000)
     with Server([SAMPLE], settings, **ON_CPU):
         pass
