@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 from containers import __main__ as gate
 from containers import podman
 from containers.outcome import ExpectationError
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("part", [gate.build, gate.run])
@@ -47,3 +51,17 @@ def test_new_control_groups_of_podman_are_removed(tmp_path: Path, monkeypatch: p
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
         "cpu", "cpu/libpod_parent", "cpu/libpod_parent/conmon", "memory",
     ]  # fmt: skip
+
+
+def test_every_place_names_the_packages_that_the_gates_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    # util-linux is essential in Debian, and a checkout was made with git.
+    needed = {"debootstrap", *podman.missing_programs()} - {"util-linux", "git"}
+    told = " ".join((ROOT / "CONTRIBUTING.md").read_text("utf-8").split())
+    assert needed <= set(told.partition("`make test-containers` needs root")[2].partition("`;")[0].split())
+    workflow = ROOT / ".github" / "workflows" / "checks.yml"
+    if not workflow.exists():
+        pytest.skip("an sdist has no workflows")
+    job = re.search(r"^  systems:\n((?:    .*\n|\n)+)", workflow.read_text("utf-8"), re.M)
+    assert job is not None
+    assert needed | {"qemu-user-static", "debian-archive-keyring"} <= set(job[1].split())
