@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("resource")  # the gate needs Linux
 from containers import __main__ as gate
 from containers import podman
 from containers.outcome import ExpectationError

@@ -6,10 +6,13 @@ import importlib.util
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from roots import debian_root
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs sh")
 
 
 def program(path: Path, script: str) -> None:
