@@ -216,7 +216,7 @@ test-bulk: $(BULK_STAMP)
 # The environment of `release-files` and `test-packages`: build, twine, cyclonedx-py, zizmor, Node.js and pytest.
 PACKAGES := $(VENV)-packages
 PACKAGES_STAMP := $(PACKAGES)/.installed
-.PHONY: venv-packages release-files test-packages clean-packages
+.PHONY: venv-packages release-files test-packages
 venv-packages: $(PACKAGES_STAMP)
 
 $(PACKAGES_STAMP): tools/packages/requirements.txt
@@ -232,10 +232,6 @@ release-files: $(PACKAGES_STAMP)
 # Sdist and wheel: bytes, contents and metadata; installed and used; `make test-fast` from the sdist; SBOMs; workflows.
 test-packages: $(PACKAGES_STAMP) $(STAMP)
 	PACKAGES_TEST_PYTHON=$(abspath $(BIN)/python) $(PACKAGES)/bin/python -m pytest tools/packages $(PYTEST_ARGS)
-
-clean: clean-packages
-clean-packages:
-	rm -rf $(PACKAGES)
 
 # The wheel on aarch64: the demo and tests/portability in a Debian arm64, emulated on another processor. Needs root and the
 # Debian packages debootstrap and qemu-user-static; says so and passes without them. .venv-arm holds pip alone.
@@ -329,6 +325,6 @@ bench: $(STAMP)
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(FULL) $(MAPI) $(OMZ) $(HUB) $(SERVE_CLIENTS) $(SERVE_KSERVE) $(BULK) $(ARM) $(LOWEST) \
-	  $(LOWEST)-demo $(LOWEST_QUANTIZE) $(NEWEST) $(NEWEST)-demo $(UV) build dist
+	  $(LOWEST)-demo $(LOWEST_QUANTIZE) $(NEWEST) $(NEWEST)-demo $(UV) $(PACKAGES) build dist
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

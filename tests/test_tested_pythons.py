@@ -13,6 +13,8 @@ import pytest
 import pythons.__main__ as pythons
 from pythons.__main__ import VERSIONS, counts_of
 from pythons.find import FoundPython, find_here, find_in_debian
+from roots import debian_root
+from roots.debian_root import NotPossibleError
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -56,6 +58,25 @@ def test_a_version_that_is_nowhere_is_skipped_with_a_sentence() -> None:
     assert find_in_debian("3.99") == (
         "Python 3.99 is skipped: it does not run here, and Debian forky does not have it."
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (NotPossibleError("missing: debootstrap"), "missing: debootstrap"),
+        (subprocess.CalledProcessError(1, ["debootstrap"]), "non-zero exit status 1"),
+    ],
+)
+def test_a_debian_root_that_cannot_be_had_is_told_in_one_sentence(
+    error: Exception, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(*_: object) -> Path:
+        raise error
+
+    monkeypatch.setattr(debian_root, "build", build)
+    found = find_in_debian("3.14")
+    assert isinstance(found, str)
+    assert found.startswith("Python 3.14 is skipped: it does not run here") and told in found
 
 
 def test_numbers_come_from_the_last_line_of_pytest() -> None:

@@ -32,6 +32,10 @@ class WorkerWatch:
         finally:
             self._restart()  # tests with a time limit of their own have ended it
 
+    def pytest_unconfigure(self) -> None:
+        """A worker without tests waits for the end of the run, which may be far away."""
+        faulthandler.cancel_dump_traceback_later()
+
 
 class RunWatch:
     """In the process that starts the workers: a run that did not run all tests fails.

@@ -20,7 +20,14 @@ from roots import debian_root
 from containers.bare_system import check_every_way, check_first_command, clone_into
 from containers.edge_container import check_edge
 from containers.outcome import ExpectationError, report, step
-from containers.podman import Podman, missing_programs, prepare_mounts
+from containers.podman import (
+    Podman,
+    control_groups_removed,
+    expect_own_mounts,
+    leave_outside,
+    missing_programs,
+    prepare_mounts,
+)
 from containers.serve_container import check_serve
 
 BASE = "localhost/debian-python"
@@ -51,17 +58,20 @@ def images() -> None:
     """Build the images and run them, each in a process of its own. Raises: SystemExit: one of them failed."""
     debian_root.FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=debian_root.FOLDER, prefix="podman-", ignore_cleanup_errors=True) as temporary:
+        leave_outside(Path(temporary))
         # Mounts for the images vanish with the mount namespace, so that the folder can be deleted.
         part = [sys.executable, "-m", "containers"]
         inside = f"ip link set lo up && exec {shlex.join([*part, 'run', temporary])}"
         script = f"{shlex.join([*part, 'build', temporary])} && unshare --net sh -c {shlex.quote(inside)}"
-        done = subprocess.run(["unshare", "--mount", "--propagation=private", "sh", "-c", script], check=False)
+        with control_groups_removed():
+            done = subprocess.run(["unshare", "--mount", "--propagation=private", "sh", "-c", script], check=False)
     if done.returncode != 0:
         sys.exit(done.returncode)
 
 
 def build(folder: Path) -> None:
     """Build both images on a Debian root. Raises: ExpectationError."""
+    expect_own_mounts(folder)
     prepare_mounts()
     podman = Podman(folder)
     context = folder / "context"
@@ -82,6 +92,7 @@ def build(folder: Path) -> None:
 
 def run(folder: Path) -> None:
     """Run both images, in a network namespace of its own. Raises: ExpectationError."""
+    expect_own_mounts(folder)
     podman = Podman(folder)
     edge, serve = IMAGES
     try:

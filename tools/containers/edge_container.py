@@ -24,7 +24,7 @@ classifier = ovm.load_classifier("mobilenet-v1-0.25-128-signs", device="CPU")
 with ovm.open_inputs("/images", loop=True, limit=500) as inputs:
     results = classifier.stream(inputs)
     next(results)
-    print(sum("decode" in thread.name or "_work" in thread.name for thread in threading.enumerate()))
+    print(sum(thread.name.startswith("ov-mobilenet-decode") for thread in threading.enumerate()))
 """
 
 

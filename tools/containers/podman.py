@@ -6,7 +6,8 @@ import json
 import resource
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,11 @@ from roots import debian_root
 
 from containers.outcome import expect
 
-CGROUP_V2_BESIDE_V1 = Path("/sys/fs/cgroup/unified")
+CGROUPS = Path("/sys/fs/cgroup")
+CGROUP_V2_BESIDE_V1 = CGROUPS / "unified"
+MOUNTS = Path("/proc/self/ns/mnt")
+# A file that names the mount namespace of the machine.
+OUTSIDE = "outside"
 # As README and the Dockerfiles say a container may run: nothing can be written, and nothing may be gained.
 CONFINED = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 
@@ -24,6 +29,40 @@ def missing_programs() -> list[str]:
     packages = {"podman": "podman", "crun": "crun", "conmon": "conmon", "debootstrap": "debootstrap", "ip": "iproute2"}
     packages |= {"unshare": "util-linux", "iptables": "iptables", "git": "git", "buildah": "buildah"}
     return sorted(package for program, package in packages.items() if shutil.which(program) is None)
+
+
+@contextmanager
+def control_groups_removed() -> Iterator[None]:
+    """Podman leaves the groups above those of its containers; those that were there before stay."""
+    before = _podman_groups()
+    try:
+        yield
+    finally:
+        for group in _podman_groups() - before:
+            for folder in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
+                _remove_empty(folder)
+            _remove_empty(group)
+
+
+def _podman_groups() -> set[Path]:
+    return {*CGROUPS.glob("libpod_parent"), *CGROUPS.glob("*/libpod_parent")}
+
+
+def _remove_empty(group: Path) -> None:
+    with suppress(OSError):  # it is in use
+        group.rmdir()
+
+
+def leave_outside(folder: Path) -> None:
+    """Note this process's mount namespace for `expect_own_mounts`."""
+    (folder / OUTSIDE).write_text(str(MOUNTS.readlink()), "ascii")
+
+
+def expect_own_mounts(folder: Path) -> None:
+    """Raises: ExpectationError: this process would change the mounts and the network of the machine."""
+    note = folder / OUTSIDE
+    own = note.is_file() and note.read_text("ascii") != str(MOUNTS.readlink())
+    expect(own, "the parts `build` and `run` are started by the part `images`", "mounts of this machine")
 
 
 def prepare_mounts() -> None:

@@ -1,4 +1,4 @@
-"""The files of a release: sdist, wheel, SBOMs (CycloneDX) and SHA256SUMS, in one folder that is emptied first.
+"""The files of a release: sdist, wheel, SBOMs (CycloneDX) and SHA256SUMS, in one folder, which is emptied first.
 
     make release-files        # or: .venv-packages/bin/python tools/packages/release_files.py dist
 
@@ -88,6 +88,12 @@ def write_sums(folder: Path) -> None:
     (folder / "SHA256SUMS").write_text("".join(lines), "ascii")
 
 
+def foreign_files(folder: Path) -> list[str]:
+    """What a folder holds that this program did not write: such a folder is not emptied."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    return [name for name in names if not re.fullmatch(r"ov_mobilenet-.*\.(whl|tar\.gz|cdx\.json)|SHA256SUMS", name)]
+
+
 def _git(*arguments: str) -> str:
     return subprocess.run(["git", "-C", str(ROOT), *arguments], check=True, capture_output=True, text=True).stdout
 
@@ -100,6 +106,9 @@ def main() -> int:
     changes = _git("status", "--porcelain", "--untracked-files=all")
     if changes:
         print(f"{ROOT}: files are changed or not committed; commit or remove them:\n{changes}", file=sys.stderr)
+        return 1
+    if foreign := foreign_files(folder):
+        print(f"{folder}: not emptied, because it holds other files: {', '.join(foreign[:3])}", file=sys.stderr)
         return 1
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or _git("log", "-1", "--format=%ct"))
     shutil.rmtree(folder, ignore_errors=True)

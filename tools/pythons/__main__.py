@@ -18,7 +18,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pythons.find import DEBIAN_ROOT, PROJECT, FoundPython, find_here, find_in_debian
+from pythons.find import PROJECT, FoundPython, find_here, find_in_debian
+from roots import debian_root
 
 # From the oldest that requires-python allows. A classifier in pyproject.toml needs a run that passed.
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
@@ -93,7 +94,7 @@ def command(python: FoundPython, step: str, folder: Path) -> list[str]:
         return make(step, python, folder / "checkout", folder / "environment")
     binds = [f"--bind={folder / name}:/{name}" for name in ("checkout", "environment")]
     inside = make(step, python, Path("/checkout"), Path("/environment"))
-    return [sys.executable, str(DEBIAN_ROOT), "run", str(python.root), *binds, "--", *inside]
+    return [sys.executable, debian_root.__file__, "run", str(python.root), *binds, "--", *inside]
 
 
 def make(step: str, python: FoundPython, checkout: Path, environment: Path) -> list[str]:

@@ -7,13 +7,12 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from roots import debian_root
+
 PROJECT = Path(__file__).resolve().parents[2]
-DEBIAN_ROOT = PROJECT / "tools" / "roots" / "debian_root.py"
-NOT_POSSIBLE = 77  # its exit code: no root rights, or a program is missing
 # The next Debian release, whose Python is newer than that of the current one.
 SUITE = "forky"
 IN_DEBIAN = ("3.13", "3.14")
@@ -60,13 +59,11 @@ def find_in_debian(version: str) -> FoundPython | str:
     if version not in IN_DEBIAN:
         return f"Python {version} is skipped: it does not run here, and Debian {SUITE} does not have it."
     architecture = "arm64" if platform.machine() == "aarch64" else "amd64"
-    command = [sys.executable, str(DEBIAN_ROOT), "build", SUITE, architecture, *PACKAGES]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        outcome = "cannot be used" if done.returncode == NOT_POSSIBLE else "could not be built"
-        return f"Python {version} is skipped: it does not run here, and a Debian root {outcome}: {reason}"
-    return FoundPython(version, Path(f"/usr/bin/python{version}"), Path(done.stdout.strip()))
+    try:
+        root = debian_root.build(SUITE, architecture, PACKAGES)
+    except (debian_root.NotPossibleError, subprocess.CalledProcessError) as error:
+        return f"Python {version} is skipped: it does not run here, and there is no Debian root for it: {error}"
+    return FoundPython(version, Path(f"/usr/bin/python{version}"), root)
 
 
 def _candidates(version: str) -> list[str]:

@@ -11,7 +11,9 @@ Needs root, debootstrap and, for another processor, qemu-user-static (Debian pac
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
+import importlib.util
 import os
 import platform
 import re
@@ -36,16 +38,24 @@ AARCH64 = (
     r":qemu-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
     r":\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:/usr/bin/qemu-aarch64-static:F"
 )
-# OpenVINO's CPU plugin waits forever without /proc and /sys.
+# Mounts and processes of its own, which end with the command, also if it is killed: a folder with a mount of this
+# machine in it must never be deleted.
+ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private")
+# OpenVINO's CPU plugin waits forever without /proc and /sys. One command a line: `sh -e` ignores a failure before `&&`.
 ENTER = """
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
 cd "$2/root"
-mount -t proc proc proc && mount --rbind /sys sys && mount --rbind /dev dev && mount -t tmpfs tmpfs run
-rm -f etc/resolv.conf && cat /etc/resolv.conf > etc/resolv.conf
+mount -t proc proc proc
+mount --rbind /sys sys
+mount --rbind /dev dev
+mount -t tmpfs tmpfs run
+rm -f etc/resolv.conf
+cat /etc/resolv.conf > etc/resolv.conf
 shift 2
 while [ "$1" != -- ]; do
-    if [ -d "$1" ]; then mkdir -p "./$2"; else mkdir -p "$(dirname "./$2")" && touch "./$2"; fi
-    mount --bind "$1" "./$2" && { [ "$3" = rw ] || mount -o "remount,bind,$3" "./$2"; }
+    if [ -d "$1" ]; then mkdir -p "./$2"; else mkdir -p "$(dirname "./$2")"; touch "./$2"; fi
+    mount --bind "$1" "./$2"
+    [ "$3" = rw ] || mount -o "remount,bind,$3" "./$2"
     shift 3
 done
 shift
@@ -82,7 +92,7 @@ def build(suite: str, architecture: str, packages: Sequence[str] = ()) -> Path:
         new = Path(temporary) / "root"
         # Output of debootstrap goes to stderr: stdout is the folder alone.
         subprocess.run(
-            [*command, suite, str(new), MIRROR, f"/usr/share/debootstrap/scripts/{SCRIPT}"],
+            [*ALONE, *command, suite, str(new), MIRROR, f"/usr/share/debootstrap/scripts/{SCRIPT}"],
             check=True,
             stdout=sys.stderr,
         )
@@ -103,7 +113,7 @@ def check_possible(architecture: str) -> None:
         raise NotPossibleError(
             f"missing: {', '.join(missing)} (Debian packages debootstrap, util-linux, qemu-user-static)"
         )
-    allowed = subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], check=False, capture_output=True)
+    allowed = subprocess.run([*ALONE, "true"], check=False, capture_output=True)
     if allowed.returncode != 0:
         raise NotPossibleError(f"no mounts of its own for a process: {allowed.stderr.decode().strip()}")
     if architecture != own:
@@ -135,22 +145,28 @@ def command_in(
         (layer / name).mkdir(parents=True, exist_ok=True)
     mounts = [text for source, target, mode in binds for text in (str(source), target, mode)]
     return [
-        "unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private",
-        "sh", "-euc", ENTER, "sh", str(root), str(layer), *mounts, "--", *command,
+        *ALONE, "sh", "-euc", ENTER, "sh", str(root), str(layer), *mounts, "--", *command,
     ]  # fmt: skip
 
 
 def pip_settings() -> tuple[dict[str, str], list[tuple[Path, str, str]]]:
-    """This machine's settings of pip as variables of the environment, and the files and folders that they name."""
+    """This machine's settings of pip as variables of the environment, and the files and folders that they name.
+
+    Nothing, if this Python has no pip, as Debian's without the package python3-pip.
+    """
+    if importlib.util.find_spec("pip") is None:
+        return {}, []
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True)
     variables = {}
     for line in listed.stdout.splitlines():
         name, _, value = line.partition("=")
-        variables["PIP_" + name.rpartition(".")[2].upper().replace("-", "_")] = value.strip("'\"")
-    values = "\n".join(variables.values())
+        # Several values are lines of one text; in a variable they are separated by spaces.
+        values = ast.literal_eval(value).split()
+        variables["PIP_" + name.rpartition(".")[2].upper().replace("-", "_")] = " ".join(values)
+    texts = " ".join(variables.values())
     # The pages of an index in a folder point to files beside it.
-    named = {Path(path) for path in re.findall(r"(?:^|\s)(/\S+)", values)}
-    named |= {Path(path).parent for path in re.findall(r"file://(/\S+)", values)}
+    named = {Path(path) for path in re.findall(r"(?:^|\s)(/\S+)", texts)}
+    named |= {Path(path).parent for path in re.findall(r"file://(/\S+)", texts)}
     return variables, [(path.resolve(), str(path), "ro") for path in sorted(named) if path.exists()]
 
 
