@@ -61,7 +61,7 @@ def find_in_debian(version: str) -> FoundPython | str:
     architecture = "arm64" if platform.machine() == "aarch64" else "amd64"
     try:
         root = debian_root.build(SUITE, architecture, PACKAGES)
-    except (debian_root.NotPossibleError, subprocess.CalledProcessError) as error:
+    except debian_root.NotPossibleError as error:
         return f"Python {version} is skipped: it does not run here, and there is no Debian root for it: {error}"
     return FoundPython(version, Path(f"/usr/bin/python{version}"), root)
 
