@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import ast
 import hashlib
-import importlib.util
 import os
 import platform
 import re
@@ -24,6 +23,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from importlib import metadata
 from pathlib import Path
 
 NOT_POSSIBLE = 77
@@ -154,7 +154,9 @@ def pip_settings() -> tuple[dict[str, str], list[tuple[Path, str, str]]]:
 
     Nothing, if this Python has no pip, as Debian's without the package python3-pip.
     """
-    if importlib.util.find_spec("pip") is None:
+    try:
+        metadata.version("pip")
+    except metadata.PackageNotFoundError:
         return {}, []
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True)
     variables = {}
