@@ -97,7 +97,6 @@ SLOW_FILES = (
     "test_parameters.py",
     "test_readme.py",
     "test_sample_model.py",
-    "test_worker_watch.py",
     "tuning/test_better_than_default.py",
     "tuning/test_tune.py",
     "typed/test_user_program.py",

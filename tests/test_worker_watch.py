@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.full  # its runs of pytest wait on purpose
+
 TESTS = Path(__file__).resolve().parent
 CONFTEST = """
 import worker_watch
