@@ -30,7 +30,7 @@ REQUIRED = (
     "requests", "filelock", "platformdirs", "regex", "simplejpeg",
 )  # fmt: skip
 OPTIONAL = ("torch", "safetensors", "tensorflow-cpu", "tensorflow", "keras", "onnxruntime", "ai-edge-litert", "nncf",
-            "pyarrow", "jinja2")  # fmt: skip
+            "pyarrow", "jinja2", "cykooz.resizer")  # fmt: skip
 
 _CACHES = {"downloads": "downloads", "irs": "IRs", "compiled": "compiled models"}
 

@@ -108,12 +108,13 @@ def decode_image(
         warn: called with a description of a flaw that is no error.
 
     Returns:
-        uint8 (H, W, 3) BGR if the reader is OpenCV and can decode the image, else usually a Pillow image of mode RGB.
+        uint8 (H, W, 3) BGR if the image is a JPEG, or if the reader is OpenCV and can decode it; else usually a Pillow
+        image of mode RGB.
 
     Raises:
         ImageError: the image is damaged, or has floating-point pixels.
     """
-    image: DecodedImage | None = _decode_jpeg(data, header, reader, reduction, warn) if is_jpeg(header) else None
+    image: DecodedImage | None = decode_jpeg(data, header, reduction=reduction, warn=warn) if is_jpeg(header) else None
     # OpenCV and Pillow read some files differently: palettes with transparency, floats, unusual containers.
     if image is None and reader == "opencv" and can_use_opencv(header, data):
         image = _decode_opencv(data, reduction)
@@ -125,24 +126,6 @@ def decode_image(
                 return image
             image = _apply_orientation(image, _INVERSE.get(stored, stored))
     return _apply_orientation(image, orientation)
-
-
-def _decode_jpeg(data: bytes, header: Image, reader: Library, reduction: int, warn: Warn) -> DecodedImage | None:
-    if reader == "opencv":
-        return decode_jpeg(data, header, "BGR", reduction=reduction, warn=warn)
-    rgb = decode_jpeg(data, header, "RGB", reduction=reduction, warn=warn)
-    return None if rgb is None else _as_pillow(rgb)
-
-
-def _as_pillow(pixels: Frame) -> Image:
-    """uint8 (H, W, 3) RGB, or (H, W, 4) RGB and an unused byte, as a Pillow image of mode RGB.
-
-    `Image.frombuffer` would save the copy, but gives mode RGBX, whose four channels take longer to resize than three.
-    """
-    from PIL import Image
-
-    channels = "RGBX"[: pixels.shape[2]]
-    return Image.frombytes("RGB", (pixels.shape[1], pixels.shape[0]), pixels, "raw", channels)
 
 
 def to_frame(image: DecodedImage) -> Frame:
@@ -163,9 +146,13 @@ def to_pillow(image: DecodedImage) -> Image:
 
     if not isinstance(image, np.ndarray):
         return image
+    from PIL import Image
+
     opencv = cv2()
     # Pillow stores RGB with four bytes per pixel; OpenCV converts to that many times faster than Pillow unpacks three.
-    return _as_pillow(opencv.cvtColor(image, opencv.COLOR_BGR2RGBA))
+    # `Image.frombuffer` would save a copy, but gives mode RGBX, whose four channels take longer to resize than three.
+    pixels = opencv.cvtColor(image, opencv.COLOR_BGR2RGBA)
+    return Image.frombytes("RGB", (image.shape[1], image.shape[0]), pixels, "raw", "RGBX")
 
 
 def _decode_opencv(data: bytes, reduction: int) -> Frame | None:

@@ -41,12 +41,11 @@ def apply_geometry(geometry: Geometry, image: DecodedImage, *, exact: bool = Tru
             continue
         if pending is not None:
             image = _resize(pending, image)
-        can_combine = not exact and step.library == "pillow" and step.interpolation == "bilinear"
-        pending = step if can_combine else None
+        pending = step if not exact and pillow_crop.can_combine(step) else None
         if pending is None:
             image = _resize(step, image)
     if pending is not None:
-        image = _resize(pending, image)
+        image = _resize_and_crop(pending, None, image)
     return to_frame(image)
 
 
@@ -91,14 +90,16 @@ def _resize(step: Resize, image: DecodedImage) -> DecodedImage:
     return resized
 
 
-def _resize_and_crop(step: Resize, crop: Crop, image: DecodedImage) -> DecodedImage:
+def _resize_and_crop(step: Resize, crop: Crop | None, image: DecodedImage) -> DecodedImage:
     """Both steps at once: pixels that the crop removes are not computed."""
     size = _checked_size(step, image)
-    kept = crop_size(crop, *size)
-    if size_of(image) == size or kept[0] > size[0] or kept[1] > size[1]:
+    if size_of(image) == size:
+        return image if crop is None else _crop(crop, image)
+    kept = size if crop is None else crop_size(crop, *size)
+    if crop is not None and (kept[0] > size[0] or kept[1] > size[1]):
         return _crop(crop, _resize(step, image))
-    start = crop_start(crop, size, kept)
-    return pillow_crop.resize_and_crop(image, source=size_of(image), size=size, start=start, kept=kept)
+    start = (0, 0) if crop is None else crop_start(crop, size, kept)
+    return pillow_crop.resize_and_crop(step, image, source=size_of(image), size=size, start=start, kept=kept)
 
 
 def _crop(step: Crop, image: DecodedImage) -> DecodedImage:

@@ -7,6 +7,7 @@ of them start other programs (Ghostscript for EPS) or embed images that escape i
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -32,7 +33,11 @@ def read_file(path: Path) -> bytes:
     """The bytes of an image file. Raises: ImageError."""
     try:
         with open_file(path) as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+            # Reading allocates as many bytes as it is asked for.
+            size = os.fstat(stream.fileno()).st_size
+            data = stream.read(min(size, MAX_FILE_BYTES) + 1)
+            if len(data) > size:  # a pipe, or a file that has grown
+                data += stream.read(MAX_FILE_BYTES + 1 - len(data))
     except OSError as error:
         raise ImageError(f"cannot be read ({error.strerror or error})") from error
     except ValueError as error:  # a path with a NUL character

@@ -7,7 +7,7 @@ returns them; its pixels are those of the other two libraries, bit for bit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import ImageError, MissingDependencyError, install_command
 from ov_mobilenet.images.image_files import broken_image, damage_errors, open_image
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-ChannelOrder = Literal["BGR", "RGB"]
 Warn = Callable[[str], object]
 
 # libjpeg's words for damaged pixels, and ours. It passes other flaws over without an effect on the pixels.
@@ -30,19 +29,16 @@ _DAMAGE = {
 }
 
 
-def decode_jpeg(
-    data: bytes, header: Image, order: ChannelOrder, *, reduction: int, warn: Warn
-) -> NDArray[np.uint8] | None:
+def decode_jpeg(data: bytes, header: Image, *, reduction: int, warn: Warn) -> NDArray[np.uint8] | None:
     """Decode a JPEG.
 
     Args:
         header: the image that `open_image` returned.
-        order: the channels of the result.
         reduction: 1, 2, 4 or 8: the image is decoded at this fraction of its size, sides rounded up.
         warn: called with a description of a flaw that is no error.
 
     Returns:
-        uint8 (H, W, 3); None if another library must decode the file, as CMYK.
+        uint8 (H, W, 3) BGR; None if another library must decode the file, as CMYK.
 
     Raises:
         ImageError: the pixels are damaged or incomplete, or the file has too many scans.
@@ -59,13 +55,13 @@ def decode_jpeg(
     has_one_scan = check_scans(data, header.width, header.height, warn)
     is_colour = header.mode in ("RGB", "L")
     height, width = -(-header.height // reduction), -(-header.width // reduction)
-    channels = len(order) if is_colour else 4
+    channels = 3 if is_colour else 4
     # A buffer of this size, because libjpeg could find another size in a malicious file than Pillow did.
     buffer = np.empty((height, width, channels), np.uint8)
     least = (height, width) if reduction > 1 else (0, 0)
 
     def decode(*, strict: bool) -> NDArray[np.uint8]:
-        colours = order if is_colour else "CMYK"
+        colours = "BGR" if is_colour else "CMYK"
         decoded: NDArray[np.uint8] = simplejpeg.decode_jpeg(
             data, colours, min_height=least[0], min_width=least[1], buffer=buffer, strict=strict
         )

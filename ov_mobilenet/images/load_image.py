@@ -5,7 +5,7 @@ There are three decode modes:
 - `exact`: bit for bit the frame with which the model's accuracy was measured.
 - `auto`: a large JPEG, at least 4 times (OpenCV's resize: 11 times) the size that the first resize gives, is decoded at
   a half, a quarter or an eighth of its size, which saves most of the time. All other images are as with `exact`,
-  or rounded differently in a few values, by at most 2 grey levels, if a bilinear resize by Pillow precedes a crop.
+  except that resizes by Pillow are computed faster and differ by at most 2 grey levels, see `fast_resize`.
 - `fast`: like `auto`, and from 5.5 times the size for OpenCV's resize; frames and images of other formats are shrunk
   before the slow resizes of Pillow.
 """

@@ -11,7 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.images.decode import cv2, to_frame, to_pillow
+from ov_mobilenet.images.fast_resize import resize_region, resizer
 from ov_mobilenet.images.geometry import apply_geometry, crop_size, crop_start, resized_size, size_of
+from ov_mobilenet.images.pillow_crop import starts_with_rows
 from ov_mobilenet.zoo.geometry import Crop, Geometry, Library, Resize
 
 if TYPE_CHECKING:
@@ -98,11 +100,15 @@ def _resize(
 ) -> DecodedImage:
     """Resize the region of `extent` pixels from `start` to `resized`; all (height, width)."""
     if step.library == "pillow":
+        available = size_of(image)
+        bottom, right = (min(start[axis] + extent[axis], available[axis]) for axis in (0, 1))
+        if resizer() is not None:
+            rows, columns = (start[0], bottom), (start[1], right)
+            rows_first = starts_with_rows(available, resized)
+            return resize_region(to_frame(image), rows, columns, resized, step.interpolation, rows_first=rows_first)
         from PIL.Image import Resampling
 
         method = Resampling.BICUBIC if step.interpolation == "bicubic" else Resampling.BILINEAR
-        available = size_of(image)
-        bottom, right = (min(start[axis] + extent[axis], available[axis]) for axis in (0, 1))
         box = start[1], start[0], right, bottom
         return to_pillow(image).resize((resized[1], resized[0]), method, box=box)
     import numpy as np

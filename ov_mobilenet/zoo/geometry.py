@@ -33,6 +33,7 @@ from ov_mobilenet.zoo.accuracy_check import (
 )
 
 Library = Literal["opencv", "pillow"]
+Interpolation = Literal["bilinear", "bicubic"]
 MAX_SIDE = 8192
 # msgspec checks the range when a geometry is read from the record of an IR.
 Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
@@ -50,7 +51,7 @@ class Resize(Struct, frozen=True, kw_only=True, tag="resize"):
     width: Side
     keep_aspect: bool = False
     library: Library = "opencv"
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    interpolation: Interpolation = "bilinear"
 
 
 class Crop(Struct, frozen=True, kw_only=True, tag="crop"):

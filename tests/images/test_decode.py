@@ -242,7 +242,9 @@ def test_pillow_resizes_three_channels(mode: str) -> None:
     header, _ = open_image(file.getvalue())
     decoded = decode_image(file.getvalue(), header, "pillow")
     expected = Image.open(file).convert("RGB")
-    for image, other in ((decoded, expected), (to_pillow(pixels), Image.fromarray(pixels[..., ::-1]))):
-        assert isinstance(image, Image.Image)
+    for image, other in (
+        (to_pillow(decoded), expected),
+        (to_pillow(pixels), Image.fromarray(pixels[..., ::-1])),
+    ):
         assert image.mode == "RGB"
         assert image.tobytes() == other.tobytes()

@@ -25,7 +25,7 @@ import filelock
 
 # Those that modules of the package import at their top, and that classifying an image imports.
 THIRD_PARTY = (
-    "click", "cv2", "filelock", "google.protobuf", "grpc.aio", "grpc_health.v1.health_pb2",
+    "click", "cv2", "cykooz_resizer", "filelock", "google.protobuf", "grpc.aio", "grpc_health.v1.health_pb2",
     "grpc_reflection.v1alpha.reflection_pb2", "httptools", "msgspec.json", "numpy", "openvino", "PIL.Image",
     "platformdirs", "prometheus_client", "python_multipart", "regex", "requests", "rich.console", "rich.progress",
     "rich.table", "simplejpeg", "starlette", "tritonclient.grpc", "uvicorn", "yaml",

@@ -49,7 +49,7 @@ def test_geometries_have_the_pixels_of_x86(
     if max(found):
         measured(f"{words}, {decode}: up to {max(found)} grey levels")
     limit = LIMITS["pillow" if "pillow" in words else "opencv"]
-    assert max(found) <= (2 if decode == "auto" and "pillow" in words and "crop" in words else limit)
+    assert max(found) <= (2 if decode == "auto" and "pillow" in words else limit)
 
 
 @pytest.mark.parametrize("decode", ["exact", "auto"])
