@@ -21,6 +21,7 @@ from ov_mobilenet.load import load_classifier, load_feature_extractor
 from ov_mobilenet.resolve import Lookup
 from ov_mobilenet.runtime.defaults import settings_for
 from ov_mobilenet.runtime.results import AnyResult, Failure
+from ov_mobilenet.runtime.stream import result_groups
 
 if TYPE_CHECKING:
     from ov_mobilenet.inputs.open_inputs import Inputs
@@ -128,20 +129,21 @@ def classify_command(
         classifier = load_classifier(model, labels=class_names, output_kind=output_kind, **load)
         made_with = {} if destination.is_stdout else classifier.result_settings()
         output_options = output_options.for_kind(classifier.output_kind)
-        results = output_options.trimmed(classifier.stream(pending, top_k=output_options.classes, live=images.live))
+        results = classifier.stream(pending, top_k=output_options.classes, live=images.live)
     sink = output_options.sink(destination, made_with)
     count = Count(total, (lambda: images.dropped) if images.live else None)
     progress = context.with_resource(open_progress(context, results_on_stdout=destination.is_stdout))
     task = progress.task()
     end = sink.abandon
     try:
-        for result in results:
-            count.done += 1
-            count.failed += isinstance(result, Failure)
+        for group in result_groups(results):
+            failures = [result for result in group if isinstance(result, Failure)]
+            count.done += len(group)
+            count.failed += len(failures)
             task.update(count.done, total, count.describe)
-            sink.put(result)
-            if isinstance(result, Failure):
-                click.echo(f"error: {printable(result.source)}: {printable(result.error)}", err=True)
+            sink.put_all(output_options.trimmed(group))
+            for failure in failures:
+                click.echo(f"error: {printable(failure.source)}: {printable(failure.error)}", err=True)
         end = sink.close
     finally:
         progress.close()

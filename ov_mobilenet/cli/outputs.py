@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,7 +15,7 @@ from ov_mobilenet.outputs.destination import OUTPUT_FORMATS, Destination, Output
 from ov_mobilenet.outputs.feature_destination import FeatureDestination, open_feature_destination
 from ov_mobilenet.outputs.sink import Sink
 from ov_mobilenet.runtime.class_choice import ALL, ClassChoice, choose_classes
-from ov_mobilenet.runtime.results import DEFAULT_TOP_K, Result
+from ov_mobilenet.runtime.results import DEFAULT_TOP_K, AnyResult, Classification
 from ov_mobilenet.zoo.output_kind import OutputKind
 
 
@@ -100,9 +100,11 @@ class OutputOptions:
         destination.check(settings)
         return destination.sink(min_probability=self.min_probability, settings=settings)
 
-    def trimmed(self, results: Iterator[Result]) -> Iterator[Result]:
+    def trimmed(self, results: list[AnyResult]) -> list[AnyResult]:
         """The results without the classes below `--min-probability`."""
-        return results if self.min_probability is None else map(self._choice.trimmed, results)
+        if self.min_probability is None:
+            return results
+        return [self._choice.trimmed(result) if isinstance(result, Classification) else result for result in results]
 
     @property
     def _choice(self) -> ClassChoice:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -31,7 +32,7 @@ R = TypeVar("R", bound=AnyResult)
 
 
 class Sink(ABC):
-    """Takes results one by one; `close` completes the output."""
+    """Takes results; `close` completes the output."""
 
     @abstractmethod
     def put(self, result: AnyResult) -> None:
@@ -40,6 +41,11 @@ class Sink(ABC):
         Raises:
             OutputError: it cannot be written; results written before are kept.
         """
+
+    def put_all(self, results: Sequence[AnyResult]) -> None:
+        """Write several results, which text outputs do in one go. Raises: OutputError, as `put`."""
+        for result in results:
+            self.put(result)
 
     def close(self) -> None:  # noqa: B027 (most outputs are complete after each result)
         """Complete the output. Raises: OutputError."""
@@ -64,6 +70,8 @@ def result_rows(result: AnyResult) -> list[tuple[Cell, ...]]:
 
 def encodable_source(source: str) -> str:
     """The source as valid UTF-8; bytes of a file name that are not UTF-8 become `\\xff`."""
+    if source.isascii():
+        return source
     return os.fsencode(source).decode("utf-8", "backslashreplace")
 
 

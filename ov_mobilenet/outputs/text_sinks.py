@@ -1,7 +1,9 @@
-"""The text outputs. Except for `JsonSink`, each result is written and flushed as soon as it is known."""
+"""The text outputs. Except for `JsonSink`, results are written and flushed as soon as they are known."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -24,16 +26,31 @@ class TextWriter(Protocol):
         """Pass buffered text to the operating system."""
 
 
-class JsonLinesSink(Sink):
-    """One JSON object per line and image."""
+class _TextSink(Sink):
+    """Writes one text per result; the texts of several results are one write."""
 
     def __init__(self, out: TextWriter) -> None:
         self._out = out
 
     def put(self, result: AnyResult) -> None:
-        """Write one line."""
-        self._out.write(msgspec.json.encode(encodable(result)).decode() + "\n")
+        """Write one result."""
+        self.put_all((result,))
+
+    def put_all(self, results: Sequence[AnyResult]) -> None:
+        """Write several results."""
+        self._out.write("".join(map(self._text, results)))
         self._out.flush()
+
+    @abstractmethod
+    def _text(self, result: AnyResult) -> str:
+        """The text of one result, with its last line end."""
+
+
+class JsonLinesSink(_TextSink):
+    """One JSON object per line and image."""
+
+    def _text(self, result: AnyResult) -> str:
+        return msgspec.json.encode(encodable(result)).decode() + "\n"
 
 
 class JsonSink(Sink):
@@ -54,7 +71,7 @@ class JsonSink(Sink):
         self._out.flush()
 
 
-class CsvSink(Sink):
+class CsvSink(_TextSink):
     """The rows of `result_rows`; floats have as many digits as are needed to read the same value back.
 
     Args:
@@ -62,15 +79,13 @@ class CsvSink(Sink):
     """
 
     def __init__(self, out: TextWriter, *, header: bool = True) -> None:
-        self._out = out
+        super().__init__(out)
         if header:
             out.write(CSV_HEADER)
             out.flush()
 
-    def put(self, result: AnyResult) -> None:
-        """Write the rows of one result."""
-        self._out.write("".join(",".join(map(_csv_cell, row)) + "\n" for row in result_rows(result)))
-        self._out.flush()
+    def _text(self, result: AnyResult) -> str:
+        return "".join(",".join(map(_csv_cell, row)) + "\n" for row in result_rows(result))
 
 
 def _csv_cell(value: Cell) -> str:
@@ -85,7 +100,7 @@ def _csv_cell(value: Cell) -> str:
     return value
 
 
-class TableSink(Sink):
+class TableSink(_TextSink):
     """A block per image: its source, then one line per class.
 
     Args:
@@ -93,18 +108,16 @@ class TableSink(Sink):
     """
 
     def __init__(self, out: TextWriter, *, min_probability: float | None = None) -> None:
-        self._out = out
+        super().__init__(out)
         self._min_probability = min_probability
 
-    def put(self, result: AnyResult) -> None:
-        """Write a block. Failures have none: they are reported on stderr."""
+    def _text(self, result: AnyResult) -> str:
         if not isinstance(result, Classification):
-            return
+            return ""  # failures are reported on stderr
         frame = "" if result.frame is None else f"  frame {result.frame}"
         rows = [f"  {p.probability:7.2%}  {p.class_id:>5}  {printable(p.label)}" for p in result.predictions]
         if not rows:
             limit = "" if self._min_probability is None else f" with a probability of {self._min_probability:g} or more"
             rows = [f"  no class{limit}"]
         head = f"{printable(result.source)}{frame}  ({result.timings_ms.total:.1f} ms)"
-        self._out.write("\n".join([head, *rows]) + "\n")
-        self._out.flush()
+        return "\n".join([head, *rows]) + "\n"

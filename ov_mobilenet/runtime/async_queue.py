@@ -25,7 +25,7 @@ from ov_mobilenet.errors import (
 )
 from ov_mobilenet.runtime.async_calls import AsyncCall, call_soon, deadline_error, finish_all, set_event
 from ov_mobilenet.runtime.async_scheduler import AsyncScheduler, Ticket
-from ov_mobilenet.runtime.in_flight import InferenceOutput
+from ov_mobilenet.runtime.in_flight import RequestOutput
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
 from ov_mobilenet.runtime.items import as_item
 from ov_mobilenet.runtime.results import NOT_FINITE, Failure, Timings
@@ -319,34 +319,35 @@ class AsyncQueue:
                 self._thread = None
         self._set_events()
 
-    def _deliver(self, done: list[tuple[Ticket, InferenceOutput | Failure]]) -> None:
+    def _deliver(self, done: list[tuple[Ticket, RequestOutput | Failure, int]]) -> None:
         """Answer calls; each event loop is woken once."""
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Call, _Answer]]] = {}
-        for call, found in done:
+        for call, found, place in done:
             assert isinstance(call, AsyncCall)
-            by_loop.setdefault(call.loop, []).append((call, self._outcome(call, found)))
+            by_loop.setdefault(call.loop, []).append((call, self._outcome(call, found, place)))
         for loop, answers in by_loop.items():
             self._answer(loop, answers)
 
-    def _outcome(self, call: _Call, found: InferenceOutput | Failure) -> _Answer:
+    def _outcome(self, call: _Call, found: RequestOutput | Failure, place: int) -> _Answer:
         import numpy as np
 
         if isinstance(found, Failure):
             return self._scheduler.lost or DeviceError(
                 found.error, where=self._device, fix="Run again, or select another device with -d"
             )
-        if not np.isfinite(found.probabilities).all():
+        row = found.rows[place]
+        if not np.isfinite(row).all():
             return IrError(NOT_FINITE)
-        prepared: Prepared = found.image.prepared
+        prepared: Prepared = found.images[place].prepared
         total = (found.started - call.accepted) * 1e3 + found.inference_ms
         waited = total - found.inference_ms - prepared.decode_ms - prepared.geometry_ms
         return InferredImage(
-            found.probabilities,
+            row,
             Timings(
                 decode=prepared.decode_ms, geometry=prepared.geometry_ms, queue=max(0.0, waited),
                 inference=found.inference_ms, total=total,
             ),
-            found.batch,
+            len(found.images),
         )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Literal, cast
 
 from ov_mobilenet.errors import DeviceError
-from ov_mobilenet.runtime.in_flight import InferenceOutput, PendingImage, RequestSlot
+from ov_mobilenet.runtime.in_flight import PendingImage, RequestOutput, RequestSlot
 from ov_mobilenet.runtime.infer_queue import default_capacity
 from ov_mobilenet.runtime.results import Failure
 from ov_mobilenet.runtime.scheduler import WAIT_SLICE_S, Pacing, Scheduler, create_slots, last_line, leak
@@ -161,11 +161,12 @@ class AsyncScheduler(Scheduler):
         with self._lock:
             self._timeout = min(self._timeout, timeout_s)
 
-    def take_done(self, idle_s: float) -> list[tuple[Ticket, InferenceOutput | Failure]]:
+    def take_done(self, idle_s: float) -> list[tuple[Ticket, RequestOutput | Failure, int]]:
         """All results that are ready; waits for the first one.
 
         Returns:
-            Each with its ticket; nothing if no image was submitted for `idle_s` seconds, or if there will be no more.
+            Each with its ticket, and the place of the image in the output; nothing if no image was submitted for
+            `idle_s` seconds, or if there will be no more.
         """
         with self._lock:
             while True:
@@ -177,13 +178,13 @@ class AsyncScheduler(Scheduler):
                 if self._reserved == self._taken and not (self._is_open() and self._changed.wait(idle_s)):
                     return []
                 self._advance()
-            done = cast("list[tuple[Ticket, InferenceOutput | Failure]]", list(self._done.values()))
-            for ticket, _ in done:
+            done = cast("list[tuple[Ticket, RequestOutput | Failure, int]]", list(self._done.values()))
+            for ticket, _, _ in done:
                 ticket.stage = "done"
             self._done.clear()
             self._taken += len(done)
             self._room.notify_all()
-        return [(ticket, found) for ticket, found in done if not ticket.given_up]
+        return [entry for entry in done if not entry[0].given_up]
 
     # With the lock held:
 

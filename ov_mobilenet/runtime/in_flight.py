@@ -6,7 +6,16 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ov_mobilenet.runtime.results import NOT_FINITE, AnyResult, Classification, Features, Timings, top_predictions
+from ov_mobilenet.runtime.results import (
+    NOT_FINITE,
+    AnyResult,
+    Classification,
+    Features,
+    Prediction,
+    Timings,
+    top_predictions,
+    top_predictions_of_rows,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +24,7 @@ if TYPE_CHECKING:
     from ov_mobilenet.runtime.items import Prepared
 
 
-@dataclass
+@dataclass(slots=True)
 class PendingImage:
     """An image that is ready for inference, or in a running request.
 
@@ -31,7 +40,7 @@ class PendingImage:
     queued: float
 
 
-@dataclass
+@dataclass(slots=True, eq=False)
 class RequestSlot:
     """One infer request and the images that it runs.
 
@@ -40,6 +49,7 @@ class RequestSlot:
         batch: number of images that it takes.
         images: in the order of their place in the batch.
         tensor: the input; a reference keeps its memory alive while the request reads it.
+        frames: the memory of `tensor` for a batch: uint8 (batch, height, width, 3).
         started: in seconds of the scheduler's clock.
         waited_for: whether a thread is waiting for this request; only one does at a time.
     """
@@ -48,38 +58,55 @@ class RequestSlot:
     batch: int
     images: list[PendingImage] = field(default_factory=list)
     tensor: Any = None
+    frames: NDArray[np.uint8] | None = None
     started: float = 0.0
     waited_for: bool = False
 
 
-@dataclass(frozen=True)
-class InferenceOutput:
-    """The output for one image; turned into a result by the thread that takes it.
+class RequestOutput:
+    """The output of one request; turned into results once, by the first thread that takes one of them.
 
     Attributes:
-        probabilities: float32 (classes,), in [0, 1]; or the values of a vector of features.
+        images: in the order of `rows`.
+        rows: float32 (images, classes), in [0, 1]; or the values of vectors of features.
         started: when the request was started, in seconds of the scheduler's clock.
         inference_ms: latency of the request as OpenVINO reports it.
-        batch: number of images that the request ran.
     """
 
-    image: PendingImage
-    probabilities: NDArray[np.float32]
-    started: float
-    inference_ms: float
-    batch: int
+    __slots__ = ("_results", "images", "inference_ms", "rows", "started")
 
-    def result(self, labels: tuple[str, ...] | None, top_k: int | None) -> AnyResult:
-        """As `make_result`."""
-        return make_result(
-            self.image.prepared,
-            self.probabilities,
-            labels,
-            top_k,
-            started=self.started,
-            queue_ms=(self.started - self.image.queued) * 1e3,
-            inference_ms=self.inference_ms,
-        )
+    def __init__(
+        self, images: list[PendingImage], rows: NDArray[np.float32], started: float, inference_ms: float
+    ) -> None:
+        self.images = images
+        self.rows = rows
+        self.started = started
+        self.inference_ms = inference_ms
+        self._results: list[AnyResult] | None = None
+
+    def result(self, place: int, labels: tuple[str, ...] | None, top_k: int | None) -> AnyResult:
+        """The result of the image at a place of `rows`, as `make_result`; labels and `top_k` are always the same."""
+        if self._results is None:  # several threads may do the same here
+            self._results = self._make_results(labels, top_k)
+        return self._results[place]
+
+    def _make_results(self, labels: tuple[str, ...] | None, top_k: int | None) -> list[AnyResult]:
+        import numpy as np
+
+        if top_k is None or not np.isfinite(self.rows).all():
+            return [
+                make_result(
+                    image.prepared, row, labels, top_k,
+                    started=self.started, queue_ms=(self.started - image.queued) * 1e3, inference_ms=self.inference_ms,
+                )
+                for image, row in zip(self.images, self.rows, strict=True)
+            ]  # fmt: skip
+        predictions = top_predictions_of_rows(self.rows, labels, top_k)
+        started, inference_ms = self.started, self.inference_ms
+        return [
+            _classification(image.prepared, found, started, (started - image.queued) * 1e3, inference_ms)
+            for image, found in zip(self.images, predictions, strict=True)
+        ]
 
 
 def make_result(
@@ -104,6 +131,26 @@ def make_result(
 
     if not np.isfinite(probabilities).all():
         return prepared.item.failure(NOT_FINITE)
+    if top_k is None:
+        item = prepared.item
+        timings, age = _timings(prepared, started, queue_ms, inference_ms)
+        return Features(item.source, tuple(probabilities.tolist()), timings, item.frame, item.time_s, age)
+    predictions = top_predictions(probabilities, labels, top_k)
+    return _classification(prepared, predictions, started, queue_ms, inference_ms)
+
+
+def _classification(
+    prepared: Prepared, predictions: tuple[Prediction, ...], started: float, queue_ms: float, inference_ms: float
+) -> Classification:
+    item = prepared.item
+    timings, age = _timings(prepared, started, queue_ms, inference_ms)
+    return Classification(item.source, predictions, timings, item.frame, item.time_s, age)
+
+
+def _timings(
+    prepared: Prepared, started: float, queue_ms: float, inference_ms: float
+) -> tuple[Timings, float | None]:  # fmt: skip
+    """The timings and, for a frame of a live source, its age in milliseconds."""
     timings = Timings(
         decode=prepared.decode_ms,
         geometry=prepared.geometry_ms,
@@ -111,9 +158,5 @@ def make_result(
         inference=inference_ms,
         total=(started - prepared.started) * 1e3 + inference_ms,
     )
-    item = prepared.item
-    age = None if item.captured is None else (started - item.captured) * 1e3 + inference_ms
-    if top_k is None:
-        return Features(item.source, tuple(probabilities.tolist()), timings, item.frame, item.time_s, age)
-    predictions = top_predictions(probabilities, labels, top_k)
-    return Classification(item.source, predictions, timings, item.frame, item.time_s, age)
+    captured = prepared.item.captured
+    return timings, None if captured is None else (started - captured) * 1e3 + inference_ms

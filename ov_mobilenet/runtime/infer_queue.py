@@ -142,7 +142,7 @@ class InferQueue(Generic[K]):
         self._submit(prepared, key)
 
     def _submit(self, prepared: Prepared | Failure, key: Hashable) -> None:
-        self._scheduler.fill(self._scheduler.admit(), key, prepared)
+        self._scheduler.add(key, prepared)
 
     @checked
     def close(self, *, cancel: bool = False) -> None:
@@ -170,7 +170,7 @@ class InferQueue(Generic[K]):
         Raises:
             DeviceError: the device is lost; raised once, after the results of all submitted images.
         """
-        key, result = self._scheduler.take()
+        ((key, result),) = self._scheduler.take_ready(1)
         return cast(K, key), cast(Result, result)
 
 

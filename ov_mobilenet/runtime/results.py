@@ -138,13 +138,40 @@ def top_predictions(
     """
     import numpy as np
 
-    candidates = np.arange(len(probabilities))
-    if top_k < len(probabilities):
-        # All classes as probable as the k-th, so that ties are resolved in the same way on every device.
-        least = np.partition(probabilities, -top_k)[-top_k]
-        candidates = np.flatnonzero(probabilities >= least)
-    order = candidates[np.argsort(-probabilities[candidates], kind="stable")][:top_k].tolist()
-    return tuple(
-        Prediction(i, labels[i] if labels is not None else f"class {i}", probability)
-        for i, probability in zip(order, probabilities[order].tolist(), strict=True)
-    )
+    if top_k >= len(probabilities):
+        order = np.argsort(-probabilities, kind="stable")
+        return _predictions(order.tolist(), probabilities[order].tolist(), labels)
+    # All classes as probable as the k-th, so that ties are resolved in the same way on every device.
+    least = np.partition(probabilities, -top_k)[-top_k]
+    candidates = np.flatnonzero(probabilities >= least)
+    ranked = sorted(zip((-probabilities[candidates]).tolist(), candidates.tolist(), strict=True))[:top_k]
+    return _predictions([i for _, i in ranked], [-value for value, _ in ranked], labels)
+
+
+def top_predictions_of_rows(
+    rows: NDArray[np.float32], labels: tuple[str, ...] | None, top_k: int
+) -> list[tuple[Prediction, ...]]:
+    """`top_predictions` of each row; several rows take little longer than one.
+
+    Args:
+        rows: float32 (rows, classes), in [0, 1].
+    """
+    import numpy as np
+
+    count, classes = rows.shape
+    if count > 1 and top_k < classes:
+        least = np.partition(rows, classes - top_k, axis=1)[:, classes - top_k, None]
+        found = np.flatnonzero(rows >= least)
+        if len(found) == count * top_k:  # otherwise several classes of a row are as probable as its k-th
+            flat = found.reshape(count, top_k)
+            order = np.argsort(-rows.ravel()[flat], axis=1, kind="stable")
+            flat = flat[np.arange(count)[:, None], order]
+            ids, values = (flat % classes).tolist(), rows.ravel()[flat].tolist()
+            return [_predictions(*row, labels) for row in zip(ids, values, strict=True)]
+    return [top_predictions(row, labels, top_k) for row in rows]
+
+
+def _predictions(ids: list[int], values: list[float], labels: tuple[str, ...] | None) -> tuple[Prediction, ...]:
+    if labels is None:
+        return tuple(Prediction(i, f"class {i}", value) for i, value in zip(ids, values, strict=True))
+    return tuple(Prediction(i, labels[i], value) for i, value in zip(ids, values, strict=True))

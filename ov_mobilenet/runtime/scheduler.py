@@ -4,9 +4,10 @@ The scheduler has no thread and no callback of its own: the threads that add ima
 start requests in turn and wait for the oldest one with the GIL released; the latency of a request is the figure that
 OpenVINO reports. `tools/bench/README.md` compares this with OpenVINO's AsyncInferQueue and a Python callback.
 
-Order of the calls for one image: `admit` (or `wait_for_room` and `reserve`) returns its number, in order, and is the
-only place that waits for room (see `Pacing`). `fill` passes the prepared image, in any order of numbers. `take` returns
-the results.
+A prepared image is passed with `add`, which waits for room (see `Pacing`). If the order is decided before images are
+prepared: `wait_for_room` and `reserve` return the number of the next image, and `fill` passes it, in any order of
+numbers. `take_ready` returns the results. An image costs one lock when it is added, and one for all that are taken
+together.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import DeviceError, UsageError, printable
-from ov_mobilenet.runtime.in_flight import InferenceOutput, PendingImage, RequestSlot
+from ov_mobilenet.runtime.in_flight import PendingImage, RequestOutput, RequestSlot
 from ov_mobilenet.runtime.items import Prepared
 from ov_mobilenet.runtime.results import AnyResult, Failure, NotRun
 
@@ -49,6 +50,10 @@ class Pacing:
     gather: int
     max_wait_s: float
     max_running: int | None = None
+
+
+# Key; a result, the output that it is made from, or an error to raise; place in the output.
+Done = tuple[Hashable, "AnyResult | RequestOutput | BaseException", int]
 
 
 class Scheduler:
@@ -85,7 +90,7 @@ class Scheduler:
         self._idle = create_slots(model, requests)
         self._busy: deque[RequestSlot] = deque()  # in the order of their start
         self._pending: list[PendingImage] = []
-        self._done: dict[int, tuple[Hashable, AnyResult | InferenceOutput | BaseException]] = {}
+        self._done: dict[int, Done] = {}
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
@@ -99,17 +104,21 @@ class Scheduler:
 
     def wait_for_room(self) -> bool:
         """Wait until an image can be admitted. Returns False if the scheduler is closed or the device is lost."""
+        if self._is_open() and self._has_room():  # other threads can only make more room
+            return True
         with self._lock:
             return self._wait_for_room()
 
     def reserve(self) -> int:
-        """The number of the next image, without waiting. The caller has waited for room, and must call `fill`."""
-        with self._lock:
-            self._reserved += 1
-            return self._reserved - 1
+        """The number of the next image, without waiting; for one thread at a time, which has waited for room.
 
-    def admit(self) -> int:
-        """Wait for room and reserve a number, in one step.
+        `fill` must be called for each number.
+        """
+        self._reserved += 1
+        return self._reserved - 1
+
+    def add(self, key: Hashable, image: Prepared | Failure) -> None:
+        """Wait for room and add an image; for any number of threads, but not together with `reserve`.
 
         Raises:
             UsageError: the scheduler is closed, or this process was forked after its creation.
@@ -120,23 +129,12 @@ class Scheduler:
             if not self._wait_for_room():
                 raise self._lost or UsageError("the queue is closed", fix="Submit images before closing it")
             self._reserved += 1
-            return self._reserved - 1
+            self._fill(self._reserved - 1, key, image)
 
     def fill(self, number: int, key: Hashable, image: Prepared | Failure | BaseException) -> None:
-        """Provide the image for a number: a frame to classify, a failure to return, or an error for `take` to raise."""
+        """Provide the image for a number: a frame to classify, a failure to return, or an error for `take_ready`."""
         with self._lock:
-            if not isinstance(image, Prepared):
-                self._finish(number, key, image)
-            elif self._cancel_reason is not None:
-                self._finish(number, key, _not_run(image, self._cancel_reason))
-            else:
-                self._pending.append(PendingImage(number, key, image, self._clock()))
-                if len(self._pending) >= self._pacing.gather or self._closed:
-                    min_images = 1 if self._closed else self.batch_size
-                    while len(self._pending) >= min_images and self._lost is None:
-                        self._start()
-                elif len(self._pending) == 1:
-                    self._changed.notify_all()  # a thread in `take` now has to respect `max_wait_s`
+            self._fill(number, key, image)
 
     def close(self, *, cancel: bool = False) -> None:
         """Admit no more images; `take` ends after the last result.
@@ -155,13 +153,13 @@ class Scheduler:
 
     # Taking results
 
-    def take(self) -> tuple[Hashable, AnyResult]:
-        """The key and the result of the next image; waits for it.
+    def take_ready(self, limit: int) -> list[tuple[Hashable, AnyResult]]:
+        """The keys and the results of the next images that are done, at most `limit`; waits for the first one.
 
         Raises:
             StopIteration: the scheduler is closed and all results are taken.
             DeviceError: the device is lost; raised once, after all results.
-            BaseException: the error that was passed to `fill` for this image.
+            BaseException: the error that was passed to `fill` for the next image.
             UsageError: this process was forked after the creation of the scheduler.
         """
         self._loaded.check_process()
@@ -169,16 +167,24 @@ class Scheduler:
             while (number := self._next_done()) is None:
                 self._raise_at_end()
                 self._advance()
-            key, found = self._done.pop(number)
-            self._taken += 1
+            taken = [self._done.pop(number)]
+            while len(taken) < limit and (number := self._next_done()) is not None:
+                if isinstance(self._done[number][1], BaseException):  # raised by the next call
+                    break
+                taken.append(self._done.pop(number))
+            self._taken += len(taken)
             self._changed.notify_all()
             if self._has_room():
-                self._room.notify()
-        if isinstance(found, BaseException):
-            raise found
-        if isinstance(found, InferenceOutput):  # converted here, outside the lock
-            return key, found.result(self._loaded.labels, self._top_k)
-        return key, found
+                self._room.notify(len(taken))
+        if isinstance(taken[0][1], BaseException):
+            raise taken[0][1]
+        return [(key, self._result(found, place)) for key, found, place in taken]  # made here, outside the lock
+
+    def _result(self, found: AnyResult | RequestOutput | BaseException, place: int) -> AnyResult:
+        if isinstance(found, RequestOutput):
+            return found.result(place, self._loaded.labels, self._top_k)
+        assert not isinstance(found, BaseException)
+        return found
 
     def _next_done(self) -> int | None:
         if self._ordered:
@@ -195,6 +201,20 @@ class Scheduler:
             raise StopIteration
 
     # All methods below are called with the lock held, and release it only to wait.
+
+    def _fill(self, number: int, key: Hashable, image: Prepared | Failure | BaseException) -> None:
+        if not isinstance(image, Prepared):
+            self._finish(number, key, image)
+        elif self._cancel_reason is not None:
+            self._finish(number, key, _not_run(image, self._cancel_reason))
+        else:
+            self._pending.append(PendingImage(number, key, image, self._clock()))
+            if len(self._pending) >= self._pacing.gather or self._closed:
+                min_images = 1 if self._closed else self.batch_size
+                while len(self._pending) >= min_images and self._lost is None:
+                    self._start()
+            elif len(self._pending) == 1:
+                self._changed.notify_all()  # a thread in `take_ready` now has to respect `max_wait_s`
 
     def _is_open(self) -> bool:
         return not self._closed and self._lost is None
@@ -213,8 +233,8 @@ class Scheduler:
             pacing.max_running is None or len(self._busy) <= pacing.max_running
         )
 
-    def _finish(self, number: int, key: Hashable, result: AnyResult | InferenceOutput | BaseException) -> None:
-        self._done[number] = (key, result)
+    def _finish(self, number: int, key: Hashable, result: AnyResult | BaseException) -> None:
+        self._done[number] = (key, result, 0)
         self._changed.notify_all()
 
     def _fail(self, images: list[PendingImage], reason: str) -> None:
@@ -244,18 +264,17 @@ class Scheduler:
 
     def _set_input(self, slot: RequestSlot) -> None:
         """Set the input tensor: a single frame is shared without a copy, a batch is copied into one tensor."""
-        import numpy as np
-        import openvino as ov
-
         if slot.batch == 1:
+            import openvino as ov
+
             slot.tensor = ov.Tensor(slot.images[0].prepared.frame[None], shared_memory=True)
             slot.request.set_input_tensor(slot.tensor)
             return
-        if slot.tensor is None:
+        if slot.frames is None:
             slot.tensor = slot.request.get_input_tensor()
-        batch = slot.tensor.data
+            slot.frames = slot.tensor.data
         for place, image in enumerate(slot.images):
-            np.copyto(batch[place], image.prepared.frame)
+            slot.frames[place] = image.prepared.frame
 
     def _advance(self) -> None:
         """Wait until a request ends, an incomplete batch is due, or another thread changes the state."""
@@ -316,9 +335,10 @@ class Scheduler:
     def _collect(self, slot: RequestSlot) -> None:
         # Copied: the next run of the request overwrites the output tensor.
         rows = slot.request.get_output_tensor(0).data[: len(slot.images)].copy()
-        latency = slot.request.latency
-        for image, row in zip(slot.images, rows, strict=True):
-            self._finish(image.number, image.key, InferenceOutput(image, row, slot.started, latency, len(rows)))
+        output = RequestOutput(slot.images, rows, slot.started, slot.request.latency)
+        for place, image in enumerate(slot.images):
+            self._done[image.number] = (image.key, output, place)
+        self._changed.notify_all()
         self._failures_in_row = 0
         slot.images = []
         self._release(slot)

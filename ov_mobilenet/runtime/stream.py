@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ MAX_WAIT_S = 0.2
 # on the same cores, each evicts the other's data from the caches. See tools/bench/README.md.
 REQUESTS_PER_TURN = 8
 DEVICE_TIMEOUT_S = 60.0
+# The most results that are taken together. They are small, but count as taken before the caller has them.
+GROUP = 16
 # How long the end of a stream waits for its threads, and how long the end of the program waits for those that decode.
 JOIN_TIMEOUT_S = 2.0
 DECODE_TIMEOUT_S = 10.0
@@ -42,7 +45,7 @@ def stream(
     workers: int | None = None,
     live: bool | None = None,
     clock: Callable[[], float] = perf_counter,
-) -> Iterator[AnyResult]:
+) -> ResultStream:
     """See `Classifier.stream`.
 
     Args:
@@ -65,7 +68,7 @@ def stream(
     scheduler = Scheduler(
         loaded, model, requests, pacing, top_k=top_k, ordered=True, timeout_s=DEVICE_TIMEOUT_S, clock=clock
     )  # fmt: skip
-    return _results(_Decoders(loaded, iter(inputs), scheduler, workers), scheduler)
+    return ResultStream(_groups(_Decoders(loaded, iter(inputs), scheduler, workers), scheduler))
 
 
 def count_of(inputs: Iterable[Image | Item]) -> int | None:
@@ -138,11 +141,16 @@ class _Decoders:
             thread.join(max(0.0, deadline - monotonic()))
 
     def _work(self) -> None:
+        thread = threading.current_thread()
         try:
             while (numbered := self._next()) is not None:
                 number, item = numbered
-                self._scheduler.fill(number, None, self._prepare(item))
+                self._decoding.add(thread)
+                image = self._prepare(item)
+                self._decoding.discard(thread)
+                self._scheduler.fill(number, None, image)
         finally:
+            self._decoding.discard(thread)
             with self._lock:
                 self._working -= 1
                 is_last = self._working == 0
@@ -169,25 +177,57 @@ class _Decoders:
             return number, as_item(image, f"image {number}")
 
     def _prepare(self, item: Item) -> Prepared | Failure | BaseException:
-        thread = threading.current_thread()
-        self._decoding.add(thread)
         try:
             return self._loaded.prepare_or_fail(item)
         except BaseException as error:  # noqa: BLE001 (raised to the consumer; e.g. a missing library, for every image)
             self._ended = True
             return error
-        finally:
-            self._decoding.discard(thread)
 
 
-def _results(decoders: _Decoders, scheduler: Scheduler) -> Iterator[AnyResult]:
+class ResultStream(Iterator[AnyResult]):
+    """The results of a stream in input order, one by one or in groups.
+
+    The threads behind it end with the last result, with `close`, or when this object is deleted.
+    """
+
+    def __init__(self, groups: Generator[list[AnyResult], None, None]) -> None:
+        self._groups = groups
+        self._ready: deque[AnyResult] = deque()
+
+    def __next__(self) -> AnyResult:
+        """The next result; waits for it."""
+        while True:
+            try:
+                return self._ready.popleft()
+            except IndexError:
+                self._ready.extend(next(self._groups))
+
+    def groups(self) -> Iterator[list[AnyResult]]:
+        """The results that are ready, in lists of at least one; waits for each first one."""
+        if self._ready:
+            yield list(self._ready)
+            self._ready.clear()
+        yield from self._groups
+
+    def close(self) -> None:
+        """Cancel the images that are not finished. Further calls do nothing."""
+        self._ready.clear()
+        self._groups.close()
+
+
+def result_groups(results: Iterator[AnyResult]) -> Iterator[list[AnyResult]]:
+    """The results of `Classifier.stream` in lists of those that are ready at the same time, at least one."""
+    return results.groups() if isinstance(results, ResultStream) else ([result] for result in results)
+
+
+def _groups(decoders: _Decoders, scheduler: Scheduler) -> Generator[list[AnyResult], None, None]:
     try:
         decoders.start()
         while True:
             try:
-                _, result = scheduler.take()
+                taken = scheduler.take_ready(GROUP)
             except StopIteration:
                 return
-            yield result
+            yield [result for _, result in taken]
     finally:
         decoders.stop()

@@ -229,7 +229,7 @@ def test_requests_start_when_enough_images_are_gathered(tmp_path: Path) -> None:
     tally = model.compiled(2).model.tally
 
     def submit(mark: int) -> None:
-        scheduler.fill(scheduler.admit(), mark, model.prepare(Item(frame(mark), str(mark))))
+        scheduler.add(mark, model.prepare(Item(frame(mark), str(mark))))
 
     for mark in range(5):
         submit(mark)
@@ -239,9 +239,11 @@ def test_requests_start_when_enough_images_are_gathered(tmp_path: Path) -> None:
     submit(6)
     assert tally.started == 3
     scheduler.close()  # starts the rest
-    assert [key for key, result in (scheduler.take() for _ in range(7)) if is_right(key, result)] == list(range(7))
+    assert [key for key, result in (scheduler.take_ready(1)[0] for _ in range(7)) if is_right(key, result)] == list(
+        range(7)
+    )
     with pytest.raises(StopIteration):
-        scheduler.take()
+        scheduler.take_ready(1)
 
 
 def test_cancel_keeps_the_results_of_finished_requests() -> None:

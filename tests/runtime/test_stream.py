@@ -23,7 +23,7 @@ from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.infer_queue import default_capacity
 from ov_mobilenet.runtime.items import Item, Prepared
 from ov_mobilenet.runtime.results import Classification, Failure
-from ov_mobilenet.runtime.stream import default_requests
+from ov_mobilenet.runtime.stream import default_requests, result_groups
 
 
 def write_images(folder: Path, count: int) -> list[Path]:
@@ -59,6 +59,29 @@ def test_an_error_of_the_inputs_is_raised_after_the_results_before_it() -> None:
         for result in classifier().stream(inputs()):
             results.append(result)
     assert len(results) == 10
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_groups_of_results_are_the_results_in_order(batch: int) -> None:
+    def marks() -> Iterator[NDArray[np.uint8]]:
+        yield from map(frame, range(50))
+        raise OSError("the camera is gone")
+
+    results = classifier(stream_batch=batch).stream(marks(), workers=2)
+    first = next(results)  # a single result, then groups
+    found = [first]
+    with pytest.raises(OSError, match="the camera is gone"):
+        for group in result_groups(results):
+            assert group
+            found += group
+    assert len(found) == 50
+    assert all(is_right(mark, result) for mark, result in enumerate(found))
+
+
+def test_groups_of_any_iterator_are_single_results() -> None:
+    failures = [Failure("one", "broken"), Failure("two", "broken")]
+    assert list(result_groups(iter(failures))) == [[failure] for failure in failures]
+
 
 
 def test_a_missing_library_is_raised_once_after_the_results_before_it(
