@@ -86,6 +86,22 @@ def test_all_formats_hold_the_same_values(tmp_path: Path) -> None:
         assert read(tmp_path / f"r.{output_format}") == expected, output_format
 
 
+@pytest.mark.parametrize("output_format", ["jsonl", "csv", "parquet", "json", "txt"])
+def test_several_results_at_once_are_the_same_file(output_format: str, tmp_path: Path) -> None:
+    skip_without_pyarrow(output_format)
+    write(tmp_path / f"single.{output_format}", RESULTS)
+    with open_destination(tmp_path / f"groups.{output_format}", top_k=2) as destination:
+        sink = destination.sink()
+        sink.put_all(RESULTS[:3])
+        sink.put_all(RESULTS[3:])
+        sink.close()
+    if output_format == "parquet":
+        assert read(tmp_path / "groups.parquet") == read(tmp_path / "single.parquet")
+    else:
+        single, groups = (tmp_path / f"{name}.{output_format}" for name in ("single", "groups"))
+        assert groups.read_bytes() == single.read_bytes()
+
+
 @pytest.mark.parametrize("output_format", ("jsonl", "csv"))
 def test_resume_restores_a_file_truncated_at_any_byte(output_format: str, tmp_path: Path) -> None:
     path = tmp_path / f"r.{output_format}"

@@ -83,7 +83,6 @@ def test_groups_of_any_iterator_are_single_results() -> None:
     assert list(result_groups(iter(failures))) == [[failure] for failure in failures]
 
 
-
 def test_a_missing_library_is_raised_once_after_the_results_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
