@@ -15,12 +15,12 @@ ENVIRONMENT = {**os.environ, "CI": "true", "PYTHONPATH": str(ROOT)}
 WARM_UP = 50
 
 
-def classify_used(xml: Path, files: Sequence[Path], *extra: str) -> Used:
+def classify_used(model: str | Path, files: Sequence[Path], *extra: str) -> Used:
     """What `classify` with JSON lines uses for one image; `files` are all files of their folder."""
 
     def used(count: int) -> Used:
         what = files[0] if count == 1 else files[0].parent
-        command = [sys.executable, "-m", "ov_mobilenet", "-q", "classify", str(xml), str(what), "--format", "jsonl"]
+        command = [sys.executable, "-m", "ov_mobilenet", "-q", "classify", str(model), str(what), "--format", "jsonl"]
         return used_by_command([*command, *extra], ENVIRONMENT)[0]
 
     return without_start_up(used, len(files))

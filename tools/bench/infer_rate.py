@@ -1,4 +1,4 @@
-"""Inference rate of a compiled model without any other work."""
+"""Wall time and CPU time of inference without any other work."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from typing import Any
 
 import numpy as np
 from cpu_time import Used
-
-
-def runs_per_second(compiled: Any, requests: int, seconds: float) -> float:
-    """Requests per second; see `used_per_run`."""
-    return 1 / used_per_run(compiled, requests, seconds).wall_s
 
 
 def used_per_run(compiled: Any, requests: int, seconds: float) -> Used:

@@ -22,7 +22,18 @@ import ov_mobilenet
 
 # What random inputs of the benches are made with.
 SEED = 0
-_PACKAGES = ("openvino", "numpy", "opencv-python", "opencv-python-headless", "pillow", "simplejpeg", "msgspec", "nncf")
+_PACKAGES = (
+    "openvino",
+    "numpy",
+    "opencv-python",
+    "opencv-python-headless",
+    "pillow",
+    "simplejpeg",
+    "msgspec",
+    "nncf",
+    "onnxruntime",
+    "torch",
+)
 
 
 class Report:

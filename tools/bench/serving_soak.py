@@ -115,12 +115,15 @@ def main() -> None:
                 return resources_at_rest(server)
 
             before = send(options.requests // 10)
-            begun = time.perf_counter()
+            begun, cpu_s = time.perf_counter(), server.cpu_s()
             after = send(options.requests)
-            elapsed = time.perf_counter() - begun
+            elapsed, cpu_s = time.perf_counter() - begun, server.cpu_s() - cpu_s
     wrong = sum(client.wrong for client in clients)
     growth = after.rss_mb - before.rss_mb
-    print(f"{options.requests} requests in {elapsed:.0f} s, {wrong} wrong answers")
+    print(
+        f"{options.requests} requests in {elapsed:.0f} s, CPU time of the server"
+        f" {cpu_s / options.requests * 1e3:.2f} ms each, {wrong} wrong answers"
+    )
     print(f"  after warm-up {before.rss_mb:.0f} MB, {before.threads} threads, {before.sockets} sockets")
     print(f"  at the end    {after.rss_mb:.0f} MB, {after.threads} threads, {after.sockets} sockets: {growth:+.1f} MB")
     if wrong or growth >= MAX_GROWTH_MB or after.threads > before.threads or after.sockets > before.sockets:
