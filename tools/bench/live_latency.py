@@ -28,6 +28,7 @@ from ov_mobilenet.inputs.live_source import LiveSource
 from ov_mobilenet.runtime.results import Classification
 
 HEIGHT, WIDTH = 480, 640
+MIN_RESULTS = 10
 
 
 class Case(NamedTuple):
@@ -91,7 +92,7 @@ def measure(case: Case, seconds: float, device_ms: float, own: dict[str, float],
         assert isinstance(result, Classification) and result.frame is not None, result
         latencies.append((now - camera.arrivals[result.frame]) * 1e3)
         numbers.append(result.frame)
-        if now - begun >= seconds:
+        if now - begun >= seconds and len(numbers) >= MIN_RESULTS:
             source.close()  # the stream ends after the frames that it has taken
     cpu = time.process_time() - cpu
     dropped, arrived = source.dropped, len(camera.arrivals)
@@ -124,7 +125,7 @@ def device_alone(device_ms: float, seconds: float) -> dict[str, float]:
     classifier = simulated_classifier(Device(streams=1, service_s=device_ms / 1e3))
     request = classifier.compiled(1).model.create_infer_request()
     times, begun = [], time.perf_counter()
-    while (started := time.perf_counter()) - begun < seconds:
+    while (started := time.perf_counter()) - begun < seconds or len(times) < MIN_RESULTS:
         request.infer()
         times.append((time.perf_counter() - started) * 1e3)
     return spread(times)

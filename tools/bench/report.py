@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
-import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,6 +19,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import ov_mobilenet
+from ov_mobilenet.devices.processors import usable_cpus
+from ov_mobilenet.operating_system.process_resources import load_average
 
 # What random inputs of the benches are made with.
 SEED = 0
@@ -52,15 +54,18 @@ class Report:
             "bench": Path(sys.argv[0]).name,
             "date": datetime.now(timezone.utc).date().isoformat(),
             "cpu": cpu_name(),
-            "cores": len(os.sched_getaffinity(0)),
-            "load_before": round(os.getloadavg()[0], 2),
+            "cores": usable_cpus(),
+            "load_before": _rounded(load_average()),
             "versions": versions(),
             "commit": _commit(),
             "seed": SEED,
             "options": given,
         }
         shown = ", ".join(f"{name} {version}" for name, version in versions().items())
-        print(f"{self._facts['cpu']}, {self._facts['cores']} cores, {shown}, load {os.getloadavg()[0]:.1f}", flush=True)
+        print(
+            f"{self._facts['cpu']}, {self._facts['cores']} cores, {shown}, load {self._facts['load_before']}",
+            flush=True,
+        )
 
     def add(self, name: str, figures: Mapping[str, object]) -> None:
         """Note figures under a name; `write` is needed to keep them."""
@@ -69,7 +74,7 @@ class Report:
     def write(self) -> None:
         """Write the file of `--json`, if there is one."""
         if self._file is not None:
-            facts = {**self._facts, "load_after": round(os.getloadavg()[0], 2), "figures": self._figures}
+            facts = {**self._facts, "load_after": _rounded(load_average()), "figures": self._figures}
             self._file.write_text(json.dumps(facts, indent=2) + "\n")
 
 
@@ -98,8 +103,10 @@ def versions() -> dict[str, str]:
 
 def _commit() -> str:
     """The commit of the package that is measured; with PYTHONPATH it may be another one than that of the bench."""
-    command = ["git", "describe", "--always", "--dirty"]
-    folder = Path(ov_mobilenet.__file__).parent
+    git, folder = shutil.which("git"), Path(ov_mobilenet.__file__).parent
+    if git is None:
+        return "unknown"
+    command = [git, "describe", "--always", "--dirty"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
 
