@@ -100,9 +100,15 @@ def without_start_up(used: Callable[[int], Used], count: int) -> Used:
 
     Args:
         used: runs the whole process on this number of images.
+
+    Raises:
+        SystemExit: all images took no longer than one.
     """
     one = used(1)
-    return (used(count) - one) / (count - 1)
+    rest = used(count) - one
+    if rest.wall_s <= 0 or rest.cpu_s <= 0:
+        raise SystemExit(f"{count} images took no longer than one image: use more images, or an idle machine")
+    return rest / (count - 1)
 
 
 def compared(pairs: int, ours: Callable[[], Used], other: Callable[[], Used], *, show: bool = True) -> Compared:

@@ -124,7 +124,8 @@ def device_alone(device_ms: float, seconds: float) -> dict[str, float]:
     """Times of the device's requests, one after another, as this thread sees their ends."""
     classifier = simulated_classifier(Device(streams=1, service_s=device_ms / 1e3))
     request = classifier.compiled(1).model.create_infer_request()
-    times, begun = [], time.perf_counter()
+    times: list[float] = []
+    begun = time.perf_counter()
     while (started := time.perf_counter()) - begun < seconds or len(times) < MIN_RESULTS:
         request.infer()
         times.append((time.perf_counter() - started) * 1e3)
