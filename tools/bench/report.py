@@ -116,6 +116,8 @@ def _shown(value: object) -> object:
         return str(Path(*value.parts[-2:]))
     if isinstance(value, list | tuple):
         return [_shown(one) for one in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        return _shown(Path(value))
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
