@@ -55,7 +55,7 @@ class Report:
             "date": datetime.now(timezone.utc).date().isoformat(),
             "cpu": cpu_name(),
             "cores": usable_cpus(),
-            "load_before": _rounded(load_average()),
+            "load_before": _load(),
             "versions": versions(),
             "commit": _commit(),
             "seed": SEED,
@@ -74,7 +74,7 @@ class Report:
     def write(self) -> None:
         """Write the file of `--json`, if there is one."""
         if self._file is not None:
-            facts = {**self._facts, "load_after": _rounded(load_average()), "figures": self._figures}
+            facts = {**self._facts, "load_after": _load(), "figures": self._figures}
             self._file.write_text(json.dumps(facts, indent=2) + "\n")
 
 
@@ -99,6 +99,11 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _load() -> float | None:
+    load = load_average()
+    return None if load is None else round(load, 1)
 
 
 def _commit() -> str:
