@@ -320,8 +320,14 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The shorter benches of tools/bench, with the sample model: about five minutes on an idle machine.
 bench: $(STAMP)
 	$(BIN)/python tools/bench/start_up.py
+	$(BIN)/python tools/bench/pipeline.py --only-plain
+	$(BIN)/python tools/bench/stages.py
+	$(BIN)/python tools/bench/host_bound.py
+	$(BIN)/python tools/bench/live_latency.py
+	$(BIN)/python tools/bench/inference_memory.py --inferences 100000
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(FULL) $(MAPI) $(OMZ) $(HUB) $(SERVE_CLIENTS) $(SERVE_KSERVE) $(BULK) $(ARM) $(LOWEST) \

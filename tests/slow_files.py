@@ -94,6 +94,7 @@ SLOW_FILES = (
     "serving/test_reload.py",
     "serving/test_server.py",
     "serving/test_systemd.py",
+    "test_bench_programs.py",
     "test_parameters.py",
     "test_readme.py",
     "test_sample_model.py",

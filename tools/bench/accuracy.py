@@ -3,8 +3,8 @@
     python tools/bench/accuracy.py IR.xml … [--pairs 5] [--images 1000]
 
 The simple loop reads, crops, resizes and classifies one image after another at f32 with the same geometry and counts
-top-1. Both use the same files and must get the same accuracy. Both are whole processes; the time that each needs for
-ten images is subtracted.
+top-1. Both use the same files and must get the same accuracy. Both are whole processes; the time and the CPU time that
+each needs for ten images are subtracted.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+from cpu_time import Used, compared, used_by_command
 from images import ROOT, folder_of_images
+from report import Report, add_json_option
 
 import ov_mobilenet as ovm
 
@@ -51,14 +50,7 @@ print(right / len(rows))
 """
 
 
-def seconds_of(command: list[str]) -> tuple[float, str]:
-    """Wall time of a command, and its output."""
-    started = time.perf_counter()
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT)
-    return time.perf_counter() - started, done.stdout
-
-
-def measure(xml: Path, files: list[Path], pairs: int) -> None:
+def measure(xml: Path, files: list[Path], pairs: int, report: Report) -> None:
     """Measure one IR and print the ratio."""
     classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
     record = classifier.record
@@ -70,31 +62,29 @@ def measure(xml: Path, files: list[Path], pairs: int) -> None:
         # The classes are arbitrary: only the counts of both programs are compared.
         lists[count].write_text("".join(f"{file.name} {n % 16}\n" for n, file in enumerate(files[:count])))
 
-    def rate(command: Callable[[Path], list[str]]) -> tuple[float, str]:
-        start_up, _ = seconds_of(command(lists[FEW]))
-        total, output = seconds_of(command(lists[len(files)]))
-        return (len(files) - FEW) / (total - start_up), output
+    top1: dict[str, float] = {}
 
-    def ours() -> tuple[float, float]:
-        speed, output = rate(lambda listed: [sys.executable, "-m", "ov_mobilenet", "accuracy", str(xml), "--dataset",
-                           str(folder), "--annotations", str(listed), "--format", "json", "-d", "CPU"])  # fmt: skip
-        return speed, json.loads(output)["top1"]
+    def used(command: Callable[[Path], list[str]], top1_of: Callable[[str], float], name: str) -> Used:
+        start_up, _ = used_by_command(command(lists[FEW]), ENVIRONMENT)
+        total, output = used_by_command(command(lists[len(files)]), ENVIRONMENT)
+        top1[name] = top1_of(output)
+        return (total - start_up) / (len(files) - FEW)
 
-    def plain() -> tuple[float, float]:
-        speed, output = rate(lambda listed: [sys.executable, "-c", SIMPLE_LOOP, str(xml), str(classifier.geometry),
-                           str(listed), str(folder), str(shift)])  # fmt: skip
-        return speed, float(output)
+    def ours() -> Used:
+        return used(lambda listed: [sys.executable, "-m", "ov_mobilenet", "accuracy", str(xml), "--dataset",
+                    str(folder), "--annotations", str(listed), "--format", "json", "-d", "CPU"],
+                    lambda output: float(json.loads(output)["top1"]), "ours")  # fmt: skip
 
-    found = []
-    for turn in range(pairs):
-        (a, top1), (b, same) = (ours(), plain()) if turn % 2 else (plain(), ours())[::-1]
-        # If two classes have almost equal probabilities, the batch size may decide which one is first.
-        if abs(top1 - same) > 2 / len(files):
-            raise SystemExit(f"{xml}: accuracy {top1} against {same} in the simple loop")
-        found.append((a, b, a / b))
-        print(f"    {a:.0f}/s, {b:.0f}/s: {a / b:.2f}", flush=True)
-    a, b, ratio = (statistics.median(column) for column in zip(*found, strict=True))
-    print(f"{xml.stem}: accuracy {a:.0f}/s, simple loop {b:.0f}/s: {ratio:.2f}x", flush=True)
+    def plain() -> Used:
+        return used(lambda listed: [sys.executable, "-c", SIMPLE_LOOP, str(xml), str(classifier.geometry),
+                    str(listed), str(folder), str(shift)], float, "plain")  # fmt: skip
+
+    found = compared(pairs, ours, plain)
+    # If two classes have almost equal probabilities, the batch size may decide which one is first.
+    if abs(top1["ours"] - top1["plain"]) > 2 / len(files):
+        raise SystemExit(f"{xml}: accuracy {top1['ours']} against {top1['plain']} in the simple loop")
+    print(f"{xml.stem}: accuracy against the simple loop: {found}", flush=True)
+    report.add(f"{xml.parent.name}/{xml.stem}: accuracy against the simple loop", found.figures())
 
 
 def main() -> None:
@@ -103,11 +93,14 @@ def main() -> None:
     parser.add_argument("xml", nargs="+", type=Path)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--images", type=int, default=1000)
+    add_json_option(parser)
     options = parser.parse_args()
+    report = Report(options)
     with tempfile.TemporaryDirectory() as folder:
         files = folder_of_images(Path(folder) / "images", options.images)
         for xml in options.xml:
-            measure(xml, files, options.pairs)
+            measure(xml, files, options.pairs, report)
+    report.write()
 
 
 if __name__ == "__main__":

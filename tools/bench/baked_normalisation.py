@@ -1,22 +1,23 @@
-"""Cost of the normalisation in the graph: throughput of converted networks relative to the same networks without it.
+"""Cost of the normalisation in the graph: throughput and CPU time relative to the same networks without it.
 
     python tools/bench/baked_normalisation.py [MODEL.yml …] [--pairs 5] [--seconds 1]
 
 By default it measures the built-in sample model. The raw network is the source file converted by OpenVINO without
 normalisation, with normalised floats as input. It is compared with our IR in its default form and with uint8 NHWC
-input. All are compiled for throughput; each pair is measured alternately, and the median of the ratios is printed.
-Required: at least 0.99 for the default form, at least 1.0 for uint8 NHWC.
+input. All are compiled for throughput; each pair is measured alternately, and the medians of the ratios are printed.
+Required of throughput: at least 0.99 for the default form, at least 1.0 for uint8 NHWC.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 from pathlib import Path
 
 import openvino as ov
-from infer_rate import runs_per_second
+from cpu_time import Used, compared_runs
+from infer_rate import used_per_run
+from report import Report, add_json_option
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.demo import SAMPLE
@@ -41,14 +42,15 @@ def networks(config: ovm.ModelConfig, folder: Path) -> dict[str, ov.Model]:
 
 
 def main() -> None:
-    """Measure, and print one line per network and precision."""
+    """Measure, and print one line per network, precision and form."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=[SAMPLE])
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0)
+    add_json_option(parser)
     options = parser.parse_args()
     core = ov.Core()
-    print(f"{core.get_property('CPU', 'FULL_DEVICE_NAME')}, OpenVINO {ov.get_version()}")
+    report = Report(options)
     for model in options.models:
         config = ovm.find_config(model)
         with tempfile.TemporaryDirectory() as folder:
@@ -58,13 +60,16 @@ def main() -> None:
                     continue
                 properties = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
                 compiled = {name: core.compile_model(network, "CPU", properties) for name, network in found.items()}
-                ratios: dict[str, list[float]] = {name: [] for name in FORMS}
+                pairs: dict[str, list[tuple[Used, Used]]] = {name: [] for name in FORMS}
                 for _ in range(options.pairs):
                     for name in FORMS:
-                        raw = runs_per_second(compiled["raw"], REQUESTS, options.seconds)
-                        ratios[name].append(runs_per_second(compiled[name], REQUESTS, options.seconds) / raw)
-                text = ", ".join(f"{name} {statistics.median(values):.3f}" for name, values in ratios.items())
-                print(f"{config.name} at {precision}: {text} of the raw network's throughput")
+                        raw = used_per_run(compiled["raw"], REQUESTS, options.seconds)
+                        pairs[name].append((used_per_run(compiled[name], REQUESTS, options.seconds), raw))
+                for name, runs in pairs.items():
+                    result = compared_runs(runs)
+                    print(f"{config.name} at {precision}, {name} against the raw network: {result}", flush=True)
+                    report.add(f"{config.name} at {precision}, {name} against the raw network", result.figures())
+    report.write()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ python tools/bench/benchmark.py app|classify|same|slow IR.xml … [--pairs 7] [-
 
 app       ratio of `benchmark --mode inference` to benchmark_app with the same IR, hint and time, in turn
 classify  ratio of `benchmark --mode end-to-end` to `classify` on the same folder, without its start-up
+          (both by wall time, and by CPU time an image)
 same      how often `--baseline` reports a regression of an identical run
 slow      how often it reports one if each request is made slower by a tenth
 
@@ -16,16 +17,16 @@ import argparse
 import json
 import os
 import shlex
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
+from classify_command import classify_used
+from cpu_time import Used, compared
 from images import ROOT, folder_of_images
-from infer_queue import benchmark_app_rate
-from pipeline import classify_rate
+from infer_queue import benchmark_app_used
+from report import Report, add_json_option
 
 # A sitecustomize.py that slows a process down: after each request it spins for a ninth of the request's time, which
 # lowers the throughput by a tenth. It works with one request at a time only: with several in parallel the spinning
@@ -45,23 +46,15 @@ ov.InferRequest.infer = infer
 """
 
 
-def benchmark(xml: Path, *extra: str, path: Path = ROOT) -> tuple[float, int]:
-    """Run the command in a process of its own; returns FPS and the exit code."""
+def benchmark(xml: Path, *extra: str, path: Path = ROOT) -> tuple[Used, int]:
+    """Run the command in a process of its own; returns what it reports for one image, and the exit code."""
     command = [sys.executable, "-m", "ov_mobilenet", "benchmark", str(xml), "-d", "CPU", "--format", "json", *extra]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys((str(path), str(ROOT))))}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode in (0, 3), done.stderr
-    return float(json.loads(done.stdout)["throughput_fps"]), done.returncode
-
-
-def ratios(pairs: int, ours: Callable[[], float], theirs: Callable[[], float]) -> list[float]:
-    """Ratios of our figure to theirs, measured in pairs of alternating order."""
-    found = []
-    for turn in range(pairs):
-        a, b = (ours(), theirs()) if turn % 2 else (theirs(), ours())[::-1]
-        found.append(a / b)
-        print(f"    {a:.0f}/s, {b:.0f}/s: {a / b:.3f}", flush=True)
-    return found
+    (found,) = json.loads(done.stdout)["measurements"]
+    fps = float(found["throughput_fps"])
+    return Used(1 / fps, found["resources"]["cpu_cores"] / fps), done.returncode
 
 
 def compare_by_command(xml: Path, runs: int, timed: list[str], slower: Path | None) -> None:
@@ -87,7 +80,11 @@ def compare_by_report(xml: Path, pairs: int, timed: list[str], slower: Path | No
             before, _ = benchmark(xml, *timed, "--report", name)
             after, code = benchmark(xml, *timed, "--baseline", name, path=slower or ROOT)
             reported += code == 3
-            print(f"    {before:.0f}/s, then {after:.0f}/s ({after / before:.3f}): exit {code}", flush=True)
+            print(
+                f"    {1 / before.wall_s:.0f}/s, then {1 / after.wall_s:.0f}/s"
+                f" ({before.wall_s / after.wall_s:.3f}; CPU time {after.cpu_s / before.cpu_s:.3f}): exit {code}",
+                flush=True,
+            )
     print(f"  {xml.stem}: {'slow' if slower else 'same'}, reported in {reported} of {pairs}")
 
 
@@ -99,7 +96,9 @@ def main() -> None:
     parser.add_argument("--turns", action="store_true", help="same and slow: run both in turn")
     parser.add_argument("--pairs", type=int, default=7, help="number of pairs of runs")
     parser.add_argument("--seconds", type=float, default=5.0, help="duration of each run")
+    add_json_option(parser)
     options = parser.parse_args()
+    report = Report(options)
     timed = ["--time", str(options.seconds)]
     with tempfile.TemporaryDirectory() as folder:
         slower = Path(folder) / "slower"
@@ -114,16 +113,18 @@ def main() -> None:
                 continue
             extra = timed if options.check == "app" else end_to_end
 
-            def ours(xml: Path = xml, extra: list[str] = extra) -> float:
+            def ours(xml: Path = xml, extra: list[str] = extra) -> Used:
                 return benchmark(xml, *extra)[0]
 
-            def theirs(xml: Path = xml) -> float:
+            def theirs(xml: Path = xml) -> Used:
                 if options.check == "app":
-                    return benchmark_app_rate(xml, options.seconds)
-                return classify_rate(xml, files)
+                    return benchmark_app_used(xml, options.seconds)
+                return classify_used(xml, files, "-d", "CPU")
 
-            found = ratios(options.pairs, ours, theirs)
-            print(f"  {xml.stem}: {options.check}, median {statistics.median(found):.3f}", flush=True)
+            found = compared(options.pairs, ours, theirs)
+            print(f"  {xml.stem}: benchmark against {options.check}: {found}", flush=True)
+            report.add(f"{xml.parent.name}/{xml.stem}: benchmark against {options.check}", found.figures())
+    report.write()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from bulk_inputs import ENVIRONMENT, command, run, versions, write_links
+from report import Report, add_json_option
 
 from ov_mobilenet.cli.demo import SAMPLE
 
@@ -72,7 +73,9 @@ def main() -> None:
     parser.add_argument("--images-per-part", type=int, default=500)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--without-ray", action="store_true")
+    add_json_option(parser)
     options = parser.parse_args()
+    report = Report(options)
     print(versions(), flush=True)
     found: list[tuple[float, float, float]] = []
     with tempfile.TemporaryDirectory() as name:
@@ -87,7 +90,13 @@ def main() -> None:
                 driver, store = on_ray(folder / "images", folder / "ray", options.images_per_part, options.workers)
                 line += f", on Ray: driver {driver:.1f} MB, object store {store:.1f} MB"
             print(line, flush=True)
+            report.add(
+                f"{count} images",
+                {"here_mb": here.peak_mb, "here_s": here.seconds, "here_cpu_s": here.cpu_seconds, "driver_mb": driver,
+                 "object_store_mb": store},
+            )  # fmt: skip
             found.append((here.peak_mb, driver, store))
+    report.write()
     few, many = found
     print("more with many: " + ", ".join(
         f"{kind} {after - before:+.1f} MB" for kind, before, after in zip(("here", "driver", "store"), few, many,

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from bulk_inputs import Ran, command, run, versions, write_links, write_tars
+from report import Report, add_json_option
 
 
 def second_runs(inputs: list[str], output: Path, runs: int) -> tuple[Ran, list[Ran]]:
@@ -34,7 +35,9 @@ def main() -> None:
     parser.add_argument("--parts", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--inputs", choices=["tars", "files"], default="tars")
+    add_json_option(parser)
     options = parser.parse_args()
+    report = Report(options)
     print(versions(), flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -55,8 +58,13 @@ def main() -> None:
             f"{max(seconds):.2f}), CPU time {statistics.median(one.cpu_seconds for one in runs):.2f} s, "
             f"{statistics.median(one.peak_mb for one in runs):.0f} MB"
         )
+        report.add(
+            f"second run over {parts} parts",
+            {"wall_s": seconds, "cpu_s": [one.cpu_seconds for one in runs], "peak_mb": [one.peak_mb for one in runs]},
+        )
     ratio = statistics.median(one.seconds for one in found) / first.seconds
     print(f"second / first run: {ratio:.3f}")
+    report.write()
 
 
 if __name__ == "__main__":

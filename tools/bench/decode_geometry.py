@@ -3,9 +3,9 @@
     python tools/bench/decode_geometry.py [--images FOLDER] [--models MODEL.yml …] [--pairs 5] [--threads 2]
 
 Each comparison runs two functions alternately on 1000 JPEGs (those of the folder, repeated; by default drawings of
-signs at 500x375) and prints the median of the ratios. JPEGs of 12 megapixels are made by enlarging some of them. With
-`--models` it also prints, for each model with its own geometry, how often `auto` and `fast` give the top-1 class of
-`exact`.
+signs at 500x375) and prints the median of the ratios, by wall time and by CPU time. JPEGs of 12 megapixels are made by
+enlarging some of them. With `--models` it also prints, for each model with its own geometry, how often `auto` and
+`fast` give the top-1 class of `exact`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import argparse
 import io
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,9 +23,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import PIL
+from cpu_time import Used, compared, used_by
 from images import drawings
 from PIL import Image, ImageOps
+from report import Report, add_json_option
 
 import ov_mobilenet as ovm
 from ov_mobilenet.devices.processors import usable_cpus
@@ -90,41 +90,42 @@ def enlarged(data: bytes, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def rate(work: Work, data: Sequence[bytes], threads: int) -> float:
-    """Images per second."""
-    with ThreadPoolExecutor(threads) as pool:
-        begun = time.perf_counter()
+def used(work: Work, data: Sequence[bytes], threads: int) -> Used:
+    """What one image uses."""
+
+    def run() -> None:
         for _ in pool.map(work, data):
             pass
-        return len(data) / (time.perf_counter() - begun)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return used_by(run) / len(data)
 
 
-def compare(name: str, one: Work, other: Work, data: Sequence[bytes], options: argparse.Namespace) -> None:
-    """Print the throughput of the second function relative to the first."""
+def compare(
+    name: str, one: Work, other: Work, data: Sequence[bytes], options: argparse.Namespace, report: Report
+) -> None:
+    """Print the second function against the first."""
     for threads in sorted({1, options.threads}):
-        pairs = [(rate(one, data, threads), rate(other, data, threads)) for _ in range(options.pairs)]
-        ratio = statistics.median(after / before for before, after in pairs)
-        before, after = (statistics.median(side) for side in zip(*pairs, strict=True))
-        print(f"{name}, {threads} thread(s): {ratio:.2f}x ({before:.0f} -> {after:.0f} images/s)", flush=True)
+        before, after = partial(used, one, data, threads), partial(used, other, data, threads)
+        found = compared(options.pairs, after, before, show=False)
+        print(f"{name}, {threads} thread(s): {found}", flush=True)
+        report.add(f"{name}, {threads} thread(s)", found.figures())
 
 
-def compare_geometry(data: Sequence[bytes], pairs: int) -> None:
-    """Compare V2's geometry alone with Pillow's on decoded images; print the ratio and the largest difference."""
+def compare_geometry(data: Sequence[bytes], pairs: int, report: Report) -> None:
+    """Compare V2's geometry alone with Pillow's on decoded images; print the ratios and the largest difference."""
     from ov_mobilenet.images.geometry import apply_geometry
 
     images = [pillow_decode(item) for item in data]
     fast = partial(apply_geometry, V2, exact=False)
-    ratios = []
-    for _ in range(pairs):
-        seconds = []
-        for work in (pillow_geometry, fast):
-            begun = time.perf_counter()
-            for image in images:
-                work(image)
-            seconds.append(time.perf_counter() - begun)
-        ratios.append(seconds[0] / seconds[1])
+
+    def used_for(work: Callable[[Image.Image], object]) -> Callable[[], Used]:
+        return lambda: used_by(lambda: [work(image) for image in images]) / len(images)
+
+    found = compared(pairs, used_for(fast), used_for(pillow_geometry), show=False)
     largest = max(int(np.abs(pillow_geometry(image).astype(int) - fast(image)[:, :, ::-1]).max()) for image in images)
-    print(f"V2's geometry alone: {statistics.median(ratios):.2f}x Pillow's; within {largest} grey level(s)", flush=True)
+    print(f"V2's geometry alone against Pillow's: {found}; within {largest} grey level(s)", flush=True)
+    report.add("V2's geometry alone against Pillow's", {**found.figures(), "largest_difference": largest})
 
 
 def agreement(model: str, data: Sequence[bytes], large: Sequence[bytes]) -> None:
@@ -155,25 +156,27 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", default=[])
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=usable_cpus())
+    add_json_option(parser)
     options = parser.parse_args()
+    report = Report(options)
     cv2.setNumThreads(1)  # the decoding threads of this program are enough
-    print(f"{usable_cpus()} CPUs, Pillow {PIL.__version__}, OpenCV {cv2.__version__}, NumPy {np.__version__}")
     distinct = files(options.images)
     data = list(islice(cycle(distinct), COUNT))
-    compare_geometry(distinct[:200], options.pairs)
+    compare_geometry(distinct[:200], options.pairs, report)
     auto_v2, exact_v2 = partial(ours, geometry=V2, decode="auto"), partial(ours, geometry=V2, decode="exact")
-    compare("V2, Pillow -> auto", pillow_whole, auto_v2, data, options)
-    compare("V2, Pillow -> exact", pillow_whole, exact_v2, data, options)
-    compare("V1, OpenCV -> auto", opencv_whole, partial(ours, geometry=V1, decode="auto"), data, options)
+    compare("V2, Pillow -> auto", pillow_whole, auto_v2, data, options, report)
+    compare("V2, Pillow -> exact", pillow_whole, exact_v2, data, options, report)
+    compare("V1, OpenCV -> auto", opencv_whole, partial(ours, geometry=V1, decode="auto"), data, options, report)
     for quality in (75, 90):
         large = [enlarged(item, quality) for item in distinct[:LARGE_COUNT]]
         for name, geometry in (("V1", V1), ("V2", V2)):
             exact, auto = (partial(ours, geometry=geometry, decode=decode) for decode in WAYS)
-            compare(f"{name}, 12 megapixels at quality {quality}, exact -> auto", exact, auto, large, options)
+            compare(f"{name}, 12 megapixels at quality {quality}, exact -> auto", exact, auto, large, options, report)
     if options.models:
         large = [enlarged(item, 90) for item in distinct]
         for model in options.models:
             agreement(model, distinct, large)
+    report.write()
 
 
 if __name__ == "__main__":

@@ -11,11 +11,16 @@ ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "imagenet200" / "images"
 
 
-def folder_of_images(folder: Path, count: int = 1000) -> list[Path]:
-    """Write `count` JPEG files to a folder and return them sorted; real images are repeated under new names."""
+def folder_of_images(folder: Path, count: int = 1000, source: Path | None = None) -> list[Path]:
+    """Write `count` JPEG files to a folder and return them sorted; real images are repeated under new names.
+
+    Args:
+        source: a folder with real images; None for those beside the checkout, if they are there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    if REAL.is_dir():
-        real = sorted(REAL.iterdir())
+    source = source or REAL
+    if source.is_dir():
+        real = sorted(source.iterdir())
         for number in range(count):
             shutil.copyfile(real[number % len(real)], folder / f"{number:05}.jpg")
     else:

@@ -1,4 +1,4 @@
-"""Inference rate of a compiled model without any other work."""
+"""Wall time and CPU time of inference without any other work."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import time
 from typing import Any
 
 import numpy as np
+from cpu_time import Used
 
 
-def runs_per_second(compiled: Any, requests: int, seconds: float) -> float:
-    """Requests per second on random input.
+def used_per_run(compiled: Any, requests: int, seconds: float) -> Used:
+    """Wall time and CPU time of one request, on random input.
 
     Args:
         requests: number of infer requests in parallel; they are waited for in turn.
@@ -21,12 +22,12 @@ def runs_per_second(compiled: Any, requests: int, seconds: float) -> float:
         request.infer()
     for request in running:
         request.start_async()
-    done, begun = 0, time.perf_counter()
+    done, begun, cpu = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - begun < seconds:
         running[done % requests].wait()
         running[done % requests].start_async()
         done += 1
-    elapsed = time.perf_counter() - begun
+    used = Used(time.perf_counter() - begun, time.process_time() - cpu)
     for request in running:
         request.wait()
-    return done / elapsed
+    return used / done

@@ -76,11 +76,11 @@ def compare(xml: Path, files: list[Path], rounds: int) -> None:
 
 def infer(xml: Path, pinning: bool) -> None:
     """Print the inferences per second of the network alone."""
-    from infer_rate import runs_per_second
+    from infer_rate import used_per_run
 
     properties = (("ENABLE_CPU_PINNING", "YES"),) if pinning else ()
     model = ovm.load_classifier(xml, device="CPU", properties=properties).compiled(1)
-    print(runs_per_second(model.model, model.requests, SECONDS), flush=True)
+    print(1 / used_per_run(model.model, model.requests, SECONDS).wall_s, flush=True)
 
 
 def two_containers(call: list[str], rounds: int) -> None:

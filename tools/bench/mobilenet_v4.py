@@ -3,7 +3,7 @@
     python tools/bench/mobilenet_v4.py [--architecture mobilenetv4_conv_small] [--size 224] [--rounds 7] [--seconds 1]
 
 The weights are random. Each engine runs the same network on all cores, one after the other in each round; printed are
-medians of all rounds, and medians of the ratios within a round.
+medians of all rounds, and medians of the ratios within a round, by wall time and by CPU time.
 
 latency     one image per request, one request at a time
 throughput  eight images per request; OpenVINO runs as many requests in parallel as its throughput hint asks for, the
@@ -19,21 +19,20 @@ from __future__ import annotations
 import argparse
 import logging
 import multiprocessing
-import platform
 import shutil
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import openvino as ov
 import torch
-from infer_rate import runs_per_second
+from cpu_time import Used, compared_runs, median_of
+from infer_rate import used_per_run
+from report import Report, add_json_option
 from v4_sources import converted, exported, random_network
 
 import ov_mobilenet as ovm
@@ -42,37 +41,38 @@ from ov_mobilenet.devices.settings import InferencePrecision
 
 THROUGHPUT_BATCH = 8
 PRECISIONS: tuple[InferencePrecision, ...] = ("f32", "bf16")
-Rate = Callable[[float], float]
+# From a duration in seconds to what one image uses.
+Way = Callable[[float], Used]
 
 
-def calls_per_second(call: Callable[[], Any], seconds: float) -> float:
-    """Calls per second, one after the other."""
+def used_per_call(call: Callable[[], Any], seconds: float) -> Used:
+    """What one call uses, one after the other."""
     call()
-    done, begun = 0, time.perf_counter()
-    while time.perf_counter() - begun < seconds:
+    done, begun = 0, Used(time.perf_counter(), time.process_time())
+    while time.perf_counter() - begun.wall_s < seconds:
         call()
         done += 1
-    return done / (time.perf_counter() - begun)
+    return (Used(time.perf_counter(), time.process_time()) - begun) / done
 
 
-def openvino_rate(xml: Path, precision: InferencePrecision, batch: int) -> Rate:
-    """Images per second of an IR."""
+def openvino_way(xml: Path, precision: InferencePrecision, batch: int) -> Way:
+    """An IR."""
     hint: Any = "latency" if batch == 1 else "throughput"
     model = ovm.load_classifier(xml, device="CPU", hint=hint, inference_precision=precision).compiled(batch)
     requests = 1 if batch == 1 else model.requests
-    return lambda seconds: batch * runs_per_second(model.model, requests, seconds)
+    return lambda seconds: used_per_run(model.model, requests, seconds) / batch
 
 
-def onnxruntime_rate(path: Path, images: np.ndarray) -> Rate:
-    """Images per second of an ONNX file."""
+def onnxruntime_way(path: Path, images: np.ndarray) -> Way:
+    """An ONNX file."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return lambda seconds: len(images) * calls_per_second(lambda: session.run(None, {"data": images}), seconds)
+    return lambda seconds: used_per_call(lambda: session.run(None, {"data": images}), seconds) / len(images)
 
 
-def torch_rate(architecture: str, side: int, batch: int, precision: InferencePrecision) -> Rate:
-    """Images per second of torch.compile, in a process of its own.
+def torch_way(architecture: str, side: int, batch: int, precision: InferencePrecision) -> Way:
+    """torch.compile, in a process of its own.
 
     Beside the thread pools of the other engines, torch ran 8 to 17 times as slowly as alone.
     """
@@ -80,10 +80,10 @@ def torch_rate(architecture: str, side: int, batch: int, precision: InferencePre
         1, multiprocessing.get_context("spawn"), prepare_torch, (architecture, side, batch, precision)
     )
     pool.submit(measure_torch, 0.1).result()  # compiles
-    return lambda seconds: batch * pool.submit(measure_torch, seconds).result()
+    return lambda seconds: pool.submit(measure_torch, seconds).result() / batch
 
 
-_TORCH_CALLS: list[Callable[[], Any]] = []  # of the process of `torch_rate`
+_TORCH_CALLS: list[Callable[[], Any]] = []  # of the process of `torch_way`
 
 
 def prepare_torch(architecture: str, side: int, batch: int, precision: InferencePrecision) -> None:
@@ -102,9 +102,9 @@ def prepare_torch(architecture: str, side: int, batch: int, precision: Inference
     _TORCH_CALLS.append(call)
 
 
-def measure_torch(seconds: float) -> float:
-    """Calls per second of the compiled network."""
-    return calls_per_second(_TORCH_CALLS[0], seconds)
+def measure_torch(seconds: float) -> Used:
+    """What a call of the compiled network uses."""
+    return used_per_call(_TORCH_CALLS[0], seconds)
 
 
 def layers(xml: Path, precision: InferencePrecision) -> None:
@@ -120,19 +120,20 @@ def layers(xml: Path, precision: InferencePrecision) -> None:
         print(f"    {kind.count:4} {kind.type:16} {kind.precision or '-':6} {kind.time_ms:7.3f} ms {kind.share:5.0%}")
 
 
-def compare(rates: dict[str, Rate], rounds: int, seconds: float) -> None:
+def compare(title: str, ways: dict[str, Way], options: argparse.Namespace, report: Report) -> None:
     """Print the medians, and the ratios of our IRs to the other engines."""
-    found: dict[str, list[float]] = {name: [] for name in rates}
-    for turn in range(rounds):
-        for name in list(rates)[:: 1 if turn % 2 else -1]:
-            found[name].append(rates[name](seconds))
-    for name, values in found.items():
-        ratios = [
-            f"{statistics.median(a / b for a, b in zip(values, others, strict=True)):.2f} of {other}"
-            for other, others in found.items()
-            if name.startswith("ours") and not other.startswith("ours")
-        ]
-        print(f"    {name:20} {statistics.median(values):8.0f} images/s  {', '.join(ratios)}", flush=True)
+    found: dict[str, list[Used]] = {name: [] for name in ways}
+    for turn in range(options.rounds):
+        for name in list(ways)[:: 1 if turn % 2 else -1]:
+            found[name].append(ways[name](options.seconds))
+    for name, runs in found.items():
+        used = median_of(runs)
+        print(f"    {name:20} {1 / used.wall_s:8.0f} images/s, CPU time {used.cpu_s * 1e3:.3f} ms an image", flush=True)
+        for other, others in found.items():
+            if name.startswith("ours") and not other.startswith("ours"):
+                result = compared_runs(list(zip(runs, others, strict=True)))
+                print(f"      {result.wall:.2f}x {other}; CPU time {result.cpu:.2f} of it", flush=True)
+                report.add(f"{title}: {name} against {other}", result.figures())
 
 
 def main() -> None:
@@ -142,12 +143,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.0)
+    add_json_option(parser)
     parser.add_argument("--layers", action="store_true", help="print the layers of each of our IRs as well")
     options = parser.parse_args()
     logging.getLogger("ov_mobilenet").setLevel(logging.ERROR)  # the geometry of random weights is not known
-    names = ("openvino", "nncf", "torch", "onnxruntime")
-    print(f"{cpu_name()}, {torch.get_num_threads()} threads, Python {platform.python_version()},",
-          ", ".join(f"{name} {version(name)}" for name in names))  # fmt: skip
+    report = Report(options)
+    print(f"{torch.get_num_threads()} threads")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         module = random_network(options.architecture, options.size)
@@ -161,24 +162,19 @@ def main() -> None:
                 layers(xml, precision)
         for batch in (1, THROUGHPUT_BATCH):
             images = np.random.default_rng(0).normal(size=(batch, 3, options.size, options.size)).astype(np.float32)
-            rates = {name: openvino_rate(xml, precision, batch) for name, xml, precision in runs}
-            rates["onnxruntime f32"] = onnxruntime_rate(onnx, images)
-            rates["onnxruntime INT8"] = onnxruntime_rate(onnx_int8, images)
+            ways = {name: openvino_way(xml, precision, batch) for name, xml, precision in runs}
+            ways["onnxruntime f32"] = onnxruntime_way(onnx, images)
+            ways["onnxruntime INT8"] = onnxruntime_way(onnx_int8, images)
             if shutil.which("g++") or shutil.which("clang++"):
                 for precision in PRECISIONS:
-                    rates[f"torch.compile {precision}"] = torch_rate(
-                        options.architecture, options.size, batch, precision
-                    )
+                    ways[f"torch.compile {precision}"] = torch_way(options.architecture, options.size, batch, precision)
             else:
                 print("no C++ compiler: torch.compile is left out")
-            print(f"{options.architecture}, {options.size}x{options.size},",
-                  "latency" if batch == 1 else f"throughput, {batch} images per request")  # fmt: skip
-            compare(rates, options.rounds, options.seconds)
-
-
-def cpu_name() -> str:
-    """The name of the CPU as OpenVINO gives it."""
-    return str(ov.Core().get_property("CPU", "FULL_DEVICE_NAME"))
+            kind = "latency" if batch == 1 else f"throughput, {batch} images per request"
+            title = f"{options.architecture}, {options.size}x{options.size}, {kind}"
+            print(title)
+            compare(title, ways, options, report)
+    report.write()
 
 
 if __name__ == "__main__":

@@ -1,92 +1,62 @@
 """Images per second of `classify`, from files to classes, relative to other ways to do the same.
 
-    python tools/bench/pipeline.py [IR.xml …] [--pairs 5] [--images 1000]
+    python tools/bench/pipeline.py [IR.xml …] [--pairs 7] [--images 1000] [--folder FOLDER] [--only-plain]
 
-By default it measures the built-in sample model. For each IR it prints medians of interleaved pairs:
+By default it measures the built-in sample model. For each IR it prints medians of interleaved pairs, by wall time and
+by CPU time:
 
     plain loop     tools/bench/plain_loop.py, one image after another
     serial bound   1 / (1 / decode + 1 / infer): decoding alone with one thread per core; inference alone, with one or
                    eight images per request, whichever is faster
     onnxruntime    the ONNX file given with `--onnx`, at f32, with the same decode threads
 
-`classify` is the whole command, which prints JSON lines; its time for one image is subtracted.
+`classify` is the whole command, which prints JSON lines; its time for one image is subtracted. The CPU time of the
+serial bound is that of decoding and inference, each alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
-from images import ROOT, folder_of_images
-from infer_rate import runs_per_second
+from classify_command import classify_used, plain_used
+from cpu_time import Used, compared, used_by
+from images import folder_of_images
+from infer_rate import used_per_run
+from report import Report, add_json_option
+from sample_ir import sample_ir
 
 import ov_mobilenet as ovm
-from ov_mobilenet.cli.demo import SAMPLE
 from ov_mobilenet.devices.processors import usable_cpus
 from ov_mobilenet.images.load_image import load_image
 
 WORKERS = usable_cpus()
-ENVIRONMENT = {**os.environ, "CI": "true", "PYTHONPATH": str(ROOT)}
 
 
-def classify_rate(xml: Path, files: list[Path], *extra: str) -> float:
-    """Images per second of the command, without its start-up time."""
+def decode_used(classifier: ovm.Classifier, files: list[Path]) -> Used:
+    """What reading, decoding and resizing alone use for one image, with one thread per core."""
 
-    def seconds(inputs: list[str]) -> float:
-        command = [
-            sys.executable,
-            "-m",
-            "ov_mobilenet",
-            "classify",
-            str(xml),
-            *inputs,
-            "--format",
-            "jsonl",
-            "-d",
-            "CPU",
-        ]
-        begun = time.perf_counter()
-        subprocess.run([*command, *extra], check=True, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
-        return time.perf_counter() - begun
+    def decode() -> None:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for _ in pool.map(lambda file: load_image(file, classifier.geometry), files):
+                pass
 
-    one = seconds([str(files[0])])
-    return (len(files) - 1) / (seconds([str(files[0].parent)]) - one)
+    return used_by(decode) / len(files)
 
 
-def plain_rate(xml: Path, geometry: str, files: list[Path]) -> float:
-    """Images per second that the plain loop reports."""
-    command = [sys.executable, str(ROOT / "tools" / "bench" / "plain_loop.py"), str(xml), geometry, *map(str, files)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout)
-
-
-def decode_rate(classifier: ovm.Classifier, files: list[Path]) -> float:
-    """Images per second of reading, decoding and resizing alone, with one thread per core."""
-    begun = time.perf_counter()
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for _ in pool.map(lambda file: load_image(file, classifier.geometry), files):
-            pass
-    return len(files) / (time.perf_counter() - begun)
-
-
-def infer_rate(classifier: ovm.Classifier, batch: int, seconds: float = 2.0) -> float:
-    """Images per second of inference alone."""
+def infer_used(classifier: ovm.Classifier, batch: int, seconds: float = 2.0) -> Used:
+    """What inference alone uses for one image."""
     made = classifier.compiled(batch)
-    return batch * runs_per_second(made.model, made.requests, seconds)
+    return used_per_run(made.model, made.requests, seconds) / batch
 
 
-def onnxruntime_rate(onnx: Path, classifier: ovm.Classifier, files: list[Path]) -> float:
-    """Images per second of onnxruntime with the same decode threads."""
+def onnxruntime_used(onnx: Path, classifier: ovm.Classifier, files: list[Path]) -> Used:
+    """What onnxruntime uses for one image, with the same decode threads."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
@@ -97,46 +67,38 @@ def onnxruntime_rate(onnx: Path, classifier: ovm.Classifier, files: list[Path]) 
         frame = load_image(file, classifier.geometry).frame
         return np.ascontiguousarray(((frame[:, :, ::-1] - mean) / scale).transpose(2, 0, 1)[None])
 
-    begun = time.perf_counter()
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for pixels in pool.map(decoded, files):
-            np.argsort(-session.run(None, {source.name: pixels})[0][0])[:5]
-    return len(files) / (time.perf_counter() - begun)
+    def classify() -> None:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for pixels in pool.map(decoded, files):
+                np.argsort(-session.run(None, {source.name: pixels})[0][0])[:5]
+
+    return used_by(classify) / len(files)
 
 
-def ratios(pairs: int, ours: Callable[[], float], other: Callable[[], float]) -> tuple[float, float, float]:
-    """Medians of our rate, of the other rate, and of their ratio."""
-    found = [(ours(), other()) if turn % 2 else (other(), ours())[::-1] for turn in range(pairs)]
-    return (
-        statistics.median(a for a, _ in found),
-        statistics.median(b for _, b in found),
-        statistics.median(a / b for a, b in found),
-    )
-
-
-def measure(xml: Path, files: list[Path], pairs: int, onnx: Path | None) -> None:
+def measure(xml: Path, files: list[Path], options: argparse.Namespace, report: Report) -> None:
     """Print all comparisons for one IR, one per line."""
     classifier = ovm.load_classifier(xml, device="CPU", hint="throughput")
+    name = f"{xml.parent.name}/{xml.stem}"
 
-    def bound() -> float:
-        infer = max(infer_rate(classifier, 1), infer_rate(classifier, 8))
-        decode = decode_rate(classifier, files)
-        print(f"    decode alone {decode:.0f}/s, inference alone {infer:.0f}/s", flush=True)
-        return 1 / (1 / decode + 1 / infer)
+    def bound() -> Used:
+        infer = min((infer_used(classifier, batch) for batch in (1, 8)), key=lambda used: used.wall_s)
+        decode = decode_used(classifier, files)
+        print(f"    decode alone {1 / decode.wall_s:.0f}/s, inference alone {1 / infer.wall_s:.0f}/s", flush=True)
+        return Used(decode.wall_s + infer.wall_s, decode.cpu_s + infer.cpu_s)
 
-    def line(name: str, found: tuple[float, float, float]) -> None:
-        print(f"  classify {found[0]:.0f}/s, {name} {found[1]:.0f}/s: {found[2]:.2f}x", flush=True)
+    def compare(other: str, used: Callable[[], Used], *extra: str) -> None:
+        found = compared(options.pairs, lambda: classify_used(xml, files, "-d", "CPU", *extra), used)
+        print(f"  classify against {other}: {found}", flush=True)
+        report.add(f"{name}: classify against {other}", found.figures())
 
-    print(f"{xml.stem} at {classifier.inference_precision}, geometry {classifier.geometry}")
-    line(
-        "plain loop",
-        ratios(pairs, lambda: classify_rate(xml, files), lambda: plain_rate(xml, str(classifier.geometry), files)),
-    )
-    line("serial bound", ratios(pairs, lambda: classify_rate(xml, files), bound))
-    if onnx is not None:
-        for extra, name in ((("--inference-precision", "f32"), "onnxruntime against f32"), ((), "onnxruntime")):
-            line(name, ratios(pairs, lambda e=extra: classify_rate(xml, files, *e),  # type: ignore[misc]
-                              lambda: onnxruntime_rate(onnx, classifier, files)))  # fmt: skip
+    print(f"{name} at {classifier.inference_precision}, geometry {classifier.geometry}")
+    compare("the plain loop", lambda: plain_used(xml, str(classifier.geometry), files))
+    if options.only_plain:
+        return
+    compare("the serial bound", bound)
+    if options.onnx is not None:
+        for extra, other in ((("--inference-precision", "f32"), "onnxruntime, both at f32"), ((), "onnxruntime")):
+            compare(other, lambda: onnxruntime_used(options.onnx, classifier, files), *extra)
 
 
 def main() -> None:
@@ -144,17 +106,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("xml", nargs="*", type=Path)
     parser.add_argument("--onnx", type=Path, help="source network of the only IR; it needs torchvision's normalisation")
-    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--only-plain", action="store_true", help="only the comparison with the plain loop")
+    parser.add_argument(
+        "--folder", type=Path, help="JPEG files; by default imagenet200 beside the checkout, or drawings"
+    )
+    parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--images", type=int, default=1000)
+    add_json_option(parser)
     options = parser.parse_args()
-    print(f"{ov.Core().get_property('CPU', 'FULL_DEVICE_NAME')}, {WORKERS} cores, OpenVINO {ov.get_version()}")
+    report = Report(options)
     with tempfile.TemporaryDirectory() as folder:
-        files = folder_of_images(Path(folder) / "images", options.images)
-        if not options.xml:
-            sources = ovm.download(ovm.find_config(SAMPLE), Path(folder) / "sources", offline=True)
-            options.xml = [ovm.convert(sources, Path(folder) / "ir", precisions=("FP16",))[0].xml]
-        for xml in options.xml:
-            measure(xml, files, options.pairs, options.onnx)
+        files = folder_of_images(Path(folder) / "images", options.images, options.folder)
+        for xml in options.xml or [sample_ir(Path(folder))]:
+            measure(xml, files, options, report)
+    report.write()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from ov_mobilenet.zoo.geometry import parse_geometry
 xml, geometry, files = sys.argv[1], parse_geometry(sys.argv[2]), sys.argv[3:]
 compiled = ov.Core().compile_model(xml, "CPU")
 nchw = compiled.inputs[0].shape[1] == 3
-for images in (files[:50], files):
+for images in (files[:50], files):  # `classify_command.WARM_UP`
     begun = time.perf_counter()
     for file in images:
         frame = apply_geometry(geometry, read_image(Path(file), geometry.reader))[None].astype(np.float32)

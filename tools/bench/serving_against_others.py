@@ -26,8 +26,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 from images import ROOT
+from report import Report, add_json_option
 from serving_cost import send
 from serving_models import default_models, short_name
 from serving_others.network import INPUT, NAME
@@ -72,7 +72,7 @@ def ways_to_ask(
     return ways
 
 
-def measure(model: str, options: argparse.Namespace, folder: Path) -> None:
+def measure(model: str, options: argparse.Namespace, folder: Path, report: Report) -> None:
     """Print one line per transport and server."""
     classifier = ovm.load_classifier(model, device="CPU", threads=1)
     assert classifier.input_size is not None
@@ -103,6 +103,7 @@ def measure(model: str, options: argparse.Namespace, folder: Path) -> None:
         others = [value for name, value in best.items() if name != OURS]
         share = f": {best[OURS] / min(others):.2f} of the best of the others (at most {LIMIT})" if others else ""
         print(f"  {transport:12} {figures}{share}", flush=True)
+        report.add(f"{short_name(model)}, {transport}: server's CPU ms a request", best)
 
 
 def main() -> None:
@@ -114,11 +115,13 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=1, help="that send at the same time, over a connection each")
     for name in OTHERS:
         parser.add_argument(f"--{name}", metavar="PYTHON")
+    add_json_option(parser)
     options = parser.parse_args()
-    print(f"{ov.Core().get_property('CPU', 'FULL_DEVICE_NAME')}, OpenVINO {ov.get_version()}")
+    report = Report(options)
     with tempfile.TemporaryDirectory() as folder:
         for model in options.models or default_models()[:2]:
-            measure(model, options, Path(folder))
+            measure(model, options, Path(folder), report)
+    report.write()
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 from images import folder_of_images
+from report import Report, add_json_option
 from serving_models import default_models, short_name
 from serving_process import our_server
 from serving_requests import GrpcClient, RestClient, grpc_infer, rest_binary, rest_classify, rest_json
@@ -86,7 +86,7 @@ def send(asks: Sequence[Callable[[], bytes]], count: int) -> None:
         list(pool.map(some, asks, [count // len(asks)] * len(asks)))
 
 
-def measure(model: str, jpeg: bytes, options: argparse.Namespace, log: Path) -> None:
+def measure(model: str, jpeg: bytes, options: argparse.Namespace, log: Path, report: Report) -> None:
     """Print one line per kind of request."""
     classifier = ovm.load_classifier(model, device="CPU", threads=1)
     assert classifier.input_size is not None
@@ -127,6 +127,7 @@ def measure(model: str, jpeg: bytes, options: argparse.Namespace, log: Path) -> 
             f" {served - alone:.3f} ms beyond (at most {LIMITS_MS[kind]})",
             flush=True,
         )
+        report.add(f"{short_name(model)}, {kind}", {"server_cpu_ms": served, "without_server_cpu_ms": alone})
 
 
 def main() -> None:
@@ -138,12 +139,14 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=1, help="that send at the same time, over a connection each")
     parser.add_argument("--kinds", nargs="+", choices=list(LIMITS_MS), default=list(LIMITS_MS))
     parser.add_argument("--server-options", default="", help="further options of `serve`")
+    add_json_option(parser)
     options = parser.parse_args()
-    print(f"{ov.Core().get_property('CPU', 'FULL_DEVICE_NAME')}, OpenVINO {ov.get_version()}")
+    report = Report(options)
     with tempfile.TemporaryDirectory() as folder:
         jpeg = folder_of_images(Path(folder) / "images", 1)[0].read_bytes()
         for model in options.models or default_models()[:2]:
-            measure(model, jpeg, options, Path(folder) / "server.log")
+            measure(model, jpeg, options, Path(folder) / "server.log", report)
+    report.write()
 
 
 if __name__ == "__main__":

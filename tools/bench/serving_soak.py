@@ -18,8 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 from images import drawings
+from report import Report, add_json_option
 from serving_process import Resources, ServerProcess, our_server
 from serving_requests import (
     GrpcClient,
@@ -101,9 +101,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--clients", type=int, default=8)
+    add_json_option(parser)
     options = parser.parse_args()
+    report = Report(options)
     requests, first = mixed_requests(), dict[str, object]()
-    print(f"{ov.Core().get_property('CPU', 'FULL_DEVICE_NAME')}, OpenVINO {ov.get_version()}")
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
         with our_server({"m": SAMPLE}, "--inference-precision", "f32", log=log) as server:
@@ -115,14 +116,28 @@ def main() -> None:
                 return resources_at_rest(server)
 
             before = send(options.requests // 10)
-            begun = time.perf_counter()
+            begun, cpu_s = time.perf_counter(), server.cpu_s()
             after = send(options.requests)
-            elapsed = time.perf_counter() - begun
+            elapsed, cpu_s = time.perf_counter() - begun, server.cpu_s() - cpu_s
     wrong = sum(client.wrong for client in clients)
     growth = after.rss_mb - before.rss_mb
-    print(f"{options.requests} requests in {elapsed:.0f} s, {wrong} wrong answers")
+    print(
+        f"{options.requests} requests in {elapsed:.0f} s, CPU time of the server"
+        f" {cpu_s / options.requests * 1e3:.2f} ms each, {wrong} wrong answers"
+    )
     print(f"  after warm-up {before.rss_mb:.0f} MB, {before.threads} threads, {before.sockets} sockets")
     print(f"  at the end    {after.rss_mb:.0f} MB, {after.threads} threads, {after.sockets} sockets: {growth:+.1f} MB")
+    figures = {
+        "requests": options.requests,
+        "wrong": wrong,
+        "wall_s": elapsed,
+        "server_cpu_s": cpu_s,
+        "growth_mb": growth,
+    }
+    report.add(
+        "soak", figures | {"threads": [before.threads, after.threads], "sockets": [before.sockets, after.sockets]}
+    )
+    report.write()
     if wrong or growth >= MAX_GROWTH_MB or after.threads > before.threads or after.sockets > before.sockets:
         raise SystemExit(1)
 

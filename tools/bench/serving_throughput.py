@@ -13,33 +13,21 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
-import resource
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import openvino as ov
-from images import ROOT, folder_of_images
+from classify_command import classify_used
+from cpu_time import Used, compared_runs
+from images import folder_of_images
+from report import Report, add_json_option
 from serving_models import default_models, short_name
 from serving_process import ServerProcess, our_server
 from serving_requests import RestClient, rest_classify
 
 CLIENT_PROCESSES = 2
 LIMIT = 0.8
-
-
-def classify_cpu_s(model: str, inputs: list[str]) -> float:
-    """CPU time of the command, in seconds."""
-    command = [sys.executable, "-m", "ov_mobilenet", "classify", model, *inputs, "--format", "jsonl", "-d", "CPU"]
-    before = _children_s()
-    environment = {**os.environ, "CI": "true", "PYTHONPATH": str(ROOT)}
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    return _children_s() - before
 
 
 def send_files(port: int, clients: int, files: list[Path]) -> None:
@@ -54,39 +42,33 @@ def send_files(port: int, clients: int, files: list[Path]) -> None:
         list(pool.map(some, range(clients)))
 
 
-def served(server: ServerProcess, clients: int, files: list[Path]) -> tuple[float, float]:
-    """CPU time and elapsed time of the server for all files, in seconds."""
+def served(server: ServerProcess, clients: int, files: list[Path]) -> Used:
+    """What the server uses for one file; the wall time is that beside the clients, which use the same cores."""
     context = multiprocessing.get_context("spawn")
     share = clients // CLIENT_PROCESSES
     with context.Pool(CLIENT_PROCESSES) as pool:
         pool.map(abs, range(CLIENT_PROCESSES * 4))  # they have started
         before, begun = server.cpu_s(), time.perf_counter()
         pool.starmap(send_files, [(server.port, share, files[n::CLIENT_PROCESSES]) for n in range(CLIENT_PROCESSES)], 1)
-        return server.cpu_s() - before, time.perf_counter() - begun
+        return Used(time.perf_counter() - begun, server.cpu_s() - before) / len(files)
 
 
-def measure(model: str, files: list[Path], options: argparse.Namespace, log: Path) -> None:
+def measure(model: str, files: list[Path], options: argparse.Namespace, log: Path, report: Report) -> None:
     """Print one line."""
-    found: list[tuple[float, float, float]] = []
+    found: list[tuple[Used, Used]] = []
     with our_server({"m": model}, log=log) as server:
         served(server, options.clients, files[:100])
         for _ in range(options.pairs):
-            cpu_s, elapsed_s = served(server, options.clients, files)
-            one_s = classify_cpu_s(model, [str(files[0])])
-            all_s = classify_cpu_s(model, [str(files[0].parent)])
-            found.append((len(files) / cpu_s, (len(files) - 1) / (all_s - one_s), len(files) / elapsed_s))
-    ours, theirs, elapsed = (statistics.median(column) for column in zip(*found, strict=True))
-    ratio = statistics.median(a / b for a, b, _ in found)
+            ours = served(server, options.clients, files)
+            found.append((ours, classify_used(model, files, "-d", "CPU")))
+    result = compared_runs(found)
     print(
-        f"{short_name(model)}: serve {ours:.0f} images per CPU second ({elapsed:.0f}/s beside its clients),"
-        f" classify {theirs:.0f}: {ratio:.2f} (at least {LIMIT})",
+        f"{short_name(model)}: serve {1 / result.ours.cpu_s:.0f} images per CPU second ({1 / result.ours.wall_s:.0f}/s"
+        f" beside its clients), classify {1 / result.other.cpu_s:.0f} ({1 / result.other.wall_s:.0f}/s):"
+        f" {1 / result.cpu:.2f} (at least {LIMIT})",
         flush=True,
     )
-
-
-def _children_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    report.add(f"{short_name(model)}: serve against classify", result.figures())
 
 
 def main() -> None:
@@ -96,14 +78,14 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--clients", type=int, default=16)
+    add_json_option(parser)
     options = parser.parse_args()
-    print(
-        f"{ov.Core().get_property('CPU', 'FULL_DEVICE_NAME')}, OpenVINO {ov.get_version()}, {options.clients} clients"
-    )
+    report = Report(options)
     with tempfile.TemporaryDirectory() as folder:
         files = folder_of_images(Path(folder) / "images", options.images)
         for model in options.models or default_models():
-            measure(model, files, options, Path(folder) / "server.log")
+            measure(model, files, options, Path(folder) / "server.log", report)
+    report.write()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,40 @@
+"""Benches run from end to end on few images, and write their figures with the conditions they were measured under."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = {
+    "host_bound.py": ["--images", "64", "--rounds", "1"],
+    "live_latency.py": ["--seconds", "0.3", "--device-ms", "5"],
+    "stages.py": ["--images", "4", "--rounds", "1"],
+}
+# A figure that each of them must write.
+FIGURES = {"host_bound.py": "wall_us", "live_latency.py": "p99_ms", "stages.py": "inference"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="CPU time of a command by os.wait4")
+@pytest.mark.parametrize("program", RUNS)
+def test_a_bench_writes_its_figures_and_conditions(program: str, tmp_path: Path) -> None:
+    written = tmp_path / "figures.json"
+    command = [sys.executable, str(ROOT / "tools" / "bench" / program), *RUNS[program], "--json", str(written)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "not in this version" not in done.stdout  # stages.py names functions of the package
+    report: dict[str, Any] = json.loads(written.read_text())
+    assert report["bench"] == program
+    assert {"date", "cpu", "cores", "load_before", "load_after", "versions", "commit", "seed", "options"} <= set(report)
+    assert str(tmp_path) not in written.read_text()  # no folder of the machine
+    found = [row[FIGURES[program]] for row in report["figures"]]
+    assert found
+    assert all(math.isfinite(value) for value in found)
