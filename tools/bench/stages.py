@@ -49,9 +49,9 @@ FUNCTIONS = (
     ("queue", "runtime.scheduler", "Scheduler.wait_for_room"),
     ("queue", "runtime.scheduler", "Scheduler.reserve"),
     ("queue", "runtime.scheduler", "Scheduler.fill"),
-    ("queue", "runtime.scheduler", "Scheduler.take"),
-    ("result", "runtime.in_flight", "make_result"),
-    ("line", "outputs.text_sinks", "JsonLinesSink.put"),
+    ("queue", "runtime.scheduler", "Scheduler.take_ready"),
+    ("result", "runtime.in_flight", "RequestOutput.result"),
+    ("line", "outputs.text_sinks", "_TextSink.put_all"),
 )
 
 
