@@ -92,12 +92,10 @@ def soak(
     Returns:
         The runs, and whether Ctrl-C ended them.
     """
-    os.environ["CI"] = "1"  # as for the scenarios: no telemetry of OpenVINO
+    os.environ["CI"] = "true"  # as for the scenarios: no telemetry of OpenVINO
     from soak.material import write_material
 
     material = folder / "material"
-    print("soak: drawing images and converting the sample model", file=sys.stderr)
-    write_material(material)
     runs = [
         ScenarioRun(
             scenario, seed=seed, first_round=first_round, material=material, folder=folder / scenario.name,
@@ -107,32 +105,42 @@ def soak(
     ]  # fmt: skip
     stopping, turns = threading.Event(), Turns(usable_cpus())
     threads = [threading.Thread(target=run.work, args=(stopping, turns, rounds)) for run in runs]
-    for thread in threads:
-        thread.start()
-    begun, interrupted = time.monotonic(), False
+    interrupted = False
     try:
-        while any(thread.is_alive() for thread in threads) and not stopping.is_set():
-            left = float("inf") if seconds is None else begun + seconds - time.monotonic()
-            if left <= 0:
-                break
-            threads_end = time.monotonic() + min(PROGRESS_S, left)
-            for thread in threads:
-                thread.join(max(0.0, threads_end - time.monotonic()))
-            _print_progress(runs, time.monotonic() - begun, seconds)
+        _say("drawing images and converting the sample model")
+        write_material(material)
+        for thread in threads:
+            thread.start()
+        _say(f"running {', '.join(run.scenario.name for run in runs)}; seed {seed}")
+        _wait(runs, threads, stopping, seconds)
     except KeyboardInterrupt:
         interrupted = True
-        print("soak: interrupted; the rounds that run are finished", file=sys.stderr)
+        _say("interrupted; the rounds that run are finished")
     finally:
         stopping.set()
         for thread in threads:
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
     return runs, interrupted
 
 
-def _print_progress(runs: Sequence[ScenarioRun], elapsed: float, seconds: float | None) -> None:
-    done = ", ".join(f"{run.scenario.name} {run.rounds}" for run in runs)
-    of = "" if seconds is None else f" of {seconds:.0f}"
-    print(f"soak: {elapsed:.0f}{of} s; rounds: {done}", file=sys.stderr)
+def _wait(
+    runs: Sequence[ScenarioRun], threads: Sequence[threading.Thread], stopping: threading.Event, seconds: float | None
+) -> None:
+    """Print progress until all threads have ended, something is wrong, or the time is over."""
+    begun = time.monotonic()
+    end = float("inf") if seconds is None else begun + seconds
+    while any(thread.is_alive() for thread in threads) and not stopping.is_set() and time.monotonic() < end:
+        next_line = min(end, time.monotonic() + PROGRESS_S)
+        for thread in threads:
+            thread.join(max(0.0, next_line - time.monotonic()))
+        done = ", ".join(f"{run.scenario.name} {run.rounds}" for run in runs)
+        of = "" if seconds is None else f" of {seconds:.0f}"
+        _say(f"{time.monotonic() - begun:.0f}{of} s; rounds: {done}")
+
+
+def _say(text: str) -> None:
+    print(f"soak: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from ov_mobilenet.cli.demo import SAMPLE
 if TYPE_CHECKING:
     from ov_mobilenet.runtime.items import Image
 
-DRAWINGS = 48  # three of each class
+DRAWINGS = 32  # two of each class
 CLASSES = 16
 # Every scenario uses the same drawings: the seed of a soak decides what happens to them.
 DRAWING_SEED = 22

@@ -59,7 +59,7 @@ def _scenario(run: ScenarioRun) -> dict[str, Any]:
         "memory_mb": [round(before, 1), round(after, 1)],
         "peak_memory_mb": round(max((one.memory_mb for one in held), default=0.0), 1),
         "growth_mb": None if growth is None else round(growth, 1),
-        "growth_limit_mb": run.scenario.growth_mb,
+        "growth_limit_mb": run.watch.growth_limit_mb,
         "threads": [first.threads, last.threads] if first and last else None,
         "handles": [len(first.handles), len(last.handles)] if first and last else None,
         "temporary_files": len(last.files) if last else 0,

@@ -1,6 +1,6 @@
 """The process of one scenario: runs a round for each line of stdin, and answers with one line of JSON.
 
-    python -m soak.scenario_process MODULE SEED MATERIAL FOLDER
+    python -m soak.scenario_process MODULE:FUNCTION SEED MATERIAL FOLDER
 
 A line is the number of a round. The answer holds its counts, what is wrong, or a traceback. Between two rounds the
 process rests, so that what it holds can be read from outside.
@@ -31,9 +31,9 @@ ROUND_LIMIT_S = 300.0
 REST_S = 10.0
 
 
-def random_of(seed: int, module: str, number: int) -> random.Random:
+def random_of(seed: int, start: str, number: int) -> random.Random:
     """What decides about everything in a round."""
-    return random.Random(f"{seed} {module} {number}")
+    return random.Random(f"{seed} {start} {number}")
 
 
 def run_round(run: Round, rng: random.Random, permanent: set[threading.Thread]) -> dict[str, Any]:
@@ -62,15 +62,16 @@ def _wait_for_threads(permanent: set[threading.Thread]) -> None:
 
 def main() -> None:
     """Answer until stdin ends."""
-    module, seed, material, folder = sys.argv[1:]
+    start, seed, material, folder = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints is no answer
     logging.getLogger("ov_mobilenet").addHandler(logging.NullHandler())
-    run: Round = importlib.import_module(module).start(Workplace(Path(material), Path(folder)))
+    module, _, function = start.partition(":")
+    run: Round = getattr(importlib.import_module(module), function)(Workplace(Path(material), Path(folder)))
     permanent = set(threading.enumerate())
     for line in sys.stdin:
         faulthandler.dump_traceback_later(ROUND_LIMIT_S, exit=True)
-        answer = run_round(run, random_of(int(seed), module, int(line)), permanent)
+        answer = run_round(run, random_of(int(seed), start, int(line)), permanent)
         faulthandler.cancel_dump_traceback_later()
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

@@ -107,9 +107,9 @@ class ScenarioRun:
             "PYTHONPATH": os.pathsep.join(map(str, FOLDERS)),
             "TMPDIR": str(self._temporary),
             "XDG_CACHE_HOME": str(self._folder / "cache"),
-            "CI": "1",  # OpenVINO then sends no telemetry, for which it would keep a thread
+            "CI": "true",  # OpenVINO then sends no telemetry, for which it would keep a thread
         }
-        command = [sys.executable, "-m", "soak.scenario_process", self.scenario.module, str(self._seed)]
+        command = [sys.executable, "-m", "soak.scenario_process", self.scenario.start, str(self._seed)]
         with self._log.open("wb") as log:
             # A session of its own: Ctrl-C ends the soak, which ends the process after its round.
             return subprocess.Popen(

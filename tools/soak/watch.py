@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from soak.plan import Scenario
+from soak.plan import WARM_UP_MB, Scenario
 
 # Memory is compared as the median of this number of rounds: one round may end with more than another.
 WINDOW = 5
@@ -83,10 +84,11 @@ class Watch:
         if len(self.rounds) > self._warm_up and not self.is_at_rest(now):
             if now.threads > _most_threads(known):
                 return Violation("threads after a round", f"at most {_most_threads(known)}", str(now.threads))
-            new = sorted(set(now.handles) - set(known[-1].handles))
+            new = ", ".join((Counter(now.handles) - Counter(known[0].handles)).elements())
             return Violation(
-                "open handles after a round", f"at most {_most_handles(known)}", f"{len(now.handles)}; new: {new}"
-            )
+                "open handles after a round", f"at most {_most_handles(known)}",
+                f"{len(now.handles)}; since the first round: {new}",
+            )  # fmt: skip
         self.rounds.append(now)
         if now.files:
             return Violation("temporary files after a round", "none", ", ".join(now.files))
@@ -96,13 +98,19 @@ class Watch:
 
     def memory_violation(self) -> Violation | None:
         """Whether memory has grown too much."""
-        growth, limit = self.growth_mb, self._scenario.growth_mb
+        growth, limit = self.growth_mb, self.growth_limit_mb
         if growth is None or growth < limit:
             return None
         before, after = self.memory_mb
         return Violation(
             "growth of resident memory", f"below {limit:g} MB", f"{growth:+.1f} MB: from {before:.1f} to {after:.1f} MB"
         )
+
+    @property
+    def growth_limit_mb(self) -> float:
+        """What memory may grow by; more if the warm-up was cut short."""
+        is_short = self._warm_up < self._scenario.warm_up
+        return self._scenario.growth_mb + (WARM_UP_MB if is_short else 0.0)
 
     @property
     def memory_mb(self) -> tuple[float, float]:

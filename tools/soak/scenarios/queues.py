@@ -68,7 +68,7 @@ class _Traffic:
 
 def queue_once(classifier: ovm.Classifier, material: Material, rng: random.Random) -> Counts:
     """Submit and take, and check that each key came once, with its answer; raises Mismatch."""
-    images = [choose_images(material, rng, rng.randint(5, 25)) for _ in range(PRODUCERS)]
+    images = [choose_images(material, rng, rng.randint(4, 16)) for _ in range(PRODUCERS)]
     ordered, consumers = rng.random() < 0.5, rng.randint(1, 4)
     queue = ovm.InferQueue[Key](
         classifier,
@@ -79,7 +79,7 @@ def queue_once(classifier: ovm.Classifier, material: Material, rng: random.Rando
         ordered=ordered,
         top_k=rng.choice((1, 5)),
     )
-    traffic = _Traffic(queue, cancel_after=rng.randint(1, 150) if rng.random() < 0.2 else None)
+    traffic = _Traffic(queue, cancel_after=rng.randint(1, 100) if rng.random() < 0.2 else None)
     producing = [threading.Thread(target=traffic.submit, args=pair) for pair in enumerate(images)]
     consuming = [threading.Thread(target=traffic.take) for _ in range(consumers)]
     for thread in producing + consuming:

@@ -44,7 +44,7 @@ def choose_images(material: Material, rng: random.Random, count: int) -> list[Ex
 
 def stream_once(classifier: ovm.Classifier, material: Material, rng: random.Random) -> Counts:
     """Stream, and check each result; raises Mismatch."""
-    expected = choose_images(material, rng, rng.randint(50, 400))
+    expected = choose_images(material, rng, rng.randint(40, 240))
     ends_after = rng.randrange(len(expected)) if rng.random() < 0.3 else None
     raises_at = rng.randrange(len(expected)) if rng.random() < 0.1 else None
 
