@@ -22,11 +22,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ov_mobilenet.devices.processors import usable_cpus
 from soak.plan import Scenario, scenarios_named
 from soak.report import as_json, explanation, table
 from soak.scenario_run import ScenarioRun, Turns
-
-from ov_mobilenet.devices.processors import usable_cpus
 
 PROGRESS_S = 10.0
 
@@ -36,9 +35,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )  # fmt: skip
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, default=30.0, help="how long (default: 30)")
-    length.add_argument("--rounds", type=int, help="run this number of rounds of each scenario instead")
+    parser.add_argument("--minutes", type=float, default=30.0, help="how long, at most (default: 30)")
+    parser.add_argument("--rounds", type=int, help="rounds of each scenario, at most (default: no limit)")
     parser.add_argument("--seed", type=int, default=0, help="decides what happens (default: 0)")
     parser.add_argument("--scenario", action="append", default=[], help="only this one; may be repeated")
     parser.add_argument("--first-round", type=int, default=0, help="number of the first round (default: 0)")
@@ -61,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="soak-") as temporary:
         runs, interrupted = soak(
             scenarios, Path(temporary), seed=options.seed, first_round=options.first_round,
-            seconds=None if options.rounds else options.minutes * 60, rounds=options.rounds,
+            seconds=options.minutes * 60, rounds=options.rounds,
         )  # fmt: skip
     document = as_json(runs, seed=options.seed, seconds=time.monotonic() - begun, interrupted=interrupted)
     if options.json is not None:
@@ -79,15 +77,15 @@ def soak(
     *,
     seed: int,
     first_round: int = 0,
-    seconds: float | None = None,
+    seconds: float,
     rounds: int | None = None,
 ) -> tuple[list[ScenarioRun], bool]:
     """Run these scenarios, as many at a time as there are CPUs.
 
     Args:
         folder: for files of the soak.
-        seconds: how long; None for no limit.
-        rounds: of each scenario; None for no limit. A third of them, at most, are the warm-up.
+        seconds: how long, at most.
+        rounds: of each scenario, at most; None for no limit. A third of them, at most, are the warm-up.
 
     Returns:
         The runs, and whether Ctrl-C ended them.
@@ -125,18 +123,17 @@ def soak(
 
 
 def _wait(
-    runs: Sequence[ScenarioRun], threads: Sequence[threading.Thread], stopping: threading.Event, seconds: float | None
+    runs: Sequence[ScenarioRun], threads: Sequence[threading.Thread], stopping: threading.Event, seconds: float
 ) -> None:
     """Print progress until all threads have ended, something is wrong, or the time is over."""
     begun = time.monotonic()
-    end = float("inf") if seconds is None else begun + seconds
+    end = begun + seconds
     while any(thread.is_alive() for thread in threads) and not stopping.is_set() and time.monotonic() < end:
         next_line = min(end, time.monotonic() + PROGRESS_S)
         for thread in threads:
             thread.join(max(0.0, next_line - time.monotonic()))
         done = ", ".join(f"{run.scenario.name} {run.rounds}" for run in runs)
-        of = "" if seconds is None else f" of {seconds:.0f}"
-        _say(f"{time.monotonic() - begun:.0f}{of} s; rounds: {done}")
+        _say(f"{time.monotonic() - begun:.0f} of {seconds:.0f} s; rounds: {done}")
 
 
 def _say(text: str) -> None:

@@ -64,7 +64,7 @@ def write_material(folder: Path) -> None:
         for suffix in (".png", ".jpg"):
             data = cv2.imencode(suffix, drawing)[1].tobytes()
             (folder / "images" / f"{number:03}{suffix}").write_bytes(data)
-            frames.append(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
+            frames.append(np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8))
     np.save(folder / "answers.npy", _answers(frames))
     _write_broken(folder / "broken", folder / "images")
     (model,) = ovm.convert(SAMPLE, folder / "ir", precisions=("FP32",), offline=True)
@@ -80,7 +80,7 @@ def read_material(folder: Path) -> Material:
     answers = np.load(folder / "answers.npy")
     files = _image_files(folder / "images")
     images = tuple(
-        KnownImage(path, path.read_bytes(), cv2.imread(str(path)), answer)
+        KnownImage(path, path.read_bytes(), np.asarray(cv2.imread(str(path)), np.uint8), answer)
         for path, answer in zip(files, answers, strict=True)
     )
     return Material((folder / "first.xml", folder / "second.xml"), images, tuple(_broken(folder / "broken")))
@@ -121,7 +121,7 @@ def _broken(folder: Path) -> Iterator[Image]:
             yield path.read_bytes()
     yield folder / "missing.jpg"
     yield np.zeros((8, 8), np.uint8)
-    yield np.zeros((8, 8, 3), np.float32)  # type: ignore[arg-type]  # what a user may pass by mistake
+    yield np.zeros((8, 8, 3), np.float32)  # what a user may pass by mistake
 
 
 def _write_reversed(xml: Path, target: Path) -> None:

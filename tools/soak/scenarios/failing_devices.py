@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 from fake_classifier import classifier, frame, is_right
 from fake_device import Behaviour
-from soak.rounds import Counts, Mismatch, Round, Workplace, count_results, expect_equal
 
 from ov_mobilenet import Classifier, DeviceError, Failure, InferQueue
 from ov_mobilenet.runtime import scheduler
 from ov_mobilenet.runtime import stream as stream_module
 from ov_mobilenet.runtime.results import Classification, Result
+from soak.rounds import Counts, Mismatch, Round, Workplace, count_results, expect_equal
 
 IMAGES, PRODUCERS = 200, 4
 TIMEOUT_S = 0.3

@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from soak.material import KnownImage, Material, read_material
-from soak.rounds import Counts, Mismatch, Round, Workplace, check_result, count_results, expect_equal
 
 import ov_mobilenet as ovm
 from ov_mobilenet.errors import ImageError
@@ -23,6 +21,8 @@ from ov_mobilenet.inputs.capture import FrameSampler
 from ov_mobilenet.inputs.live_source import LiveSource
 from ov_mobilenet.runtime.items import Item
 from ov_mobilenet.runtime.results import Classification, Result
+from soak.material import KnownImage, Material, read_material
+from soak.rounds import Counts, Mismatch, Round, Workplace, check_result, count_results, expect_equal
 
 RETRY_DELAYS_S = (0.002, 0.02)  # instead of half a second to eight: a round has many reconnections
 FRAMES_PER_CONNECTION = 25
@@ -91,7 +91,7 @@ class Camera:
 
 
 def camera_once(classifier: ovm.Classifier, material: Material, rng: random.Random) -> Counts:
-    """Classify frames of a camera that comes and goes; each frame is classified, dropped or damaged. Raises Mismatch."""
+    """Classify frames of a camera that comes and goes; none is lost uncounted. Raises: Mismatch."""
     camera = Camera(material.images, random.Random(rng.random()))
     source = LiveSource("camera", camera.open, FrameSampler())
     wanted, passed = rng.randint(30, 150), 0
@@ -151,7 +151,10 @@ class _StreamHandler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
-        part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(image.data), image.data)
+        part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (
+            len(image.data),
+            image.data,
+        )
         for _ in range(FRAMES_PER_CONNECTION):
             self.wfile.write(part)
 
@@ -171,7 +174,7 @@ def serving(images: list[KnownImage]) -> Iterator[StreamServer]:
 
 
 def server_once(classifier: ovm.Classifier, material: Material, rng: random.Random) -> Counts:
-    """Classify frames over connections that end; raises Mismatch."""
+    """Classify frames over connections that end. Raises: Mismatch."""
     clear = [image for image in material.images if image.path.suffix == ".jpg" and image.answer.max() > CLEAR]
     images, wanted = rng.sample(clear, 8), rng.randint(3, 60)
     with serving(images) as server:

@@ -8,11 +8,10 @@ import random
 import weakref
 from pathlib import Path
 
-from soak.material import KnownImage, Material, read_material
-from soak.rounds import Counts, Round, Workplace, check_result, count_results, expect_equal
-
 import ov_mobilenet as ovm
 from ov_mobilenet.runtime.results import Result
+from soak.material import KnownImage, Material, read_material
+from soak.rounds import Counts, Round, Workplace, check_result, count_results, expect_equal
 
 
 def start(place: Workplace) -> Round:
@@ -22,7 +21,7 @@ def start(place: Workplace) -> Round:
 
 
 def load_once(material: Material, model_cache: Path, rng: random.Random) -> Counts:
-    """Load one of the two IRs and use it; raises Mismatch, also if it stays in memory afterwards."""
+    """Load one of the two IRs and use it; it must not stay in memory. Raises: Mismatch."""
     second = rng.random() < 0.5
     classifier = ovm.load_classifier(
         material.irs[second],

@@ -8,13 +8,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
-from soak.material import Material, read_material
-from soak.rounds import Counts, Mismatch, Round, Workplace, check_result, count_results, expect_equal
-from soak.scenarios.streams import BATCH_SIZES, Expected, choose_images
 
 import ov_mobilenet as ovm
 from ov_mobilenet import Failure, UsageError
 from ov_mobilenet.runtime.results import NotRun, Result
+from soak.material import Material, read_material
+from soak.rounds import Counts, Mismatch, Round, Workplace, check_result, count_results, expect_equal
+from soak.scenarios.streams import BATCH_SIZES, Expected, choose_images
 
 PRODUCERS = 16
 
@@ -67,7 +67,7 @@ class _Traffic:
 
 
 def queue_once(classifier: ovm.Classifier, material: Material, rng: random.Random) -> Counts:
-    """Submit and take, and check that each key came once, with its answer; raises Mismatch."""
+    """Submit and take, and check that each key came once, with its answer. Raises: Mismatch."""
     images = [choose_images(material, rng, rng.randint(4, 16)) for _ in range(PRODUCERS)]
     ordered, consumers = rng.random() < 0.5, rng.randint(1, 4)
     queue = ovm.InferQueue[Key](

@@ -9,10 +9,9 @@ import shutil
 import threading
 from pathlib import Path
 
+from ov_mobilenet import Server, ServerSettings
 from soak.material import KnownImage, Material, read_material
 from soak.rounds import TOLERANCE, Counts, Mismatch, Round, Workplace
-
-from ov_mobilenet import Server, ServerSettings
 
 CLIENTS = 3
 # So long a new model may take to answer.
@@ -90,7 +89,7 @@ def _model_of(status: int, body: bytes, image: KnownImage) -> int:
 
 
 def reload_once(server: Server, material: Material, before: int, rng: random.Random) -> Counts:
-    """Reload under load; raises Mismatch."""
+    """Reload under load. Raises: Mismatch."""
     stopping = threading.Event()
     clients = [_Client(server.port, rng.sample(material.images, 10), stopping) for _ in range(CLIENTS)]
     for client in clients:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from soak.material import Material, read_material
-from soak.rounds import Counts, Mismatch, Round, Workplace, check_result, count_results
 
 import ov_mobilenet as ovm
+from soak.material import Material, read_material
+from soak.rounds import Counts, Mismatch, Round, Workplace, check_result, count_results
 
 if TYPE_CHECKING:
     from ov_mobilenet.runtime.items import Image
@@ -43,7 +43,7 @@ def choose_images(material: Material, rng: random.Random, count: int) -> list[Ex
 
 
 def stream_once(classifier: ovm.Classifier, material: Material, rng: random.Random) -> Counts:
-    """Stream, and check each result; raises Mismatch."""
+    """Stream, and check each result. Raises: Mismatch."""
     expected = choose_images(material, rng, rng.randint(40, 240))
     ends_after = rng.randrange(len(expected)) if rng.random() < 0.3 else None
     raises_at = rng.randrange(len(expected)) if rng.random() < 0.1 else None
@@ -79,7 +79,9 @@ def stream_once(classifier: ovm.Classifier, material: Material, rng: random.Rand
     if len(taken) != wanted:
         raise Mismatch("the number of results of a stream", expected=wanted, got=len(taken))
     if (error is not None) != (raises_at is not None and (ends_after is None or raises_at < ends_after)):
-        raise Mismatch("the error of the inputs", expected=f"raised at {raises_at}, unless ended at {ends_after}", got=error)
+        raise Mismatch(
+            "the error of the inputs", expected=f"raised at {raises_at}, unless ended at {ends_after}", got=error
+        )
     for number, (result, (image, answer)) in enumerate(zip(taken, expected, strict=False)):
         check_result(result, answer, f"image {number}" if isinstance(image, bytes | np.ndarray) else str(image))
     return count_results(len(taken), taken)
