@@ -26,7 +26,7 @@ from soak.scenario_run import FOLDERS, ScenarioRun, Turns
 from soak.scenarios import failing_devices
 from soak.watch import WINDOW, Holdings, Watch
 
-from ov_mobilenet.runtime import scheduler
+from ov_mobilenet.runtime import async_scheduler, scheduler
 from ov_mobilenet.runtime import stream as stream_module
 from ov_mobilenet.runtime.results import Classification, Failure, Prediction, Timings
 
@@ -146,7 +146,8 @@ def test_an_unknown_scenario_is_refused(capsys: Capture) -> None:
 def test_lost_doubled_and_swapped_results_are_found(
     fault: Callable[[], object], part: Callable[..., object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for module, name in ((stream_module, "DEVICE_TIMEOUT_S"), (scheduler, "leak")):  # `start` sets them
+    # `start` sets these.
+    for module, name in ((stream_module, "DEVICE_TIMEOUT_S"), (scheduler, "leak"), (async_scheduler, "leak")):
         monkeypatch.setattr(module, name, getattr(module, name))
     failing_devices.start(Workplace(tmp_path, tmp_path))
     monkeypatch.setattr(scheduler.Scheduler, "take", fault())

@@ -1,17 +1,19 @@
-"""A simulated device that is slow, fails, answers NaN, hangs or is lost, behind a stream and behind a queue."""
+"""A simulated device that is slow, fails, answers NaN, hangs or is lost, behind a stream, a queue and tasks."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from fake_classifier import classifier, frame, is_right
 from fake_device import Behaviour
 
-from ov_mobilenet import Classifier, DeviceError, Failure, InferQueue
-from ov_mobilenet.runtime import scheduler
+from ov_mobilenet import Classifier, DeviceError, Failure, InferQueue, IrError
+from ov_mobilenet.runtime import async_scheduler, scheduler
 from ov_mobilenet.runtime import stream as stream_module
 from ov_mobilenet.runtime.results import Classification, Result
 from soak.rounds import Counts, Mismatch, Round, Workplace, count_results, expect_equal
@@ -27,8 +29,18 @@ def start(place: Workplace) -> Round:
     stream_module.DEVICE_TIMEOUT_S = TIMEOUT_S
     # The requests of a lost device are never deleted, since that may wait for ever. Simulated ones can be; otherwise
     # every lost device would count as growth.
-    scheduler.leak = lambda request: None
-    return lambda rng: stream_once(rng) + queue_once(rng)
+    scheduler.leak = delete
+    async_scheduler.leak = delete  # type: ignore[attr-defined]  # it imports the name
+
+    def run(rng: random.Random) -> Counts:
+        counts = stream_once(rng) + queue_once(rng)
+        return counts + tasks_once(rng) if rng.random() < 0.2 else counts  # whose threads end after a second
+
+    return run
+
+
+def delete(request: object) -> None:
+    """In place of `scheduler.leak`: nothing holds the request any more."""
 
 
 def random_behaviour(rng: random.Random) -> Behaviour:
@@ -148,6 +160,26 @@ def queue_once(rng: random.Random) -> Counts:
         _check(key, result, readable=True, may_fail=can_fail(behaviour))
     _check_requests_ended(model)
     return count_results(len(submitted), [result for _, result in taken])
+
+
+def tasks_once(rng: random.Random) -> Counts:
+    """Concurrent tasks of `classify_async`: each gets its class, or an error of the device. Raises: Mismatch."""
+    behaviour = replace(random_behaviour(rng), hangs=())  # `classify_async` waits a minute for a device
+    model = classifier(behaviour)
+    found = asyncio.run(_classify_all(model))
+    errors = [answer for answer in found if isinstance(answer, BaseException)]
+    for error in errors:
+        if not (isinstance(error, DeviceError | IrError) and can_fail(behaviour)):
+            raise error
+    for number, answer in enumerate(found):
+        if isinstance(answer, Classification):
+            _check(number, answer, readable=True, may_fail=False)
+    return Counts(IMAGES, IMAGES - len(errors), len(errors))
+
+
+async def _classify_all(model: Classifier) -> list[Classification | BaseException]:
+    tasks = (model.classify_async(frame(number)) for number in range(IMAGES))
+    return await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _check(number: int, result: Result, *, readable: bool, may_fail: bool) -> None:
