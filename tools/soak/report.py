@@ -56,7 +56,7 @@ def _scenario(run: ScenarioRun) -> dict[str, Any]:
         "classified": run.counts.classified,
         "failures": run.counts.failed,
         "results": run.counts.classified + run.counts.failed,
-        "memory_mb": [round(before, 1), round(after, 1)],
+        "memory_mb": None if growth is None else [round(before, 1), round(after, 1)],
         "peak_memory_mb": round(max((one.memory_mb for one in held), default=0.0), 1),
         "growth_mb": None if growth is None else round(growth, 1),
         "growth_limit_mb": run.watch.growth_limit_mb,
@@ -102,8 +102,14 @@ def _row(scenario: dict[str, Any]) -> tuple[str, ...]:
         from_to(scenario["threads"]),
         from_to(scenario["handles"]),
         str(scenario["temporary_files"]),
-        "ok" if scenario["violation"] is None else f"WRONG in round {scenario['violation']['round']}",
+        _outcome(scenario),
     )
+
+
+def _outcome(scenario: dict[str, Any]) -> str:
+    if scenario["violation"] is not None:
+        return f"WRONG in round {scenario['violation']['round']}"
+    return "ok" if scenario["rounds"] else "not run"
 
 
 def explanation(run: ScenarioRun, seed: int) -> str:

@@ -96,6 +96,8 @@ class ScenarioRun:
                     used_s += time.monotonic() - begun
             if self.violation is None:
                 self.violation = self.watch.memory_violation()
+        except Exception as error:  # noqa: BLE001 (a watcher that fails must not pass for a scenario that is fine)
+            self.violation = Violation("the watcher", "no error", f"{type(error).__name__}: {error}")
         finally:
             self._end(process)
         if self.violation is not None:
