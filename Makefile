@@ -302,6 +302,15 @@ fuzz: $(STAMP)
 	OV_MOBILENET_FUZZ_CASES=$(N) OV_MOBILENET_FUZZ_SEED=$(SEED) \
 	  $(BIN)/python -m pytest -n $(WORKERS) tests/attacks/test_fuzz.py $(PYTEST_ARGS)
 
+# Streams, queues, live sources, failing devices, reloads and a server for MINUTES, with what they hold watched; SEED as
+# for fuzz. SCENARIO: only this one. SOAK_ARGS: further options, such as --json FILE.
+.PHONY: soak
+MINUTES ?= 30
+SCENARIO ?=
+soak: $(STAMP)
+	PYTHONPATH=tools $(BIN)/python -m soak --minutes $(MINUTES) --seed $(SEED) \
+	  $(addprefix --scenario ,$(SCENARIO)) $(SOAK_ARGS)
+
 # Bare Debian systems with the packages that README names, and the images of demos/edge, built and run. Needs root on
 # Debian and 6 GB; skipped with one sentence elsewhere. PART: only `systems` or `images`, or `tests` (`make test-fast` on a
 # bare Debian system), which the gate leaves out because it takes as long as the rest.

@@ -98,6 +98,7 @@ SLOW_FILES = (
     "test_parameters.py",
     "test_readme.py",
     "test_sample_model.py",
+    "test_soak.py",
     "tuning/test_better_than_default.py",
     "tuning/test_tune.py",
     "typed/test_user_program.py",
