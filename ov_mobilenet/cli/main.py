@@ -19,6 +19,7 @@ from click.shell_completion import CompletionItem
 
 from ov_mobilenet._version import __version__
 from ov_mobilenet.cli.configuration import default_map
+from ov_mobilenet.cli.early_openvino import start_openvino
 from ov_mobilenet.cli.invocation import PROGRAM
 from ov_mobilenet.cli.library_threads import limit_library_threads
 from ov_mobilenet.cli.library_warnings import warnings_in_log
@@ -192,6 +193,8 @@ def run(program: Callable[[list[str]], int] | None = None) -> NoReturn:
     """
     prepare_standard_streams()
     limit_library_threads()
+    if program is None:
+        start_openvino(sys.argv[1:])
     # The log settings are not restored: threads may still log, and `-q` applies until the end.
     code = _main(sys.argv[1:], cli) if program is None else program(sys.argv[1:])
     end_at_once_on_signals(code)
