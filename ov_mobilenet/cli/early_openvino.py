@@ -24,19 +24,23 @@ _HELP = ("-h", "--help", "--version")
 _THREAD = "load-libraries"
 
 
-def start_openvino(arguments: Sequence[str]) -> None:
+def start_openvino(arguments: Sequence[str]) -> bool:
     """Import OpenVINO for a command line that classifies with an IR; nothing for others.
 
     To be called once, in a process that does nothing but run this command line.
+
+    Returns:
+        Whether the command line is such a one.
     """
     words = [argument for argument in arguments if not argument.startswith("-")]
     if words[:1] != ["classify"] or not any(word.endswith(".xml") for word in words[1:]):
-        return
+        return False
     if not set(_HELP).isdisjoint(arguments):
-        return
+        return False
     with suppress(ImportError):  # told where it is needed
         _import_without_converter()
         threading.Thread(target=_load_libraries, name=_THREAD, daemon=True).start()
+    return True
 
 
 def _import_without_converter() -> None:
