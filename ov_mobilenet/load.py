@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -87,9 +88,7 @@ def load_classifier(
         layout=layout, output_kind=output_kind,
     )  # fmt: skip
     check_has_classes(runnable)
-    return runnable.compile(
-        compile_model, chosen, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation
-    )
+    return _compile(runnable, chosen, batch_size, decode, exif_orientation)
 
 
 def check_has_classes(runnable: Runnable) -> None:
@@ -137,9 +136,14 @@ def load_feature_extractor(
         model, settings, profile, batch_size, options, geometry=geometry, normalisation=normalisation, layout=layout,
         output_kind="features",
     )  # fmt: skip
-    return FeatureExtractor(
-        runnable.compile(compile_model, chosen, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation)
-    )
+    return FeatureExtractor(_compile(runnable, chosen, batch_size, decode, exif_orientation))
+
+
+def _compile(
+    runnable: Runnable, settings: DeviceSettings, batch_size: int | None, decode: DecodeMode, exif_orientation: bool
+) -> Classifier:
+    compiler = partial(compile_model, content=runnable.content)
+    return runnable.compile(compiler, settings, batch_size=batch_size, decode=decode, exif_orientation=exif_orientation)
 
 
 def _open(

@@ -199,6 +199,9 @@ class FakeCompiledModel:
             raise RuntimeError(f"Unsupported property {name}")
         return self._properties[name]
 
+    def export_model(self) -> Any:
+        raise RuntimeError("Exception from src/fake.cpp:1:\nnot implemented\n\n")
+
     def create_infer_request(self) -> FakeRequest:
         with self.tally.lock:
             self.tally.created += 1

@@ -166,7 +166,8 @@ class Bench:
         if self.settings.model_cache == "off":
             return None
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
-            folder = self.settings.model_cache or Path(temporary)
+            given = self.settings.model_cache
+            folder = given if isinstance(given, Path) else Path(temporary)
             cached = replace(self.settings, model_cache=folder)
             compile_model(self._model, cached)
             if not any(folder.iterdir()):

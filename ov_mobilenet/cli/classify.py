@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +11,7 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.device import DeviceFlags, device_options
+from ov_mobilenet.cli.early_openvino import wait_for_libraries
 from ov_mobilenet.cli.exactness import exact_option, exact_settings
 from ov_mobilenet.cli.inputs import InputOptions, input_options
 from ov_mobilenet.cli.outputs import OutputOptions, output_options
@@ -110,6 +112,8 @@ def classify_command(
     settings: DeviceSettings | None = device
     batch_size = None
     if profile is None:
+        if device.model_cache is None:
+            device = replace(device, model_cache="on")  # also for the CPU: the process may classify one image and end
         # Frames of a camera arrive one at a time.
         settings, batch_size = settings_for(device, 1 if images.live else total)
     elif settings == DeviceSettings():
@@ -119,6 +123,7 @@ def classify_command(
         **lookup.as_options(),
     }  # fmt: skip
     results: Iterator[AnyResult]
+    wait_for_libraries()
     if output_kind == "features":
         if class_names is not None:
             raise UsageError("features have no classes: --labels cannot be used", expected="no --labels")

@@ -113,7 +113,8 @@ MORE = (
     click.option("--pin/--no-pin", default=None, help="Bind CPU threads to cores (default: chosen by the device)."),
     click.option(
         "--model-cache", metavar="DIR|off",
-        help="Folder for compiled models (default: the user's cache folder for GPU and NPU, off for CPU).",
+        help="Folder for compiled models (default: the user's cache folder for GPU and NPU, and in `classify` also for "
+        "the CPU; otherwise off).",
     ),
     click.option(
         "--property", "properties", multiple=True, callback=_key_and_value, metavar="KEY=VALUE",

@@ -19,6 +19,7 @@ from click.shell_completion import CompletionItem
 
 from ov_mobilenet._version import __version__
 from ov_mobilenet.cli.configuration import default_map
+from ov_mobilenet.cli.early_openvino import start_openvino
 from ov_mobilenet.cli.invocation import PROGRAM
 from ov_mobilenet.cli.library_threads import limit_library_threads
 from ov_mobilenet.cli.library_warnings import warnings_in_log
@@ -192,14 +193,20 @@ def run(program: Callable[[list[str]], int] | None = None) -> NoReturn:
     """
     prepare_standard_streams()
     limit_library_threads()
+    is_early = program is None and start_openvino(sys.argv[1:])
     # The log settings are not restored: threads may still log, and `-q` applies until the end.
     code = _main(sys.argv[1:], cli) if program is None else program(sys.argv[1:])
     end_at_once_on_signals(code)
-    if any(thread.daemon for thread in threading.enumerate()):
-        # A thread is still in a library, such as OpenCV: when Python ends regularly and the thread returns from there,
-        # the C++ runtime aborts the process.
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    is_watched = sys.getprofile() is not None or sys.gettrace() is not None
+    # A thread is still in a library, such as OpenCV: when Python ends regularly and the thread returns from there, the
+    # C++ runtime aborts the process.
+    is_in_library = any(thread.daemon for thread in others)
+    # One image takes so little time that freeing the memory of OpenVINO piece by piece would be a tenth of it.
+    if is_in_library or (is_early and not others and not is_watched):
         atexit._run_exitfuncs()
-        with suppress(OSError):
-            sys.stdout.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
         os._exit(code)
     sys.exit(code)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ov_mobilenet.devices import model_cache
+from ov_mobilenet.devices import cpu_blobs, model_cache
 from ov_mobilenet.devices.drivers import reason_of
 from ov_mobilenet.devices.names import DeviceName, check_available, check_known, family, parse_device
 from ov_mobilenet.devices.properties import (
@@ -32,6 +31,11 @@ if TYPE_CHECKING:
 _CORE_PROPERTIES = ("ALLOW_AUTO_BATCHING", "AUTO_BATCH_TIMEOUT")
 # The ones among them that a compiled model does not report.
 _NOT_REPORTED = ("ALLOW_AUTO_BATCHING",)
+# AUTO passes these on to the only device; others would change what AUTO does, or ask the CPU for what a model from the
+# model cache does not have.
+_SAME_THROUGH_AUTO = (
+    "PERFORMANCE_HINT", "INFERENCE_PRECISION_HINT", "NUM_STREAMS", "INFERENCE_NUM_THREADS", "ENABLE_CPU_PINNING",
+)  # fmt: skip
 _OPTION_NAMES = {"INFERENCE_NUM_THREADS": "threads", "ENABLE_CPU_PINNING": "pinning", "NUM_STREAMS": "streams"}
 
 log = logging.getLogger(__name__)
@@ -60,7 +64,9 @@ class Compiled:
     properties: Mapping[str, str | None]
 
 
-def compile_model(model: ov.Model, settings: DeviceSettings, *, core: Any = None) -> Compiled:
+def compile_model(
+    model: ov.Model, settings: DeviceSettings, *, core: Any = None, content: str | None = None
+) -> Compiled:
     """Compile a model, and read back every requested property.
 
     If the device is not available, or cannot run the model or the requested precision, the fallback is used; a warning
@@ -68,6 +74,8 @@ def compile_model(model: ov.Model, settings: DeviceSettings, *, core: Any = None
 
     Args:
         core: `ov.Core()`, or a fake in tests.
+        content: a digest of the content of the IR and of how it was adapted. With it the model cache also works for the
+            CPU, see `cpu_blobs`; without, OpenVINO decides whether a model in the cache is that of the IR.
 
     Raises:
         DeviceError: the device is not available, cannot run the model, or did not apply a setting.
@@ -79,12 +87,12 @@ def compile_model(model: ov.Model, settings: DeviceSettings, *, core: Any = None
     core = core or ov.Core()
     check_known(parse_device(settings.device), core)
     try:
-        compiled, unverified = _compile(model, settings, core)
+        compiled, unverified = _compile(model, settings, core, content)
     except DeviceError as error:
         if settings.fallback is None:
             raise
         settings, dropped = _for_fallback(settings, settings.fallback, core)
-        compiled, unverified = _compile_fallback(model, settings, core, error)
+        compiled, unverified = _compile_fallback(model, settings, core, content, error)
         without = f", without {', '.join(dropped)}" if dropped else ""
         log.warning("running on %s instead%s: %s", settings.device, without, error)
     properties = _read_back(compiled, settings, unverified)
@@ -119,21 +127,27 @@ def running_precision(compiled: Any) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _compile(model: ov.Model, settings: DeviceSettings, core: Any) -> tuple[Any, set[str]]:
+def _compile(model: ov.Model, settings: DeviceSettings, core: Any, content: str | None) -> tuple[Any, set[str]]:
     """The compiled model, and the properties that are accepted without being reported back."""
     device = parse_device(settings.device)
     check_available(device, core)
-    supported = _supported(device, core)
     requested = settings.requested_properties()
+    supported = _supported(device, core) if requested else {}  # without a request it need not load AUTO's plugin
     for name in requested:
         _check_property(name, device, supported)
     check_rules(device, model, settings, core)
-    folder = model_cache.folder(settings.model_cache, map(family, device.candidates(core)))
+    families = set(map(family, device.candidates(core)))
+    has_key = content is not None and _is_only_cpu(device, requested, families)
+    wanted = None if settings.model_cache == "on" and not has_key else settings.model_cache
+    folder = model_cache.folder(wanted, families)
     config = {**_settings_for_quota(device, requested, core), **requested}
-    if folder is not None:
-        config["CACHE_DIR"] = str(folder)
     try:
-        compiled = core.compile_model(model, settings.device, config)
+        if folder is None:
+            compiled = core.compile_model(model, settings.device, config)
+        elif content is not None and has_key:
+            compiled = cpu_blobs.compile_model(model, config, core, folder, content, warn=wanted != "on")
+        else:
+            compiled = core.compile_model(model, settings.device, {**config, "CACHE_DIR": str(folder)})
     except RuntimeError as error:
         raise DeviceError(
             f"device {settings.device} cannot be used ({reason_of(error)})",
@@ -145,6 +159,16 @@ def _compile(model: ov.Model, settings: DeviceSettings, core: Any) -> tuple[Any,
     return compiled, {*supported, *_NOT_REPORTED}
 
 
+def _is_only_cpu(device: DeviceName, requested: Mapping[str, str], families: set[str]) -> bool:
+    """Whether the model runs on the CPU with settings that mean the same directly and through AUTO."""
+    return (
+        families == {"CPU"}
+        and device.plugin in (None, "AUTO")
+        and requested.keys() <= set(_SAME_THROUGH_AUTO)
+        and requested.get("PERFORMANCE_HINT", "LATENCY").upper() in ("LATENCY", "THROUGHPUT")
+    )
+
+
 def _settings_for_quota(device: DeviceName, requested: Mapping[str, str], core: Any) -> dict[str, str]:
     """The settings for a container whose CPU quota is lower than its number of CPUs; empty for other devices."""
     if "DEVICE_PROPERTIES" in requested or set(map(family, device.candidates(core))) != {"CPU"}:
@@ -153,9 +177,11 @@ def _settings_for_quota(device: DeviceName, requested: Mapping[str, str], core: 
     return cpu_settings(int(streams) if streams.isdecimal() else 1)
 
 
-def _compile_fallback(model: ov.Model, settings: DeviceSettings, core: Any, first: DeviceError) -> tuple[Any, set[str]]:
+def _compile_fallback(
+    model: ov.Model, settings: DeviceSettings, core: Any, content: str | None, first: DeviceError
+) -> tuple[Any, set[str]]:
     try:
-        return _compile(model, settings, core)
+        return _compile(model, settings, core, content)
     except DeviceError as second:
         raise DeviceError(f"{first.what}; fallback: {second.what}", expected=second.expected) from second
 
@@ -192,6 +218,8 @@ def _check_property(name: str, device: DeviceName, supported: Mapping[str, str])
     writable = sorted(key for key, access in supported.items() if "W" in access)
     if name in writable:
         return
+    import difflib  # only for this error
+
     what = f"device {device.text} has no property {name}"
     if name in supported:
         what = f"property {name} of device {device.text} is read-only"

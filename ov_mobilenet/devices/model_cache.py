@@ -1,4 +1,7 @@
-"""The model cache: OpenVINO writes compiled models to a folder and never deletes them; pruning is done here."""
+"""The model cache: a folder of compiled models; OpenVINO writes those of GPUs and NPUs, `cpu_blobs` those of the CPU.
+
+OpenVINO never deletes any; pruning is done here.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from ov_mobilenet.errors import UsageError
 
 MAX_BYTES = 1 << 30
 MAX_AGE_DAYS = 90.0
-# Devices with a long compilation, for which the cache is on by default. A CPU compiles a MobileNet in 0.1 s.
+# Devices with a long compilation, for which the cache is on by default. A CPU compiles a MobileNet in 0.1 s, which only
+# matters if the process ends soon.
 SLOW_TO_COMPILE = ("GPU", "NPU")
 # https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/gpu-device.html: the GPU
 # writes .cl_cache files beside the .blob.
@@ -38,7 +42,7 @@ class CachedModel:
     used: float
 
 
-def folder(wanted: Path | Literal["off"] | None, families: Iterable[str]) -> Path | None:
+def folder(wanted: Path | Literal["on", "off"] | None, families: Iterable[str]) -> Path | None:
     """The folder for compiled models, created if missing; None for no cache.
 
     Args:
@@ -48,22 +52,24 @@ def folder(wanted: Path | Literal["off"] | None, families: Iterable[str]) -> Pat
     Raises:
         UsageError: the requested folder cannot be created.
     """
-    if wanted == "off" or (wanted is None and not set(families) & set(SLOW_TO_COMPILE)):
+    is_slow = bool(set(families) & set(SLOW_TO_COMPILE))
+    if wanted == "off" or (wanted is None and not is_slow):
         return None
-    path = default_folder() if wanted is None else wanted
+    path = wanted if isinstance(wanted, Path) else default_folder()
+    level = logging.WARNING if is_slow else logging.INFO  # without the cache, a CPU starts only a little later
     try:
         str(path).encode()
     except UnicodeEncodeError:  # OpenVINO takes no other names
-        if wanted is not None:
+        if path is wanted:
             raise UsageError("invalid model cache", where=path, expected="a name in UTF-8") from None
-        log.warning("%s: its name is not UTF-8; running without the model cache", path)
+        log.log(level, "%s: its name is not UTF-8; running without the model cache", path)
         return None
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if wanted is not None:
+        if path is wanted:
             raise UsageError("cannot create the model cache", where=path, got=error.strerror) from error
-        log.warning("%s: cannot create the model cache, running without it: %s", path, error.strerror)
+        log.log(level, "%s: cannot create the model cache, running without it: %s", path, error.strerror)
         return None
     return path
 

@@ -41,7 +41,7 @@ class DeviceOptions(TypedDict, total=False):
     threads: int | None
     nireq: int | None
     pinning: bool | None
-    model_cache: Path | Literal["off"] | None
+    model_cache: Path | Literal["on", "off"] | None
     properties: tuple[tuple[str, str], ...]
     fallback: str | None
 
@@ -59,8 +59,9 @@ class DeviceSettings:
         threads: CPU threads for inference, at least 1.
         nireq: number of infer requests in a queue, at least 1; not passed to OpenVINO.
         pinning: bind the CPU threads to cores.
-        model_cache: a folder for compiled models; "off" for none; None for the user's cache folder if a GPU or an NPU
-            may run the model, otherwise none.
+        model_cache: a folder for compiled models; "on" for the user's cache folder, "off" for none; None for the user's
+            cache folder if a GPU or an NPU may run the model, otherwise none. "on" has no effect for a CPU behind
+            MULTI, HETERO or BATCH, or with other properties than the fields of this class set.
         properties: further OpenVINO properties, as (name, value) pairs.
         fallback: a device to run on if `device` cannot be used; None to raise an error instead.
 
@@ -76,7 +77,7 @@ class DeviceSettings:
     threads: int | None = None
     nireq: int | None = None
     pinning: bool | None = None
-    model_cache: Path | Literal["off"] | None = None
+    model_cache: Path | Literal["on", "off"] | None = None
     properties: tuple[tuple[str, str], ...] = ()
     fallback: str | None = None
 

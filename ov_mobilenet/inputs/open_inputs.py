@@ -7,17 +7,18 @@ import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import ImageError, UsageError
-from ov_mobilenet.inputs.capture import FrameSampler, open_live
-from ov_mobilenet.inputs.live_source import LiveSource
-from ov_mobilenet.inputs.shards import read_shard
 from ov_mobilenet.inputs.sources import Source, find_sources, masked, read_paths, source_of_path, with_images
-from ov_mobilenet.inputs.video import read_video
 from ov_mobilenet.operating_system.open_file import open_file
 from ov_mobilenet.runtime.items import Item
+
+# What reads shards, videos and cameras is imported when there is one: most inputs are image files.
+if TYPE_CHECKING:
+    from ov_mobilenet.inputs.capture import FrameSampler
+    from ov_mobilenet.inputs.live_source import LiveSource
 
 
 @checked
@@ -179,8 +180,12 @@ class Inputs:
                 if self._takes_next():
                     yield Item(image.path if image.problem is None else ImageError(image.problem), image.path)
         elif source.kind == "shard":
+            from ov_mobilenet.inputs.shards import read_shard
+
             yield from read_shard(source.text, self._takes_next)
         elif source.kind == "video":
+            from ov_mobilenet.inputs.video import read_video
+
             yield from read_video(source.text, self._sampler())
         elif source.kind in ("list", "stdin"):
             yield from self._items_of_list(source)
@@ -211,6 +216,9 @@ class Inputs:
             yield from self._items(with_images(source_of_path(path), recursive=self._recursive))
 
     def _live_items(self, source: Source) -> Iterator[Item]:
+        from ov_mobilenet.inputs.capture import open_live
+        from ov_mobilenet.inputs.live_source import LiveSource
+
         with self._lock:
             if self._closed:
                 return
@@ -223,6 +231,8 @@ class Inputs:
         return (self._images - 1) % self._every == 0
 
     def _sampler(self) -> FrameSampler:
+        from ov_mobilenet.inputs.capture import FrameSampler
+
         return FrameSampler(self._every, self._max_fps)
 
 

@@ -26,6 +26,12 @@ def matches(xml: bytes, weights: bytes) -> bool | None:
     return None if line is None else _digest(xml[: line.start()], weights) == line[1].decode()
 
 
+def content_digest(xml: bytes, weights: bytes) -> str:
+    """SHA-256 of both files, in hexadecimal; with the line, the digest in it, which must have been checked."""
+    line = _LINE.search(xml, max(len(xml) - _LONGEST_LINE, 0))
+    return _digest(xml, weights) if line is None else line[1].decode()
+
+
 def _digest(body: bytes, weights: bytes) -> str:
     digest = hashlib.sha256(weights)
     digest.update(body.replace(b"\r\n", b"\n"))  # git and editors may change line ends

@@ -29,11 +29,13 @@ class OpenedIr:
 
     Attributes:
         record: the record of ov-mobilenet in the IR; None if another tool wrote the IR.
+        content: digest of the content of both files; None if the network is not, or no longer, as in the files.
     """
 
     xml: Path
     network: ov.Model
     record: IrRecord | None
+    content: str | None = None
 
 
 def open_ir(xml: Path) -> OpenedIr:
@@ -42,8 +44,8 @@ def open_ir(xml: Path) -> OpenedIr:
     Raises:
         IrError: the IR or its record cannot be read, or the record has a newer format version.
     """
-    network = read_ir(xml)
-    return OpenedIr(xml, network, read_record(network, xml))
+    network, content = _read_ir(xml)
+    return OpenedIr(xml, network, read_record(network, xml), content)
 
 
 def read_ir(xml: Path) -> ov.Model:
@@ -53,6 +55,11 @@ def read_ir(xml: Path) -> ov.Model:
         IrError: a file is missing, truncated or not an IR; the `.xml` and the `.bin` are not as ov-mobilenet wrote
             them; or the network does not take images.
     """
+    return _read_ir(xml)[0]
+
+
+def _read_ir(xml: Path) -> tuple[ov.Model, str]:
+    """The network, and the digest of the content of both files."""
     import openvino as ov
 
     text, weights = _read_pair(xml, xml.with_suffix(".bin"))
@@ -64,7 +71,7 @@ def read_ir(xml: Path) -> ov.Model:
         reason = str(error).strip().splitlines()[-1][:200]
         raise IrError(f"not a readable IR ({reason})", where=xml, fix="Convert the model again") from error
     check_input(network, xml)
-    return network
+    return network, file_digest.content_digest(text, weights)
 
 
 def _read_pair(xml: Path, binary: Path) -> tuple[bytes, bytes]:

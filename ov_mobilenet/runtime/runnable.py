@@ -59,6 +59,7 @@ class Runnable:
         identity: returns the identity of the network in the IR.
         output_kind: what the output holds.
         model_info: the section `model_info` of the IR, as text by name; empty if it has none.
+        content: digest of the content of the IR and of how it was adapted, for `compile_model`; None if not known.
     """
 
     xml: Path
@@ -70,6 +71,7 @@ class Runnable:
     identity: Callable[[], NetworkIdentity]
     output_kind: OutputKind = "classes"
     model_info: Mapping[str, str] = field(default_factory=dict)
+    content: str | None = None
 
     def result_settings(self, inference_precision: str, decode: DecodeMode) -> dict[str, str]:
         """What the results will depend on, as `LoadedModel.result_settings`.
@@ -202,7 +204,8 @@ def make_runnable(
             "the number of labels does not match the number of classes", where=xml, expected=classes, got=len(names)
         )
     network = _with_frame_input(network, record, xml, reverse=channel_order == "RGB")
-    return Runnable(xml, input_shape, network, record, chosen, names, identity, kind, model_info)
+    content = None if ir.content is None else f"{ir.content} {normalisation} {layout} {output_kind}"
+    return Runnable(xml, input_shape, network, record, chosen, names, identity, kind, model_info, content)
 
 
 def _with_finished_output(

@@ -179,8 +179,8 @@ def test_every_option_reaches_the_device(
     monkeypatch.setattr(ov, "Core", Spy)
     made: list[Compiled] = []
 
-    def compile_and_keep(*given: Any) -> Compiled:
-        made.append(compile_model(*given))
+    def compile_and_keep(*given: Any, **options: Any) -> Compiled:
+        made.append(compile_model(*given, **options))
         return made[-1]
 
     monkeypatch.setattr(load, "compile_model", compile_and_keep)

@@ -18,7 +18,6 @@ from inputs.media import image
 
 from ov_mobilenet.errors import ImageError
 from ov_mobilenet.inputs import capture, live_source
-from ov_mobilenet.inputs import open_inputs as open_inputs_module
 from ov_mobilenet.inputs.capture import FrameSampler
 from ov_mobilenet.inputs.live_source import MAX_RETRY_DELAY_S, LiveSource, read_with_reconnect
 from ov_mobilenet.inputs.open_inputs import open_inputs
@@ -278,7 +277,7 @@ def test_a_device_with_10_fps_classifies_the_newest_frames_of_a_camera_with_25(e
 def test_a_stream_detects_live_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     """It then uses one request per device stream and one image per request."""
     camera = Camera()
-    monkeypatch.setattr(open_inputs_module, "open_live", lambda _: camera.open())
+    monkeypatch.setattr(capture, "open_live", lambda _: camera.open())
     model = classifier(batch=4)
     driving = threading.Thread(target=lambda: camera.send(1))
     driving.start()
