@@ -377,16 +377,24 @@ class Scheduler:
             except Exception as error:  # noqa: BLE001 (as in _start)
                 slot_reason = f"{reason}; {last_line(error)}"
             self._fail(slot.images, slot_reason)
-            if is_lost:
-                leak(slot.request)
-            else:
+            if not is_lost:
                 self._release(slot)
+            elif not _has_ended(slot):
+                leak(slot.request)
         self._fail(self._pending, reason)
 
 
 def create_slots(model: BatchModel, requests: int) -> list[RequestSlot]:
     """New infer requests of a model."""
     return [RequestSlot(model.model.create_infer_request(), model.batch) for _ in range(requests)]
+
+
+def _has_ended(slot: RequestSlot) -> bool:
+    """Whether a cancelled request has ended, as far as it can be asked without another thread that waits for it."""
+    try:
+        return not slot.waited_for and bool(slot.request.wait_for(0))
+    except RuntimeError:  # it was cancelled, or failed
+        return True
 
 
 def _not_run(image: Prepared, reason: str) -> NotRun:
