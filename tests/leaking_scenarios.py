@@ -78,52 +78,57 @@ def start_dying(place: Workplace) -> Round:
 
 
 Taken = tuple[Hashable, AnyResult]
-_take = Scheduler.take
+_take_ready = Scheduler.take_ready
 
 
-def losing() -> Callable[[Scheduler], Taken]:
-    """`Scheduler.take` that throws away one result in 40."""
+def _take(scheduler: Scheduler) -> Taken:
+    ((key, result),) = _take_ready(scheduler, 1)
+    return key, result
+
+
+def losing() -> Callable[[Scheduler, int], list[Taken]]:
+    """`Scheduler.take_ready` that throws away one result in 40."""
     taken = 0
 
-    def take(scheduler: Scheduler) -> Taken:
+    def take(scheduler: Scheduler, limit: int) -> list[Taken]:
         nonlocal taken
         taken += 1
         if taken % EVERY == 0:
             _take(scheduler)
-        return _take(scheduler)
+        return [_take(scheduler)]
 
     return take
 
 
-def doubling() -> Callable[[Scheduler], Taken]:
-    """`Scheduler.take` that returns one result in 40 twice."""
+def doubling() -> Callable[[Scheduler, int], list[Taken]]:
+    """`Scheduler.take_ready` that returns one result in 40 twice."""
     last: dict[Scheduler, Taken] = {}
     taken = 0
 
-    def take(scheduler: Scheduler) -> Taken:
+    def take(scheduler: Scheduler, limit: int) -> list[Taken]:
         nonlocal taken
         taken += 1
         if taken % EVERY == 0 and scheduler in last:
-            return last[scheduler]
+            return [last[scheduler]]
         last[scheduler] = _take(scheduler)
-        return last[scheduler]
+        return [last[scheduler]]
 
     return take
 
 
-def swapping() -> Callable[[Scheduler], Taken]:
-    """`Scheduler.take` that returns one result in 40 with the key of the next one."""
+def swapping() -> Callable[[Scheduler, int], list[Taken]]:
+    """`Scheduler.take_ready` that returns one result in 40 with the key of the next one."""
     taken = 0
     held: dict[Scheduler, AnyResult] = {}
 
-    def take(scheduler: Scheduler) -> Taken:
+    def take(scheduler: Scheduler, limit: int) -> list[Taken]:
         nonlocal taken
         taken += 1
         key, result = _take(scheduler)
         if scheduler in held:
-            return key, held.pop(scheduler)
+            return [(key, held.pop(scheduler))]
         if taken % EVERY == 0:
             held[scheduler] = result
-        return key, result
+        return [(key, result)]
 
     return take

@@ -161,7 +161,7 @@ def test_lost_doubled_and_swapped_results_are_found(
     for module, name in ((stream_module, "DEVICE_TIMEOUT_S"), (scheduler, "leak"), (async_scheduler, "leak")):
         monkeypatch.setattr(module, name, getattr(module, name))
     failing_devices.start(Workplace(tmp_path, tmp_path))
-    monkeypatch.setattr(scheduler.Scheduler, "take", fault())
+    monkeypatch.setattr(scheduler.Scheduler, "take_ready", fault())
     found = 0
     for number in range(4):  # a device that is lost early may have no result to lose
         try:

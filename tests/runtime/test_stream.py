@@ -22,7 +22,7 @@ from ov_mobilenet.errors import DeviceError, MissingDependencyError, UsageError
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.infer_queue import default_capacity
 from ov_mobilenet.runtime.items import Item, Prepared
-from ov_mobilenet.runtime.results import Classification, Failure
+from ov_mobilenet.runtime.results import AnyResult, Classification, Failure
 from ov_mobilenet.runtime.stream import default_requests, result_groups
 
 
@@ -69,7 +69,7 @@ def test_groups_of_results_are_the_results_in_order(batch: int) -> None:
 
     results = classifier(stream_batch=batch).stream(marks(), workers=2)
     first = next(results)  # a single result, then groups
-    found = [first]
+    found: list[AnyResult] = [first]
     with pytest.raises(OSError, match="the camera is gone"):
         for group in result_groups(results):
             assert group
