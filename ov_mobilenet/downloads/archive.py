@@ -16,7 +16,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,7 +38,8 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
     Args:
         format_name: tar, gztar, bztar, xztar or zip.
         wanted: name of a member or of a folder of members, with `/`.
-        folder: where to write; a file appears as `folder / name` once it is complete.
+        folder: where to write; the files appear as `folder / name` once all of them are complete. After an error the
+            folder is as it was.
 
     Returns:
         The written files.
@@ -47,11 +48,12 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
         ArchiveError: the archive is broken, of another format, or too large; a name leads outside the folder; or the
             wanted member is missing, not a regular file, or a duplicate. The message names the member.
     """
-    written: dict[Path, None] = {}  # an ordered set
+    written: list[Path] = []
+    used: set[Path] = set()  # of the written files: their names and those of the temporary files
     folders: set[Path] = set()
     total = 0
     try:
-        with _members(archive, format_name) as members:
+        with _new_folders() as created, ExitStack() as complete, _members(archive, format_name) as members:
             for count, (raw_name, size, is_file, open_member) in enumerate(members, 1):
                 total += size
                 if count > MAX_MEMBERS or total > MAX_TOTAL_BYTES:
@@ -68,13 +70,16 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
                     raise ArchiveError(f"member {raw_name!r} is not a regular file", where=archive)
                 target = folder / name
                 taken = (target, temporary_of(target), *target.parents)
-                if target in folders or any(path in written for path in taken):
+                if target in folders or any(path in used for path in taken):
                     raise ArchiveError(f"duplicate member {raw_name!r}", where=archive)
                 stream = open_member()
                 assert stream is not None  # tarfile returns None only for members that are not regular files
+                created += (parent for parent in target.parents if parent not in folders and not parent.exists())
+                temporary = complete.enter_context(replacing(target))
                 with stream:
-                    _write(stream, target, size, raw_name, archive)
-                written[target] = None
+                    _write(stream, temporary, size, raw_name, archive)
+                written.append(target)
+                used |= {target, temporary}
                 folders.update(target.parents)
     except (
         tarfile.TarError,
@@ -96,7 +101,20 @@ def unpack(archive: Path, format_name: str, wanted: str, folder: Path) -> list[P
         raise ArchiveError(f"archive cannot be read ({error})", where=archive) from error
     if not written:
         raise ArchiveError("the archive lacks a file that the description refers to", where=archive, expected=wanted)
-    return list(written)
+    return written
+
+
+@contextmanager
+def _new_folders() -> Iterator[list[Path]]:
+    """A list of folders to be created, which are deleted on an exception if they are empty."""
+    created: list[Path] = []
+    try:
+        yield created
+    except BaseException:
+        for folder in sorted(created, reverse=True):  # the deepest first
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 @contextmanager
@@ -108,6 +126,11 @@ def _members(archive: Path, format_name: str) -> Iterator[Iterator[Member]]:
     opener: Callable[[Path], IO[bytes]] = _OPENERS[format_name]
     with opener(archive) as stream, tarfile.open(fileobj=_Limited(stream), mode="r:") as tar:  # type: ignore[call-overload]
         yield (_tar_member(tar, info) for info in tar)
+        # To the end, where gzip and xz have their checksums: a tar ends before.
+        if len(stream.read(MAX_READ_BYTES + 1)) > MAX_READ_BYTES:
+            raise ArchiveError(
+                "more data after the last member", where=archive, expected=f"at most {MAX_READ_BYTES} bytes"
+            )
 
 
 _OPENERS: dict[str, Callable[[Path], Any]] = {
@@ -152,16 +175,13 @@ def _safe_name(name: str, archive: Path) -> str:
     return "/".join(parts)
 
 
-def _write(stream: IO[bytes], target: Path, size: int, name: str, archive: Path) -> None:
-    with replacing(target) as temporary:
-        with temporary.open("wb") as out:
-            left = size
-            while chunk := stream.read(min(CHUNK_BYTES, left + 1)):
-                left -= len(chunk)
-                if left < 0:
-                    raise ArchiveError(f"member {name!r} is longer than declared", where=archive, expected=size)
-                out.write(chunk)
-        if left:
-            raise ArchiveError(
-                f"member {name!r} is shorter than declared", where=archive, expected=size, got=size - left
-            )
+def _write(stream: IO[bytes], path: Path, size: int, name: str, archive: Path) -> None:
+    with path.open("wb") as out:
+        left = size
+        while chunk := stream.read(min(CHUNK_BYTES, left + 1)):
+            left -= len(chunk)
+            if left < 0:
+                raise ArchiveError(f"member {name!r} is longer than declared", where=archive, expected=size)
+            out.write(chunk)
+    if left:
+        raise ArchiveError(f"member {name!r} is shorter than declared", where=archive, expected=size, got=size - left)

@@ -26,6 +26,8 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 MAX_FILE_BYTES = 256 << 20
 MAX_PIXELS = 178_956_970  # Pillow's own limit for "decompression bomb" errors
 _ORIENTATION = 0x0112  # EXIF tag
+_BITS_AND_COMPRESSION = struct.pack("<HI", 32, 3)  # of a BMP of 32 bits a pixel with masks for the channels
+_USUAL_MASKS = struct.pack("<3I", 0xFF0000, 0xFF00, 0xFF)  # red, green, blue
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -126,7 +128,7 @@ def can_use_opencv(header: Image, data: bytes) -> bool:
         # OpenCV reads the first frame of an animation, which need not be the image that other programs show.
         is_animated = b"acTL" in data
         return header.mode in ("RGB", "L", "RGBA") and "transparency" not in header.info and not is_animated
-    return header.format == "BMP" and header.mode == "RGB"
+    return header.format == "BMP" and header.mode == "RGB" and not _has_other_bit_fields(data)
 
 
 def orientation_of(header: Image) -> int:
@@ -141,6 +143,11 @@ def orientation_of(header: Image) -> int:
 
 def _too_large(got: str, limit: int = MAX_PIXELS) -> ImageError:
     return ImageError("image too large to decode safely", expected=f"at most {limit} pixels", got=got)
+
+
+def _has_other_bit_fields(data: bytes) -> bool:
+    """Whether a BMP of 32 bits a pixel has its channels elsewhere than in the lowest 24: OpenCV ignores the masks."""
+    return data[28:34] == _BITS_AND_COMPRESSION and data[54:66] != _USUAL_MASKS
 
 
 def _jpeg_is_complete(data: bytes) -> bool:

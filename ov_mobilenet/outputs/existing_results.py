@@ -24,6 +24,7 @@ from ov_mobilenet.outputs.text_sinks import CSV_HEADER
 
 Content = Literal["predictions", "features"]
 
+MAX_RECORD_BYTES = 1 << 16  # of a row; one of this program has the length of a path and of a label
 JSON_LINE_START = b'{"source":"'
 
 
@@ -42,11 +43,17 @@ class ExistingResults:
     settings: RunSettings | None = None
 
 
-class _ResultOrigin(msgspec.Struct):
+class _ResultLine(msgspec.Struct, forbid_unknown_fields=True):
+    """The keys of a result; one of the first three is there. A damaged key is an unknown one."""
+
     source: str
-    frame: int | None = None
     predictions: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     features: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: str | msgspec.UnsetType = msgspec.UNSET
+    frame: int | None = None
+    time_s: float | None = None
+    timings_ms: msgspec.Raw = msgspec.Raw()
+    age_ms: float | None = None
 
 
 def read_json_lines(path: Path, content: Content = "predictions") -> ExistingResults:
@@ -57,7 +64,7 @@ def read_json_lines(path: Path, content: Content = "predictions") -> ExistingRes
         UsageError: the file holds the other kind of content.
     """
     other: Content = "features" if content == "predictions" else "predictions"
-    decoder = msgspec.json.Decoder(_ResultOrigin)
+    decoder = msgspec.json.Decoder(_ResultLine)
     images: Counter[ResultKey] = Counter()
     size = 0
     with path.open("rb") as file:
@@ -67,15 +74,17 @@ def read_json_lines(path: Path, content: Content = "predictions") -> ExistingRes
                     raise _not_a_result(path, f"line {number}")
                 break
             try:
-                origin = decoder.decode(line)
+                result = decoder.decode(line.decode())  # as text: `Raw` does not check that it is UTF-8
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise _not_a_result(path, f"line {number}") from error
-            if getattr(origin, other) is not msgspec.UNSET:
+            if result.predictions is result.features is result.error is msgspec.UNSET:
+                raise _not_a_result(path, f"line {number}")
+            if getattr(result, other) is not msgspec.UNSET:
                 raise UsageError(
                     f"the file holds {other}, not {content}", where=path,
                     fix="Select another file, or use --overwrite",
                 )  # fmt: skip
-            images[origin.source, origin.frame] += 1
+            images[result.source, result.frame] += 1
             size += len(line)
     return ExistingResults(images, size)
 
@@ -103,17 +112,22 @@ def read_csv(path: Path, top_k: int) -> ExistingResults:
             )  # fmt: skip
         begin = end = len(header)  # of the last image
         key: ResultKey | None = None
-        rank = ""
+        rank = 0
         for text in _csv_records(file):
             try:
-                source, frame, _, rank, *_ = next(csv.reader([text.decode()]))
-                if rank in ("", "1"):
-                    begin, key = end, (source, int(frame) if frame else None)
+                row_key, row_rank = _csv_row(text)
+                if row_rank in (0, 1):
+                    begin, key = end, row_key
                     images[key] += 1
+                elif (row_key, row_rank) != (key, rank + 1) or rank == 0:
+                    raise ValueError("a row of an image is missing")
             except (ValueError, csv.Error) as error:
                 raise _not_a_result(path, f"the row at byte {end}") from error
+            rank = row_rank
             end += len(text)
-    if key is not None and rank not in ("", str(top_k)):
+        if path.stat().st_size - end > MAX_RECORD_BYTES:
+            raise _not_a_result(path, f"the row at byte {end}")
+    if key is not None and rank not in (0, top_k):
         images[key] -= 1
         end = begin
     return ExistingResults(+images, end)
@@ -127,15 +141,32 @@ def _csv_records(file: BinaryIO) -> Iterator[bytes]:
         if record.endswith(b"\n") and record.count(b'"') % 2 == 0:
             yield record
             record = b""
+        elif len(record) > MAX_RECORD_BYTES:
+            return
+
+
+def _csv_row(text: bytes) -> tuple[ResultKey, int]:
+    """The image of a row, and its rank; 0 for an image without predictions. Raises: ValueError, csv.Error."""
+    source, frame, time, rank, class_id, _, probability, error, *timings = next(
+        csv.reader([text.decode()], strict=True)
+    )
+    if len(timings) != 6 or not source:
+        raise ValueError("another number of columns")
+    has_prediction = bool(rank)
+    if has_prediction != bool(class_id) or has_prediction != bool(probability) or (has_prediction and error):
+        raise ValueError("not a row of a result")
+    for number in (time, probability, *timings):
+        float(number or 0)
+    return (source, int(frame) if frame else None), int(rank) if int(class_id or 0) >= 0 and rank else 0
 
 
 def read_parquet(path: Path) -> ExistingResults:
-    """The images of a Parquet file. Raises: OutputError, if it is not Parquet or has different columns."""
+    """The images of a Parquet file. Raises: OutputError, if it is not Parquet, damaged, or has different columns."""
     from ov_mobilenet.outputs.parquet_sink import open_parquet, read_keys
 
     with open_parquet(path) as file:
         settings = decode_settings((file.schema_arrow.metadata or {}).get(METADATA_KEY))
-        return ExistingResults(Counter(read_keys(file)), path.stat().st_size, settings)
+        return ExistingResults(Counter(read_keys(file, path)), path.stat().st_size, settings)
 
 
 def _not_a_result(path: Path, what: str) -> OutputError:

@@ -37,6 +37,7 @@ CHECKPOINT_S = 1.0
 CHECKPOINT_INTERVAL_FACTOR = 30
 INTEGERS = {"frame": "int64", "rank": "int32", "class_id": "int32"}
 TEXTS = ("source", "label", "error")
+_FIX = "Select another file, or replace this one with --overwrite"
 
 
 class ParquetSink(Sink):
@@ -129,7 +130,7 @@ class ParquetSink(Sink):
             if self._keep:
                 with open_parquet(self._path) as file:
                     batches: list[pa.RecordBatch] = []
-                    for batch in file.iter_batches(GROUP_ROWS):
+                    for batch in _batches(file, self._path):
                         batches.append(batch.replace_schema_metadata(self._schema.metadata))
                         if sum(map(len, batches)) >= GROUP_ROWS:
                             writer.write_table(pa.Table.from_batches(batches, self._schema))
@@ -182,8 +183,8 @@ def parquet_writer(file: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
     """A writer of files that read as one data set with those of `ParquetSink`."""
     import pyarrow.parquet as pq
 
-    # A dictionary saves space for repeated texts, not for probabilities.
-    return pq.ParquetWriter(file, schema, use_dictionary=list(TEXTS))
+    # A dictionary saves space for repeated texts, not for probabilities. The checksums tell a later run of damage.
+    return pq.ParquetWriter(file, schema, use_dictionary=list(TEXTS), write_page_checksum=True)
 
 
 def rows_table(rows: Sequence[tuple[Cell, ...]], schema: pa.Schema) -> pa.Table:
@@ -202,30 +203,58 @@ def _own_metadata(file: pq.ParquetFile) -> dict[bytes, bytes] | None:
 
 @contextmanager
 def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
-    """Open an output file for reading. Raises: OutputError, if it is not Parquet or has different columns."""
+    """Open an output file for reading.
+
+    Raises:
+        OutputError: it is not Parquet or has different columns; or, in the `with` block, what is read is damaged.
+    """
     expected = parquet_schema()
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    fix = "Select another file, or replace this one with --overwrite"
+    stream = path.open("rb")
     try:
-        stream = path.open("rb")
-        file = pq.ParquetFile(stream)
-    except pa.ArrowInvalid as error:
+        file = pq.ParquetFile(stream, page_checksum_verification=True)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         stream.close()
-        raise OutputError(f"not a Parquet file ({error})", where=path, fix=fix) from error
+        raise _unreadable(path, "not a Parquet file", error) from error
     with stream, file:
         if not file.schema_arrow.equals(expected):
             raise OutputError(
                 "not a Parquet file with the columns of this program", where=path, expected=", ".join(expected.names),
-                got=", ".join(file.schema_arrow.names), fix=fix,
+                got=", ".join(file.schema_arrow.names)[:500], fix=_FIX,
             )  # fmt: skip
         yield file
 
 
-def read_keys(file: pq.ParquetFile) -> Iterator[ResultKey]:
-    """Source and frame of each result in the file, once per result."""
-    for batch in file.iter_batches(GROUP_ROWS, columns=["source", "frame", "rank"]):
-        for source, frame, rank in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+def read_keys(file: pq.ParquetFile, path: Path) -> Iterator[ResultKey]:
+    """Source and frame of each result in the file, once per result. All values are read, so that damage is found now.
+
+    Raises:
+        OutputError: the file is damaged, or a row has no source.
+    """
+    for batch in _batches(file, path):
+        columns = [batch.column(name) for name in ("source", "frame", "rank")]
+        if columns[0].null_count:
+            raise OutputError("a row is not a result of this program: it has no source", where=path, fix=_FIX)
+        for source, frame, rank in zip(*(column.to_pylist() for column in columns), strict=True):
             if rank in (None, 1):
                 yield source, frame
+
+
+def _batches(file: pq.ParquetFile, path: Path) -> Iterator[pa.RecordBatch]:
+    """The rows of a file, checked. Raises: OutputError, if it is damaged."""
+    import pyarrow as pa
+
+    try:
+        for batch in file.iter_batches(GROUP_ROWS):
+            batch.validate(full=True)
+            yield batch
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, "damaged Parquet file", error) from error
+
+
+def _unreadable(path: Path, what: str, error: Exception) -> Exception:
+    if isinstance(error, OSError) and error.errno:  # of the disk, not of the content
+        return error
+    return OutputError(f"{what} ({str(error).splitlines()[0][:300]})", where=path, fix=_FIX)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ov_mobilenet.errors import ConfigError
+from ov_mobilenet.zoo.document import shortened
 
 _ARGUMENT = re.compile(r"--([A-Za-z][A-Za-z0-9_-]*)(?:=(.*))?", re.DOTALL)
 
@@ -52,12 +53,12 @@ class ArgumentList:
             match = _ARGUMENT.fullmatch(argument.strip())
             if match is None or match[1] not in known:
                 expected = "one of --" + ", --".join(sorted(known))
-                raise self._problem(argument, f"unknown argument {argument!r}", expected)
+                raise self._problem(argument, "unknown argument", expected)
             name, value = match[1], (match[2] or "").strip()
             if name in values and not value:
-                raise self._problem(argument, f"argument without a value {argument!r}", f"--{name}=VALUE")
+                raise self._problem(argument, "argument without a value", f"--{name}=VALUE")
             if name in self._given:
-                raise self._problem(argument, f"argument given twice {argument!r}", "each argument at most once")
+                raise self._problem(argument, "argument given twice", "each argument at most once")
             self._given[name] = value, argument
 
     def __contains__(self, name: str) -> bool:
@@ -79,8 +80,9 @@ class ArgumentList:
     def error(self, name: str, what: str, expected: str | None) -> ConfigError:
         """An error about an argument that is given: `model.yml:31: WHAT '--NAME=VALUE': expected EXPECTED`."""
         argument = self._given[name][1]
-        return self._problem(argument, f"{what} {str(argument)!r}", expected)
+        return self._problem(argument, what, expected)
 
     def _problem(self, argument: str, what: str, expected: str | None) -> ConfigError:
         line = getattr(argument, "line", None)
+        what = f"{what} {shortened(argument)!r}"
         return ConfigError(what, where=self._path if line is None else f"{self._path}:{line}", expected=expected)

@@ -17,7 +17,7 @@ from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import ConfigError
 from ov_mobilenet.zoo.accuracy_check import AccuracyCheck
 from ov_mobilenet.zoo.argument_list import Argument
-from ov_mobilenet.zoo.document import Document, Key, load_document
+from ov_mobilenet.zoo.document import Document, Key, load_document, shortened
 from ov_mobilenet.zoo.geometry import check_steps
 from ov_mobilenet.zoo.labels import MAX_LABELS_BYTES
 from ov_mobilenet.zoo.model import (
@@ -165,7 +165,7 @@ def _explain(message: str, document: Document) -> ConfigError:
     if match := _EXPECTED.fullmatch(text):
         got = match["got"] or repr(_value_at(document, key))
         return document.error("wrong type or value", key, expected=match["expected"], got=got)
-    return document.error(text, key, got=repr(_value_at(document, key)))
+    return document.error(shortened(text), key, got=repr(_value_at(document, key)))
 
 
 def _parse_path(path: str) -> Key:

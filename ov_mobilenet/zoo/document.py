@@ -23,6 +23,7 @@ Key = tuple[str | int, ...]
 
 MAX_DOCUMENT_BYTES = 1 << 20  # the longest Open Model Zoo description of a MobileNet has 18 kB
 MAX_DEPTH = 32
+MAX_SHOWN = 300  # characters of a key or value in a message
 MAX_NODES = 25_000  # more would take seconds; the names of 21,000 classes are the longest list that is known
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -49,9 +50,14 @@ class Document:
         while known and known not in self.lines:
             known = known[:-1]
         line = self.lines.get(known, 1)
-        name = format_key(key)
+        name = shortened(format_key(key))
         where = f"{self.path}:{line}: {name}" if name else f"{self.path}:{line}"
-        return ConfigError(what, where=where, expected=expected, got=got)
+        return ConfigError(what, where=where, expected=expected, got=None if got is None else shortened(str(got)))
+
+
+def shortened(text: str, most: int = MAX_SHOWN) -> str:
+    """A key or value for a message, at most `most` characters: a message with all of a long one cannot be read."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def format_key(key: Key) -> str:
@@ -122,7 +128,7 @@ def _mapping(node: yaml.MappingNode, key: Key, lines: dict[Key, int], path: Path
             raise _problem(path, name_node.start_mark, "a key must be a plain string")
         name = name_node.value
         if name in result:
-            raise _problem(path, name_node.start_mark, f"{format_key((*key, name))}: duplicate key")
+            raise _problem(path, name_node.start_mark, f"{shortened(format_key((*key, name)))}: duplicate key")
         child = (*key, name)
         lines[child] = name_node.start_mark.line + 1
         result[name] = _plain(value_node, child, lines, path)
@@ -147,5 +153,4 @@ def _scalar(node: yaml.ScalarNode, path: Path) -> YamlValue:
                 return number
     except ValueError:
         pass  # octal, hexadecimal and base-60 numbers of YAML 1.1, which no description contains
-    shown = value if len(value) <= 80 else f"{value[:77]}..."
-    raise _problem(path, node.start_mark, f"value {shown!r} with tag {kind!r} is not supported")
+    raise _problem(path, node.start_mark, f"value {shortened(value, 80)!r} with tag {kind!r} is not supported")

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from attacks.fuzz import Hung
+from attacks.fuzz_summary import write_summary
 from attacks.loopback_server import PROXY_VARIABLES, WATCHDOG_S, Server, serving
 from attacks.served_model import ServedModel
 
 
-class Hung(BaseException):
-    """The test took too long. Not an `Exception`, so that the code under test does not catch it."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    write_summary(terminalreporter)
 
 
 @pytest.fixture(autouse=True)

@@ -243,11 +243,15 @@ def test_member_named_like_the_archive(tmp_path: Path, destination: Path) -> Non
 
 
 def test_member_named_like_a_temporary_file(pack: Pack, destination: Path) -> None:
-    """Otherwise it would be deleted with the file that is written next."""
-    archive = pack(entry("model/.net.pb.part", b"evil"), entry(WANTED))
-    with pytest.raises(ArchiveError, match="duplicate member"):
-        unpack(archive, "gztar", "model", destination)
-    (destination / "model" / ".net.pb.part").unlink()
+    """Otherwise it would be deleted with the file that is written next, or be taken for that file."""
+    for members in (
+        (entry(WANTED), entry("model/.net.pb.part", b"evil")),
+        (entry("model/.net.pb.part"), entry(WANTED)),
+    ):
+        archive = pack(*members)
+        with pytest.raises(ArchiveError, match="duplicate member"):
+            unpack(archive, "gztar", "model", destination)
+        assert files(destination) == []
     unpack(archive, "gztar", WANTED, destination)
     assert files(destination) == [WANTED]
 
