@@ -21,12 +21,12 @@ from attacks.generators.networks import unpack
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.conversion import isolation
 from ov_mobilenet.conversion.converter import convert_network
 from ov_mobilenet.conversion.inspection import inspect_source
-from ov_mobilenet.conversion.isolation import IsolatedFunction, Task
 from ov_mobilenet.conversion.sources.onnx_data import data_files
 from ov_mobilenet.errors import ConversionError, MissingDependencyError, OvMobilenetError
+from ov_mobilenet.isolation import isolated_function as isolation
+from ov_mobilenet.isolation.isolated_function import IsolatedFunction, Task
 
 onnx = pytest.importorskip("onnx")
 
