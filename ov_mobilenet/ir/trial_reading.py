@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -62,7 +61,7 @@ def try_to_read(text: bytes, weights: bytes, xml: Path, cache_root: Path | None)
         os.utime(accepted)  # the last time that it was used
         return
     code = call_in_fork(reader(text, weights), FORK_LIMIT_S)
-    if code in (None, -signal.SIGALRM):
+    if code is None:
         _read_in_server(text, weights, xml)
     elif code:
         raise IrError(

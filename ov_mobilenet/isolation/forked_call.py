@@ -22,11 +22,11 @@ def call_in_fork(function: Callable[[], object], limit_s: float) -> int | None:
     Only where `can_isolate()`.
 
     Args:
-        limit_s: after this time the kernel ends the fork with SIGALRM, whatever a library does meanwhile.
+        limit_s: after this time the kernel ends the fork, whatever a library does meanwhile.
 
     Returns:
         0 if the function returned or raised an exception; otherwise how the fork ended, as `subprocess` tells it: below
-        0 for a signal. None if this process cannot know, because it ignores SIGCHLD.
+        0 for a signal. None if it took too long, or if this process cannot know, because it ignores SIGCHLD.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and later warn of threads
@@ -34,7 +34,7 @@ def call_in_fork(function: Callable[[], object], limit_s: float) -> int | None:
     if child == 0:
         _call(function, limit_s)
     try:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     except ChildProcessError:
         return None
     except BaseException:  # Ctrl-C
@@ -42,6 +42,7 @@ def call_in_fork(function: Callable[[], object], limit_s: float) -> int | None:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
         raise
+    return None if code == -signal.SIGALRM else code
 
 
 def _call(function: Callable[[], object], limit_s: float) -> None:

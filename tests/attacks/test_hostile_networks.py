@@ -203,6 +203,28 @@ def test_a_network_without_a_checksum_is_read_in_a_child_process_first(
         convert_network(network, tmp_path / "out2")
 
 
+def test_isolate_and_no_isolate_of_convert(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child process always crashes here: only what does not use it succeeds."""
+    from ov_mobilenet.conversion import isolated_reading
+
+    monkeypatch.setattr(isolated_reading, "__name__", __name__)
+    network = unpack(tmp_path) / "small.tflite"
+    command = ["convert", "--source", str(network), *CONVERT, "-o", str(tmp_path / "out")]
+    assert main([*command, "--isolate"]) == 1
+    assert "reading the network crashed: got signal SIGABRT" in capsys.readouterr().err
+    assert main([*command, "--no-isolate"]) == 0
+    with pytest.raises(ConversionError, match="reading the network crashed"):
+        ovm.describe(network, name="net", preset="torchvision")
+    assert ovm.describe(network, name="net", preset="torchvision", isolate=False).draft.description.name == "net"
+    yml = small.describe(network, framework="tflite", shape=(1, 32, 32, 3), layout="NHWC")
+    assert main(["convert", str(yml), "-o", str(tmp_path / "out2"), "-d", str(tmp_path / "dl")]) == 0
+    assert main(["convert", str(yml), "-o", str(tmp_path / "out3"), "-d", str(tmp_path / "dl"), "--isolate"]) == 1
+    with pytest.raises(ConversionError, match="reading the network crashed"):
+        ovm.convert(yml, tmp_path / "out4", cache_dir=tmp_path / "cache", isolate=True)
+
+
 def read_once(*arguments: object) -> Callable[[bytes], bytes]:
     os.abort()
 
