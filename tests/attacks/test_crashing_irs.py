@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from attacks.generators.irs import answers, tiny_model
+from attacks.generators.read_irs import foreign_ir
 from known_network import Known
 
 import ov_mobilenet as ovm
@@ -74,6 +75,20 @@ def test_an_ir_that_crashes_openvino_is_one_error_of_every_command(
         assert err.count("error: ") == 1
         assert "Traceback" not in err
     assert not (cache / "accepted").exists()
+
+
+@pytest.mark.parametrize(
+    ("layer", "other"), [("SoftMax", "Assign"), ("SoftMax", "ReadValue"), ("Const", "MaxPool"), ("Clamp", "Broadcast")]
+)
+def test_irs_that_crash_openvino_2026(layer: str, other: str, tmp_path: Path) -> None:
+    """Found by `classify with a rewritten foreign .xml`: the type of the last layer of a kind is changed."""
+    text, weights = foreign_ir()
+    before, found, behind = text.rpartition(b'type="' + layer.encode() + b'"')
+    assert found
+    (tmp_path / "net.xml").write_bytes(before + b'type="' + other.encode() + b'"' + behind)
+    (tmp_path / "net.bin").write_bytes(weights)
+    with pytest.raises(IrError, match=r"net\.xml: (reading the IR crashed: got signal SIG|not a readable IR)"):
+        read_ir(tmp_path / "net.xml")
 
 
 def test_only_irs_of_unknown_origin_are_read_in_another_process(
