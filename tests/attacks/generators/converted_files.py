@@ -129,11 +129,11 @@ def checkpoint_attack(file: str) -> Callable[[random.Random, Path], None]:
 
 
 ATTACKS = (
-    Attack("convert a damaged ONNX network", 300, onnx_network, in_suite=2),
-    Attack("convert a damaged ONNX network with external data", 300, onnx_with_data, in_suite=2),
-    Attack("convert a damaged frozen graph", 300, frozen_graph, in_suite=2),
-    Attack("convert a damaged SavedModel", 300, saved_model, in_suite=2),
-    Attack("convert a damaged TFLite network", 300, tflite_network, in_suite=2),
+    Attack("convert a damaged ONNX network", 300, onnx_network, in_suite=1),
+    Attack("convert a damaged ONNX network with external data", 300, onnx_with_data, in_suite=1),
+    Attack("convert a damaged frozen graph", 300, frozen_graph, in_suite=1),
+    Attack("convert a damaged SavedModel", 300, saved_model, in_suite=1),
+    Attack("convert a damaged TFLite network", 300, tflite_network, in_suite=1),
     Attack("convert a damaged .pth checkpoint", 300, checkpoint_attack("small.pth"), in_suite=1),
     Attack("convert a damaged legacy .pt checkpoint", 300, checkpoint_attack("small.pt"), in_suite=1),
     Attack("convert a damaged .ckpt of a trainer", 300, checkpoint_attack("small.ckpt"), in_suite=1),

@@ -106,10 +106,10 @@ def attack(make: Callable[[], Contents], part: int, damage: Damage) -> Callable[
 
 
 ATTACKS = (
-    Attack("classify with a damaged .xml of our own", 300, attack(own_ir, 0, damaged), in_suite=3),
-    Attack("classify with a damaged .bin of our own", 300, attack(own_ir, 1, damaged), in_suite=2),
-    Attack("classify with a rewritten .xml of our own", 300, attack(own_ir, 0, rewritten), in_suite=2),
-    Attack("classify with a damaged foreign .xml", 300, attack(foreign_ir, 0, damaged), in_suite=3),
-    Attack("classify with a damaged foreign .bin", 300, attack(foreign_ir, 1, damaged), in_suite=2),
-    Attack("classify with a rewritten foreign .xml", 1500, attack(foreign_ir, 0, rewritten), in_suite=6),
+    Attack("classify with a damaged .xml of our own", 300, attack(own_ir, 0, damaged), in_suite=2),
+    Attack("classify with a damaged .bin of our own", 300, attack(own_ir, 1, damaged), in_suite=1),
+    Attack("classify with a rewritten .xml of our own", 300, attack(own_ir, 0, rewritten), in_suite=1),
+    Attack("classify with a damaged foreign .xml", 300, attack(foreign_ir, 0, damaged), in_suite=2),
+    Attack("classify with a damaged foreign .bin", 300, attack(foreign_ir, 1, damaged), in_suite=1),
+    Attack("classify with a rewritten foreign .xml", 1500, attack(foreign_ir, 0, rewritten), in_suite=4),
 )
