@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ov_mobilenet.conversion.converter import IrModel, WeightPrecision
     from ov_mobilenet.conversion.mo_program import ModelOptimizer
+    from ov_mobilenet.ir.trial_reading import Isolation
 
 
 @checked
@@ -48,7 +49,7 @@ def convert(
         form: batch size, layout, element type, colour format, crop and resize of the input; by default as described
             in `model.yml`.
         optimizer: the classic Model Optimizer, to use it instead of this OpenVINO.
-        options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `size`); not with source files.
+        options: fields of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `size`, `isolate`); not with source files.
 
     Returns:
         One IR per precision.
@@ -69,14 +70,17 @@ def convert(
             raise UsageError("lookup options are for a MODEL, not for source files", got=", ".join(options))
         if isinstance(model, DescribedNetwork):
             return _convert_described(model, Path(folder), precisions, form, optimizer)
-        sources = model
+        sources, isolate = model, None
     else:
-        check_convertible(model)
         lookup = Lookup.of(options)
+        check_convertible(model, lookup.isolation)
+        isolate = lookup.isolate
         if lookup.ir_dir is not None:
             raise UsageError("ir_dir is for functions that run a MODEL", expected="no ir_dir", got=lookup.ir_dir)
         sources = source_files(find_description(model, lookup), lookup)
-    return converter.convert_sources(sources, Path(folder), precisions=precisions, form=form, optimizer=optimizer)
+    return converter.convert_sources(
+        sources, Path(folder), precisions=precisions, form=form, optimizer=optimizer, isolate=isolate
+    )
 
 
 def _convert_described(
@@ -93,8 +97,11 @@ def _convert_described(
     return converted
 
 
-def check_convertible(model: str | Path) -> None:
+def check_convertible(model: str | Path, isolation: Isolation) -> None:
     """Check that a MODEL is neither an IR nor a source network without a description.
+
+    Args:
+        isolation: whether an IR is read in another process first.
 
     Raises:
         AlreadyNormalisedError: it is an IR; the message states the normalisation that the IR contains.
@@ -111,7 +118,7 @@ def check_convertible(model: str | Path) -> None:
         raise AlreadyNormalisedError(
             "the model is already an IR; converting it again would normalise twice",
             where=path,
-            got=baked_normalisation(read_ir(path)) or "no record of a normalisation",
+            got=baked_normalisation(read_ir(path, isolation)) or "no record of a normalisation",
             fix="Convert the source network, or use the IR as it is",
         )
     if is_network(path):

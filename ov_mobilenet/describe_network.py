@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INSPECTED = ("output", "output_kind", "architecture", "weights_key", "head")
+INSPECTED = ("output", "output_kind", "architecture", "weights_key", "head", "isolate")
+
+
+# The options of `describe` that are not fields of `UserChoices`.
+NO_CHOICES = ("output", "architecture", "diagnose_images", "isolate")
 
 
 class DescribeOptions(TypedDict, total=False):
@@ -59,6 +63,7 @@ class DescribeOptions(TypedDict, total=False):
     diagnose_images: str | Path | Iterable[str | Path] | None
     size: SizeProtocol | None
     offline: bool | None
+    isolate: bool | None
 
 
 @checked
@@ -84,6 +89,7 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
             the layers of PyTorch weights with recorded batch-norm statistics; as for `open_inputs`, except live
             sources. At most 100 of them are used. `size`: `train` or `test`, the input size that timm trained or
             tested with, for a repository in timm's format. `offline`: do not use the network.
+            `isolate`: False to read the network without a child process; True to fail where the system has none.
 
     Raises:
         UsageError: an option is unknown, or contradicts the network or another option; the normalisation is not known;
@@ -106,7 +112,7 @@ def describe(source: str | Path, *, name: str, **options: Unpack[DescribeOptions
     if "labels" in given:
         given["labels"] = str(given["labels"])
     inspected = {key: given[key] for key in INSPECTED if key in given}
-    chosen = {key: value for key, value in given.items() if key not in ("output", "architecture", "diagnose_images")}
+    chosen = {key: value for key, value in given.items() if key not in NO_CHOICES}
     network, failures = describe_by_choices(
         source, name, UserChoices(**chosen), inspected, images=given.get("diagnose_images"), size=size, offline=offline
     )

@@ -16,6 +16,7 @@ from ov_mobilenet._version import __version__
 from ov_mobilenet.argument_types import check_types, checked
 from ov_mobilenet.errors import DownloadError, IrError, UnknownModelError, UsageError
 from ov_mobilenet.ir.files import OpenedIr, open_ir
+from ov_mobilenet.ir.trial_reading import Isolation
 from ov_mobilenet.zoo.hub_reference import (
     SIZE_PROTOCOLS,
     SizeProtocol,
@@ -45,6 +46,7 @@ class LookupOptions(TypedDict, total=False):
     ir_dir: Path | None
     mirror: str | Iterable[str] | None
     size: SizeProtocol
+    isolate: bool | None
 
 
 def lookup_options(options: Mapping[str, Any]) -> LookupOptions:
@@ -81,6 +83,9 @@ class Lookup:
             network of a Hugging Face repository in timm's format.
         ir_dir: run the IR that `convert` or `quantize` wrote below this folder, `public/NAME/PRECISION/NAME.xml`, for
             a MODEL that is not the path of an IR; None to convert into the cache. See `find_irs`.
+        isolate: whether files are read in another process first, because OpenVINO crashes on some that are damaged:
+            True for all, False for none; None for those of unknown origin, which are IRs with other contents than
+            ov-mobilenet wrote, and source networks without a digest. Linux only.
     """
 
     config_dirs: tuple[Path, ...] = ()
@@ -89,6 +94,12 @@ class Lookup:
     ir_dir: Path | None = None
     mirror: tuple[str, ...] = ()
     size: SizeProtocol = "train"
+    isolate: bool | None = None
+
+    @property
+    def isolation(self) -> Isolation:
+        """Which IRs are read in another process first."""
+        return Isolation(self.isolate, self.cache_dir)
 
     @classmethod
     def of(cls, options: LookupOptions) -> Lookup:
@@ -104,7 +115,7 @@ class Lookup:
         return cls(
             tuple(options.get("config_dirs", ())), options.get("cache_dir"), options.get("offline", False),
             options.get("ir_dir"), (mirror,) if isinstance(mirror, str) else tuple(mirror),
-            options.get("size", "train"),
+            options.get("size", "train"), options.get("isolate"),
         )  # fmt: skip
 
     def as_options(self) -> LookupOptions:
@@ -116,6 +127,7 @@ class Lookup:
             ir_dir=self.ir_dir,
             mirror=self.mirror,
             size=self.size,
+            isolate=self.isolate,
         )
 
 
@@ -195,7 +207,7 @@ def open_model(model: str | Path, lookup: Lookup = Lookup()) -> OpenedIr:
     is_reference = is_hub_reference(model)
     if path.suffix == ".xml" and not is_reference:
         check_size_protocol(lookup.size, path)
-        return open_ir(path)
+        return open_ir(path, lookup.isolation)
     from ov_mobilenet.conversion.network_files import network_ending
 
     ending = None if is_reference else network_ending(path)
@@ -214,7 +226,7 @@ def open_model(model: str | Path, lookup: Lookup = Lookup()) -> OpenedIr:
         name = reference_name(parse_hub_reference(name))
     elif not find_irs(lookup.ir_dir, name):  # an IR found by its name needs no description
         name = find_description(model, lookup).name
-    return _open_found(name, lookup.ir_dir)
+    return _open_found(name, lookup.ir_dir, lookup.isolation)
 
 
 def find_irs(folder: Path, name: str) -> list[Path]:
@@ -232,7 +244,7 @@ def find_irs(folder: Path, name: str) -> list[Path]:
     return []
 
 
-def _open_found(name: str, folder: Path) -> OpenedIr:
+def _open_found(name: str, folder: Path, isolation: Isolation) -> OpenedIr:
     found = find_irs(folder, name)
     if not found:
         raise UsageError(
@@ -241,7 +253,7 @@ def _open_found(name: str, folder: Path) -> OpenedIr:
             f"with PRECISION one of {', '.join(PRECISION_ORDER)}",
             fix=f"Convert it: ov-mobilenet convert {name} -o {folder}",
         )  # fmt: skip
-    ir = open_ir(found[0])
+    ir = open_ir(found[0], isolation)
     _report(IrChoice(name, found[0], "ir_dir", tuple(found[1:])))
     return ir
 
@@ -266,21 +278,21 @@ def _open_converted(config: ModelConfig, lookup: Lookup) -> OpenedIr:
 
     with _locked_folder(config, lookup) as folder:
         xml = folder / "FP32" / f"{config.name}.xml"
-        if (cached := _open_cached(xml)) is not None:
+        if (cached := _open_cached(xml, lookup.isolation)) is not None:
             _report(IrChoice(config.name, xml, "cached"))
             return cached
         log.info("%s: not in the cache, converting into %s", config.name, folder)
-        convert_sources(_download(config, folder, lookup), folder, precisions=("FP32",))
+        convert_sources(_download(config, folder, lookup), folder, precisions=("FP32",), isolate=lookup.isolate)
         _report(IrChoice(config.name, xml, "converted"))
-        return open_ir(xml)
+        return open_ir(xml, lookup.isolation)
 
 
-def _open_cached(xml: Path) -> OpenedIr | None:
+def _open_cached(xml: Path, isolation: Isolation) -> OpenedIr | None:
     """The cached IR; None if it is missing or damaged. A damaged one is deleted."""
     if not xml.exists():
         return None
     try:
-        return open_ir(xml)
+        return open_ir(xml, isolation)
     except IrError as error:
         log.warning("%s: cached IR: %s; converting again", xml, error.what)
         xml.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 SLOW_FILES = (
     "accuracy/test_quantised_verification.py",
     "accuracy/test_sanity.py",
+    "attacks/test_crashing_irs.py",
     "attacks/test_hostile_archives.py",
     "attacks/test_fuzz.py",
     "attacks/test_hostile_clients.py",

@@ -76,7 +76,7 @@ PARAMETERS = {
     "reverse_input_channels": "flag", "output_kind": "choice?", "name": "text", "assume": "choice?", "shape": "texts?",
     "output": "text?", "architecture": "choice?", "width": "number?", "classes": "count?", "weights_key": "text?",
     "head": "choice?", "activation": "choice?", "padding": "choice?", "batch_norm_epsilon": "number?",
-    "diagnose_images": "inputs?", "size": "choice", "server_settings": "value?", "host": "choice",
+    "diagnose_images": "inputs?", "size": "choice", "isolate": "flag?", "server_settings": "value?", "host": "choice",
     "port": "integer", "grpc_port": "integer?", "token": "choice?", "insecure_no_auth": "flag", "tls_cert": "path?",
     "tls_key": "path?", "allowed_hosts": "texts", "max_queue": "limited count", "decode_workers": "limited count?",
     "max_body_bytes": "limited count", "max_buffered_bytes": "limited count", "max_pixels": "limited count",

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.accuracy.source_networks import Oracle, source_oracle
-from ov_mobilenet.conversion.isolation import IsolatedFunction, Task, can_isolate
 from ov_mobilenet.conversion.sources import network_framework
+from ov_mobilenet.isolation.availability import can_isolate
+from ov_mobilenet.isolation.isolated_function import IsolatedFunction, Task
 
 if TYPE_CHECKING:
     import numpy as np

@@ -141,7 +141,7 @@ def _open_pair(
     if ir is not None and lookup.ir_dir is not None:
         raise UsageError("ir and ir_dir exclude each other", got=f"{ir} and {lookup.ir_dir}")
     if ir is not None:
-        opened = open_ir(Path(ir) if isinstance(ir, str | Path) else ir.xml)
+        opened = open_ir(Path(ir) if isinstance(ir, str | Path) else ir.xml, lookup.isolation)
     elif isinstance(model, SourceFiles):
         raise UsageError("source files need an IR to verify", expected="verify(sources, ir)")
     else:

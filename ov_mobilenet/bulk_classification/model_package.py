@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ov_mobilenet.bulk_classification.settings import BulkSettings
 from ov_mobilenet.devices.settings import DeviceSettings
 from ov_mobilenet.ir.files import open_ir
+from ov_mobilenet.ir.trial_reading import Isolation
 from ov_mobilenet.load import check_has_classes
 from ov_mobilenet.runtime.defaults import settings_for
 from ov_mobilenet.runtime.runnable import Runnable, make_runnable
@@ -47,7 +48,8 @@ class ModelPackage:
         xml = folder / f"{self.name}.xml"
         xml.write_bytes(self.xml)
         xml.with_suffix(".bin").write_bytes(self.weights)
-        runnable = bulk_runnable(open_ir(xml), self.settings)
+        # The program that packed it has read these bytes before.
+        runnable = bulk_runnable(open_ir(xml, Isolation(isolate=False)), self.settings)
         return compile_for_bulk(runnable, self.settings, self.device, self.profile, cpus)
 
 

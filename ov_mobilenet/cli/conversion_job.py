@@ -38,6 +38,7 @@ class ConversionJob:
         verify_images: images to verify on; None for generated noise.
         quiet: do not report the verification on stderr.
         optimizer: the classic Model Optimizer, to convert with it.
+        isolate: whether the network is read in a child process first; None: if its description has no digest of it.
     """
 
     network: LocalNetwork
@@ -48,6 +49,7 @@ class ConversionJob:
     verify_images: list[Path] | None
     quiet: bool
     optimizer: ModelOptimizer | None = None
+    isolate: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,12 @@ def run_job(job: ConversionJob) -> ConversionOutcome:
     name = job.network.config.name
     try:
         converted = convert_network(
-            job.network, job.folder, precisions=job.precisions, form=job.form, optimizer=job.optimizer
+            job.network,
+            job.folder,
+            precisions=job.precisions,
+            form=job.form,
+            optimizer=job.optimizer,
+            isolate=job.isolate,
         )
     except (OvMobilenetError, OSError) as error:
         return failed(name, error)

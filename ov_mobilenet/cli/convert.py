@@ -35,6 +35,7 @@ from ov_mobilenet.conversion.own_network_files import check_overwritable, descri
 from ov_mobilenet.convert_model import check_convertible
 from ov_mobilenet.downloads.fetch import download
 from ov_mobilenet.errors import OvMobilenetError, UsageError
+from ov_mobilenet.ir.trial_reading import Isolation
 from ov_mobilenet.resolve import Lookup, find_description
 from ov_mobilenet.zoo.hub_reference import is_hub_reference
 from ov_mobilenet.zoo.model import ModelConfig
@@ -77,6 +78,7 @@ _QUANTISED = ("FP16-INT8", "FP16-INT1", "FP32-INT8", "FP32-INT1")
 @options.format_option("table", "json")
 @options.allow_unverified
 @options.cache_dir
+@options.isolate
 @click.pass_context
 def convert_command(
     context: click.Context,
@@ -96,6 +98,7 @@ def convert_command(
     cache_dir: Path | None,
     offline: bool,
     mirror: tuple[str, ...],
+    isolate: bool | None,
 ) -> int:
     """Convert models to OpenVINO IRs that take raw BGR pixels and return probabilities.
 
@@ -119,16 +122,16 @@ def convert_command(
     weight_precisions = _parse_precisions(precisions)
     form = form_values.form()
     for model in selection.models:
-        check_convertible(model)
+        check_convertible(model, Isolation(isolate, cache_dir))
     images = _find_images(verify_images)
     verify = verify or images is not None
     output_dir = output_dir or download_dir
     quiet = options.quiet(context)
     if own.source is not None:
         if own.source.suffix == ".xml" and not is_hub_reference(own.source):
-            check_convertible(own.source)
+            check_convertible(own.source, Isolation(isolate, cache_dir))
         folder = output_dir / "public" / (selection.names or "")
-        lookup = Lookup(config_dirs=selection.config_dirs, cache_dir=cache_dir, offline=offline, size=selection.size)
+        lookup = Lookup(selection.config_dirs, cache_dir, offline, size=selection.size, isolate=isolate)
         template = _template(selection, lookup)
         draft, source_folder = describe_source(context, own, selection.names, form, template, lookup)
         check_name(draft.description.name, folder, selection.config_dirs)
@@ -140,7 +143,7 @@ def convert_command(
             if draft.description.licence is not None:
                 options.print_licence(context, network.config)
             form = replace(form, geometry=None, input_shape=None)  # both are in the description
-            job = ConversionJob(network, folder, weight_precisions, form, verify, images, quiet, optimizer)
+            job = ConversionJob(network, folder, weight_precisions, form, verify, images, quiet, optimizer, isolate)
             return _convert_own(job, draft, output_format)
     refuse_source_options(own, selection.models)
     found = selected(selection, cache_dir=cache_dir, offline=offline)
@@ -170,7 +173,9 @@ def convert_command(
             except (OvMobilenetError, OSError) as error:
                 return failed(config.name, error)
             folder = output_dir / "public" / config.name
-            return run(ConversionJob(network, folder, weight_precisions, form, verify, images, quiet, optimizer))
+            return run(
+                ConversionJob(network, folder, weight_precisions, form, verify, images, quiet, optimizer, isolate)
+            )
 
         def convert_and_show(config: ModelConfig) -> None:
             _show(convert_one(config), rows, output_format)

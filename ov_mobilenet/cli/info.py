@@ -26,6 +26,7 @@ from ov_mobilenet.cli.selection import (
 from ov_mobilenet.downloads import cache
 from ov_mobilenet.downloads.fetch import sources_of
 from ov_mobilenet.errors import ConversionError
+from ov_mobilenet.ir.trial_reading import Isolation
 from ov_mobilenet.zoo import labels
 from ov_mobilenet.zoo.arguments import plan_conversion
 from ov_mobilenet.zoo.geometry import geometry_of_dataset
@@ -45,7 +46,10 @@ log = logging.getLogger(__name__)
 @options.format_option("table", "json")
 @options.cache_root
 @options.offline
-def info_command(selection: Selection, output_format: str, cache_dir: Path | None, offline: bool) -> int:
+@options.isolate
+def info_command(
+    selection: Selection, output_format: str, cache_dir: Path | None, offline: bool, isolate: bool | None
+) -> int:
     """Show the details of a MODEL: a zoo name, a model.yml, an IR .xml, or a Hugging Face repository hf:OWNER/NAME,
     whose weights are not downloaded.
 
@@ -68,7 +72,7 @@ def info_command(selection: Selection, output_format: str, cache_dir: Path | Non
         selected(others, cache_dir=cache_dir, offline=offline) if others.ways or not irs else SelectedConfigs([], {})
     )
     described = [(config_facts(config), open_model_zoo_facts(config)) for config in found.configs]
-    described += [(ir_facts(Path(xml)), {}) for xml in irs]
+    described += [(ir_facts(Path(xml), Isolation(isolate, cache_dir)), {}) for xml in irs]
     if output_format == "json":
         values = [{"schema_version": SCHEMA_VERSION, **dumped, **facts} for facts, dumped in described]
         if len(selection.models) > 1 or not selection.models or len(values) > 1:
@@ -146,7 +150,7 @@ def open_model_zoo_facts(config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def ir_facts(xml: Path) -> dict[str, Any]:
+def ir_facts(xml: Path, isolation: Isolation) -> dict[str, Any]:
     """The contents of an IR by name; None for values that it does not have.
 
     Raises:
@@ -157,7 +161,7 @@ def ir_facts(xml: Path) -> dict[str, Any]:
     from ov_mobilenet.ir.mo_record import conversion_parameters, read_mo_record
     from ov_mobilenet.ir.record import SECTION, read_record
 
-    network = read_ir(xml)
+    network = read_ir(xml, isolation)
     record = read_record(network, xml)
     files = [_file_facts(path) for path in (xml, xml.with_suffix(".bin"))]
     facts: dict[str, Any] = {"xml": str(xml), "size": sum(file["size"] for file in files), "files": files}

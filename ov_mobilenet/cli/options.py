@@ -72,14 +72,23 @@ def format_option(*formats: str) -> Callable[[F], F]:
 
 
 def lookup(function: F) -> F:
-    """`--config-dir`, `--cache-dir`, `--offline`, `--mirror` and `--ir-dir` as one `Lookup` called `lookup`."""
-    function = collect_into(Lookup, "lookup")(function)
+    """`--config-dir`, `--cache-dir`, `--offline`, `--mirror`, `--isolate` and `--ir-dir` as one `Lookup`, `lookup`."""
+    function = isolate(collect_into(Lookup, "lookup")(function))
     function = click.option(
         "--ir-dir", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR",
         help="If MODEL is not an IR, use the one that `convert -o DIR` wrote to DIR/public/NAME/PRECISION/NAME.xml; of "
         f"several, the first of {', '.join(PRECISION_ORDER)}.",
     )(function)  # fmt: skip
     return size_protocol(config_dirs(cache_dir(function)))
+
+
+def isolate(function: F) -> F:
+    """`--isolate` and `--no-isolate`."""
+    return click.option(
+        "--isolate/--no-isolate", default=None,
+        help="Read networks and IRs in another process first, so that a crash of OpenVINO is an error (default: those "
+        "of unknown origin; Linux only).",
+    )(function)  # fmt: skip
 
 
 def size_protocol(function: F) -> F:

@@ -204,7 +204,8 @@ def describe_source(
         choices = choices.with_defaults(plan_conversion(template).normalisation)
     if choices.geometry is None and template is not None and template.dataset is not None:
         choices = replace(choices, geometry=geometry_of_dataset(template.dataset))
-    inspected = {field: getattr(own, field) for field in INSPECTED}
+    inspected = {field: getattr(own, field) for field in INSPECTED if field != "isolate"}
+    inspected["isolate"] = lookup.isolate
     with stage_progress(context) as on_progress, download_progress(context) as on_event:
         network, failures = describe_by_choices(
             own.source, name, choices, inspected, images=own.diagnose_images, size=lookup.size, offline=lookup.offline,

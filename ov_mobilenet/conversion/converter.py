@@ -62,6 +62,7 @@ def convert_sources(
     precisions: Sequence[WeightPrecision] | None = None,
     form: Form = DESCRIBED_FORM,
     optimizer: ModelOptimizer | None = None,
+    isolate: bool | None = None,
 ) -> tuple[IrModel, ...]:
     """Convert source files to `folder/PRECISION/NAME.xml`; see `convert_network`.
 
@@ -69,7 +70,9 @@ def convert_sources(
         ConfigError: an argument of the description is unknown or has an invalid value.
         ConversionError, MissingDependencyError, UsageError, OSError: see `convert_network`.
     """
-    return convert_network(find_network(sources), folder, precisions=precisions, form=form, optimizer=optimizer)
+    return convert_network(
+        find_network(sources), folder, precisions=precisions, form=form, optimizer=optimizer, isolate=isolate
+    )
 
 
 def convert_network(
@@ -79,6 +82,7 @@ def convert_network(
     precisions: Sequence[WeightPrecision] | None = None,
     form: Form = DESCRIBED_FORM,
     optimizer: ModelOptimizer | None = None,
+    isolate: bool | None = None,
 ) -> tuple[IrModel, ...]:
     """Convert a network to `folder/PRECISION/NAME.xml` with the normalisation baked in.
 
@@ -88,6 +92,7 @@ def convert_network(
         folder: output folder of the model, `OUT/public/NAME` in the Open Model Zoo's layout.
         precisions: weight precisions; by default the one that the description asks for, otherwise FP16 and FP32.
         optimizer: the classic Model Optimizer to convert with; None to convert with this OpenVINO.
+        isolate: see `prepare_with_openvino`.
 
     Raises:
         ConversionError: the network cannot be converted as its description says.
@@ -100,7 +105,7 @@ def convert_network(
     precisions = precisions or default_precisions(network.plan)
     if unknown := [precision for precision in precisions if precision not in WEIGHT_PRECISIONS]:
         raise UsageError("unknown weight precision", expected=" or ".join(WEIGHT_PRECISIONS), got=", ".join(unknown))
-    prepare: Backend = prepare_with_openvino
+    prepare: Backend = partial(prepare_with_openvino, isolate=isolate)
     if optimizer is not None:
         prepare = partial(prepare_with_model_optimizer, optimizer=optimizer)
     with _openvino_errors(network.path):

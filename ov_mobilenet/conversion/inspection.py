@@ -106,6 +106,7 @@ def inspect_source(
     architecture: str | None = None,
     weights_key: str | None = None,
     head: str | None = None,
+    isolate: bool | None = None,
 ) -> SourceFacts:
     """Read a source network.
 
@@ -115,6 +116,7 @@ def inspect_source(
         architecture: the architecture of weights without a graph; None to identify it.
         weights_key: the entry of a PyTorch checkpoint that holds the weights; None to find it.
         head: the activation between the linear layers of a replaced classifier of PyTorch weights.
+        isolate: whether OpenVINO reads the network in a child process; None for where the system can.
 
     Raises:
         UsageError: there is no such file, its type is unknown, a folder or an archive does not hold one network, or an
@@ -146,7 +148,7 @@ def inspect_source(
     plan = ConversionPlan(
         source=SourceNetwork(root="dl_dir", path=network, folder=source.is_dir()), input=InputInfo(""), output=output
     )
-    facts = _graph_facts(framework, plan, source, output_kind, keras)
+    facts = _graph_facts(framework, plan, source, output_kind, keras, isolate)
     declared = None
     if framework == "tflite":
         declared = read_tflite_metadata(source, has_integer_input=facts.integer_input is not None)
@@ -187,12 +189,13 @@ def _graph_facts(
     source: Path,
     declared: OutputContent | None,
     keras: KerasDescription | None,
+    isolate: bool | None,
 ) -> GraphFacts:
-    """What the graph shows; networks that OpenVINO reads from the file are read in a child process."""
+    """What the graph shows; networks that OpenVINO reads from the file may be read in a child process."""
     from ov_mobilenet.conversion.isolated_reading import isolated_facts
 
     if keras is None:
-        return isolated_facts(framework, plan, source, declared)
+        return isolated_facts(framework, plan, source, declared, isolate)
     from ov_mobilenet.conversion.sources.frontend import read_unoptimised
     from ov_mobilenet.conversion.sources.keras import frozen_graph
 

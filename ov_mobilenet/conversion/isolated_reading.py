@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ov_mobilenet.conversion.graph_facts import GraphFacts, graph_facts
-from ov_mobilenet.conversion.isolation import IsolatedFunction, Task, can_isolate
 from ov_mobilenet.errors import ConversionError
+from ov_mobilenet.isolation.availability import reads_apart
+from ov_mobilenet.isolation.isolated_function import IsolatedFunction, Task
 
 if TYPE_CHECKING:
     from ov_mobilenet.zoo.arguments import ConversionPlan
@@ -22,25 +23,33 @@ _NATIVE_FRAMEWORKS = ("onnx", "tf", "tflite")
 _MODULES = ("openvino", "openvino.frontend", "openvino.tools.ovc.error", "ov_mobilenet.conversion.sources")
 
 
-def try_to_read(framework: str, plan: ConversionPlan, path: Path) -> None:
+def try_to_read(framework: str, plan: ConversionPlan, path: Path, isolate: bool | None) -> None:
     """Read the network in a child process; nothing is done for frameworks without a native reader.
+
+    Args:
+        isolate: see `reads_apart`.
 
     Raises:
         ConversionError: reading crashes or does not end; or as `read_network`.
         MissingDependencyError: the framework's package is not installed.
     """
-    if framework in _NATIVE_FRAMEWORKS and can_isolate():
+    if framework in _NATIVE_FRAMEWORKS and reads_apart(isolate):
         _isolated("read_once", framework, plan, path).close()
 
 
-def isolated_facts(framework: str, plan: ConversionPlan, path: Path, declared: OutputContent | None) -> GraphFacts:
-    """The facts of a graph that OpenVINO reads from the file, read in a child process where the system can.
+def isolated_facts(
+    framework: str, plan: ConversionPlan, path: Path, declared: OutputContent | None, isolate: bool | None = None
+) -> GraphFacts:
+    """The facts of a graph that OpenVINO reads from the file.
+
+    Args:
+        isolate: see `reads_apart`.
 
     Raises:
         ConversionError: as `try_to_read` and `graph_facts`.
         UsageError: the declared output contradicts the network.
     """
-    if not can_isolate():
+    if not reads_apart(isolate):
         return _facts(framework, plan, path, declared)
     facts = _isolated("read_facts", framework, plan, path, declared)
     try:

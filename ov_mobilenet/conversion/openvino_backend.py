@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from ov_mobilenet.zoo.model import ModelConfig
 
 
-def prepare_with_openvino(network: LocalNetwork, form: Form, precisions: Sequence[str]) -> PreparedNetwork:
+def prepare_with_openvino(
+    network: LocalNetwork, form: Form, precisions: Sequence[str], isolate: bool | None = None
+) -> PreparedNetwork:
     """Read a source network with this OpenVINO; the normalisation is still to be baked.
 
     Args:
         precisions: weight precisions of the IRs; any are possible.
+        isolate: whether the network is read in a child process first; None: if its description has no digest of it.
 
     Raises:
         ConversionError: the network cannot be read, or does not match its description.
@@ -42,8 +45,9 @@ def prepare_with_openvino(network: LocalNetwork, form: Form, precisions: Sequenc
     """
     network = _built_for(network, form.input_shape)
     plan, path = network.plan, network.path
-    if any(file.checksum is None for file in network.config.files):  # anyone may have written it
-        try_to_read(network.framework, plan, path)
+    # Without a digest, anyone may have written it.
+    if isolate or (isolate is None and any(file.checksum is None for file in network.config.files)):
+        try_to_read(network.framework, plan, path, isolate)
     model = network.read()
     source_input = single_input(model, plan.input.name, path)
     integers = read_integer_input(model, network.framework, path)

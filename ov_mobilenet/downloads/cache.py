@@ -4,6 +4,7 @@
     ROOT/files/sha384/ab/abcdef….part       an unfinished file, with its metadata in `.part.json`
     ROOT/ir/…                               the folder of a converted model
     ROOT/hub/OWNER--NAME/COMMIT-…/          the description of a network of a Hugging Face repository
+    ROOT/accepted/…                         the digests of IRs that were read without a crash, see `ir.trial_reading`
     ROOT/locks/…                            one lock per file or folder, held while it is written; holds its path
 
 Only verified files are added, and a file is verified again when it is used: a corrupt file is fetched again.

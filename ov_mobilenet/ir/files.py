@@ -15,6 +15,7 @@ from ov_mobilenet.ir import file_digest
 from ov_mobilenet.ir.ports import check_input
 from ov_mobilenet.ir.record import IrRecord, read_record
 from ov_mobilenet.ir.saving import unfinished_xml
+from ov_mobilenet.ir.trial_reading import Isolation, try_to_read
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -38,55 +39,64 @@ class OpenedIr:
     content: str | None = None
 
 
-def open_ir(xml: Path) -> OpenedIr:
+def open_ir(xml: Path, isolation: Isolation = Isolation()) -> OpenedIr:  # noqa: B008 (frozen)
     """Read an IR and its record.
+
+    Args:
+        isolation: whether it is read in another process first.
 
     Raises:
         IrError: the IR or its record cannot be read, or the record has a newer format version.
     """
-    network, content = _read_ir(xml)
+    network, content = _read_ir(xml, isolation)
     return OpenedIr(xml, network, read_record(network, xml), content)
 
 
-def read_ir(xml: Path) -> ov.Model:
+def read_ir(xml: Path, isolation: Isolation = Isolation()) -> ov.Model:  # noqa: B008 (frozen)
     """Read an IR.
+
+    Args:
+        isolation: whether it is read in another process first.
 
     Raises:
         IrError: a file is missing, truncated or not an IR; the `.xml` and the `.bin` are not as ov-mobilenet wrote
-            them; or the network does not take images.
+            them; reading them crashes, in another process; or the network does not take images.
+        UsageError: it shall be read in another process, but the system cannot.
     """
-    return _read_ir(xml)[0]
+    return _read_ir(xml, isolation)[0]
 
 
-def _read_ir(xml: Path) -> tuple[ov.Model, str]:
+def _read_ir(xml: Path, isolation: Isolation) -> tuple[ov.Model, str]:
     """The network, and the digest of the content of both files."""
     import openvino as ov
 
-    text, weights = _read_pair(xml, xml.with_suffix(".bin"))
+    text, weights, is_ours = _read_pair(xml, xml.with_suffix(".bin"))
     _check_text(text, xml)
+    if isolation.applies(is_ours=is_ours):
+        try_to_read(text, weights, xml, isolation.cache_root)
     try:
         # Read from memory: these are the bytes whose digest was checked.
         network = ov.Core().read_model(text, weights)
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1][:200]
+    except (RuntimeError, MemoryError) as error:
+        reason = (str(error).strip() or "out of memory").splitlines()[-1][:200]
         raise IrError(f"not a readable IR ({reason})", where=xml, fix="Convert the model again") from error
     check_input(network, xml)
     return network, file_digest.content_digest(text, weights)
 
 
-def _read_pair(xml: Path, binary: Path) -> tuple[bytes, bytes]:
-    """The contents of both files, as they were written together. Raises: IrError."""
+def _read_pair(xml: Path, binary: Path) -> tuple[bytes, bytes, bool]:
+    """The contents of both files, as they were written together, and whether a digest proves it. Raises: IrError."""
     text, weights = _read_files(xml, binary)
-    if file_digest.matches(text, weights) is not False:
-        return text, weights
+    if (is_ours := file_digest.matches(text, weights)) is not False:
+        return text, weights, is_ours is True
     # Another process may have moved one of its two files at this moment.
     with suppress(OSError), folder_locked(xml.parent, shared=True, limit_s=WAIT_FOR_WRITER_S):
         text, weights = _read_files(xml, binary)
-        if file_digest.matches(text, weights) is not False:
-            return text, weights
+        if (is_ours := file_digest.matches(text, weights)) is not False:
+            return text, weights, is_ours is True
         # A process was killed after it moved the first file: the second is still in its temporary folder.
         if (other := unfinished_xml(xml, weights)) is not None:
-            return other.read_bytes(), weights
+            return other.read_bytes(), weights, True
     raise IrError(
         "the files of the IR were changed or damaged after they were written, or belong to different conversions",
         where=xml, expected=f"the digest in the last line of {xml.name}",

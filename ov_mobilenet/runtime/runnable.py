@@ -229,7 +229,14 @@ def _with_finished_output(
         raise UsageError(
             "the output kind does not match the model's output", where=xml, expected=wanted, got=error.got
         ) from error
-    network.get_parameters()[0].layout = recorded
+    try:
+        network.get_parameters()[0].layout = recorded
+    except RuntimeError as error:  # OpenVINO does not compare them when it reads the IR
+        raise IrError(
+            "the layout in the IR does not match its input", where=xml,
+            expected=f"a layout of {static_sizes(port)}", got=recorded,
+            fix="Export the model again",
+        ) from error  # fmt: skip
     return network, kind
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -226,9 +227,9 @@ def test_the_ir_is_read_once(known: Known, annotations: Path, monkeypatch: pytes
     read: list[Path] = []
     real = files.read_ir
 
-    def recorded(xml: Path) -> ov.Model:
+    def recorded(xml: Path, *more: Any) -> ov.Model:
         read.append(xml)
-        return real(xml)
+        return real(xml, *more)
 
     monkeypatch.setattr(files, "read_ir", recorded)
     ovm.measure_accuracy(known.xml, known.files[0].parent, annotations=annotations)

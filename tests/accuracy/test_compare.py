@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -187,9 +188,9 @@ def test_an_ir_compared_at_two_precisions_is_read_once(
     read: list[Path] = []
     real = files.read_ir
 
-    def recorded(xml: Path) -> ov.Model:
+    def recorded(xml: Path, *more: Any) -> ov.Model:
         read.append(xml)
-        return real(xml)
+        return real(xml, *more)
 
     monkeypatch.setattr(files, "read_ir", recorded)
     annotations = val_txt(tmp_path / "val.txt", [(file.name, 0) for file in known.files])

@@ -114,6 +114,19 @@ def test_a_record_that_contradicts_the_graph(tmp_path: Path, capsys: pytest.Capt
     assert f"{xml}: the record in the IR contradicts its graph" in capsys.readouterr().err
 
 
+def test_a_layout_that_does_not_match_the_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Found by `classify with a rewritten foreign .xml` 0 390: OpenVINO does not compare them when it reads an IR."""
+    import openvino as ov
+
+    xml = tmp_path / "net.xml"
+    ov.save_model(tiny_model(1), xml)
+    text = xml.read_text()
+    assert 'layout="[N,C,H,W]"' in text
+    xml.write_text(text.replace('layout="[N,C,H,W]"', 'layout="64"'))
+    assert main(["classify", str(xml), "none.png"]) == 1
+    assert f"error: {xml}: the layout in the IR does not match its input" in capsys.readouterr().err
+
+
 def test_answers_do_not_depend_on_the_way_the_files_are_read(known: object) -> None:
     """Read by OpenVINO itself from the files, against ours from the memory that was checked."""
     import openvino as ov

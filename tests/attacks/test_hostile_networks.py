@@ -21,12 +21,12 @@ from attacks.generators.networks import unpack
 
 import ov_mobilenet as ovm
 from ov_mobilenet.cli.main import main
-from ov_mobilenet.conversion import isolation
 from ov_mobilenet.conversion.converter import convert_network
 from ov_mobilenet.conversion.inspection import inspect_source
-from ov_mobilenet.conversion.isolation import IsolatedFunction, Task
 from ov_mobilenet.conversion.sources.onnx_data import data_files
 from ov_mobilenet.errors import ConversionError, MissingDependencyError, OvMobilenetError
+from ov_mobilenet.isolation import isolated_function as isolation
+from ov_mobilenet.isolation.isolated_function import IsolatedFunction, Task
 
 onnx = pytest.importorskip("onnx")
 
@@ -201,6 +201,28 @@ def test_a_network_without_a_checksum_is_read_in_a_child_process_first(
     network = find_network(ovm.SourceFiles(unverified, tmp_path, {}))
     with pytest.raises(ConversionError, match="reading the network crashed: got signal SIGABRT"):
         convert_network(network, tmp_path / "out2")
+
+
+def test_isolate_and_no_isolate_of_convert(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child process always crashes here: only what does not use it succeeds."""
+    from ov_mobilenet.conversion import isolated_reading
+
+    monkeypatch.setattr(isolated_reading, "__name__", __name__)
+    network = unpack(tmp_path) / "small.tflite"
+    command = ["convert", "--source", str(network), *CONVERT, "-o", str(tmp_path / "out")]
+    assert main([*command, "--isolate"]) == 1
+    assert "reading the network crashed: got signal SIGABRT" in capsys.readouterr().err
+    assert main([*command, "--no-isolate"]) == 0
+    with pytest.raises(ConversionError, match="reading the network crashed"):
+        ovm.describe(network, name="net", preset="torchvision")
+    assert ovm.describe(network, name="net", preset="torchvision", isolate=False).draft.description.name == "net"
+    yml = small.describe(network, framework="tflite", shape=(1, 32, 32, 3), layout="NHWC")
+    assert main(["convert", str(yml), "-o", str(tmp_path / "out2"), "-d", str(tmp_path / "dl")]) == 0
+    assert main(["convert", str(yml), "-o", str(tmp_path / "out3"), "-d", str(tmp_path / "dl"), "--isolate"]) == 1
+    with pytest.raises(ConversionError, match="reading the network crashed"):
+        ovm.convert(yml, tmp_path / "out4", cache_dir=tmp_path / "cache", isolate=True)
 
 
 def read_once(*arguments: object) -> Callable[[bytes], bytes]:

@@ -31,8 +31,9 @@ NAMES = {
 METHODS = {"add_signal_handler", "remove_signal_handler"}
 
 EXCEPTIONS = {
-    "ov_mobilenet/conversion/fork_server.py": "runs on Linux only: `can_isolate` of isolation.py asks the room",
-    "ov_mobilenet/conversion/isolation.py": "starts fork_server.py, on Linux only",
+    "ov_mobilenet/isolation/fork_server.py": "runs on Linux only: `can_isolate` asks the room",
+    "ov_mobilenet/isolation/isolated_function.py": "starts fork_server.py, on Linux only",
+    "ov_mobilenet/isolation/forked_call.py": "forks on Linux only: `can_isolate` asks the room",
     "ov_mobilenet/devices/processors.py": "asks with hasattr which functions of affinity there are",
     "ov_mobilenet/benchmarking/conditions.py": "the name of the system is part of a report",
     "ov_mobilenet/cli/env.py": "the name of the system is part of a report",

@@ -195,9 +195,9 @@ def test_each_network_is_read_and_finished_once(
     calls: list[str] = []
     read_ir, finish = files.read_ir, int8_network.finish
 
-    def recorded_read(path: Path) -> ov.Model:
+    def recorded_read(path: Path, *more: Any) -> ov.Model:
         calls.append("read")
-        return read_ir(path)
+        return read_ir(path, *more)
 
     def recorded_finish(quantised: ov.Model, record: IrRecord) -> Int8Network:
         calls.append("finish")

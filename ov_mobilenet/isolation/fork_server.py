@@ -1,4 +1,4 @@
-"""The child process of `isolation`: it imports a library once, and forks a worker for each task.
+"""The child process of `isolated_function`: it imports a library once, and forks a worker for each task.
 
 For every task there are two processes: the worker, and a supervisor that reports how the worker ended, and that ends it
 when the caller is gone. The caller's requests are pickled; answers to the caller are bytes and JSON only, because a

@@ -29,9 +29,8 @@ from typing import Any
 import msgspec
 
 from ov_mobilenet import errors
-from ov_mobilenet.conversion.fork_server import ANSWER, ERROR, REQUEST, TASK, receive, send
 from ov_mobilenet.errors import ConversionError, OvMobilenetError
-from ov_mobilenet.operating_system import systems
+from ov_mobilenet.isolation.fork_server import ANSWER, ERROR, REQUEST, TASK, receive, send
 from ov_mobilenet.operating_system.signals import exit_reason
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ _START = """
 import json, sys
 path, control, modules, folder = sys.argv[1:]
 sys.path[:] = json.loads(path)
-from ov_mobilenet.conversion.fork_server import main
+from ov_mobilenet.isolation.fork_server import main
 main(int(control), json.loads(modules), folder)
 """
 
@@ -118,11 +117,6 @@ class IsolatedFunction:
             f"{self._task.doing} crashed", where=self._task.where, got=exit_reason(code),
             fix="The file is probably damaged: download or export it again",
         )  # fmt: skip
-
-
-def can_isolate() -> bool:
-    """Whether this system can start the child process: Windows cannot fork, and libraries of macOS crash after it."""
-    return systems.LINUX and bool(sys.executable)
 
 
 def _current_folder() -> str:

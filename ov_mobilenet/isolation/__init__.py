@@ -1,0 +1,1 @@
+"""Call functions on files of unknown origin in processes of their own."""

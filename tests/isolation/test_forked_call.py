@@ -1,0 +1,93 @@
+"""Functions that return, raise, crash, hang, write and are interrupted in a fork of this process."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ov_mobilenet.isolation.availability import can_isolate
+from ov_mobilenet.isolation.forked_call import call_in_fork
+
+pytestmark = pytest.mark.skipif(not can_isolate(), reason="needs a system that can fork")
+
+
+def fail() -> None:
+    raise ZeroDivisionError
+
+
+def hang() -> None:
+    while True:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("function", "code"),
+    [
+        (list, 0),
+        (fail, 0),
+        (lambda: ctypes.string_at(0), -signal.SIGSEGV),
+        (os.abort, -signal.SIGABRT),
+        (lambda: os._exit(7), 7),
+        (lambda: signal.raise_signal(signal.SIGTERM), -signal.SIGTERM),
+    ],
+    ids=["returns", "raises", "invalid memory", "abort", "exits", "is ended"],
+)
+def test_how_a_function_ended(function: Callable[[], object], code: int) -> None:
+    assert call_in_fork(function, 30.0) == code
+
+
+def test_a_function_that_hangs_is_ended_although_the_caller_handles_the_signal() -> None:
+    before = signal.signal(signal.SIGALRM, lambda number, frame: None)
+    try:
+        assert call_in_fork(hang, 0.1) is None
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_output_and_changes_of_the_function_are_dropped(capfd: pytest.CaptureFixture[str]) -> None:
+    changed: list[int] = []
+
+    def write() -> None:
+        os.write(1, b"text")
+        os.write(2, b"text")
+        changed.append(1)
+        ctypes.string_at(0)
+
+    assert call_in_fork(write, 30.0) == -signal.SIGSEGV
+    assert capfd.readouterr() == ("", "")
+    assert changed == []
+
+
+def test_ctrl_c_ends_the_function(tmp_path: Path) -> None:
+    def note_and_hang() -> None:
+        (tmp_path / "process").write_text(str(os.getpid()))
+        hang()
+
+    def interrupt(number: int, frame: object) -> None:
+        if not (tmp_path / "process").exists() or not (tmp_path / "process").read_text():
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            return
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            call_in_fork(note_and_hang, 30.0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "process").read_text()), 0)
+
+
+def test_a_caller_that_ignores_the_end_of_its_children_learns_nothing() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert call_in_fork(list, 30.0) is None
+    finally:
+        signal.signal(signal.SIGCHLD, before)
