@@ -53,8 +53,9 @@ def resize_and_crop(
         for axis in (0, 1)
     )
     # Without the pixels that the filter does not read. A shift by whole pixels changes no result.
-    top, bottom = _filter_range(rows, max(1.0, source[0] / size[0]), source[0])
-    left, right = _filter_range(columns, max(1.0, source[1] / size[1]), source[1])
+    reach = 2 if step.interpolation == "bicubic" else 1
+    top, bottom = _filter_range(rows, reach * max(1.0, source[0] / size[0]), source[0])
+    left, right = _filter_range(columns, reach * max(1.0, source[1] / size[1]), source[1])
     if isinstance(image, np.ndarray):
         region: DecodedImage = image[top:bottom, left:right]
     else:

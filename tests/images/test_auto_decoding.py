@@ -148,6 +148,15 @@ def test_bicubic_resizes_are_within_two_grey_levels_of_pillow(size: tuple[int, i
     assert np.abs(found.astype(int) - np.asarray(by_hand)).max() <= 2
 
 
+def test_a_bicubic_crop_of_a_large_image_is_within_two_grey_levels_of_pillow() -> None:
+    # Stripes whose edges are where only the filters of the outermost pixels of the crop still reach.
+    stripes = np.arange(2597) // 15 % 2 == 0
+    frame = np.repeat((stripes[:2560, None] ^ stripes)[:, :, None], 3, axis=2).astype(np.uint8) * 255
+    by_hand = Image.fromarray(frame).resize((259, 256), Image.Resampling.BICUBIC).crop((18, 16, 242, 240))
+    found = load_image(frame, parse_geometry("resize 256 greater pillow bicubic, crop 224"), "auto").frame
+    assert np.abs(found.astype(int) - np.asarray(by_hand)).max() <= 2
+
+
 @pytest.mark.parametrize(
     ("geometry", "side", "auto_differs", "fast_differs"),
     [(V1, 1608, False, True), (V1, 1610, True, True), (V2, 1023, False, False), (V2, 1024, True, True)],
