@@ -49,6 +49,15 @@ def test_a_description_is_converted_as_before(known: Known, tmp_path: Path) -> N
     assert answers(out)[0][0] == known.answers[0].argmax()
 
 
+def test_a_description_is_converted_also_if_another_word_ends_as_an_ir(known: Known, tmp_path: Path) -> None:
+    names = tmp_path / "names.xml"
+    names.write_text("".join(f"name {number}\n" for number in range(CLASSES)), "utf-8")
+    options = ["--format", "json", "--cache-dir", str(tmp_path), "--no-isolate", "--labels", str(names)]
+    code, out, err = run("classify", known.yml, known.files[0], *options)
+    assert code == 0, err
+    assert answers(out)[0][0] == known.answers[0].argmax()
+
+
 def test_help_and_wrong_command_lines_do_not_wait_for_openvino(known: Known) -> None:
     for arguments in (("classify", str(known.xml), "--help"), ("list",), ("--version",)):
         code, out, err = run(*arguments)
