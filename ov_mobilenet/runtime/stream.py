@@ -204,10 +204,12 @@ class ResultStream(Iterator[AnyResult]):
 
     def groups(self) -> Iterator[list[AnyResult]]:
         """The results that are ready, in lists of at least one; waits for each first one."""
-        if self._ready:
-            yield list(self._ready)
+        while True:
+            group = list(self._ready) or next(self._groups, None)
+            if group is None:
+                return
             self._ready.clear()
-        yield from self._groups
+            yield group
 
     def close(self) -> None:
         """Cancel the images that are not finished. Further calls do nothing."""

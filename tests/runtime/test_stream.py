@@ -23,7 +23,7 @@ from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.infer_queue import default_capacity
 from ov_mobilenet.runtime.items import Item, Prepared
 from ov_mobilenet.runtime.results import AnyResult, Classification, Failure
-from ov_mobilenet.runtime.stream import default_requests, result_groups
+from ov_mobilenet.runtime.stream import ResultStream, default_requests, result_groups
 
 
 def write_images(folder: Path, count: int) -> list[Path]:
@@ -76,6 +76,17 @@ def test_groups_of_results_are_the_results_in_order(batch: int) -> None:
             found += group
     assert len(found) == 50
     assert all(is_right(mark, result) for mark, result in enumerate(found))
+
+
+def test_single_results_between_groups_are_taken_once() -> None:
+    failures = [Failure(str(number), "broken") for number in range(6)]
+    results = ResultStream(part for part in (failures[:3], failures[3:5], failures[5:]))
+    found = [next(results)]
+    for group in results.groups():
+        found += [*group, next(results)]
+        if len(found) == 6:
+            break
+    assert found == failures
 
 
 def test_groups_of_any_iterator_are_single_results() -> None:
