@@ -61,7 +61,7 @@ def load_classifier(
         normalisation: inserted in front of the network, for an IR that was converted without one.
         layout: input layout, such as NCHW, for an IR that does not record it.
         batch_size: images per request. None: the batch size of the model; if many images are streamed, the fastest one
-            on the device. A model that takes frames of any size keeps its own.
+            on the device. A model that takes frames of any size, or has its batch size in the graph, keeps its own.
         decode: how image files are decoded, see `images.load_image`; `exact` gives the pixels that accuracy is measured
             with.
         exif_orientation: rotate image files by their EXIF orientation. The published accuracies were measured

@@ -123,17 +123,19 @@ class Runnable:
             return compiled
 
         def compile_batch(batch: int, chosen: DeviceSettings = queue_settings) -> Compiled:
-            network = self.network.clone()
-            network.reshape([batch, *list(self.network.inputs[0].get_partial_shape())[1:]])
-            return compile_for(network, chosen)
+            return compile_for(self._with_batch(batch), chosen)
 
         own_batch = self.network.inputs[0].get_partial_shape()[0]
         has_batch = own_batch.is_static and own_batch.get_length() == batch_size
         # Without a host geometry frames may differ in size, and then cannot share a request.
-        if batch_size is None or self.geometry is None or has_batch:
-            compiled = compile_for(self.network, settings)
-        else:
-            compiled = compile_batch(batch_size, settings)
+        network = self.network
+        if batch_size is not None and self.geometry is not None and not has_batch:
+            try:
+                network = self._with_batch(batch_size)
+            except UsageError as error:
+                log.warning("%s; running it with its own batch size", error)
+                batch_size = None
+        compiled = compile_for(network, settings)
         # An IR of another tool may not work with a changed batch size.
         takes_any_batch = self.record is not None and self.geometry is not None
         sets_batch = batch_size is not None or (own_batch.is_static and own_batch.get_length() > 1)
@@ -148,6 +150,21 @@ class Runnable:
         classifier.model_info = self.model_info
         classifier.xml = self.xml
         return classifier
+
+    def _with_batch(self, batch: int) -> ov.Model:
+        """A copy of the network for a batch size. Raises: UsageError, if its graph has another one in constants."""
+        network = self.network.clone()
+        try:
+            network.reshape([batch, *list(self.network.inputs[0].get_partial_shape())[1:]])
+        except RuntimeError as error:
+            raise self._fixed_batch(batch, "a graph that OpenVINO cannot reshape") from error
+        rows, values = network.outputs[0].get_partial_shape()
+        if rows.is_static and (rows.get_length() != batch or values != self.network.outputs[0].get_partial_shape()[1]):
+            raise self._fixed_batch(batch, f"an output of shape [{rows}, {values}]")
+        return network
+
+    def _fixed_batch(self, batch: int, got: str) -> UsageError:
+        return UsageError("the network does not take batches of this size", where=self.xml, expected=batch, got=got)
 
 
 def make_runnable(

@@ -86,3 +86,23 @@ def test_labels_are_read_from_a_file(bare: Path, tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("\n".join(f"name {number}" for number in range(5)))
     classifier = ovm.load_classifier(bare, device="CPU", labels=tmp_path / "names.txt")
     assert classifier.labels == tuple(f"name {number}" for number in range(5))
+
+
+@pytest.mark.parametrize("shape", [(1, -1), (1, 3)])
+def test_a_network_with_a_batch_size_in_its_graph_runs_with_its_own(
+    shape: tuple[int, int], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import openvino as ov
+    import openvino.opset13 as ops
+
+    frame = ops.parameter([1, 3, 8, 8], np.float32, name="frame")
+    scores = ops.reshape(ops.reduce_mean(frame, np.array([2, 3])), list(shape), False)
+    ov.save_model(ov.Model([ops.softmax(scores, 1)], [frame], "means"), tmp_path / "means.xml")
+    classifier = ovm.load_classifier(tmp_path / "means.xml", batch_size=4, device="CPU", inference_precision="f32")
+    assert "does not take batches of this size: expected 4" in caplog.text
+    frames = [np.full((8, 8, 3), (number, 50, 20), np.uint8) for number in range(40, 60)]
+    for result, pixels in zip(classifier.stream(frames), frames, strict=True):
+        assert isinstance(result, ovm.Classification)
+        assert result.best.class_id == pixels[0, 0].argmax()
+    with pytest.raises(UsageError, match="does not take batches of this size: expected 4"):
+        next(classifier.stream(frames, batch_size=4))
