@@ -50,7 +50,7 @@ def try_to_read(text: bytes, weights: bytes, xml: Path, cache_root: Path | None)
     """Read an IR in another process, unless one with these contents was read before.
 
     Raises:
-        IrError: reading it crashes or does not end.
+        IrError: reading it crashes or does not end, or the other process cannot be started.
     """
     from ov_mobilenet.isolation.forked_call import call_in_fork
 
@@ -93,6 +93,11 @@ def _read_in_server(text: bytes, weights: bytes, xml: Path) -> None:
         IsolatedFunction(task, READING_LIMIT_S).close()
     except ConversionError as error:
         raise IrError(error.what, where=xml, expected=error.expected, got=error.got, fix=error.fix) from error
+    except OSError as error:
+        raise IrError(
+            f"no process can be started to read the IR ({error.strerror})", where=xml,
+            fix="If you trust the file, use --no-isolate (isolate=False)",
+        ) from error  # fmt: skip
 
 
 def _accepted_file(text: bytes, weights: bytes, cache_root: Path | None) -> Path:

@@ -26,11 +26,15 @@ def call_in_fork(function: Callable[[], object], limit_s: float) -> int | None:
 
     Returns:
         0 if the function returned or raised an exception; otherwise how the fork ended, as `subprocess` tells it: below
-        0 for a signal. None if it took too long, or if this process cannot know, because it ignores SIGCHLD.
+        0 for a signal. None if it took too long, if this process cannot know, because it ignores SIGCHLD, or if the
+        system refused the fork: it may have no memory for a copy of a large process.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and later warn of threads
-        child = os.fork()
+        try:
+            child = os.fork()
+        except OSError:
+            return None
     if child == 0:
         _call(function, limit_s)
     try:

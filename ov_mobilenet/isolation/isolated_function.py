@@ -21,7 +21,7 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,9 @@ class _Server:
         self._control, other = socket.socketpair()
         folder = tempfile.mkdtemp(prefix="ov-mobilenet-")
         debug = log.isEnabledFor(logging.DEBUG)
-        with other:
+        with other, ExitStack() as failed:
+            failed.callback(shutil.rmtree, folder, ignore_errors=True)
+            failed.enter_context(self._control)
             process = subprocess.Popen(
                 [
                     sys.executable, "-I", "-c", _START,
@@ -155,6 +157,7 @@ class _Server:
                 stderr=None if debug else subprocess.DEVNULL,
                 env={**os.environ, "TMPDIR": folder},  # so that a crash leaves no temporary files
             )  # fmt: skip
+            failed.pop_all()
         weakref.finalize(self, _end, process, self._control, folder)
 
     def send(self, channel: socket.socket) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -91,3 +92,11 @@ def test_a_caller_that_ignores_the_end_of_its_children_learns_nothing() -> None:
         assert call_in_fork(list, 30.0) is None
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+def test_a_system_without_room_for_a_copy_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(os, "fork", refuse)
+    assert call_in_fork(list, 30.0) is None
