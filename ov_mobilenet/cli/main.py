@@ -185,6 +185,13 @@ def _print_error(message: str, code: int) -> int:
     return code
 
 
+def _is_watched() -> bool:
+    """Whether a profiler, a debugger or coverage runs this program and has something to do at its end."""
+    monitoring = getattr(sys, "monitoring", None)  # Python 3.12 and later, whose cProfile is only seen there
+    tools = [] if monitoring is None else [monitoring.get_tool(number) for number in range(6)]
+    return any(tool is not None for tool in (sys.getprofile(), sys.gettrace(), *tools))
+
+
 def run(program: Callable[[list[str]], int] | None = None) -> NoReturn:
     """Run the command line of this process and exit.
 
@@ -198,12 +205,11 @@ def run(program: Callable[[list[str]], int] | None = None) -> NoReturn:
     code = _main(sys.argv[1:], cli) if program is None else program(sys.argv[1:])
     end_at_once_on_signals(code)
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-    is_watched = sys.getprofile() is not None or sys.gettrace() is not None
     # A thread is still in a library, such as OpenCV: when Python ends regularly and the thread returns from there, the
     # C++ runtime aborts the process.
     is_in_library = any(thread.daemon for thread in others)
     # One image takes so little time that freeing the memory of OpenVINO piece by piece would be a tenth of it.
-    if is_in_library or (is_early and not others and not is_watched):
+    if is_in_library or (is_early and not others and not _is_watched()):
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):

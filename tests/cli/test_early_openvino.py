@@ -73,3 +73,18 @@ def test_an_ir_that_cannot_be_read_is_one_message(content: bytes | None, known: 
     assert (code, out) == (1, "")
     assert [line.partition(":")[0] for line in err[:-1]] == ["error"]
     assert str(xml) in err[0]
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_a_profiler_of_python_3_12_gets_its_turn_at_the_end(is_watched: bool, known: Known) -> None:
+    """`python -m cProfile` writes its file when the program has ended by an exception."""
+    program = (
+        "import sys, types; from ov_mobilenet.__main__ import run\n"
+        f"tools = {{2: 'cProfile'}} if {is_watched} else {{}}\n"
+        "sys.monitoring = types.SimpleNamespace(get_tool=tools.get)\n"
+        "try: run()\n"
+        "finally: print('profile', file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", program, "-q", "classify", str(known.xml), str(known.files[0])]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (0, "profile\n" if is_watched else "")
