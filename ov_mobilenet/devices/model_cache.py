@@ -110,7 +110,7 @@ def prune(path: Path, *, max_bytes: int = MAX_BYTES, max_age_days: float = MAX_A
 
 def _files(path: Path) -> Iterator[CachedModel]:
     for file in path.glob("*"):
-        if file.suffix in SUFFIXES and not file.is_symlink():
-            with suppress(FileNotFoundError):  # another process has just deleted it
+        with suppress(OSError):  # another process has just deleted it, or the folder is another user's
+            if file.suffix in SUFFIXES and not file.is_symlink():
                 stat = file.stat()
                 yield CachedModel(file, stat.st_size, max(stat.st_atime, stat.st_mtime))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -91,3 +92,17 @@ def test_compiling_prunes_the_model_cache(own_cache: Path) -> None:
     fresh = blob(own_cache, "2.blob", 10, 1)
     compile_model(network(), DeviceSettings(device="NPU"), core=FakeCore())
     assert (stale.exists(), fresh.exists()) == (False, True)
+
+
+def test_a_folder_of_another_user_stops_nothing(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_cache.mkdir(parents=True)
+    blob(own_cache, "1.blob", 10, 1000)
+    read = Path.stat
+
+    def stat(path: Path, **options: bool) -> os.stat_result:
+        if path.suffix == ".blob":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return read(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    compile_model(network(), DeviceSettings(device="NPU"), core=FakeCore())
