@@ -68,7 +68,9 @@ def stream(
     scheduler = Scheduler(
         loaded, model, requests, pacing, top_k=top_k, ordered=True, timeout_s=DEVICE_TIMEOUT_S, clock=clock
     )  # fmt: skip
-    return ResultStream(_groups(_Decoders(loaded, iter(inputs), scheduler, workers), scheduler))
+    # A taken result makes room for a frame, which for a live source must not be read before the caller has the result.
+    limit = 1 if is_live else GROUP
+    return ResultStream(_groups(_Decoders(loaded, iter(inputs), scheduler, workers), scheduler, limit))
 
 
 def count_of(inputs: Iterable[Image | Item]) -> int | None:
@@ -205,10 +207,14 @@ class ResultStream(Iterator[AnyResult]):
     def groups(self) -> Iterator[list[AnyResult]]:
         """The results that are ready, in lists of at least one; waits for each first one."""
         while True:
-            group = list(self._ready) or next(self._groups, None)
-            if group is None:
-                return
-            self._ready.clear()
+            if self._ready:
+                group = list(self._ready)
+                self._ready.clear()
+            else:
+                try:
+                    group = next(self._groups)
+                except StopIteration:
+                    return
             yield group
 
     def close(self) -> None:
@@ -222,12 +228,12 @@ def result_groups(results: Iterator[AnyResult]) -> Iterator[list[AnyResult]]:
     return results.groups() if isinstance(results, ResultStream) else ([result] for result in results)
 
 
-def _groups(decoders: _Decoders, scheduler: Scheduler) -> Generator[list[AnyResult], None, None]:
+def _groups(decoders: _Decoders, scheduler: Scheduler, limit: int) -> Generator[list[AnyResult], None, None]:
     try:
         decoders.start()
         while True:
             try:
-                taken = scheduler.take_ready(GROUP)
+                taken = scheduler.take_ready(limit)
             except StopIteration:
                 return
             yield [result for _, result in taken]

@@ -79,7 +79,7 @@ def test_groups_of_results_are_the_results_in_order(batch: int) -> None:
 
 
 def test_single_results_between_groups_are_taken_once() -> None:
-    failures = [Failure(str(number), "broken") for number in range(6)]
+    failures: list[AnyResult] = [Failure(str(number), "broken") for number in range(6)]
     results = ResultStream(part for part in (failures[:3], failures[3:5], failures[5:]))
     found = [next(results)]
     for group in results.groups():
@@ -214,6 +214,26 @@ def test_a_slow_consumer_limits_how_far_the_inputs_are_read() -> None:
     for number, _ in enumerate(model.stream(inputs(), workers=2)):
         assert len(taken) <= number + 60
     assert len(taken) == 300
+
+
+def test_a_slow_consumer_of_a_live_source_has_no_more_frames_waiting_than_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ov_mobilenet.runtime.scheduler.WAIT_SLICE_S", 1e-4)  # slower than this
+    taken: list[int] = []
+
+    def inputs() -> Iterator[NDArray[np.uint8]]:
+        for mark in range(1000):
+            taken.append(mark)
+            yield frame(mark)
+
+    results = classifier().stream(inputs(), live=True, requests=4)
+    for received in range(1, 60):
+        next(results)
+        deadline = time.monotonic() + 5
+        while len(taken) < received + 4 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert len(taken) == received + 4
 
 
 def test_decoding_continues_while_the_consumer_is_busy() -> None:
