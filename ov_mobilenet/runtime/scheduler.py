@@ -168,11 +168,12 @@ class Scheduler:
                 self._raise_at_end()
                 self._advance()
             taken = [self._done.pop(number)]
+            self._taken += 1
             while len(taken) < limit and (number := self._next_done()) is not None:
-                if isinstance(self._done[number][1], BaseException):  # raised by the next call
-                    break
+                if isinstance(taken[0][1], BaseException) or isinstance(self._done[number][1], BaseException):
+                    break  # an error is taken, and raised, alone
                 taken.append(self._done.pop(number))
-            self._taken += len(taken)
+                self._taken += 1
             self._changed.notify_all()
             if self._has_room():
                 self._room.notify(len(taken))

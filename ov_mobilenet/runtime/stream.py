@@ -70,7 +70,8 @@ def stream(
     )  # fmt: skip
     # A taken result makes room for a frame, which for a live source must not be read before the caller has the result.
     limit = 1 if is_live else GROUP
-    return ResultStream(_groups(_Decoders(loaded, iter(inputs), scheduler, workers), scheduler, limit))
+    groups = _groups(_Decoders(loaded, iter(inputs), scheduler, workers), scheduler, limit)
+    return ResultStream(groups, loaded.check_process)
 
 
 def count_of(inputs: Iterable[Image | Item]) -> int | None:
@@ -192,22 +193,24 @@ class ResultStream(Iterator[AnyResult]):
     The threads behind it end with the last result, with `close`, or when this object is deleted.
     """
 
-    def __init__(self, groups: Generator[list[AnyResult], None, None]) -> None:
+    def __init__(self, groups: Generator[list[AnyResult], None, None], check_process: Callable[[], None]) -> None:
         self._groups = groups
+        self._check_process = check_process
         self._ready: deque[AnyResult] = deque()
 
     def __next__(self) -> AnyResult:
         """The next result; waits for it."""
         while True:
-            try:
+            if self._ready:
+                self._check_process()
                 return self._ready.popleft()
-            except IndexError:
-                self._ready.extend(next(self._groups))
+            self._ready.extend(next(self._groups))
 
     def groups(self) -> Iterator[list[AnyResult]]:
         """The results that are ready, in lists of at least one; waits for each first one."""
         while True:
             if self._ready:
+                self._check_process()
                 group = list(self._ready)
                 self._ready.clear()
             else:
