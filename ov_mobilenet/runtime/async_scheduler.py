@@ -99,7 +99,7 @@ class AsyncScheduler(Scheduler):
             try:
                 for slot in slots:
                     slot.images = [PendingImage(0, None, image, 0.0)] * slot.batch
-                    self._set_input(slot)
+                    slot.set_input()
                     slot.images = []
                     slot.request.start_async()
                 late = [slot for slot in slots if not slot.request.wait_for(int(self._timeout * 1e3))]

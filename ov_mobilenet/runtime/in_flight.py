@@ -62,6 +62,27 @@ class RequestSlot:
     started: float = 0.0
     waited_for: bool = False
 
+    def set_input(self) -> None:
+        """Set the input tensor: a single frame is shared without a copy, a batch is copied into one tensor."""
+        if self.batch == 1:
+            import openvino as ov
+
+            self.tensor = ov.Tensor(self.images[0].prepared.frame[None], shared_memory=True)
+            self.request.set_input_tensor(self.tensor)
+            return
+        if self.frames is None:
+            self.tensor = self.request.get_input_tensor()
+            self.frames = self.tensor.data
+        for place, image in enumerate(self.images):
+            self.frames[place] = image.prepared.frame
+
+    def has_ended(self) -> bool:
+        """Whether the request, which was cancelled, has ended; False also while another thread waits for it."""
+        try:
+            return not self.waited_for and bool(self.request.wait_for(0))
+        except RuntimeError:  # it was cancelled, or failed
+            return True
+
 
 class RequestOutput:
     """The output of one request; turned into results once, by the first thread that takes one of them.

@@ -57,7 +57,7 @@ Done = tuple[Hashable, "AnyResult | RequestOutput | BaseException", int]
 
 
 class Scheduler:
-    """Runs images through infer requests; see the module docstring. All methods are thread-safe."""
+    """Runs images through infer requests; see the module docstring. All methods but `reserve` are thread-safe."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class Scheduler:
             self._fill(number, key, image)
 
     def close(self, *, cancel: bool = False) -> None:
-        """Admit no more images; `take` ends after the last result.
+        """Admit no more images; `take_ready` raises StopIteration after the last result.
 
         Args:
             cancel: turn images that are not finished into failures; otherwise they are finished.
@@ -253,7 +253,7 @@ class Scheduler:
         """Start this request with the next pending images."""
         slot.images, self._pending = self._pending[: slot.batch], self._pending[slot.batch :]
         try:
-            self._set_input(slot)
+            slot.set_input()
             slot.started = self._clock()
             slot.request.start_async()
         except Exception as error:  # noqa: BLE001 (any error of the device becomes the result of these images)
@@ -261,20 +261,6 @@ class Scheduler:
         else:
             self._busy.append(slot)
             self._changed.notify_all()  # a consumer may have had no request to wait for
-
-    def _set_input(self, slot: RequestSlot) -> None:
-        """Set the input tensor: a single frame is shared without a copy, a batch is copied into one tensor."""
-        if slot.batch == 1:
-            import openvino as ov
-
-            slot.tensor = ov.Tensor(slot.images[0].prepared.frame[None], shared_memory=True)
-            slot.request.set_input_tensor(slot.tensor)
-            return
-        if slot.frames is None:
-            slot.tensor = slot.request.get_input_tensor()
-            slot.frames = slot.tensor.data
-        for place, image in enumerate(slot.images):
-            slot.frames[place] = image.prepared.frame
 
     def _advance(self) -> None:
         """Wait until a request ends, an incomplete batch is due, or another thread changes the state."""
@@ -379,7 +365,7 @@ class Scheduler:
             self._fail(slot.images, slot_reason)
             if not is_lost:
                 self._release(slot)
-            elif not _has_ended(slot):
+            elif not slot.has_ended():
                 leak(slot.request)
         self._fail(self._pending, reason)
 
@@ -387,14 +373,6 @@ class Scheduler:
 def create_slots(model: BatchModel, requests: int) -> list[RequestSlot]:
     """New infer requests of a model."""
     return [RequestSlot(model.model.create_infer_request(), model.batch) for _ in range(requests)]
-
-
-def _has_ended(slot: RequestSlot) -> bool:
-    """Whether a cancelled request has ended, as far as it can be asked without another thread that waits for it."""
-    try:
-        return not slot.waited_for and bool(slot.request.wait_for(0))
-    except RuntimeError:  # it was cancelled, or failed
-        return True
 
 
 def _not_run(image: Prepared, reason: str) -> NotRun:
