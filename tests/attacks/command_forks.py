@@ -48,7 +48,12 @@ def run_command(arguments: list[str], folder: Path, *modules: str) -> Ran:
     (folder / "tmp").mkdir(parents=True)
     server.stdin.write(json.dumps([arguments, str(folder)]) + "\n")
     server.stdin.flush()
-    code = int(server.stdout.readline())
+    try:
+        code = int(server.stdout.readline())
+    except BaseException:  # also the watchdog: a later answer would be taken for that of the next command
+        server.kill()
+        _server.cache_clear()
+        raise
     out, err = ((folder / name).read_text("utf-8", errors="surrogateescape") for name in ("out.txt", "err.txt"))
     assert code in EXIT_CODES, f"exit code {code}: {err[-500:]}"
     assert "Traceback" not in err, err[-500:]

@@ -23,8 +23,9 @@ PROGRAM = (
 def run(*arguments: str | Path) -> tuple[int, str, list[str]]:
     """Exit code, stdout, and the lines on stderr; the last one names the modules."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *map(str, arguments)], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        capture_output=True, text=True, cwd=ROOT, timeout=300, check=False,
+    )  # fmt: skip
     return done.returncode, done.stdout, done.stderr.splitlines()
 
 
