@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ov_mobilenet.runtime.items import Prepared
+    from ov_mobilenet.runtime.loaded_model import BatchModel
 
 
 @dataclass(slots=True)
@@ -62,26 +64,23 @@ class RequestSlot:
     started: float = 0.0
     waited_for: bool = False
 
-    def set_input(self) -> None:
-        """Set the input tensor: a single frame is shared without a copy, a batch is copied into one tensor."""
-        if self.batch == 1:
-            import openvino as ov
 
-            self.tensor = ov.Tensor(self.images[0].prepared.frame[None], shared_memory=True)
-            self.request.set_input_tensor(self.tensor)
-            return
-        if self.frames is None:
-            self.tensor = self.request.get_input_tensor()
-            self.frames = self.tensor.data
-        for place, image in enumerate(self.images):
-            self.frames[place] = image.prepared.frame
+def create_slots(model: BatchModel, requests: int) -> list[RequestSlot]:
+    """New infer requests of a model."""
+    return [RequestSlot(model.model.create_infer_request(), model.batch) for _ in range(requests)]
 
-    def has_ended(self) -> bool:
-        """Whether the request, which was cancelled, has ended; False also while another thread waits for it."""
-        try:
-            return not self.waited_for and bool(self.request.wait_for(0))
-        except RuntimeError:  # it was cancelled, or failed
-            return True
+
+def has_ended(slot: RequestSlot) -> bool:
+    """Whether a cancelled request has ended, as far as it can be asked without another thread that waits for it."""
+    try:
+        return not slot.waited_for and bool(slot.request.wait_for(0))
+    except RuntimeError:  # it was cancelled, or failed
+        return True
+
+
+def leak(request: object) -> None:
+    """Never delete this infer request: deleting it waits until it ends, which it never does on a device that hangs."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(request))
 
 
 class RequestOutput:

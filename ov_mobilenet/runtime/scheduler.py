@@ -12,7 +12,6 @@ together.
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import DeviceError, UsageError, printable
-from ov_mobilenet.runtime.in_flight import PendingImage, RequestOutput, RequestSlot
+from ov_mobilenet.runtime.in_flight import PendingImage, RequestOutput, RequestSlot, create_slots, has_ended, leak
 from ov_mobilenet.runtime.items import Prepared
 from ov_mobilenet.runtime.results import AnyResult, Failure, NotRun
 
@@ -253,7 +252,7 @@ class Scheduler:
         """Start this request with the next pending images."""
         slot.images, self._pending = self._pending[: slot.batch], self._pending[slot.batch :]
         try:
-            slot.set_input()
+            self._set_input(slot)
             slot.started = self._clock()
             slot.request.start_async()
         except Exception as error:  # noqa: BLE001 (any error of the device becomes the result of these images)
@@ -261,6 +260,20 @@ class Scheduler:
         else:
             self._busy.append(slot)
             self._changed.notify_all()  # a consumer may have had no request to wait for
+
+    def _set_input(self, slot: RequestSlot) -> None:
+        """Set the input tensor: a single frame is shared without a copy, a batch is copied into one tensor."""
+        if slot.batch == 1:
+            import openvino as ov
+
+            slot.tensor = ov.Tensor(slot.images[0].prepared.frame[None], shared_memory=True)
+            slot.request.set_input_tensor(slot.tensor)
+            return
+        if slot.frames is None:
+            slot.tensor = slot.request.get_input_tensor()
+            slot.frames = slot.tensor.data
+        for place, image in enumerate(slot.images):
+            slot.frames[place] = image.prepared.frame
 
     def _advance(self) -> None:
         """Wait until a request ends, an incomplete batch is due, or another thread changes the state."""
@@ -365,14 +378,9 @@ class Scheduler:
             self._fail(slot.images, slot_reason)
             if not is_lost:
                 self._release(slot)
-            elif not slot.has_ended():
+            elif not has_ended(slot):
                 leak(slot.request)
         self._fail(self._pending, reason)
-
-
-def create_slots(model: BatchModel, requests: int) -> list[RequestSlot]:
-    """New infer requests of a model."""
-    return [RequestSlot(model.model.create_infer_request(), model.batch) for _ in range(requests)]
 
 
 def _not_run(image: Prepared, reason: str) -> NotRun:
@@ -383,8 +391,3 @@ def last_line(error: Exception) -> str:
     """The last line of an OpenVINO message, which holds the reason, at most 200 characters."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return printable(lines[-1][:200]) if lines else type(error).__name__
-
-
-def leak(request: object) -> None:
-    """Never delete this infer request: deleting it waits until it ends, which it never does on a device that hangs."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(request))

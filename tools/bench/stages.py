@@ -43,7 +43,7 @@ FUNCTIONS = (
     ("geometry", "images.load_image", "apply_geometry"),
     ("geometry", "images.load_image", "apply_reduced"),
     ("rest of the preparation", "runtime.loaded_model", "LoadedModel.prepare_or_fail"),
-    ("copy to request", "runtime.in_flight", "RequestSlot.set_input"),
+    ("copy to request", "runtime.scheduler", "Scheduler._set_input"),
     ("start requests", "runtime.scheduler", "Scheduler._run"),
     ("wait and copy outputs", "runtime.scheduler", "Scheduler._wait_for"),
     ("queue", "runtime.scheduler", "Scheduler.wait_for_room"),

@@ -28,10 +28,10 @@ UNREADABLE = b"damaged"
 def start(place: Workplace) -> Round:
     """A device that hangs is given up after a fraction of a second, and its requests are deleted."""
     stream_module.DEVICE_TIMEOUT_S = TIMEOUT_S
-    # The requests of a lost device are never deleted, since that may wait for ever. Simulated ones can be; otherwise
-    # every lost device would count as growth.
-    scheduler.leak = delete
-    async_scheduler.leak = delete  # type: ignore[attr-defined]  # it imports the name
+    # A request that runs on a lost device is never deleted, since that may wait for ever. Simulated ones can be;
+    # otherwise every lost device would count as growth. Both modules import the name.
+    scheduler.leak = delete  # type: ignore[attr-defined]
+    async_scheduler.leak = delete  # type: ignore[attr-defined]
 
     def run(rng: random.Random) -> Counts:
         counts = stream_once(rng) + queue_once(rng)
@@ -41,7 +41,7 @@ def start(place: Workplace) -> Round:
 
 
 def delete(request: object) -> None:
-    """In place of `scheduler.leak`: nothing holds the request any more."""
+    """In place of `in_flight.leak`: nothing holds the request any more."""
 
 
 def random_behaviour(rng: random.Random) -> Behaviour:
