@@ -56,7 +56,7 @@ Done = tuple[Hashable, "AnyResult | RequestOutput | BaseException", int]
 
 
 class Scheduler:
-    """Runs images through infer requests; see the module docstring. All methods are thread-safe."""
+    """Runs images through infer requests; see the module docstring. All methods but `reserve` are thread-safe."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class Scheduler:
             self._fill(number, key, image)
 
     def close(self, *, cancel: bool = False) -> None:
-        """Admit no more images; `take` ends after the last result.
+        """Admit no more images; `take_ready` raises StopIteration after the last result.
 
         Args:
             cancel: turn images that are not finished into failures; otherwise they are finished.

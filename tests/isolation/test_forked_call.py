@@ -16,6 +16,7 @@ from ov_mobilenet.isolation.availability import can_isolate
 from ov_mobilenet.isolation.forked_call import call_in_fork
 
 ROOT = Path(__file__).resolve().parents[2]
+
 pytestmark = pytest.mark.skipif(not can_isolate(), reason="needs a system that can fork")
 
 
@@ -66,36 +67,41 @@ def test_output_and_changes_of_the_function_are_dropped(capfd: pytest.CaptureFix
     assert changed == []
 
 
-# In a process of its own: an exception in the test's process could arrive anywhere.
+# The function notes its process once the caller waits for it.
 INTERRUPTED = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from ov_mobilenet.isolation.forked_call import call_in_fork
 
 def note_and_hang():
-    Path("new").write_text(str(os.getpid()))
-    Path("new").rename("process")
+    caller = Path(f"/proc/{os.getppid()}/stat")
+    while caller.read_text().rpartition(")")[2].split()[0] != "S":
+        pass
+    os.write(int(sys.argv[1]), b"%d\\n" % os.getpid())
     while True:
         pass
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
-    call_in_fork(note_and_hang, 600.0)
+    call_in_fork(note_and_hang, 60.0)
 except KeyboardInterrupt:
     print("interrupted")
 """
 
 
-def test_ctrl_c_ends_the_function(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED], cwd=tmp_path, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    ) as caller:  # fmt: skip
-        while not (tmp_path / "process").exists():
-            assert caller.poll() is None
+def test_ctrl_c_ends_the_function() -> None:
+    reading, writing = os.pipe()
+    command = [sys.executable, "-c", INTERRUPTED, str(writing)]
+    caller = subprocess.Popen(
+        command, pass_fds=[writing], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    os.close(writing)
+    with open(reading) as noted, caller:  # noqa: PTH123 (a file descriptor)
+        called = int(noted.readline())
         caller.send_signal(signal.SIGINT)
-        assert caller.communicate()[0] == "interrupted\n"
+        assert caller.communicate(timeout=120)[0] == "interrupted\n"
     with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "process").read_text()), 0)
+        os.kill(called, 0)
 
 
 def test_a_caller_that_ignores_the_end_of_its_children_learns_nothing() -> None:

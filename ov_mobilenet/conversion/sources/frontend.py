@@ -84,7 +84,6 @@ def path_without_commas(path: Path, beside: Iterable[str] = ()) -> Iterator[Path
 
 def run_converter(network: Any, path: Path, **options: Any) -> ov.Model:
     """Call `openvino.convert_model` and shorten its errors. Raises: ConversionError."""
-    import openvino as ov
     from openvino.frontend import (
         GeneralFailure,
         InitializationFailure,
@@ -92,13 +91,16 @@ def run_converter(network: Any, path: Path, **options: Any) -> ov.Model:
         OpConversionFailure,
         OpValidationFailure,
     )
+
+    # `classify` may have imported openvino without it, see `cli.early_openvino`.
+    from openvino.tools.ovc import convert_model
     from openvino.tools.ovc.error import BasicError
 
     root = logging.getLogger()
     level, filters, handlers = root.level, list(root.filters), list(root.handlers)
     try:
         with _without_torch(network):
-            model = ov.convert_model(network, **options)
+            model = convert_model(network, **options)
         _read_names(model)
         return model
     except UnicodeDecodeError as error:
