@@ -66,7 +66,7 @@ TORCHVISION ?= torchvision==0.28.0
 
 .DEFAULT_GOAL := test
 .PHONY: venv venv-full venv-omz venv-hub venv-serve venv-bulk omz-python demo test test-fast test-full test-omz test-hub \
-  test-serve test-bulk test-arm lowest-versions test-lowest test-newest fuzz check format bench clean
+  test-serve test-bulk test-arm lowest-versions test-lowest test-newest fuzz soak check format bench clean
 
 venv: $(STAMP)
 venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded $(MAPI_STAMP)
@@ -302,9 +302,8 @@ fuzz: $(STAMP)
 	OV_MOBILENET_FUZZ_CASES=$(N) OV_MOBILENET_FUZZ_SEED=$(SEED) \
 	  $(BIN)/python -m pytest -n $(WORKERS) tests/attacks/test_fuzz.py $(PYTEST_ARGS)
 
-# Streams, queues, live sources, failing devices, reloads and a server for MINUTES, with what they hold watched; SEED as
-# for fuzz. SCENARIO: only this one. SOAK_ARGS: further options, such as --json FILE.
-.PHONY: soak
+# Streams, queues, live sources, failing devices, reloads and a server for MINUTES, with memory, threads and handles
+# watched; SEED as for fuzz. SCENARIO: only this one. SOAK_ARGS: further options, such as --json FILE.
 MINUTES ?= 30
 SCENARIO ?=
 soak: $(STAMP)

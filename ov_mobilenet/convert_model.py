@@ -101,7 +101,7 @@ def check_convertible(model: str | Path, isolation: Isolation) -> None:
     """Check that a MODEL is neither an IR nor a source network without a description.
 
     Args:
-        isolation: whether an IR is read in another process first.
+        isolation: whether an IR is read in a child process first.
 
     Raises:
         AlreadyNormalisedError: it is an IR; the message states the normalisation that the IR contains.

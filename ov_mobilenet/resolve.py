@@ -83,7 +83,7 @@ class Lookup:
             network of a Hugging Face repository in timm's format.
         ir_dir: run the IR that `convert` or `quantize` wrote below this folder, `public/NAME/PRECISION/NAME.xml`, for
             a MODEL that is not the path of an IR; None to convert into the cache. See `find_irs`.
-        isolate: whether files are read in another process first, because OpenVINO crashes on some that are damaged:
+        isolate: whether files are read in a child process first, because OpenVINO crashes on some that are damaged:
             True for all, False for none; None for those of unknown origin, which are IRs with other contents than
             ov-mobilenet wrote, and source networks without a digest. Linux only.
     """
@@ -98,7 +98,7 @@ class Lookup:
 
     @property
     def isolation(self) -> Isolation:
-        """Which IRs are read in another process first."""
+        """Which IRs are read in a child process first."""
         return Isolation(self.isolate, self.cache_dir)
 
     @classmethod

@@ -28,7 +28,7 @@ def test_a_bench_writes_its_figures_and_conditions(program: str, tmp_path: Path)
     written = tmp_path / "figures.json"
     command = [sys.executable, str(ROOT / "tools" / "bench" / program), *RUNS[program], "--json", str(written)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(written.read_text())
     assert report["bench"] == program

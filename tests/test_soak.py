@@ -55,9 +55,10 @@ def test_a_short_soak_finds_nothing_and_counts_everything(tmp_path: Path) -> Non
 
 # `devices` needs no images and no IR, which take seconds to make.
 WITHOUT_MATERIAL = """
-import sys
+import signal, sys
 from soak import __main__ as program, material
 material.write_material = lambda folder: None
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored here
 sys.exit(program.main(["--scenario", "devices"]))
 """
 
@@ -68,11 +69,14 @@ def test_ctrl_c_prints_the_table_so_far(tmp_path: Path) -> None:
         text=True, cwd=tmp_path, start_new_session=True,
     )  # fmt: skip
     assert soak.stderr is not None
-    for line in soak.stderr:
-        if "running devices" in line:
-            break
-    soak.send_signal(signal.SIGINT)
-    out, _ = soak.communicate(timeout=120)
+    try:
+        for line in soak.stderr:
+            if "running devices" in line:
+                break
+        soak.send_signal(signal.SIGINT)
+        out, _ = soak.communicate(timeout=120)
+    finally:
+        soak.kill()
     assert soak.returncode == 130
     assert "interrupted" in out and "\ndevices " in out
 

@@ -25,29 +25,29 @@ _THREAD = "load-libraries"
 
 
 def start_openvino(arguments: Sequence[str]) -> bool:
-    """Import OpenVINO for a command line that classifies with an IR; nothing for others.
+    """Import OpenVINO for a command line that classifies with an IR; nothing for other command lines.
 
     To be called once, in a process that does nothing but run this command line.
 
     Returns:
-        Whether the command line is such a one.
+        Whether OpenVINO was to be imported.
     """
     words = [argument for argument in arguments if not argument.startswith("-")]
     if words[:1] != ["classify"] or not any(word.endswith(".xml") for word in words[1:]):
         return False
     if not set(_HELP).isdisjoint(arguments):
         return False
-    with suppress(ImportError):  # told where it is needed
+    with suppress(ImportError):  # reported by the code that needs it
         _import_without_converter()
         threading.Thread(target=_load_libraries, name=_THREAD, daemon=True).start()
     return True
 
 
 def _import_without_converter() -> None:
-    """`import openvino`; its `convert_model` will be missing."""
+    """`import openvino`; it has no attribute `convert_model` then."""
     if "openvino" in sys.modules:
         return
-    # OpenVINO's own __init__ goes on without the converter if it cannot be imported.
+    # OpenVINO's own __init__ continues without the converter if it cannot be imported.
     sys.modules[_CONVERTER] = None  # type: ignore[assignment]  # how Python marks a module that must not be imported
     try:
         importlib.import_module("openvino")
@@ -63,7 +63,7 @@ def wait_for_libraries() -> None:
 
 
 def _load_libraries() -> None:
-    with suppress(Exception):  # an error is told by the command, which needs the same
+    with suppress(Exception):  # the command needs the same, and reports the error
         _core_with_plugins()
         from PIL import Image
 

@@ -86,7 +86,7 @@ def isolate(function: F) -> F:
     """`--isolate` and `--no-isolate`."""
     return click.option(
         "--isolate/--no-isolate", default=None,
-        help="Read networks and IRs in another process first, so that a crash of OpenVINO is an error (default: those "
+        help="Read networks and IRs in a child process first, so that a crash of OpenVINO is an error (default: those "
         "of unknown origin; Linux only).",
     )(function)  # fmt: skip
 

@@ -70,7 +70,7 @@ def compile_model(
 
 
 def _read(path: Path, config: Mapping[str, str], core: Any) -> ov.CompiledModel | None:
-    """The compiled model in a file; None if there is none that is whole and that OpenVINO accepts."""
+    """The compiled model in a file; None if the file is missing or damaged, or if OpenVINO refuses it."""
     import openvino as ov
 
     try:

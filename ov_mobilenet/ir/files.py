@@ -43,7 +43,7 @@ def open_ir(xml: Path, isolation: Isolation = Isolation()) -> OpenedIr:  # noqa:
     """Read an IR and its record.
 
     Args:
-        isolation: whether it is read in another process first.
+        isolation: whether it is read in a child process first.
 
     Raises:
         IrError: the IR or its record cannot be read, or the record has a newer format version.
@@ -56,12 +56,12 @@ def read_ir(xml: Path, isolation: Isolation = Isolation()) -> ov.Model:  # noqa:
     """Read an IR.
 
     Args:
-        isolation: whether it is read in another process first.
+        isolation: whether it is read in a child process first.
 
     Raises:
         IrError: a file is missing, truncated or not an IR; the `.xml` and the `.bin` are not as ov-mobilenet wrote
-            them; reading them crashes, in another process; or the network does not take images.
-        UsageError: it shall be read in another process, but the system cannot.
+            them; reading them crashes, in a child process; or the network does not take images.
+        UsageError: the IR must be read in a child process, but the system cannot.
     """
     return _read_ir(xml, isolation)[0]
 

@@ -1,7 +1,7 @@
-"""Read an IR of unknown origin in another process first: OpenVINO's reader crashes on some.
+"""Read an IR of unknown origin in a child process first: OpenVINO's reader crashes on some.
 
 Crashes were looked for in 15,000 damaged IRs, by OpenVINO alone: it ended with SIGSEGV while it read 38 of them, and
-never while it compiled or ran one. So the other process only reads: 0.04 s of CPU time for MobileNet V2.
+never while it compiled or ran one. So the child process only reads: 0.04 s of CPU time for MobileNet V2.
 
     ROOT/accepted/…    an empty file per IR that was read without a crash; its name is a digest of its contents and of
                        the version of OpenVINO
@@ -30,7 +30,7 @@ MAX_ACCEPTED = 1000
 
 @dataclass(frozen=True)
 class Isolation:
-    """Which IRs are read in another process first.
+    """Which IRs are read in a child process first.
 
     Attributes:
         isolate: True for every IR, False for none; None for those whose contents are not as ov-mobilenet wrote them,
@@ -42,12 +42,12 @@ class Isolation:
     cache_root: Path | None = None
 
     def applies(self, *, is_ours: bool) -> bool:
-        """Whether an IR is read in another process first. Raises: UsageError, if it shall be but the system cannot."""
+        """Whether an IR is read in a child process first. Raises: UsageError, if the system cannot do it."""
         return (self.isolate is not None or not is_ours) and reads_apart(self.isolate)
 
 
 def try_to_read(text: bytes, weights: bytes, xml: Path, cache_root: Path | None) -> None:
-    """Read an IR in another process, unless one with these contents was read before.
+    """Read an IR in a child process, unless one with these contents was read before.
 
     Raises:
         IrError: reading it crashes or does not end, or the other process cannot be started.

@@ -1,1 +1,1 @@
-"""Call functions on files of unknown origin in processes of their own."""
+"""Call functions on files of unknown origin in child processes."""

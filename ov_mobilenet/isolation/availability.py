@@ -20,7 +20,7 @@ def reads_apart(isolate: bool | None) -> bool:
         isolate: as the user asked; None for where the system can.
 
     Raises:
-        UsageError: it shall be, but the system cannot.
+        UsageError: the user asked for it, but the system cannot.
     """
     if isolate and not can_isolate():
         raise UsageError(

@@ -25,7 +25,7 @@ def call_in_fork(function: Callable[[], object], limit_s: float) -> int | None:
         limit_s: after this time the kernel ends the fork, whatever a library does meanwhile.
 
     Returns:
-        0 if the function returned or raised an exception; otherwise how the fork ended, as `subprocess` tells it: below
+        0 if the function returned or raised an exception; otherwise how the fork ended, as in `subprocess`: below
         0 for a signal. None if it took too long, if this process cannot know, because it ignores SIGCHLD, or if the
         system refused the fork: it may have no memory for a copy of a large process.
     """

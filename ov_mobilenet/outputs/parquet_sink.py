@@ -183,7 +183,7 @@ def parquet_writer(file: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
     """A writer of files that read as one data set with those of `ParquetSink`."""
     import pyarrow.parquet as pq
 
-    # A dictionary saves space for repeated texts, not for probabilities. The checksums tell a later run of damage.
+    # A dictionary saves space for repeated texts, not for probabilities. With the checksums a later run detects damage.
     return pq.ParquetWriter(file, schema, use_dictionary=list(TEXTS), write_page_checksum=True)
 
 

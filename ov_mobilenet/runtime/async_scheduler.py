@@ -13,10 +13,10 @@ from copy import copy
 from typing import TYPE_CHECKING, Literal, cast
 
 from ov_mobilenet.errors import DeviceError
-from ov_mobilenet.runtime.in_flight import PendingImage, RequestOutput, RequestSlot
+from ov_mobilenet.runtime.in_flight import PendingImage, RequestOutput, RequestSlot, create_slots, leak
 from ov_mobilenet.runtime.infer_queue import default_capacity
 from ov_mobilenet.runtime.results import Failure
-from ov_mobilenet.runtime.scheduler import WAIT_SLICE_S, Pacing, Scheduler, create_slots, last_line, leak
+from ov_mobilenet.runtime.scheduler import WAIT_SLICE_S, Pacing, Scheduler, last_line
 
 if TYPE_CHECKING:
     from ov_mobilenet.runtime.items import Prepared

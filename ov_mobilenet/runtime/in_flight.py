@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ov_mobilenet.runtime.items import Prepared
+    from ov_mobilenet.runtime.loaded_model import BatchModel
 
 
 @dataclass(slots=True)
@@ -61,6 +63,24 @@ class RequestSlot:
     frames: NDArray[np.uint8] | None = None
     started: float = 0.0
     waited_for: bool = False
+
+
+def create_slots(model: BatchModel, requests: int) -> list[RequestSlot]:
+    """New infer requests of a model."""
+    return [RequestSlot(model.model.create_infer_request(), model.batch) for _ in range(requests)]
+
+
+def has_ended(slot: RequestSlot) -> bool:
+    """Whether a cancelled request has ended, as far as it can be asked without another thread that waits for it."""
+    try:
+        return not slot.waited_for and bool(slot.request.wait_for(0))
+    except RuntimeError:  # it was cancelled, or failed
+        return True
+
+
+def leak(request: object) -> None:
+    """Never delete this infer request: deleting it waits until it ends, which it never does on a device that hangs."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(request))
 
 
 class RequestOutput:

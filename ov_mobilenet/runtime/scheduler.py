@@ -12,7 +12,6 @@ together.
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ov_mobilenet.errors import DeviceError, UsageError, printable
-from ov_mobilenet.runtime.in_flight import PendingImage, RequestOutput, RequestSlot
+from ov_mobilenet.runtime.in_flight import PendingImage, RequestOutput, RequestSlot, create_slots, has_ended, leak
 from ov_mobilenet.runtime.items import Prepared
 from ov_mobilenet.runtime.results import AnyResult, Failure, NotRun
 
@@ -57,7 +56,7 @@ Done = tuple[Hashable, "AnyResult | RequestOutput | BaseException", int]
 
 
 class Scheduler:
-    """Runs images through infer requests; see the module docstring. All methods are thread-safe."""
+    """Runs images through infer requests; see the module docstring. All methods but `reserve` are thread-safe."""
 
     def __init__(
         self,
@@ -137,7 +136,7 @@ class Scheduler:
             self._fill(number, key, image)
 
     def close(self, *, cancel: bool = False) -> None:
-        """Admit no more images; `take` ends after the last result.
+        """Admit no more images; `take_ready` raises StopIteration after the last result.
 
         Args:
             cancel: turn images that are not finished into failures; otherwise they are finished.
@@ -380,22 +379,9 @@ class Scheduler:
             self._fail(slot.images, slot_reason)
             if not is_lost:
                 self._release(slot)
-            elif not _has_ended(slot):
+            elif not has_ended(slot):
                 leak(slot.request)
         self._fail(self._pending, reason)
-
-
-def create_slots(model: BatchModel, requests: int) -> list[RequestSlot]:
-    """New infer requests of a model."""
-    return [RequestSlot(model.model.create_infer_request(), model.batch) for _ in range(requests)]
-
-
-def _has_ended(slot: RequestSlot) -> bool:
-    """Whether a cancelled request has ended, as far as it can be asked without another thread that waits for it."""
-    try:
-        return not slot.waited_for and bool(slot.request.wait_for(0))
-    except RuntimeError:  # it was cancelled, or failed
-        return True
 
 
 def _not_run(image: Prepared, reason: str) -> NotRun:
@@ -406,8 +392,3 @@ def last_line(error: Exception) -> str:
     """The last line of an OpenVINO message, which holds the reason, at most 200 characters."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return printable(lines[-1][:200]) if lines else type(error).__name__
-
-
-def leak(request: object) -> None:
-    """Never delete this infer request: deleting it waits until it ends, which it never does on a device that hangs."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(request))

@@ -225,13 +225,13 @@ def test_the_ir_is_read_once(known: Known, annotations: Path, monkeypatch: pytes
     import ov_mobilenet.ir.files as files
 
     read: list[Path] = []
-    real = files.read_ir
+    real = files._read_ir
 
     def recorded(xml: Path, *more: Any) -> ov.Model:
         read.append(xml)
         return real(xml, *more)
 
-    monkeypatch.setattr(files, "read_ir", recorded)
+    monkeypatch.setattr(files, "_read_ir", recorded)
     ovm.measure_accuracy(known.xml, known.files[0].parent, annotations=annotations)
     assert read == [known.xml]
 

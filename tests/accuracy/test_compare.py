@@ -186,13 +186,13 @@ def test_an_ir_compared_at_two_precisions_is_read_once(
     import ov_mobilenet.ir.files as files
 
     read: list[Path] = []
-    real = files.read_ir
+    real = files._read_ir
 
     def recorded(xml: Path, *more: Any) -> ov.Model:
         read.append(xml)
         return real(xml, *more)
 
-    monkeypatch.setattr(files, "read_ir", recorded)
+    monkeypatch.setattr(files, "_read_ir", recorded)
     annotations = val_txt(tmp_path / "val.txt", [(file.name, 0) for file in known.files])
     compare([str(known.xml), f"{known.xml}@f32"], known.files[0].parent, annotations=annotations, time_s=0.01)
     assert read == [known.xml]

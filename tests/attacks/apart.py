@@ -20,6 +20,7 @@ from attacks.fuzz import Attack, Case, failures_here
 
 TESTS = Path(__file__).resolve().parents[1]
 LIMIT_S = 60
+START_S = 60  # for the imports of a process, on a busy machine
 ADDRESS_SPACE = 8 << 30  # protects the machine
 MOST_MEMORY = 5 << 29  # resident bytes: an image of 179 million pixels is decoded into 2.2 GB
 
@@ -38,7 +39,7 @@ def failures_apart(
     while left:
         done = subprocess.run(
             command, input=json.dumps(left), cwd=folder, env=environment, capture_output=True, text=True,
-            timeout=limit_s * (len(left) + 1), check=False,
+            timeout=START_S + limit_s * len(left), check=False,
         )  # fmt: skip
         ended: list[str] = [json.loads(line) for line in done.stdout.splitlines()]
         yield from ((case, error) for case, error in zip(left, ended, strict=False) if error)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-LIMIT_S = 60.0
+LIMIT_S = 50.0  # less than the watchdog's
 EXIT_CODES = (0, 1, 2, 3)  # documented; the others are for signals
 UNEXPECTED = 70  # a fork that raised an exception
 
@@ -48,7 +48,12 @@ def run_command(arguments: list[str], folder: Path, *modules: str) -> Ran:
     (folder / "tmp").mkdir(parents=True)
     server.stdin.write(json.dumps([arguments, str(folder)]) + "\n")
     server.stdin.flush()
-    code = int(server.stdout.readline())
+    try:
+        code = int(server.stdout.readline())
+    except BaseException:  # also the watchdog: a later answer would be taken for that of the next command
+        server.kill()
+        _server.cache_clear()
+        raise
     out, err = ((folder / name).read_text("utf-8", errors="surrogateescape") for name in ("out.txt", "err.txt"))
     assert code in EXIT_CODES, f"exit code {code}: {err[-500:]}"
     assert "Traceback" not in err, err[-500:]

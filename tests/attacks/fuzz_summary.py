@@ -9,7 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
-LIBRARIES = ("openvino", "numpy", "opencv-python", "pillow", "simplejpeg", "pyarrow", "pyyaml", "msgspec")
+LIBRARIES = (
+    "openvino", "numpy", "opencv-python", "pillow", "simplejpeg", "cykooz.resizer", "pyarrow", "pyyaml", "msgspec",
+)  # fmt: skip
 
 
 def versions() -> str:

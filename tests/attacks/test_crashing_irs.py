@@ -1,4 +1,4 @@
-"""IRs that crash OpenVINO's reader, or that it never finishes: told as errors by another process."""
+"""IRs that crash OpenVINO's reader, or that it never finishes, are errors: a child process reads them first."""
 
 from __future__ import annotations
 

@@ -292,7 +292,7 @@ def test_hard_link_to_a_wanted_member(pack: Pack, destination: Path) -> None:
     archive = pack(entry(WANTED), entry("model/again", b"", type=tarfile.LNKTYPE, linkname="/etc/passwd"))
     with pytest.raises(ArchiveError, match="'model/again' is not a regular file"):
         unpack(archive, "gztar", "model", destination)
-    assert files(destination) == [WANTED]
+    assert files(destination) == []
 
 
 def test_trailing_noise_after_the_archive(pack: Pack, destination: Path) -> None:
@@ -302,6 +302,7 @@ def test_trailing_noise_after_the_archive(pack: Pack, destination: Path) -> None
     try:
         unpack(archive, "gztar", WANTED, destination)
     except ArchiveError:
-        assert files(destination) == [WANTED]
+        assert files(destination) == []
+        return
     assert (destination / WANTED).read_bytes() == CONTENT
     assert not os.access(destination / WANTED, os.X_OK)

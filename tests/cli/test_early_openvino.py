@@ -23,8 +23,9 @@ PROGRAM = (
 def run(*arguments: str | Path) -> tuple[int, str, list[str]]:
     """Exit code, stdout, and the lines on stderr; the last one names the modules."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *map(str, arguments)], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        capture_output=True, text=True, cwd=ROOT, timeout=300, check=False,
+    )  # fmt: skip
     return done.returncode, done.stdout, done.stderr.splitlines()
 
 
@@ -42,11 +43,17 @@ def test_an_ir_is_classified_without_the_converter(before: tuple[str, ...], know
         assert probability == pytest.approx(known.answers[0][class_id], abs=1e-5)
 
 
-def test_a_description_is_converted_as_before(known: Known, tmp_path: Path) -> None:
-    options = ["--format", "json", "--cache-dir", str(tmp_path), "--inference-precision", "f32"]
-    code, out, err = run("classify", known.yml, known.files[0], *options)
-    assert (code, err[-1].split()[:2]) == (0, ["openvino", "openvino.tools.ovc"])
-    assert answers(out)[0][0] == known.answers[0].argmax()
+@pytest.mark.parametrize("has_xml", [False, True], ids=["an image", "an image and its annotation"])
+def test_a_description_is_converted_as_before(has_xml: bool, known: Known, tmp_path: Path) -> None:
+    """Also if an `.xml` file is among the inputs, which looks like an IR on the command line."""
+    (tmp_path / "annotation.xml").write_text("<annotation/>")
+    inputs = [known.files[0], *([tmp_path / "annotation.xml"] if has_xml else [])]
+    options = ["--format", "json", "--cache-dir", str(tmp_path / "cache"), "--inference-precision", "f32"]
+    code, out, err = run("classify", known.yml, *inputs, *options)
+    assert (code, err[-1].split()[:2]) == (int(has_xml), ["openvino", "openvino.tools.ovc"])
+    assert "Traceback" not in "".join(err)
+    best = json.loads(out)["results"][0]["predictions"][0]
+    assert best["class_id"] == known.answers[0].argmax()
 
 
 def test_a_description_is_converted_also_if_another_word_ends_as_an_ir(known: Known, tmp_path: Path) -> None:

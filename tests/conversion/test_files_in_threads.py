@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openvino.tools import ovc
 from openvino.tools.ovc import convert_impl
 
 from ov_mobilenet.conversion.sources.frontend import run_converter
@@ -35,7 +36,7 @@ def test_a_conversion_that_ends_does_not_affect_one_in_another_thread(monkeypatc
             run_converter(Path(f"{stem}.onnx"), Path(f"{stem}.onnx"))
 
     monkeypatch.setattr(convert_impl, NAME, own)
-    monkeypatch.setattr("openvino.tools.ovc.convert_model", convert_model)
+    monkeypatch.setattr(ovc, "convert_model", convert_model)
     slow = threading.Thread(target=convert, args=("slow",))
     slow.start()
     assert begun.wait(60)

@@ -144,7 +144,7 @@ def test_settings_and_variables_of_the_environment_are_part_of_the_key(
 
 def damaged(whole: bytes) -> list[bytes]:
     """The content of a file, cut or with one bit flipped at places in all its parts."""
-    places = sorted({0, 15, 16, 40, 48, 60, *np.random.default_rng(5).integers(0, len(whole), 40).tolist()})
+    places = sorted({0, 15, 16, 40, 48, 60, *np.random.default_rng(5).integers(0, len(whole), 10).tolist()})
     flips = [whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :] for at in places]
     return [b"", *(whole[:at] for at in places), whole + b"\0", *flips, bytes(len(whole))]
 

@@ -6,6 +6,8 @@ import ctypes
 import errno
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import pytest
 
 from ov_mobilenet.isolation.availability import can_isolate
 from ov_mobilenet.isolation.forked_call import call_in_fork
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.skipif(not can_isolate(), reason="needs a system that can fork")
 
@@ -64,26 +68,41 @@ def test_output_and_changes_of_the_function_are_dropped(capfd: pytest.CaptureFix
     assert changed == []
 
 
-def test_ctrl_c_ends_the_function(tmp_path: Path) -> None:
-    def note_and_hang() -> None:
-        (tmp_path / "process").write_text(str(os.getpid()))
-        hang()
+# The function notes its process once the caller waits for it.
+INTERRUPTED = """
+import os, signal, sys
+from pathlib import Path
+from ov_mobilenet.isolation.forked_call import call_in_fork
 
-    def interrupt(number: int, frame: object) -> None:
-        if not (tmp_path / "process").exists() or not (tmp_path / "process").read_text():
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
-            return
-        raise KeyboardInterrupt
+def note_and_hang():
+    caller = Path(f"/proc/{os.getppid()}/stat")
+    while caller.read_text().rpartition(")")[2].split()[0] != "S":
+        pass
+    os.write(int(sys.argv[1]), b"%d\\n" % os.getpid())
+    while True:
+        pass
 
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            call_in_fork(note_and_hang, 30.0)
-    finally:
-        signal.signal(signal.SIGALRM, before)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    call_in_fork(note_and_hang, 60.0)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_ends_the_function() -> None:
+    reading, writing = os.pipe()
+    command = [sys.executable, "-c", INTERRUPTED, str(writing)]
+    caller = subprocess.Popen(
+        command, pass_fds=[writing], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    os.close(writing)
+    with open(reading) as noted, caller:  # noqa: PTH123 (a file descriptor)
+        called = int(noted.readline())
+        caller.send_signal(signal.SIGINT)
+        assert caller.communicate(timeout=120)[0] == "interrupted\n"
     with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "process").read_text()), 0)
+        os.kill(called, 0)
 
 
 def test_a_caller_that_ignores_the_end_of_its_children_learns_nothing() -> None:

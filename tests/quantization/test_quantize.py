@@ -193,7 +193,7 @@ def test_each_network_is_read_and_finished_once(
     from ov_mobilenet.quantization import int8_network
 
     calls: list[str] = []
-    read_ir, finish = files.read_ir, int8_network.finish
+    read_ir, finish = files._read_ir, int8_network.finish
 
     def recorded_read(path: Path, *more: Any) -> ov.Model:
         calls.append("read")
@@ -203,7 +203,7 @@ def test_each_network_is_read_and_finished_once(
         calls.append("finish")
         return finish(quantised, record)
 
-    monkeypatch.setattr(files, "read_ir", recorded_read)
+    monkeypatch.setattr(files, "_read_ir", recorded_read)
     monkeypatch.setattr("ov_mobilenet.quantization.quantizer.finish", recorded_finish)
     for index, (frame, label) in enumerate(held_out(4, 12)):
         folder = tmp_path / "val" / f"{label:02}"

@@ -32,6 +32,7 @@ from ov_mobilenet.outputs.text_sinks import JsonLinesSink
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.infer_queue import InferQueue
 from ov_mobilenet.runtime.items import Item, Prepared
+from ov_mobilenet.runtime.stream import result_groups
 
 BATCHES = (1, 4, 8)
 Results = Callable[[Classifier, Item, int, int], Iterable[Any]]
@@ -97,13 +98,13 @@ def take(results: Iterable[Any], images: int) -> None:
 
 
 def write(results: Iterable[Any], images: int) -> None:
-    """Take all results, and write a JSON line for each."""
+    """Take all results, and write a JSON line for each; those that are ready together in one go, as `classify` does."""
     with open(os.devnull, "w") as out:  # noqa: PTH123 (no file)
         sink = JsonLinesSink(out)
         count = 0
-        for result in results:
-            sink.put(result)
-            count += 1
+        for group in result_groups(iter(results)):
+            sink.put_all(group)
+            count += len(group)
         sink.close()
     assert count == images, f"{count} results of {images} images"
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from classify_command import classify_used, plain_used
 from cpu_time import Used, compared, used_by
-from images import folder_of_images
+from images import add_image_options, folder_of_images
 from infer_rate import used_per_run
 from report import Report, add_json_option
 from sample_ir import sample_ir
@@ -107,11 +107,8 @@ def main() -> None:
     parser.add_argument("xml", nargs="*", type=Path)
     parser.add_argument("--onnx", type=Path, help="source network of the only IR; it needs torchvision's normalisation")
     parser.add_argument("--only-plain", action="store_true", help="only the comparison with the plain loop")
-    parser.add_argument(
-        "--folder", type=Path, help="JPEG files; by default imagenet200 beside the checkout, or drawings"
-    )
     parser.add_argument("--pairs", type=int, default=7)
-    parser.add_argument("--images", type=int, default=1000)
+    add_image_options(parser)
     add_json_option(parser)
     options = parser.parse_args()
     report = Report(options)

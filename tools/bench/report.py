@@ -31,6 +31,7 @@ _PACKAGES = (
     "opencv-python-headless",
     "pillow",
     "simplejpeg",
+    "cykooz.resizer",
     "msgspec",
     "nncf",
     "onnxruntime",

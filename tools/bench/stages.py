@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from classify_command import classify_used
-from images import folder_of_images
+from images import add_image_options, folder_of_images
 from report import Report, add_json_option
 from sample_ir import sample_ir
 
@@ -158,10 +158,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("xml", nargs="*", type=Path)
-    parser.add_argument(
-        "--folder", type=Path, help="JPEG files; by default imagenet200 beside the checkout, or drawings"
-    )
-    parser.add_argument("--images", type=int, default=1000)
+    add_image_options(parser)
     parser.add_argument("--rounds", type=int, default=5)
     add_json_option(parser)
     options = parser.parse_args()

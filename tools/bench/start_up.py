@@ -2,7 +2,7 @@
 
     python tools/bench/start_up.py IR.xml IMAGE [--pairs 7] [--stages]
 
-Without files a small network and an image are generated. Prints wall and processor time (user + system) of each pair,
+Without files a small network and an image are generated. Prints wall time and CPU time of each pair,
 the medians of the ratios, and the time of `import ov_mobilenet` as measured by `-X importtime`. Both programs run once
 before they are measured: that fills the file cache of the operating system, the compiled modules of Python (as an
 installed package has them, whatever PYTHONDONTWRITEBYTECODE says) and the model cache of `classify`, all in a temporary
@@ -19,31 +19,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from cpu_time import used_by_command
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tools" / "bench" / "bare_script.py"
 STAGES = ROOT / "tools" / "bench" / "start_up_stages.py"
 REQUIRED = 0.95
-
-
-@dataclass(frozen=True)
-class Times:
-    """Wall and processor time of a process, in seconds."""
-
-    wall: float
-    processor: float
-
-
-def measured(command: list[str], environment: Mapping[str, str]) -> Times:
-    """Run a command. Raises: CalledProcessError if it fails."""
-    before, started = os.times(), time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=environment)
-    wall, after = time.perf_counter() - started, os.times()
-    return Times(wall, after.children_user - before.children_user + after.children_system - before.children_system)
 
 
 def environment_in(folder: Path) -> dict[str, str]:
@@ -100,22 +84,25 @@ def main() -> None:
         bare = [sys.executable, str(SCRIPT), *tail]
         ours = [sys.executable, "-m", "ov_mobilenet", "-q", "classify", *tail]
         for command in (bare, ours, ours):
-            measured(command, environment)
-        pairs = [(measured(bare, environment), measured(ours, environment)) for _ in range(arguments.pairs)]
+            used_by_command(command, environment)
+        pairs = [
+            (used_by_command(bare, environment)[0], used_by_command(ours, environment)[0])
+            for _ in range(arguments.pairs)
+        ]
         imported = import_milliseconds(environment)
         if arguments.stages:
             command = [sys.executable, str(STAGES), *tail]
             print(subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, env=environment).stdout)
     for first, second in pairs:
         print(
-            f"bare {first.wall:.3f} s, processor {first.processor:.3f} s   "
-            f"classify {second.wall:.3f} s, processor {second.processor:.3f} s   ratio {second.wall / first.wall:.2f}"
+            f"bare {first.wall_s:.3f} s, CPU time {first.cpu_s:.3f} s   "
+            f"classify {second.wall_s:.3f} s, CPU time {second.cpu_s:.3f} s   ratio {second.wall_s / first.wall_s:.2f}"
         )
-    wall = statistics.median(second.wall / first.wall for first, second in pairs)
-    processor = statistics.median(second.processor / first.processor for first, second in pairs)
+    wall = statistics.median(second.wall_s / first.wall_s for first, second in pairs)
+    cpu = statistics.median(second.cpu_s / first.cpu_s for first, second in pairs)
     print(
         f"median ratio {wall:.2f} of {len(pairs)} pairs (required: at most {REQUIRED}), "
-        f"processor time {processor:.2f}; import ov_mobilenet {imported:.1f} ms"
+        f"CPU time {cpu:.2f}; import ov_mobilenet {imported:.1f} ms"
     )
 
 

@@ -3,7 +3,7 @@
     python tools/bench/start_up_stages.py IR.xml IMAGE
 
 Runs the command in this process, its stages one after the other: what the command does at the same time, in a thread,
-is waited for here. Prints wall and processor time of each stage in ms.
+is waited for here. Prints wall time and CPU time of each stage in ms.
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ def main() -> None:
     noted(Classifier, "run_prepared", "inference")
     program.main(arguments)
     stage("the rest of the command")
-    print("\nstage; wall ms; processor ms", file=sys.stdout)
+    print("\nstage; wall ms; CPU ms", file=sys.stdout)
     names = dict.fromkeys(name for name, _, _ in _rows)
     for name in names:
         wall = sum(row[1] for row in _rows if row[0] == name)
-        processor = sum(row[2] for row in _rows if row[0] == name)
-        print(f"{name:64} {wall:7.1f} {processor:7.1f}")
+        cpu = sum(row[2] for row in _rows if row[0] == name)
+        print(f"{name:64} {wall:7.1f} {cpu:7.1f}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from classify_command import classify_used, plain_used
 from cpu_time import Used, compared_runs
-from images import folder_of_images
+from images import add_image_options, folder_of_images
 from report import Report, add_json_option
 from sample_ir import sample_ir
 
@@ -79,10 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("xml", nargs="*", type=Path)
     parser.add_argument("--pairs", type=int, default=7)
-    parser.add_argument(
-        "--folder", type=Path, help="JPEG files; by default imagenet200 beside the checkout, or drawings"
-    )
-    parser.add_argument("--images", type=int, default=1000)
+    add_image_options(parser)
     add_json_option(parser)
     options = parser.parse_args()
     report = Report(options)

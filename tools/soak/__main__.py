@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from ov_mobilenet.devices.processors import usable_cpus
@@ -102,36 +103,32 @@ def soak(
         for scenario in scenarios
     ]  # fmt: skip
     stopping, turns = threading.Event(), Turns(usable_cpus())
-    threads = [threading.Thread(target=run.work, args=(stopping, turns, rounds)) for run in runs]
+    pool, working = ThreadPoolExecutor(len(runs)), []
     interrupted = False
     try:
         _say("drawing images and converting the sample model")
         write_material(material)
-        for thread in threads:
-            thread.start()
+        working = [pool.submit(run.work, stopping, turns, rounds) for run in runs]
         _say(f"running {', '.join(run.scenario.name for run in runs)}; seed {seed}")
-        _wait(runs, threads, stopping, seconds)
+        _wait(runs, working, stopping, seconds)
     except KeyboardInterrupt:
         interrupted = True
         _say("interrupted; the rounds that run are finished")
     finally:
         stopping.set()
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join()
+        wait(working)  # not Thread.join, which does not wait any more once Ctrl-C has interrupted it
+        pool.shutdown()
     return runs, interrupted
 
 
 def _wait(
-    runs: Sequence[ScenarioRun], threads: Sequence[threading.Thread], stopping: threading.Event, seconds: float
+    runs: Sequence[ScenarioRun], working: Sequence[Future[None]], stopping: threading.Event, seconds: float
 ) -> None:
-    """Print progress until all threads have ended, something is wrong, or the time is over."""
+    """Print progress until all runs have ended, something is wrong, or the time is over."""
     begun = time.monotonic()
     end = begun + seconds
-    while any(thread.is_alive() for thread in threads) and not stopping.is_set() and time.monotonic() < end:
-        next_line = min(end, time.monotonic() + PROGRESS_S)
-        for thread in threads:
-            thread.join(max(0.0, next_line - time.monotonic()))
+    while not all(run.done() for run in working) and not stopping.is_set() and time.monotonic() < end:
+        wait(working, min(end - time.monotonic(), PROGRESS_S))
         done = ", ".join(f"{run.scenario.name} {run.rounds}" for run in runs)
         _say(f"{time.monotonic() - begun:.0f} of {seconds:.0f} s; rounds: {done}")
 

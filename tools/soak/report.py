@@ -12,7 +12,7 @@ from soak.scenario_run import ScenarioRun
 
 HEAD = ("scenario", "rounds", "images", "classified", "failures", "memory MB", "growth MB", "limit", "threads",
         "handles", "temp files", "")  # fmt: skip
-PACKAGES = ("openvino", "numpy", "opencv-python", "pillow", "simplejpeg")
+PACKAGES = ("openvino", "numpy", "opencv-python", "pillow", "simplejpeg", "cykooz.resizer")
 
 
 def as_json(runs: Sequence[ScenarioRun], *, seed: int, seconds: float, interrupted: bool) -> dict[str, Any]:

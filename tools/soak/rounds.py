@@ -1,4 +1,4 @@
-"""What a round of a scenario is given, what it returns, and how it tells what is wrong."""
+"""What a round of a scenario is given, what it returns, and how it reports what is wrong."""
 
 from __future__ import annotations
 

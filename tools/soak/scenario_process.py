@@ -45,7 +45,7 @@ def run_round(run: Round, rng: random.Random, permanent: set[threading.Thread]) 
         return {"counts": asdict(counts)}
     except Mismatch as error:
         return {"what": error.what, "expected": error.expected, "got": error.got}
-    except BaseException as error:  # noqa: BLE001 (told to the parent process)
+    except BaseException as error:  # noqa: BLE001 (reported to the parent process)
         expected = "no error"
         return {"what": f"{type(error).__name__} in the round", "expected": expected, "got": traceback.format_exc()}
 

@@ -82,7 +82,7 @@ class Watch:
         """Add what it holds after one more round, and judge it."""
         known = self.rounds[: self._warm_up + 1]
         if len(self.rounds) > self._warm_up and not self.is_at_rest(now):
-            if now.threads > _most_threads(known):
+            if len(now.handles) <= _most_handles(known):
                 return Violation("threads after a round", f"at most {_most_threads(known)}", str(now.threads))
             new = ", ".join((Counter(now.handles) - Counter(known[0].handles)).elements())
             return Violation(

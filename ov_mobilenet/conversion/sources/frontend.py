@@ -91,14 +91,16 @@ def run_converter(network: Any, path: Path, **options: Any) -> ov.Model:
         OpConversionFailure,
         OpValidationFailure,
     )
-    from openvino.tools.ovc import convert_model  # not `ov.convert_model`, which `cli.early_openvino` leaves out
+
+    # `classify` may have imported openvino without it, see `cli.early_openvino`.
+    from openvino.tools.ovc import convert_model
     from openvino.tools.ovc.error import BasicError
 
     root = logging.getLogger()
     level, filters, handlers = root.level, list(root.filters), list(root.handlers)
     try:
         with _without_torch(network):
-            model: ov.Model = convert_model(network, **options)
+            model = convert_model(network, **options)
         _read_names(model)
         return model
     except UnicodeDecodeError as error:

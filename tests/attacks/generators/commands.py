@@ -1,4 +1,4 @@
-"""Commands on damaged files, in processes of their own: a documented exit code, no traceback, the results there are."""
+"""Commands on damaged files, in processes of their own: a documented exit code, no traceback, the existing results."""
 
 from __future__ import annotations
 

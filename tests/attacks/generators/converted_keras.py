@@ -1,4 +1,4 @@
-"""Damaged Keras files given to `convert --source`; they need tensorflow, which `make test` has not."""
+"""Damaged Keras files given to `convert --source`; they need tensorflow, which `make test` does not install."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from ov_mobilenet.runtime import async_scheduler, scheduler
 from ov_mobilenet.runtime import stream as stream_module
 from ov_mobilenet.runtime.results import Classification, Result
 from soak.rounds import Counts, Mismatch, Round, Workplace, count_results, expect_equal
+from soak.scenarios.queues import run_traffic
 
 IMAGES, PRODUCERS = 200, 4
 TIMEOUT_S = 0.3
@@ -27,10 +28,10 @@ UNREADABLE = b"damaged"
 def start(place: Workplace) -> Round:
     """A device that hangs is given up after a fraction of a second, and its requests are deleted."""
     stream_module.DEVICE_TIMEOUT_S = TIMEOUT_S
-    # The requests of a lost device are never deleted, since that may wait for ever. Simulated ones can be; otherwise
-    # every lost device would count as growth.
-    scheduler.leak = delete
-    async_scheduler.leak = delete  # type: ignore[attr-defined]  # it imports the name
+    # A request that runs on a lost device is never deleted, since that may wait for ever. Simulated ones can be;
+    # otherwise every lost device would count as growth. Both modules import the name.
+    scheduler.leak = delete  # type: ignore[attr-defined]
+    async_scheduler.leak = delete  # type: ignore[attr-defined]
 
     def run(rng: random.Random) -> Counts:
         counts = stream_once(rng) + queue_once(rng)
@@ -40,7 +41,7 @@ def start(place: Workplace) -> Round:
 
 
 def delete(request: object) -> None:
-    """In place of `scheduler.leak`: nothing holds the request any more."""
+    """In place of `in_flight.leak`: nothing holds the request any more."""
 
 
 def random_behaviour(rng: random.Random) -> Behaviour:
@@ -92,7 +93,7 @@ def stream_once(rng: random.Random) -> Counts:
                 break
     except DeviceError:
         lost = True
-    results.close()  # type: ignore[attr-defined]  # a generator
+    results.close()  # type: ignore[attr-defined]  # a `ResultStream`
     if len(taken) != ends_after:
         expect_equal("the number of results of a stream", expected=read, got=len(taken))
     if lost and not can_fail(behaviour):
@@ -141,13 +142,7 @@ def queue_once(rng: random.Random) -> Counts:
     share = IMAGES // PRODUCERS
     producing = [threading.Thread(target=submit, args=(range(n * share, (n + 1) * share),)) for n in range(PRODUCERS)]
     consuming = [threading.Thread(target=take) for _ in range(rng.randint(1, 3))]
-    for thread in producing + consuming:
-        thread.start()
-    for thread in producing:
-        thread.join()
-    queue.close()
-    for thread in consuming:
-        thread.join()
+    run_traffic(queue, producing, consuming)
     keys = sorted(key for key, _ in taken)
     expect_equal("the keys of the results", expected=sorted(submitted), got=keys)
     if len(lost) > 1 or (lost and not can_fail(behaviour)) or (len(submitted) < IMAGES and not lost):

@@ -104,7 +104,7 @@ def camera_once(classifier: ovm.Classifier, material: Material, rng: random.Rand
 
     results = classifier.stream(feed(), live=True, requests=rng.choice((None, 1, 2)))
     taken = list(islice(results, wanted))
-    closers = [source.close, results.close]  # type: ignore[attr-defined]  # a generator
+    closers = [source.close, results.close]  # type: ignore[attr-defined]  # a `ResultStream`
     rng.shuffle(closers)
     for close in closers:
         close()

@@ -6,15 +6,16 @@ import random
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 import ov_mobilenet as ovm
 from ov_mobilenet import Failure, UsageError
 from ov_mobilenet.runtime.results import NotRun, Result
-from soak.material import Material, read_material
+from soak.material import Material
 from soak.rounds import Counts, Mismatch, Round, Workplace, check_result, count_results, expect_equal
-from soak.scenarios.streams import BATCH_SIZES, Expected, choose_images
+from soak.scenarios.streams import BATCH_SIZES, Expected, choose_images, load
 
 PRODUCERS = 16
 
@@ -22,11 +23,8 @@ Key = tuple[int, int]
 
 
 def start(place: Workplace) -> Round:
-    """Load the model, also for each batch size."""
-    material = read_material(place.material)
-    classifier = ovm.load_classifier(material.irs[0], device="CPU", inference_precision="f32")
-    for batch_size in BATCH_SIZES:
-        classifier.compiled(batch_size)
+    """Load the model."""
+    classifier, material = load(place)
     return lambda rng: queue_once(classifier, material, rng)
 
 
@@ -82,6 +80,15 @@ def queue_once(classifier: ovm.Classifier, material: Material, rng: random.Rando
     traffic = _Traffic(queue, cancel_after=rng.randint(1, 100) if rng.random() < 0.2 else None)
     producing = [threading.Thread(target=traffic.submit, args=pair) for pair in enumerate(images)]
     consuming = [threading.Thread(target=traffic.take) for _ in range(consumers)]
+    run_traffic(queue, producing, consuming)
+    _check(traffic, images, in_order=ordered and consumers == 1)
+    return count_results(len(traffic.submitted), [result for _, result in traffic.taken])
+
+
+def run_traffic(
+    queue: ovm.InferQueue[Any], producing: list[threading.Thread], consuming: list[threading.Thread]
+) -> None:
+    """Run these threads to their end; the queue is closed when all images are submitted."""
     for thread in producing + consuming:
         thread.start()
     for thread in producing:
@@ -89,8 +96,6 @@ def queue_once(classifier: ovm.Classifier, material: Material, rng: random.Rando
     queue.close()
     for thread in consuming:
         thread.join()
-    _check(traffic, images, in_order=ordered and consumers == 1)
-    return count_results(len(traffic.submitted), [result for _, result in traffic.taken])
 
 
 def _check(traffic: _Traffic, images: list[list[Expected]], *, in_order: bool) -> None:

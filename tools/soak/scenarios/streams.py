@@ -22,12 +22,18 @@ BATCH_SIZES = (None, 1, 2, 4, 8)
 
 
 def start(place: Workplace) -> Round:
-    """Load the model, also for each batch size, which would otherwise be compiled in a later round."""
+    """Load the model."""
+    classifier, material = load(place)
+    return lambda rng: stream_once(classifier, material, rng)
+
+
+def load(place: Workplace) -> tuple[ovm.Classifier, Material]:
+    """The model, compiled for each batch size, because a later round would otherwise do it; and its images."""
     material = read_material(place.material)
     classifier = ovm.load_classifier(material.irs[0], device="CPU", inference_precision="f32")
     for batch_size in BATCH_SIZES:
         classifier.compiled(batch_size)
-    return lambda rng: stream_once(classifier, material, rng)
+    return classifier, material
 
 
 def choose_images(material: Material, rng: random.Random, count: int) -> list[Expected]:
@@ -73,7 +79,7 @@ def stream_once(classifier: ovm.Classifier, material: Material, rng: random.Rand
     except ConnectionError as raised:
         error = raised
     if ends_after is not None and rng.random() < 0.5:
-        results.close()  # type: ignore[attr-defined]  # a generator
+        results.close()  # type: ignore[attr-defined]  # a `ResultStream`
     del results  # otherwise Python closes it here
     wanted = min(number for number in (len(expected), ends_after, raises_at) if number is not None)
     if len(taken) != wanted:
