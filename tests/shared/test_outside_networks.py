@@ -51,9 +51,9 @@ NETWORKS = {
     "coral-inat/mobilenet_v2_1.0_224_inat_bird_quant.tflite": Outside(
         METADATA, image=("parrot.jpg", 923), labels=("Haemorhous cassinii (Cassin's Finch)",)
     ),
-    # 0.45 if the whole image is resized, 0.2 with -1..1, which the names suggest.
+    # 0.45 if the whole image is resized, 0.2 with -1..1, which the names suggest. INT8 with AMX: 0.505.
     "v3-small-atu/Mobilenet_v3_small_quant.tflite": Outside(
-        "scale_values [255.0], the quantisation of the input holds 0..1", top1=(0.475, 0.485)
+        "scale_values [255.0], the quantisation of the input holds 0..1", top1=(0.475, 0.515)
     ),
     # No metadata, and the names of a tf2onnx export of a network that is none of Keras's own.
     "st/mobilenet_v2_128_0.5.onnx": Outside(refused="the normalisation of the network is not known"),
