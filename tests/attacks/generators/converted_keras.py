@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,8 +19,9 @@ def keras_network(file: str) -> bytes:
     """A MobileNet with a quarter of the channels and five classes; `weights.h5` holds only its weights."""
     from keras_networks import build
 
-    network = build("MobileNet", 32, alpha=0.25, classes=5)
-    with tempfile.TemporaryDirectory() as folder:
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")  # of Keras
+        network = build("MobileNet", 32, alpha=0.25, classes=5)
         path = Path(folder) / file
         if file == "small.weights.h5":
             network.save_weights(path)
