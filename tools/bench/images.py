@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 from collections.abc import Iterator
@@ -28,14 +27,6 @@ def folder_of_images(folder: Path, count: int = 1000, source: Path | None = None
         for number, data in enumerate(drawings(1, count)):
             (folder / f"{number:05}.jpg").write_bytes(data)
     return sorted(folder.iterdir())
-
-
-def add_image_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--folder` and `--images`, for `folder_of_images`."""
-    parser.add_argument(
-        "--folder", type=Path, help="JPEG files; by default imagenet200 beside the checkout, or drawings"
-    )
-    parser.add_argument("--images", type=int, default=1000)
 
 
 def drawings(seed: int, count: int) -> Iterator[bytes]:

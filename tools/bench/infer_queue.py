@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 from cpu_time import Used, compared, used_by_command
+from models_and_images import sample_ir
 from report import SEED, Report, add_json_option
-from sample_ir import sample_ir
 
 import ov_mobilenet as ovm
 from ov_mobilenet.runtime.infer_queue import InferQueue

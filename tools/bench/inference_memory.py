@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 from cpu_time import Used
+from models_and_images import sample_ir
 from report import SEED, Report, add_json_option
-from sample_ir import sample_ir
 
 import ov_mobilenet as ovm
 from ov_mobilenet.runtime.infer_queue import InferQueue

@@ -17,7 +17,6 @@ serial bound is that of decoding and inference, each alone.
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,10 +25,9 @@ from typing import Any
 import numpy as np
 from classify_command import classify_used, plain_used
 from cpu_time import Used, compared, used_by
-from images import add_image_options, folder_of_images
 from infer_rate import used_per_run
+from models_and_images import add_model_and_image_options, models_and_images
 from report import Report, add_json_option
-from sample_ir import sample_ir
 
 import ov_mobilenet as ovm
 from ov_mobilenet.devices.processors import usable_cpus
@@ -104,17 +102,15 @@ def measure(xml: Path, files: list[Path], options: argparse.Namespace, report: R
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("xml", nargs="*", type=Path)
+    add_model_and_image_options(parser)
     parser.add_argument("--onnx", type=Path, help="source network of the only IR; it needs torchvision's normalisation")
     parser.add_argument("--only-plain", action="store_true", help="only the comparison with the plain loop")
     parser.add_argument("--pairs", type=int, default=7)
-    add_image_options(parser)
     add_json_option(parser)
     options = parser.parse_args()
     report = Report(options)
-    with tempfile.TemporaryDirectory() as folder:
-        files = folder_of_images(Path(folder) / "images", options.images, options.folder)
-        for xml in options.xml or [sample_ir(Path(folder))]:
+    with models_and_images(options) as (models, files):
+        for xml in models:
             measure(xml, files, options, report)
     report.write()
 

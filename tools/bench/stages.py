@@ -27,9 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from classify_command import classify_used
-from images import add_image_options, folder_of_images
+from models_and_images import add_model_and_image_options, models_and_images
 from report import Report, add_json_option
-from sample_ir import sample_ir
 
 from ov_mobilenet.cli.main import cli
 
@@ -157,17 +156,15 @@ def per_image(xml: Path, files: list[Path]) -> tuple[dict[str, float], list[str]
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("xml", nargs="*", type=Path)
-    add_image_options(parser)
+    add_model_and_image_options(parser)
     parser.add_argument("--rounds", type=int, default=5)
     add_json_option(parser)
     options = parser.parse_args()
     report = Report(options)
     os.environ["CI"] = "true"
     columns: dict[str, dict[str, float]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        files = folder_of_images(Path(folder) / "images", options.images, options.folder)
-        for xml in options.xml or [sample_ir(Path(folder))]:
+    with models_and_images(options) as (models, files):
+        for xml in models:
             run_command(xml, files[0])  # imports
             rounds: list[dict[str, float]] = []
             whole: list[float] = []

@@ -13,16 +13,14 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from classify_command import classify_used, plain_used
 from cpu_time import Used, compared_runs
-from images import add_image_options, folder_of_images
+from models_and_images import add_model_and_image_options, models_and_images
 from report import Report, add_json_option
-from sample_ir import sample_ir
 
 import ov_mobilenet as ovm
 
@@ -77,15 +75,13 @@ def measure(xml: Path, files: list[Path], pairs: int, report: Report) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("xml", nargs="*", type=Path)
+    add_model_and_image_options(parser)
     parser.add_argument("--pairs", type=int, default=7)
-    add_image_options(parser)
     add_json_option(parser)
     options = parser.parse_args()
     report = Report(options)
-    with tempfile.TemporaryDirectory() as folder:
-        files = folder_of_images(Path(folder) / "images", options.images, options.folder)
-        for xml in options.xml or [sample_ir(Path(folder))]:
+    with models_and_images(options) as (models, files):
+        for xml in models:
             print(f"{xml.parent.name}/{xml.stem}")
             measure(xml, files, options.pairs, report)
     report.write()
