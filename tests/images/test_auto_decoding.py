@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from ov_mobilenet.images import fast_resize
 from ov_mobilenet.images.load_image import load_image
 from ov_mobilenet.zoo.geometry import Geometry, parse_geometry
 
@@ -110,6 +111,8 @@ def test_auto_changes_no_image_that_is_not_a_large_jpeg(size: tuple[int, int]) -
         assert np.array_equal(load_image(data, V1, "auto").frame, v1_by_hand(with_opencv)), name
         difference = np.abs(load_image(data, V2, "auto").frame.astype(int) - v2_by_hand(with_pillow))
         assert difference.max() <= 1, name
+        if fast_resize.resizer() is None:  # Pillow itself rounds few values differently
+            assert (difference > 0).mean() < 0.03, name
 
 
 @pytest.mark.parametrize("size", [(300, 400), (400, 300), (302, 403), (1200, 300), (640, 480), (700, 1023)])
