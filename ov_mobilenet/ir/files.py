@@ -72,8 +72,9 @@ def _read_ir(xml: Path, isolation: Isolation) -> tuple[ov.Model, str]:
 
     text, weights, is_ours = _read_pair(xml, xml.with_suffix(".bin"))
     _check_text(text, xml)
+    content = file_digest.content_digest(text, weights)
     if isolation.applies(is_ours=is_ours):
-        try_to_read(text, weights, xml, isolation.cache_root)
+        try_to_read(text, weights, xml, isolation.cache_root, content)
     try:
         # Read from memory: these are the bytes whose digest was checked.
         network = ov.Core().read_model(text, weights)
@@ -81,7 +82,7 @@ def _read_ir(xml: Path, isolation: Isolation) -> tuple[ov.Model, str]:
         reason = (str(error).strip() or "out of memory").splitlines()[-1][:200]
         raise IrError(f"not a readable IR ({reason})", where=xml, fix="Convert the model again") from error
     check_input(network, xml)
-    return network, file_digest.content_digest(text, weights)
+    return network, content
 
 
 def _read_pair(xml: Path, binary: Path) -> tuple[bytes, bytes, bool]:

@@ -46,15 +46,18 @@ class Isolation:
         return (self.isolate is not None or not is_ours) and reads_apart(self.isolate)
 
 
-def try_to_read(text: bytes, weights: bytes, xml: Path, cache_root: Path | None) -> None:
+def try_to_read(text: bytes, weights: bytes, xml: Path, cache_root: Path | None, content: str) -> None:
     """Read an IR in a child process, unless one with these contents was read before.
+
+    Args:
+        content: the digest of both files.
 
     Raises:
         IrError: reading it crashes or does not end, or the other process cannot be started.
     """
     from ov_mobilenet.isolation.forked_call import call_in_fork
 
-    accepted = _accepted_file(text, weights, cache_root)
+    accepted = _accepted_file(content, len(weights), cache_root)
     with suppress(OSError):
         os.utime(accepted)  # the last time that it was used
         return
@@ -100,13 +103,12 @@ def _read_in_server(text: bytes, weights: bytes, xml: Path) -> None:
         ) from error  # fmt: skip
 
 
-def _accepted_file(text: bytes, weights: bytes, cache_root: Path | None) -> Path:
+def _accepted_file(content: str, weights_size: int, cache_root: Path | None) -> Path:
     import openvino as ov
 
-    digest = hashlib.sha256(weights)
-    digest.update(b"%d %s\0" % (len(weights), ov.get_version().encode()))
-    digest.update(text)
-    return (cache_root or default_root()) / "accepted" / digest.hexdigest()
+    # With the size: the digest alone does not tell where one file ends and the other begins.
+    name = hashlib.sha256(f"{content} {weights_size} {ov.get_version()}".encode()).hexdigest()
+    return (cache_root or default_root()) / "accepted" / name
 
 
 def _remember(accepted: Path) -> None:

@@ -153,7 +153,6 @@ class _Decoders:
                 self._decoding.discard(thread)
                 self._scheduler.fill(number, None, image)
         finally:
-            self._decoding.discard(thread)
             with self._lock:
                 self._working -= 1
                 is_last = self._working == 0
