@@ -66,7 +66,7 @@ TORCHVISION ?= torchvision==0.28.0
 
 .DEFAULT_GOAL := test
 .PHONY: venv venv-full venv-omz venv-hub venv-serve venv-bulk omz-python demo test test-fast test-full test-omz test-hub \
-  test-serve test-bulk test-arm lowest-versions test-lowest test-newest fuzz soak check format bench clean
+  test-serve test-bulk test-arm lowest-versions test-lowest test-newest fuzz soak docs generated-docs check format bench clean
 
 venv: $(STAMP)
 venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded $(MAPI_STAMP)
@@ -317,6 +317,14 @@ soak: $(STAMP)
 PART ?=
 test-containers:
 	PYTHONPATH=tools $(PYTHON) -m containers $(PART)
+
+# The site, in build/site: a warning, such as a broken link, is an error. `generated-docs` writes the generated parts of
+# README.md and docs; a test fails while one is out of date.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+generated-docs: $(STAMP)
+	PYTHONPATH=tools $(BIN)/python -m generate_docs
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,8 +18,9 @@ from ov_mobilenet.cli.invocation import program_words, short_path
 from ov_mobilenet.conversion.converter import convert_sources
 from ov_mobilenet.downloads.cache import default_root
 from ov_mobilenet.downloads.fetch import download
-from ov_mobilenet.errors import VerificationError
+from ov_mobilenet.errors import OutputError, VerificationError
 from ov_mobilenet.load import load_classifier
+from ov_mobilenet.operating_system.replacing import replace_file
 from ov_mobilenet.runtime.classifier import Classifier
 from ov_mobilenet.runtime.results import Classification
 from ov_mobilenet.zoo.registry import find_config
@@ -30,14 +33,20 @@ SCHEMA_VERSION = 1
 @click.option(
     "-d", "--device", default="AUTO", show_default=True, metavar="DEVICE", help="Device to classify on; see `devices`."
 )
+@click.option(
+    "--samples",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Also copy the twelve sample images to this folder, to try other commands on them.",
+)
 @options.format_option("table", "json")
 @options.cache_root
-def demo_command(device: str, output_format: str, cache_dir: Path | None) -> None:
+def demo_command(device: str, samples: Path | None, output_format: str, cache_dir: Path | None) -> None:
     """Convert the built-in sample model, verify it and classify its sample images, without network access.
 
-    Writes only to the cache.
+    Writes only to the cache, and with --samples to that folder.
 
-    Example: ov-mobilenet demo -d CPU
+    Example: ov-mobilenet demo -d CPU --samples images
     """
     config = find_config(SAMPLE)
     folder = (cache_dir or default_root()) / "demo"
@@ -51,6 +60,8 @@ def demo_command(device: str, output_format: str, cache_dir: Path | None) -> Non
     classifier = load_classifier(model.xml, device=device)
     compiled = perf_counter()
     images = sorted((config.folder / "samples").glob("*.jpg"))
+    if samples is not None:
+        _copy(images, samples)
     results = [classifier.classify(image, top_k=3) for image in images]
     done = perf_counter()
     facts: dict[str, Any] = {
@@ -99,6 +110,27 @@ def _verify(classifier: Classifier, folder: Path) -> float:
             "the converted sample model differs from torch", expected=f"within {TOLERANCE['FP32'][0]:g}", got=difference
         )
     return difference
+
+
+def _copy(images: list[Path], folder: Path) -> None:
+    """Copy images into a folder; a file that is there already must be the same. Raises: OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for image in images:
+            copy = folder / image.name
+            if not copy.exists():
+                partial = copy.with_name(f".{copy.name}.{os.getpid()}")
+                shutil.copyfile(image, partial)
+                replace_file(partial, copy)
+            elif copy.read_bytes() != image.read_bytes():
+                raise OutputError(
+                    "a file of this name is there already", where=copy, expected="the sample image, or no such file",
+                    fix="Give --samples another folder",
+                )  # fmt: skip
+    except OSError as error:
+        raise OutputError(
+            f"the sample images cannot be copied ({error.strerror})", where=folder, fix="Give --samples another folder"
+        ) from error
 
 
 def _print(facts: dict[str, Any], results: list[Classification]) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ov_mobilenet.cli.main import main
+
 ROOT = Path(__file__).resolve().parents[2]
 # Stands for Python, pip and the installed program: notes each call, creates environments, and has no torch to install.
 FAKE_PYTHON = """#!/bin/sh
@@ -108,3 +110,19 @@ def test_the_suggested_commands_of_a_module_name_its_python(monkeypatch: pytest.
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert program_words() == f"{shlex.quote(sys.executable)} -m ov_mobilenet"
+
+
+def test_samples_are_copied_and_no_other_file_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "new" / "images"
+    assert main(["-q", "demo", "-d", "CPU", "--samples", str(folder)]) == 0
+    samples = ROOT / "model_configs" / "mobilenet-v1-0.25-128-signs" / "samples"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        path.name: path.read_bytes() for path in samples.iterdir()
+    }
+    (folder / "stop_red_01.jpg").write_bytes(b"mine")
+    (folder / "stop_blue_01.jpg").unlink()
+    assert main(["-q", "demo", "-d", "CPU", "--samples", str(folder)]) == 1
+    assert "stop_red_01.jpg: a file of this name is there already" in capsys.readouterr().err
+    assert (folder / "stop_red_01.jpg").read_bytes() == b"mine"
+    assert main(["-q", "demo", "-d", "CPU", "--samples", str(folder / "stop_red_01.jpg" / "below")]) == 1
+    assert "cannot be copied (Not a directory)" in capsys.readouterr().err

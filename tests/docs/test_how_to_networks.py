@@ -1,0 +1,14 @@
+"""The how-to pages on networks, accuracy and INT8: every block runs and prints what the page shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from page_groups import HOW_TO_NETWORKS, runnable
+from page_run import check_page
+
+
+@pytest.mark.parametrize("page", runnable(HOW_TO_NETWORKS))
+def test_a_page_does_what_it_says(page: str, tmp_path: Path) -> None:
+    check_page(page, tmp_path)

@@ -1,0 +1,12 @@
+"""What the reader of a page has before its first command: files in the working folder, and packages.
+
+A page that is not listed needs only the package itself. Each function gets the page's working folder; it skips the test
+if a package is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+PREPARATIONS: Mapping[str, Callable[[Path], None]] = {}
