@@ -66,7 +66,7 @@ TORCHVISION ?= torchvision==0.28.0
 
 .DEFAULT_GOAL := test
 .PHONY: venv venv-full venv-omz venv-hub venv-serve venv-bulk omz-python demo test test-fast test-full test-omz test-hub \
-  test-serve test-bulk test-arm lowest-versions test-lowest test-newest fuzz soak docs generated-docs check format bench clean
+  test-serve test-bulk test-arm test-docs lowest-versions test-lowest test-newest fuzz soak docs generated-docs check format bench clean
 
 venv: $(STAMP)
 venv-full: $(FULL_STAMP) $(FULL)/omz/.downloaded $(MAPI_STAMP)
@@ -182,15 +182,15 @@ demo: $(DEMO_STAMP)
 	@$(DEMO)/bin/ov-mobilenet demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ONE_MORE) -m "not full and not omz and not hub and not serve and not bulk" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(ONE_MORE) -m "not full and not omz and not hub and not serve and not bulk and not pages" $(PYTEST_ARGS)
 
 # Every room in under a minute on two cores, for use while editing; leaves out the files in tests/slow_files.py.
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest $(PARALLEL) -m "not full and not omz and not hub and not serve and not bulk and not shared and not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not full and not omz and not hub and not serve and not bulk and not pages and not shared and not slow" $(PYTEST_ARGS)
 
 # Only the tests marked `full`. Anything else they need becomes another prerequisite of `venv-full`.
 test-full: venv-full
-	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest $(PARALLEL) -m "full and not omz and not hub and not serve and not bulk" $(PYTEST_ARGS)
+	MODEL_API_PYTHON=$(abspath $(MAPI))/bin/python $(FULL)/bin/python -m pytest $(PARALLEL) -m "full and not omz and not hub and not serve and not bulk and not pages" $(PYTEST_ARGS)
 
 # Only the tests marked `omz`: they compare conversions with the classic Model Optimizer, and our programs and their
 # options with those of openvino-dev.
@@ -212,6 +212,11 @@ test-serve: $(STAMP) venv-serve
 # the other, because each test starts several processes.
 test-bulk: $(BULK_STAMP)
 	$(BULK)/bin/python -m pytest -m bulk tests/bulk_classification $(PYTEST_ARGS)
+
+# Only the tests marked `pages`: every block of README.md and docs is run, and so are the notebooks. The site is built by
+# `docs`, commands are parsed and generated parts are compared by `test`.
+test-docs: $(STAMP)
+	$(BIN)/python -m pytest $(PARALLEL) -m pages $(PYTEST_ARGS)
 
 # The environment of `release-files` and `test-packages`: build, twine, cyclonedx-py, zizmor, Node.js and pytest.
 PACKAGES := $(VENV)-packages

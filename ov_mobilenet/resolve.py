@@ -40,10 +40,10 @@ PRECISION_ORDER = ("FP32", "FP16", "FP16-INT8")
 class LookupOptions(TypedDict, total=False):
     """The fields of `Lookup` as keyword arguments; every function that takes a MODEL accepts them."""
 
-    config_dirs: Iterable[Path]
-    cache_dir: Path | None
+    config_dirs: Iterable[str | Path]
+    cache_dir: str | Path | None
     offline: bool
-    ir_dir: Path | None
+    ir_dir: str | Path | None
     mirror: str | Iterable[str] | None
     size: SizeProtocol
     isolate: bool | None
@@ -113,10 +113,14 @@ class Lookup:
             raise UsageError("invalid size", expected=" or ".join(SIZE_PROTOCOLS), got=repr(options["size"]))
         mirror = options.get("mirror") or ()
         return cls(
-            tuple(options.get("config_dirs", ())), options.get("cache_dir"), options.get("offline", False),
-            options.get("ir_dir"), (mirror,) if isinstance(mirror, str) else tuple(mirror),
-            options.get("size", "train"), options.get("isolate"),
-        )  # fmt: skip
+            config_dirs=tuple(map(Path, options.get("config_dirs", ()))),
+            cache_dir=_path(options.get("cache_dir")),
+            offline=options.get("offline", False),
+            ir_dir=_path(options.get("ir_dir")),
+            mirror=(mirror,) if isinstance(mirror, str) else tuple(mirror),
+            size=options.get("size", "train"),
+            isolate=options.get("isolate"),
+        )
 
     def as_options(self) -> LookupOptions:
         """The keyword arguments that give this lookup."""
@@ -129,6 +133,10 @@ class Lookup:
             size=self.size,
             isolate=self.isolate,
         )
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 @checked

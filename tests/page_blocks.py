@@ -9,8 +9,8 @@ A block runs unless a comment above it says otherwise:
     <!-- figures vary -->          an output whose digits are not compared
 
 A block with `title="FILE"` is written to FILE and not run: a later block uses it. A `text` block directly below a block
-that runs is what it prints; a line `…` in it stands for any lines. Other languages (`yaml`, `json`, …) need a title or
-`<!-- not run: … -->`.
+that runs is what it prints; a line `…` in it stands for any lines, `…` in a line for any text. Other languages (`yaml`,
+`json`, …) need a title or `<!-- not run: … -->`.
 """
 
 from __future__ import annotations

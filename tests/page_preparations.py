@@ -6,7 +6,19 @@ if a package is missing.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-PREPARATIONS: Mapping[str, Callable[[Path], None]] = {}
+from page_blocks import ROOT
+
+
+def sample_images(folder: Path) -> None:
+    """The sample images in `images`, as `ov-mobilenet demo --samples images` copies them."""
+    shutil.copytree(ROOT / "model_configs" / "mobilenet-v1-0.25-128-signs" / "samples", folder / "images")
+
+
+PREPARATIONS: Mapping[str, Callable[[Path], None]] = {
+    "README.md": sample_images,
+    "docs/index.md": sample_images,
+}

@@ -19,6 +19,8 @@ from page_preparations import PREPARATIONS
 LIMIT_S = 300
 _BETWEEN = "\x00"  # what separates the output of earlier Python blocks from that of the last one
 _PORTS = ("8000", "8001", "8080")
+# `serve` without its ports listens on the first two.
+_SERVE = re.compile(r"\bov-mobilenet serve\b(?!.*--port)")
 _FIGURE = re.compile(r"\d[\d.,]*(e[-+]\d+)?")
 _SPACE = re.compile(r"\s+|─+|-{3,}")
 
@@ -49,7 +51,7 @@ class PageRun:
         if "in the background" in block.marks:
             self._start(text)
             return ""
-        command = ["bash", "-euo", "pipefail", "-c", text]
+        command = ["bash", "-eu", "-c", text]
         if block.language == "python":
             before = "\n".join(self._python) if "continues" in block.marks else ""
             self._python = [*(self._python if before else []), text]
@@ -87,7 +89,7 @@ class PageRun:
         log = self.folder.parent / f"background-{len(self._background)}.log"
         with log.open("wb") as errors:
             process = subprocess.Popen(
-                ["bash", "-euo", "pipefail", "-c", text], cwd=self.folder, env={**os.environ, **self.environment},
+                ["bash", "-eu", "-c", text], cwd=self.folder, env={**os.environ, **self.environment},
                 stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         self._background.append(process)
@@ -95,6 +97,7 @@ class PageRun:
         assert process.stdout.readline(), f"{text}\nended before it was ready:\n{log.read_text('utf-8', 'replace')}"
 
     def _with_ports(self, text: str) -> str:
+        text = _SERVE.sub("ov-mobilenet serve --port 8000 --grpc-port 8001", text)
         for port, free in self.ports.items():
             text = re.sub(rf"\b{port}\b", free, text)
         return text
@@ -153,11 +156,11 @@ def matches(shown: str, printed: str, *, figures_vary: bool) -> bool:
     """Whether an output is as the page shows it.
 
     Args:
-        shown: the output in the page; a line `…` stands for any lines.
+        shown: the output in the page; a line `…` stands for any lines, `…` in a line for any text.
         figures_vary: compare neither digits nor the width of columns.
     """
     lines = [[_comparable(line, figures_vary) for line in text.splitlines()] for text in (shown, printed)]
-    pattern = "\n".join("(?s:.*)" if line == "…" else re.escape(line) for line in lines[0])
+    pattern = "\n".join("(?s:.*)" if line == "…" else ".*".join(map(re.escape, line.split("…"))) for line in lines[0])
     return re.fullmatch(pattern.replace("(?s:.*)\n", "(?s:.*\n)?"), "\n".join(lines[1])) is not None
 
 

@@ -131,4 +131,4 @@ def test_in_python_the_choice_is_logged(own_irs: Path, caplog: pytest.LogCapture
     assert vars(record)["ir_choice"] == IrChoice("small", xmls[0], "ir_dir", (xmls[1],))
     assert str(xmls[0]) in record.getMessage()
     with pytest.raises(ovm.UsageError, match="no IR of"):
-        ovm.load_classifier(SAMPLE, device="CPU", ir_dir=own_irs / "public")
+        ovm.load_classifier(SAMPLE, device="CPU", ir_dir=str(own_irs / "public"))

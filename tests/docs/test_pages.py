@@ -42,6 +42,8 @@ def test_preparations_are_of_pages_that_exist() -> None:
         ("a\n…\n", "a\nb\n", False, True),
         ("a\n…\nc\n", "a\nb\n", False, False),
         ("a\n", "a\nb\n", False, False),
+        ("a … c\n", "a b c\n", False, True),
+        ("a … c\n", "a b\nb c\n", False, False),
     ],
 )
 def test_outputs_are_compared(shown: str, printed: str, figures_vary: bool, same: bool) -> None:

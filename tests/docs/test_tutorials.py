@@ -8,6 +8,8 @@ import pytest
 from page_groups import TUTORIALS, runnable
 from page_run import check_page
 
+pytestmark = pytest.mark.pages
+
 
 @pytest.mark.parametrize("page", runnable(TUTORIALS))
 def test_a_page_does_what_it_says(page: str, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Time of a whole process that classifies one image: `ov-mobilenet classify` relative to a minimal script, interleaved.
 
-    python tools/bench/start_up.py IR.xml IMAGE [--pairs 7] [--stages]
+    python tools/bench/start_up.py IR.xml IMAGE [--pairs 7] [--stages] [--json FILE]
 
 Without files a small network and an image are generated. Prints wall time and CPU time of each pair,
 the medians of the ratios, and the time of `import ov_mobilenet` as measured by `-X importtime`. Both programs run once
@@ -22,7 +22,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from cpu_time import used_by_command
+from cpu_time import compared_runs, used_by_command
+from report import Report, add_json_option
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tools" / "bench" / "bare_script.py"
@@ -75,7 +76,9 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path, metavar="IR.xml IMAGE")
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--stages", action="store_true")
+    add_json_option(parser)
     arguments = parser.parse_args()
+    report = Report(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         xml, image = arguments.files[:2] if len(arguments.files) >= 2 else example(folder)
@@ -104,6 +107,10 @@ def main() -> None:
         f"median ratio {wall:.2f} of {len(pairs)} pairs (required: at most {REQUIRED}), "
         f"CPU time {cpu:.2f}; import ov_mobilenet {imported:.1f} ms"
     )
+    found = compared_runs([(second, first) for first, second in pairs])
+    name = f"{xml.parent.name}/{xml.stem}: classify against the bare script"
+    report.add(name, {**found.figures(), "import_ms": imported})
+    report.write()
 
 
 if __name__ == "__main__":

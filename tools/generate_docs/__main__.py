@@ -12,14 +12,16 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from generate_docs import models
+from generate_docs import models, performance
 
 ROOT = Path(__file__).resolve().parents[2]
 # What writes the part of each name; the text has no newline at the end.
 GENERATORS: Mapping[str, Callable[[], str]] = {
     "models": lambda: models.table("model_configs"),
+    **{f"performance-{name}": partial(performance.part, name) for name in performance.TABLES},
 }
 _PART = re.compile(
     r"(?P<begin><!-- generated: (?P<name>[\w-]+) -->\n)(?P<text>.*?)(?P<end>\n?<!-- /generated -->)", re.S
