@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
-from page_blocks import ROOT, blocks_of, pages
+from page_blocks import blocks_of, pages
 
 from ov_mobilenet.accuracy.compared_networks import parse_spec
 from ov_mobilenet.cli.main import COMMANDS, cli
@@ -85,9 +85,3 @@ def test_every_command_is_in_the_docs() -> None:
 def test_a_wrong_command_is_found(line: str) -> None:
     with pytest.raises(click.UsageError):
         parse(line)
-
-
-def test_linked_files_of_the_readme_exist() -> None:
-    readme = re.sub(r"^```.*?^```$", "", (ROOT / "README.md").read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
-    for link in re.findall(r"\]\(([^)\s]+)\)", readme):
-        assert "://" in link or (ROOT / link.partition("#")[0]).exists(), link

@@ -26,7 +26,7 @@ hatchling = pytest.importorskip("hatchling.build")
 pytest.importorskip("hatch_fancy_pypi_readme")
 
 ROOT = Path(__file__).resolve().parents[2]
-SDIST_FOLDERS = ("ov_mobilenet", "model_configs", "tests", "tools", "demos")
+SDIST_FOLDERS = ("ov_mobilenet", "model_configs", "tests", "tools", "demos", "docs")
 SAMPLE = "ov_mobilenet/model_configs/mobilenet-v1-0.25-128-signs"
 INFO = f"ov_mobilenet-{ov_mobilenet.__version__}.dist-info"
 
@@ -88,7 +88,7 @@ def test_the_record_of_the_wheel_is_complete_and_right(wheel: dict[str, bytes]) 
 
 def test_the_sdist_holds_what_its_build_and_its_tests_need(built: tuple[Path, Path]) -> None:
     expected = {name for folder in SDIST_FOLDERS for name in files_below(folder)}
-    expected |= {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "pyproject.toml"}
+    expected |= {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "pyproject.toml", "mkdocs.yml"}
     expected |= {".gitignore", ".dockerignore", "PKG-INFO"}
     with tarfile.open(built[1]) as archive:
         members = archive.getmembers()
