@@ -9,4 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-PREPARATIONS: Mapping[str, Callable[[Path], None]] = {}
+import pytest
+
+
+def needs(*packages: str) -> Callable[[Path], None]:
+    """A reader who has these packages too."""
+
+    def prepare(_: Path) -> None:
+        for package in packages:
+            pytest.importorskip(package)
+
+    return prepare
+
+
+PREPARATIONS: Mapping[str, Callable[[Path], None]] = {
+    "docs/tutorials/service.md": needs("starlette", "uvicorn", "grpc", "tritonclient"),
+    "docs/tutorials/ten-million-images.md": needs("pyarrow"),
+}

@@ -56,7 +56,7 @@ SLOW_FILES = (
     "demos/test_classification_demo.py",
     "demos/test_edge_demo.py",
     "demos/test_overlay.py",
-    "demos/test_quickstart.py",
+    "demos/test_notebooks.py",
     "devices/test_cpu_blobs.py",
     "docs/test_home.py",
     "docs/test_how_to_networks.py",
