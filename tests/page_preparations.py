@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pytest
 from page_blocks import ROOT
 
 
@@ -18,7 +19,19 @@ def sample_images(folder: Path) -> None:
     shutil.copytree(ROOT / "model_configs" / "mobilenet-v1-0.25-128-signs" / "samples", folder / "images")
 
 
+def needs(*packages: str) -> Callable[[Path], None]:
+    """A reader who has these packages too."""
+
+    def prepare(_: Path) -> None:
+        for package in packages:
+            pytest.importorskip(package)
+
+    return prepare
+
+
 PREPARATIONS: Mapping[str, Callable[[Path], None]] = {
     "README.md": sample_images,
     "docs/index.md": sample_images,
+    "docs/tutorials/service.md": needs("starlette", "uvicorn", "grpc", "tritonclient"),
+    "docs/tutorials/ten-million-images.md": needs("pyarrow"),
 }

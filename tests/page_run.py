@@ -19,8 +19,7 @@ from page_preparations import PREPARATIONS
 LIMIT_S = 300
 _BETWEEN = "\x00"  # what separates the output of earlier Python blocks from that of the last one
 _PORTS = ("8000", "8001", "8080")
-# `serve` without its ports listens on the first two.
-_SERVE = re.compile(r"\bov-mobilenet serve\b(?!.*--port)")
+_SERVE = re.compile(r"\bov-mobilenet serve\b(?P<options>(?:\\\n|[^\n;&|'])*)")
 _FIGURE = re.compile(r"\d[\d.,]*(e[-+]\d+)?")
 _SPACE = re.compile(r"\s+|─+|-{3,}")
 
@@ -47,7 +46,7 @@ class PageRun:
         Raises:
             AssertionError: it ends with another exit code than the page says; with its text and its stderr.
         """
-        text = self._with_ports(block.text)
+        text = self._with_ports(with_default_ports(block.text))
         if "in the background" in block.marks:
             self._start(text)
             return ""
@@ -97,7 +96,6 @@ class PageRun:
         assert process.stdout.readline(), f"{text}\nended before it was ready:\n{log.read_text('utf-8', 'replace')}"
 
     def _with_ports(self, text: str) -> str:
-        text = _SERVE.sub("ov-mobilenet serve --port 8000 --grpc-port 8001", text)
         for port, free in self.ports.items():
             text = re.sub(rf"\b{port}\b", free, text)
         return text
@@ -150,6 +148,18 @@ def check_page(page: str, folder: Path) -> None:
                 if block.printed is not None:
                     same = matches(block.printed, printed, figures_vary=block.figures_vary)
                     assert same, f"{page}, line {block.line}: it printed\n{printed}"
+
+
+def with_default_ports(text: str) -> str:
+    """A shell block in which each `ov-mobilenet serve` says its ports, so that free ones can take their place."""
+
+    def add_ports(match: re.Match[str]) -> str:
+        options = match["options"]
+        port = "" if "--port" in options else " --port 8000"
+        grpc_port = "" if "--grpc-port" in options or "--no-grpc" in options else " --grpc-port 8001"
+        return f"ov-mobilenet serve{port}{grpc_port}{options}"
+
+    return _SERVE.sub(add_ports, text)
 
 
 def matches(shown: str, printed: str, *, figures_vary: bool) -> bool:

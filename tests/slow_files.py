@@ -56,7 +56,6 @@ SLOW_FILES = (
     "demos/test_classification_demo.py",
     "demos/test_edge_demo.py",
     "demos/test_overlay.py",
-    "demos/test_quickstart.py",
     "devices/test_cpu_blobs.py",
     "docs/test_site.py",
     "devices/test_processors.py",

@@ -6,7 +6,7 @@ import pytest
 from page_blocks import RUN, Block, blocks_of, name_of, pages
 from page_groups import HOME, HOW_TO_NETWORKS, HOW_TO_RUNNING, TUTORIALS, runnable
 from page_preparations import PREPARATIONS
-from page_run import matches
+from page_run import matches, with_default_ports
 
 PAGES = {name_of(page): blocks_of(page.read_text("utf-8")) for page in pages()}
 
@@ -48,6 +48,23 @@ def test_preparations_are_of_pages_that_exist() -> None:
 )
 def test_outputs_are_compared(shown: str, printed: str, figures_vary: bool, same: bool) -> None:
     assert matches(shown, printed, figures_vary=figures_vary) is same
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ov-mobilenet serve mine.xml\n", "ov-mobilenet serve --port 8000 --grpc-port 8001 mine.xml\n"),
+        ("ov-mobilenet serve mine.xml \\\n  --port 8080 --no-grpc &\n", None),
+        ("ov-mobilenet serve a.xml --port 0 && ls", "ov-mobilenet serve --grpc-port 8001 a.xml --port 0 && ls"),
+        (
+            "sh -c 'exec ov-mobilenet serve a.xml' --port",
+            "sh -c 'exec ov-mobilenet serve --port 8000 --grpc-port 8001 a.xml' --port",
+        ),
+        ("ov-mobilenet classify mine.xml images/\n", None),
+    ],
+)
+def test_serve_gets_ports_that_can_be_replaced(text: str, expected: str | None) -> None:
+    assert with_default_ports(text) == (expected or text)
 
 
 def test_blocks_are_found_with_their_marks_and_outputs() -> None:
