@@ -1,4 +1,4 @@
-"""README.md is the door: short, in the promised order, with links that exist. Its blocks are run by `make test-docs`."""
+"""README.md: short, in the promised order, with links that exist. Its blocks are run by `make test-docs`."""
 
 from __future__ import annotations
 
