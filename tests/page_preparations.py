@@ -9,4 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-PREPARATIONS: Mapping[str, Callable[[Path], None]] = {}
+import pytest
+
+
+def needs_onnxruntime(folder: Path) -> None:
+    """The page runs the source network of the sample model."""
+    pytest.importorskip("onnxruntime")
+
+
+PREPARATIONS: Mapping[str, Callable[[Path], None]] = {
+    "docs/explanation/normalisation-and-geometry.md": needs_onnxruntime,
+    "docs/explanation/numbers.md": needs_onnxruntime,
+}
