@@ -329,7 +329,7 @@ docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 generated-docs: $(STAMP)
-	PYTHONPATH=tools $(BIN)/python -m generate_docs
+	PYTHONPATH=tools:demos $(BIN)/python -m generate_docs
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

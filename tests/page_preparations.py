@@ -31,6 +31,8 @@ def needs(*packages: str) -> Callable[[Path], None]:
 
 PREPARATIONS: Mapping[str, Callable[[Path], None]] = {
     "README.md": sample_images,
+    "docs/explanation/normalisation-and-geometry.md": needs("onnxruntime"),
+    "docs/explanation/numbers.md": needs("onnxruntime"),
     "docs/index.md": sample_images,
     "docs/tutorials/service.md": needs("starlette", "uvicorn", "grpc", "tritonclient"),
     "docs/tutorials/ten-million-images.md": needs("pyarrow"),

@@ -7,7 +7,7 @@ of range is an error with file, line and key. `tuning.profile_writing` writes it
     created: 2026-01-31T12:00:00Z
     model: {name: mine, xml: public/mine/FP16/mine.xml, digest: <SHA-256 over .xml and .bin>, identity: {weights: …, …}}
     device: {name: CPU, full_name: AMD EPYC}
-    versions: {openvino: 2026.4.1-…, ov_mobilenet: 0.1.0}
+    versions: {openvino: 2026.4.1-…, ov_mobilenet: 0.2.0}
     settings: {batch_size: 8, hint: null, inference_precision: null, streams: 2, threads: null, nireq: 4}
     objective: throughput
     mode: inference

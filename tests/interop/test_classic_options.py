@@ -1,6 +1,7 @@
 """Every option of the programs that ours replace is accepted, or refused with a message that says why.
 
-`classic_programs.py` lists the options; here the list is compared with the argument parsers of the programs.
+`tools/generate_docs/classic_programs.py` lists the options; here the list is compared with the argument parsers of the
+programs.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import classic_programs as classic
 import click
 import options as demo_options
 import pytest
+from generate_docs import classic_programs as classic
 
 from ov_mobilenet.cli import omz_programs
 from ov_mobilenet.cli.classic_options import translated

@@ -1,7 +1,7 @@
 """Write the generated parts of README.md and of the pages in docs: tables, the reference of the commands.
 
-    PYTHONPATH=tools python -m generate_docs            write them
-    PYTHONPATH=tools python -m generate_docs --check    write nothing; exit 1 if one is out of date
+    PYTHONPATH=tools:demos python -m generate_docs            write them
+    PYTHONPATH=tools:demos python -m generate_docs --check    write nothing; exit 1 if one is out of date
 
 A part lies between `<!-- generated: NAME -->` and `<!-- /generated -->`.
 """
@@ -15,13 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from generate_docs import models, performance
+from generate_docs import migration, models, performance
 
 ROOT = Path(__file__).resolve().parents[2]
 # What writes the part of each name; the text has no newline at the end.
 GENERATORS: Mapping[str, Callable[[], str]] = {
     "models": lambda: models.table("model_configs"),
     **{f"performance-{name}": partial(performance.part, name) for name in performance.TABLES},
+    **migration.GENERATORS,
 }
 _PART = re.compile(
     r"(?P<begin><!-- generated: (?P<name>[\w-]+) -->\n)(?P<text>.*?)(?P<end>\n?<!-- /generated -->)", re.S

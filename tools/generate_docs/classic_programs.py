@@ -3,7 +3,7 @@
 Read from: the argument parsers of openvino-dev 2024.6.0 (`omz_tools`, `openvino.tools.benchmark`, `mo --help`) and of
 OpenVINO 2026.4's benchmark_app, which `test_classic_options.py` reads again; the quantizer and the demos are in the
 Open Model Zoo's repository only (`tools/model_tools` up to 2022.1, `demos/classification_demo/python`,
-`demos/classification_benchmark_demo/cpp` of 2022.3).
+`demos/classification_benchmark_demo/cpp` of 2022.3). The tables of docs/how-to/migrate.md are made of them.
 """
 
 from __future__ import annotations
@@ -177,7 +177,8 @@ CLASSIFICATION_BENCHMARK_DEMO: Options = {
     ("-nt", "--nt"): ("5",),
     ("-nthreads", "--nthreads"): ("2",),
     ("-res", "--res"): ("1280x720",),
-    ("-show", "-noshow", "--noshow"): (),
+    ("-show",): (),
+    ("-noshow", "--noshow"): (),
     ("-time", "--time"): ("10",),
     ("-u", "--u"): ("cdm",),
 }
