@@ -1,4 +1,4 @@
-"""The JSON Schemas of docs/reference/schemas: what is wrong with a document, and which of its keys have no description."""
+"""Compare documents with the JSON Schemas in docs/reference/schemas."""
 
 from __future__ import annotations
 

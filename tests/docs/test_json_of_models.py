@@ -62,7 +62,9 @@ def ir(folder: Path) -> Path:
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample images with their classes, and one that cannot be read."""
     out = tmp_path_factory.mktemp("dataset")
-    names = [name.replace(" ", "_") for name in (find_config(SAMPLE).folder / "labels.txt").read_text("utf-8").split("\n")]
+    names = [
+        name.replace(" ", "_") for name in (find_config(SAMPLE).folder / "labels.txt").read_text("utf-8").split("\n")
+    ]
     rows = []
     for image in sorted(SAMPLES.glob("*.jpg")):
         shutil.copyfile(image, out / image.name)
@@ -85,7 +87,9 @@ def test_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_downloads(tmp_path: Path) -> None:
     for options in ((), ("--cache-dir", tmp_path / "empty")):
-        events = lines(run("download", SAMPLE, "-q", "-o", tmp_path / str(len(options)), "--progress_format", "json", *options))
+        events = lines(
+            run("download", SAMPLE, "-q", "-o", tmp_path / str(len(options)), "--progress_format", "json", *options)
+        )
         assert {event["$type"] for event in events} > {"model_download_begin", "model_file_download_end"}
         for event in events:
             check("download-events", event)
@@ -110,7 +114,14 @@ def test_conversions(folder: Path, ir: Path, tmp_path: Path) -> None:
 def test_results(ir: Path, dataset: Path, tmp_path: Path) -> None:
     check("classify", document("classify", ir, dataset, *CPU, code=1))
     found = lines(run("classify", ir, dataset, VIDEO, "--every", "400", "-k", "2", *CPU, "--format", "jsonl", code=1))
-    assert {key for line in found for key in line} == {"source", "predictions", "timings_ms", "error", "frame", "time_s"}
+    assert {key for line in found for key in line} == {
+        "source",
+        "predictions",
+        "timings_ms",
+        "error",
+        "frame",
+        "time_s",
+    }
     for line in found:
         check("result", line)
     results = tmp_path / "results.jsonl"

@@ -52,7 +52,8 @@ def test_nothing_measured_has_no_headline() -> None:
 def test_benchmark_app(known: Known, tmp_path: Path, percentile: str) -> None:
     dump = tmp_path / "dump.json"
     run("benchmark-app", "-m", known.xml, "-d", "CPU", "-niter", "5", "-nthreads", "1", "-dump_config", dump,
-        "-json_stats", "-report_type", "no_counters", "-report_folder", tmp_path, "-latency_percentile", percentile)  # fmt: skip
+        "-json_stats", "-report_type", "no_counters", "-report_folder", tmp_path, "-latency_percentile",
+        percentile)  # fmt: skip
     check("benchmark-app", json.loads((tmp_path / "benchmark_report.json").read_text("utf-8")))
     check("benchmark-app-config", json.loads(dump.read_text("utf-8")))
 

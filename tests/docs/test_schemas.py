@@ -70,7 +70,12 @@ def descriptions(schema: Any, path: str = "$") -> Iterator[tuple[str, Any]]:
     for name, one in schema.get("properties", {}).items():
         yield f"{path}.{name}", one
         yield from descriptions(one, f"{path}.{name}")
-    below = [schema.get("items"), schema.get("additionalProperties"), *schema.get("anyOf", ()), *schema.get("allOf", ())]
+    below = [
+        schema.get("items"),
+        schema.get("additionalProperties"),
+        *schema.get("anyOf", ()),
+        *schema.get("allOf", ()),
+    ]
     for number, one in enumerate([*below, *schema.get("$defs", {}).values()]):
         yield from descriptions(one, f"{path}({number})")
 

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from generate_docs.compact_json import compact_json
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "schemas"
@@ -25,6 +26,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "export": ("export-ovms", "export-kserve"),
     "server": ("serve-ready", "v1-classify", "http-error", "v1-status", "v1-models", "serve-log"),
 }
+YAML = ("profile",)
 EXAMPLE_WIDTH = 100
 Schema = Mapping[str, Any]
 
@@ -45,7 +47,9 @@ class Node:
         if "$ref" not in self.schema:
             return self
         file, _, pointer = self.schema["$ref"].partition("#")
-        found = Node(load(file.removesuffix(".json")) if file else load(self.file), file.removesuffix(".json") or self.file)
+        found = Node(
+            load(file.removesuffix(".json")) if file else load(self.file), file.removesuffix(".json") or self.file
+        )
         for part in pointer.split("/")[1:]:
             found = found.at(found.schema[part])
         found = found.resolved()
@@ -176,7 +180,9 @@ def _kind_of(whole: Node) -> str:
     if "const" in schema:
         return f"`{json.dumps(schema['const'])}`"
     if "enum" in schema:
-        return " or ".join(f"`{one if isinstance(one, str) else json.dumps(one)}`" for one in schema["enum"] if one is not None)
+        return " or ".join(
+            f"`{one if isinstance(one, str) else json.dumps(one)}`" for one in schema["enum"] if one is not None
+        )
     if "anyOf" in schema and "properties" not in schema:
         return " or ".join(dict.fromkeys(_kind(one) for one in whole.alternatives()))
     kinds = [one for one in _listed(schema.get("type", "object")) if one != "null"]
@@ -239,7 +245,10 @@ def description_table(name: str) -> str:
 def section(name: str) -> str:
     """The section of a document: title, link to its schema, tables, example."""
     schema = load(name)
-    parts = [f"### {schema['title']} {{ #{name} }}", f"{schema['description']} Schema: [`{name}.json`](schemas/{name}.json)."]
+    parts = [
+        f"### {schema['title']} {{ #{name} }}",
+        f"{schema['description']} Schema: [`{name}.json`](schemas/{name}.json).",
+    ]
     node = Node(schema, name)
     if schema.get("type") == "array":
         parts.append("A list. Each entry has these keys:")
@@ -254,9 +263,15 @@ def section(name: str) -> str:
             parts.append(output_table(one))
     elif node.properties():
         parts.append(output_table(node))
-    for example in schema.get("examples", ()):
-        parts.append(f"<!-- not run: an output -->\n```json\n{compact_json(example, EXAMPLE_WIDTH)}\n```")
+    parts += [_block(example, is_yaml=name in YAML) for example in schema.get("examples", ())]
     return "\n\n".join(parts)
+
+
+def _block(example: Any, *, is_yaml: bool) -> str:
+    text = compact_json(example, EXAMPLE_WIDTH)
+    if is_yaml:
+        text = yaml.safe_dump(example, sort_keys=False, allow_unicode=True, width=EXAMPLE_WIDTH).rstrip()
+    return f"<!-- not run: an output -->\n```{'yaml' if is_yaml else 'json'}\n{text}\n```"
 
 
 def group(name: str) -> str:
