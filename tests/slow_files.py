@@ -61,6 +61,8 @@ SLOW_FILES = (
     "docs/test_home.py",
     "docs/test_how_to_networks.py",
     "docs/test_how_to_running.py",
+    "docs/test_json_of_models.py",
+    "docs/test_json_of_runs.py",
     "docs/test_site.py",
     "docs/test_tutorials.py",
     "devices/test_processors.py",

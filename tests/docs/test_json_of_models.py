@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import msgspec
+import numpy as np
+import openvino as ov
+import openvino.opset13 as ops
 import pytest
+from command_runs import document, lines, run
 from json_schemas import check
 from known_network import converted
 from nncf_for_tests import require_nncf
 from small_networks import write_onnx
 
-from ov_mobilenet.cli.main import main
 from ov_mobilenet.conversion.architectures import MobileNetSpec
 from ov_mobilenet.diagnosis.layer_combinations import published_combination
 from ov_mobilenet.diagnosis.layer_diagnosis import LayerDiagnosis, RankedCombination
@@ -26,21 +26,6 @@ SAMPLE = "mobilenet-v1-0.25-128-signs"
 SAMPLES = find_config(SAMPLE).folder / "samples"
 VIDEO = Path(__file__).resolve().parents[2] / "demos" / "data" / "sample_drive.mp4"
 CPU = ("-d", "CPU", "--inference-precision", "f32")
-
-
-def run(*arguments: object, code: int = 0) -> str:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        assert main([*map(str, arguments)]) == code
-    return out.getvalue()
-
-
-def document(*arguments: object, code: int = 0) -> Any:
-    return json.loads(run(*arguments, "--format", "json", code=code))
-
-
-def lines(text: str) -> list[Any]:
-    return [json.loads(line) for line in text.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +116,18 @@ def test_results(ir: Path, dataset: Path, tmp_path: Path) -> None:
     assert {"top-k", "network weights"} < set(settings)
 
 
+def test_an_ir_of_the_model_optimizer(tmp_path: Path) -> None:
+    image = ops.parameter([1, 3, 32, 32], np.float32, "data")
+    image.layout = ov.Layout("NCHW")
+    network = ov.Model([ops.reduce_mean(image, np.array([2, 3]))], [image], "net")
+    network.set_rt_info("2024.6.0", ["MO_version"])
+    network.set_rt_info("data[127.5,127.5,127.5]", ["conversion_parameters", "mean_values"])
+    ov.save_model(network, tmp_path / "net.xml")
+    facts = document("info", tmp_path / "net.xml", "--no-isolate")
+    assert facts["model_optimizer"]["mean_values"] and facts["record"] is None
+    check("info-ir", facts)
+
+
 def test_features(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     network = write_onnx(tmp_path / "net", end="pooled", extra="ov_mobilenet: {output: features}\n")
@@ -171,7 +168,7 @@ def test_diagnoses(ir: Path, dataset: Path) -> None:
 def test_quantisation(ir: Path, dataset: Path, tmp_path: Path) -> None:
     require_nncf()
     made = document("quantize", ir, "--calibration", SAMPLES, "--dataset", dataset, "-o", tmp_path, "-q",
-                    "--subset-size", "2", "--fast-bias-correction")  # fmt: skip
+                    "--subset-size", "10", "--fast-bias-correction")  # fmt: skip
     check("quantize", made)
     check("int8-accuracy", json.loads(Path(made["report"]).read_text("utf-8")))
     facts = document("info", made["xml"])

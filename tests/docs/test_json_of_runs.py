@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import requests
 import yaml
-from docs.test_json_of_models import SAMPLES, VIDEO, document, run
+from command_runs import document, run
 from json_schemas import check, undocumented
 from known_network import Known
 from serving.sample_server import sample_server
@@ -24,7 +24,9 @@ from ov_mobilenet.runtime.profile import Profile
 from ov_mobilenet.serving.monitoring.observation import RequestRecord
 from ov_mobilenet.serving.monitoring.request_log import MessageLine, RequestLog
 from ov_mobilenet.serving.server import Server
+from ov_mobilenet.zoo.registry import find_config
 
+SAMPLES = find_config("mobilenet-v1-0.25-128-signs").folder / "samples"
 SHORT = ("--iterations", "20", "--warmup", "0", "-d", "CPU")
 
 
@@ -94,7 +96,7 @@ def test_classify_over_http(server: Server) -> None:
     none = posted(server, files=[("image", ("b.jpg", b"no image"))])
     assert none.status_code == 422
     check("v1-classify", none.json())
-    refused = posted(server, data=VIDEO.read_bytes()[:100])
+    refused = posted(server, data=b"no image")
     assert refused.status_code >= 400
     check("http-error", refused.json())
 

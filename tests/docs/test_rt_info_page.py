@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import openvino as ov
 import pytest
-from docs.test_json_of_models import run
+from command_runs import run
 from known_network import converted
 from page_blocks import DOCS
 from small_networks import write_onnx
