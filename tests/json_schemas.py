@@ -24,15 +24,41 @@ def problems(name: str, document: object) -> list[str]:
     """
     file, _, pointer = name.partition("#")
     reference = {"$ref": f"{file}.json#{pointer}" if pointer else f"{file}.json"}
+    return problems_of(reference, document)
+
+
+def problems_of(reference: Any, document: object) -> list[str]:
+    """Where a document does not fit a schema that refers to others by the names of their files."""
     validator = jsonschema.Draft202012Validator(reference, registry=_REGISTRY)
     return [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(document)]
 
 
+def node_of(name: str) -> Node:
+    """A schema, as the generator of the pages reads it. Arguments as `problems`."""
+    file, _, pointer = name.partition("#")
+    return Node({"$ref": f"{file}.json#{pointer}"} if pointer else load(file), file).resolved()
+
+
 def undocumented(name: str, document: object) -> list[str]:
     """The keys of a document that no alternative of its schema describes. Arguments as `problems`."""
-    file, _, pointer = name.partition("#")
-    node = Node({"$ref": f"{file}.json#{pointer}"} if pointer else load(file), file)
-    return list(_undocumented([node], document, "$"))
+    return list(_undocumented([node_of(name)], document, "$"))
+
+
+def described_keys(schema: Any, path: str = "$") -> Iterator[tuple[str, Any]]:
+    """Each key that a schema describes, with its schema."""
+    if not isinstance(schema, dict) or "if" in schema:
+        return
+    for name, one in schema.get("properties", {}).items():
+        yield f"{path}.{name}", one
+        yield from described_keys(one, f"{path}.{name}")
+    below = [
+        schema.get("items"),
+        schema.get("additionalProperties"),
+        *schema.get("anyOf", ()),
+        *schema.get("allOf", ()),
+    ]
+    for number, one in enumerate([*below, *schema.get("$defs", {}).values()]):
+        yield from described_keys(one, f"{path}({number})")
 
 
 def check(name: str, document: object) -> None:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
-from json_schemas import problems, undocumented
+from generate_docs.schemas import load
+from json_schemas import described_keys, node_of, problems, problems_of, undocumented
 from page_blocks import ROOT, blocks_of
 from zoo.descriptions import ACCURACY_CHECK_YML, MODEL_YML
 from zoo.test_description_mistakes import CHECK_MISTAKES, MODEL_MISTAKES, Mistake
 
 from ov_mobilenet.errors import ConfigError
+from ov_mobilenet.zoo.accuracy_check import (
+    CropStep,
+    DatasetConfig,
+    Launcher,
+    LauncherInput,
+    Metric,
+    NormalizationStep,
+    ResizeStep,
+)
 from ov_mobilenet.zoo.arguments import plan_conversion
-from ov_mobilenet.zoo.config import load_config
+from ov_mobilenet.zoo.config import _RawFile, _RawModel, load_config
 from ov_mobilenet.zoo.document import YamlValue, load_document, parse_document
+from ov_mobilenet.zoo.model import Details, InputInfo, RegexReplace, UnpackArchive
 
 SHIPPED = sorted((ROOT / "model_configs").glob("*/*.yml"))
 # What a schema cannot say: names that occur twice, the syntax of regular expressions, one number below another, 0 in a
@@ -115,3 +127,42 @@ def test_the_descriptions_in_the_page_are_valid() -> None:
     assert sorted(shown) == ["signs/accuracy-check.yml", "signs/model.yml"]
     for file, text in shown.items():
         assert problems(schema_of(Path(file)), parsed(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("pointer", "struct"),
+    [
+        ("model-yml", _RawModel), ("model-yml#/$defs/file", _RawFile), ("model-yml#/$defs/input", InputInfo),
+        ("model-yml#/$defs/details", Details), ("model-yml#/$defs/step/anyOf/0", UnpackArchive),
+        ("model-yml#/$defs/step/anyOf/1", RegexReplace), ("accuracy-check-yml#/$defs/launcher", Launcher),
+        ("accuracy-check-yml#/$defs/launcher/properties/inputs/items", LauncherInput),
+        ("accuracy-check-yml#/$defs/dataset", DatasetConfig),
+        ("accuracy-check-yml#/$defs/dataset/properties/metrics/items", Metric),
+        ("accuracy-check-yml#/$defs/step/anyOf/0", ResizeStep), ("accuracy-check-yml#/$defs/step/anyOf/1", CropStep),
+        ("accuracy-check-yml#/$defs/step/anyOf/2", NormalizationStep),
+    ],
+)  # fmt: skip
+def test_what_is_required_and_the_defaults_are_those_of_the_loader(pointer: str, struct: type[msgspec.Struct]) -> None:
+    node = node_of(pointer)
+    tag = struct.__struct_config__.tag_field
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    assert set(node.properties()) == {*fields, *([tag] if tag else [])}
+    assert node.required() == {name for name, field in fields.items() if field.required} | ({tag} if tag else set())
+    for name, field in fields.items():
+        if not field.required:
+            made = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+            shown = {} if isinstance(made, Details) else msgspec.to_builtins(made)
+            assert node.properties()[name].schema["default"] == (list(shown) if isinstance(shown, tuple) else shown), (
+                name
+            )
+
+
+@pytest.mark.parametrize("name", ["model-yml", "accuracy-check-yml"])
+def test_examples_and_defaults_fit_their_keys(name: str) -> None:
+    definitions = load(name)["$defs"]
+    shown = 0
+    for path, schema in described_keys(load(name)):
+        for value in [*schema.get("examples", ()), *([schema["default"]] if "default" in schema else [])]:
+            assert problems_of({**schema, "$defs": definitions}, value) == [], path
+            shown += 1
+    assert shown > 30

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -11,7 +10,7 @@ import msgspec
 import pytest
 from generate_docs.compact_json import compact_json
 from generate_docs.schemas import GROUPS, SCHEMAS, Node, load
-from json_schemas import NAMES, check, problems, undocumented
+from json_schemas import NAMES, check, described_keys, node_of, problems, undocumented
 
 from ov_mobilenet.accuracy.comparison import ComparedModel, ModelComparison
 from ov_mobilenet.accuracy.report import AccuracyReport
@@ -59,25 +58,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
 
 
 def keys(name: str) -> set[str]:
-    file, _, pointer = name.partition("#")
-    return set(Node({"$ref": f"{file}.json#{pointer}"}, file).resolved().properties())
-
-
-def descriptions(schema: Any, path: str = "$") -> Iterator[tuple[str, Any]]:
-    """Each key that a schema describes, with its schema."""
-    if not isinstance(schema, dict) or "if" in schema:
-        return
-    for name, one in schema.get("properties", {}).items():
-        yield f"{path}.{name}", one
-        yield from descriptions(one, f"{path}.{name}")
-    below = [
-        schema.get("items"),
-        schema.get("additionalProperties"),
-        *schema.get("anyOf", ()),
-        *schema.get("allOf", ()),
-    ]
-    for number, one in enumerate([*below, *schema.get("$defs", {}).values()]):
-        yield from descriptions(one, f"{path}({number})")
+    return set(node_of(name).properties())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,7 +66,7 @@ def test_a_schema_is_valid_and_describes_every_key(name: str) -> None:
     schema = load(name)
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    for path, one in descriptions(schema):
+    for path, one in described_keys(schema):
         text = Node(one, name).resolved().schema.get("description")
         assert text and (text[-1] in ".)" or text.startswith("`")), f"{name}: {path}: {text!r}"
 

@@ -47,12 +47,11 @@ class Node:
         if "$ref" not in self.schema:
             return self
         file, _, pointer = self.schema["$ref"].partition("#")
-        found = Node(
-            load(file.removesuffix(".json")) if file else load(self.file), file.removesuffix(".json") or self.file
-        )
+        name = file.removesuffix(".json") or self.file
+        target: Any = load(name)
         for part in pointer.split("/")[1:]:
-            found = found.at(found.schema[part])
-        found = found.resolved()
+            target = target[int(part) if isinstance(target, list) else part]
+        found = Node(target, name).resolved()
         return found.at({**found.schema, **{key: one for key, one in self.schema.items() if key != "$ref"}})
 
     def alternatives(self) -> list[Node]:
