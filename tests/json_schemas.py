@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jsonschema
-from generate_docs.schemas import SCHEMAS, Node, load
+from generate_docs.schema_nodes import SCHEMAS, Node, load
 from referencing import Registry, Resource
 
 NAMES = tuple(sorted(path.stem for path in SCHEMAS.glob("*.json")))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from generate_docs.schemas import load
+from generate_docs.schema_nodes import load
 from json_schemas import described_keys, node_of, problems, problems_of, undocumented
 from page_blocks import ROOT, blocks_of
 from zoo.descriptions import ACCURACY_CHECK_YML, MODEL_YML

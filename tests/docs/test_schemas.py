@@ -9,7 +9,8 @@ import jsonschema
 import msgspec
 import pytest
 from generate_docs.compact_json import compact_json
-from generate_docs.schemas import GROUPS, SCHEMAS, Node, load
+from generate_docs.schema_nodes import SCHEMAS, Node, load
+from generate_docs.schemas import GROUPS
 from json_schemas import NAMES, check, described_keys, node_of, problems, undocumented
 
 from ov_mobilenet.accuracy.comparison import ComparedModel, ModelComparison
