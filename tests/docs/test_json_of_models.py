@@ -6,7 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import openvino as ov
 import openvino.opset13 as ops
@@ -17,6 +16,7 @@ from known_network import converted
 from nncf_for_tests import require_nncf
 from small_networks import write_onnx
 
+from ov_mobilenet.bulk_classification.shards import Shard
 from ov_mobilenet.conversion.architectures import MobileNetSpec
 from ov_mobilenet.diagnosis.layer_combinations import published_combination
 from ov_mobilenet.diagnosis.layer_diagnosis import LayerDiagnosis, RankedCombination
@@ -25,6 +25,11 @@ from ov_mobilenet.zoo.registry import find_config
 SAMPLE = "mobilenet-v1-0.25-128-signs"
 SAMPLES = find_config(SAMPLE).folder / "samples"
 VIDEO = Path(__file__).resolve().parents[2] / "demos" / "data" / "sample_drive.mp4"
+OTHER_SHARDS = (
+    Shard(0, "tar", ("a.tar",), size=1),
+    Shard(1, "parquet", ("a.parquet",), 1, (0, 2), 3),
+    Shard(2, "images", ("a.jpg",), images=1, problems=((0, "no such file"),)),
+)
 CPU = ("-d", "CPU", "--inference-precision", "f32")
 
 
@@ -213,4 +218,7 @@ def test_bulk(ir: Path, dataset: Path, tmp_path: Path) -> None:
         "engine": "ray", "device": "CPU", "address": "auto", "workers": None, "cpus_per_worker": 1}})  # fmt: skip
     check("bulk", document(*command, "-q", code=1))
     check("bulk-manifest", json.loads((tmp_path / "out" / "_manifest.json").read_text("utf-8")))
-    assert msgspec.json.decode((tmp_path / "out" / "_manifest.json").read_bytes())["errors"] == 1
+    shards = lines((tmp_path / "out" / "_shards.jsonl").read_text("utf-8"))
+    assert sum(shard["images"] for shard in shards) == 13
+    for shard in [*shards, *(json.loads(one.line()) for one in OTHER_SHARDS)]:
+        check("bulk-shards", shard)

@@ -20,7 +20,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "accuracy": ("accuracy", "predictions", "compare", "diagnose"),
     "speed": ("benchmark", "benchmark-app", "benchmark-app-config", "tune", "profile"),
     "machine": ("demo", "devices", "env", "config-show", "cache-list"),
-    "bulk": ("bulk", "bulk-plan", "bulk-manifest"),
+    "bulk": ("bulk", "bulk-plan", "bulk-manifest", "bulk-shards"),
     "export": ("export-ovms", "export-kserve"),
     "server": ("serve-ready", "v1-classify", "http-error", "v1-status", "v1-models", "serve-log"),
 }
