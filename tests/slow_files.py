@@ -57,6 +57,8 @@ SLOW_FILES = (
     "demos/test_edge_demo.py",
     "demos/test_overlay.py",
     "devices/test_cpu_blobs.py",
+    "docs/test_json_of_models.py",
+    "docs/test_json_of_runs.py",
     "docs/test_site.py",
     "devices/test_processors.py",
     "diagnosis/test_bake_matrix.py",

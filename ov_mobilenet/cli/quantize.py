@@ -11,6 +11,7 @@ import click
 
 from ov_mobilenet.cli import options
 from ov_mobilenet.cli.progress import Count, open_progress
+from ov_mobilenet.inputs.image_subset import MIN_IMAGES
 from ov_mobilenet.resolve import Lookup
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ SCHEMA_VERSION = 1
 )  # fmt: skip
 @click.option(
     "--subset-size",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=MIN_IMAGES),
     default=300,
     show_default=True,
     metavar="N",

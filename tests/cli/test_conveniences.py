@@ -37,6 +37,11 @@ def test_a_seed_without_a_sample_is_refused(command: list[str], seed: str, capsy
     assert "--seed requires --sample" in capsys.readouterr().err
 
 
+def test_a_calibration_subset_that_is_always_too_small_is_refused(capsys: Capture) -> None:
+    assert main(["quantize", "m.xml", "--calibration", ".", "--subset-size", "9"]) == 2
+    assert "9 is not in the range x>=10" in capsys.readouterr().err
+
+
 def test_a_dry_run_names_the_path_of_the_network(tmp_path: Path, capsys: Capture) -> None:
     downloads = tmp_path / "downloads"
     for model in ("mobilenetv2-7", "mobilenet-v3-small-1.0-224-tf", "mobilenet-v1-0.25-128-signs"):

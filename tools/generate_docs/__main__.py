@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from generate_docs import migration, models, performance
+from generate_docs import migration, models, performance, schemas
 
 ROOT = Path(__file__).resolve().parents[2]
 # What writes the part of each name; the text has no newline at the end.
@@ -23,6 +23,8 @@ GENERATORS: Mapping[str, Callable[[], str]] = {
     "models": lambda: models.table("model_configs"),
     **{f"performance-{name}": partial(performance.part, name) for name in performance.TABLES},
     **migration.GENERATORS,
+    **{f"json-{name}": partial(schemas.group, name) for name in schemas.GROUPS},
+    **{name: partial(schemas.description_table, name) for name in ("model-yml", "accuracy-check-yml")},
 }
 _PART = re.compile(
     r"(?P<begin><!-- generated: (?P<name>[\w-]+) -->\n)(?P<text>.*?)(?P<end>\n?<!-- /generated -->)", re.S
