@@ -126,7 +126,7 @@ def omz_quantizer_command(
     precisions: str, target_device: str | None, dry_run: bool, cache_dir: Path | None, offline: bool,
     mirror: tuple[str, ...],
 ) -> int:  # fmt: skip
-    """Run `ov-mobilenet quantize` for each selected model.
+    """Run the command `quantize` for each selected model.
 
     MODEL is a zoo name, a wildcard, the path of a model.yml, or a Hugging Face repository hf:OWNER/NAME.
     """

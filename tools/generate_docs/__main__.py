@@ -12,14 +12,24 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from generate_docs import models
+from generate_docs import commands, error_classes, model_properties, models
+
+from ov_mobilenet.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 # What writes the part of each name; the text has no newline at the end.
 GENERATORS: Mapping[str, Callable[[], str]] = {
     "models": lambda: models.table("model_configs"),
+    "model-properties": model_properties.table,
+    "errors": error_classes.table,
+    "commands": commands.command_list,
+    "common-options": commands.common_options,
+    "variables": commands.variables,
+    "omz-programs": commands.omz_programs,
+    **{f"command-{name}": partial(commands.command_page, name) for name in COMMANDS},
 }
 _PART = re.compile(
     r"(?P<begin><!-- generated: (?P<name>[\w-]+) -->\n)(?P<text>.*?)(?P<end>\n?<!-- /generated -->)", re.S
