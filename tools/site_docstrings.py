@@ -21,13 +21,14 @@ class PublicNames(griffe.Extension):
         if pkg.path != PACKAGE:
             return
         public = {name: _target(pkg, name) for name in pkg.exports or () if not str(name).startswith("_")}
-        for found in public.values():
+        bases = [base for found in public.values() if isinstance(found, griffe.Class) for base in found.mro()]
+        for path, found in {one.path: one for one in (*bases, *public.values())}.items():
             for one in [found, *_public_members(found)]:
-                if one.docstring is not None:
+                if one.docstring is not None and path.startswith(f"{PACKAGE}."):
                     one.docstring.value = _linked(_one_name_each(one.docstring.value), public, found.name)
         for found in public.values():
             if isinstance(found, griffe.Class):
-                _list_fields(found)
+                _list_fields(found, {one.path for one in public.values()})
 
 
 def _target(package: griffe.Module, name: Any) -> griffe.Object:
@@ -66,9 +67,9 @@ def _linked(text: str, public: dict[Any, griffe.Object], own: str) -> str:
     return _NAME.sub(link, text)
 
 
-def _list_fields(found: griffe.Class) -> None:
-    """Give the docstring one entry for each field, inherited ones first: it describes only what a name does not say."""
-    bases = [base for base in reversed(found.mro()) if base.path.startswith(f"{PACKAGE}.")]
+def _list_fields(found: griffe.Class, public: set[str]) -> None:
+    """Give the docstring one entry for each field, inherited ones first, unless the base is public too."""
+    bases = [base for base in reversed(found.mro()) if base.path not in public]
     described = {
         entry.name: entry
         for one in (*bases, found)
@@ -113,7 +114,10 @@ def _annotated(found: griffe.Class) -> dict[str, griffe.Attribute]:
 
 
 def _annotation(found: griffe.Class, name: str) -> Any:
-    """The type of an attribute that has no annotation of its own: that of the parameter of the same name."""
+    """The type of an attribute that is not a field: its own, or that of the parameter of the same name."""
+    own = found.all_members[name]
+    if isinstance(own, griffe.Attribute) and own.annotation is not None:
+        return own.annotation
     for one in (found, *found.mro()):
         start = one.members.get("__init__")
         for parameter in start.parameters if isinstance(start, griffe.Function) else ():

@@ -76,8 +76,8 @@ CONVERTER = OmzProgram(
         "--precisions PREC[,PREC]": "FP16, FP32; INT8 is made by omz_quantizer",
         "-j, --jobs N|auto": "number of models to convert in parallel",
         "--dry_run": "print what would be converted",
-        "--mo MO": "convert with the classic Model Optimizer at this path: --backend mo --mo MO",
-        "--add_mo_arg ARG": "convert with the classic Model Optimizer: --backend mo --add_mo_arg ARG",
+        "--mo MO": "convert with the classic Model Optimizer at this path: `--backend mo --mo MO`",
+        "--add_mo_arg ARG": "convert with the classic Model Optimizer: `--backend mo --add_mo_arg ARG`",
         "-p, --python PYTHON": "no effect: the program of --mo runs with its own Python",
     },
     {

@@ -26,7 +26,7 @@ class FeatureExtractor:
 
     Attributes:
         dimension: number of values of a vector.
-        device, inference_precision, geometry, input_size: as in `LoadedModel`.
+        device, inference_precision, geometry, input_size: as in `Classifier`.
     """
 
     def __init__(self, loaded: Classifier) -> None:
@@ -38,7 +38,7 @@ class FeatureExtractor:
         self.input_size = loaded.input_size
 
     def result_settings(self) -> dict[str, str]:
-        """What the vectors depend on, see `LoadedModel.result_settings`."""
+        """What the vectors depend on, see `Classifier.result_settings`."""
         return self._loaded.result_settings()
 
     def extract(self, image: Image | Item) -> Features:

@@ -69,7 +69,7 @@ class LoadedModel:
         inference_precision: f32, bf16 or f16; None if the device does not report it.
         input_size: height and width of the input frames, in pixels; None for any size.
         classes: number of classes of the network, including a background class; or of values of a vector of features.
-        output_kind: classes, multilabel or features, see `zoo.output_kind`.
+        output_kind: classes, multilabel or features.
         reader: the library that decodes image files.
         stream_batch: the batch size for streams of many images; None for the model's own.
         model_info: the section `model_info` of the IR, as text by name; empty if it has none.

@@ -12,14 +12,21 @@ from generate_docs.command_options import definition, prose
 from generate_docs.commands import described
 from page_blocks import DOCS
 
-from ov_mobilenet.cli.classic_options import ClassicCommand, IgnoredOption, MappedOption, RefusedOption, renamed
+from ov_mobilenet.cli.classic_options import (
+    ClassicCommand,
+    ClassicTable,
+    IgnoredOption,
+    MappedOption,
+    RefusedOption,
+    renamed,
+)
 from ov_mobilenet.cli.main import COMMANDS, cli
 
 
 @click.command("paint", epilog="not shown")
 @click.argument("walls", nargs=-1, required=True, metavar="WALL…")
 @click.option("-n", "--coats", type=click.IntRange(1, 5), default=2, metavar="N", help="Number of coats.")
-@click.option("--colour", "--colour_name", multiple=True, required=True, help="A colour.")
+@click.option("--main-colour", "--main_colour", multiple=True, required=True, help="A colour.")
 @click.option("--finish", type=click.Choice(["matt", "satin"]), default="matt", show_default=True, help="See --dry.")
 @click.option("--dry/--no-dry", default=True, help="Wait.")
 @click.option("--rush", is_flag=True, hidden=True, help="Old spelling of --no-dry.")
@@ -29,9 +36,9 @@ def paint(**_: object) -> None:
 
     \b
     Examples:
-      paint north --colour blue
+      paint north --main-colour blue
       paint south \\
-        --colour red
+        --main-colour red
     """
 
 
@@ -45,10 +52,10 @@ def test_everything_that_click_knows_of_a_command_is_in_its_text() -> None:
         "Paint each WALL.\n\n"
         "## Examples\n\n"
         "<!-- not run: examples, whose files the reader has -->\n"
-        "```sh\npaint north --colour blue\npaint south \\\n  --colour red\n```\n\n"
+        "```sh\npaint north --main-colour blue\npaint south \\\n  --main-colour red\n```\n\n"
         "## Options\n\n"
         "`-n`, `--coats N`\n:   Number of coats. At least 1, at most 5. Default: `2`.\n\n"
-        "`--colour TEXT`\n:   A colour. Required. Repeatable. Also accepted: `--colour_name`.\n\n"
+        "`--main-colour TEXT`\n:   A colour. Required. Repeatable. Also accepted: `--main_colour`.\n\n"
         "`--finish matt|satin`\n:   See `--dry`. Default: `matt`.\n\n"
         "`--dry`, `--no-dry`\n:   Wait. Default: `--dry`.\n\n"
         "`--rush`\n:   Old spelling of `--no-dry`. Not shown by `--help`.\n\n"
@@ -78,7 +85,7 @@ def test_the_options_of_a_replaced_program_are_listed_with_what_they_do() -> Non
             raise click.UsageError("only u8")
         return ()
 
-    classic = {
+    classic: ClassicTable = {
         "--input_model": renamed("--source"),
         "-m": renamed("--other"),
         "-ip": MappedOption(only_u8),

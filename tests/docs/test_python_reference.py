@@ -45,15 +45,16 @@ def package(tmp_path: Path) -> Any:
     )
     (folder / "shapes.py").write_text(
         'class Shape:\n    """A shape.\n\n    Attributes:\n        colour, edge: as painted.\n    """\n\n'
-        "    def __init__(self, colour: str) -> None:\n        self.colour = colour\n\n"
-        'class Circle(Shape):\n    """A `Circle`; `draw` it.\n\n    Attributes:\n        radius: in metres.\n    """\n\n'
+        "    def __init__(self, colour: str) -> None:\n        self.colour = self.edge = colour\n\n"
+        'class Circle(Shape):\n    """A `Circle`; `draw` it.\n\n'
+        '    Attributes:\n        radius: in metres.\n    """\n\n'
         "    radius: float\n    filled: bool = False\n    _hidden: int = 0\n\n"
         '    def area(self) -> float:\n        """See `Circle.area` and `Other`."""\n\n'
         'def draw() -> Circle:\n    """A `Circle` with `Circle.area` and `Circle.radius`."""\n',
         "utf-8",
     )
     extensions = griffe.load_extensions(str(ROOT / "tools" / "site_docstrings.py"))
-    return griffe.load("ov_mobilenet", search_paths=[tmp_path], extensions=extensions)
+    return griffe.load("ov_mobilenet", search_paths=[tmp_path], extensions=extensions, try_relative_path=False)
 
 
 def test_a_class_lists_all_its_fields(package: Any) -> None:

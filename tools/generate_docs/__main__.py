@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # What writes the part of each name; the text has no newline at the end.
 GENERATORS: Mapping[str, Callable[[], str]] = {
     "models": lambda: models.table("model_configs"),
-    "model-properties": model_properties.table,
+    "model-inputs": model_properties.inputs,
+    "model-outputs": model_properties.outputs,
     "errors": error_classes.table,
     "commands": commands.command_list,
     "common-options": commands.common_options,

@@ -19,7 +19,7 @@ from ov_mobilenet.cli.outputs import output_options
 from ov_mobilenet.cli.own_network import source_options
 from ov_mobilenet.cli.selection import model_selection
 
-COMMON = ("-v", "-q", "--debug", "-h")
+COMMON = {"--verbose", "--quiet", "--debug", "--help"}
 # What adds the options of each group, in the order of a page; an option of two groups is in the last.
 _GROUPS: Mapping[str, Callable[[Any], Any]] = {
     "Selecting models": model_selection,
@@ -39,7 +39,7 @@ def grouped(options: Sequence[click.Option]) -> dict[str, list[click.Option]]:
     """The options by heading, `Options` first; without those that every command has."""
     found: dict[str, list[click.Option]] = {"Options": []}
     for option in options:
-        if option.opts[0] not in COMMON:
+        if COMMON.isdisjoint(option.opts):
             found.setdefault(_group_of().get(_key(option), "Options"), []).append(option)
     small = [heading for heading in _GROUPS if len(found.get(heading, ())) < _LEAST_GROUP]
     for heading in small:

@@ -16,8 +16,8 @@ from ov_mobilenet.cli.omz_programs import omz_quantizer_command
 from ov_mobilenet.cli.options import CONFIG_DIR_VARIABLE
 
 COMMON_LINE = (
-    "`-v`, `-q`, `--debug` and `-h` are [options of every command](../commands.md#options-of-every-command). For the exit"
-    " code see [Exit codes](../exit-codes.md)."
+    "`-v`, `-q`, `--debug` and `-h` are [options of every command](../commands.md#options-of-every-command). For the "
+    "exit code see [Exit codes](../exit-codes.md)."
 )
 NOT_RUN = "<!-- not run: examples, whose files the reader has -->"
 
@@ -45,12 +45,12 @@ def variables() -> str:
 
 
 def command_page(name: str) -> str:
-    """Usage, description, examples and options of a command and of its subcommands."""
+    """Usage, description, examples and options of a command and of its subcommands; begins with an empty line."""
     root = _context(cli, PROGRAM)
     command = cli.get_command(root, name)
     assert command is not None, name
     text = described(command, _context(command, name, root), configurable=name not in WITHOUT_CONFIGURATION)
-    return f"{text}\n\n## Other options\n\n{filled(COMMON_LINE)}"
+    return f"\n{text}\n\n## Other options\n\n{filled(COMMON_LINE)}"
 
 
 def omz_programs() -> str:

@@ -1,4 +1,4 @@
-"""How each model of the zoo is fed and what it gives: the table of the page Models."""
+"""How each model of the zoo is fed and what it gives: the tables of the page Models."""
 
 from __future__ import annotations
 
@@ -11,17 +11,25 @@ from ov_mobilenet.zoo.config import load_config
 from ov_mobilenet.zoo.geometry import channel_order, geometry_of_dataset
 from ov_mobilenet.zoo.model import ModelConfig
 
-HEAD = ("Model", "Channels", "Mean", "Scale", "Crop and resize", "Output", "Classes", "Licence")
-RULE = (*["---"] * 6, "---:", "---")
+INPUT = ("Model", "Channels", "Mean", "Scale", "Crop and resize")
+OUTPUT = ("Model", "Output", "Classes", "Licence")
 
 
-def table() -> str:
-    """The table as Markdown, one row per model, with links to the cards on the site."""
-    configs = [load_config(path.parent) for path in sorted(CONFIGS.glob("*/model.yml"))]
-    return as_table(HEAD, RULE, map(_row, configs))
+def inputs() -> str:
+    """Normalisation and geometry as a table, one row per model, with links to the cards on the site."""
+    return as_table(INPUT, ("---",) * 5, map(_input, _configs()))
 
 
-def _row(config: ModelConfig) -> tuple[str, ...]:
+def outputs() -> str:
+    """Output and licence as a table."""
+    return as_table(OUTPUT, ("---", "---", "---:", "---"), map(_output, _configs()))
+
+
+def _configs() -> list[ModelConfig]:
+    return [load_config(path.parent) for path in sorted(CONFIGS.glob("*/model.yml"))]
+
+
+def _input(config: ModelConfig) -> tuple[str, ...]:
     check, normalisation = config.accuracy_check, plan_conversion(config).normalisation
     pixels = channel_order(check.converted) if check and check.converted else "BGR"
     geometry = geometry_of_dataset(config.dataset) if config.dataset else None
@@ -32,6 +40,12 @@ def _row(config: ModelConfig) -> tuple[str, ...]:
         _numbers(normalisation.mean),
         _numbers(normalisation.scale),
         f"`{geometry}`" if geometry is not None else "resize to the input size",
+    )
+
+
+def _output(config: ModelConfig) -> tuple[str, ...]:
+    return (
+        f"[{config.name}](../models/{config.name}.md)",
         config.details.output or "",
         str(config.details.classes or ""),
         f"[{_owner(config.license)}]({config.license})",
