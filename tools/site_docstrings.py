@@ -1,8 +1,13 @@
-"""An extension of griffe, which reads the docstrings for the site: all fields of a class, and links to public names."""
+"""An extension of griffe, which reads the docstrings for the site.
+
+It lists all fields of a class, links public names, and shows the values of a `Literal` or of a constant, not its name.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from contextlib import suppress
 from typing import Any
 
 import griffe
@@ -23,12 +28,44 @@ class PublicNames(griffe.Extension):
         public = {name: _target(pkg, name) for name in pkg.exports or () if not str(name).startswith("_")}
         bases = [base for found in public.values() if isinstance(found, griffe.Class) for base in found.mro()]
         for path, found in {one.path: one for one in (*bases, *public.values())}.items():
+            _show_values(pkg, found.members.get("__init__"))
             for one in [found, *_public_members(found)]:
+                _show_values(pkg, one)
                 if one.docstring is not None and path.startswith(f"{PACKAGE}."):
                     one.docstring.value = _linked(_one_name_each(one.docstring.value), public, found.name)
         for found in public.values():
             if isinstance(found, griffe.Class):
                 _list_fields(found, {one.path for one in public.values()})
+
+
+def _show_values(package: griffe.Module, found: Any) -> None:
+    """Show values in the signature of a function and in the type of a field."""
+    if isinstance(found, griffe.Function):
+        for parameter in found.parameters:
+            parameter.annotation = _with_values(package, parameter.annotation)
+            parameter.default = _with_values(package, parameter.default)
+    elif isinstance(found, griffe.Attribute):
+        found.annotation = _with_values(package, found.annotation)
+
+
+def _with_values(package: griffe.Module, expression: Any) -> Any:
+    """An expression with the definitions of types and constants of the package in place of their names."""
+    if isinstance(expression, griffe.ExprName):
+        path = expression.canonical_path
+        with suppress(KeyError, griffe.AliasResolutionError):
+            value = getattr(package[path.removeprefix(f"{PACKAGE}.")], "value", None)
+            if path.startswith(f"{PACKAGE}.") and (
+                expression.name.isupper() or str(value).startswith(("Literal[", "Callable["))
+            ):
+                return value
+        return expression
+    if isinstance(expression, list):
+        return [_with_values(package, one) for one in expression]
+    if isinstance(expression, griffe.Expr):
+        for field in dataclasses.fields(expression):
+            if field.name != "parent":
+                setattr(expression, field.name, _with_values(package, getattr(expression, field.name)))
+    return expression
 
 
 def _target(package: griffe.Module, name: Any) -> griffe.Object:

@@ -48,9 +48,11 @@ def package(tmp_path: Path) -> Any:
         "    def __init__(self, colour: str) -> None:\n        self.colour = self.edge = colour\n\n"
         'class Circle(Shape):\n    """A `Circle`; `draw` it.\n\n'
         '    Attributes:\n        radius: in metres.\n    """\n\n'
-        "    radius: float\n    filled: bool = False\n    _hidden: int = 0\n\n"
+        "    radius: Length\n    filled: bool = False\n    _hidden: int = 0\n\n"
         '    def area(self) -> float:\n        """See `Circle.area` and `Other`."""\n\n'
-        'def draw() -> Circle:\n    """A `Circle` with `Circle.area` and `Circle.radius`."""\n',
+        "from typing import Literal\nFINE = 0.5\nLength = Literal[1, 2]\n\n"
+        "def draw(size: Length | None = None, *, width: float = FINE) -> Circle:\n"
+        '    """A `Circle` with `Circle.area` and `Circle.radius`."""\n',
         "utf-8",
     )
     extensions = griffe.load_extensions(str(ROOT / "tools" / "site_docstrings.py"))
@@ -63,7 +65,7 @@ def test_a_class_lists_all_its_fields(package: Any) -> None:
     assert sections["text"] == "A `Circle`; [`draw`][ov_mobilenet.draw] it."
     fields = [(one.name, str(one.annotation), one.description) for one in sections["attributes"]]
     assert fields == [
-        ("radius", "float", "in metres."),
+        ("radius", "Literal[1, 2]", "in metres."),
         ("filled", "bool", ""),
         ("colour", "str", "as painted."),
         ("edge", "None", "as painted."),
@@ -76,3 +78,8 @@ def test_public_names_in_docstrings_are_links(package: Any) -> None:
         "A [`Circle`][ov_mobilenet.Circle] with [`Circle.area`][ov_mobilenet.Circle.area] and "
         "[`Circle.radius`][ov_mobilenet.Circle]."
     )
+
+
+def test_signatures_show_values_in_place_of_the_names_of_types_and_constants(package: Any) -> None:
+    shown = [(one.name, str(one.annotation), one.default) for one in package["shapes.draw"].parameters]
+    assert shown == [("size", "Literal[1, 2] | None", "None"), ("width", "float", "0.5")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -38,6 +39,11 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
+def _as_sentence(text: str) -> str:
+    """The text with a capital letter, unless it begins with a value, as in `json: print events`."""
+    return text if re.match(r"\w+:", text) else text[0].upper() + text[1:]
+
+
 def _meaning(name: str, entry: object) -> str:
     if isinstance(entry, RefusedOption):
         return f"Refused: {prose(entry.reason)}."
@@ -64,8 +70,5 @@ def program_parts(program: OmzProgram) -> list[str]:
     return [
         f"```text\n{program.name} [OPTIONS]\n```",
         f"{runs}. All options of that command are accepted too.",
-        *(
-            definition(_names(names.split(", ")), f"{prose(text if ':' in text else text[0].upper() + text[1:])}.")
-            for names, text in entries
-        ),
+        *(definition(_names(names.split(", ")), f"{prose(_as_sentence(text))}.") for names, text in entries),
     ]
