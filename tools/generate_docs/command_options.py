@@ -108,7 +108,9 @@ def _spellings(option: click.Option) -> tuple[list[str], list[str]]:
     """The names of an option, and those that differ from one of them only in underscores."""
     every = [*option.opts, *option.secondary_opts]
     others = [name for name in every if "_" in name and name.replace("_", "-") in every]
-    return [name for name in option.opts if name not in others], others
+    # `-h` and `--help` have no order before click 8.3.
+    names = sorted(option.opts, key=lambda name: name.startswith("--"))
+    return [name for name in names if name not in others], others
 
 
 def _value(option: click.Option) -> str:
