@@ -46,6 +46,7 @@ def _show_values(package: griffe.Module, found: Any) -> None:
             parameter.default = _with_values(package, parameter.default)
     elif isinstance(found, griffe.Attribute):
         found.annotation = _with_values(package, found.annotation)
+        found.value = _with_values(package, found.value)
 
 
 def _with_values(package: griffe.Module, expression: Any) -> Any:
@@ -130,8 +131,12 @@ def _list_fields(found: griffe.Class, public: set[str]) -> None:
     if found.docstring is None:
         found.docstring = griffe.Docstring("", parent=found)
     sections = [one for one in _sections(found) if one.kind is not griffe.DocstringSectionKind.attributes]
+    place = next(
+        (i for i, one in enumerate(sections) if one.kind is not griffe.DocstringSectionKind.text), len(sections)
+    )
+    sections.insert(place, griffe.DocstringSectionAttributes(entries))
     # A cached property of griffe: what is parsed here is what mkdocstrings shows.
-    found.docstring.__dict__["parsed"] = [*sections, griffe.DocstringSectionAttributes(entries)]
+    found.docstring.__dict__["parsed"] = sections
 
 
 def _sections(found: griffe.Class) -> list[Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.items import Image
+    from ov_mobilenet.zoo.geometry import Geometry
 
 
 class FeatureExtractor:
@@ -31,11 +32,11 @@ class FeatureExtractor:
 
     def __init__(self, loaded: Classifier) -> None:
         self._loaded = loaded
-        self.dimension = loaded.classes
-        self.device = loaded.device
-        self.inference_precision = loaded.inference_precision
-        self.geometry = loaded.geometry
-        self.input_size = loaded.input_size
+        self.dimension: int = loaded.classes
+        self.device: str = loaded.device
+        self.inference_precision: str | None = loaded.inference_precision
+        self.geometry: Geometry | None = loaded.geometry
+        self.input_size: tuple[int, int] | None = loaded.input_size
 
     def result_settings(self) -> dict[str, str]:
         """What the vectors depend on, see `Classifier.result_settings`."""

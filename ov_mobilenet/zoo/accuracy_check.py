@@ -111,8 +111,8 @@ class DatasetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How images are read and preprocessed, and the metrics.
 
     Attributes:
-        name, reader, data_source, annotation, dataset_meta, annotation_conversion: keys of `accuracy-check.yml`.
-        subsample_size, preprocessing, metrics: keys of `accuracy-check.yml`.
+        name, reader, data_source, annotation, dataset_meta, annotation_conversion: as in `accuracy-check.yml`.
+        subsample_size, preprocessing, metrics: as in `accuracy-check.yml`.
     """
 
     name: str

@@ -187,8 +187,8 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     """One model description.
 
     Attributes:
-        description, task_type, framework, license, files, postprocessing: keys of `model.yml`.
-        conversion_to_onnx_args, input_info, model_optimizer_args, model_info: keys of `model.yml`.
+        description, task_type, framework, license, files, postprocessing: as in `model.yml`.
+        conversion_to_onnx_args, input_info, model_optimizer_args, model_info: as in `model.yml`.
         details: its section `ov_mobilenet`.
         name: name of the folder.
         path: the `model.yml`.
