@@ -9,8 +9,8 @@ from generate_docs.models import as_table
 from ov_mobilenet import errors
 from ov_mobilenet.errors import OvMobilenetError
 
-HEAD = ("Error", "A kind of", "Exit code", "Meaning")
-RULE = ("---", "---", "---:", "---")
+HEAD = ("Error", "Exit code", "Meaning")
+RULE = ("---", "---:", "---")
 
 
 def table() -> str:
@@ -21,7 +21,6 @@ def table() -> str:
 
 def _row(error: type[OvMobilenetError]) -> tuple[str, ...]:
     base = error.__base__
-    assert base is not None
     name, meaning = error.__name__, (error.__doc__ or "").partition(".")[0]
-    link = f"[{name}](python/errors.md#ov_mobilenet.{name})"
-    return (link, base.__name__, str(error.exit_code), f"{meaning}.")
+    kind = f" A kind of {base.__name__}." if base not in (None, Exception, OvMobilenetError) else ""
+    return (f"[{name}](python/errors.md#ov_mobilenet.{name})", str(error.exit_code), f"{meaning}.{kind}")
