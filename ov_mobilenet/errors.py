@@ -38,8 +38,10 @@ class OvMobilenetError(Exception):
     Attributes:
         what: what happened, in lower case and without a full stop.
         where: the file, line, key, model or URL.
-        expected, got: what was expected and what was found.
+        expected: what was expected.
+        got: what was found.
         fix: what to do, as a sentence without its full stop.
+        exit_code: what the command line ends with.
     """
 
     exit_code: ClassVar[int] = 1

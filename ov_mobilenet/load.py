@@ -62,11 +62,11 @@ def load_classifier(
         layout: input layout, such as NCHW, for an IR that does not record it.
         batch_size: images per request. None: the batch size of the model; if many images are streamed, the fastest one
             on the device. A model that takes frames of any size, or has its batch size in the graph, keeps its own.
-        decode: how image files are decoded, see `images.load_image`; `exact` gives the pixels that accuracy is measured
+        decode: how image files are decoded, as `classify --decode`; `exact` gives the pixels that accuracy is measured
             with.
         exif_orientation: rotate image files by their EXIF orientation. The published accuracies were measured
             without it.
-        output_kind: what the output must hold, see `zoo.output_kind`; decides for an IR that ov-mobilenet did not write
+        output_kind: what the output must hold; decides for an IR that ov-mobilenet did not write
             what its graph does not show. None: what is found.
         options: fields of `DeviceSettings` (`device`, `hint`, `inference_precision`, …; default: device AUTO with its
             own choices) and of `Lookup` (`config_dirs`, `cache_dir`, `offline`, `ir_dir`).

@@ -55,8 +55,7 @@ def compare(
     with its error, and the others are measured.
 
     Args:
-        models: two or more of `MODEL[@f32|@bf16|@f16|@source]`, see the module `compared_networks`; agreement is
-            measured with the first.
+        models: two or more of `MODEL[@f32|@bf16|@f16|@source]`; agreement is measured with the first.
         dataset: as for `measure_accuracy`.
         annotations: as for `measure_accuracy`.
         settings: device settings, instead of the same fields as keyword arguments.

@@ -16,6 +16,7 @@ class ComparedModel(Struct, frozen=True, kw_only=True):
     """One model of a comparison; figures that were not measured are None.
 
     Attributes:
+        device, inference_precision, geometry, geometry_from: as in `AccuracyReport`.
         model: the model as the user wrote it.
         runs_in: OpenVINO, or the framework of the source network.
         top1: fraction of images in [0, 1].
@@ -54,6 +55,9 @@ class ModelComparison(Struct, frozen=True, kw_only=True):
     """Several models on the same images, in the order in which they were given.
 
     Attributes:
+        schema_version, dataset, annotations, versions: as in `AccuracyReport`.
+        models: the figures of each model.
+        failures: images that could not be read, with the reasons.
         exif_orientation: images are not rotated by their EXIF orientation, as in the published protocols.
         limit: only the first `limit` images were used; None otherwise.
         sample: only `sample` images, drawn at random, were used; None otherwise.

@@ -86,11 +86,11 @@ def measure_accuracy(
     Args:
         model: a zoo name, the path of a `model.yml` or of an IR `.xml`, or `hf:OWNER/NAME`.
         dataset: a folder with images; without annotations (and without a `val.txt` in it), one folder per class.
-        annotations: ImageNet's `val.txt`, or a CSV file; see the module `annotations`.
+        annotations: ImageNet's `val.txt`, or a CSV file with columns such as `path` and `class_id`.
         settings: device settings, instead of the same fields as keyword arguments.
         geometry: crop and resize instead of the model's own; the report states it.
         labels: class names, or a file with one per line, instead of the model's own.
-        predictions: a file to write each prediction to, `.jsonl` or `.csv`; see the module `predictions`.
+        predictions: a file to write each prediction to, `.jsonl` or `.csv`.
         resume: reuse the predictions that are already in that file; the model and its settings must be the same.
         reference: `published`, or the JSON report of an earlier measurement; the report holds its accuracies. None for
             the published accuracies, if there are any.

@@ -17,10 +17,18 @@ class AccuracyReport(Struct, frozen=True, kw_only=True):
     """Accuracy of a model and how it was measured; accuracies are fractions in [0, 1].
 
     Attributes:
+        schema_version: version of the JSON form.
+        model: name of the network, or the path of its IR.
+        dataset, annotations: the folder and the file of the images' classes.
+        background_class: the class that stands for no object; None without one.
+        top1, top5: fractions of `images`.
+        failures: images that could not be read or classified, with the reasons.
+        versions: versions of the packages that took part.
         device: the devices that ran the model, as OpenVINO names them.
         inference_precision: f32, bf16 or f16; None where the device does not report it.
         geometry: crop and resize in words; None for a graph that resizes and does not record how.
-        geometry_from: where the geometry comes from, see `protocol.GeometryOrigin`.
+        geometry_from: `model`: the model's own; `graph`: done in the graph; `asked`: given by the caller; `not known`:
+            none is recorded, so the whole image is resized.
         exif_orientation: images are not rotated by their EXIF orientation, as in the published protocols.
         limit: only the first `limit` images were used; None otherwise.
         sample: only `sample` images, drawn at random, were used; None otherwise.
@@ -34,8 +42,7 @@ class AccuracyReport(Struct, frozen=True, kw_only=True):
         reference_top1: published top-1, or that of the reference file; None where there is none.
         reference_top5: published top-5, or that of the reference file; None where there is none.
         per_class: accuracy of each class that has images.
-        warnings: signs that the network is fed wrongly or its labels are wrong, as sentences; see `sanity` and
-            `diagnosis.check`.
+        warnings: signs that the network is fed wrongly or its labels are wrong, as sentences.
         worst_classes: all classes with wrong predictions, lowest top-1 first, and the classes predicted instead.
     """
 

@@ -208,6 +208,15 @@ class Measurement(Struct, frozen=True, kw_only=True):
     """One network on one device with one set of settings, measured in one mode.
 
     Attributes:
+        network: what was measured, and the digest of its IR.
+        num_streams: number of streams of the compiled model.
+        throughput_fps: images per second.
+        histogram: latencies in bins.
+        spread: throughput over equal intervals of the measurement.
+        open_loop: arrival rate and queue; None unless a rate was given.
+        start_up_ms: compilation and first inference; None unless it was requested.
+        resources: CPU time, memory and energy.
+        layers: time of each layer; None unless it was requested.
         mode: inference: the network alone, on inputs prepared in advance; end-to-end: from the file to the classes.
         device: the execution device, as OpenVINO names it.
         device_name: name of the hardware.
@@ -225,6 +234,7 @@ class Measurement(Struct, frozen=True, kw_only=True):
         stages_ms: end to end only, per image: decode, geometry, queue, inference, total. Inference is that of the
             request the image was part of.
         exec_graph: path of the device's execution graph, as an IR; None if it was not requested.
+        asked: the requested settings, enough to repeat the measurement.
     """
 
     network: MeasuredNetwork
@@ -251,9 +261,8 @@ class Measurement(Struct, frozen=True, kw_only=True):
     resources: Resources
     layers: Layers | None
     exec_graph: str | None
+    asked: RequestedSettings
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of a measurement in `benchmark --format json`, as dictionaries, lists, texts and numbers."""
         return as_json_object(self)
-
-    asked: RequestedSettings

@@ -53,7 +53,7 @@ class Workload:
         warmup_s: how long to run before the timed part.
         max_rate: images per second that arrive, whether or not the device is ready; None for as fast as possible.
         input: a folder of images, or "random" for generated ones.
-        decode: how image files are decoded, see `images.load_image`.
+        decode: how image files are decoded, as `classify --decode`.
         start_up: also measure compilation and the first inference.
         per_layer: also measure the time per layer, in a separate run.
         exec_graph: write the device's execution graph to this `.xml`.

@@ -20,8 +20,8 @@ def exact_option(function: F) -> F:
     """`--exact`, as the parameter `exact`."""
     return click.option(
         "--exact", is_flag=True,
-        help="Compute in f32 and decode exactly, as `accuracy` does: slower, the same as --inference-precision f32 "
-        "--decode exact.",
+        help="Compute in f32 and decode exactly, as `accuracy` does: slower, the same as `--inference-precision f32 "
+        "--decode exact`.",
     )(function)  # fmt: skip
 
 

@@ -76,8 +76,8 @@ CONVERTER = OmzProgram(
         "--precisions PREC[,PREC]": "FP16, FP32; INT8 is made by omz_quantizer",
         "-j, --jobs N|auto": "number of models to convert in parallel",
         "--dry_run": "print what would be converted",
-        "--mo MO": "convert with the classic Model Optimizer at this path: --backend mo --mo MO",
-        "--add_mo_arg ARG": "convert with the classic Model Optimizer: --backend mo --add_mo_arg ARG",
+        "--mo MO": "convert with the classic Model Optimizer at this path: `--backend mo --mo MO`",
+        "--add_mo_arg ARG": "convert with the classic Model Optimizer: `--backend mo --add_mo_arg ARG`",
         "-p, --python PYTHON": "no effect: the program of --mo runs with its own Python",
     },
     {
@@ -126,7 +126,7 @@ def omz_quantizer_command(
     precisions: str, target_device: str | None, dry_run: bool, cache_dir: Path | None, offline: bool,
     mirror: tuple[str, ...],
 ) -> int:  # fmt: skip
-    """Run `ov-mobilenet quantize` for each selected model.
+    """Run the command `quantize` for each selected model.
 
     MODEL is a zoo name, a wildcard, the path of a model.yml, or a Hugging Face repository hf:OWNER/NAME.
     """

@@ -44,6 +44,8 @@ class Guess:
     """A property of the network that no option gives: its name, its value, and the option that sets it, if any.
 
     Attributes:
+        name, value: the property and what it is taken for.
+        option: the option of `convert` that sets it.
         changes_answers: whether a wrong guess gives wrong answers rather than an error or other words; such a guess is
             reported with `-q` as well.
         is_declared: whether the files of the network say it; otherwise it is guessed.

@@ -29,7 +29,8 @@ class Diagnosis:
             statistics. Both are in nats, and more is better.
         candidates: best first.
         verdict: how sure it is that the best candidate is the right one.
-        images_needed: see `Ranking`.
+        images_needed: number of images with which the verdict would probably be `sure`; None if it is, or if no number
+            would be enough.
         baked: the normalisation that is baked into an IR, as far as it is known; None for a source network.
         is_wrong: whether the best candidate is better than what is baked, beyond doubt. For an IR without a known
             normalisation, raw BGR pixels count as baked.

@@ -35,6 +35,7 @@ class RankedCandidate:
     """A candidate with its evidence.
 
     Attributes:
+        candidate: what was applied to the images.
         score: the higher, the better; mutual information or negative divergence, in nats.
         share: share of the bootstrap resamples of the images in which it is the best, alone or together with the
             candidates that cannot be told apart from it.

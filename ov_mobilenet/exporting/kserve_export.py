@@ -42,6 +42,7 @@ class KserveExport:
     """A model repository with an InferenceService for each model.
 
     Attributes:
+        folder: what was written.
         services: the exported models.
         failures: the errors of the other models, by name.
     """

@@ -24,6 +24,9 @@ class KnownRepository(msgspec.Struct, frozen=True, kw_only=True):
     """A repository, as it was published when the table was written.
 
     Attributes:
+        library: the library that published it.
+        classes: number of classes.
+        license: the licence that the repository states.
         repository: OWNER/NAME.
         architecture: its name in the library.
         size: height and width of the input in pixels, as the network was trained.

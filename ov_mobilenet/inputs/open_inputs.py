@@ -108,8 +108,8 @@ class Inputs:
         stdin: IO[bytes] | None,
     ) -> None:
         """Use `open_inputs` instead."""
-        self.live = bool(found) and found[-1].live
-        self.count = _count(found, every, limit, loop=loop)
+        self.live: bool = bool(found) and found[-1].live
+        self.count: int | None = _count(found, every, limit, loop=loop)
         self._sources = found
         self._texts = texts
         self._every = every

@@ -63,7 +63,24 @@ SECTION = "ov_mobilenet"
 
 
 class IrRecord(Struct, frozen=True, kw_only=True):
-    """The section `ov_mobilenet` of an IR; the module docstring describes the fields."""
+    """The section `ov_mobilenet` of an IR.
+
+    Attributes:
+        config_name, config_digest: name of the description, and its SHA-256.
+        sources: digest of each source file, by name.
+        normalisation: what is baked into the graph.
+        geometry: crop and resize; None for none.
+        channel_order, color_format: of the input.
+        background_class: the class that stands for no object; None without one.
+        labels: class names; None without any.
+        precision: weight precision: FP32, FP16 or FP16-INT8.
+        versions: of OpenVINO and ov-mobilenet, which wrote the IR.
+        calibration: how it was quantised; None for a float IR.
+        accuracy: what was measured when it was quantised; None without a dataset.
+        geometry_baked: whether crop and resize are in the graph.
+        output_kind: classes, multilabel or features.
+        origin: the Hugging Face repository of the weights; None for other sources.
+    """
 
     config_name: str
     config_digest: str

@@ -69,12 +69,12 @@ class Quantized:
     """An INT8 IR and facts about it.
 
     Attributes:
+        model: the INT8 IR.
         skipped: number of calibration images that could not be read.
         put_back: layers that were reverted to float to keep `max_drop`.
         accuracy: top-1 before and after, agreement and number of images, see `Int8Accuracy`; None without a dataset.
         report: the accuracy as JSON, `NAME.accuracy.json` beside the IR; None without a dataset.
-        warnings: signs that the float model is fed wrongly or its labels are wrong, as sentences; see
-            `accuracy.sanity` and `diagnosis.check`.
+        warnings: signs that the float model is fed wrongly or its labels are wrong, as sentences.
         bytes_ratio: size of the `.bin` divided by that of the float IR.
     """
 

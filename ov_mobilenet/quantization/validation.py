@@ -26,7 +26,11 @@ SCHEMA_VERSION = 1
 class Int8Accuracy(TypedDict):
     """Accuracy before and after quantisation, as fractions of `images` in [0, 1].
 
-    `top1` is of the INT8 model, `float_top1` of the float model; `agreement` counts images with the same top-1.
+    Attributes:
+        images: number of labelled images.
+        top1: accuracy of the INT8 model.
+        float_top1: accuracy of the float model.
+        agreement: fraction of images for which both have the same top-1.
     """
 
     images: int

@@ -36,7 +36,7 @@ ASYNC_MAX_QUEUE = 1024
 class Classifier(LoadedModel):
     """A model compiled for a device; create it with `load_classifier`.
 
-    Thread-safe: each call takes an infer request from a pool. For the attributes see `LoadedModel`.
+    Thread-safe: each call takes an infer request from a pool.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ov_mobilenet.runtime.classifier import Classifier
     from ov_mobilenet.runtime.items import Image
+    from ov_mobilenet.zoo.geometry import Geometry
 
 
 class FeatureExtractor:
@@ -26,19 +27,19 @@ class FeatureExtractor:
 
     Attributes:
         dimension: number of values of a vector.
-        device, inference_precision, geometry, input_size: as in `LoadedModel`.
+        device, inference_precision, geometry, input_size: as in `Classifier`.
     """
 
     def __init__(self, loaded: Classifier) -> None:
         self._loaded = loaded
-        self.dimension = loaded.classes
-        self.device = loaded.device
-        self.inference_precision = loaded.inference_precision
-        self.geometry = loaded.geometry
-        self.input_size = loaded.input_size
+        self.dimension: int = loaded.classes
+        self.device: str = loaded.device
+        self.inference_precision: str | None = loaded.inference_precision
+        self.geometry: Geometry | None = loaded.geometry
+        self.input_size: tuple[int, int] | None = loaded.input_size
 
     def result_settings(self) -> dict[str, str]:
-        """What the vectors depend on, see `LoadedModel.result_settings`."""
+        """What the vectors depend on, see `Classifier.result_settings`."""
         return self._loaded.result_settings()
 
     def extract(self, image: Image | Item) -> Features:

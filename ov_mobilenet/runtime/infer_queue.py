@@ -85,9 +85,9 @@ class InferQueue(Generic[K]):
         """
         check_at_least_1(top_k=top_k, requests=requests, batch_size=batch_size)
         model = classifier.compiled(batch_size)
-        self.batch_size = model.batch
-        self.requests = requests or model.requests
-        self.capacity = default_capacity(model.batch, self.requests) if capacity is None else capacity
+        self.batch_size: int = model.batch
+        self.requests: int = requests or model.requests
+        self.capacity: int = default_capacity(model.batch, self.requests) if capacity is None else capacity
         if self.capacity < self.batch_size:
             raise UsageError(
                 "invalid capacity", expected=f"at least {self.batch_size}, the batch size", got=self.capacity

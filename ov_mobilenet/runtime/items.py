@@ -45,9 +45,11 @@ class Prepared:
     """An image at the network's input size, with the time that its preparation took.
 
     Attributes:
+        item: the image as it was given.
         frame: uint8, in the layout of the model's input; not shared with the caller.
         started: when reading began, in seconds of `perf_counter`.
-        decode_ms, geometry_ms: see `images.load_image.LoadedImage`.
+        decode_ms: milliseconds to read and decode; for a frame, to check it.
+        geometry_ms: milliseconds of crops, resizes and copies.
     """
 
     item: Item

@@ -69,7 +69,7 @@ class LoadedModel:
         inference_precision: f32, bf16 or f16; None if the device does not report it.
         input_size: height and width of the input frames, in pixels; None for any size.
         classes: number of classes of the network, including a background class; or of values of a vector of features.
-        output_kind: classes, multilabel or features, see `zoo.output_kind`.
+        output_kind: classes, multilabel or features.
         reader: the library that decodes image files.
         stream_batch: the batch size for streams of many images; None for the model's own.
         model_info: the section `model_info` of the IR, as text by name; empty if it has none.
@@ -115,8 +115,8 @@ class LoadedModel:
         chosen = geometry or baked
         self.reader: Library = chosen.reader if chosen is not None else "opencv"
         self._exif_orientation = exif_orientation
-        self.device = compiled.device
-        self.inference_precision = compiled.inference_precision
+        self.device: str = compiled.device
+        self.inference_precision: str | None = compiled.inference_precision
         self._compiled = compiled
         self._compile = compile_batch
         self.stream_batch = stream_batch
@@ -127,7 +127,9 @@ class LoadedModel:
         shape = compiled.model.inputs[0].get_partial_shape()
         self.classes: int = compiled.model.outputs[0].get_partial_shape()[1].get_length()
         self._batch = None if shape[0].is_dynamic else shape[0].get_length()
-        self.input_size = None if geometry is None else (shape[1].get_length(), shape[2].get_length())
+        self.input_size: tuple[int, int] | None = None
+        if geometry is not None:
+            self.input_size = (shape[1].get_length(), shape[2].get_length())
         self._planes = record.planes if record is not None else None
         if self._planes is not None and self.input_size is not None:
             self.input_size = (frame_height(self.input_size[0]), self.input_size[1])

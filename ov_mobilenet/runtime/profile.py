@@ -130,7 +130,20 @@ class Measured(_StrictStruct, frozen=True, kw_only=True):
 
 
 class Profile(_StrictStruct, frozen=True, kw_only=True):
-    """The content of a profile file; the module docstring describes its keys."""
+    """The content of a profile file.
+
+    Attributes:
+        schema_version: version of the file.
+        created: date and time, as ISO 8601.
+        model: the IR that was tuned.
+        device: the device that it was tuned on.
+        versions: of OpenVINO and ov-mobilenet.
+        settings: the best settings; None where the device chooses the value.
+        objective, mode, latency_budget_ms: as given to `tune`.
+        noise: relative standard deviation of throughput between repeated measurements.
+        gain: score divided by that of the default settings; None if they were not compared.
+        measurements: the median of each combination of settings.
+    """
 
     schema_version: int
     created: str

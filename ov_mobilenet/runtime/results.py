@@ -31,7 +31,13 @@ def as_json_object(value: Struct) -> dict[str, Any]:
 
 
 class Prediction(Struct, frozen=True):
-    """One class with its probability in [0, 1], from the softmax over all classes."""
+    """One class with its probability in [0, 1], from the softmax over all classes.
+
+    Attributes:
+        class_id: number of the class in the network's output.
+        label: name of the class; `class N` if names are not known.
+        probability: in [0, 1].
+    """
 
     class_id: int
     label: str
@@ -39,7 +45,15 @@ class Prediction(Struct, frozen=True):
 
 
 class Timings(Struct, frozen=True, kw_only=True):
-    """Milliseconds per stage; `total` is from opening the file to the end of inference, waiting included."""
+    """Milliseconds per stage; `total` is from opening the file to the end of inference, waiting included.
+
+    Attributes:
+        decode: reading and decoding the file.
+        geometry: crop and resize.
+        queue: waiting for an infer request.
+        inference: the request that the image was part of.
+        total: all of it.
+    """
 
     decode: float = 0.0
     geometry: float = 0.0
@@ -52,6 +66,7 @@ class Classification(Struct, frozen=True, omit_defaults=True):
     """The classes of one image.
 
     Attributes:
+        timings_ms: milliseconds per stage.
         source: the path as given, or a name for an image that is not a file.
         predictions: the most probable classes, best first.
         frame: number of a video frame, from 0.
@@ -106,7 +121,12 @@ class Features(Struct, frozen=True, omit_defaults=True):
 
 
 class Failure(Struct, frozen=True, omit_defaults=True):
-    """The reason why one image has no classes; `frame` and `time_s` as in `Classification`."""
+    """The reason why one image has no classes.
+
+    Attributes:
+        source, frame, time_s: as in `Classification`.
+        error: the reason, as one line.
+    """
 
     source: str
     error: str

@@ -123,8 +123,8 @@ class Server:
                 return model
             return load(model, settings=None if profile is not None else on_device.get(name, chosen))
 
-        self.settings = server_settings or ServerSettings()
-        self.port = 0
+        self.settings: ServerSettings = server_settings or ServerSettings()
+        self.port: int = 0
         self.grpc_port: int | None = None
         self.repository = ModelRepository(
             {name: partial(load_one, name, model) for name, model in named.items()},

@@ -26,6 +26,9 @@ class Step:
     """One measurement, as reported to the progress callback.
 
     Attributes:
+        candidate: the settings that were measured.
+        sample: the figures.
+        elapsed_s, limit_s: seconds since the search began, and those that it may take.
         stage: noise: repeated measurements of the default; search; final: the comparison of the finalists.
     """
 

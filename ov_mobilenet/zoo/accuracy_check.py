@@ -108,7 +108,12 @@ class AnnotationConversion(Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class DatasetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How images are read and preprocessed, and the metrics."""
+    """How images are read and preprocessed, and the metrics.
+
+    Attributes:
+        name, reader, data_source, annotation, dataset_meta, annotation_conversion: as in `accuracy-check.yml`.
+        subsample_size, preprocessing, metrics: as in `accuracy-check.yml`.
+    """
 
     name: str
     reader: Literal["opencv_imread", "pillow_imread"] = "opencv_imread"

@@ -69,7 +69,12 @@ class Crop(Struct, frozen=True, kw_only=True, tag="crop"):
 
 
 class Geometry(Struct, frozen=True, kw_only=True):
-    """The steps in order, and the library that decodes the image file."""
+    """The steps in order, and the library that decodes the image file.
+
+    Attributes:
+        steps: each a `Resize` or a `Crop`.
+        reader: the library that decodes: `opencv` or `pillow`.
+    """
 
     steps: Annotated[tuple[Resize | Crop, ...], Meta(min_length=1)]
     reader: Library = "opencv"

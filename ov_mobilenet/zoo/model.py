@@ -187,6 +187,9 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     """One model description.
 
     Attributes:
+        description, task_type, framework, license, files, postprocessing: as in `model.yml`.
+        conversion_to_onnx_args, input_info, model_optimizer_args, model_info: as in `model.yml`.
+        details: its section `ov_mobilenet`.
         name: name of the folder.
         path: the `model.yml`.
         digest: hexadecimal SHA-256 over `model.yml`, `accuracy-check.yml` and the labels file.

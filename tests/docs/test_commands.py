@@ -17,7 +17,8 @@ from ov_mobilenet.zoo.hub_reference import is_hub_reference
 from ov_mobilenet.zoo.registry import model_names
 
 # Folders and files that some options want to exist.
-FOLDERS, FILES = ("images", "val", "calibration", "photos", "models"), ("val.txt", "token", "labels.txt", "config.yml")
+FOLDERS = ("images", "val", "calibration", "photos", "models")
+FILES = ("val.txt", "token", "cert.pem", "key.pem", "labels.txt", "config.yml")
 # The pages' names for models that the reader has made.
 READERS_OWN = ("mine", "mine.onnx", "mine.pth", "repository", "public/mine/FP16/mine.xml")
 PROGRAM = re.compile(r"^(?:\w+=\S+ )*ov-mobilenet (?!\.\.\.|…)")

@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from generate_docs import migration, models, performance, schemas
+from generate_docs import commands, error_classes, migration, model_properties, models, performance, schemas
+
+from ov_mobilenet.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 # What writes the part of each name; the text has no newline at the end.
@@ -25,6 +27,14 @@ GENERATORS: Mapping[str, Callable[[], str]] = {
     **migration.GENERATORS,
     **{f"json-{name}": partial(schemas.group, name) for name in schemas.GROUPS},
     **{name: partial(schemas.description_table, name) for name in ("model-yml", "accuracy-check-yml")},
+    "model-inputs": model_properties.inputs,
+    "model-outputs": model_properties.outputs,
+    "errors": error_classes.table,
+    "commands": commands.command_list,
+    "common-options": commands.common_options,
+    "variables": commands.variables,
+    "omz-programs": commands.omz_programs,
+    **{f"command-{name}": partial(commands.command_page, name) for name in COMMANDS},
 }
 _PART = re.compile(
     r"(?P<begin><!-- generated: (?P<name>[\w-]+) -->\n)(?P<text>.*?)(?P<end>\n?<!-- /generated -->)", re.S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from generate_cards import FRAMEWORKS
@@ -22,8 +23,12 @@ def table(folder: str) -> str:
         folder: where the links find the cards: `model_configs`, seen from the page.
     """
     configs = [load_config(path.parent) for path in sorted(CONFIGS.glob("*/model.yml"))]
-    rows = (_row(config, folder) for config in configs)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (HEAD, RULE, *rows))
+    return as_table(HEAD, RULE, (_row(config, folder) for config in configs))
+
+
+def as_table(head: tuple[str, ...], rule: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table in Markdown."""
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *rows))
 
 
 def _row(config: ModelConfig, folder: str) -> tuple[str, ...]:
