@@ -19,6 +19,16 @@ def sample_images(folder: Path) -> None:
     shutil.copytree(ROOT / "model_configs" / "mobilenet-v1-0.25-128-signs" / "samples", folder / "images")
 
 
+def images_and(*packages: str) -> Callable[[Path], None]:
+    """The sample images, for a reader who has these packages too."""
+
+    def prepare(folder: Path) -> None:
+        needs(*packages)(folder)
+        sample_images(folder)
+
+    return prepare
+
+
 def needs(*packages: str) -> Callable[[Path], None]:
     """A reader who has these packages too."""
 
@@ -33,6 +43,13 @@ PREPARATIONS: Mapping[str, Callable[[Path], None]] = {
     "README.md": sample_images,
     "docs/explanation/normalisation-and-geometry.md": needs("onnxruntime"),
     "docs/explanation/numbers.md": needs("onnxruntime"),
+    "docs/how-to/accuracy.md": sample_images,
+    "docs/how-to/benchmark.md": images_and("jinja2"),
+    "docs/how-to/bulk.md": images_and("pyarrow"),
+    "docs/how-to/int8.md": images_and("nncf"),
+    "docs/how-to/python.md": sample_images,
+    "docs/how-to/serve.md": images_and("starlette", "uvicorn", "tritonclient.grpc"),
+    "docs/how-to/tuning.md": sample_images,
     "docs/index.md": sample_images,
     "docs/tutorials/service.md": needs("starlette", "uvicorn", "grpc", "tritonclient"),
     "docs/tutorials/ten-million-images.md": needs("pyarrow"),
