@@ -72,7 +72,7 @@ def features_onnx(folder: Path) -> None:
 
 
 def own_weights(folder: Path) -> None:
-    """`mine.pth`: torchvision's MobileNet V2 of width 0.35, which knows the twelve sample images by heart."""
+    """`mine.pth`: torchvision's MobileNet V2 of width 0.35, which is right about the twelve sample images."""
     torch = pytest.importorskip("torch")
     from ov_mobilenet.conversion.architectures.mobilenet_v2 import MobileNetV2
 
