@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import page_networks
 import pytest
 from page_blocks import ROOT
 
@@ -39,11 +40,39 @@ def needs(*packages: str) -> Callable[[Path], None]:
     return prepare
 
 
+def own_networks(folder: Path) -> None:
+    """A reader with networks of their own, in three formats."""
+    page_networks.own_labels(folder)
+    page_networks.own_onnx(folder)
+    page_networks.own_tflite(folder)
+    page_networks.small_onnx(folder)
+    page_networks.own_weights(folder)
+
+
+def diagnosed_networks(folder: Path) -> None:
+    """ONNX networks, and jinja2 for the report."""
+    needs("jinja2")(folder)
+    page_networks.own_labels(folder)
+    page_networks.own_onnx(folder)
+    page_networks.small_onnx(folder)
+
+
+def features(folder: Path) -> None:
+    """A network without a classifier."""
+    needs("pyarrow")(folder)
+    page_networks.features_onnx(folder)
+
+
 PREPARATIONS: Mapping[str, Callable[[Path], None]] = {
     "README.md": sample_images,
     "docs/explanation/normalisation-and-geometry.md": needs("onnxruntime"),
     "docs/explanation/numbers.md": needs("onnxruntime"),
     "docs/how-to/accuracy.md": sample_images,
+    "docs/how-to/convert.md": needs("onnxruntime"),
+    "docs/how-to/diagnose.md": diagnosed_networks,
+    "docs/how-to/hugging-face.md": page_networks.repository_folder,
+    "docs/how-to/own-network.md": own_networks,
+    "docs/how-to/results.md": features,
     "docs/how-to/benchmark.md": images_and("jinja2"),
     "docs/how-to/bulk.md": images_and("pyarrow"),
     "docs/how-to/int8.md": images_and("nncf"),
