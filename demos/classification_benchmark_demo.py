@@ -198,9 +198,9 @@ def run(options: argparse.Namespace, metrics: Metrics, window: Window, video: Vi
             if now - refreshed >= REFRESH_S and (window or video):
                 figures = [f"{metrics.fps:.0f} FPS, mean {statistics.fps(now):.0f}", *statistics.accuracy()]
                 frame = grid.draw([*figures, f"{statistics.count} images on {classifier.device}"], statistics.history)
-                refreshed = now
                 video.write(frame, now - statistics.started, default_fps=1 / REFRESH_S)
                 key = window.show(frame)
+                refreshed = perf_counter()  # after the drawing: a slow screen must not take all the time
                 if key is None:
                     break
                 if key in (ord(" "), ord("r"), ord("R")):
