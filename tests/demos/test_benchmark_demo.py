@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from time import sleep
+from typing import cast
 
+import classification_benchmark_demo
 import numpy as np
+import pytest
+from display import Metrics, VideoFile, Window
 from running import SAMPLES, frames_of, json_lines, run
 
 DEMO = "classification_benchmark_demo.py"
@@ -60,3 +65,19 @@ def test_nt_counts_a_label_among_the_first_classes_as_correct(tmp_path: Path) ->
         done = run(DEMO, "--no_show", "-time", 0.7, "-gt", tmp_path / "truth.txt", "--nt", nt, "-d", "CPU")
         accuracy = re.findall(r"^accuracy ([\d.]+)% of", done.stderr, re.MULTILINE)[0]
         assert abs(float(accuracy) - expected) < 10
+
+
+def test_a_slow_screen_does_not_take_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics, counts = Metrics(), list[int]()
+
+    class SlowWindow:
+        def show(self, _: object) -> int | None:
+            sleep(0.06)  # longer than the time between two frames
+            counts.append(metrics.classified)
+            return None if len(counts) == 8 else -1
+
+    monkeypatch.setattr("sys.argv", [DEMO, "--no_show", "-d", "CPU"])
+    options = classification_benchmark_demo.parse_options()
+    window = cast("Window", SlowWindow())
+    assert classification_benchmark_demo.run(options, metrics, window, VideoFile(None, limit=0)) == 0
+    assert np.median(np.diff(counts)) > 3  # images between two frames

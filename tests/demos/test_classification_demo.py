@@ -7,10 +7,11 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import classification_benchmark_demo
+import classification_demo
 import cv2
 import edge_api_demo
 import numpy as np
-import options
 import pytest
 from running import DEMOS, SAMPLES, frames_of, json_lines, run, start, true_labels
 
@@ -171,8 +172,8 @@ def test_an_invalid_value_is_a_usage_error(words: list[str]) -> None:
 
 
 PARSERS: dict[str, Callable[[], argparse.Namespace]] = {
-    "classification": lambda: options.classification_options(""),
-    "benchmark": lambda: options.benchmark_options(""),
+    "classification": classification_demo.parse_options,
+    "benchmark": classification_benchmark_demo.parse_options,
     "edge": edge_api_demo.parse_options,
 }
 
@@ -193,7 +194,7 @@ def test_options_are_accepted_only_by_their_full_names(
 
 def test_a_value_may_be_attached_to_a_short_option(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", [DEMO, "-i0", "-dCPU", "-nthreads=3", "--mean_values=1 2 3"])
-    parsed = options.classification_options("")
+    parsed = classification_demo.parse_options()
     assert (parsed.input, parsed.device, parsed.num_threads, parsed.mean_values) == ("0", "CPU", 3, (1.0, 2.0, 3.0))
 
 
@@ -207,7 +208,7 @@ def test_open_model_zoo_spellings(
     words: list[str], name: str, expected: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.argv", [DEMO, *words])
-    assert getattr(options.classification_options(""), name) == expected
+    assert getattr(classification_demo.parse_options(), name) == expected
 
 
 @pytest.mark.parametrize(("demo", "words", "message"), [
@@ -231,7 +232,7 @@ def test_what_the_demo_cannot_do_is_refused_with_the_reason(
 ) -> None:
     monkeypatch.setattr("sys.argv", [DEMO, *words])
     with pytest.raises(SystemExit):
-        options.classification_options("")
+        classification_demo.parse_options()
     assert message in capsys.readouterr().err
 
 

@@ -7,9 +7,9 @@ from typing import Literal
 import cv2
 import numpy as np
 import pytest
-from grid import Grid
+from classification_demo import MIN_WIDTH, with_panel
+from display import Frame, Grid, fit, put_lines
 from numpy.typing import NDArray
-from overlay import MIN_WIDTH, Frame, fit, put_lines, with_panel
 
 SIZES = [(120, 160), (48, 64), (240, 320), (320, 240), (1080, 1920), (2160, 3840)]
 BACKGROUNDS = {"dark": 0, "light": 255, "grey": 128}

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 import x_server
+from classification_demo import with_panel
 from numpy.typing import NDArray
-from overlay import with_panel
 from running import SAMPLES, frames_of, run
 from running import start as start_demo
 from x_server import Screen, wait_for

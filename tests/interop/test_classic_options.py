@@ -15,8 +15,9 @@ import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import classification_benchmark_demo
+import classification_demo
 import click
-import options as demo_options
 import pytest
 from generate_docs import classic_programs as classic
 
@@ -149,9 +150,9 @@ def test_the_quantizer_accepts_all_its_options(tmp_path: Path) -> None:
         assert message_of(omz_programs.omz_quantizer_command, words) is None, spelling
 
 
-DEMOS: dict[str, tuple[Callable[[str], argparse.Namespace], classic.Options]] = {
-    "classification": (demo_options.classification_options, classic.CLASSIFICATION_DEMO),
-    "benchmark": (demo_options.benchmark_options, classic.CLASSIFICATION_BENCHMARK_DEMO),
+DEMOS: dict[str, tuple[Callable[[], argparse.Namespace], classic.Options]] = {
+    "classification": (classification_demo.parse_options, classic.CLASSIFICATION_DEMO),
+    "benchmark": (classification_benchmark_demo.parse_options, classic.CLASSIFICATION_BENCHMARK_DEMO),
 }
 
 
@@ -161,7 +162,7 @@ DEMOS: dict[str, tuple[Callable[[str], argparse.Namespace], classic.Options]] = 
 def test_the_demos_accept_all_options_of_theirs(demo: str, spelling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     parse, table = DEMOS[demo]
     monkeypatch.setattr("sys.argv", [demo, spelling, *dict(each(table))[spelling]])
-    parse("")
+    parse()
 
 
 def options_in(source: Path) -> set[str]:

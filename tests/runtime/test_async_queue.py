@@ -637,8 +637,7 @@ def test_every_call_ends_once_whatever_happens_to_the_others(seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def drawings() -> list[Path]:
-    folder = Path(__file__).parent.parent.parent / "demos" / "images"
-    return sorted(path for path in folder.iterdir() if path.suffix in (".jpg", ".png"))
+    return sorted((Path(__file__).parents[2] / "model_configs" / SIGNS / "samples").glob("*.jpg"))
 
 
 @pytest.mark.full

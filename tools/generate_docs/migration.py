@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from unittest import mock
 
+import classification_benchmark_demo
+import classification_demo
 import click
-import options as demo_options
-from demo_parser import DemoParser
 from generate_docs import classic_programs as classic
 from generate_docs.accuracy_check import ACCURACY_CHECK
 
@@ -99,20 +100,19 @@ def accuracy_check() -> str:
     return _table(rows)
 
 
-def demo(parse: Callable[[str], argparse.Namespace], listed: classic.Options) -> str:
+def demo(parse: Callable[[], argparse.Namespace], listed: classic.Options) -> str:
     """The options of a demo.
 
     Args:
-        parse: what parses its command line.
+        parse: what parses its command line; it hides the options that it accepts without effect.
         listed: those of the Open Model Zoo's demo of the same name.
     """
     actions = {name: action for action in _parser_of(parse)._actions for name in action.option_strings}
     rows = []
     for spellings in listed:
         action = next(actions[name] for name in spellings if name in actions)
-        reason = (action.help or "").removeprefix("no effect: ")
-        here = "no effect" if reason != action.help else SAME
-        rows.append((_codes(spellings), here, reason))
+        hidden = action.help == argparse.SUPPRESS
+        rows.append((_codes(spellings), *(("no effect", "the demo prints the reason") if hidden else (SAME, action.help or ""))))
     return _table(rows)
 
 
@@ -126,9 +126,9 @@ GENERATORS: Mapping[str, Callable[[], str]] = {
         "benchmark-app", {**classic.BENCHMARK_APP, **_only_cpp(classic.BENCHMARK_APP_CPP)}
     ),
     "migrate-accuracy-check": accuracy_check,
-    "migrate-classification-demo": lambda: demo(demo_options.classification_options, classic.CLASSIFICATION_DEMO),
+    "migrate-classification-demo": lambda: demo(classification_demo.parse_options, classic.CLASSIFICATION_DEMO),
     "migrate-classification-benchmark-demo": lambda: demo(
-        demo_options.benchmark_options, classic.CLASSIFICATION_BENCHMARK_DEMO
+        classification_benchmark_demo.parse_options, classic.CLASSIFICATION_BENCHMARK_DEMO
     ),
 }
 
@@ -206,25 +206,20 @@ def _help(option: click.Option, *, whole: bool = False) -> str:
 class _Parsed(Exception):
     """Ends the parsing of a demo's command line, with its parser."""
 
-    def __init__(self, parser: DemoParser) -> None:
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
         self.parser = parser
 
 
-class _RecordedParser(DemoParser):
-    def ignore(self, *names: str, reason: str, **settings: object) -> None:
-        self.add_argument(*names, help=f"no effect: {reason}", **settings)
+def _parser_of(parse: Callable[[], argparse.Namespace]) -> argparse.ArgumentParser:
+    def stop(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+        raise _Parsed(parser)
 
-    def parse(self, words: Sequence[str] | None = None) -> argparse.Namespace:
-        raise _Parsed(self)
-
-
-def _parser_of(parse: Callable[[str], argparse.Namespace]) -> DemoParser:
-    with mock.patch.object(demo_options, "DemoParser", _RecordedParser):
+    with mock.patch.object(argparse.ArgumentParser, "parse_args", stop), mock.patch.object(sys, "argv", ["demo"]):
         try:
-            parse("")
+            parse()
         except _Parsed as parsed:
             return parsed.parser
-    raise AssertionError("the demo parses its options without DemoParser")
+    raise AssertionError("the demo does not parse its options with argparse")
 
 
 def _codes(names: Iterable[str]) -> str:
