@@ -29,7 +29,10 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class OvMobilenetError(Exception):
@@ -72,6 +75,12 @@ class OvMobilenetError(Exception):
         if self.fix:
             text += f". {self.fix}"
         return printable(text)
+
+    def at(self, where: object) -> Self:
+        """This error with a place; itself, if it has one."""
+        if self.where is not None:
+            return self
+        return type(self)(self.what, where=where, expected=self.expected, got=self.got, fix=self.fix)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep all fields when the error is pickled."""

@@ -15,7 +15,7 @@ from ov_mobilenet.images.frame_checks import check_frames
 from ov_mobilenet.images.yuv_planes import to_planes
 from ov_mobilenet.runtime.in_flight import make_result
 from ov_mobilenet.runtime.infer_queue import check_at_least_1
-from ov_mobilenet.runtime.items import Item, Prepared, as_item
+from ov_mobilenet.runtime.items import Item, Prepared, as_item, with_path
 from ov_mobilenet.runtime.loaded_model import LoadedModel
 from ov_mobilenet.runtime.results import DEFAULT_TOP_K, NOT_FINITE, Classification, Failure, Result, top_predictions
 from ov_mobilenet.runtime.scheduler import last_line
@@ -60,7 +60,7 @@ class Classifier(LoadedModel):
             UsageError: `top_k` is below 1.
         """
         check_at_least_1(top_k=top_k)
-        result = self._infer(self.prepare(as_item(image, "image 0")), top_k)
+        result = self._infer(self.prepare(image), top_k)
         if isinstance(result, Failure):
             raise IrError(NOT_FINITE)
         return result
@@ -94,7 +94,10 @@ class Classifier(LoadedModel):
         if timeout_s is not None and timeout_s < 0:
             raise UsageError("invalid timeout_s", expected="at least 0", got=timeout_s)
         item = as_item(image, "image 0")
-        inferred = await self._shared_queue().infer(item, timeout_s=timeout_s)
+        try:
+            inferred = await self._shared_queue().infer(item, timeout_s=timeout_s)
+        except ImageError as error:
+            raise with_path(error, image) from None
         predictions = top_predictions(inferred.values, self.labels, top_k)
         return Classification(item.source, predictions, inferred.timings, item.frame, item.time_s)
 

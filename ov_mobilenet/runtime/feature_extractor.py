@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from ov_mobilenet.argument_types import checked
 from ov_mobilenet.errors import IrError
 from ov_mobilenet.runtime.in_flight import make_result
-from ov_mobilenet.runtime.items import Item, as_item
+from ov_mobilenet.runtime.items import Item
 from ov_mobilenet.runtime.results import NOT_FINITE, Features, FeaturesResult
 from ov_mobilenet.runtime.stream import stream
 
@@ -53,7 +53,7 @@ class FeatureExtractor:
             IrError: the network returned NaN or infinity.
             DeviceError: the device failed.
         """
-        prepared = self._loaded.prepare(as_item(image, "image 0"))
+        prepared = self._loaded.prepare(image)
         started = perf_counter()
         row = self._loaded.run_prepared(prepared)
         result = make_result(

@@ -59,6 +59,11 @@ class Prepared:
     geometry_ms: float
 
 
+def with_path(error: ImageError, image: Image | Item) -> ImageError:
+    """The error of an image, with its path if it is one: nothing beside an exception tells it, as `source` does."""
+    return error.at(image) if isinstance(image, str | Path) else error
+
+
 def as_item(image: Image | Item, name: str) -> Item:
     """The image as an `Item`. Its source is the path; for bytes and frames it is `name`."""
     if isinstance(image, Item):

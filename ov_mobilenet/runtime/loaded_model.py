@@ -18,7 +18,7 @@ from ov_mobilenet.errors import ImageError, MissingDependencyError, UsageError, 
 from ov_mobilenet.images.frame_checks import check_frames
 from ov_mobilenet.images.load_image import DecodeMode, load_image
 from ov_mobilenet.images.yuv_planes import frame_height, to_planes
-from ov_mobilenet.runtime.items import Item, Prepared, as_item
+from ov_mobilenet.runtime.items import Item, Prepared, as_item, with_path
 from ov_mobilenet.runtime.result_settings import result_settings
 from ov_mobilenet.zoo.geometry import Geometry, Library
 
@@ -201,8 +201,13 @@ class LoadedModel:
         Raises:
             ImageError: the image cannot be read, or is not a frame.
         """
+        try:
+            return self._prepare(as_item(image, "image 0"))
+        except ImageError as error:
+            raise with_path(error, image) from None
+
+    def _prepare(self, item: Item) -> Prepared:
         started = perf_counter()
-        item = as_item(image, "image 0")
         if isinstance(item.image, ImageError):
             raise item.image
         loaded = load_image(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import subprocess
@@ -96,6 +97,18 @@ def test_models_with_a_fixed_and_a_dynamic_batch_size(description: Path, tmp_pat
     results = classifier.classify_batch([*FRAMES, b"no image"])
     assert [classified(r).best.class_id for r in results[:-1]] == list(EXPECTED.argmax(1))
     assert isinstance(results[-1], ovm.Failure)
+
+
+def test_an_error_of_a_single_image_names_its_path(classifier: ovm.Classifier) -> None:
+    for classify in (classifier.classify, lambda path: asyncio.run(classifier.classify_async(path))):
+        with pytest.raises(ImageError) as raised:
+            classify("missing.jpg")
+        assert str(raised.value).startswith("missing.jpg: cannot be read")
+    with pytest.raises(ImageError) as raised:
+        classifier.classify(b"no image")
+    assert raised.value.where is None
+    (failure,) = classifier.stream(["missing.jpg"])
+    assert isinstance(failure, ovm.Failure) and not failure.error.startswith("missing.jpg")
 
 
 def test_an_unreadable_image_is_a_failure_in_its_place(classifier: ovm.Classifier) -> None:

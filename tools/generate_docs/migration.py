@@ -112,7 +112,9 @@ def demo(parse: Callable[[], argparse.Namespace], listed: classic.Options) -> st
     for spellings in listed:
         action = next(actions[name] for name in spellings if name in actions)
         hidden = action.help == argparse.SUPPRESS
-        rows.append((_codes(spellings), *(("no effect", "the demo prints the reason") if hidden else (SAME, action.help or ""))))
+        rows.append(
+            (_codes(spellings), *(("no effect", "the demo prints the reason") if hidden else (SAME, action.help or "")))
+        )
     return _table(rows)
 
 
