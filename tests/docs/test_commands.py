@@ -19,7 +19,9 @@ from ov_mobilenet.zoo.registry import model_names
 # Folders and files that some options want to exist.
 FOLDERS, FILES = ("images", "val", "calibration", "photos"), ("val.txt", "token", "labels.txt", "config.yml")
 # The pages' names for models that the reader has made.
-READERS_OWN = ("mine", "mine.onnx", "mine.pth", "repository", "public/mine/FP16/mine.xml")
+READERS_OWN = (
+    "mine", "mine.onnx", "mine.pth", "repository", "public/mine/FP16/mine.xml", "flowers.pth", "flowers-timm",
+)  # fmt: skip
 PROGRAM = re.compile(r"^(?:\w+=\S+ )*ov-mobilenet (?!\.\.\.|…)")
 
 
