@@ -7,6 +7,7 @@ A block runs unless a comment above it says otherwise:
     <!-- continues -->             a Python block that uses the names of the Python blocks above it
     <!-- exit code: N -->          a shell block whose last command ends so
     <!-- figures vary -->          an output whose digits are not compared
+    <!-- with stderr -->           a shell block whose output has what it prints on stderr too, as on a terminal
 
 A block with `title="FILE"` is written to FILE and not run: a later block uses it. A `text` block directly below a block
 that runs is what it prints; a line `…` in it stands for any lines, `…` in a line for any text. Other languages (`yaml`,
@@ -22,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 RUN = ("sh", "python")
-_MARK = re.compile(r"<!-- (not run: .+|in the background|continues|exit code: \d+|figures vary) -->")
+_MARK = re.compile(r"<!-- (not run: .+|in the background|continues|exit code: \d+|figures vary|with stderr) -->")
 _BLOCK = re.compile(
     r"(?P<marks>(?:^[ ]*<!-- [^\n]* -->\n)*)"
     r"^(?P<indent>[ ]*)```(?P<language>[\w+-]*)(?P<settings>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$",

@@ -63,6 +63,18 @@ def features(folder: Path) -> None:
     page_networks.features_onnx(folder)
 
 
+def teachable_machine_and_timm(folder: Path) -> None:
+    """The archive that Teachable Machine exports, a folder of timm, and images."""
+    needs("torch", "safetensors")(folder)
+    from make_flowers import write_images
+    from teachable_export import write_export
+    from timm_repository import write_repository
+
+    write_export(folder / "converted_tflite.zip")
+    write_repository(folder / "flowers-timm")
+    write_images(folder / "images", 40)
+
+
 PREPARATIONS: Mapping[str, Callable[[Path], None]] = {
     "README.md": sample_images,
     "docs/explanation/normalisation-and-geometry.md": needs("onnxruntime"),
@@ -80,6 +92,9 @@ PREPARATIONS: Mapping[str, Callable[[Path], None]] = {
     "docs/how-to/serve.md": images_and("starlette", "uvicorn", "tritonclient.grpc"),
     "docs/how-to/tuning.md": sample_images,
     "docs/index.md": sample_images,
+    "docs/tutorials/int8.md": needs("nncf"),
+    "docs/tutorials/own-pytorch-network.md": needs("torch"),
+    "docs/tutorials/teachable-machine.md": teachable_machine_and_timm,
     "docs/tutorials/service.md": needs("starlette", "uvicorn", "grpc", "tritonclient"),
     "docs/tutorials/ten-million-images.md": needs("pyarrow"),
 }

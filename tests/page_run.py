@@ -21,6 +21,7 @@ _BETWEEN = "\x00"  # what separates the output of earlier Python blocks from tha
 _PORTS = ("8000", "8001", "8080")
 _SERVE = re.compile(r"\bov-mobilenet serve\b(?P<options>(?:\\\n|[^\n;&|'])*)")
 _FIGURE = re.compile(r"\d[\d.,]*(e[-+]\d+)?")
+_PROGRESS = re.compile(r"^\w+: (?:.+: )?\d+ of \d+\b.*\n", re.MULTILINE)  # on stderr, of what takes ten seconds
 _SPACE = re.compile(r"\s+|─+|-{3,}")
 
 
@@ -41,7 +42,7 @@ class PageRun:
     _background: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def run(self, block: Block) -> str:
-        """Run one block, and return what it prints on stdout.
+        """Run one block, and return what it prints on stdout; also on stderr if the page shows that.
 
         Raises:
             AssertionError: it ends with another exit code than the page says; with its text and its stderr.
@@ -55,13 +56,15 @@ class PageRun:
             before = "\n".join(self._python) if "continues" in block.marks else ""
             self._python = [*(self._python if before else []), text]
             command = [sys.executable, "-c", f"{before}\nprint({_BETWEEN!r}, end='', flush=True)\n{text}"]
+        errors = subprocess.STDOUT if "with stderr" in block.marks else subprocess.PIPE
         done = subprocess.run(
-            command, cwd=self.folder, env={**os.environ, **self.environment}, capture_output=True, timeout=LIMIT_S,
-            text=True, encoding="utf-8", stdin=subprocess.DEVNULL,
+            command, cwd=self.folder, env={**os.environ, **self.environment}, stdout=subprocess.PIPE, stderr=errors,
+            timeout=LIMIT_S, text=True, encoding="utf-8", stdin=subprocess.DEVNULL,
         )  # fmt: skip
         where = f"line {block.line}: exit code {done.returncode}, expected {block.exit_code}"
-        assert done.returncode == block.exit_code, "\n".join([where, text, done.stdout, done.stderr])
-        return self._with_own_ports(done.stdout.rpartition(_BETWEEN)[2])
+        assert done.returncode == block.exit_code, "\n".join([where, text, done.stdout, done.stderr or ""])
+        printed = _PROGRESS.sub("", done.stdout) if "with stderr" in block.marks else done.stdout
+        return self._with_own_ports(printed.rpartition(_BETWEEN)[2])
 
     def write(self, block: Block) -> None:
         """Write a block with a title to its file."""

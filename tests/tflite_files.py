@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Number:
-    value: int
+    value: int | float
     kind: str = "I"
 
 
@@ -22,7 +22,7 @@ class At:
     position: int
 
 
-Value = "Number | At | str | bytes | tuple[float, ...] | Fields | list[Fields | At]"
+Value = "Number | At | str | bytes | tuple[int, ...] | tuple[float, ...] | Fields | list[Fields | At]"
 Fields = Mapping[int, object]
 
 
@@ -44,7 +44,8 @@ def flatbuffer(root: Fields, identifier: bytes, behind: bytes = b"") -> bytes:
             data = value.encode() if isinstance(value, str) else value
             out.extend(struct.pack("<I", len(data)) + data + b"\0")
         elif isinstance(value, tuple):
-            out.extend(struct.pack(f"<I{len(value)}f", len(value), *value))
+            kind = "i" if all(isinstance(number, int) for number in value) else "f"
+            out.extend(struct.pack(f"<I{len(value)}{kind}", len(value), *value))
         elif isinstance(value, list):
             out.extend(struct.pack("<I", len(value)) + bytes(4 * len(value)))
             for number, item in enumerate(value):

@@ -20,7 +20,10 @@ from ov_mobilenet.zoo.registry import model_names
 FOLDERS = ("images", "val", "calibration", "photos", "models")
 FILES = ("val.txt", "token", "cert.pem", "key.pem", "labels.txt", "config.yml")
 # The pages' names for models that the reader has made.
-READERS_OWN = ("mine", "mine.onnx", "mine.pth", "small.onnx", "signs/", "repository", "public/mine/FP16/mine.xml")
+READERS_OWN = (
+    "mine", "mine.onnx", "mine.pth", "small.onnx", "signs/", "repository", "public/mine/FP16/mine.xml", "flowers.pth",
+    "flowers-timm",
+)  # fmt: skip
 PROGRAM = re.compile(r"^(?:\w+=\S+ )*ov-mobilenet (?!\.\.\.|…)")
 
 

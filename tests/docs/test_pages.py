@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from page_blocks import RUN, Block, blocks_of, name_of, pages
 from page_groups import HOME, HOW_TO_NETWORKS, HOW_TO_RUNNING, TUTORIALS, runnable
 from page_preparations import PREPARATIONS
-from page_run import matches, with_default_ports
+from page_run import matches, page_run, with_default_ports
 
 PAGES = {name_of(page): blocks_of(page.read_text("utf-8")) for page in pages()}
 
@@ -65,6 +67,13 @@ def test_outputs_are_compared(shown: str, printed: str, figures_vary: bool, same
 )
 def test_serve_gets_ports_that_can_be_replaced(text: str, expected: str | None) -> None:
     assert with_default_ports(text) == (expected or text)
+
+
+def test_an_output_may_have_stderr_but_no_progress(tmp_path: Path) -> None:
+    commands = "echo guess >&2; echo 'verify: 3 of 60 images, 1.0/s' >&2; echo out"
+    with page_run(tmp_path) as run:
+        assert run.run(Block("sh", commands, 1, ("with stderr",))) == "guess\nout\n"
+        assert run.run(Block("sh", commands, 1)) == "out\n"
 
 
 def test_blocks_are_found_with_their_marks_and_outputs() -> None:
