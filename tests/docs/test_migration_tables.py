@@ -46,7 +46,7 @@ def test_every_option_is_in_one_row_with_a_remark(part: str) -> None:
         ("migrate-mo", "`--silent`", "no effect", "use `-q`"),
         ("migrate-mo", "`--version`", "refused", "use `ov-mobilenet --version`"),
         ("migrate-benchmark-app", "`-ip`, `--input_precision`", "not needed", "some values are refused: the input is"),
-        ("migrate-classification-benchmark-demo", "`-show`", "no effect", "the window is shown unless `--no_show`"),
+        ("migrate-classification-benchmark-demo", "`-show`", "no effect", "the demo prints the reason"),
     ],
 )
 def test_a_row_says_what_the_command_does_with_the_option(part: str, option: str, here: str, remark: str) -> None:

@@ -51,7 +51,7 @@ def omz_program(program: OmzProgram, listed: classic.Options) -> str:
     for spellings in listed:
         remark = next(remarks[spelling] for spelling in spellings if spelling in remarks)
         reason = remark.removeprefix("no effect: ")
-        mapped = re.search(r": (--backend mo .*)", remark)
+        mapped = re.search(r": `(--backend mo .*)`", remark)
         if reason != remark:
             rows.append((_codes(spellings), "no effect", reason))
         elif mapped:
