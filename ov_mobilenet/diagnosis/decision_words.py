@@ -68,7 +68,10 @@ def contradiction(diagnosis: Diagnosis, possible: RankedCandidate, in_file: str 
     )
     if in_file is not None:
         return f"the images contradict the network, which takes {in_file}: {shown}"
-    return f"the images contradict the given normalisation or channel order: {shown}. Try {conversion_options(best)}"
+    options = conversion_options(best)
+    if "reverse-input-channels" not in options:  # a preset says it too, but not that an option for the order is wrong
+        options += " --reverse-input-channels"
+    return f"the images contradict the given normalisation or channel order: {shown}. Try {options}"
 
 
 def against_names(diagnosis: Diagnosis, chosen: Candidate, scheme: NamingScheme) -> str:

@@ -120,6 +120,23 @@ def test_the_numbers_of_a_network_described_by_options(tmp_path: Path) -> None:
     assert np.abs(other.probabilities(frames) - expected).max() > 0.05
 
 
+def test_the_figures_of_a_preset_belong_to_colours(tmp_path: Path) -> None:
+    onnx = small.write_onnx(tmp_path / "small").with_name("small.onnx")
+    assert main([*source("mine", onnx, tmp_path, "--preset", "torchvision"), "--no-reverse-input-channels"]) == 0
+    arguments = described(tmp_path / "public" / "mine").model_optimizer_args
+    assert "--mean_values=[103.53,116.28,123.675]" in " ".join(arguments)
+    assert "--scale_values=[57.375,57.12,58.395]" in " ".join(arguments)
+    assert "--reverse_input_channels" not in arguments
+    xml = tmp_path / "public" / "mine" / "FP32" / "mine.xml"
+    classifier = ovm.load_classifier(xml, device="CPU", inference_precision="f32")
+    frames = small.frames()
+    # The same network by hand: its first channel is blue, so blue gets the mean of blue.
+    numbers = ["--mean-values", "103.53,116.28,123.675", "--scale-values", "57.375,57.12,58.395"]
+    assert main([*source("hand", onnx, tmp_path, *numbers), "--no-reverse-input-channels"]) == 0
+    by_hand = ovm.load_classifier(xml.parents[2] / "hand" / "FP32" / "hand.xml", inference_precision="f32")
+    assert np.array_equal(classifier.probabilities(frames), by_hand.probabilities(frames))
+
+
 def test_normalisation_and_geometry_of_another_model_are_the_defaults(tmp_path: Path, capsys: Capture) -> None:
     arguments = source("mine", sign_network(".onnx"), tmp_path)
     assert main([*arguments, SAMPLE]) == 0

@@ -181,8 +181,8 @@ def test_only_the_normalisation_is_decided_if_the_order_is_given(images: Path, t
 @pytest.mark.parametrize(
     ("given", "trained", "better"),
     [
-        ({"preset": "tensorflow"}, "torchvision RGB", "--preset torchvision"),
-        ({"assume": "none"}, "tensorflow RGB", "--preset tensorflow"),
+        ({"preset": "tensorflow"}, "torchvision RGB", "--preset torchvision --reverse-input-channels"),
+        ({"assume": "none"}, "tensorflow RGB", "--preset tensorflow --reverse-input-channels"),
         ({"mean": MEAN, "scale": STD, "reverse_input_channels": True}, "0..255 BGR",
          "--assume none --no-reverse-input-channels"),
         ({"scale": (255.0,), "reverse_input_channels": True}, "0..1 RGB", None),

@@ -17,7 +17,7 @@ from ov_mobilenet.zoo.hub_reference import is_hub_reference
 from ov_mobilenet.zoo.registry import model_names
 
 # Folders and files that some options want to exist.
-FOLDERS = ("images", "val", "calibration", "photos", "models")
+FOLDERS = ("images", "val", "calibration", "photos", "models", "held-out")
 FILES = ("val.txt", "token", "cert.pem", "key.pem", "labels.txt", "config.yml")
 # The pages' names for models that the reader has made.
 READERS_OWN = (
