@@ -163,7 +163,7 @@ def _read_class_folders(folder: Path, classes: ClassMapping) -> tuple[LabelledIm
         raise DatasetError(
             "no images in class folders", where=folder,
             expected=f"one folder per class, named by {describe_expected(classes)}",
-            fix=f"Or put an annotation file there, {DEFAULT_ANNOTATIONS}; `accuracy` and `compare` also take --annotations",
+            fix=f"Or put an annotation file there: {DEFAULT_ANNOTATIONS}; some commands also take --annotations",
         )  # fmt: skip
     return tuple(images)
 
