@@ -85,15 +85,15 @@ def diagnose_command(
     report: Path | None,
     lookup: Lookup,
 ) -> int:
-    """Tell which normalisation and channel order a network was trained with, from images without labels. Of PyTorch
-    weights, activation, padding and batch-norm epsilon are told too.
+    """Find the normalisation and channel order that a network was trained with, from images without labels. For PyTorch
+    weights, also find activation, padding and batch-norm epsilon.
 
     MODEL is a zoo name, a model.yml, hf:OWNER/NAME, an IR .xml of any tool, or a source network: .onnx, .pb, .tflite,
     .h5, .keras, .pth, .pt, .ckpt, .safetensors, or the folder of a SavedModel.
 
-    Every candidate is applied to the images. With batch-norm statistics in the network, the right one is the one under
-    which the images look to the first batch norm as the training images did. Without, it is the one under which the
-    answers are confident for each image and differ between images. 20 images often decide it, 100 nearly always.
+    Every candidate is applied to the images. In a network with batch norms, the right one gives the first batch norm
+    the statistics that it recorded in training. Without batch norms, it is the one with which the answers are confident
+    for each image and differ between images. 20 images often decide it, 100 nearly always.
 
     The exit code of an IR is 3 if another candidate is significantly better than what is baked.
 

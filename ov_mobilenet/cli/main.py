@@ -47,7 +47,7 @@ COMMANDS = {
     "diagnose": (
         "ov_mobilenet.cli.diagnose",
         "diagnose_command",
-        "Tell which normalisation a network needs, from images without labels.",
+        "Find the normalisation that a network needs, from images without labels.",
     ),
     "benchmark": ("ov_mobilenet.cli.benchmark", "benchmark_command", "Measure throughput and latency."),
     "benchmark-app": (

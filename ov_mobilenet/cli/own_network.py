@@ -86,8 +86,8 @@ def source_options(function: F) -> F:
         ),
         click.option(
             "--assume", type=click.Choice(["none"]),
-            help="'none': the network takes pixels 0..255 without a normalisation. Needed only if nothing in the file "
-            "tells the normalisation and neither --preset nor --mean-values and --scale-values is given."
+            help="'none': the network takes pixels 0..255 without a normalisation. Needed only if the file does not "
+            "show the normalisation and neither --preset nor --mean-values and --scale-values is given."
         ),
         click.option(
             "--mean-values", "--mean_values", metavar="A[,B,C]",
@@ -132,8 +132,8 @@ def source_options(function: F) -> F:
         ),
         click.option(
             "--activation", type=click.Choice(ACTIVATIONS),
-            help="Activation in place of ReLU and ReLU6, for PyTorch weights; weights cannot tell it. Needed if their "
-            "keys are not torchvision's and --diagnose-images does not tell it.",
+            help="Activation in place of ReLU and ReLU6, for PyTorch weights, which do not contain it. Needed if "
+            "their keys are not torchvision's and --diagnose-images does not find it.",
         ),
         click.option(
             "--padding", type=click.Choice(PADDINGS),
