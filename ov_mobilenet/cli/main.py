@@ -47,7 +47,7 @@ COMMANDS = {
     "diagnose": (
         "ov_mobilenet.cli.diagnose",
         "diagnose_command",
-        "Find the normalisation that a network needs, from images without labels.",
+        "Find a network's normalisation, from images without labels.",
     ),
     "benchmark": ("ov_mobilenet.cli.benchmark", "benchmark_command", "Measure throughput and latency."),
     "benchmark-app": (
