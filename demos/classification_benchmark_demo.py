@@ -26,11 +26,7 @@ import ov_mobilenet as ovm
 
 SAMPLE_MODEL = "mobilenet-v1-0.25-128-signs"
 MAX_IMAGES = 500  # at most so many decoded images are kept in memory
-MEASURE_S, REFRESH_S, INTERVAL_S = (
-    1.5,
-    0.04,
-    0.5,
-)  # the first measurement; a refresh of the window; a point of the graph
+MEASURE_S, REFRESH_S, INTERVAL_S = 1.5, 0.04, 0.5  # the first measurement, a refresh, a point of the graph
 
 
 def parse_options() -> argparse.Namespace:
@@ -118,13 +114,14 @@ def read_ground_truth(path: Path) -> dict[str, int]:
         raise OSError(f"{path}: expected `NAME CLASS_ID` on each line") from None
 
 
-def read_images(source: str) -> tuple[list[Frame], list[str]]:
-    """The decoded images and their file names; images that cannot be read are reported and skipped."""
+def read_images(source: str, metrics: Metrics) -> tuple[list[Frame], list[str]]:
+    """The decoded images and their file names; images that cannot be read are reported, counted and skipped."""
     frames, names = [], []
     for item in ovm.open_inputs(source, limit=MAX_IMAGES):
         frame = read_frame(item.image)
         if frame is None:
-            log(f"error: {item.source}: cannot be read as an image")
+            metrics.add(failure := ovm.Failure(item.source, "cannot be read as an image"))
+            log(f"error: {failure.source}: {failure.error}")
         else:
             frames.append(frame)
             names.append(Path(item.source).name)
@@ -170,7 +167,7 @@ class Statistics:
 def run(options: argparse.Namespace, metrics: Metrics, window: Window, video: VideoFile) -> int:
     """Classify until the time is over. Raises: OvMobilenetError; OSError, from the video or the ground truth."""
     truth = {} if options.ground_truth is None else read_ground_truth(options.ground_truth)
-    frames, names = read_images(options.input)
+    frames, names = read_images(options.input, metrics)
     if not frames:
         return 1
     settings = ovm.DeviceSettings(
@@ -222,8 +219,8 @@ def main() -> int:
     options = parse_options()
     metrics = Metrics()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    title = None if options.no_show or not has_display() else "classification benchmark demo"
     try:
+        title = None if options.no_show or not has_display() else "classification benchmark demo"
         with Window(title) as window, VideoFile(options.output, limit=options.output_limit) as video:
             return run(options, metrics, window, video)
     except ovm.OvMobilenetError as error:

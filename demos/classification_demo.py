@@ -223,8 +223,8 @@ def main() -> int:
     options = parse_options()
     metrics = Metrics()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    title = None if options.no_show or not has_display() else "classification demo"
     try:
+        title = None if options.no_show or not has_display() else "classification demo"
         with Window(title) as window, VideoFile(options.output, limit=options.output_limit) as video:
             return run(options, metrics, window, video)
     except ovm.OvMobilenetError as error:

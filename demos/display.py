@@ -134,9 +134,13 @@ class VideoFile:
     def __enter__(self) -> VideoFile:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._writer is None and self._first is not None:
-            self._open(None)
+            try:
+                self._open(None)
+            except OSError:
+                if kind is None:  # otherwise what ended the demo decides the exit code
+                    raise
         if self._writer is not None:
             self._writer.release()
 

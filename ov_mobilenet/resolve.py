@@ -113,10 +113,10 @@ class Lookup:
             raise UsageError("invalid size", expected=" or ".join(SIZE_PROTOCOLS), got=repr(options["size"]))
         mirror = options.get("mirror") or ()
         return cls(
-            config_dirs=tuple(map(Path, options.get("config_dirs", ()))),
-            cache_dir=_path(options.get("cache_dir")),
+            config_dirs=tuple(_path("config_dirs", one) for one in options.get("config_dirs", ())),
+            cache_dir=_path_or_none("cache_dir", options.get("cache_dir")),
             offline=options.get("offline", False),
-            ir_dir=_path(options.get("ir_dir")),
+            ir_dir=_path_or_none("ir_dir", options.get("ir_dir")),
             mirror=(mirror,) if isinstance(mirror, str) else tuple(mirror),
             size=options.get("size", "train"),
             isolate=options.get("isolate"),
@@ -135,8 +135,15 @@ class Lookup:
         )
 
 
-def _path(given: str | Path | None) -> Path | None:
-    return None if given is None else Path(given)
+def _path(name: str, given: str | Path) -> Path:
+    """The path of a folder. Raises: UsageError, for an empty text, such as that of a variable that is not set."""
+    if given == "":
+        raise UsageError(f"invalid {name}", expected="a folder; '.' is the current one", got="''")
+    return Path(given)
+
+
+def _path_or_none(name: str, given: str | Path | None) -> Path | None:
+    return None if given is None else _path(name, given)
 
 
 @checked

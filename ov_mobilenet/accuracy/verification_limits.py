@@ -37,8 +37,8 @@ from msgspec import Struct
 
 from ov_mobilenet.zoo.output_kind import OutputKind
 
-# Promised in the README, by weight precision of a converted model: the largest difference of any probability, and the
-# smallest fraction of images with the same top-1.
+# Promised in docs/explanation/numbers.md, by weight precision of a converted model: the largest difference of any
+# probability, and the smallest fraction of images with the same top-1.
 TOLERANCE = {"FP32": (3e-5, 1.0), "FP16": (4e-2, 0.98)}
 # For features, the mean length of the difference, relative to the vector: 0.05 to 0.19 for a right IR of V2 in three
 # quantisations; 0.42 to 0.44 with swapped channels; 0.38 to 0.41 with another mean and scale.

@@ -120,8 +120,11 @@ def _copy(images: list[Path], folder: Path) -> None:
             copy = folder / image.name
             if not copy.exists():
                 partial = copy.with_name(f".{copy.name}.{os.getpid()}")
-                shutil.copyfile(image, partial)
-                replace_file(partial, copy)
+                try:
+                    shutil.copyfile(image, partial)
+                    replace_file(partial, copy)
+                finally:
+                    partial.unlink(missing_ok=True)
             elif copy.read_bytes() != image.read_bytes():
                 raise OutputError(
                     "a file of this name is there already", where=copy, expected="the sample image, or no such file",

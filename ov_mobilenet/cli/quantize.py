@@ -33,7 +33,7 @@ SCHEMA_VERSION = 1
     default=300,
     show_default=True,
     metavar="N",
-    help="Number of calibration images to use.",
+    help=f"Number of calibration images to use, at least {MIN_IMAGES}.",
 )
 @click.option(
     "--seed",

@@ -65,7 +65,10 @@ EXIT_NOTHING_FOUND = 3
     "--max-drop", type=click.FloatRange(min=0, max=1), metavar="FRACTION",
     help="Reject precisions that lose more top-1 than this (0.01: one percentage point); requires --dataset.",
 )  # fmt: skip
-@click.option("--max-accuracy-drop", type=click.FloatRange(min=0, max=1), hidden=True)  # its name in 0.1
+@click.option(
+    "--max-accuracy-drop", type=click.FloatRange(min=0, max=1), metavar="FRACTION", hidden=True,
+    help="The name of --max-drop in version 0.1.",
+)  # fmt: skip
 @click.option(
     "--dataset", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR",
     help="Labelled images for --max-drop, as `accuracy --dataset` takes them.",

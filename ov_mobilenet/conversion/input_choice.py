@@ -154,10 +154,7 @@ def choose_input(
         value = "RGB, so BGR pixels are reversed"
         guesses.append(Guess("channel order", value, "--no-reverse-input-channels", changes_answers=True))
     if default is not None and default.reverse_input_channels and not reverse_input_channels:
-        # The figures of a library belong to colours: a network that takes BGR has them in this order.
-        default = msgspec.structs.replace(
-            default, mean=default.mean[::-1], scale=default.scale[::-1], reverse_input_channels=False
-        )
+        default = default.for_order(reverse_input_channels=False)  # the figures of a library belong to colours
     chosen = Normalisation(
         mean=mean if mean is not None else default.mean if default else (),
         scale=scale if scale is not None else default.scale if default else (),

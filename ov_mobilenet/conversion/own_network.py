@@ -78,12 +78,13 @@ class UserChoices:
 
     def with_defaults(self, normalisation: Normalisation) -> UserChoices:
         """These choices; mean, scale and channel order that were not chosen are those of a normalisation."""
-        reverse = self.reverse_input_channels
+        if self.reverse_input_channels is not None:
+            normalisation = normalisation.for_order(reverse_input_channels=self.reverse_input_channels)
         return replace(
             self,
             mean=normalisation.mean if self.mean is None else self.mean,
             scale=normalisation.scale if self.scale is None else self.scale,
-            reverse_input_channels=normalisation.reverse_input_channels if reverse is None else reverse,
+            reverse_input_channels=normalisation.reverse_input_channels,
         )
 
 

@@ -96,11 +96,7 @@ def candidate_of(normalisation: Normalisation, name: str) -> Candidate:
 
 def both_orders(normalisation: Normalisation, name: str) -> tuple[Candidate, Candidate]:
     """A normalisation as candidates for both channel orders; the mean and scale of each colour stay the same."""
-    other = Normalisation(
-        mean=normalisation.mean[::-1],
-        scale=normalisation.scale[::-1],
-        reverse_input_channels=not normalisation.reverse_input_channels,
-    )
+    other = normalisation.for_order(reverse_input_channels=not normalisation.reverse_input_channels)
     return candidate_of(normalisation, name), candidate_of(other, name)
 
 

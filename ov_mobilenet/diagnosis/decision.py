@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
+
 from ov_mobilenet.conversion.input_choice import (
     NORMALISATION_OPTIONS,
     Guess,
@@ -159,8 +161,10 @@ def _what_is_certain(facts: SourceFacts, choices: UserChoices) -> _Certain:
         normalisation = preset or Normalisation(mean=choices.mean or (), scale=choices.scale or ())
     elif why is not None:  # mean and scale that are given for an integer input are omitted
         normalisation = Normalisation()
-    elif declared is not None:
+    elif declared is not None and declared.normalisation is not None:
         normalisation, in_file = declared.normalisation, f"{declared.normalisation} ({declared.by})"
+        if not declared.is_order_declared:
+            normalisation = msgspec.structs.replace(normalisation, reverse_input_channels=False)
     elif (by_range := normalisation_of_range(facts)) is not None:
         normalisation, in_file = by_range[0], f"{by_range[0]} ({by_range[1]})"
     if normalisation is None:
@@ -173,7 +177,10 @@ def _what_is_certain(facts: SourceFacts, choices: UserChoices) -> _Certain:
 
 
 def _in_order(normalisation: Normalisation, order: ChannelOrder) -> Normalisation:
-    return Normalisation(mean=normalisation.mean, scale=normalisation.scale, reverse_input_channels=order == "RGB")
+    """As `choose_input` bakes it: figures for RGB belong to colours, others are in the order of the network."""
+    if normalisation.reverse_input_channels:
+        return normalisation.for_order(reverse_input_channels=order == "RGB")
+    return msgspec.structs.replace(normalisation, reverse_input_channels=order == "RGB")
 
 
 def _decided(

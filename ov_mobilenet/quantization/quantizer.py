@@ -16,7 +16,7 @@ from ov_mobilenet.argument_types import checked
 from ov_mobilenet.conversion.converter import IrModel
 from ov_mobilenet.diagnosis.check import CHECKED_IMAGES, draw, normalisation_warnings
 from ov_mobilenet.errors import UsageError, VerificationError
-from ov_mobilenet.inputs.image_subset import PreparedImages, read_subset
+from ov_mobilenet.inputs.image_subset import MIN_IMAGES, PreparedImages, read_subset
 from ov_mobilenet.ir.files import OpenedIr
 from ov_mobilenet.ir.record import IrRecord, write_record
 from ov_mobilenet.ir.saving import save_ir
@@ -46,7 +46,7 @@ class QuantizeSettings:
     """Settings of a quantisation.
 
     Attributes:
-        subset_size: number of calibration images to use.
+        subset_size: number of calibration images to use, at least 10.
         seed: seed of the random choice of these images.
         preset: `performance`, `mixed`, or `auto` for the one that was measured best for networks of this kind.
         fast_bias_correction: whether to correct the bias of each layer by a faster, less accurate method.
@@ -127,6 +127,8 @@ def quantize(
     """
     nncf_backend.check_installed()
     lookup = Lookup.of(options)
+    if settings.subset_size < MIN_IMAGES:
+        raise UsageError("invalid subset_size", expected=f"at least {MIN_IMAGES} images", got=settings.subset_size)
     if settings.max_drop is not None and dataset is None:
         raise UsageError("a maximum drop needs labelled images", expected="--dataset in addition to --max-drop")
     if target is not None and output_dir is not None:

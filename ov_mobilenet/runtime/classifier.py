@@ -97,7 +97,7 @@ class Classifier(LoadedModel):
         try:
             inferred = await self._shared_queue().infer(item, timeout_s=timeout_s)
         except ImageError as error:
-            raise with_path(error, image) from None
+            raise with_path(error, image) from error.__cause__
         predictions = top_predictions(inferred.values, self.labels, top_k)
         return Classification(item.source, predictions, inferred.timings, item.frame, item.time_s)
 

@@ -204,7 +204,7 @@ class LoadedModel:
         try:
             return self._prepare(as_item(image, "image 0"))
         except ImageError as error:
-            raise with_path(error, image) from None
+            raise with_path(error, image) from error.__cause__
 
     def _prepare(self, item: Item) -> Prepared:
         started = perf_counter()

@@ -42,6 +42,14 @@ class Normalisation(Struct, frozen=True, kw_only=True):
 
         check_types({"reverse_input_channels": self.reverse_input_channels}, {"reverse_input_channels": "bool"})
 
+    def for_order(self, *, reverse_input_channels: bool) -> Normalisation:
+        """This normalisation for a network that takes the given order; each colour keeps its mean and scale."""
+        if reverse_input_channels == self.reverse_input_channels:
+            return self
+        return Normalisation(
+            mean=self.mean[::-1], scale=self.scale[::-1], reverse_input_channels=reverse_input_channels
+        )
+
     def __bool__(self) -> bool:
         return bool(self.mean or self.scale or self.reverse_input_channels)
 

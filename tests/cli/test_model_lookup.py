@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -132,3 +133,9 @@ def test_in_python_the_choice_is_logged(own_irs: Path, caplog: pytest.LogCapture
     assert str(xmls[0]) in record.getMessage()
     with pytest.raises(ovm.UsageError, match="no IR of"):
         ovm.load_classifier(SAMPLE, device="CPU", ir_dir=str(own_irs / "public"))
+
+
+@pytest.mark.parametrize("options", [{"cache_dir": ""}, {"ir_dir": ""}, {"config_dirs": [""]}])
+def test_an_empty_text_is_no_folder(options: dict[str, Any]) -> None:
+    with pytest.raises(ovm.UsageError, match=f"invalid {next(iter(options))}: expected a folder"):
+        ovm.find_config(SAMPLE, **options)

@@ -46,6 +46,19 @@ def test_unreadable_images_are_reported_and_skipped(tmp_path: Path) -> None:
     done = run(DEMO, "--no_show", "-time", 0.2, "-i", tmp_path)
     assert done.returncode == 1
     assert "bad.jpg: cannot be read as an image" in done.stderr
+    (tmp_path / "good.jpg").write_bytes((SAMPLES / "stop_red_01.jpg").read_bytes())
+    done = run(DEMO, "--no_show", "-time", 0.2, "-i", tmp_path)
+    assert done.returncode == 1
+    assert " classified, 1 failed" in done.stderr
+
+
+def test_a_video_that_cannot_be_written_does_not_replace_the_reason_of_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "out.mp4"
+    with pytest.raises(KeyboardInterrupt), VideoFile(path, limit=0) as video:
+        video.write(np.zeros((16, 16, 3), np.uint8), None, default_fps=1.0)
+        raise KeyboardInterrupt
+    with pytest.raises(OSError, match="the folder does not exist"), VideoFile(path, limit=0) as video:
+        video.write(np.zeros((16, 16, 3), np.uint8), None, default_fps=1.0)
 
 
 def test_invalid_ground_truth_is_one_error_message(tmp_path: Path) -> None:

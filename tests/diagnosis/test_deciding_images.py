@@ -187,6 +187,7 @@ def test_only_the_normalisation_is_decided_if_the_order_is_given(images: Path, t
          "--assume none --no-reverse-input-channels"),
         ({"scale": (255.0,), "reverse_input_channels": True}, "0..1 RGB", None),
         ({"preset": "torchvision"}, "torchvision RGB", None),
+        ({"preset": "torchvision", "reverse_input_channels": False}, "torchvision BGR", None),
     ],
 )  # fmt: skip
 def test_what_is_said_stays_with_a_warning_if_the_images_are_sure_of_something_else(
@@ -213,6 +214,12 @@ def test_the_normalisation_of_a_given_model_counts_as_said(images: Path, tmp_pat
     assert "--scale_values=[58.395,57.12,57.375]" in out
     assert "contradict" not in err
     assert "guess: normalisation" not in err
+    bgr_network = network(tmp_path / "c", "torchvision BGR")
+    assert convert(bgr_network, tmp_path, *arguments, "--no-reverse-input-channels") == 0
+    out, err = capsys.readouterr()
+    assert "--mean_values=[103.53,116.28,123.675]" in out, "each colour keeps its figures"
+    assert "--scale_values=[57.375,57.12,58.395]" in out
+    assert "contradict" not in err
     assert convert(network(tmp_path / "b", "0..1 RGB"), tmp_path, *arguments) == 0
     out, err = capsys.readouterr()
     assert "--scale_values=[58.395,57.12,57.375]" in out

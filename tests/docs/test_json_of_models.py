@@ -115,7 +115,7 @@ def test_results(ir: Path, dataset: Path, tmp_path: Path) -> None:
     for line in found:
         check("result", line)
     results = tmp_path / "results.jsonl"
-    run("classify", ir, SAMPLES, *CPU, "-o", results)
+    run("classify", ir, SAMPLES, *CPU, "-o", results, "--decode", "fast")
     settings = json.loads((tmp_path / ".results.jsonl.run.json").read_text("utf-8"))
     check("run-settings", settings)
     assert {"top-k", "network weights"} < set(settings)

@@ -160,6 +160,8 @@ def test_an_ignored_scope_stays_in_float_and_must_match_an_operation(
     assert name in calibration_of(result)["in_float"]
     with pytest.raises(UsageError, match="matches no operation"):
         ovm.quantize(xml, images, settings=ovm.QuantizeSettings(ignored_scope=("Nothing",)))
+    with pytest.raises(UsageError, match="invalid subset_size: expected at least 10 images, got 9"):
+        ovm.quantize(xml, images, settings=ovm.QuantizeSettings(subset_size=9))
 
 
 def test_an_old_openvino_is_refused_and_the_extra_is_named(

@@ -14,7 +14,7 @@ from ov_mobilenet.cli.omz_programs import CONVERTER, DOWNLOADER, INFO_DUMPER, Om
 
 OWN_OPTIONS = (DOWNLOADER, CONVERTER, INFO_DUMPER)
 # A mapped option may take only some values: the first of these that it takes is the one that is shown.
-_VALUES = ("VALUE", None, "FP16", "u8", "f32", "sort", "true")
+_VALUES = ("VALUE", "nchw->nhwc", None, "FP16", "u8", "f32", "sort", "true")
 
 
 def classic_table(command: click.Command, heading: str) -> list[str]:
@@ -54,6 +54,8 @@ def _meaning(name: str, entry: object) -> str:
         try:
             words = entry.words(value)
         except click.UsageError:
+            continue
+        if words == (name, value):  # our option of the same name: what it takes besides is shown
             continue
         given = name if value is None else f"{name} {value}"
         if words:
