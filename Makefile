@@ -168,7 +168,7 @@ omz-python:
 	@echo $(OMZ_PYTHON)
 
 # Each worker runs whole test files, so that a module's fixtures are created once. Many tests of `test` wait for other
-# processes, so it has one worker more than CPUs (8 minutes at most on two CPUs). The full tests draw windows, which needs
+# processes, so it has one worker more than CPUs. The full tests draw windows, which needs
 # an idle CPU. The CPUs are those that this process may use: the affinity mask and the quota of a container.
 # A worker that ends fails the run at once: pytest-xdist 3.8 may wait for ever after it has replaced one (its issue 1323).
 CPUS := $(or $(shell $(PYTHON) -c 'from ov_mobilenet.devices.processors import usable_cpus; print(usable_cpus())' \
