@@ -17,7 +17,7 @@ that runs is what it prints; a line `…` in it stands for any lines, `…` in a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,7 +83,7 @@ def blocks_of(text: str) -> list[Block]:
     """The blocks of a page, outputs as part of the blocks that print them.
 
     Raises:
-        ValueError: a comment above a block that is none of those listed above, or an output without a block.
+        ValueError: a comment above a block that is none of those listed above.
     """
     found: list[Block] = []
     end = 0
@@ -94,18 +94,7 @@ def blocks_of(text: str) -> list[Block]:
         follows = not text[end : match.start()].strip()
         end = match.end()
         if match["language"] == "text" and follows and found and found[-1].runs and found[-1].printed is None:
-            before = found.pop()
-            found.append(
-                Block(
-                    before.language,
-                    before.text,
-                    before.line,
-                    before.marks,
-                    before.file,
-                    content,
-                    "figures vary" in marks,
-                )
-            )
+            found[-1] = replace(found[-1], printed=content, figures_vary="figures vary" in marks)
             continue
         title = _TITLE.search(match["settings"])
         found.append(Block(match["language"], content, line, marks, title[1] if title else None))

@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from generate_docs.models import as_table
+
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "performance"
 Figure = Mapping[str, Any]
 Rows = Sequence[tuple[str, ...]]
@@ -17,6 +19,7 @@ _NETWORKS = {
     "mobilenet-v1-0.25-128-tf2017": "V1 0.25 128",
     "mobilenet-v1-0.25-128-signs": "sample model",
 }
+_RATIOS = ("throughput ratio", "CPU time ratio")
 # Versions that a speed depends on.
 _VERSIONS = {"Python": "Python", "openvino": "OpenVINO", "numpy": "NumPy", "nncf": "NNCF"}
 
@@ -26,8 +29,7 @@ def part(name: str) -> str:
     document = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
     head, *rows = TABLES[name](document["figures"])
     rule = ("---", *["---:"] * (len(head) - 1))
-    table = "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *rows))
-    return f"{table}\n\n{_conditions(name, document)}"
+    return f"{as_table(head, rule, rows)}\n\n{_conditions(name, document)}"
 
 
 def _conditions(name: str, document: Mapping[str, Any]) -> str:
@@ -53,51 +55,42 @@ def _times(ratios: Sequence[float], median: float) -> str:
     return f"{median:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
-def _compared(first: str, ours: str, other: str) -> Callable[[Sequence[Figure]], Rows]:
-    """Two ways that ran in turn: `cpu_time.Compared`."""
+def _rates(figure: Figure) -> tuple[str, str]:
+    """Images per second of ours and of the other way."""
+    return f"{figure['images_per_s']:.0f}", f"{figure['other_images_per_s']:.0f}"
 
-    def rows(figures: Sequence[Figure]) -> Rows:
-        head = (first, f"{ours}, images/s", f"{other}, images/s", "throughput ratio", "CPU time ratio")
-        return [head] + [
-            (
-                _network(figure) if "/" in figure["name"] else figure["name"].partition(": ")[0],
-                f"{figure['images_per_s']:.0f}",
-                f"{figure['other_images_per_s']:.0f}",
-                _times(figure["wall_ratios"], figure["wall_ratio"]),
-                _times(figure["cpu_ratios"], figure["cpu_ratio"]),
-            )
-            for figure in figures
-        ]
 
-    return rows
+def _ratios(figure: Figure) -> tuple[str, str]:
+    """The cells below `_RATIOS`, of two ways that ran in turn: `cpu_time.Compared`."""
+    wall = _times(figure["wall_ratios"], figure["wall_ratio"])
+    return wall, _times(figure["cpu_ratios"], figure["cpu_ratio"])
+
+
+def _against_loop(figures: Sequence[Figure]) -> Rows:
+    head = ("network", "`classify`, images/s", "plain loop, images/s", *_RATIOS)
+    return [head] + [(_network(figure), *_rates(figure), *_ratios(figure)) for figure in figures]
+
+
+def _stressed(figures: Sequence[Figure]) -> Rows:
+    (_, *head), *rows = _against_loop(figures)
+    return [("network, busy cores", *head), *rows]
 
 
 def _start_up(figures: Sequence[Figure]) -> Rows:
-    head = ("network", "`classify`, s", "script, s", "throughput ratio", "CPU time ratio")
+    head = ("network", "`classify`, s", "script, s", *_RATIOS)
+    seconds = ((1 / figure["images_per_s"], 1 / figure["other_images_per_s"]) for figure in figures)
     return [head] + [
-        (
-            _network(figure),
-            f"{1 / figure['images_per_s']:.2f}",
-            f"{1 / figure['other_images_per_s']:.2f}",
-            _times(figure["wall_ratios"], figure["wall_ratio"]),
-            _times(figure["cpu_ratios"], figure["cpu_ratio"]),
-        )
-        for figure in figures
+        (_network(figure), f"{ours:.2f}", f"{other:.2f}", *_ratios(figure))
+        for figure, (ours, other) in zip(figures, seconds, strict=True)
     ]
 
 
 def _int8(figures: Sequence[Figure]) -> Rows:
-    speed = [figure for figure in figures if "wall_ratio" in figure]
-    head = ("images per request", "INT8, images/s", "other, images/s", "throughput ratio", "CPU time ratio")
+    head = ("images per request", "INT8, images/s", "other, images/s", *_RATIOS)
     return [head] + [
-        (
-            figure["name"].replace(": INT8 against ", ", against "),
-            f"{figure['images_per_s']:.0f}",
-            f"{figure['other_images_per_s']:.0f}",
-            _times(figure["wall_ratios"], figure["wall_ratio"]),
-            _times(figure["cpu_ratios"], figure["cpu_ratio"]),
-        )
-        for figure in speed
+        (figure["name"].replace(": INT8 against ", ", against "), *_rates(figure), *_ratios(figure))
+        for figure in figures
+        if "wall_ratio" in figure  # not top-1
     ]
 
 
@@ -153,9 +146,9 @@ def _memory(figures: Sequence[Figure]) -> Rows:
 
 
 TABLES: Mapping[str, Callable[[Sequence[Figure]], Rows]] = {
-    "classify": _compared("network", "`classify`", "plain loop"),
-    "stressed-v2": _compared("network, busy cores", "`classify`", "plain loop"),
-    "stressed-v1": _compared("network, busy cores", "`classify`", "plain loop"),
+    "classify": _against_loop,
+    "stressed-v2": _stressed,
+    "stressed-v1": _stressed,
     "start-up": _start_up,
     "int8": _int8,
     "stages": _stages,

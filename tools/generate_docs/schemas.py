@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from generate_docs.compact_json import compact_json
+from generate_docs.models import as_table
 from generate_docs.schema_nodes import Node, Schema, load
 
 # The schemas in the parts of docs/reference/json.md, in their order.
@@ -157,8 +158,7 @@ def _cell(text: str) -> str:
 
 
 def _lines(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    table = [head, ("---",) * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in table)
+    return as_table(head, ("---",) * len(head), (tuple(map(_cell, row)) for row in rows))
 
 
 def output_table(node: Node) -> str:
